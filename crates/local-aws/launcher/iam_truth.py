@@ -1,0 +1,90 @@
+"""Makes MiniStack authorize API calls as AWS does: every check that a request needs, with its condition keys.
+
+MiniStack's dispatcher asks `extract_resource_arn` for a request's resource and then asks `enforce` for a verdict. The first
+is where the whole request is seen, so the checks are worked out there and kept for the second.
+"""
+
+import contextvars
+import functools
+import re
+from dataclasses import dataclass
+
+from ministack.core import iam_actions, iam_evaluator
+
+from request_checks import Call, Check, checks_for, json_body
+
+
+@dataclass
+class _Pending:
+    service: str
+    checks: list
+    decided: bool = False
+    verdict: object = None
+    denied: Check | None = None
+
+
+_pending = contextvars.ContextVar("launcher_pending", default=None)
+
+
+def install():
+    iam_actions._BOTOCORE_SERVICE_MAP["lambda"] = ["lambda"]
+    iam_actions.extract_iam_action = _wrap(iam_actions.extract_iam_action, _action)
+    iam_actions.extract_resource_arn = _wrap(iam_actions.extract_resource_arn, _resource)
+    iam_evaluator.enforce = _wrap(iam_evaluator.enforce, _enforce)
+    iam_actions.access_denied_response = _wrap(iam_actions.access_denied_response, _denial)
+
+
+def _wrap(original, replacement):
+    return functools.wraps(original)(functools.partial(replacement, original))
+
+
+def _action(original, service, method, path, headers, body, query_params):
+    """MiniStack knows few of Lambda's routes, and CloudWatch's action only in the Query protocol; others it lets through."""
+    if service == "lambda":
+        operation = iam_actions._match_rest_action(service, method, path, query_params)
+        if operation:
+            return f"lambda:{ {'Invoke': 'InvokeFunction', 'InvokeAsync': 'InvokeFunction'}.get(operation, operation)}"
+    if service == "monitoring" and (rpc := re.fullmatch(r"/service/\w+/operation/(\w+)", path)):
+        return f"cloudwatch:{rpc[1]}"
+    return original(service, method, path, headers, body, query_params)
+
+
+def _resource(original, service, method, path, headers, body, query_params, region, account_id):
+    action = iam_actions.extract_iam_action(service, method, path, headers, body, query_params)
+    call = Call(service, action, path, query_params, json_body(body), region, account_id)
+    checks = checks_for(call)
+    _pending.set(_Pending(service, checks) if checks else None)
+    return original(service, method, path, headers, body, query_params, region, account_id)
+
+
+def _enforce(original, access_key_id, iam_action, service, region, resource_arn="*", service_context=None):
+    pending = _pending.get()
+    if pending is None or pending.service != service:
+        return original(access_key_id, iam_action, service, region, resource_arn=resource_arn, service_context=service_context)
+    if not pending.decided:
+        pending.decided = True
+        for check in pending.checks:
+            pending.verdict = original(access_key_id, check.action, service, region, resource_arn=check.resource,
+                                       service_context={**(service_context or {}), **check.keys})
+            if pending.verdict:
+                pending.denied = check
+                break
+    return pending.verdict
+
+
+def _denial(original, service, action, principal_arn, request_id, *, error_code="", message="", headers=None,
+            resource_arn="*", explicit_deny=False, resource_policy_arn=""):
+    """Names the action and the resource that were denied: the only way to find what a policy lacks."""
+    pending = _pending.get()
+    if pending and pending.denied:
+        action, resource_arn = pending.denied.action, pending.denied.resource
+    if not (error_code or message or resource_policy_arn):
+        message = iam_actions.identity_denial_message(action, principal_arn, resource_arn, explicit_deny)
+        if service == "ec2":
+            message = f"You are not authorized to perform this operation. {message}"
+    status, reply_headers, body = original(
+        service, action, principal_arn, request_id, error_code=error_code, message=message, headers=headers,
+        resource_arn=resource_arn, explicit_deny=explicit_deny, resource_policy_arn=resource_policy_arn)
+    if status == 403 and not error_code and (headers or {}).get("x-amz-target"):
+        status = 400  # the JSON protocols answer every client error with 400
+    return status, reply_headers, body

@@ -1,0 +1,148 @@
+"""Starts the local AWS: MiniStack with IAM enforcement made true to AWS.
+
+    GATEWAY_PORT=4566 BIND_HOST=127.0.0.1 TMPDIR=... python launcher.py
+
+GATEWAY_PORT=0 takes a free port. As soon as connections are accepted, one line goes to stdout: the endpoint's URL. The log
+goes to stderr. The launcher ends, and ends the Lambda processes that it started, on SIGTERM, on SIGINT and when the process
+that started it is gone.
+
+MiniStack reads its settings from the environment while it is being imported, and Lambda functions inherit that environment.
+So everything here happens in this order: check, set the environment, import, patch, serve.
+"""
+
+import asyncio
+import importlib.metadata
+import ipaddress
+import os
+import pathlib
+import signal
+import socket
+import sys
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.dont_write_bytecode = True  # no __pycache__ beside the sources; pip has compiled MiniStack's
+
+
+def main():
+    check_version()
+    host = loopback_host()
+    listener = listen(host)
+    endpoint = f"http://{host}:{listener.getsockname()[1]}"
+    set_environment(host, listener.getsockname()[1], endpoint)
+    end_with_parent()
+    patch_ministack()
+    print(endpoint, flush=True)
+    serve(listener)
+
+
+def check_version():
+    """The patches use private names, so they hold for exactly the version that requirements.txt pins."""
+    requirements = (HERE / "requirements.txt").read_text().splitlines()
+    pinned = next(line.partition("==")[2] for line in requirements if line.startswith("ministack=="))
+    try:
+        installed = importlib.metadata.version("ministack")
+    except importlib.metadata.PackageNotFoundError:
+        installed = "none"
+    if installed != pinned:
+        refuse(f"needs ministack {pinned}, found {installed}: pip install -r {HERE / 'requirements.txt'}")
+
+
+def loopback_host():
+    """A server that takes any access key as an account's root must not be reachable from outside."""
+    host = os.environ.get("BIND_HOST", "127.0.0.1")
+    try:
+        if ipaddress.ip_address(host).is_loopback:
+            return host
+    except ValueError:
+        pass
+    refuse(f"BIND_HOST must be a loopback address such as 127.0.0.1, not {host!r}")
+
+
+def listen(host):
+    """Listening before the (slow) import lets callers connect at once, and makes a free port ours without a race."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        listener.bind((host, int(os.environ.get("GATEWAY_PORT", "0"))))
+    except (OSError, OverflowError, ValueError) as error:
+        refuse(f"cannot listen on {host}, GATEWAY_PORT={os.environ.get('GATEWAY_PORT', '0')}: {error}")
+    listener.listen(1024)
+    return listener
+
+
+def set_environment(host, port, endpoint):
+    os.environ["GATEWAY_PORT"] = str(port)  # MiniStack builds URLs with it, such as a custom resource's ResponseURL
+    os.environ["BIND_HOST"] = host
+    os.environ.setdefault("MINISTACK_HOST", host)
+    os.environ.setdefault("AWS_ENDPOINT_URL", endpoint)  # where the functions' SDKs call; a fault injector may sit there
+    os.environ.setdefault("AUTH", "true")
+    os.environ.setdefault("IOT_MTLS_ENABLED", "0")  # would listen on a fixed port
+    os.environ.setdefault("SFTP_ENABLED", "0")
+    os.environ.setdefault("LOG_LEVEL", "WARNING")
+
+
+def end_with_parent():
+    """Ends with the signals and the parent, and takes the functions along.
+
+    They share a process group of the launcher's own. The parent is watched by polling, since Linux's own parent-death
+    signal comes already when the *thread* ends that started the process, as a test's thread does.
+    """
+    if os.getpgrp() != os.getpid():
+        os.setpgid(0, 0)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: end())
+    parent = os.getppid()
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        end()
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def end():
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    os.killpg(os.getpgrp(), signal.SIGTERM)
+    os._exit(0)
+
+
+def patch_ministack():
+    import cfn_resources
+    import iam_truth
+    import service_behaviour
+    import service_roles
+
+    iam_truth.install()
+    service_roles.install()
+    service_behaviour.install()
+    cfn_resources.install()
+
+
+def serve(listener):
+    from hypercorn.asyncio import serve as hypercorn_serve
+    from hypercorn.config import Config
+    from ministack.app import app
+
+    config = Config()
+    config.bind = [f"fd://{listener.fileno()}"]
+    config.keep_alive_timeout = 75
+    config.loglevel = os.environ["LOG_LEVEL"]
+
+    async def run():
+        never = asyncio.Event()
+        await hypercorn_serve(app, config, shutdown_trigger=never.wait)
+
+    asyncio.run(run())
+
+
+def refuse(message):
+    print(f"launcher: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    main()

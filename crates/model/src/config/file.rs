@@ -1,0 +1,285 @@
+//! Reads `guardrails.yaml`: strictly, with file, line, caret and what was expected in every error.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::{self, Write as _};
+use std::marker::PhantomData;
+
+use rust_decimal::Decimal;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_saphyr::{Location, Spanned};
+
+use super::{ActionSpec, Budget, Config, Guardrail, Stage, StageAt};
+use crate::ids::{FacetId, GuardrailName, Value};
+
+/// The most notifications that AWS takes for one budget, and so the most stages.
+pub const MOST_STAGES: usize = 10;
+
+/// The actions that a file may ask for: an enum, externally tagged, with a variant for each action.
+pub trait Actions: DeserializeOwned + Serialize + JsonSchema {
+    /// The facets that the action is known to turn without looking at the account, and to what. Two guardrails that
+    /// wish the opposite of one facet are refused.
+    fn wishes(&self) -> Vec<(FacetId, Value)>;
+}
+
+/// The file. `A` knows the actions.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, bound = "A: Actions")]
+#[schemars(title = "guardrails.yaml", bound = "A: Actions")]
+pub struct File<A> {
+    /// The format of this file: 1.
+    #[schemars(with = "u32", extend("const" = 1))]
+    version: Spanned<u32>,
+    /// ARNs of the users and roles that run the guardrails: no guardrail may restrict them.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    operators: Vec<Spanned<String>>,
+    /// The guardrails by name: 1 to 60 lower-case letters, digits and hyphens. The AWS budget gets the same name.
+    #[schemars(with = "BTreeMap<String, GuardrailBody<A>>")]
+    guardrails: BTreeMap<GuardrailName, GuardrailBody<A>>,
+}
+
+/// A budget and what happens at its thresholds.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, bound = "A: Actions")]
+#[schemars(rename = "Guardrail", bound = "A: Actions")]
+struct GuardrailBody<A> {
+    /// What AWS Budgets watches.
+    #[schemars(with = "Budget")]
+    budget: Spanned<Budget>,
+    /// What is done, and where: 1 to 10 stages.
+    #[schemars(with = "Vec<StageBody<A>>", length(min = 1, max = 10))]
+    stages: Vec<Spanned<StageBody<A>>>,
+}
+
+/// A threshold and what is done there.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, bound = "A: Actions")]
+#[schemars(rename = "Stage", bound = "A: Actions")]
+struct StageBody<A> {
+    /// The threshold, such as `80% forecasted` or `100% actual`.
+    at: StageAt,
+    /// `notify`, actions, and lists of actions that run side by side; one after another. Every stage notifies.
+    r#do: Vec<Item<A>>,
+}
+
+enum Item<A> {
+    Notify,
+    Action(A),
+    Together(Vec<A>),
+}
+
+/// What is wrong with a file: where, and what was expected.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct FileError(String);
+
+/// Reads and checks the file `name` that holds `text`.
+///
+/// # Errors
+/// When anything in it is not as expected; the error shows the place and says what to write instead.
+pub fn parse<A: Actions>(name: &str, text: &str) -> Result<Config, FileError> {
+    let options = serde_saphyr::options! { strict_booleans: true };
+    let file: File<A> = serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| FileError(error.render_with_options(serde_saphyr::render_options! { source_name: Some(name) })))?;
+    check(file).map_err(|problem| FileError(problem.render(name, text)))
+}
+
+/// The JSON Schema of the file, for editors.
+#[must_use]
+pub fn schema<A: Actions>() -> Schema {
+    schemars::generate::SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<File<A>>()
+}
+
+/// Something that is wrong across fields, and where.
+struct Problem {
+    at: Option<Location>,
+    what: String,
+}
+
+impl Problem {
+    fn at(at: Location, what: String) -> Self {
+        Self { at: Some(at), what }
+    }
+
+    fn render(&self, name: &str, text: &str) -> String {
+        let Some(at) = self.at else { return format!("{name}: {}", self.what) };
+        let (line, column) = (at.line(), at.column());
+        let mut shown = format!("error: {}\n", self.what);
+        let margin = " ".repeat(line.to_string().len());
+        let source = text.lines().nth(usize::try_from(line).unwrap_or(1).saturating_sub(1)).unwrap_or_default();
+        let indent = " ".repeat(usize::try_from(column).unwrap_or(1).saturating_sub(1));
+        let _ = write!(shown, "{margin}--> {name}:{line}:{column}\n{margin} |\n{line} | {source}\n{margin} | {indent}^");
+        shown
+    }
+}
+
+fn check<A: Actions>(file: File<A>) -> Result<Config, Problem> {
+    if file.version.value != 1 {
+        let what = format!("version {} is not known: this program reads version 1", file.version.value);
+        return Err(Problem::at(file.version.referenced, what));
+    }
+    for operator in &file.operators {
+        check_operator(&operator.value).map_err(|what| Problem::at(operator.referenced, what))?;
+    }
+    if file.guardrails.is_empty() {
+        return Err(Problem { at: None, what: "`guardrails` is empty: name at least one guardrail".to_owned() });
+    }
+    let mut wishes = Wishes::default();
+    let mut guardrails = BTreeMap::new();
+    for (name, body) in file.guardrails {
+        guardrails.insert(name.clone(), check_guardrail(name, body, &mut wishes)?);
+    }
+    Ok(Config { operators: file.operators.into_iter().map(|operator| operator.value).collect(), guardrails })
+}
+
+fn check_operator(arn: &str) -> Result<(), String> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    match parts.as_slice() {
+        ["arn", _, "iam", "", account, who]
+            if account.len() == 12
+                && account.bytes().all(|b| b.is_ascii_digit())
+                && (who.starts_with("user/") || who.starts_with("role/")) =>
+        {
+            Ok(())
+        }
+        _ => Err(format!(
+            "`{arn}` is not an operator: expected the ARN of an IAM user or role, such as \
+            `arn:aws:iam::123456789012:role/FinOps`"
+        )),
+    }
+}
+
+fn check_guardrail<A: Actions>(name: GuardrailName, body: GuardrailBody<A>, wishes: &mut Wishes) -> Result<Guardrail, Problem> {
+    let budget = body.budget.value;
+    check_budget(&budget).map_err(|what| Problem::at(body.budget.referenced, what))?;
+    if body.stages.is_empty() || body.stages.len() > MOST_STAGES {
+        let what = format!("{} stages: expected 1 to {MOST_STAGES}, as many as AWS notifies of", body.stages.len());
+        return Err(Problem::at(body.budget.referenced, what));
+    }
+    let mut stages: Vec<Stage> = Vec::new();
+    for Spanned { value: stage, referenced: place, .. } in body.stages {
+        let problem = |what| Problem::at(place, what);
+        apart(&stages, stage.at, budget.amount.dollars()).map_err(problem)?;
+        let mut groups = Vec::new();
+        for item in stage.r#do {
+            let actions = match item {
+                Item::Notify => continue,
+                Item::Action(action) => vec![action],
+                Item::Together(actions) => actions,
+            };
+            for action in &actions {
+                wishes.add(&name, action).map_err(problem)?;
+            }
+            groups.push(actions.iter().map(spec).collect::<Result<_, _>>().map_err(problem)?);
+        }
+        stages.push(Stage { at: stage.at, groups });
+    }
+    Ok(Guardrail { name, budget, stages })
+}
+
+fn check_budget(budget: &Budget) -> Result<(), String> {
+    budget.tag.check()?;
+    if budget.tag.iter().count() > 1 {
+        return Err("a budget filters by one tag key: expected one key, with one value or a list of them".to_owned());
+    }
+    if budget.service.iter().any(|service| service.trim().is_empty()) {
+        return Err("`service` holds an empty name: expected names as Cost Explorer shows them".to_owned());
+    }
+    Ok(())
+}
+
+/// Budgets' messages give thresholds in cents, so stages of one type must lie further apart than that.
+fn apart(stages: &[Stage], at: StageAt, budgeted: Decimal) -> Result<(), String> {
+    let near = |other: &&Stage| {
+        let distance = (other.at.threshold(budgeted) - at.threshold(budgeted)).abs();
+        other.at.alert_type == at.alert_type && distance <= Decimal::new(1, 2)
+    };
+    match stages.iter().find(near) {
+        Some(other) if other.at == at => Err(format!("there is a stage at `{at}` already: put all that it does into one `do`")),
+        Some(other) => Err(format!(
+            "the stages `{}` and `{at}` are a cent or less apart, so AWS's alerts do not tell one \
+            from the other: move them apart",
+            other.at
+        )),
+        None => Ok(()),
+    }
+}
+
+fn spec<A: Actions>(action: &A) -> Result<ActionSpec, String> {
+    let whole = serde_json::to_value(action).map_err(|error| error.to_string())?;
+    let tagged = whole.as_object().and_then(|object| object.iter().next());
+    let (name, params) = tagged.ok_or_else(|| format!("an action must be written as `name: {{...}}`, not {whole}"))?;
+    Ok(ActionSpec { name: name.parse().map_err(|error| format!("{error}"))?, params: params.clone() })
+}
+
+/// What every guardrail wants of every facet, to find those that want opposite things.
+#[derive(Default)]
+struct Wishes(HashMap<FacetId, (Value, GuardrailName)>);
+
+impl Wishes {
+    fn add<A: Actions>(&mut self, guardrail: &GuardrailName, action: &A) -> Result<(), String> {
+        for (facet, wanted) in action.wishes() {
+            let first = self.0.entry(facet.clone()).or_insert_with(|| (wanted.clone(), guardrail.clone()));
+            if first.0 != wanted {
+                return Err(format!(
+                    "`{guardrail}` wants `{facet}` {wanted}, but `{}` wants it {}: two guardrails cannot want \
+                    opposite things; let one of them go",
+                    first.1, first.0
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'de, A: Actions> Deserialize<'de> for Item<A> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ItemVisitor<A>(PhantomData<A>);
+
+        impl<'de, A: Actions> Visitor<'de> for ItemVisitor<A> {
+            type Value = Item<A>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "`notify`, an action with its parameters such as `stop-instances: {tag: {Project: Beta}}`, or a \
+                    list of actions that run side by side",
+                )
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<Item<A>, E> {
+                if word == "notify" { Ok(Item::Notify) } else { Err(E::invalid_value(de::Unexpected::Str(word), &self)) }
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Item<A>, M::Error> {
+                A::deserialize(MapAccessDeserializer::new(map)).map(Item::Action)
+            }
+
+            fn visit_seq<S: SeqAccess<'de>>(self, mut sequence: S) -> Result<Item<A>, S::Error> {
+                let mut actions = Vec::new();
+                while let Some(action) = sequence.next_element()? {
+                    actions.push(action);
+                }
+                if actions.is_empty() { Err(de::Error::invalid_length(0, &self)) } else { Ok(Item::Together(actions)) }
+            }
+        }
+
+        deserializer.deserialize_any(ItemVisitor(PhantomData))
+    }
+}
+
+impl<A: Actions> JsonSchema for Item<A> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Do".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let action = generator.subschema_for::<A>();
+        json_schema!({
+            "description": "`notify`, an action, or a list of actions that run side by side.",
+            "anyOf": [{"const": "notify"}, action, {"type": "array", "minItems": 1, "items": action}]
+        })
+    }
+}

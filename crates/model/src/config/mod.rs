@@ -1,0 +1,141 @@
+//! What a guardrail is: a budget, a scope and stages. These types are what the ledger keeps and what decisions are
+//! made from; [`file`] reads them from `guardrails.yaml`.
+
+pub mod file;
+mod words;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use words::{Amount, BadWord, Period, StageAt};
+
+use crate::ids::{ActionName, GuardrailName};
+
+/// The deployed guardrails and who must never be restricted by them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// ARNs of those who run the guardrails. No guardrail may restrict them, or the way back would be gone.
+    pub operators: Vec<String>,
+    /// The guardrails, by name.
+    pub guardrails: BTreeMap<GuardrailName, Guardrail>,
+}
+
+/// A budget and what happens at its thresholds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guardrail {
+    /// Its name, which is also the AWS budget's.
+    pub name: GuardrailName,
+    /// What is budgeted.
+    pub budget: Budget,
+    /// The stages, in the order of the file.
+    pub stages: Vec<Stage>,
+}
+
+/// The budget that AWS watches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// The amount a period, such as `100 USD`.
+    pub amount: Amount,
+    /// How often the budget begins anew.
+    pub period: Period,
+    /// AWS services that count, by their names in Cost Explorer, such as `Amazon Elastic Compute Cloud - Compute`.
+    /// All services when left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub service: Vec<String>,
+    /// The cost allocation tag that counts: one key, and one value or several. It must be activated in the billing
+    /// console; untagged cost is not watched.
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub tag: Tags,
+}
+
+/// A threshold and what is done there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    /// Where, such as `100% actual`.
+    pub at: StageAt,
+    /// Groups of actions, one group after another; the actions of a group side by side. Empty when the stage only
+    /// notifies.
+    pub groups: Vec<Vec<ActionSpec>>,
+}
+
+/// An action as a stage asks for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionSpec {
+    /// The action's stable name.
+    pub name: ActionName,
+    /// Its parameters, checked by the action's own type.
+    pub params: serde_json::Value,
+}
+
+impl Guardrail {
+    /// The stage at `at`.
+    #[must_use]
+    pub fn stage(&self, at: StageAt) -> Option<&Stage> {
+        self.stages.iter().find(|stage| stage.at == at)
+    }
+}
+
+impl Stage {
+    /// Does it do more than notify?
+    #[must_use]
+    pub fn changes_something(&self) -> bool {
+        self.groups.iter().any(|group| !group.is_empty())
+    }
+}
+
+/// Tags to select by: every key must match, with one of its values.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Tags(BTreeMap<String, TagValues>);
+
+/// One value of a tag, or any of several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum TagValues {
+    One(String),
+    Any(Vec<String>),
+}
+
+impl Tags {
+    /// No tag at all: selects nothing, never everything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Each key with the values that count.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
+        self.0.iter().map(|(key, values)| match values {
+            TagValues::One(value) => (key.as_str(), vec![value.as_str()]),
+            TagValues::Any(values) => (key.as_str(), values.iter().map(String::as_str).collect()),
+        })
+    }
+
+    /// What is wrong with these tags, if anything.
+    ///
+    /// # Errors
+    /// When a key has no value, or a key or value is empty, too long or reserved by AWS.
+    pub fn check(&self) -> Result<(), String> {
+        for (key, values) in self.iter() {
+            if key.is_empty() || key.chars().count() > 128 || key.to_ascii_lowercase().starts_with("aws:") {
+                return Err(format!("`{key}` is no tag key of yours: expected 1 to 128 characters, not beginning with `aws:`"));
+            }
+            if values.is_empty() {
+                return Err(format!("the tag `{key}` has no value: name one, or a list of them"));
+            }
+            if let Some(long) = values.iter().find(|value| value.chars().count() > 256) {
+                return Err(format!("a value of the tag `{key}` is longer than 256 characters: `{long}`"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<const N: usize> From<[(&str, &str); N]> for Tags {
+    fn from(tags: [(&str, &str); N]) -> Self {
+        Self(tags.into_iter().map(|(key, value)| (key.to_owned(), TagValues::One(value.to_owned()))).collect())
+    }
+}

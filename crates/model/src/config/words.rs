@@ -1,0 +1,186 @@
+//! The small words of `guardrails.yaml`: `2 USD`, `80% forecasted`, `monthly`. Each is read strictly and written back
+//! the same way, since the ledger keeps them as they are read here.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::civil::Date;
+use rust_decimal::Decimal;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use crate::alert::AlertType;
+
+/// A word that is not of its form.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{given}` is not {expected}")]
+pub struct BadWord {
+    given: String,
+    expected: &'static str,
+}
+
+/// An amount of money a period. Dollars only: Budgets' messages in other currencies are not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Amount(Decimal);
+
+impl Amount {
+    const EXPECTED: &str = "an amount like `100 USD`: a number over 0 with at most two decimals, a space, and `USD` \
+        (alerts in other currencies are not understood yet)";
+
+    /// The amount in dollars.
+    #[must_use]
+    pub fn dollars(self) -> Decimal {
+        self.0
+    }
+}
+
+impl FromStr for Amount {
+    type Err = BadWord;
+
+    fn from_str(given: &str) -> Result<Self, BadWord> {
+        let amount = given
+            .strip_suffix(" USD")
+            .filter(|number| number.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+            .and_then(|number| Decimal::from_str(number).ok())
+            .filter(|amount| *amount > Decimal::ZERO && amount.scale() <= 2);
+        amount.map(Self).ok_or_else(|| BadWord { given: given.to_owned(), expected: Self::EXPECTED })
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} USD", self.0)
+    }
+}
+
+/// Where a stage stands: a percentage of the budget, spent or forecast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct StageAt {
+    /// Percent of the budgeted amount.
+    pub percent: Decimal,
+    /// Spent or forecast.
+    pub alert_type: AlertType,
+}
+
+impl StageAt {
+    const EXPECTED: &str = "a threshold like `80% forecasted` or `100% actual`: a number over 0 and up to 10000, `%`, \
+        a space, and `actual` or `forecasted`";
+
+    /// The threshold in money, as exactly as the budget gives it; Budgets rounds it to cents in its messages.
+    #[must_use]
+    pub fn threshold(self, budgeted: Decimal) -> Decimal {
+        budgeted * self.percent / Decimal::ONE_HUNDRED
+    }
+}
+
+impl FromStr for StageAt {
+    type Err = BadWord;
+
+    fn from_str(given: &str) -> Result<Self, BadWord> {
+        let read = || {
+            let (percent, kind) = given.split_once("% ")?;
+            let alert_type = match kind {
+                "actual" => AlertType::Actual,
+                "forecasted" => AlertType::Forecasted,
+                _ => return None,
+            };
+            let plain = percent.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+            let percent = Decimal::from_str(percent).ok().filter(|_| plain)?.normalize();
+            let in_range = percent > Decimal::ZERO && percent <= Decimal::from(10_000) && percent.scale() <= 3;
+            in_range.then_some(Self { percent, alert_type })
+        };
+        read().ok_or_else(|| BadWord { given: given.to_owned(), expected: Self::EXPECTED })
+    }
+}
+
+impl fmt::Display for StageAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{}% {}", self.percent, self.alert_type.as_str().to_ascii_lowercase()))
+    }
+}
+
+/// How often a budget begins anew. Budgets' messages for quarters and years are not known, so those are not offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Period {
+    /// Every day, in UTC.
+    Daily,
+    /// Every calendar month, in UTC.
+    Monthly,
+}
+
+impl Period {
+    /// The period that an alert of `date` speaks of: its month, or for a daily budget the day before.
+    #[must_use]
+    pub fn of_alert(self, date: Date) -> String {
+        match self {
+            Self::Daily => date.yesterday().unwrap_or(date).to_string(),
+            Self::Monthly => date.strftime("%Y-%m").to_string(),
+        }
+    }
+}
+
+macro_rules! word {
+    ($type:ident, $pattern:literal, $description:literal) => {
+        impl TryFrom<String> for $type {
+            type Error = BadWord;
+
+            fn try_from(given: String) -> Result<Self, BadWord> {
+                given.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(word: $type) -> String {
+                word.to_string()
+            }
+        }
+
+        impl JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({"type": "string", "pattern": $pattern, "description": $description})
+            }
+        }
+    };
+}
+
+word!(Amount, r"^[0-9]+(\.[0-9]{1,2})? USD$", "An amount of money, such as `100 USD`.");
+word!(StageAt, r"^[0-9]+(\.[0-9]{1,3})?% (actual|forecasted)$", "A threshold in percent of the budget, such as `100% actual`.");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_come_back_as_they_were_read() {
+        for word in ["80% forecasted", "100% actual", "0.5% actual", "10000% actual"] {
+            assert_eq!(word.parse::<StageAt>().unwrap().to_string(), word);
+        }
+        assert_eq!("80.0% actual".parse::<StageAt>().unwrap(), "80% actual".parse().unwrap());
+        assert_eq!("2 USD".parse::<Amount>().unwrap().to_string(), "2 USD");
+    }
+
+    #[test]
+    fn other_words_are_refused_with_what_was_expected() {
+        for word in ["80 actual", "80%", "80% spent", "0% actual", "-1% actual", "1e2% actual", "20000% actual", "% actual"] {
+            let error = word.parse::<StageAt>().unwrap_err().to_string();
+            assert!(error.contains(word) && error.contains("`80% forecasted`"), "{error}");
+        }
+        for word in ["2", "2USD", "2 EUR", "0 USD", "-2 USD", "2.005 USD", "1,000 USD", " USD"] {
+            assert!(word.parse::<Amount>().unwrap_err().to_string().contains("`100 USD`"), "{word}");
+        }
+    }
+
+    #[test]
+    fn a_daily_alert_speaks_of_the_day_before() {
+        let date = "2026-03-01".parse().unwrap();
+        assert_eq!(Period::Daily.of_alert(date), "2026-02-28");
+        assert_eq!(Period::Monthly.of_alert(date), "2026-03");
+    }
+}

@@ -1,0 +1,138 @@
+//! What is to be done about one step, from what was written down and what was seen. Pure, and the whole of the judgement:
+//! [`super`] only carries it out.
+
+use jiff::Timestamp;
+
+use crate::action::Seen;
+use crate::ids::{RunId, Value};
+use crate::phase::Phase;
+use crate::record::{Direction, Facet, Step};
+
+/// What applying a step asks for next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApplyNext {
+    /// It is settled for this attempt.
+    Nothing,
+    /// Write that there is nothing to do, and hold nothing.
+    Skip(String),
+    /// Write that it is as wanted, and hold it.
+    Settled,
+    /// Write down Before and the intent, then change it.
+    Change {
+        /// What rollback will put back.
+        before: Value,
+    },
+    /// Write that it cannot be done.
+    Refuse(String),
+    /// Look again: when the world has moved on, or at the moment given.
+    Wait(Option<Timestamp>),
+}
+
+/// What rolling a step back asks for next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RollbackNext {
+    /// It is settled for this attempt.
+    Nothing,
+    /// It was never begun: write so.
+    Skip,
+    /// Write that there is nothing (more) to put back, and let go.
+    Settled(Option<String>),
+    /// Write down the intent, then put Before back.
+    PutBack,
+    /// Write that it cannot be put back, and keep the hold.
+    Refuse(String),
+    /// Look again: when the world has moved on, or at the moment given.
+    Wait(Option<Timestamp>),
+}
+
+/// Judges a step on its way forward, in the run's `attempt`.
+#[must_use]
+pub fn apply(step: &Step, facet: Option<&Facet>, seen: &Seen, attempt: u32, now: Timestamp) -> ApplyNext {
+    match step.phase {
+        Phase::Planned | Phase::Applying => {}
+        Phase::ApplyFailed if step.attempt < attempt => {}
+        Phase::ApplyFailed
+        | Phase::Applied
+        | Phase::Skipped
+        | Phase::RollingBack
+        | Phase::RolledBack
+        | Phase::RollbackFailed
+        | Phase::Abandoned => return ApplyNext::Nothing,
+    }
+    if let Some(reason) = facet.and_then(|facet| opposite_wish(facet, &step.run, &step.wanted)) {
+        return ApplyNext::Refuse(reason);
+    }
+    if let Some(until) = claimed(facet, Direction::Rollback, now) {
+        return ApplyNext::Wait(Some(until));
+    }
+    let ours = facet.filter(|facet| facet.holders.contains_key(&step.run));
+    let theirs = facet.filter(|facet| facet.holders.keys().any(|run| *run != step.run));
+    match seen {
+        Seen::Gone(why) => ApplyNext::Skip(why.clone()),
+        Seen::Is(value) if *value == step.wanted => {
+            if ours.or(theirs).is_some() {
+                ApplyNext::Settled
+            } else {
+                ApplyNext::Skip(format!("it was {value} already"))
+            }
+        }
+        Seen::Moving(value) if *value == step.wanted && ours.or(theirs).is_none() => {
+            ApplyNext::Skip(format!("it was becoming {value} already"))
+        }
+        Seen::Moving(_) if theirs.is_none() || ours.is_some() => ApplyNext::Wait(None),
+        Seen::Is(value) | Seen::Moving(value) => {
+            ApplyNext::Change { before: ours.or(theirs).map_or(value, |facet| &facet.before).clone() }
+        }
+    }
+}
+
+/// Judges a step on its way back, in the run's `attempt`.
+#[must_use]
+pub fn rollback(step: &Step, facet: Option<&Facet>, seen: &Seen, force: bool, attempt: u32, now: Timestamp) -> RollbackNext {
+    match step.phase {
+        Phase::Planned => return RollbackNext::Skip,
+        Phase::Skipped | Phase::RolledBack | Phase::Abandoned => return RollbackNext::Nothing,
+        Phase::RollbackFailed if step.attempt >= attempt => return RollbackNext::Nothing,
+        Phase::Applying | Phase::Applied | Phase::ApplyFailed | Phase::RollingBack | Phase::RollbackFailed => {}
+    }
+    let Some(facet) = facet.filter(|facet| facet.holders.contains_key(&step.run)) else {
+        return if step.phase == Phase::ApplyFailed {
+            RollbackNext::Settled(Some("nothing was changed".to_owned()))
+        } else {
+            RollbackNext::Refuse("the ledger holds no Before for it: see its history and put it back by hand".to_owned())
+        };
+    };
+    if let Some(until) = claimed(Some(facet), Direction::Apply, now) {
+        return RollbackNext::Wait(Some(until));
+    }
+    if let Some((run, holder)) = facet.holders.iter().find(|(run, _)| **run != step.run) {
+        return RollbackNext::Settled(Some(format!("left as it is: `{}` still holds it ({run})", holder.guardrail)));
+    }
+    match seen {
+        Seen::Gone(why) => RollbackNext::Settled(Some(format!("nothing to put back: {why}"))),
+        Seen::Is(value) if *value == facet.before => {
+            let already = matches!(step.phase, Phase::Applied).then(|| format!("somebody made it {value} already"));
+            RollbackNext::Settled(already)
+        }
+        Seen::Moving(_) => RollbackNext::Wait(None),
+        Seen::Is(value) if *value == facet.wanted || force => RollbackNext::PutBack,
+        Seen::Is(value) => RollbackNext::Refuse(format!(
+            "somebody made it {value} meanwhile; we had made it {} and before it was {}: roll back with --force to put \
+             that back all the same",
+            facet.wanted, facet.before
+        )),
+    }
+}
+
+/// Until when calls of `direction` may still land.
+fn claimed(facet: Option<&Facet>, direction: Direction, now: Timestamp) -> Option<Timestamp> {
+    let lease = facet.and_then(|facet| facet.lease.as_ref()).filter(|lease| lease.direction == direction)?;
+    Some(lease.ends()).filter(|until| *until > now)
+}
+
+/// Why `run` cannot have `wanted`: somebody holds the facet who wants something else.
+pub(crate) fn opposite_wish(facet: &Facet, run: &RunId, wanted: &Value) -> Option<String> {
+    let (other, holder) = facet.holders.iter().find(|(other, _)| *other != run)?;
+    (facet.wanted != *wanted)
+        .then(|| format!("`{}` holds it ({other}) and wants it {}: opposite wishes are refused", holder.guardrail, facet.wanted))
+}

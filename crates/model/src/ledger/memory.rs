@@ -1,0 +1,53 @@
+//! A store in memory: for tests, and for planning without writing.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+
+use super::{Item, Key, LedgerError, MOST_WRITES, Page, Store, Write};
+use crate::ids::Nonce;
+
+/// Items in a map. Every call is atomic.
+#[derive(Debug, Default)]
+pub struct MemoryStore(Mutex<BTreeMap<Key, Item>>);
+
+impl MemoryStore {
+    fn items(&self) -> std::sync::MutexGuard<'_, BTreeMap<Key, Item>> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, LedgerError> {
+        let items = self.items();
+        Ok(keys.iter().map(|key| items.get(key).cloned()).collect())
+    }
+
+    async fn list(&self, page: &Page) -> Result<Vec<Item>, LedgerError> {
+        let items = self.items();
+        let mut found: Vec<Item> =
+            items.values().filter(|item| item.key.pk == page.pk && item.key.sk.starts_with(&page.prefix)).cloned().collect();
+        if page.newest_first {
+            found.reverse();
+        }
+        found.truncate(page.limit.unwrap_or(usize::MAX));
+        Ok(found)
+    }
+
+    async fn commit(&self, nonce: &Nonce, writes: &[Write]) -> Result<(), LedgerError> {
+        assert!(writes.len() <= MOST_WRITES, "a commit of {} items", writes.len());
+        let mut items = self.items();
+        let current = |key: &Key| items.get(key).map_or(0, |item| item.rev);
+        if writes.iter().any(|write| current(&write.key) != write.expect) {
+            let ours = writes.iter().all(|write| items.get(&write.key).is_some_and(|item| item.nonce == *nonce));
+            return if ours { Ok(()) } else { Err(LedgerError::Conflict) };
+        }
+        for write in writes {
+            let item = Item { key: write.key.clone(), rev: write.expect + 1, nonce: nonce.clone(), doc: write.doc.clone() };
+            items.insert(write.key.clone(), item);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,327 @@
+//! What the program says to the ledger, in its own words.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use sha2::{Digest, Sha256};
+
+use super::{Item, Key, LedgerError, MOST_WRITES, Page, Store, Write};
+use crate::config::{Config, Guardrail};
+use crate::decide::Target;
+use crate::ids::{FacetId, GuardrailName, Nonce, RunId};
+use crate::phase::Phase;
+use crate::record::{AlertRecord, FORMAT, Facet, PartPlan, Run, Slot, Step, StepEvent, Written};
+
+/// A record with the revision that it was read at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Versioned<T> {
+    /// 0 when it is not there yet.
+    pub rev: u64,
+    /// The record.
+    pub value: T,
+}
+
+/// A step's transition, with its facet where that changes too. Both are written, or neither is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Move {
+    /// The step.
+    pub step: Versioned<Step>,
+    /// The facet.
+    pub facet: Option<Versioned<Facet>>,
+}
+
+impl Move {
+    /// The step goes to `phase`: the only way a phase changes.
+    ///
+    /// # Errors
+    /// When that phase may not follow.
+    pub fn advance(
+        mut step: Versioned<Step>,
+        facet: Option<Versioned<Facet>>,
+        phase: Phase,
+        reason: Option<String>,
+        at: Timestamp,
+        by: &str,
+    ) -> Result<Self, LedgerError> {
+        let from = step.value.phase;
+        if !from.may_become(phase) {
+            return Err(LedgerError::IllegalMove { facet: step.value.facet.to_string(), from, to: phase });
+        }
+        if from != phase {
+            step.value.since = at;
+        }
+        // Taking up the same phase again is no news, and an item may not grow with every look.
+        if from != phase || step.value.reason != reason {
+            step.value.events.push(StepEvent { at, by: by.to_owned(), phase, reason: reason.clone() });
+        }
+        step.value.phase = phase;
+        step.value.reason = reason;
+        Ok(Self { step, facet })
+    }
+}
+
+/// The deployed definition of one guardrail.
+#[derive(Serialize, Deserialize)]
+struct Definition {
+    format: u32,
+    guardrail: Guardrail,
+    operators: Vec<String>,
+    removed: bool,
+}
+
+/// The ledger over any store.
+#[derive(Clone)]
+pub struct Ledger {
+    store: Arc<dyn Store>,
+}
+
+impl Ledger {
+    /// A ledger that stands on `store`.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    /// The run called `id`.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn run(&self, id: &RunId) -> Result<Option<Versioned<Run>>, LedgerError> {
+        self.one(&run_key(id)).await
+    }
+
+    /// The newest runs, newest first.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn runs(&self, limit: Option<usize>) -> Result<Vec<Versioned<Run>>, LedgerError> {
+        let page = Page { pk: "RUN".to_owned(), prefix: String::new(), newest_first: true, limit };
+        self.store.list(&page).await?.into_iter().map(read).collect()
+    }
+
+    /// The state of a stage in a period.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn slot(&self, target: &Target) -> Result<Option<Versioned<Slot>>, LedgerError> {
+        self.one(&slot_key(target)).await
+    }
+
+    /// Writes a run, and its slot too where given: both or neither.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`] when one of them was changed since it was read.
+    pub async fn save_run(&self, run: Versioned<Run>, slot: Option<&Versioned<Slot>>) -> Result<Versioned<Run>, LedgerError> {
+        let mut writes = vec![write(run_key(&run.value.id), run.rev, &run.value)?];
+        if let Some(slot) = slot {
+            writes.push(write(slot_key(&run.value.target()), slot.rev, &slot.value)?);
+        }
+        self.store.commit(&Nonce::fresh(), &writes).await?;
+        Ok(Versioned { rev: run.rev + 1, value: run.value })
+    }
+
+    /// Writes a slot.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`] when it was changed since it was read.
+    pub async fn save_slot(&self, target: &Target, slot: &Versioned<Slot>) -> Result<(), LedgerError> {
+        self.store.commit(&Nonce::fresh(), &[write(slot_key(target), slot.rev, &slot.value)?]).await
+    }
+
+    /// Writes a part's steps, in batches, under a token of their own. They are inert until the run opens with this plan.
+    ///
+    /// # Errors
+    /// When a batch could not be written: the whole is to be written again, under a new token.
+    pub async fn write_plan(&self, token: Nonce, steps: &[Step]) -> Result<Written, LedgerError> {
+        let writes: Vec<Write> = steps.iter().map(|step| write(step_key(step), 0, step)).collect::<Result<_, _>>()?;
+        for batch in writes.chunks(MOST_WRITES) {
+            self.store.commit(&Nonce::fresh(), batch).await?;
+        }
+        Ok(Written { token, steps: steps.len(), digest: step_digest(steps) })
+    }
+
+    /// The steps of one part of a run, as its plan has them.
+    ///
+    /// # Errors
+    /// When there are more or fewer than the plan says.
+    pub async fn steps(&self, run: &Run, part: usize) -> Result<Vec<Versioned<Step>>, LedgerError> {
+        let Some(PartPlan::Written(written)) = run.parts.get(part).map(|part| &part.plan) else { return Ok(Vec::new()) };
+        let steps = self.steps_under(&run.id, part, &written.token).await?;
+        if steps.len() == written.steps {
+            return Ok(steps);
+        }
+        let why = format!("part {part} was planned with {} steps, and {} are there", written.steps, steps.len());
+        Err(LedgerError::Unreadable { key: run.id.to_string(), why })
+    }
+
+    /// The steps that stand under a token, whether or not the run opened with them.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn steps_under(&self, run: &RunId, part: usize, token: &Nonce) -> Result<Vec<Versioned<Step>>, LedgerError> {
+        let prefix = format!("{part:03}#{}#", token.as_str());
+        let page = Page { pk: format!("STEP#{run}"), prefix, newest_first: false, limit: None };
+        self.store.list(&page).await?.into_iter().map(read).collect()
+    }
+
+    /// The facets that are known to the ledger, of those named.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn facets(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Versioned<Facet>>, LedgerError> {
+        let keys: Vec<Key> = facets.iter().map(facet_key).collect();
+        let items = self.store.get(&keys).await?;
+        let known = items.into_iter().flatten().map(read::<Facet>);
+        known.map(|facet| facet.map(|facet| (facet.value.facet.clone(), facet))).collect()
+    }
+
+    /// Writes moves, many at a time. A move that somebody else's write got in the way of says so alone.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written at all. What was written stays written.
+    pub async fn save_moves(&self, moves: Vec<Move>) -> Result<Vec<Result<Move, LedgerError>>, LedgerError> {
+        let mut done = Vec::with_capacity(moves.len());
+        for batch in moves.chunks(MOST_WRITES / 2) {
+            let writes = batch.iter().map(writes_of).collect::<Result<Vec<_>, _>>()?;
+            match self.store.commit(&Nonce::fresh(), &writes.concat()).await {
+                Ok(()) => done.extend(batch.iter().cloned().map(|m| Ok(written(m)))),
+                Err(LedgerError::Conflict) if batch.len() > 1 => {
+                    for (one, writes) in batch.iter().zip(writes) {
+                        match self.store.commit(&Nonce::fresh(), &writes).await {
+                            Ok(()) => done.push(Ok(written(one.clone()))),
+                            Err(LedgerError::Conflict) => done.push(Err(LedgerError::Conflict)),
+                            Err(error) => return Err(error),
+                        }
+                    }
+                }
+                Err(LedgerError::Conflict) => done.push(Err(LedgerError::Conflict)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    /// Keeps an alert by its digest; one that was kept before stays as it was.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub async fn record_alert(&self, digest: &str, alert: &AlertRecord) -> Result<(), LedgerError> {
+        let key = Key { pk: format!("ALERT#{digest}"), sk: "ALERT".to_owned() };
+        match self.store.commit(&Nonce::fresh(), &[write(key, 0, alert)?]).await {
+            Err(LedgerError::Conflict) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// The deployed guardrails.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn config(&self) -> Result<Config, LedgerError> {
+        let page = Page { pk: "GUARDRAIL".to_owned(), prefix: String::new(), newest_first: false, limit: None };
+        let definitions: Vec<Versioned<Definition>> =
+            self.store.list(&page).await?.into_iter().map(read).collect::<Result<_, _>>()?;
+        let mut config = Config { operators: Vec::new(), guardrails: BTreeMap::new() };
+        for Versioned { value, .. } in definitions.into_iter().filter(|definition| !definition.value.removed) {
+            config.operators.extend(value.operators);
+            config.guardrails.insert(value.guardrail.name.clone(), value.guardrail);
+        }
+        config.operators.sort();
+        config.operators.dedup();
+        Ok(config)
+    }
+
+    /// Deploys a guardrail's definition, or with `removed` takes it out of use. Runs keep their own copy.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub async fn define(&self, guardrail: Guardrail, operators: Vec<String>, removed: bool) -> Result<(), LedgerError> {
+        let key = guardrail_key(&guardrail.name);
+        let definition = Definition { format: FORMAT, guardrail, operators, removed };
+        loop {
+            let rev = self.one::<Definition>(&key).await?.map_or(0, |present| present.rev);
+            match self.store.commit(&Nonce::fresh(), &[write(key.clone(), rev, &definition)?]).await {
+                Err(LedgerError::Conflict) => {}
+                other => return other,
+            }
+        }
+    }
+
+    async fn one<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<Versioned<T>>, LedgerError> {
+        let items = self.store.get(std::slice::from_ref(key)).await?;
+        items.into_iter().flatten().next().map(read).transpose()
+    }
+}
+
+/// SHA-256 of what `steps` plan: their facets, what they are, what is wanted, and their first phases.
+#[must_use]
+pub fn step_digest(steps: &[Step]) -> String {
+    let mut lines: Vec<String> =
+        steps.iter().map(|step| format!("{}\t{}\t{}\n", step.facet, step.present, step.wanted)).collect();
+    lines.sort();
+    format!("{:x}", Sha256::digest(lines.concat()))
+}
+
+fn writes_of(step: &Move) -> Result<Vec<Write>, LedgerError> {
+    let mut writes = vec![write(step_key(&step.step.value), step.step.rev, &step.step.value)?];
+    if let Some(facet) = &step.facet {
+        writes.push(write(facet_key(&facet.value.facet), facet.rev, &facet.value)?);
+    }
+    Ok(writes)
+}
+
+fn written(mut step: Move) -> Move {
+    step.step.rev += 1;
+    if let Some(facet) = &mut step.facet {
+        facet.rev += 1;
+    }
+    step
+}
+
+fn write<T: Serialize>(key: Key, expect: u64, value: &T) -> Result<Write, LedgerError> {
+    let doc = serde_json::to_value(value).map_err(|error| unreadable(&key, error.to_string()))?;
+    Ok(Write { key, expect, doc })
+}
+
+/// A record of a format that this program knows. The number is looked at first, so that a newer record says so.
+fn read<T: DeserializeOwned>(item: Item) -> Result<Versioned<T>, LedgerError> {
+    match item.doc.get("format").and_then(Json::as_u64) {
+        Some(format) if format == u64::from(FORMAT) => {}
+        Some(format) => {
+            let why = format!("its format is {format}, and this program knows format {FORMAT}: use the version that wrote it");
+            return Err(unreadable(&item.key, why));
+        }
+        None => return Err(unreadable(&item.key, "it has no format number".to_owned())),
+    }
+    let value = serde_json::from_value(item.doc).map_err(|error| unreadable(&item.key, error.to_string()))?;
+    Ok(Versioned { rev: item.rev, value })
+}
+
+fn unreadable(key: &Key, why: String) -> LedgerError {
+    LedgerError::Unreadable { key: format!("{} {}", key.pk, key.sk), why }
+}
+
+fn run_key(id: &RunId) -> Key {
+    Key { pk: "RUN".to_owned(), sk: id.to_string() }
+}
+
+fn step_key(step: &Step) -> Key {
+    Key { pk: format!("STEP#{}", step.run), sk: format!("{:03}#{}#{}", step.part, step.token.as_str(), step.facet) }
+}
+
+fn facet_key(facet: &FacetId) -> Key {
+    Key { pk: format!("FACET#{facet}"), sk: "FACET".to_owned() }
+}
+
+fn guardrail_key(name: &GuardrailName) -> Key {
+    Key { pk: "GUARDRAIL".to_owned(), sk: name.to_string() }
+}
+
+fn slot_key(target: &Target) -> Key {
+    let kind = if target.simulated { "simulated" } else { "real" };
+    Key { pk: format!("STAGE#{}", target.guardrail), sk: format!("{}#{}#{kind}", target.period, target.stage) }
+}

@@ -1,0 +1,15 @@
+//! The model of Budget Guardrails: what an alert asks for, what a run is, and how each change is made so that the way
+//! back is never lost. No AWS and no I/O: everything that is judged, is judged here, and builds in seconds.
+
+pub mod action;
+pub mod alert;
+pub mod clock;
+pub mod config;
+pub mod decide;
+pub mod drive;
+pub mod envelope;
+pub mod ids;
+pub mod ledger;
+pub mod phase;
+pub mod record;
+pub mod runs;

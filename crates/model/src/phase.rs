@@ -1,0 +1,122 @@
+//! The phases of a step, and which may follow which: one exhaustive match, everything else is refused.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Phase {
+    /// Written down, nothing begun.
+    Planned,
+    /// Nothing to do, and rollback never touches it.
+    Skipped,
+    /// Before is written; the change is under way, or its maker died.
+    Applying,
+    /// The world was seen as wanted.
+    Applied,
+    /// The change was refused, or did not come about in time.
+    ApplyFailed,
+    /// Before is being put back, or who did it died.
+    RollingBack,
+    /// The world was seen as before, or there is nothing of ours to put back.
+    RolledBack,
+    /// Putting back was refused; the hold stays, and it can be tried again.
+    RollbackFailed,
+    /// A person settled it by hand.
+    Abandoned,
+}
+
+impl Phase {
+    /// May `next` follow?
+    #[must_use]
+    pub fn may_become(self, next: Self) -> bool {
+        use Phase::{Abandoned, Applied, ApplyFailed, Applying, Planned, RollbackFailed, RolledBack, RollingBack, Skipped};
+        match self {
+            Planned => matches!(next, Skipped | Applying | Applied | ApplyFailed),
+            // Taken up again by whoever comes after a death: the same phase, a new lease.
+            Applying => {
+                matches!(next, Applying | Applied | ApplyFailed | Skipped | RollingBack | RolledBack | RollbackFailed | Abandoned)
+            }
+            Applied => matches!(next, RollingBack | RolledBack | RollbackFailed | Abandoned),
+            // A failed step is put back too, since its change may have come about; and it may be tried again.
+            ApplyFailed => {
+                matches!(next, Applying | Applied | Skipped | ApplyFailed | RollingBack | RolledBack | RollbackFailed | Abandoned)
+            }
+            RollingBack => matches!(next, RollingBack | RolledBack | RollbackFailed | Abandoned),
+            RollbackFailed => matches!(next, RollingBack | RolledBack | RollbackFailed | Abandoned),
+            Skipped | RolledBack | Abandoned => false,
+        }
+    }
+
+    /// Will neither direction ever change it again?
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Skipped | Self::RolledBack | Self::Abandoned)
+    }
+
+    /// Did something go wrong that a person must know of?
+    #[must_use]
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::ApplyFailed | Self::RollbackFailed)
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Planned => "planned",
+            Self::Skipped => "skipped",
+            Self::Applying => "applying",
+            Self::Applied => "applied",
+            Self::ApplyFailed => "apply failed",
+            Self::RollingBack => "rolling back",
+            Self::RolledBack => "rolled back",
+            Self::RollbackFailed => "rollback failed",
+            Self::Abandoned => "abandoned",
+        };
+        f.pad(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Phase; 9] = [
+        Phase::Planned,
+        Phase::Skipped,
+        Phase::Applying,
+        Phase::Applied,
+        Phase::ApplyFailed,
+        Phase::RollingBack,
+        Phase::RolledBack,
+        Phase::RollbackFailed,
+        Phase::Abandoned,
+    ];
+
+    #[test]
+    fn rolling_back_never_turns_forward_again() {
+        for phase in [Phase::RollingBack, Phase::RollbackFailed, Phase::RolledBack] {
+            for next in [Phase::Planned, Phase::Applying, Phase::Applied, Phase::ApplyFailed] {
+                assert!(!phase.may_become(next), "{phase} -> {next}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_final_phase_has_no_successor_and_every_other_has_a_way_to_the_end() {
+        for phase in ALL {
+            let successors: Vec<_> = ALL.into_iter().filter(|next| phase.may_become(*next)).collect();
+            assert_eq!(successors.is_empty(), phase.is_final(), "{phase}");
+            assert!(phase.is_final() || successors.iter().any(|next| next.is_final()), "{phase}");
+        }
+    }
+
+    #[test]
+    fn what_may_have_changed_the_world_is_never_skipped_past_its_way_back() {
+        assert!(!Phase::Applied.may_become(Phase::Skipped));
+        assert!(!Phase::RollingBack.may_become(Phase::Skipped));
+        assert!(!Phase::Planned.may_become(Phase::RolledBack));
+    }
+}

@@ -1,0 +1,360 @@
+//! What the ledger keeps: runs, their steps, the facets they hold, and each stage's state in a period. Every record carries
+//! the number of its format; a format that this program does not know is an error before anything runs.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::config::{Budget, StageAt};
+use crate::decide::Target;
+use crate::ids::{ActionName, FacetId, GuardrailName, Nonce, RunId, Value};
+use crate::phase::Phase;
+
+/// The format of the records that this program writes.
+pub const FORMAT: u32 = 1;
+
+/// Which way a run goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// Towards what the stage wants.
+    Apply,
+    /// Back to what was before.
+    Rollback,
+}
+
+impl Direction {
+    /// As it stands in the state machine's input and in names of executions.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Apply => "apply",
+            Self::Rollback => "rollback",
+        }
+    }
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RunState {
+    /// Its plan is being written; its steps are inert.
+    Opening,
+    /// The plan is whole and being carried out.
+    Applying,
+    /// Every step is applied or skipped.
+    Enforced,
+    /// Carried out as far as it went; some step failed.
+    ApplyFailed,
+    /// Being put back.
+    RollingBack,
+    /// Put back as far as it went; some step failed, and it can be tried again.
+    RollbackFailed,
+    /// All is put back.
+    RolledBack,
+    /// A stage that only notifies has notified.
+    Notified,
+}
+
+impl RunState {
+    /// Does the run hold, or may it yet hold, a facet?
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        !matches!(self, Self::RolledBack | Self::Notified)
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Opening => "planning",
+            Self::Applying => "applying",
+            Self::Enforced => "enforced",
+            Self::ApplyFailed => "apply failed",
+            Self::RollingBack => "rolling back",
+            Self::RollbackFailed => "rollback failed",
+            Self::RolledBack => "rolled back",
+            Self::Notified => "notified",
+        }
+    }
+}
+
+/// One enforcement of one stage. It keeps its own copy of the definition: a rollback needs nothing else.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// Its id.
+    pub id: RunId,
+    /// The guardrail.
+    pub guardrail: GuardrailName,
+    /// The stage.
+    pub stage: StageAt,
+    /// The budget's period.
+    pub period: String,
+    /// Not started by a real alert.
+    pub simulated: bool,
+    /// The budget at the time.
+    pub budget: Budget,
+    /// Whom no action may restrict.
+    pub operators: Vec<String>,
+    /// When the alert that began it was received.
+    pub began: Timestamp,
+    /// Digest of the alert that began it.
+    pub alert: String,
+    /// Where it stands.
+    pub state: RunState,
+    /// Which way it goes.
+    pub direction: Direction,
+    /// How many executions were asked for, each way.
+    pub attempts: Attempts,
+    /// The stage's actions, flattened in order.
+    pub parts: Vec<Part>,
+    /// Who asked for it to be put back, and how much of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<RollbackRequest>,
+    /// What happened to the run, in order.
+    pub events: Vec<RunEvent>,
+}
+
+impl Run {
+    /// What it enforces.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        Target { guardrail: self.guardrail.clone(), stage: self.stage, period: self.period.clone(), simulated: self.simulated }
+    }
+
+    /// The present attempt in its direction.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        match self.direction {
+            Direction::Apply => self.attempts.apply,
+            Direction::Rollback => self.attempts.rollback,
+        }
+    }
+
+    /// Writes down that something happened.
+    pub fn note(&mut self, at: Timestamp, by: &str, what: impl Into<String>) {
+        self.events.push(RunEvent { at, by: by.to_owned(), what: what.into() });
+    }
+}
+
+/// Executions asked for, each way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempts {
+    /// Towards what the stage wants.
+    pub apply: u32,
+    /// Back.
+    pub rollback: u32,
+}
+
+/// One action of a run's stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// Parts of one group run side by side, groups one after another.
+    pub group: usize,
+    /// The action's stable name.
+    pub action: ActionName,
+    /// Its parameters.
+    pub params: Json,
+    /// Its plan.
+    pub plan: PartPlan,
+}
+
+/// The plan of one action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "lowercase")]
+pub enum PartPlan {
+    /// Not there yet.
+    Missing,
+    /// Written down whole.
+    Written(Written),
+    /// The action refused, or could not plan.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A plan as its writer left it: steps under other tokens are left-overs of an opening that died, and inert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// Under which its steps stand.
+    pub token: Nonce,
+    /// How many steps.
+    pub steps: usize,
+    /// SHA-256 of their facets, wishes and phases.
+    pub digest: String,
+}
+
+/// Who asked for a rollback.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RollbackRequest {
+    /// The ARN of the person.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// In their words.
+    pub why: String,
+    /// Only these facets; all when empty.
+    #[serde(default)]
+    pub only: Vec<FacetId>,
+    /// Put back also what a person changed meanwhile.
+    #[serde(default)]
+    pub force: bool,
+}
+
+impl RollbackRequest {
+    /// Does it ask for `facet`?
+    #[must_use]
+    pub fn covers(&self, facet: &FacetId) -> bool {
+        self.only.is_empty() || self.only.contains(facet)
+    }
+}
+
+/// Something that happened to a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunEvent {
+    /// When.
+    pub at: Timestamp,
+    /// Who: a person's ARN, or a function and its request id.
+    pub by: String,
+    /// What.
+    pub what: String,
+}
+
+/// One facet in one run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The run.
+    pub run: RunId,
+    /// The index of its part.
+    pub part: usize,
+    /// The plan it belongs to.
+    pub token: Nonce,
+    /// The facet.
+    pub facet: FacetId,
+    /// The target as people know it, such as `i-0abc (web-1)`.
+    pub label: String,
+    /// What it was when the plan was made.
+    pub present: Value,
+    /// What the stage wants it to be.
+    pub wanted: Value,
+    /// What rollback puts back: what it was before the first run that holds it changed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Why, where that needs saying.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The attempt, in the direction of its phase, that wrote it last.
+    #[serde(default)]
+    pub attempt: u32,
+    /// When the present phase began: what bounds the waiting for the world.
+    pub since: Timestamp,
+    /// What happened to it, in order; only ever appended.
+    pub events: Vec<StepEvent>,
+}
+
+/// Something that happened to a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepEvent {
+    /// When.
+    pub at: Timestamp,
+    /// A function and its request id.
+    pub by: String,
+    /// The phase it brought.
+    pub phase: Phase,
+    /// Why, where that needs saying.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A facet, while runs hold it: the unit of snapshot, hold, drift and rollback.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facet {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// Which.
+    pub facet: FacetId,
+    /// What it was before the first holder's change. Means nothing while nobody holds it.
+    pub before: Value,
+    /// What the holders want.
+    pub wanted: Value,
+    /// The runs that hold it. The last to leave puts Before back.
+    pub holders: BTreeMap<RunId, Holder>,
+    /// A writer's claim, while its calls may land.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+}
+
+/// A run's claim on a facet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Whose run.
+    pub guardrail: GuardrailName,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// While it runs, calls of its direction may land, even from a caller that died: the other direction waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Which way the calls go.
+    pub direction: Direction,
+    /// Who wrote it last.
+    pub owner: Nonce,
+    /// Until when the owner's calls may land.
+    pub until: Timestamp,
+    /// Until when the calls of earlier owners may land.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier_until: Option<Timestamp>,
+}
+
+impl Lease {
+    /// Until when calls may land, whoever's.
+    #[must_use]
+    pub fn ends(&self) -> Timestamp {
+        self.earlier_until.map_or(self.until, |earlier| earlier.max(self.until))
+    }
+}
+
+/// What a stage's slot in a period is taken by: at most one open run for each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The latest run.
+    pub run: RunId,
+    /// Set when a person put the run back before the period's end: alerts are then recorded, not enforced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub released: Option<Released>,
+}
+
+/// Who let a stage go for the rest of a period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Released {
+    /// The ARN of the person.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// In their words.
+    pub why: String,
+}
+
+/// An alert that was received, and what was decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertRecord {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// When it was first received.
+    pub at: Timestamp,
+    /// The text, as it came.
+    pub text: String,
+    /// What was decided then, for people.
+    pub decision: String,
+}
