@@ -1,1 +1,10 @@
-//! guardrails-lambdas
+//! The functions. Each binary in `src/bin` is one function with a role of its own; here is what they do.
+
+pub mod action;
+pub mod budget;
+pub mod fault;
+pub mod master;
+mod messages;
+pub mod metrics;
+pub mod notify;
+pub mod runtime;

@@ -1,1 +1,11 @@
-//! guardrails-aws
+//! Everything that calls AWS: the clients, made in one place; the ledger on DynamoDB; the workflow on Step Functions; and
+//! the actions, one file each.
+
+pub mod actions;
+pub mod budgets;
+pub mod clients;
+pub mod error;
+pub mod grants;
+mod items;
+pub mod store;
+pub mod workflow;

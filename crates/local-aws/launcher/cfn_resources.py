@@ -1,4 +1,4 @@
-"""What the product's templates need and MiniStack's CloudFormation lacks: resource types, a property, and refusals.
+"""What the product's templates need and MiniStack's CloudFormation lacks: resource types, properties, and refusals.
 
 Types are registered as MiniStack registers its own: `create` answers the physical id and the attributes of Fn::GetAtt, and
 raises ValueError with the reason of a failed resource. The refusals are those by which AWS fails a deployment whose roles
@@ -23,10 +23,10 @@ def install():
     _register("AWS::EC2::Instance", _create_instance, _update_instance, _delete_instance,
               replaced_by=("ImageId", "SubnetId", "KeyName", "AvailabilityZone"))
     provisioners._STACK_TAG_PROPERTY["AWS::EC2::Instance"] = ("Tags", "list")
-    _after("AWS::IAM::Role", _set_permissions_boundary)
-    _before("AWS::Lambda::Function", _check_function)
-    _before("AWS::Lambda::EventInvokeConfig", _check_destinations)
-    _before("AWS::StepFunctions::StateMachine", _check_machine)
+    _around("AWS::IAM::Role", after=_set_permissions_boundary)
+    _around("AWS::Lambda::Function", before=_check_function, after=_complete_function)
+    _around("AWS::Lambda::EventInvokeConfig", before=_check_destinations)
+    _around("AWS::StepFunctions::StateMachine", before=_check_machine)
 
 
 def _register(resource_type, create, update, delete, replaced_by=()):
@@ -34,15 +34,8 @@ def _register(resource_type, create, update, delete, replaced_by=()):
     provisioners._REPLACING_PROPERTIES[resource_type] = replaced_by
 
 
-def _before(resource_type, check):
-    _around(resource_type, before=check, after=lambda physical_id, props: None)
-
-
-def _after(resource_type, complete):
-    _around(resource_type, before=lambda props: None, after=complete)
-
-
-def _around(resource_type, before, after):
+def _around(resource_type, before=lambda props: None, after=lambda physical_id, props: None):
+    """Adds to what MiniStack's own create and update do."""
     handlers = _HANDLERS[resource_type]
     create, update = handlers["create"], handlers["update"]
 
@@ -150,7 +143,8 @@ def _delete_access_key(key, _props):
 
 def _create_instance(_logical_id, props, _stack_name):
     ec2._ensure_defaults_initialized()
-    parameters = {name: str(props[name]) for name in ("ImageId", "InstanceType", "SubnetId", "KeyName", "UserData") if name in props}
+    same_name = ("ImageId", "InstanceType", "SubnetId", "KeyName", "UserData")
+    parameters = {name: str(props[name]) for name in same_name if name in props}
     parameters |= {f"SecurityGroupId.{at}": group for at, group in enumerate(props.get("SecurityGroupIds") or [], 1)}
     if "IamInstanceProfile" in props:
         parameters["IamInstanceProfile.Name"] = props["IamInstanceProfile"]
@@ -175,7 +169,13 @@ def _delete_instance(instance_id, _props):
         _call(ec2._ACTION_MAP["TerminateInstances"], {"InstanceId.1": instance_id})
 
 
-# ---- Roles ----
+# ---- Additions to MiniStack's own types ----
+
+def _complete_function(name, props):
+    function = lambda_svc._functions[name]
+    function["concurrency"] = props.get("ReservedConcurrentExecutions")
+    function["config"]["DeadLetterConfig"] = props.get("DeadLetterConfig") or {}
+
 
 def _set_permissions_boundary(role_name, props):
     role = iam._roles[role_name]
@@ -185,6 +185,11 @@ def _set_permissions_boundary(role_name, props):
 
 
 def _check_function(props):
+    """MiniStack makes a function without code where the object is missing, and answers its invocations with 200."""
+    code = props["Code"]
+    if "S3Key" in code and not lambda_svc._fetch_code_from_s3(code["S3Bucket"], code["S3Key"], code.get("S3ObjectVersion")):
+        raise ValueError("Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: The specified key does "
+                         "not exist. (Error Code: InvalidParameterValueException)")
     if not assumable(props["Role"], "lambda.amazonaws.com"):
         raise ValueError("The role defined for the function cannot be assumed by Lambda. "
                          "(Error Code: InvalidParameterValueException)")
@@ -201,13 +206,14 @@ def _check_destinations(props):
 
 
 def _check_may_send(role, target):
-    if denial(role, "lambda", sending_action(target), target):
-        raise ValueError(f"The function's execution role does not have permissions to call {sending_action(target)} on {target} "
+    action = sending_action(target)
+    if denial(role, "lambda", action, target):
+        raise ValueError(f"The function's execution role does not have permissions to call {action} on {target} "
                          "(Error Code: InvalidParameterValueException)")
 
 
-_LOG_DELIVERY_ACTIONS = ("CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "DeleteLogDelivery", "ListLogDeliveries",
-                         "PutResourcePolicy", "DescribeResourcePolicies", "DescribeLogGroups")
+_LOG_DELIVERY_ACTIONS = ("CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "DeleteLogDelivery",
+                         "ListLogDeliveries", "PutResourcePolicy", "DescribeResourcePolicies", "DescribeLogGroups")
 
 
 def _check_machine(props):

@@ -60,7 +60,8 @@ def _resource(original, service, method, path, headers, body, query_params, regi
 def _enforce(original, access_key_id, iam_action, service, region, resource_arn="*", service_context=None):
     pending = _pending.get()
     if pending is None or pending.service != service:
-        return original(access_key_id, iam_action, service, region, resource_arn=resource_arn, service_context=service_context)
+        return original(access_key_id, iam_action, service, region, resource_arn=resource_arn,
+                        service_context=service_context)
     if not pending.decided:
         pending.decided = True
         for check in pending.checks:

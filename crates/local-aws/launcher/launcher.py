@@ -115,9 +115,11 @@ def patch_ministack():
     import iam_truth
     import service_behaviour
     import service_roles
+    import workflows
 
     iam_truth.install()
     service_roles.install()
+    workflows.install()
     service_behaviour.install()
     cfn_resources.install()
 

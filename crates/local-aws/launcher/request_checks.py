@@ -118,7 +118,8 @@ def _ec2(call):
 def _run_instances(call, region):
     """A launch needs every resource that it makes or uses, and CreateTags for each kind that it tags."""
     tags = _launch_tags(call)
-    made = {kind: f"arn:aws:ec2:{call.region}:{call.account}:{kind}/*" for kind in ("instance", "network-interface", "volume")}
+    made = {kind: f"arn:aws:ec2:{call.region}:{call.account}:{kind}/*"
+            for kind in ("instance", "network-interface", "volume")}
     used = [call.param("SubnetId") or ec2._DEFAULT_SUBNET_ID, *(call.members("SecurityGroupId") or [ec2._DEFAULT_SG_ID])]
     checks = [Check(call.action, f"arn:aws:ec2:{call.region}::image/{call.param('ImageId')}", region)]
     checks += [Check(call.action, arn, {**region, **_request_tags(tags, kind),
@@ -126,7 +127,8 @@ def _run_instances(call, region):
                for kind, arn in made.items()]
     checks += [Check(call.action, _ec2_arn(call, resource), {**region, **_tag_keys("ec2", ec2._tags.get(resource))})
                for resource in used]
-    checks += [Check("ec2:CreateTags", made[kind], {**region, **_request_tags(tags, kind), "ec2:CreateAction": "RunInstances"})
+    checks += [Check("ec2:CreateTags", made[kind], {**region, **_request_tags(tags, kind),
+                                                    "ec2:CreateAction": "RunInstances"})
                for kind in tags if kind in made]
     return checks
 
@@ -147,7 +149,8 @@ def _request_tags(tags, kind):
     """The tags for one kind. None takes away a key that MiniStack reads from the whole request: another kind's tag."""
     mine = tags.get(kind, {})
     others = {key: None for pairs in tags.values() for key in pairs}
-    return {**{f"aws:RequestTag/{key}": value for key, value in {**others, **mine}.items()}, "aws:TagKeys": list(mine) or None}
+    request_tags = {f"aws:RequestTag/{key}": value for key, value in {**others, **mine}.items()}
+    return {**request_tags, "aws:TagKeys": list(mine) or None}
 
 
 def _ec2_arn(call, resource_id):
@@ -206,7 +209,7 @@ def _partition_key_values(key, request):
     values = [item[key] for item in items if item and key in item]
     for name, placeholder in re.findall(r"([#\w]+)\s*=\s*(:\w+)", request.get("KeyConditionExpression") or ""):
         if (request.get("ExpressionAttributeNames") or {}).get(name, name) == key:
-            values.append(request["ExpressionAttributeValues"][placeholder])
+            values.append((request.get("ExpressionAttributeValues") or {}).get(placeholder, {"NULL": ""}))
     return [next(iter(value.values())) for value in values]
 
 

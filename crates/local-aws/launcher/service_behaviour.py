@@ -1,13 +1,14 @@
-"""Behaviour of EC2, Auto Scaling and IAM that the product's actions meet on AWS and that MiniStack lacks.
+"""Behaviour of EC2, Auto Scaling, IAM and Lambda that the product meets on AWS and that MiniStack lacks.
 
 EC2_TRANSITION_SECONDS (default 0) is how long an instance stays `stopping` or `pending`.
 """
 
 import os
+import re
 import time
 
 from ministack.core.responses import get_account_id
-from ministack.services import autoscaling, ec2, iam
+from ministack.services import autoscaling, ec2, iam, lambda_svc
 
 _TRANSITION_SECONDS = float(os.environ.get("EC2_TRANSITION_SECONDS", "0"))
 
@@ -23,20 +24,22 @@ def install():
         "DescribeInstanceAttribute": _describe_instance_attribute,
     }
     for action, handler in ec2._ACTION_MAP.items():
-        ec2._ACTION_MAP[action] = _honour_dry_run(handler)
+        ec2._ACTION_MAP[action] = _request(handler)
     autoscaling._ACTION_MAP |= {
         "AttachInstances": _attach_instances,
         "DetachInstances": _detach_instances,
         "DescribeAutoScalingInstances": _describe_auto_scaling_instances,
     }
     iam._IAM_HANDLERS["AttachGroupPolicy"] = _attach_group_policy
+    lambda_svc._provided_worker_env = _function_environment(lambda_svc._provided_worker_env)
 
 
 # ---- EC2: reading ----
 
-def _honour_dry_run(handler):
-    """MiniStack would do it for real."""
+def _request(handler):
+    """Every call sees the states of its time, and DryRun, which MiniStack ignores, does nothing."""
     def handle(p):
+        _settle_instances()
         if ec2._p(p, "DryRun") == "true":
             return ec2._error("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
         return handler(p)
@@ -64,23 +67,24 @@ def _describe_instances(p):
         return ec2._error("InvalidParameterCombination",
                           "The parameter instancesSet cannot be used with the parameter maxResults", 400)
     if limit and not 5 <= int(limit) <= 1000:
-        return ec2._error("InvalidParameterValue",
-                          f"Value ( {limit} ) for parameter maxResults is invalid. Expecting a value between 5 and 1000.", 400)
+        return ec2._error("InvalidParameterValue", f"Value ( {limit} ) for parameter maxResults is invalid. "
+                                                   "Expecting a value between 5 and 1000.", 400)
     ec2._cleanup_terminated()
     instances, error = _named_instances(ids)
     if error:
         return error
     found = [instance for instance in instances or ec2._instances.values() if _matches(instance, filters)]
-    start, end = int(ec2._p(p, "NextToken") or 0), int(ec2._p(p, "NextToken") or 0) + int(limit or 1000)
-    items = "".join(f"<item><reservationId>r-{instance['InstanceId'][2:]}</reservationId><ownerId>{get_account_id()}</ownerId>"
-                    f"<groupSet/><instancesSet>{ec2._instance_xml(instance)}</instancesSet></item>"
+    start = int(ec2._p(p, "NextToken") or 0)
+    end = start + int(limit or 1000)
+    items = "".join(f"<item><reservationId>r-{instance['InstanceId'][2:]}</reservationId>"
+                    f"<ownerId>{get_account_id()}</ownerId><groupSet/>"
+                    f"<instancesSet>{ec2._instance_xml(instance)}</instancesSet></item>"
                     for instance in found[start:end])
     token = f"<nextToken>{end}</nextToken>" if end < len(found) else ""
     return ec2._xml(200, "DescribeInstancesResponse", f"<reservationSet>{items}</reservationSet>{token}")
 
 
 def _matches(instance, filters):
-    _settle(instance)
     return ec2._resource_matches_tag_filters(instance["InstanceId"], filters) and all(
         any(ec2._glob_match(value, read(instance)) for value in filters[name])
         for name, read in _FILTERS.items() if name in filters)
@@ -96,15 +100,13 @@ def _named_instances(ids):
         named = (f"The instance ID '{missing[0]}' does not exist" if len(missing) == 1
                  else f"The instance IDs '{', '.join(missing)}' do not exist")
         return None, ec2._error("InvalidInstanceID.NotFound", named, 400)
-    instances = [ec2._instances[instance_id] for instance_id in dict.fromkeys(ids)]
-    for instance in instances:
-        _settle(instance)
-    return instances, None
+    return [ec2._instances[instance_id] for instance_id in dict.fromkeys(ids)], None
 
 
 # ---- EC2: changing ----
 
 _STATE_CODES = {"pending": 0, "running": 16, "stopping": 64, "stopped": 80}
+_transitions = []  # (when, instance, through, to), in the order of time
 
 
 def _stop_instances(p):
@@ -124,8 +126,8 @@ def _change_state(p, verb, through, to, protection=None):
     done = "stopped" if verb == "stop" else "started"
     for instance in instances:
         if instance["State"]["Name"] not in allowed:
-            return ec2._error("IncorrectInstanceState", f"The instance '{instance['InstanceId']}' is not in a state from which "
-                                                        f"it can be {done}.", 400)
+            return ec2._error("IncorrectInstanceState", f"The instance '{instance['InstanceId']}' is not in a state "
+                                                        f"from which it can be {done}.", 400)
         if protection and instance.get(protection) == "true":
             return _protected(instance, done, protection)
     items = ""
@@ -133,7 +135,7 @@ def _change_state(p, verb, through, to, protection=None):
         before = instance["State"]["Name"]
         if before not in (through, to):
             _set_state(instance, through)
-            instance["_settles"] = (time.monotonic() + _TRANSITION_SECONDS, to)
+            _transitions.append((time.monotonic() + _TRANSITION_SECONDS, instance, through, to))
         items += f"<item><instanceId>{instance['InstanceId']}</instanceId>"
         for element, name in (("previousState", before), ("currentState", instance["State"]["Name"])):
             items += f"<{element}><code>{_STATE_CODES[name]}</code><name>{name}</name></{element}>"
@@ -141,11 +143,11 @@ def _change_state(p, verb, through, to, protection=None):
     return ec2._xml(200, f"{verb.title()}InstancesResponse", f"<instancesSet>{items}</instancesSet>")
 
 
-def _settle(instance):
-    when, state = instance.get("_settles") or (None, None)
-    if when is not None and time.monotonic() >= when:
-        del instance["_settles"]
-        _set_state(instance, state)
+def _settle_instances():
+    while _transitions and time.monotonic() >= _transitions[0][0]:
+        _when, instance, through, to = _transitions.pop(0)
+        if instance["State"]["Name"] == through:
+            _set_state(instance, to)
 
 
 def _set_state(instance, name):
@@ -162,7 +164,6 @@ def _terminate_instances(p):
         instance = ec2._instances.get(instance_id) or {}
         if instance.get("disableApiTermination") == "true":
             return _protected(instance, "terminated", "disableApiTermination")
-        instance.pop("_settles", None)
     return ec2._terminate_instances(p)
 
 
@@ -209,6 +210,7 @@ def _attach_instances(p):
     """Makes running instances members of a group: MiniStack's own members are ids without instances."""
     group = autoscaling._asgs.get(autoscaling._p(p, "AutoScalingGroupName"))
     ids = autoscaling._parse_member_list(p, "InstanceIds")
+    _settle_instances()
     if not group:
         return autoscaling._error("ValidationError", "AutoScalingGroup name not found - null")
     members = {member["InstanceId"] for each in autoscaling._asgs.values() for member in each["Instances"]}
@@ -217,7 +219,8 @@ def _attach_instances(p):
         if state != "running" or instance_id in members:
             return autoscaling._error("ValidationError", f"Instance {instance_id} is not in correct state")
     if len(group["Instances"]) + len(ids) > group["MaxSize"]:
-        return autoscaling._error("ValidationError", "New SetDesiredCapacity value is above max value for the AutoScalingGroup.")
+        return autoscaling._error("ValidationError", "New SetDesiredCapacity value is above max value for the "
+                                                     "AutoScalingGroup.")
     for instance_id in ids:
         group["Instances"].append({
             "InstanceId": instance_id, "LifecycleState": "InService", "HealthStatus": "Healthy",
@@ -270,3 +273,23 @@ def _attach_group_policy(p):
     if policy not in attached and len(attached) >= _POLICIES_PER_GROUP:
         return iam._error(409, "LimitExceeded", f"Cannot exceed quota for PoliciesPerGroup: {_POLICIES_PER_GROUP}", ns="iam")
     return iam._attach_group_policy(p)
+
+
+# ---- Lambda ----
+
+_RUNTIME_VARIABLES = re.compile(r"AWS_(LAMBDA_.*|REGION|DEFAULT_REGION|ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)"
+                                r"|AWS_ENDPOINT_URL.*|_HANDLER|_X_AMZN_.*|LAMBDA_TASK_ROOT|PATH|TMPDIR")
+
+
+def _function_environment(original):
+    """A function sees its own variables and Lambda's, where MiniStack hands down everything of the host's, such as a
+    developer's AWS_PROFILE. What stays of the host's is PATH, TMPDIR and where the SDK shall call."""
+    def environment(config, *rest):
+        own = (config.get("Environment") or {}).get("Variables") or {}
+        inherited = {name: value for name, value in original(config, *rest).items()
+                     if name in own or _RUNTIME_VARIABLES.fullmatch(name)}
+        logging = config.get("LoggingConfig") or {}
+        return {"TZ": ":UTC", "LANG": "en_US.UTF-8", "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+                "AWS_LAMBDA_LOG_FORMAT": logging.get("LogFormat", "Text"),
+                "AWS_LAMBDA_LOG_GROUP_NAME": logging.get("LogGroup", f"/aws/lambda/{config['FunctionName']}"), **inherited}
+    return environment

@@ -12,4 +12,5 @@ pub mod ids;
 pub mod ledger;
 pub mod phase;
 pub mod record;
+pub mod report;
 pub mod runs;

@@ -387,7 +387,7 @@ impl Runs<'_> {
         }
     }
 
-    /// All steps of a run.
+    /// All steps of a run, in order.
     ///
     /// # Errors
     /// When the ledger cannot be read.

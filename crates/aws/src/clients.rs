@@ -1,0 +1,118 @@
+//! The one place where clients are made, and so the one place that says where they dial.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_smithy_http_client::tls;
+
+/// Set in checkouts of this project: every endpoint must then be on this machine.
+pub const LOCAL_ONLY: &str = "GUARDRAILS_LOCAL_ONLY";
+
+/// No call outlives this: leases count on it.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Where to, and as whom: what the AWS CLI calls `--region`, `--profile` and `--endpoint-url`. What is not given comes from
+/// the SDK's own environment variables and files.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The Region.
+    pub region: Option<String>,
+    /// A profile of the shared configuration files.
+    pub profile: Option<String>,
+    /// One endpoint for all services.
+    pub endpoint_url: Option<String>,
+}
+
+/// A client would dial where it must not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// There is no endpoint.
+    #[error(
+        "{LOCAL_ONLY} is set, so an endpoint on this machine is needed: set AWS_ENDPOINT_URL or --endpoint-url (to reach AWS \
+         from a checkout, unset {LOCAL_ONLY} or run the installed program)"
+    )]
+    Missing,
+    /// There is one elsewhere.
+    #[error("{LOCAL_ONLY} is set, so endpoints must be on this machine: `{0}` is not")]
+    Elsewhere(String),
+}
+
+/// The configuration that all clients are made from.
+///
+/// # Errors
+/// When [`LOCAL_ONLY`] is set and an endpoint is missing or not on this machine.
+pub async fn load(options: Options) -> Result<SdkConfig, EndpointError> {
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .retry_config(RetryConfig::standard().with_max_attempts(4))
+        .timeout_config(
+            TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(OPERATION_TIMEOUT).build(),
+        );
+    if let Some(region) = options.region {
+        loader = loader.region(Region::new(region));
+    }
+    if let Some(profile) = options.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(url) = options.endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    let config = loader.load().await;
+    if is_local_only(std::env::var(LOCAL_ONLY).ok().as_deref()) {
+        let of_services = std::env::vars().filter(|(name, _)| name.starts_with("AWS_ENDPOINT_URL_")).map(|(_, url)| url);
+        check_local(config.endpoint_url(), of_services)?;
+    }
+    Ok(config)
+}
+
+fn is_local_only(value: Option<&str>) -> bool {
+    value.is_some_and(|value| !matches!(value, "" | "0"))
+}
+
+fn check_local(endpoint: Option<&str>, of_services: impl Iterator<Item = String>) -> Result<(), EndpointError> {
+    let endpoint = endpoint.ok_or(EndpointError::Missing)?;
+    let elsewhere = std::iter::once(endpoint.to_owned()).chain(of_services).find(|url| !is_loopback(url));
+    elsewhere.map_or(Ok(()), |url| Err(EndpointError::Elsewhere(url)))
+}
+
+fn is_loopback(url: &str) -> bool {
+    let Ok(uri) = url.parse::<http::Uri>() else { return false };
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_a_checkout_no_client_is_made_without_an_endpoint_on_this_machine() {
+        let check = |endpoint: Option<&str>, others: &[&str]| {
+            check_local(endpoint, others.iter().map(|url| (*url).to_owned()))
+        };
+        assert_eq!(check(None, &[]), Err(EndpointError::Missing));
+        assert_eq!(check(Some("http://127.0.0.1:4566"), &["http://[::1]:1", "http://localhost:2"]), Ok(()));
+        for elsewhere in ["https://iam.amazonaws.com", "http://10.0.0.1", "http://127.0.0.1.example.org", "nonsense"] {
+            assert_eq!(check(Some(elsewhere), &[]), Err(EndpointError::Elsewhere(elsewhere.to_owned())));
+            assert!(check(Some("http://127.0.0.1:4566"), &[elsewhere]).is_err());
+        }
+    }
+
+    #[test]
+    fn the_guard_is_on_unless_it_is_unset_or_zero() {
+        assert!(is_local_only(Some("1")));
+        assert!(!is_local_only(None) && !is_local_only(Some("")) && !is_local_only(Some("0")));
+    }
+
+    #[test]
+    fn the_guard_is_on_in_this_very_test_run() {
+        assert!(is_local_only(std::env::var(LOCAL_ONLY).ok().as_deref()), "see .cargo/config.toml");
+    }
+}

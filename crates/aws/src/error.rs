@@ -1,0 +1,106 @@
+//! What an SDK error means: may it be asked again, was it refused for good, or is it not known what came of it?
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use guardrails_model::action::{ActionError, Answer};
+
+/// What a failed call came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// AWS's error code, where it gave one.
+    pub code: Option<String>,
+    /// For people: code and message, or what went wrong on the way.
+    pub message: String,
+    /// What is known of its effect.
+    pub kind: FailureKind,
+}
+
+/// What is known of a failed call's effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// It was refused for good, and did nothing.
+    Refused,
+    /// It did nothing, and may be asked again.
+    Throttled,
+    /// The answer was lost, or the service failed inside: it may have been done, or may yet be.
+    Unknown,
+}
+
+/// Error codes by which AWS asks to come back later.
+const THROTTLED: &[&str] = &[
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "ProvisionedThroughputExceededException",
+    "LimitExceededException",
+    "PriorRequestNotComplete",
+    "SlowDown",
+    "EC2ThrottledException",
+    "ConcurrentModification",
+    "ConcurrentModificationException",
+];
+
+impl Failure {
+    /// Reads an SDK error.
+    #[must_use]
+    pub fn of<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkError<E, HttpResponse>) -> Self {
+        let SdkError::ServiceError(service) = error else {
+            let kind = match error {
+                SdkError::ConstructionFailure(_) => FailureKind::Refused,
+                _ => FailureKind::Unknown,
+            };
+            return Self { code: None, message: chain(error), kind };
+        };
+        let code = service.err().code().map(str::to_owned);
+        let status = service.raw().status().as_u16();
+        let kind = match code.as_deref() {
+            Some(code) if THROTTLED.contains(&code) => FailureKind::Throttled,
+            _ if status == 429 => FailureKind::Throttled,
+            _ if status >= 500 => FailureKind::Unknown,
+            _ => FailureKind::Refused,
+        };
+        let said = service.err().message().unwrap_or("no message");
+        let message = format!("{}: {said}", code.as_deref().unwrap_or("HTTP error without a code"));
+        Self { code, message, kind }
+    }
+
+    /// Did AWS give this code?
+    #[must_use]
+    pub fn is(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
+    }
+
+    /// As the answer to a change.
+    #[must_use]
+    pub fn answer(self) -> Answer {
+        match self.kind {
+            FailureKind::Refused => Answer::Refused(self.message),
+            FailureKind::Throttled => Answer::Later(self.message),
+            FailureKind::Unknown => Answer::Unknown(self.message),
+        }
+    }
+
+    /// As the end of a read, which was about `doing`.
+    #[must_use]
+    pub fn reading(self, doing: &str) -> ActionError {
+        let message = format!("{doing}: {}", self.message);
+        match self.kind {
+            FailureKind::Refused => ActionError::Refused(message),
+            FailureKind::Throttled | FailureKind::Unknown => ActionError::Retryable(message),
+        }
+    }
+}
+
+/// An error with its causes: an SDK error says too little by itself.
+#[must_use]
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut messages: Vec<String> = causes.map(ToString::to_string).collect();
+    messages.dedup();
+    messages.join(": ")
+}

@@ -1,0 +1,184 @@
+//! The master: turns what arrives on the topic into runs, and keeps their books for the state machine (the plan that counts,
+//! the end). It changes nothing in the account but the ledger.
+
+use guardrails_model::alert::{self, Reading};
+use guardrails_model::clock::Clock;
+use guardrails_model::decide::{Decision, decide};
+use guardrails_model::envelope::{self, Message};
+use guardrails_model::ids::RunId;
+use guardrails_model::record::{AlertRecord, Direction, FORMAT, PartPlan};
+use guardrails_model::runs::{Begun, Outcome, Runs};
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
+
+use crate::fault::{Fault, Kind};
+use crate::messages;
+use crate::metrics::{Metric, emit};
+use crate::runtime::{Invocation, serve, variable};
+
+/// What the state machine asks of the master.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
+enum Order {
+    /// The plans are written: make them count.
+    Open { run: RunId, plans: Vec<Vec<PlanResult>> },
+    /// The work is over: judge the run.
+    Close { run: RunId, direction: Direction, results: Vec<Vec<PartResult>> },
+}
+
+/// What became of planning one part.
+#[derive(Debug, Deserialize)]
+struct PlanResult {
+    part: usize,
+    plan: PartPlan,
+}
+
+/// What became of working on one part.
+#[derive(Debug, Deserialize)]
+struct PartResult {
+    part: usize,
+    end: End,
+    #[serde(default)]
+    why: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum End {
+    /// Nothing is left to do.
+    Done,
+    /// More rounds are needed than one execution has.
+    Unfinished,
+    /// The function failed for good.
+    Failed,
+}
+
+#[derive(Debug, Serialize)]
+struct Ended {
+    run: RunId,
+    outcome: Outcome,
+}
+
+/// Serves the function.
+///
+/// # Errors
+/// When the Runtime API cannot be reached.
+pub async fn main() -> Result<(), lambda_runtime::Error> {
+    serve(handle).await
+}
+
+async fn handle(event: Json, invocation: Invocation) -> Result<Json, Fault> {
+    if event.get("op").is_none() {
+        return alerts(&event, &invocation).await;
+    }
+    let order: Order = serde_json::from_value(event).map_err(|error| Fault::failed(format!("not an order: {error}")))?;
+    let (ledger, workflow) = (invocation.ledger()?, invocation.workflow()?);
+    let runs = Runs { ledger: &ledger, workflow: &workflow, clock: &invocation.clock, by: invocation.by.clone() };
+    let ended = match order {
+        Order::Open { run, plans } => {
+            let parts = runs.open(&run, &in_order(plans)).await?;
+            Ended { run: parts.id, outcome: Outcome::Succeeded }
+        }
+        Order::Close { run, direction, results } => {
+            let results: Vec<PartResult> = results.into_iter().flatten().collect();
+            let failures: Vec<String> = results.iter().filter(|result| result.end == End::Failed).map(failure).collect();
+            let unfinished = results.iter().any(|result| result.end == End::Unfinished);
+            let closed = runs.close(&run, direction, &failures, unfinished).await?;
+            tracing::info!(%run, direction = direction.as_str(), outcome = ?closed.outcome, state = ?closed.run.state, "closed");
+            Ended { run, outcome: closed.outcome }
+        }
+    };
+    Ok(json!(ended))
+}
+
+/// The plans by their parts' index.
+fn in_order(plans: Vec<Vec<PlanResult>>) -> Vec<PartPlan> {
+    let mut plans: Vec<PlanResult> = plans.into_iter().flatten().collect();
+    plans.sort_by_key(|result| result.part);
+    plans.into_iter().map(|result| result.plan).collect()
+}
+
+fn failure(result: &PartResult) -> String {
+    format!("part {} broke down: {}", result.part, result.why.as_deref().unwrap_or("no reason was given"))
+}
+
+/// Every message is worked on, also after one of them failed; then the whole delivery fails, so that SNS delivers again.
+async fn alerts(event: &Json, invocation: &Invocation) -> Result<Json, Fault> {
+    let mut failed: Option<Fault> = None;
+    let mut answers = Vec::new();
+    for message in envelope::unwrap(&event.to_string()) {
+        match one_alert(&message, invocation).await {
+            Ok(answer) => answers.push(answer),
+            Err(fault) => {
+                tracing::error!(error = %fault, "an alert could not be dealt with: it will be delivered again");
+                let worse = failed.as_ref().is_none_or(|first| first.kind == Kind::Failed);
+                failed = if worse { Some(fault) } else { failed };
+            }
+        }
+    }
+    failed.map_or_else(|| Ok(json!({ "alerts": answers })), Err)
+}
+
+async fn one_alert(message: &Message, invocation: &Invocation) -> Result<Json, Fault> {
+    let now = invocation.clock.now();
+    emit(now, &[(Metric::AlertsReceived, 1.0)], &[]);
+    let ledger = invocation.ledger()?;
+    let config = ledger.config().await?;
+    let account = variable("ACCOUNT_ID")?;
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let decision = decide(message, &config.guardrails, &account, today);
+    let digest = format!("{:x}", Sha256::digest(json!([message.text, message.attributes]).to_string()));
+    let words = match &decision {
+        Decision::Enforce(target) => {
+            let simulated = if target.simulated { " (simulated)" } else { "" };
+            format!("enforce {} at {} in {}{simulated}", target.guardrail, target.stage, target.period)
+        }
+        Decision::Report { why } => format!("report: {why}"),
+    };
+    let record = AlertRecord { format: FORMAT, at: now, text: message.text.clone(), decision: words.clone() };
+    ledger.record_alert(&digest, &record).await?;
+    tracing::info!(digest, decision = words, "an alert was received");
+
+    let target = match decision {
+        Decision::Report { why } => {
+            emit(now, &[(Metric::AlertsUnknown, 1.0)], &[("digest", &digest)]);
+            report(message, &why, invocation).await?;
+            return Ok(json!({"decision": "reported", "why": why}));
+        }
+        Decision::Enforce(target) => target,
+    };
+    let guardrail = config.guardrails.get(&target.guardrail);
+    let guardrail = guardrail.ok_or_else(|| Fault::retryable("the guardrail was removed while its alert was read"))?;
+    let workflow = invocation.workflow()?;
+    let runs = Runs { ledger: &ledger, workflow: &workflow, clock: &invocation.clock, by: invocation.by.clone() };
+    let (what, run) = match runs.begin(&target, &config, guardrail, &digest).await? {
+        Begun::Started(run) => {
+            emit(now, &[(Metric::RunsStarted, 1.0)], &[("run", run.id.as_str())]);
+            ("started", run)
+        }
+        Begun::Already(run) => ("already", run),
+        Begun::GoingBack(run) => ("being rolled back", run),
+        Begun::Released(released) => {
+            tracing::info!(guardrail = %target.guardrail, by = released.by, why = released.why, "released: recorded only");
+            return Ok(json!({"decision": "recorded", "why": format!("released by {}: {}", released.by, released.why)}));
+        }
+    };
+    tracing::info!(run = %run.id, guardrail = %target.guardrail, simulated = target.simulated, what, "the run");
+    Ok(json!({"decision": what, "run": run.id, "simulated": run.simulated}))
+}
+
+/// An alert that is not enforced is told to people, with the text as it came.
+async fn report(message: &Message, why: &str, invocation: &Invocation) -> Result<(), Fault> {
+    let budget = match alert::read(&message.text) {
+        Reading::Budget(alert) => format!(" of budget {}", alert.budget),
+        Reading::Mock | Reading::Unknown { .. } => String::new(),
+    };
+    let text = format!(
+        "A message on the alert topic was not enforced, and nothing was changed.\n\nWhy: {why}\n\nTo see how it is read: \
+         guardrails explain FILE\n\nThe message:\n\n{}\n",
+        message.text
+    );
+    messages::send(invocation, &format!("Budget Guardrails: an alert{budget} was not enforced"), &text).await
+}

@@ -1,0 +1,71 @@
+//! Tells people how a run ended: what was done, what failed and why, and which command comes next.
+
+use guardrails_model::clock::SystemClock;
+use guardrails_model::ids::RunId;
+use guardrails_model::record::{Direction, RunState};
+use guardrails_model::report::Report;
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Fault;
+use crate::messages;
+use crate::metrics::{Metric, emit};
+use crate::runtime::{Invocation, serve};
+use guardrails_model::clock::Clock;
+
+/// What the state machine asks.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    run: RunId,
+    direction: Direction,
+    /// Set when the execution broke down before it could say how the run stands.
+    #[serde(default)]
+    broken: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Sent {
+    subject: String,
+}
+
+/// Serves the function.
+///
+/// # Errors
+/// When the Runtime API cannot be reached.
+pub async fn main() -> Result<(), lambda_runtime::Error> {
+    serve(handle).await
+}
+
+async fn handle(order: Order, invocation: Invocation) -> Result<Sent, Fault> {
+    let ledger = invocation.ledger()?;
+    let run = ledger.run(&order.run).await?.ok_or_else(|| Fault::failed(format!("the ledger has no run `{}`", order.run)))?;
+    let mut steps = Vec::new();
+    for part in 0..run.value.parts.len() {
+        steps.extend(ledger.steps(&run.value, part).await?.into_iter().map(|step| step.value));
+    }
+    let report = Report { run: run.value, steps };
+    let (subject, text) = match &order.broken {
+        None => (report.headline(), report.text()),
+        Some(error) => (
+            format!("BROKEN {}", report.headline()),
+            format!(
+                "The {} of run {} broke down and will be taken up by the next alert or rollback:\n{error}\n\n{}",
+                order.direction.as_str(),
+                order.run,
+                report.text()
+            ),
+        ),
+    };
+    if report.run.state == RunState::Enforced && order.direction == Direction::Apply {
+        enforced(&report, &invocation.clock);
+    }
+    messages::send(&invocation, &format!("Budget Guardrails: {subject}"), &text).await?;
+    tracing::info!(run = %order.run, subject, "told people");
+    Ok(Sent { subject })
+}
+
+fn enforced(report: &Report, clock: &SystemClock) {
+    let now = clock.now();
+    let seconds = (now - report.run.began).total(jiff::Unit::Second).unwrap_or_default();
+    emit(now, &[(Metric::SecondsToEnforce, seconds)], &[("run", report.run.id.as_str())]);
+}

@@ -1,0 +1,221 @@
+//! What carries a run in tests, as the state machine and its functions do in an account: it begins runs, plans, opens,
+//! invokes a drive again and again as it asks for, and closes. Time passes only where the drive asks to wait.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use guardrails_model::action::Action;
+use guardrails_model::clock::Clock;
+use guardrails_model::config::{Config, Guardrail};
+use guardrails_model::decide::Target;
+use guardrails_model::drive::{Drive, DriveError, Progress};
+use guardrails_model::ids::{Nonce, RunId};
+use guardrails_model::ledger::{Item, Key, Ledger, LedgerError, Page, Store, Write, memory::MemoryStore};
+use guardrails_model::record::{Direction, Part, PartPlan, RollbackRequest, Run};
+use guardrails_model::runs::{Begun, Closed, RollbackAsked, RunError, Runs, Started, Workflow, WorkflowError, WorkflowInput};
+use jiff::SignedDuration;
+
+use crate::world::{FaultyStore, Gate, VirtualClock, lock};
+
+/// How many seconds an invocation has.
+pub const LIFE: i64 = 60;
+/// More invocations than any part needs, and as many as the state machine makes before it says so.
+const MOST_ROUNDS: usize = 150;
+
+/// Makes the action of a part.
+pub type MakeAction = Box<dyn Fn(&Part) -> Box<dyn Action> + Send + Sync>;
+
+/// A ledger, a workflow, a clock and a gate, and the hands that move them.
+pub struct Bench {
+    pub clock: Arc<VirtualClock>,
+    pub gate: Arc<Gate>,
+    /// The ledger as the product has it: behind the gate.
+    pub ledger: Ledger,
+    /// The same ledger as it is.
+    pub truth: Ledger,
+    pub memory: Arc<MemoryStore>,
+    pub workflow: FakeWorkflow,
+    store: Arc<FaultyStore>,
+    make: MakeAction,
+}
+
+/// How carrying a part ended.
+#[derive(Debug)]
+pub enum Carried {
+    /// Nothing is left to do.
+    Done { failed: usize },
+    /// The fault was met, and the one who met it is gone.
+    Hit,
+    /// The run goes the other way.
+    Superseded,
+    /// It cannot go on.
+    Failed(DriveError),
+}
+
+impl Bench {
+    /// A bench whose ledger stands on what `between` makes of a store in memory.
+    pub fn new(
+        clock: Arc<VirtualClock>,
+        gate: Arc<Gate>,
+        between: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+        make: MakeAction,
+    ) -> Self {
+        let memory = Arc::new(MemoryStore::default());
+        let inner = between(Arc::new(YieldingStore(Arc::clone(&memory))));
+        let store = Arc::new(FaultyStore::new(inner, Arc::clone(&gate), Arc::clone(&clock)));
+        Self {
+            clock,
+            gate,
+            ledger: Ledger::new(Arc::clone(&store) as Arc<dyn Store>),
+            truth: Ledger::new(Arc::clone(&memory) as Arc<dyn Store>),
+            memory,
+            workflow: FakeWorkflow::default(),
+            store,
+            make,
+        }
+    }
+
+    /// The life of runs.
+    pub fn runs(&self) -> Runs<'_> {
+        Runs { ledger: &self.ledger, workflow: &self.workflow, clock: &*self.clock, by: "test".to_owned() }
+    }
+
+    /// A drive of an invocation that begins now.
+    pub fn drive(&self) -> Drive<'_> {
+        let deadline = self.clock.now() + SignedDuration::from_secs(LIFE);
+        Drive::new(&self.ledger, &*self.clock, deadline, "test".to_owned())
+    }
+
+    /// The action of a part.
+    pub fn action(&self, part: &Part) -> Box<dyn Action> {
+        (self.make)(part)
+    }
+
+    /// Lets time pass, and whatever was under way land.
+    pub async fn wait(&self, seconds: i64) {
+        self.clock.advance(seconds);
+        self.store.settle().await;
+    }
+
+    /// An alert for `guardrail` at `target`.
+    pub async fn alert(&self, target: &Target, guardrail: &Guardrail) -> Result<Begun, RunError> {
+        let guardrails = BTreeMap::from([(guardrail.name.clone(), guardrail.clone())]);
+        let config = Config { operators: Vec::new(), guardrails };
+        self.runs().begin(target, &config, guardrail, "digest").await
+    }
+
+    /// Plans the parts of `run` that have no plan that counts, and opens it.
+    pub async fn open(&self, run: &Run) -> Result<Run, RunError> {
+        let mut plans = Vec::new();
+        for (index, part) in run.parts.iter().enumerate() {
+            plans.push(match self.drive().plan(run, index, &*self.action(part)).await {
+                Ok(written) => PartPlan::Written(written),
+                Err(DriveError::Ledger(error)) => return Err(error.into()),
+                Err(error) => PartPlan::Failed { reason: error.to_string() },
+            });
+        }
+        self.runs().open(&run.id, &plans).await
+    }
+
+    /// One invocation for one part. `None` when it died.
+    pub async fn invoke(&self, direction: Direction, run: &RunId, part: usize) -> Option<Result<Progress, DriveError>> {
+        let run = self.truth.run(run).await.expect("the ledger").expect("the run").value;
+        let action = self.action(&run.parts[part]);
+        self.gate.until_death(async { self.drive().go(direction, &run.id, part, &*action).await }).await
+    }
+
+    /// Invokes for one part as the state machine does: again after the seconds that it asks for, and again after what
+    /// is worth trying again. With `to_fault` no further than the invocation that met the fault.
+    pub async fn carry(&self, direction: Direction, run: &RunId, part: usize, to_fault: bool) -> Carried {
+        for _ in 0..MOST_ROUNDS {
+            let ended = self.invoke(direction, run, part).await;
+            if to_fault && self.gate.hit().is_some() {
+                return Carried::Hit;
+            }
+            match ended {
+                None => self.wait(1).await,
+                Some(Ok(Progress::Done { failed, .. })) => return Carried::Done { failed },
+                Some(Ok(Progress::Settling { seconds, .. })) => self.wait(seconds).await,
+                Some(Ok(Progress::Superseded)) => return Carried::Superseded,
+                Some(Err(error)) if error.is_retryable() => self.wait(1).await,
+                Some(Err(error)) => return Carried::Failed(error),
+            }
+        }
+        panic!("{direction:?} of {run} does not end: {:?}", self.gate.calls());
+    }
+
+    /// Carries all parts one after another, mirrored on the way back, and closes the run.
+    pub async fn execute(&self, direction: Direction, run: &RunId) -> Result<Closed, RunError> {
+        let parts = self.truth.run(run).await?.expect("the run").value.parts.len();
+        let mut failures = Vec::new();
+        for turn in 0..parts {
+            let part = if direction == Direction::Apply { turn } else { parts - 1 - turn };
+            if let Carried::Failed(error) = self.carry(direction, run, part, false).await {
+                failures.push(error.to_string());
+            }
+        }
+        let closed = self.runs().close(run, direction, &failures, false).await;
+        self.workflow.end_all();
+        closed
+    }
+
+    /// Asks for a rollback.
+    pub async fn ask_back(&self, run: &RunId, only: &[guardrails_model::ids::FacetId], force: bool) -> RollbackAsked {
+        let (by, why) = ("arn:aws:iam::123456789012:user/ann".to_owned(), "because".to_owned());
+        let request = RollbackRequest { by, at: self.clock.now(), why, only: only.to_vec(), force };
+        self.runs().roll_back(run, &request).await.expect("the ledger and the workflow")
+    }
+}
+
+/// Executions in a map.
+#[derive(Debug, Default)]
+pub struct FakeWorkflow(Mutex<BTreeMap<String, (WorkflowInput, bool)>>);
+
+impl FakeWorkflow {
+    /// All executions end.
+    pub fn end_all(&self) {
+        lock(&self.0).values_mut().for_each(|(_, running)| *running = false);
+    }
+
+    /// The names of all executions that were ever started.
+    pub fn names(&self) -> Vec<String> {
+        lock(&self.0).keys().cloned().collect()
+    }
+}
+
+#[async_trait]
+impl Workflow for FakeWorkflow {
+    async fn start(&self, name: &str, input: &WorkflowInput) -> Result<Started, WorkflowError> {
+        tokio::task::yield_now().await;
+        let mut executions = lock(&self.0);
+        let (present, running) = executions.entry(name.to_owned()).or_insert_with(|| (input.clone(), true));
+        Ok(if *running && present == input { Started::Running } else { Started::NameTaken })
+    }
+
+    async fn is_running(&self, name: &str) -> Result<bool, WorkflowError> {
+        tokio::task::yield_now().await;
+        Ok(lock(&self.0).get(name).is_some_and(|(_, running)| *running))
+    }
+}
+
+/// Lets others in before every call, so that callers side by side meet in each other's middle.
+struct YieldingStore(Arc<MemoryStore>);
+
+#[async_trait]
+impl Store for YieldingStore {
+    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, LedgerError> {
+        tokio::task::yield_now().await;
+        self.0.get(keys).await
+    }
+
+    async fn list(&self, page: &Page) -> Result<Vec<Item>, LedgerError> {
+        tokio::task::yield_now().await;
+        self.0.list(page).await
+    }
+
+    async fn commit(&self, nonce: &Nonce, writes: &[Write]) -> Result<(), LedgerError> {
+        tokio::task::yield_now().await;
+        self.0.commit(nonce, writes).await
+    }
+}

@@ -1,0 +1,8 @@
+//! What the sequencer and the life of runs promise, each promise a story: lamps, alerts, people, rollbacks.
+
+mod drift;
+mod holds;
+mod ledger;
+mod runs;
+mod steps;
+mod story;

@@ -1,0 +1,52 @@
+//! What people did meanwhile: theirs is left alone, and only force takes it from them.
+
+use super::story::Story;
+
+#[tokio::test]
+async fn what_a_person_put_back_is_left_alone() {
+    let story = Story::of("a: on");
+    let run = story.enforce("beta 80%", "a: off").await;
+    story.toy.set("a: on");
+    story.toy.lamps().touched.clear();
+    story.put_back(&run).await;
+    story.check(&["a: on", "beta 80%: rolled back; a rolled back (somebody made it on already)"]).await;
+    assert!(story.toy.lamps().touched.is_empty());
+}
+
+#[tokio::test]
+async fn what_a_person_made_something_else_of_is_refused_and_stays_held() {
+    let story = Story::of("a: on, b: on");
+    let run = story.enforce("beta 80%", "a: off, b: off").await;
+    story.toy.set("a: dim");
+    story.put_back(&run).await;
+    let said = "a rollback failed (somebody made it dim meanwhile; we had made it off and before it was on: roll back with \
+        --force to put that back all the same)";
+    let failed = format!("beta 80%: rollback failed; {said}, b rolled back");
+    story.check(&["a: dim (was on, held by beta 80%)", "b: on", &failed]).await;
+    story.put_back_with_force(&run).await;
+    story.check(&["a: on", "b: on", "beta 80%: rolled back; a rolled back, b rolled back"]).await;
+}
+
+#[tokio::test]
+async fn a_failed_rollback_is_tried_again_as_the_world_is_then() {
+    let story = Story::of("a: on");
+    let run = story.enforce("beta 80%", "a: off").await;
+    story.toy.set("a: dim");
+    story.put_back(&run).await;
+    story.toy.set("a: off");
+    story.put_back(&run).await;
+    story.check(&["a: on", "beta 80%: rolled back; a rolled back"]).await;
+}
+
+#[tokio::test]
+async fn a_rollback_that_the_service_refuses_keeps_the_hold_until_it_succeeds() {
+    let story = Story::of("a: on");
+    let run = story.enforce("beta 80%", "a: off").await;
+    story.toy.lamps().lamps.get_mut("a").unwrap().refuses = Some("no power");
+    story.put_back(&run).await;
+    let failed = "beta 80%: rollback failed; a rollback failed (no power)";
+    story.check(&["a: off (was on, held by beta 80%)", failed]).await;
+    story.toy.lamps().lamps.get_mut("a").unwrap().refuses = None;
+    story.put_back(&run).await;
+    story.check(&["a: on", "beta 80%: rolled back; a rolled back"]).await;
+}

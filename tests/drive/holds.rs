@@ -1,0 +1,168 @@
+//! Facets that several want, and calls that may yet land: who holds, who waits, who puts back.
+
+use guardrails_model::drive::Progress;
+use guardrails_model::record::Direction;
+
+use super::story::Story;
+use crate::world::Kind;
+
+#[tokio::test]
+async fn a_second_stage_takes_no_second_snapshot_and_the_last_to_leave_puts_it_back() {
+    let story = Story::of("a: on");
+    let first = story.enforce("beta 80%", "a: off").await;
+    let second = story.enforce("beta 100%", "a: off").await;
+    let held = "a: off (was on, held by beta 80% and beta 100%)";
+    story.check(&[held, "beta 80%: enforced; a applied", "beta 100%: enforced; a applied"]).await;
+    story.put_back(&first).await;
+    let left = "beta 80%: rolled back; a rolled back (left as it is: `beta` still holds it (beta 100%))";
+    story.check(&["a: off (was on, held by beta 100%)", left, "beta 100%: enforced; a applied"]).await;
+    story.put_back(&second).await;
+    story.check(&["a: on", left, "beta 100%: rolled back; a rolled back"]).await;
+}
+
+#[tokio::test]
+async fn the_last_to_leave_may_be_the_one_who_came_first() {
+    let story = Story::of("a: on");
+    let first = story.enforce("beta 80%", "a: off").await;
+    let second = story.enforce("gamma 80%", "a: off").await;
+    story.put_back(&second).await;
+    let left = "gamma 80%: rolled back; a rolled back (left as it is: `beta` still holds it (beta 80%))";
+    story.check(&["a: off (was on, held by beta 80%)", "beta 80%: enforced; a applied", left]).await;
+    story.put_back(&first).await;
+    story.check(&["a: on", "beta 80%: rolled back; a rolled back", left]).await;
+}
+
+#[tokio::test]
+async fn a_later_run_begins_with_what_is_there_then() {
+    let story = Story::of("a: on");
+    let first = story.enforce("beta 80%", "a: off").await;
+    story.put_back(&first).await;
+    story.toy.set("a: dim");
+    let second = story.enforce("beta 100%", "a: off").await;
+    story.put_back(&second).await;
+    story.check(&["a: dim", "beta 80%: rolled back; a rolled back", "beta 100%: rolled back; a rolled back"]).await;
+}
+
+#[tokio::test]
+async fn a_later_run_turns_off_again_what_a_person_turned_on_and_keeps_the_first_snapshot() {
+    let story = Story::of("a: on");
+    let first = story.enforce("beta 80%", "a: off").await;
+    story.toy.set("a: dim");
+    let second = story.enforce("beta 100%", "a: off").await;
+    let held = "a: off (was on, held by beta 80% and beta 100%)";
+    story.check(&[held, "beta 80%: enforced; a applied", "beta 100%: enforced; a applied"]).await;
+    story.put_back(&first).await;
+    story.put_back(&second).await;
+    assert_eq!(story.toy.snapshot()["a"].as_str(), "on");
+}
+
+#[tokio::test]
+async fn opposite_wishes_are_refused_when_planned() {
+    let story = Story::of("a: dim");
+    story.enforce("beta 80%", "a: off").await;
+    let second = story.open("gamma 80%", "a: on").await;
+    let refused = "a apply failed (`beta` holds it (beta 80%) and wants it off: opposite wishes are refused)";
+    let first = "beta 80%: enforced; a applied";
+    story.check(&["a: off (was dim, held by beta 80%)", first, &format!("gamma 80%: applying; {refused}")]).await;
+    story.apply(&second).await;
+    story.check(&["a: off (was dim, held by beta 80%)", first, &format!("gamma 80%: apply failed; {refused}")]).await;
+}
+
+#[tokio::test]
+async fn opposite_wishes_that_were_planned_side_by_side_are_refused_when_applied() {
+    let story = Story::of("a: dim");
+    let first = story.open("beta 80%", "a: off").await;
+    let second = story.open("gamma 80%", "a: on").await;
+    story.apply(&first).await;
+    story.apply(&second).await;
+    let refused = "a apply failed (`beta` holds it (beta 80%) and wants it off: opposite wishes are refused)";
+    let held = "a: off (was dim, held by beta 80%)";
+    story.check(&[held, "beta 80%: enforced; a applied", &format!("gamma 80%: apply failed; {refused}")]).await;
+    story.put_back(&second).await;
+    let back = "gamma 80%: rolled back; a rolled back (nothing was changed)";
+    story.check(&[held, "beta 80%: enforced; a applied", back]).await;
+}
+
+#[tokio::test]
+async fn two_actions_of_one_stage_may_meet_at_one_target() {
+    let story = Story::of("a: on, b: on");
+    let run = story.enforce("beta 80%", "a: off; a: off, b: off").await;
+    story.put_back(&run).await;
+    assert_eq!(story.toy.snapshot(), Story::of("a: on, b: on").toy.snapshot());
+    let run = story.bench.truth.run(&run).await.unwrap().unwrap().value;
+    assert_eq!(run.state.words(), "rolled back", "{:?}", run.events.last());
+}
+
+#[tokio::test]
+async fn of_two_actions_at_one_target_the_second_puts_back_what_the_first_one_alone_had_begun() {
+    let story = Story::of("a: on");
+    let run = story.open("beta 80%", "a: off; a: off").await;
+    assert!(matches!(story.invoke(Direction::Apply, &run).await, Some(Ok(Progress::Done { failed: 0, .. }))));
+    story.put_back(&run).await;
+    assert_eq!(story.toy.snapshot()["a"].as_str(), "on");
+}
+
+#[tokio::test]
+async fn a_rollback_waits_until_the_calls_of_a_dead_applier_cannot_land_any_more() {
+    let story = Story::of("a: on");
+    let run = story.open("beta 80%", "a: off").await;
+    story.bench.gate.arm_for("turn a", Kind::DieLate(74));
+    assert!(story.invoke(Direction::Apply, &run).await.is_none());
+    story.bench.ask_back(&run, &[], false).await;
+    let progress = story.invoke(Direction::Rollback, &run).await.unwrap().unwrap();
+    assert!(matches!(progress, Progress::Settling { seconds: 60, changed: 0 }), "{progress:?}");
+    story.check(&["a: on (was on, held by beta 80%)", "beta 80%: rolling back; a applying"]).await;
+    story.bench.execute(Direction::Rollback, &run).await.unwrap();
+    story.bench.wait(600).await;
+    story.check(&["a: on", "beta 80%: rolled back; a rolled back"]).await;
+}
+
+#[tokio::test]
+async fn a_rollback_does_not_wait_for_an_applier_that_lived() {
+    let story = Story::of("a: on");
+    let run = story.enforce("beta 80%", "a: off").await;
+    story.bench.ask_back(&run, &[], false).await;
+    let progress = story.invoke(Direction::Rollback, &run).await.unwrap().unwrap();
+    assert_eq!(progress, Progress::Done { changed: 1, failed: 0 });
+    story.check(&["a: on", "beta 80%: rolling back; a rolled back"]).await;
+}
+
+#[tokio::test]
+async fn after_a_lost_answer_a_rollback_waits_even_if_the_change_was_seen() {
+    let story = Story::of("a: on");
+    let run = story.open("beta 80%", "a: off").await;
+    story.bench.gate.arm_for("turn a", Kind::LostAnswer);
+    story.apply(&run).await;
+    story.check(&["a: off (was on, held by beta 80%)", "beta 80%: enforced; a applied"]).await;
+    story.bench.ask_back(&run, &[], false).await;
+    let progress = story.invoke(Direction::Rollback, &run).await.unwrap().unwrap();
+    assert!(matches!(progress, Progress::Settling { changed: 0, .. }), "{progress:?}");
+}
+
+#[tokio::test]
+async fn a_new_run_waits_until_the_calls_of_a_dead_rollback_cannot_land_any_more() {
+    let story = Story::of("a: on");
+    let first = story.enforce("beta 80%", "a: off").await;
+    story.bench.ask_back(&first, &[], false).await;
+    story.bench.gate.arm_for("turn a", Kind::DieLate(74));
+    assert!(story.invoke(Direction::Rollback, &first).await.is_none());
+    let second = story.open("beta 100%", "a: dim").await;
+    // Refused while the first holds it; the first lets go when another takes its rollback up.
+    story.bench.execute(Direction::Rollback, &first).await.unwrap();
+    story.bench.workflow.end_all();
+    story.alert("beta 100%", "a: dim").await;
+    story.apply(&second).await;
+    story.bench.wait(600).await;
+    let held = "a: dim (was on, held by beta 100%)";
+    story.check(&[held, "beta 80%: rolled back; a rolled back", "beta 100%: enforced; a applied"]).await;
+}
+
+#[tokio::test]
+async fn rolling_back_some_targets_leaves_the_rest_held() {
+    let story = Story::of("a: on, b: on");
+    let run = story.enforce("beta 80%", "a: off, b: off").await;
+    story.put_back_only(&run, &["a"], false).await;
+    story.check(&["a: on", "b: off (was on, held by beta 80%)", "beta 80%: enforced; a rolled back, b applied"]).await;
+    story.put_back_only(&run, &["b"], false).await;
+    story.check(&["a: on", "b: on", "beta 80%: rolled back; a rolled back, b rolled back"]).await;
+}

@@ -1,0 +1,6 @@
+//! All tests that need more than one crate, in one binary: one link, one list.
+
+mod bench;
+mod drive;
+mod toy;
+mod world;

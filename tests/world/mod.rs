@@ -1,0 +1,50 @@
+//! AWS in this process, behind the SDK clients' HTTP layer: the real SDK writes requests and reads answers, and what no
+//! emulator shows can be had on demand: lost answers, deaths at any call, calls that land late, instances that take their
+//! time, throttling. Nothing here sleeps or dials.
+
+mod account;
+mod clock;
+mod ec2;
+mod gate;
+mod http;
+mod iam;
+mod store;
+mod wire;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aws_config::SdkConfig;
+use guardrails_model::clock::Clock;
+
+pub use account::{Account, Snapshot};
+pub use clock::VirtualClock;
+pub use ec2::{Instance, Power};
+pub use gate::{Effect, Ending, Fault, Gate, Kind};
+pub use store::FaultyStore;
+
+/// An account behind a gate, and the time that both go by.
+#[derive(Debug, Default)]
+pub struct World {
+    pub clock: Arc<VirtualClock>,
+    pub gate: Arc<Gate>,
+    account: Mutex<Account>,
+}
+
+impl World {
+    /// The account, as it is at this moment.
+    pub fn account(&self) -> MutexGuard<'_, Account> {
+        let mut account = lock(&self.account);
+        account.settle(self.clock.now());
+        account
+    }
+
+    /// A configuration whose clients talk to this world.
+    pub fn config(self: &Arc<Self>) -> SdkConfig {
+        http::config(self)
+    }
+}
+
+/// A test that panicked while it held a lock is reported by its own message, not by the lock's.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
