@@ -4,12 +4,9 @@
 use std::time::Duration;
 
 use aws_lambda_events::event::cloudformation::CloudFormationCustomResourceRequest as Request;
-use aws_smithy_runtime_api::client::http::HttpConnectorSettings;
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
-use aws_smithy_types::body::SdkBody;
 use futures::FutureExt;
 use guardrails_aws::budgets::{BudgetError, Budgets};
+use guardrails_aws::clients;
 use guardrails_model::clock::Clock;
 use guardrails_model::config::Guardrail;
 use serde::Deserialize;
@@ -46,7 +43,7 @@ async fn handle(event: Json, invocation: Invocation) -> Result<Json, Fault> {
     let logical = text("LogicalResourceId");
     let left = invocation.deadline.duration_since(invocation.clock.now());
     let time = Duration::try_from(left).unwrap_or_default().saturating_sub(RESERVE);
-    let work = std::panic::AssertUnwindSafe(work(&event, &invocation)).catch_unwind();
+    let work = std::panic::AssertUnwindSafe(Box::pin(work(&event, &invocation))).catch_unwind();
     let outcome = match tokio::time::timeout(time, work).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(Fault::failed("the function panicked: see its log")),
@@ -65,7 +62,8 @@ async fn handle(event: Json, invocation: Invocation) -> Result<Json, Fault> {
         "RequestId": text("RequestId"),
         "LogicalResourceId": logical,
     });
-    put(&text("ResponseURL"), &answer, &invocation).await?;
+    let told = clients::put(&text("ResponseURL"), answer.to_string()).await;
+    told.map_err(|why| Fault::retryable(format!("answering the stack: {why}")))?;
     Ok(answer)
 }
 
@@ -82,6 +80,7 @@ async fn work(event: &Json, invocation: &Invocation) -> Result<(), Fault> {
         Request::Create(create) => (create.resource_properties, create.stack_id, false),
         Request::Update(update) => (update.resource_properties, update.stack_id, false),
         Request::Delete(delete) => (delete.resource_properties, delete.stack_id, true),
+        other => return Err(Fault::failed(format!("not a request to create, update or delete: {other:?}"))),
     };
     let properties: Properties = serde_json::from_value(properties)
         .map_err(|error| Fault::failed(format!("the properties are not a guardrail's: {error}")))?;
@@ -116,22 +115,6 @@ async fn refuse_open_runs(guardrail: &Guardrail, ledger: &guardrails_model::ledg
             run.value.id, guardrail.name, guardrail.name
         )))
     })
-}
-
-/// Puts the answer where CloudFormation waits for it, with the SDK's own HTTP client.
-async fn put(url: &str, answer: &Json, invocation: &Invocation) -> Result<(), Fault> {
-    let wrong = |why: String| Fault::failed(format!("answering the stack: {why}"));
-    let http = invocation.sdk.http_client().ok_or_else(|| wrong("there is no HTTP client".to_owned()))?;
-    let components = RuntimeComponentsBuilder::for_tests().build().map_err(|error| wrong(error.to_string()))?;
-    let settings = HttpConnectorSettings::builder().read_timeout(Duration::from_secs(5)).build();
-    let connector = aws_smithy_runtime_api::client::http::HttpClient::http_connector(&http, &settings, &components);
-    let body = answer.to_string();
-    // Signed without a content type: the signature fails with one.
-    let request = http::Request::builder().method("PUT").uri(url).header("content-length", body.len());
-    let request = request.body(SdkBody::from(body)).map_err(|error| wrong(error.to_string()))?;
-    let request = HttpRequest::try_from(request).map_err(|error| wrong(error.to_string()))?;
-    let response = connector.call(request).await.map_err(|error| wrong(guardrails_aws::error::chain(&error)))?;
-    if response.status().is_success() { Ok(()) } else { Err(wrong(format!("HTTP {}", response.status().as_u16()))) }
 }
 
 impl From<BudgetError> for Fault {

@@ -27,10 +27,10 @@ fn shorten(text: &str) -> String {
         return text.to_owned();
     }
     let mut cut = String::new();
-    for line in text.lines().take_while(|line| {
-        let fits = cut.len() + line.len() < LONGEST_TEXT;
-        fits
-    }) {
+    for line in text.lines() {
+        if cut.len() + line.len() >= LONGEST_TEXT {
+            break;
+        }
         cut.push_str(line);
         cut.push('\n');
     }

@@ -77,20 +77,19 @@ where
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("LOG_LEVEL").unwrap_or_else(|_| "info".into()))
         .init();
     let sdk = OnceCell::new();
-    lambda_runtime::run(service_fn(|event: LambdaEvent<E>| async {
-        let request = event.context.request_id.clone();
-        let span = tracing::info_span!("invocation", request_id = %request);
-        async {
+    lambda_runtime::run(service_fn(|event: LambdaEvent<E>| {
+        let LambdaEvent { payload, context, .. } = event;
+        let span = tracing::info_span!("invocation", request_id = %context.request_id);
+        let (sdk, handler) = (&sdk, &handler);
+        let work = async move {
             let sdk = sdk.get_or_try_init(|| clients::load(Options::default())).await?;
-            let invocation = invocation(sdk.clone(), &event.context);
-            let outcome = handler(event.payload, invocation).await;
+            let outcome = Box::pin(handler(payload, invocation(sdk.clone(), &context))).await;
             if let Err(fault) = &outcome {
                 tracing::error!(kind = ?fault.kind, error = %fault, "the invocation failed");
             }
             outcome
-        }
-        .instrument(span)
-        .await
+        };
+        work.instrument(span)
     }))
     .await
 }

@@ -141,6 +141,7 @@ async fn a_world_that_does_not_follow_in_time_is_a_failed_step_that_is_put_back(
     let run = story.enforce("beta 80%", "a: off").await;
     let failed = "beta 80%: apply failed; a apply failed (the world did not settle: it is becoming off)";
     story.check(&["a: on (was on, held by beta 80%)", failed]).await;
+    story.toy.lamps().lamps.get_mut("a").unwrap().takes = 30;
     story.put_back(&run).await;
     story.check(&["a: on", "beta 80%: rolled back; a rolled back"]).await;
 }

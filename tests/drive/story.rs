@@ -92,8 +92,8 @@ impl Story {
         if names.iter().any(|(id, _)| *id == run.id) {
             return;
         }
-        let again = names.iter().filter(|(_, name)| name.starts_with(who)).count();
-        let name = if again == 0 { who.to_owned() } else { format!("{who} again") };
+        let again = names.iter().any(|(_, name)| name == who);
+        let name = if again { format!("{who} again") } else { who.to_owned() };
         names.push((run.id.clone(), name));
     }
 
