@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use guardrails_model::action::Action;
 use guardrails_model::clock::Clock;
-use guardrails_model::config::{Config, Guardrail};
+use guardrails_model::config::{ActionSpec, Budget, Config, Guardrail, Period, Stage, StageAt, Tags};
 use guardrails_model::decide::Target;
 use guardrails_model::drive::{Drive, DriveError, Progress};
-use guardrails_model::ids::{Nonce, RunId};
+use guardrails_model::ids::{FacetId, GuardrailName, Nonce, RunId};
 use guardrails_model::ledger::{Item, Key, Ledger, LedgerError, Page, Store, Write, memory::MemoryStore};
 use guardrails_model::record::{Direction, Part, PartPlan, RollbackRequest, Run};
 use guardrails_model::runs::{Begun, Closed, RollbackAsked, RunError, Runs, Started, Workflow, WorkflowError, WorkflowInput};
@@ -24,7 +24,7 @@ pub const LIFE: i64 = 60;
 const MOST_ROUNDS: usize = 150;
 
 /// Makes the action of a part.
-pub type MakeAction = Box<dyn Fn(&Part) -> Box<dyn Action> + Send + Sync>;
+pub type MakeAction = Box<dyn Fn(&Part) -> Arc<dyn Action> + Send + Sync>;
 
 /// A ledger, a workflow, a clock and a gate, and the hands that move them.
 pub struct Bench {
@@ -44,13 +44,15 @@ pub struct Bench {
 #[derive(Debug)]
 pub enum Carried {
     /// Nothing is left to do.
-    Done { failed: usize },
+    Done,
     /// The fault was met, and the one who met it is gone.
     Hit,
     /// The run goes the other way.
     Superseded,
     /// It cannot go on.
     Failed(DriveError),
+    /// It asks to come back for ever.
+    Endless,
 }
 
 impl Bench {
@@ -88,7 +90,7 @@ impl Bench {
     }
 
     /// The action of a part.
-    pub fn action(&self, part: &Part) -> Box<dyn Action> {
+    pub fn action(&self, part: &Part) -> Arc<dyn Action> {
         (self.make)(part)
     }
 
@@ -105,13 +107,22 @@ impl Bench {
         self.runs().begin(target, &config, guardrail, "digest").await
     }
 
-    /// Plans the parts of `run` that have no plan that counts, and opens it.
+    /// Plans the parts of `run`, and opens it. What is worth trying again is tried again, as the state machine does.
     pub async fn open(&self, run: &Run) -> Result<Run, RunError> {
+        loop {
+            match self.try_open(run).await {
+                Err(error) if error.is_retryable() => self.wait(1).await,
+                other => return other,
+            }
+        }
+    }
+
+    async fn try_open(&self, run: &Run) -> Result<Run, RunError> {
         let mut plans = Vec::new();
         for (index, part) in run.parts.iter().enumerate() {
             plans.push(match self.drive().plan(run, index, &*self.action(part)).await {
                 Ok(written) => PartPlan::Written(written),
-                Err(DriveError::Ledger(error)) => return Err(error.into()),
+                Err(error) if error.is_retryable() => return Err(LedgerError::Unavailable(error.into()).into()),
                 Err(error) => PartPlan::Failed { reason: error.to_string() },
             });
         }
@@ -135,14 +146,14 @@ impl Bench {
             }
             match ended {
                 None => self.wait(1).await,
-                Some(Ok(Progress::Done { failed, .. })) => return Carried::Done { failed },
+                Some(Ok(Progress::Done { .. })) => return Carried::Done,
                 Some(Ok(Progress::Settling { seconds, .. })) => self.wait(seconds).await,
                 Some(Ok(Progress::Superseded)) => return Carried::Superseded,
                 Some(Err(error)) if error.is_retryable() => self.wait(1).await,
                 Some(Err(error)) => return Carried::Failed(error),
             }
         }
-        panic!("{direction:?} of {run} does not end: {:?}", self.gate.calls());
+        Carried::Endless
     }
 
     /// Carries all parts one after another, mirrored on the way back, and closes the run.
@@ -151,8 +162,10 @@ impl Bench {
         let mut failures = Vec::new();
         for turn in 0..parts {
             let part = if direction == Direction::Apply { turn } else { parts - 1 - turn };
-            if let Carried::Failed(error) = self.carry(direction, run, part, false).await {
-                failures.push(error.to_string());
+            match self.carry(direction, run, part, false).await {
+                Carried::Failed(error) => failures.push(error.to_string()),
+                Carried::Endless => failures.push("it does not end".to_owned()),
+                Carried::Done | Carried::Hit | Carried::Superseded => {}
             }
         }
         let closed = self.runs().close(run, direction, &failures, false).await;
@@ -161,11 +174,23 @@ impl Bench {
     }
 
     /// Asks for a rollback.
-    pub async fn ask_back(&self, run: &RunId, only: &[guardrails_model::ids::FacetId], force: bool) -> RollbackAsked {
+    pub async fn ask_back(&self, run: &RunId, only: &[FacetId], force: bool) -> RollbackAsked {
         let (by, why) = ("arn:aws:iam::123456789012:user/ann".to_owned(), "because".to_owned());
         let request = RollbackRequest { by, at: self.clock.now(), why, only: only.to_vec(), force };
         self.runs().roll_back(run, &request).await.expect("the ledger and the workflow")
     }
+}
+
+/// `beta 80%` or `beta 80% simulated`, and what is done there, as the target and the guardrail of an alert.
+pub fn stage(who: &str, groups: Vec<Vec<ActionSpec>>) -> (Target, Guardrail) {
+    let mut words = who.split(' ');
+    let guardrail: GuardrailName = words.next().and_then(|word| word.parse().ok()).expect("a guardrail");
+    let at: StageAt = words.next().and_then(|percent| format!("{percent} actual").parse().ok()).expect("a stage");
+    let simulated = words.next() == Some("simulated");
+    let amount = "2 USD".parse().expect("an amount");
+    let budget = Budget { amount, period: Period::Monthly, service: Vec::new(), tag: Tags::default() };
+    let target = Target { guardrail: guardrail.clone(), stage: at, period: "2026-11".to_owned(), simulated };
+    (target, Guardrail { name: guardrail, budget, stages: vec![Stage { at, groups }] })
 }
 
 /// Executions in a map.

@@ -2,5 +2,6 @@
 
 mod bench;
 mod drive;
+mod sweep;
 mod toy;
 mod world;

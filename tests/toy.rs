@@ -71,8 +71,8 @@ impl Toy {
     }
 
     /// The action that wants what `wishes` says, in the words of [`Self::new`].
-    pub fn action(self: &Arc<Self>, wishes: &str) -> Box<dyn Action> {
-        Box::new(ToyAction { toy: Arc::clone(self), wishes: words(wishes) })
+    pub fn action(self: &Arc<Self>, wishes: &str) -> Arc<dyn Action> {
+        Arc::new(ToyAction { toy: Arc::clone(self), wishes: words(wishes) })
     }
 }
 

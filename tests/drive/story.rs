@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use guardrails_model::config::{Budget, Guardrail, Period, Stage, StageAt, Tags};
+use guardrails_model::config::{ActionSpec, Guardrail};
 use guardrails_model::decide::Target;
 use guardrails_model::drive::{DriveError, Progress};
 use guardrails_model::ids::{FacetId, RunId};
-use guardrails_model::record::{Direction, Run, Step};
+use guardrails_model::record::{Direction, Part, Run, Step};
 use guardrails_model::runs::{Begun, RollbackAsked};
 use serde_json::json;
 
-use crate::bench::Bench;
+use crate::bench::{self, Bench};
 use crate::toy::{Toy, facet, name};
 use crate::world::lock;
 
@@ -27,9 +27,7 @@ impl Story {
     pub fn of(lamps: &str) -> Self {
         let toy = Toy::new(lamps);
         let lamps = Arc::clone(&toy);
-        let make = Box::new(move |part: &guardrails_model::record::Part| {
-            lamps.action(part.params.as_str().expect("the toy's parameters are a text"))
-        });
+        let make = Box::new(move |part: &Part| lamps.action(part.params.as_str().expect("a text")));
         let bench = Bench::new(Arc::clone(&toy.clock), Arc::clone(&toy.gate), |store| store, make);
         Self { bench, toy, names: Mutex::default() }
     }
@@ -146,19 +144,7 @@ fn shown(step: &Step, names: &[(RunId, String)]) -> String {
 
 /// `beta 80%` and what it wants, as the target and the guardrail of an alert.
 pub fn stage(who: &str, wishes: &str) -> (Target, Guardrail) {
-    let mut words = who.split(' ');
-    let guardrail = words.next().and_then(|word| word.parse().ok()).expect("a guardrail");
-    let at: StageAt = words.next().and_then(|percent| format!("{percent} actual").parse().ok()).expect("a stage");
-    let simulated = words.next() == Some("simulated");
-    let action = "toy".parse().expect("an action's name");
-    let spec = |wishes: &str| guardrails_model::config::ActionSpec { name: std::clone::Clone::clone(&action), params: json!(wishes) };
-    let groups = wishes.split("; ").filter(|wishes| !wishes.is_empty()).map(|wishes| vec![spec(wishes)]).collect();
-    let budget = Budget {
-        amount: "2 USD".parse().expect("an amount"),
-        period: Period::Monthly,
-        service: Vec::new(),
-        tag: Tags::default(),
-    };
-    let target = Target { guardrail: std::clone::Clone::clone(&guardrail), stage: at, period: "2026-11".to_owned(), simulated };
-    (target, Guardrail { name: guardrail, budget, stages: vec![Stage { at, groups }] })
+    let spec = |wishes: &str| ActionSpec { name: "toy".parse().expect("an action's name"), params: json!(wishes) };
+    let groups = wishes.split("; ").filter(|wishes| !wishes.is_empty()).map(|wishes| vec![spec(wishes)]);
+    bench::stage(who, groups.collect())
 }

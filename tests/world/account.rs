@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::ec2::{Instance, Power};
+use super::ec2::Instance;
 use super::iam::Group;
 use super::wire::{self, Call, Refusal, Reply, Service};
 use super::{ec2, iam};
@@ -33,20 +33,13 @@ impl Default for Account {
             groups: BTreeMap::new(),
             policies: BTreeSet::new(),
             instances: BTreeMap::new(),
-            page: 2,
-            takes: 30,
+            page: 3,
+            takes: 8,
             throttled: BTreeMap::new(),
             touched: BTreeSet::new(),
             late: Vec::new(),
         }
     }
-}
-
-/// All of it that an action may change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
-    pub groups: BTreeMap<String, BTreeSet<String>>,
-    pub instances: BTreeMap<String, Power>,
 }
 
 impl Account {
@@ -110,12 +103,11 @@ impl Account {
         }
     }
 
-    /// What there is.
-    pub fn snapshot(&self) -> Snapshot {
-        let set = |group: &Group| group.attached.iter().cloned().collect();
-        Snapshot {
-            groups: self.groups.iter().map(|(name, group)| (name.clone(), set(group))).collect(),
-            instances: self.instances.iter().map(|(id, instance)| (id.clone(), instance.power)).collect(),
-        }
+    /// All of it that an action may change: `i-1` is `stopped`, `group Beta` has certain policies.
+    pub fn snapshot(&self) -> BTreeMap<String, String> {
+        let policies = |group: &Group| group.attached.iter().cloned().collect::<BTreeSet<_>>();
+        let groups = self.groups.iter().map(|(name, group)| (format!("group {name}"), format!("{:?}", policies(group))));
+        let instances = self.instances.iter().map(|(id, instance)| (id.clone(), format!("{:?}", instance.power)));
+        groups.chain(instances).collect()
     }
 }

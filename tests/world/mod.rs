@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use aws_config::SdkConfig;
 use guardrails_model::clock::Clock;
 
-pub use account::{Account, Snapshot};
+pub use account::Account;
 pub use clock::VirtualClock;
 pub use ec2::{Instance, Power};
 pub use gate::{Effect, Ending, Fault, Gate, Kind};

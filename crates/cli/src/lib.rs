@@ -1,1 +1,11 @@
-//! guardrails-cli
+//! The `guardrails` command: what people say to Budget Guardrails, without knowing DynamoDB or Step Functions. One file for
+//! each subcommand, in `commands`.
+
+pub mod artifacts;
+pub mod cli;
+mod commands;
+mod deployment;
+pub mod exit;
+mod follow;
+mod output;
+pub mod template;

@@ -4,7 +4,7 @@
 
 GATEWAY_PORT=0 takes a free port. As soon as connections are accepted, one line goes to stdout: the endpoint's URL. The log
 goes to stderr. The launcher ends, and ends the Lambda processes that it started, on SIGTERM, on SIGINT and when the process
-that started it is gone.
+that started it is gone; with GUARDRAILS_KEEP=1 it outlives that process.
 
 MiniStack reads its settings from the environment while it is being imported, and Lambda functions inherit that environment.
 So everything here happens in this order: check, set the environment, import, patch, serve.
@@ -34,6 +34,7 @@ def main():
     end_with_parent()
     patch_ministack()
     print(endpoint, flush=True)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whoever waited for the line need not read on
     serve(listener)
 
 
@@ -94,6 +95,8 @@ def end_with_parent():
         os.setpgid(0, 0)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: end())
+    if os.environ.get("GUARDRAILS_KEEP") == "1":
+        return
     parent = os.getppid()
 
     def watch():

@@ -157,7 +157,7 @@ impl Runs<'_> {
                 return Ok(Begun::Already(Box::new(run.value)));
             }
         }
-        let run = self.new_run(target, config, guardrail, alert);
+        let run = self.draft(target, config, guardrail, alert);
         let slot = Versioned {
             rev: slot.map_or(0, |slot| slot.rev),
             value: Slot { format: FORMAT, run: run.id.clone(), released: None },
@@ -195,7 +195,9 @@ impl Runs<'_> {
         Ok(self.workflow.start(&execution_name(run), &input(run)).await? == Started::Running)
     }
 
-    fn new_run(&self, target: &Target, config: &Config, guardrail: &Guardrail, alert: &str) -> Run {
+    /// A run as it would begin: nothing is written.
+    #[must_use]
+    pub fn draft(&self, target: &Target, config: &Config, guardrail: &Guardrail, alert: &str) -> Run {
         let now = self.clock.now();
         let groups = guardrail.stage(target.stage).map(|stage| stage.groups.as_slice()).unwrap_or_default();
         let parts = groups.iter().enumerate().flat_map(|(group, actions)| {

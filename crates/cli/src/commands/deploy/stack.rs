@@ -1,0 +1,208 @@
+//! The stack's change sets: proposed, shown, executed, waited for.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use aws_config::SdkConfig;
+use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::types::{Capability, ChangeSetStatus, ChangeSetType, Parameter, StackStatus};
+use guardrails_aws::error::Failure;
+use guardrails_model::clock::{Clock, SystemClock};
+use serde_json::Value as Json;
+
+use crate::output::{self, Progress};
+
+const POLL: Duration = Duration::from_millis(500);
+/// CloudFormation takes templates of up to so many bytes in the request itself.
+const LARGEST_BODY: usize = 51_200;
+/// How long a change set may be computed.
+const CHANGE_SET_PATIENCE: Duration = Duration::from_secs(300);
+/// How long a stack may take.
+const STACK_PATIENCE: Duration = Duration::from_secs(3600);
+
+/// The stack.
+pub(super) struct Stack<'a> {
+    client: Client,
+    name: &'a str,
+    sdk: &'a SdkConfig,
+}
+
+/// A change set that can be executed.
+pub(super) struct Changes {
+    id: String,
+    creates: bool,
+    rows: Vec<Vec<String>>,
+}
+
+impl Changes {
+    pub(super) fn text(&self) -> String {
+        output::table(&["change", "resource", "type", "replaced"], self.rows.clone())
+    }
+}
+
+impl<'a> Stack<'a> {
+    pub(super) fn new(sdk: &'a SdkConfig, name: &'a str) -> Self {
+        Self { client: Client::new(sdk), name, sdk }
+    }
+
+    /// What deploying `template` would change; nothing when the stack is as it should be.
+    pub(super) async fn propose(&self, template: &Json, parameters: &[(&str, String)], bucket: &str) -> Result<Option<Changes>> {
+        let creates = match self.status().await? {
+            None | Some(StackStatus::ReviewInProgress) => true,
+            Some(StackStatus::RollbackComplete) => {
+                return Err(anyhow!(
+                    "the stack `{}` failed when it was made, and CloudFormation keeps it only to be looked at\nhint: aws \
+                     cloudformation delete-stack --stack-name {}, then deploy again",
+                    self.name,
+                    self.name
+                ));
+            }
+            Some(status) if status.as_str().ends_with("_IN_PROGRESS") => {
+                return Err(anyhow!("the stack `{}` is {}: wait for that first", self.name, status.as_str()));
+            }
+            Some(_) => false,
+        };
+        let change_set = format!("guardrails-{}", SystemClock.now().strftime("%Y%m%d%H%M%S"));
+        let kind = if creates { ChangeSetType::Create } else { ChangeSetType::Update };
+        let parameters = parameters
+            .iter()
+            .map(|(key, value)| Parameter::builder().parameter_key(*key).parameter_value(value).build())
+            .collect();
+        let mut call = self
+            .client
+            .create_change_set()
+            .stack_name(self.name)
+            .change_set_name(&change_set)
+            .change_set_type(kind)
+            .capabilities(Capability::CapabilityIam)
+            .set_parameters(Some(parameters));
+        let body = template.to_string();
+        call = if body.len() <= LARGEST_BODY {
+            call.template_body(body)
+        } else {
+            call.template_url(self.store(bucket, &change_set, body).await?)
+        };
+        let made = call.send().await.map_err(|error| anyhow!("proposing the change: {}", Failure::of(&error).message))?;
+        let id = made.id.unwrap_or(change_set);
+        tokio::time::timeout(CHANGE_SET_PATIENCE, self.computed(id, creates)).await.map_err(|_| {
+            anyhow!("CloudFormation did not say within {} s what would change", CHANGE_SET_PATIENCE.as_secs())
+        })?
+    }
+
+    /// Puts a template that is too large for a request into the bucket.
+    async fn store(&self, bucket: &str, name: &str, body: String) -> Result<String> {
+        let key = format!("guardrails/template-{name}.json");
+        let put = super::s3(self.sdk).put_object().bucket(bucket).key(&key).body(body.into_bytes().into()).send().await;
+        put.map_err(|error| anyhow!("uploading the template: {}", Failure::of(&error).message))?;
+        let region = self.sdk.region().map(ToString::to_string).unwrap_or_default();
+        Ok(match self.sdk.endpoint_url() {
+            Some(endpoint) => format!("{}/{bucket}/{key}", endpoint.trim_end_matches('/')),
+            None => format!("https://{bucket}.s3.{region}.amazonaws.com/{key}"),
+        })
+    }
+
+    async fn computed(&self, id: String, creates: bool) -> Result<Option<Changes>> {
+        let mut progress = Progress::new();
+        loop {
+            let call = self.client.describe_change_set().stack_name(self.name).change_set_name(&id);
+            let set = call.send().await.map_err(|error| anyhow!("looking at the change: {}", Failure::of(&error).message))?;
+            match set.status() {
+                Some(ChangeSetStatus::CreateComplete) => {
+                    let rows = set.changes().iter().filter_map(|change| change.resource_change()).map(|change| {
+                        vec![
+                            change.action().map_or("", |action| action.as_str()).to_owned(),
+                            change.logical_resource_id().unwrap_or_default().to_owned(),
+                            change.resource_type().unwrap_or_default().to_owned(),
+                            change.replacement().map_or("", |replaced| replaced.as_str()).to_owned(),
+                        ]
+                    });
+                    return Ok(Some(Changes { id, creates, rows: rows.collect() }));
+                }
+                Some(ChangeSetStatus::Failed) => {
+                    let reason = set.status_reason().unwrap_or_default();
+                    if reason.contains("didn't contain changes") || reason.contains("No updates are to be performed") {
+                        self.client.delete_change_set().stack_name(self.name).change_set_name(&id).send().await.ok();
+                        return Ok(None);
+                    }
+                    return Err(anyhow!("CloudFormation refuses the change: {reason}"));
+                }
+                _ => progress.show("CloudFormation computes what would change"),
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Takes a proposal back.
+    pub(super) async fn withdraw(&self, changes: &Changes) -> Result<()> {
+        let call = self.client.delete_change_set().stack_name(self.name).change_set_name(&changes.id);
+        call.send().await.context("taking the proposed change back")?;
+        Ok(())
+    }
+
+    /// Makes the changes, and waits for their end.
+    pub(super) async fn execute(&self, changes: &Changes) -> Result<()> {
+        let seen: HashSet<String> = self.events().await?.into_iter().map(|(id, ..)| id).collect();
+        let call = self.client.execute_change_set().stack_name(self.name).change_set_name(&changes.id);
+        call.send().await.map_err(|error| anyhow!("making the changes: {}", Failure::of(&error).message))?;
+        let wait = self.settled(changes, seen);
+        tokio::time::timeout(STACK_PATIENCE, wait)
+            .await
+            .map_err(|_| anyhow!("the stack did not settle within {} minutes", STACK_PATIENCE.as_secs() / 60))?
+    }
+
+    async fn settled(&self, changes: &Changes, mut seen: HashSet<String>) -> Result<()> {
+        let mut progress = Progress::new();
+        let mut failures = Vec::new();
+        loop {
+            let status = self.status().await?;
+            for (id, resource, state, reason) in self.events().await? {
+                if seen.insert(id) {
+                    let line = format!("  {state:<28} {resource} {reason}");
+                    progress.log(line.trim_end());
+                    if state.ends_with("_FAILED") && !reason.contains("cancelled") {
+                        failures.push(format!("{resource}: {reason}"));
+                    }
+                }
+            }
+            match status {
+                Some(StackStatus::CreateComplete) if changes.creates => return Ok(()),
+                Some(StackStatus::UpdateComplete | StackStatus::UpdateCompleteCleanupInProgress) => return Ok(()),
+                Some(status) if status.as_str().ends_with("_IN_PROGRESS") => progress.show(status.as_str()),
+                other => {
+                    let state = other.map_or_else(|| "gone".to_owned(), |status| status.as_str().to_owned());
+                    return Err(anyhow!("the stack `{}` is {state}:\n  {}", self.name, failures.join("\n  ")));
+                }
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    async fn status(&self) -> Result<Option<StackStatus>> {
+        match self.client.describe_stacks().stack_name(self.name).send().await {
+            Ok(found) => Ok(found.stacks().first().and_then(|stack| stack.stack_status().cloned())),
+            Err(error) => {
+                let failure = Failure::of(&error);
+                let absent = failure.is("ValidationError") && failure.message.contains("does not exist");
+                if absent { Ok(None) } else { Err(anyhow!("looking at the stack `{}`: {}", self.name, failure.message)) }
+            }
+        }
+    }
+
+    /// The newest events, oldest first: id, resource, state, reason.
+    async fn events(&self) -> Result<Vec<(String, String, String, String)>> {
+        let page = self.client.describe_stack_events().stack_name(self.name).send().await;
+        let page = page.map_err(|error| anyhow!("reading the stack's events: {}", Failure::of(&error).message))?;
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        let mut events: Vec<_> = page
+            .stack_events()
+            .iter()
+            .map(|event| {
+                let state = event.resource_status().map(|status| status.as_str());
+                (text(event.event_id()), text(event.logical_resource_id()), text(state), text(event.resource_status_reason()))
+            })
+            .collect();
+        events.reverse();
+        Ok(events)
+    }
+}

@@ -1,0 +1,29 @@
+//! `guardrails explain`: how is an alert read? The same code decides in the master function.
+
+use std::io::{Read, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use guardrails_model::decide::{Explained, explain};
+use guardrails_model::envelope;
+
+use crate::cli::Explain;
+use crate::exit::Exit;
+
+pub(crate) fn run(args: &Explain) -> Result<Exit> {
+    let mut bytes = Vec::new();
+    if args.file == Path::new("-") {
+        std::io::stdin().read_to_end(&mut bytes).context("reading stdin")?;
+    } else {
+        bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
+    }
+    // What is not UTF-8 is no alert; it is shown as far as it can be.
+    let body = String::from_utf8_lossy(&bytes);
+    let explained: Vec<Explained> = envelope::unwrap(&body).iter().map(explain).collect();
+    let mut out = std::io::stdout().lock();
+    for one in &explained {
+        writeln!(out, "{}", serde_json::to_string(one)?).context("writing to stdout")?;
+    }
+    let unknown = explained.iter().any(|one| matches!(one, Explained::Unknown { .. }));
+    Ok(if unknown { Exit::Unknown } else { Exit::Done })
+}

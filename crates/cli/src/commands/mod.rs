@@ -1,0 +1,12 @@
+//! The subcommands, one file each.
+
+pub(crate) mod check;
+pub(crate) mod deploy;
+pub(crate) mod explain;
+pub(crate) mod history;
+pub(crate) mod package;
+pub(crate) mod plan;
+pub(crate) mod rearm;
+pub(crate) mod rollback;
+pub(crate) mod simulate;
+pub(crate) mod status;

@@ -1,0 +1,39 @@
+//! `guardrails rearm`: after a rollback, lets alerts of the present period be enforced again.
+
+use anyhow::Result;
+use guardrails_model::clock::{Clock, SystemClock};
+use guardrails_model::decide::Target;
+use jiff::tz::TimeZone;
+use serde_json::json;
+
+use crate::cli::{Global, Rearm};
+use crate::deployment::{Deployment, stage};
+use crate::exit::Exit;
+use crate::output;
+
+pub(crate) async fn run(global: &Global, args: &Rearm) -> Result<Exit> {
+    let deployment = Deployment::find(global).await?;
+    let guardrail = deployment.guardrail(&args.guardrail).await?;
+    let today = SystemClock.now().to_zoned(TimeZone::UTC).date();
+    let stages = match args.at {
+        Some(at) => vec![stage(&guardrail, Some(at))?],
+        None => guardrail.stages.iter().map(|stage| stage.at).collect(),
+    };
+    let mut lifted = Vec::new();
+    for stage in stages {
+        let period = guardrail.budget.period.of_alert(today);
+        for simulated in [false, true] {
+            let target = Target { guardrail: guardrail.name.clone(), stage, period: period.clone(), simulated };
+            if deployment.runs().rearm(&target).await? && !simulated {
+                lifted.push(stage.to_string());
+            }
+        }
+    }
+    let text = if lifted.is_empty() {
+        format!("No stage of `{}` was released: alerts are enforced.", guardrail.name)
+    } else {
+        format!("Alerts of `{}` are enforced again at: {}", guardrail.name, lifted.join(", "))
+    };
+    output::result(global, &json!({"guardrail": guardrail.name, "rearmed": lifted}), &text)?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,110 @@
+//! The deployed stack, found by its name: where its ledger, its topics and its state machine are.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+use aws_config::SdkConfig;
+use guardrails_aws::clients;
+use guardrails_aws::error::Failure;
+use guardrails_aws::store::DynamoStore;
+use guardrails_aws::workflow::StateMachine;
+use guardrails_model::clock::SystemClock;
+use guardrails_model::config::{Guardrail, StageAt};
+use guardrails_model::ids::GuardrailName;
+use guardrails_model::ledger::Ledger;
+use guardrails_model::runs::Runs;
+
+use crate::cli::Global;
+
+/// A deployed stack, and who speaks to it.
+pub(crate) struct Deployment {
+    pub(crate) sdk: SdkConfig,
+    pub(crate) ledger: Ledger,
+    pub(crate) workflow: StateMachine,
+    pub(crate) alert_topic: String,
+    pub(crate) caller: Caller,
+}
+
+/// Whose credentials these are.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) arn: String,
+    pub(crate) account: String,
+}
+
+/// The configuration of all clients.
+pub(crate) async fn sdk(global: &Global) -> Result<SdkConfig> {
+    let sdk = clients::load(global.options()).await?;
+    if sdk.region().is_none() {
+        return Err(anyhow!("no AWS Region is set\nhint: --region, AWS_REGION, or the profile's configuration"));
+    }
+    Ok(sdk)
+}
+
+/// Asks AWS whose credentials these are.
+pub(crate) async fn caller(sdk: &SdkConfig) -> Result<Caller> {
+    let identity = aws_sdk_sts::Client::new(sdk).get_caller_identity().send().await;
+    let identity = identity.map_err(|error| {
+        anyhow!("AWS does not know these credentials: {}\nhint: --profile, or aws sso login", Failure::of(&error).message)
+    })?;
+    Ok(Caller { arn: identity.arn.unwrap_or_default(), account: identity.account.unwrap_or_default() })
+}
+
+impl Deployment {
+    pub(crate) async fn find(global: &Global) -> Result<Self> {
+        let sdk = sdk(global).await?;
+        let outputs = outputs(&sdk, &global.stack_name).await?;
+        let output = |name: &str| {
+            outputs.get(name).cloned().ok_or_else(|| {
+                anyhow!("the stack `{}` has no output `{name}`: it is not this version's, or not deployed whole", global.stack_name)
+            })
+        };
+        let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk), output("LedgerTable")?);
+        Ok(Self {
+            ledger: Ledger::new(Arc::new(store)),
+            workflow: StateMachine::new(aws_sdk_sfn::Client::new(&sdk), output("StateMachineArn")?),
+            alert_topic: output("AlertTopicArn")?,
+            caller: caller(&sdk).await?,
+            sdk,
+        })
+    }
+
+    pub(crate) fn runs(&self) -> Runs<'_> {
+        Runs { ledger: &self.ledger, workflow: &self.workflow, clock: &SystemClock, by: self.caller.arn.clone() }
+    }
+
+    /// The deployed guardrail `name`.
+    pub(crate) async fn guardrail(&self, name: &GuardrailName) -> Result<Guardrail> {
+        let mut config = self.ledger.config().await.context("reading the deployed guardrails")?;
+        let known: Vec<String> = config.guardrails.keys().map(ToString::to_string).collect();
+        config.guardrails.remove(name).ok_or_else(|| anyhow!("no guardrail `{name}` is deployed; there are: {}", known.join(", ")))
+    }
+}
+
+/// The stage at `at`, or the first that changes anything.
+pub(crate) fn stage(guardrail: &Guardrail, at: Option<StageAt>) -> Result<StageAt> {
+    let known = || guardrail.stages.iter().map(|stage| format!("`{}`", stage.at)).collect::<Vec<_>>().join(", ");
+    match at {
+        Some(at) => {
+            let stage = guardrail.stage(at).map(|stage| stage.at);
+            stage.ok_or_else(|| anyhow!("`{}` has no stage at `{at}`; there are: {}", guardrail.name, known()))
+        }
+        None => {
+            let stage = guardrail.stages.iter().find(|stage| stage.changes_something()).map(|stage| stage.at);
+            stage.ok_or_else(|| anyhow!("no stage of `{}` changes anything; there are: {}", guardrail.name, known()))
+        }
+    }
+}
+
+/// The outputs of a stack.
+pub(crate) async fn outputs(sdk: &SdkConfig, stack: &str) -> Result<HashMap<String, String>> {
+    let client = aws_sdk_cloudformation::Client::new(sdk);
+    let found = client.describe_stacks().stack_name(stack).send().await.map_err(|error| {
+        let failure = Failure::of(&error);
+        let hint = "hint: --stack-name and --region say which stack is meant; `guardrails deploy` makes one";
+        anyhow!("looking for the stack `{stack}`: {}\n{hint}", failure.message)
+    })?;
+    let outputs = found.stacks().iter().flat_map(aws_sdk_cloudformation::types::Stack::outputs);
+    Ok(outputs.filter_map(|output| Some((output.output_key()?.to_owned(), output.output_value()?.to_owned()))).collect())
+}

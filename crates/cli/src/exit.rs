@@ -1,0 +1,33 @@
+//! Exit codes: named, documented, and the same for all subcommands.
+
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: done.
+    Done,
+    /// 1: it could not be done; the reason is on stderr.
+    Failed,
+    /// 2: the arguments or `guardrails.yaml` are not as expected; nothing was done.
+    BadInput,
+    /// 3: `explain` met an alert that is unknown.
+    Unknown,
+    /// 4: it ran to its end, and some step failed; the rest is done.
+    PartlyFailed,
+    /// 5: a person said no, or could not be asked; nothing was done.
+    Declined,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::BadInput => 2,
+            Exit::Unknown => 3,
+            Exit::PartlyFailed => 4,
+            Exit::Declined => 5,
+        })
+    }
+}

@@ -1,0 +1,17 @@
+//! The program: reads its arguments, does what they say, and ends with a code that says how it went.
+
+use clap::Parser;
+use guardrails_cli::cli::Cli;
+use guardrails_cli::exit::Exit;
+
+#[tokio::main]
+async fn main() -> std::process::ExitCode {
+    let cli = Cli::parse();
+    match Box::pin(cli.run()).await {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            Exit::Failed.into()
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Renders the stack's template: `infra/guardrails.yaml` and what follows from the actions and from `guardrails.yaml`.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, anyhow};
+use guardrails_aws::actions::{self, Entry};
+use guardrails_aws::grants;
+use guardrails_model::config::{Config, Guardrail};
+use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
+
+use crate::artifacts::FIXED_FUNCTIONS;
+
+const SOURCE: &str = include_str!("../../../infra/guardrails.yaml");
+const MACHINE: &str = include_str!("../../../statemachine/guardrails.asl.json");
+
+/// CloudFormation waits so many seconds for a guardrail's budget.
+const SERVICE_TIMEOUT: u32 = 300;
+
+/// The template for `config`, with the functions' code at `keys` in the artifact bucket.
+///
+/// # Errors
+/// When the configuration asks for what no action takes, or a function has no key.
+pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
+    let mut template: Json = serde_saphyr::from_str(SOURCE).context("reading infra/guardrails.yaml")?;
+    let machine: Json = serde_json::from_str(MACHINE).context("reading statemachine/guardrails.asl.json")?;
+    template["Parameters"]["Deployer"] = json!({
+        "Type": "String",
+        "Default": "",
+        "Description": "The ARN of who deploys. No guardrail may restrict them. `guardrails deploy` fills it in.",
+    });
+    let resources = template["Resources"].as_object_mut().ok_or_else(|| anyhow!("the template has no resources"))?;
+    resources["Machine"]["Properties"]["DefinitionString"] = json!(machine.to_string());
+    for function in FIXED_FUNCTIONS {
+        resources[&format!("{}Function", pascal(function))]["Properties"]["Code"]["S3Key"] = json!(key(keys, function)?);
+    }
+    for action in actions::ALL {
+        let logical = pascal(action.name);
+        resources.insert(format!("{logical}Log"), log(action.name));
+        resources.insert(format!("{logical}Role"), role(action, config, &logical)?);
+        resources.insert(format!("{logical}Function"), function(action, key(keys, action.name)?, &logical));
+        callable(&mut resources["MachineRole"], &logical)?;
+    }
+    for guardrail in config.guardrails.values() {
+        resources.insert(logical_id(guardrail), custom(guardrail, config)?);
+    }
+    Ok(template)
+}
+
+fn key<'a>(keys: &'a BTreeMap<&str, String>, function: &str) -> Result<&'a str> {
+    keys.get(function).map(String::as_str).ok_or_else(|| anyhow!("the function `{function}` has no code"))
+}
+
+fn log(name: &str) -> Json {
+    json!({
+        "Type": "AWS::Logs::LogGroup",
+        "DeletionPolicy": "Delete",
+        "UpdateReplacePolicy": "Delete",
+        "Properties": {
+            "LogGroupName": {"Fn::Sub": format!("/aws/lambda/${{AWS::StackName}}-{name}")},
+            "RetentionInDays": {"Ref": "LogRetentionDays"},
+        },
+    })
+}
+
+fn function(action: &Entry, key: &str, logical: &str) -> Json {
+    json!({
+        "Type": "AWS::Lambda::Function",
+        "Properties": {
+            "FunctionName": {"Fn::Sub": format!("${{AWS::StackName}}-{}", action.name)},
+            "Description": format!("{}.", capitalised(action.changes)),
+            "Runtime": "provided.al2023",
+            "Architectures": ["x86_64"],
+            "Handler": "bootstrap",
+            "MemorySize": 256,
+            "Timeout": 60,
+            "Role": {"Fn::GetAtt": [format!("{logical}Role"), "Arn"]},
+            "LoggingConfig": {"LogGroup": {"Ref": format!("{logical}Log")}},
+            "Code": {"S3Bucket": {"Ref": "ArtifactBucket"}, "S3Key": key},
+            "Environment": {"Variables": {
+                "STACK_NAME": {"Ref": "AWS::StackName"},
+                "TABLE_NAME": {"Ref": "Ledger"},
+            }},
+        },
+    })
+}
+
+/// What the action declares, and no more: its ledger, its log, its calls.
+fn role(action: &Entry, config: &Config, logical: &str) -> Result<Json> {
+    let mut statements = vec![
+        json!({
+            "Sid": "WriteLog",
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": {"Fn::GetAtt": [format!("{logical}Log"), "Arn"]},
+        }),
+        json!({
+            "Sid": "KeepLedger",
+            "Effect": "Allow",
+            "Action": ["dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem"],
+            "Resource": {"Fn::GetAtt": ["Ledger", "Arn"]},
+        }),
+    ];
+    statements.extend(action.grants(config)?.iter().map(|grant| with_pseudo_parameters(&grant.statement())));
+    Ok(json!({
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "AssumeRolePolicyDocument": {
+                "Version": "2012-10-17",
+                "Statement": [{
+                    "Effect": "Allow",
+                    "Principal": {"Service": "lambda.amazonaws.com"},
+                    "Action": "sts:AssumeRole",
+                }],
+            },
+            "Policies": [{
+                "PolicyName": action.name,
+                "PolicyDocument": {"Version": "2012-10-17", "Statement": statements},
+            }],
+        },
+    }))
+}
+
+/// Resources with `${AWS::...}` in them become `Fn::Sub`.
+fn with_pseudo_parameters(statement: &Json) -> Json {
+    let mut statement = statement.clone();
+    if let Some(resources) = statement["Resource"].as_array_mut() {
+        for resource in resources {
+            if resource.as_str().is_some_and(|text| text.contains("${")) {
+                *resource = json!({"Fn::Sub": resource.clone()});
+            }
+        }
+    }
+    statement
+}
+
+/// Lets the state machine call the action's function.
+fn callable(machine_role: &mut Json, logical: &str) -> Result<()> {
+    let statement = &mut machine_role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0];
+    let is_it = statement["Sid"] == "CallFunctions";
+    let functions = statement["Resource"].as_array_mut().filter(|_| is_it);
+    let functions = functions.ok_or_else(|| anyhow!("the machine's role does not begin with the functions that it calls"))?;
+    functions.push(json!({"Fn::GetAtt": [format!("{logical}Function"), "Arn"]}));
+    Ok(())
+}
+
+fn custom(guardrail: &Guardrail, config: &Config) -> Result<Json> {
+    let definition = serde_json::to_string(guardrail).context("writing a guardrail as JSON")?;
+    let mut operators: Vec<Json> = config.operators.iter().map(|operator| json!(operator)).collect();
+    operators.push(json!({"Ref": "Deployer"}));
+    Ok(json!({
+        "Type": "Custom::Guardrail",
+        "DependsOn": ["AlertTopicPolicy"],
+        "Properties": {
+            "ServiceToken": {"Fn::GetAtt": ["BudgetFunction", "Arn"]},
+            "ServiceTimeout": SERVICE_TIMEOUT,
+            "DefinitionHash": format!("{:x}", Sha256::digest(&definition)),
+            "Definition": definition,
+            "Operators": operators,
+        },
+    }))
+}
+
+/// Stable for a name, and never another name's: the letters alone would be the same for `a-1b` and `a1b`.
+fn logical_id(guardrail: &Guardrail) -> String {
+    let name = guardrail.name.as_str();
+    let hash = format!("{:x}", Sha256::digest(name));
+    format!("Guardrail{}{}", pascal(name), &hash[..6])
+}
+
+fn pascal(name: &str) -> String {
+    grants::sid(&name.split('-').collect::<Vec<_>>())
+}
+
+fn capitalised(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+}

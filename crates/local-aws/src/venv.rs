@@ -1,0 +1,133 @@
+//! The project's own Python virtual environment, with the local AWS pinned. Made once for each set of pins and each Python,
+//! under cargo's target folder, so that nothing is installed outside of the checkout.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sha2::{Digest, Sha256};
+
+use crate::Error;
+
+/// How much of what a failed command said is shown: its end says why.
+const OUTPUT_LINES: usize = 20;
+
+/// Where the launcher and its pins are.
+pub(crate) fn launcher() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("launcher")
+}
+
+/// The virtual environment's Python, if there is a whole one.
+pub(crate) fn find() -> Result<Option<PathBuf>, Error> {
+    let place = place()?;
+    Ok(is_whole(&place).then(|| python_in(&place)))
+}
+
+/// The virtual environment's Python; makes the virtual environment where there is none, or a broken one.
+pub(crate) fn ensure() -> Result<PathBuf, Error> {
+    let place = place()?;
+    if is_whole(&place) {
+        return Ok(python_in(&place));
+    }
+    let folder = folder();
+    fs::create_dir_all(&folder).map_err(Error::path("making", &folder))?;
+    // Two processes may come here at once: the second waits, and finds the first one's.
+    let lock = folder.join("lock");
+    let lock = File::create(&lock).map_err(Error::path("writing", &lock))?;
+    lock.lock().map_err(Error::path("locking", &folder))?;
+    if !is_whole(&place) {
+        make(&place)?;
+    }
+    Ok(python_in(&place))
+}
+
+/// Made beside its place and renamed, so that one that is there is whole.
+fn make(place: &Path) -> Result<(), Error> {
+    let beside = place.with_extension("new");
+    remove(&beside)?;
+    run(python3().args(["-m", "venv"]).arg(&beside)).map_err(|failed| match failed {
+        Failed::Io(error) => Error::NoPython(error),
+        Failed::Said(output) => Error::NoVenv { output },
+    })?;
+    let mut pip = Command::new(python_in(&beside));
+    pip.args(["-I", "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--requirement"]);
+    run(pip.arg(requirements())).map_err(|failed| match failed {
+        Failed::Io(error) => Error::io("running pip")(error),
+        Failed::Said(output) => Error::Pip { output },
+    })?;
+    remove(place)?;
+    fs::rename(&beside, place).map_err(Error::path("moving the virtual environment to", place))
+}
+
+/// Whether it can be imported. A Python that was removed meanwhile, or a folder half deleted, is not whole.
+fn is_whole(place: &Path) -> bool {
+    let mut imports = Command::new(python_in(place));
+    run(imports.args(["-I", "-c", "import hypercorn, ministack, yaml"])).is_ok()
+}
+
+/// Another Python or other pins get another place.
+fn place() -> Result<PathBuf, Error> {
+    let python = python_identity()?;
+    let path = requirements();
+    let pins = fs::read(&path).map_err(Error::path("reading", path))?;
+    let mut digest = Sha256::new();
+    digest.update(&pins);
+    digest.update(python);
+    let digest = format!("{:x}", digest.finalize());
+    Ok(folder().join(format!("venv-{}", &digest[..12])))
+}
+
+/// Version and installation of the `python3` on the PATH, once it is new enough.
+fn python_identity() -> Result<String, Error> {
+    let mut identity = python3();
+    identity.args(["-I", "-c", "import sys; print(*sys.version_info[:3], sys.base_prefix); sys.exit(sys.version_info < (3, 10))"]);
+    match run(&mut identity) {
+        Ok(identity) => Ok(identity),
+        Err(Failed::Io(error)) => Err(Error::NoPython(error)),
+        Err(Failed::Said(found)) => Err(Error::OldPython { found: found.trim().to_owned() }),
+    }
+}
+
+fn python3() -> Command {
+    Command::new("python3")
+}
+
+fn python_in(venv: &Path) -> PathBuf {
+    venv.join("bin/python")
+}
+
+fn requirements() -> PathBuf {
+    launcher().join("requirements.txt")
+}
+
+/// Under cargo's target folder, wherever that is.
+fn folder() -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    let workspace = workspace.canonicalize().unwrap_or(workspace);
+    workspace.join(target).join("local-aws")
+}
+
+fn remove(folder: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::path("removing", folder)(error)),
+        _ => Ok(()),
+    }
+}
+
+enum Failed {
+    Io(std::io::Error),
+    Said(String),
+}
+
+/// What the command said on stdout; when it failed, the end of all that it said.
+fn run(command: &mut Command) -> Result<String, Failed> {
+    let output = command.env_remove("PYTHONHOME").env_remove("PYTHONPATH").output().map_err(Failed::Io)?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    if output.status.success() {
+        return Ok(said.into_owned());
+    }
+    let said = format!("{said}{}", String::from_utf8_lossy(&output.stderr));
+    let lines: Vec<&str> = said.lines().collect();
+    Err(Failed::Said(lines[lines.len().saturating_sub(OUTPUT_LINES)..].join("\n")))
+}

@@ -1,0 +1,201 @@
+//! AWS's own walk-through of Budgets as a world: a group that may do all of EC2, a user in it, a fleet of four. Beside them
+//! stand those that a guardrail must not touch: the bystanders.
+
+mod snapshot;
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_ec2::types::{InstanceType, ResourceType, Tag, TagSpecification};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use guardrails_aws::error::Failure;
+use serde::Serialize;
+
+use crate::{Error, LocalAws};
+
+pub use snapshot::{Access, Snapshot};
+
+/// The group that the guardrail is about.
+pub const GROUP: &str = "ProjectBeta";
+/// A group that nothing is about.
+pub const OTHER_GROUP: &str = "ProjectAlpha";
+/// The user in [`GROUP`].
+pub const USER: &str = "beta-developer";
+/// What both groups may do.
+pub const FULL_ACCESS: &str = "AmazonEC2FullAccess";
+
+const POLICIES: &str = "arn:aws:iam::aws:policy/";
+const AUTO_SCALING_GROUP: &str = "beta-web";
+const IMAGE: &str = "ami-0123456789abcdef0";
+const POLL: Duration = Duration::from_millis(50);
+const SETTLE_LIMIT: Duration = Duration::from_secs(60);
+
+/// The world, as it was made.
+#[derive(Debug)]
+pub struct Walkthrough {
+    /// Every instance, the fleet first.
+    pub instances: Vec<Instance>,
+    root: SdkConfig,
+    user: SdkConfig,
+}
+
+/// An instance of the world.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Instance {
+    /// Its id.
+    pub id: String,
+    /// As people know it.
+    pub label: String,
+    /// What it is there for.
+    pub role: Role,
+}
+
+/// What an instance is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Runs, and is tagged: to be stopped and started again.
+    Fleet,
+    /// Tagged, but stopped before: to be stopped afterwards too.
+    AlreadyStopped,
+    /// Runs and is tagged, but an Auto Scaling group would terminate it if it were stopped.
+    AutoScalingMember,
+    /// Of another project.
+    OtherProject,
+    /// Without any tag.
+    Untagged,
+}
+
+impl Walkthrough {
+    /// Makes the world in a local AWS, and waits until it stands.
+    ///
+    /// # Errors
+    /// When a call is refused, such as on a local AWS that has this world already.
+    pub async fn seed(local: &LocalAws) -> Result<Self, Error> {
+        let root = local.sdk_config().await?;
+        let (access_key, secret) = seed_access(&root).await?;
+        let instances = seed_instances(&root).await?;
+        let world = Self { instances, root, user: local.sdk_config_as(&access_key, &secret).await? };
+        world.arrange().await?;
+        Ok(world)
+    }
+
+    /// How the world is now.
+    ///
+    /// # Errors
+    /// When a call is refused, but for the user's: what those come to is part of the answer.
+    pub async fn snapshot(&self) -> Result<Snapshot, Error> {
+        snapshot::take(&self.root, &self.user).await
+    }
+
+    /// The instances that are there for `role`.
+    pub fn with_role(&self, role: Role) -> impl Iterator<Item = &Instance> {
+        self.instances.iter().filter(move |instance| instance.role == role)
+    }
+
+    /// Stops the one that was stopped before, and gives the member its group.
+    async fn arrange(&self) -> Result<(), Error> {
+        let ec2 = ec2(&self.root);
+        for instance in self.with_role(Role::AlreadyStopped) {
+            ec2.stop_instances().instance_ids(&instance.id).send().await.map_err(said("stopping an instance"))?;
+        }
+        let members: Vec<String> = self.with_role(Role::AutoScalingMember).map(|instance| instance.id.clone()).collect();
+        seed_auto_scaling(&self.root, members).await?;
+        let stand = async {
+            while !self.stands(&snapshot::states(&self.root).await?) {
+                tokio::time::sleep(POLL).await;
+            }
+            Ok(())
+        };
+        let late = || Error::io("waiting for the instances")(std::io::ErrorKind::TimedOut.into());
+        tokio::time::timeout(SETTLE_LIMIT, stand).await.map_err(|_| late())?
+    }
+
+    fn stands(&self, states: &snapshot::States) -> bool {
+        self.instances.iter().all(|instance| {
+            let wanted = if instance.role == Role::AlreadyStopped { "stopped" } else { "running" };
+            states.get(&instance.id).is_some_and(|state| state == wanted)
+        })
+    }
+}
+
+/// The groups, and the user with an access key.
+async fn seed_access(root: &SdkConfig) -> Result<(String, String), Error> {
+    let iam = aws_sdk_iam::Client::new(root);
+    for group in [GROUP, OTHER_GROUP] {
+        iam.create_group().group_name(group).send().await.map_err(said("making a group"))?;
+        let policy = format!("{POLICIES}{FULL_ACCESS}");
+        let attached = iam.attach_group_policy().group_name(group).policy_arn(policy).send().await;
+        attached.map_err(said("attaching a policy to a group"))?;
+    }
+    iam.create_user().user_name(USER).send().await.map_err(said("making a user"))?;
+    let added = iam.add_user_to_group().group_name(GROUP).user_name(USER).send().await;
+    added.map_err(said("adding a user to a group"))?;
+    let made = iam.create_access_key().user_name(USER).send().await.map_err(said("making an access key"))?;
+    let key = made.access_key().ok_or_else(|| missing("an access key"))?;
+    Ok((key.access_key_id().to_owned(), key.secret_access_key().to_owned()))
+}
+
+async fn seed_instances(root: &SdkConfig) -> Result<Vec<Instance>, Error> {
+    let named = |name: &str, project: &str| vec![("Name", name.to_owned()), ("Project", project.to_owned())];
+    let mut wanted = Vec::new();
+    for number in 1..=4 {
+        wanted.push((Role::Fleet, named(&format!("beta-{number}"), "Beta")));
+    }
+    wanted.push((Role::AlreadyStopped, named("beta-idle", "Beta")));
+    wanted.push((Role::AutoScalingMember, named("beta-web", "Beta")));
+    wanted.push((Role::OtherProject, named("alpha-1", "Alpha")));
+    wanted.extend([(Role::Untagged, Vec::new()), (Role::Untagged, Vec::new())]);
+    let mut instances = Vec::new();
+    for (role, tags) in wanted {
+        let id = launch(root, &tags).await?;
+        let label = tags.first().map_or_else(|| id.clone(), |(_, name)| format!("{id} ({name})"));
+        instances.push(Instance { id, label, role });
+    }
+    Ok(instances)
+}
+
+async fn launch(root: &SdkConfig, tags: &[(&str, String)]) -> Result<String, Error> {
+    let tags: Vec<Tag> = tags.iter().map(|(key, value)| Tag::builder().key(*key).value(value).build()).collect();
+    let mut call = ec2(root).run_instances().image_id(IMAGE).instance_type(InstanceType::T3Micro).min_count(1).max_count(1);
+    if !tags.is_empty() {
+        let kind = ResourceType::Instance;
+        call = call.tag_specifications(TagSpecification::builder().resource_type(kind).set_tags(Some(tags)).build());
+    }
+    let launched = call.send().await.map_err(said("launching an instance"))?;
+    let id = launched.instances().first().and_then(|instance| instance.instance_id());
+    id.map(str::to_owned).ok_or_else(|| missing("an instance's id"))
+}
+
+async fn seed_auto_scaling(root: &SdkConfig, members: Vec<String>) -> Result<(), Error> {
+    let auto_scaling = aws_sdk_autoscaling::Client::new(root);
+    let configuration = auto_scaling.create_launch_configuration().launch_configuration_name(AUTO_SCALING_GROUP);
+    let made = configuration.image_id(IMAGE).instance_type(InstanceType::T3Micro.as_str()).send().await;
+    made.map_err(said("making a launch configuration"))?;
+    let group = auto_scaling.create_auto_scaling_group().auto_scaling_group_name(AUTO_SCALING_GROUP);
+    let group = group.launch_configuration_name(AUTO_SCALING_GROUP).availability_zones(format!("{}a", crate::REGION));
+    let made = group.min_size(0).max_size(4).desired_capacity(0).send().await;
+    made.map_err(said("making an Auto Scaling group"))?;
+    let attach = auto_scaling.attach_instances().auto_scaling_group_name(AUTO_SCALING_GROUP);
+    let attached = attach.set_instance_ids(Some(members)).send().await;
+    attached.map_err(said("attaching an instance to its Auto Scaling group")).map(|_| ())
+}
+
+fn ec2(config: &SdkConfig) -> aws_sdk_ec2::Client {
+    aws_sdk_ec2::Client::new(config)
+}
+
+fn missing(what: &str) -> Error {
+    Error::Call { doing: format!("asking for {what}"), message: "the answer has none".to_owned() }
+}
+
+/// What a failed call came to, as an error.
+fn said<E>(doing: &str) -> impl FnOnce(SdkError<E, HttpResponse>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let doing = doing.to_owned();
+    move |error| Error::Call { doing, message: Failure::of(&error).message }
+}

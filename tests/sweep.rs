@@ -1,0 +1,156 @@
+//! Every action, both ways, cut at every call in every way that a call can go wrong; and afterwards nothing is left of it.
+//! The controls at the end show that the sweep would find what it looks for.
+
+mod lab;
+mod sabotage;
+mod sweeps;
+
+use std::collections::BTreeSet;
+
+use lab::{Scenario, lamps, scenarios};
+use sabotage::Sabotage;
+use sweeps::Sweep;
+
+fn scenario(name: &str) -> Scenario {
+    scenarios().into_iter().find(|scenario| scenario.name == name).expect("a scenario")
+}
+
+#[test]
+fn every_action_of_the_catalog_is_swept() {
+    let swept: BTreeSet<&str> = scenarios().iter().flat_map(|scenario| &scenario.actions).map(|(name, _)| *name).collect();
+    let catalog: BTreeSet<&str> = guardrails_aws::actions::ALL.iter().map(|entry| entry.name).collect();
+    assert_eq!(swept, catalog);
+}
+
+#[tokio::test]
+async fn a_plan_that_was_cut_anywhere_is_made_again() {
+    for scenario in scenarios() {
+        let mut sweep = Sweep::new(&scenario, None);
+        sweep.plan().await;
+        sweep.assert_clean();
+    }
+}
+
+async fn apply(name: &str) {
+    let scenario = scenario(name);
+    let mut sweep = Sweep::new(&scenario, None);
+    sweep.apply().await;
+    sweep.assert_clean();
+}
+
+async fn rollback(name: &str) {
+    let scenario = scenario(name);
+    let mut sweep = Sweep::new(&scenario, None);
+    sweep.rollback().await;
+    sweep.assert_clean();
+}
+
+#[tokio::test]
+async fn stopping_instances_can_be_cut_anywhere() {
+    apply("stop-instances").await;
+}
+
+#[tokio::test]
+async fn starting_instances_again_can_be_cut_anywhere() {
+    rollback("stop-instances").await;
+}
+
+#[tokio::test]
+async fn stopping_instances_of_which_some_refuse_can_be_cut_anywhere() {
+    apply("stop-instances, some refuse").await;
+}
+
+#[tokio::test]
+async fn starting_those_that_did_not_refuse_can_be_cut_anywhere() {
+    rollback("stop-instances, some refuse").await;
+}
+
+#[tokio::test]
+async fn swapping_policies_can_be_cut_anywhere() {
+    apply("swap-group-policy").await;
+}
+
+#[tokio::test]
+async fn swapping_policies_back_can_be_cut_anywhere() {
+    rollback("swap-group-policy").await;
+}
+
+#[tokio::test]
+async fn swapping_policies_without_a_free_slot_can_be_cut_anywhere() {
+    apply("swap-group-policy, no slot is free").await;
+}
+
+#[tokio::test]
+async fn swapping_policies_back_without_a_free_slot_can_be_cut_anywhere() {
+    rollback("swap-group-policy, no slot is free").await;
+}
+
+#[tokio::test]
+async fn a_stage_of_two_actions_can_be_cut_anywhere() {
+    apply("swap-group-policy, then stop-instances").await;
+}
+
+#[tokio::test]
+async fn a_stage_of_two_actions_can_be_cut_anywhere_on_its_way_back() {
+    rollback("swap-group-policy, then stop-instances").await;
+}
+
+#[tokio::test]
+async fn an_applier_that_comes_to_itself_during_a_rollback_does_no_harm() {
+    for scenario in scenarios().into_iter().chain([lamps()]) {
+        let mut sweep = Sweep::new(&scenario, None);
+        sweep.stalled_apply().await;
+        sweep.assert_clean();
+    }
+}
+
+#[tokio::test]
+async fn two_appliers_at_once_do_the_work_of_one() {
+    for scenario in scenarios().into_iter().chain([lamps()]) {
+        let mut sweep = Sweep::new(&scenario, None);
+        sweep.stalled_twin().await;
+        sweep.assert_clean();
+    }
+}
+
+#[tokio::test]
+async fn a_rollback_that_comes_to_itself_during_the_next_run_does_no_harm() {
+    for scenario in scenarios().into_iter().chain([lamps()]) {
+        let mut sweep = Sweep::new(&scenario, None);
+        sweep.stalled_rollback().await;
+        sweep.assert_clean();
+    }
+}
+
+#[tokio::test]
+async fn two_faults_are_as_harmless_as_one() {
+    let lamps = lamps();
+    let mut sweep = Sweep::new(&lamps, None);
+    sweep.pairs().await;
+    sweep.assert_clean();
+}
+
+async fn is_found_out(sabotage: Sabotage) {
+    for name in ["stop-instances", "swap-group-policy"] {
+        let scenario = scenario(name);
+        let mut sweep = Sweep::new(&scenario, Some(sabotage));
+        sweep.apply().await;
+        let world = sweep.found.iter().filter(|wrong| wrong.contains("the world is not as before")).count();
+        assert!(world > 0, "{name}: the sweep does not notice {sabotage:?}: {:#?}", sweep.found);
+    }
+}
+
+#[tokio::test]
+async fn control_a_product_that_does_not_write_ahead_is_found_out() {
+    is_found_out(Sabotage::NoWriteAhead).await;
+}
+
+#[tokio::test]
+async fn control_a_product_that_does_not_undo_failed_steps_is_found_out() {
+    is_found_out(Sabotage::FailedStepsAreNotUndone).await;
+}
+
+#[tokio::test]
+async fn control_a_product_without_leases_is_found_out() {
+    is_found_out(Sabotage::NoLease).await;
+}

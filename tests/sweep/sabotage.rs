@@ -1,0 +1,68 @@
+//! The controls: a ledger that lies in one way each. A sweep that finds nothing wrong with these finds nothing at all.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use guardrails_model::ids::Nonce;
+use guardrails_model::ledger::{Item, Key, LedgerError, Page, Store, Write};
+use serde_json::json;
+
+/// In which way the ledger lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sabotage {
+    /// It acknowledges the write that comes before a change, and keeps nothing of it.
+    NoWriteAhead,
+    /// It shows failed and half-done steps to a rollback as if they had never been begun.
+    FailedStepsAreNotUndone,
+    /// It forgets until when calls may land.
+    NoLease,
+}
+
+/// A store that lies.
+pub struct Sabotaged {
+    inner: Arc<dyn Store>,
+    how: Sabotage,
+    goes_back: AtomicBool,
+}
+
+impl Sabotaged {
+    pub fn store(inner: Arc<dyn Store>, how: Sabotage) -> Arc<dyn Store> {
+        Arc::new(Self { inner, how, goes_back: AtomicBool::new(false) })
+    }
+}
+
+#[async_trait]
+impl Store for Sabotaged {
+    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, LedgerError> {
+        self.inner.get(keys).await
+    }
+
+    async fn list(&self, page: &Page) -> Result<Vec<Item>, LedgerError> {
+        let mut items = self.inner.list(page).await?;
+        if self.how == Sabotage::FailedStepsAreNotUndone && self.goes_back.load(Ordering::Relaxed) {
+            for item in &mut items {
+                if item.doc["phase"] == "Applying" || item.doc["phase"] == "ApplyFailed" {
+                    item.doc["phase"] = json!("Skipped");
+                }
+            }
+        }
+        Ok(items)
+    }
+
+    async fn commit(&self, nonce: &Nonce, writes: &[Write]) -> Result<(), LedgerError> {
+        if writes.iter().any(|write| write.doc["direction"] == "rollback") {
+            self.goes_back.store(true, Ordering::Relaxed);
+        }
+        if self.how == Sabotage::NoWriteAhead && writes.iter().any(|write| write.doc["phase"] == "Applying") {
+            return Ok(());
+        }
+        let mut writes = writes.to_vec();
+        if self.how == Sabotage::NoLease {
+            for write in &mut writes {
+                write.doc.as_object_mut().expect("a document").remove("lease");
+            }
+        }
+        self.inner.commit(nonce, &writes).await
+    }
+}

@@ -1,0 +1,271 @@
+//! The sweeps: a fault of every kind at every call, each time in a world made anew.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use guardrails_model::drive::{LEASE_MARGIN, Progress};
+use guardrails_model::ids::RunId;
+use guardrails_model::ledger::Store;
+use guardrails_model::record::Direction;
+
+use super::lab::{Lab, Scenario};
+use super::sabotage::{Sabotage, Sabotaged};
+use crate::bench::LIFE;
+use crate::world::{Fault, Kind};
+
+/// What may go wrong with a call that changes something. A late one lands soon, or in the last second in which it may.
+const KINDS: &[Kind] = &[
+    Kind::DieBefore,
+    Kind::DieAfter,
+    Kind::DieLate(20),
+    Kind::DieLate(LIFE + LEASE_MARGIN.as_secs() - 1),
+    Kind::LostAnswer,
+    Kind::Refused,
+    Kind::Throttled,
+];
+/// The same for a call that only reads: when it has its effect makes no difference.
+const OF_READS: &[Kind] = &[Kind::DieBefore, Kind::Refused];
+
+/// A scenario, its ledger sound or sabotaged, and what was found wrong.
+pub struct Sweep<'a> {
+    scenario: &'a Scenario,
+    sabotage: Option<Sabotage>,
+    stories: usize,
+    pub found: Vec<String>,
+}
+
+impl<'a> Sweep<'a> {
+    pub fn new(scenario: &'a Scenario, sabotage: Option<Sabotage>) -> Self {
+        Self { scenario, sabotage, stories: 0, found: Vec::new() }
+    }
+
+    /// Fails with what was found wrong, or if next to nothing was tried.
+    pub fn assert_clean(&self) {
+        let (name, stories) = (self.scenario.name, self.stories);
+        assert!(stories > 5, "{name}: only {stories} stories were told");
+        assert!(self.found.is_empty(), "{name}: {} of {stories} end badly:\n{}", self.found.len(), self.found.join("\n"));
+    }
+
+    fn lab(&self) -> Lab<'a> {
+        Lab::new(self.scenario, |sound: Arc<dyn Store>| match self.sabotage {
+            Some(how) => Sabotaged::store(sound, how),
+            None => sound,
+        })
+    }
+
+    fn note(&mut self, fault: impl Display, then: &str, result: Result<(), String>) {
+        self.stories += 1;
+        if let Err(wrong) = result {
+            self.found.push(format!("{fault}, {then}: {wrong}"));
+        }
+    }
+
+    /// Faults in planning; then planned again, and all the rest.
+    pub async fn plan(&mut self) {
+        let lab = self.lab();
+        let run = lab.begin("beta 80%").await;
+        lab.bench.gate.disarm();
+        lab.bench.open(&run).await.expect("it opens");
+        for fault in faults(&lab.bench.gate.calls()) {
+            let lab = self.lab();
+            let run = lab.begin("beta 80%").await;
+            lab.bench.gate.arm(fault);
+            let _ = lab.bench.gate.until_death(lab.bench.open(&run)).await;
+            let hit = lab.disarm();
+            lab.bench.open(&run).await.expect("it opens");
+            lab.execute(Direction::Apply, &run.id).await;
+            let enforced = lab.check_enforced(&run.id).await;
+            self.note(&hit, "planned again", enforced);
+            let back = roll_back(&lab, &run.id).await;
+            self.note(&hit, "planned again and rolled back", back);
+        }
+    }
+
+    /// Faults in applying; then rolled back as it is, or applied to the end first.
+    pub async fn apply(&mut self) {
+        for fault in self.faults_in_apply().await {
+            let lab = self.lab();
+            let run = lab.open("beta 80%").await;
+            let hit = lab.to_fault(Direction::Apply, &run, fault).await;
+            let back = roll_back(&lab, &run).await;
+            self.note(&hit, "rolled back", back);
+
+            let lab = self.lab();
+            let run = lab.open("beta 80%").await;
+            lab.to_fault(Direction::Apply, &run, fault).await;
+            lab.execute(Direction::Apply, &run).await;
+            let enforced = lab.check_enforced(&run).await;
+            self.note(&hit, "applied again", enforced);
+            let back = roll_back(&lab, &run).await;
+            self.note(&hit, "applied again and rolled back", back);
+        }
+    }
+
+    /// Faults in rolling back; then taken up by the same execution, or asked for anew.
+    pub async fn rollback(&mut self) {
+        let lab = self.lab();
+        let run = going_back(&lab).await;
+        for fault in faults(&lab.calls(Direction::Rollback, &run).await) {
+            let lab = self.lab();
+            let run = going_back(&lab).await;
+            let hit = lab.to_fault(Direction::Rollback, &run, fault).await;
+            lab.execute(Direction::Rollback, &run).await;
+            let clean = lab.check_clean(&run).await;
+            self.note(&hit, "taken up", clean);
+
+            let lab = self.lab();
+            let run = going_back(&lab).await;
+            lab.to_fault(Direction::Rollback, &run, fault).await;
+            let back = roll_back(&lab, &run).await;
+            self.note(&hit, "asked for anew", back);
+        }
+    }
+
+    /// A fault in applying that leaves more behind than is written down, and another in rolling that back.
+    pub async fn pairs(&mut self) {
+        let hidden = [Kind::DieAfter, Kind::DieLate(LIFE + LEASE_MARGIN.as_secs() - 1), Kind::LostAnswer];
+        for first in self.faults_in_apply().await.into_iter().filter(|fault| hidden.contains(&fault.kind)) {
+            let lab = self.lab();
+            let run = half_done(&lab, first).await;
+            for second in faults(&lab.calls(Direction::Rollback, &run).await) {
+                let lab = self.lab();
+                let run = half_done(&lab, first).await;
+                let hit = lab.to_fault(Direction::Rollback, &run, second).await;
+                let back = roll_back(&lab, &run).await;
+                self.note(format!("{first:?}, then {hit}"), "rolled back", back);
+            }
+        }
+    }
+
+    /// An applier that stands still at any call while the run is rolled back, and comes to itself in its last second.
+    pub async fn stalled_apply(&mut self) {
+        for at in 1.. {
+            let lab = self.lab();
+            let run = lab.open("beta 80%").await;
+            let back = async {
+                lab.ask_back(&run).await;
+                meanwhile(&lab, &run, Direction::Rollback, LIFE - 1).await;
+            };
+            let Some(hit) = stall(&lab, at, Direction::Apply, &run, back).await else { break };
+            let back = roll_back(&lab, &run).await;
+            self.note(hit, "rolled back meanwhile", back);
+        }
+    }
+
+    /// An applier that stands still at any call while a second invocation does the same work.
+    pub async fn stalled_twin(&mut self) {
+        for at in 1.. {
+            let lab = self.lab();
+            let run = lab.open("beta 80%").await;
+            let twin = async {
+                meanwhile(&lab, &run, Direction::Apply, LIFE - 1).await;
+            };
+            let Some(hit) = stall(&lab, at, Direction::Apply, &run, twin).await else { break };
+            lab.execute(Direction::Apply, &run).await;
+            let enforced = lab.check_enforced(&run).await;
+            self.note(&hit, "applied twice", enforced);
+            let back = roll_back(&lab, &run).await;
+            self.note(&hit, "applied twice and rolled back", back);
+        }
+    }
+
+    /// A rollback that stands still at any call while another finishes it and a new run comes.
+    pub async fn stalled_rollback(&mut self) {
+        for at in 1.. {
+            let lab = self.lab();
+            let run = going_back(&lab).await;
+            let mut next = None;
+            let others = async {
+                let left = meanwhile(&lab, &run, Direction::Rollback, LIFE - 1).await;
+                let run = lab.open("beta 100%").await;
+                meanwhile(&lab, &run, Direction::Apply, left).await;
+                next = Some(run);
+            };
+            let Some(hit) = stall(&lab, at, Direction::Rollback, &run, others).await else { break };
+            let next = next.expect("another run");
+            lab.execute(Direction::Rollback, &run).await;
+            lab.execute(Direction::Apply, &next).await;
+            lab.bench.wait(600).await;
+            let enforced = lab.check_enforced(&next).await;
+            self.note(&hit, "another run applied", enforced);
+            let back = roll_back(&lab, &next).await;
+            self.note(&hit, "another run rolled back", back);
+        }
+    }
+
+    async fn faults_in_apply(&self) -> Vec<Fault> {
+        let lab = self.lab();
+        let run = lab.open("beta 80%").await;
+        faults(&lab.calls(Direction::Apply, &run).await)
+    }
+}
+
+/// Everything that may go wrong with these calls, one at a time.
+fn faults(calls: &[String]) -> Vec<Fault> {
+    let reads = ["ledger get", "ledger list", "Describe", "Get", "List", "plan", "observe"];
+    let kinds = |call: &String| if reads.iter().any(|read| call.starts_with(read)) { OF_READS } else { KINDS };
+    let all = calls.iter().zip(1..).flat_map(|(call, at)| kinds(call).iter().map(move |kind| Fault { at, kind: *kind }));
+    all.collect()
+}
+
+/// Rolls a run back to its end, and looks whether everything is as before.
+async fn roll_back(lab: &Lab<'_>, run: &RunId) -> Result<(), String> {
+    lab.ask_back(run).await;
+    lab.execute(Direction::Rollback, run).await;
+    lab.check_clean(run).await
+}
+
+/// A run that was enforced, and whose rollback was asked for.
+async fn going_back(lab: &Lab<'_>) -> RunId {
+    let run = lab.open("beta 80%").await;
+    lab.execute(Direction::Apply, &run).await;
+    lab.ask_back(&run).await;
+    run
+}
+
+/// A run whose applying met a fault, and whose rollback was asked for.
+async fn half_done(lab: &Lab<'_>, fault: Fault) -> RunId {
+    let run = lab.open("beta 80%").await;
+    lab.to_fault(Direction::Apply, &run, fault).await;
+    lab.ask_back(&run).await;
+    run
+}
+
+/// One invocation for each part, of which one stands still at call `at`; others go on, and then it is woken. Says where it
+/// stood still, if it did.
+async fn stall(lab: &Lab<'_>, at: usize, direction: Direction, run: &RunId, others: impl Future<Output = ()>) -> Option<String> {
+    lab.bench.gate.arm(Fault { at, kind: Kind::Stall });
+    let stalling = async {
+        for part in lab.parts(direction) {
+            // What it says when it comes to itself, nobody hears.
+            let _ = lab.bench.invoke(direction, run, part).await;
+        }
+    };
+    let mut stalling = std::pin::pin!(stalling);
+    tokio::select! {
+        biased;
+        () = &mut stalling => return None,
+        () = lab.bench.gate.stall() => {}
+    }
+    let hit = lab.bench.gate.hit();
+    others.await;
+    lab.bench.gate.wake();
+    stalling.await;
+    hit
+}
+
+/// What others do for a run while somebody stands still, who has so many seconds left. Says how many are left then.
+async fn meanwhile(lab: &Lab<'_>, run: &RunId, direction: Direction, mut left: i64) -> i64 {
+    for part in lab.parts(direction) {
+        while left > 0 {
+            let seconds = match lab.bench.invoke(direction, run, part).await {
+                Some(Ok(Progress::Done { .. } | Progress::Superseded)) => break,
+                Some(Ok(Progress::Settling { seconds, .. })) => seconds.min(left),
+                _ => 1,
+            };
+            lab.bench.wait(seconds).await;
+            left -= seconds;
+        }
+    }
+    left
+}
