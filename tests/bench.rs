@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use guardrails_aws::actions::{self, Context};
 use guardrails_model::action::Action;
 use guardrails_model::clock::Clock;
 use guardrails_model::config::{ActionSpec, Budget, Config, Guardrail, Period, Stage, StageAt, Tags};
@@ -16,7 +17,7 @@ use guardrails_model::record::{Direction, Part, PartPlan, RollbackRequest, Run};
 use guardrails_model::runs::{Begun, Closed, RollbackAsked, RunError, Runs, Started, Workflow, WorkflowError, WorkflowInput};
 use jiff::SignedDuration;
 
-use crate::world::{FaultyStore, Gate, VirtualClock, lock};
+use crate::world::{FaultyStore, Gate, VirtualClock, World, lock};
 
 /// How many seconds an invocation has.
 pub const LIFE: i64 = 60;
@@ -25,6 +26,20 @@ const MOST_ROUNDS: usize = 150;
 
 /// Makes the action of a part.
 pub type MakeAction = Box<dyn Fn(&Part) -> Arc<dyn Action> + Send + Sync>;
+
+/// Makes the actions of the catalog, over a world in which nobody may restrict `operators`.
+pub fn catalog(world: &Arc<World>, operators: &[&str]) -> MakeAction {
+    let config = world.config();
+    let operators: Vec<String> = operators.iter().map(|arn| (*arn).to_owned()).collect();
+    // Making clients takes longer than most of what they do here, and an action keeps nothing in mind.
+    let kept: Mutex<BTreeMap<String, Arc<dyn Action>>> = Mutex::default();
+    Box::new(move |part: &Part| {
+        let spec = ActionSpec { name: part.action.clone(), params: part.params.clone() };
+        let context = Context { sdk: &config, operators: &operators };
+        let make = || actions::make(&spec, &context).expect("an action of the catalog").into();
+        Arc::clone(lock(&kept).entry(format!("{spec:?}")).or_insert_with(make))
+    })
+}
 
 /// A ledger, a workflow, a clock and a gate, and the hands that move them.
 pub struct Bench {

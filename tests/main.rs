@@ -1,5 +1,6 @@
 //! All tests that need more than one crate, in one binary: one link, one list.
 
+mod actions;
 mod bench;
 mod drive;
 mod sweep;

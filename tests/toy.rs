@@ -29,7 +29,7 @@ pub struct Lamp {
 /// All lamps, by name.
 #[derive(Debug, Default)]
 pub struct Lamps {
-    pub lamps: BTreeMap<String, Lamp>,
+    pub by_name: BTreeMap<String, Lamp>,
     /// Those that a call has turned.
     pub touched: BTreeSet<String>,
     late: Vec<(Timestamp, String, Value)>,
@@ -54,7 +54,7 @@ impl Toy {
     /// A person turns lamps, or hangs them up.
     pub fn set(&self, lamps: &str) {
         for (name, is) in words(lamps) {
-            self.lamps().lamps.insert(name, Lamp { is, becomes: None, takes: 0, refuses: None });
+            self.lamps().by_name.insert(name, Lamp { is, becomes: None, takes: 0, refuses: None });
         }
     }
 
@@ -67,7 +67,7 @@ impl Toy {
 
     /// What each lamp is.
     pub fn snapshot(&self) -> BTreeMap<String, Value> {
-        self.lamps().lamps.iter().map(|(name, lamp)| (name.clone(), lamp.is.clone())).collect()
+        self.lamps().by_name.iter().map(|(name, lamp)| (name.clone(), lamp.is.clone())).collect()
     }
 
     /// The action that wants what `wishes` says, in the words of [`Self::new`].
@@ -88,7 +88,7 @@ impl Lamps {
     }
 
     fn arrive(&mut self, now: Timestamp) {
-        for lamp in self.lamps.values_mut() {
+        for lamp in self.by_name.values_mut() {
             if let Some((_, value)) = lamp.becomes.take_if(|(at, _)| *at <= now) {
                 lamp.is = value;
             }
@@ -96,7 +96,7 @@ impl Lamps {
     }
 
     fn turn(&mut self, name: &str, to: &Value, now: Timestamp) -> Answer {
-        let Some(lamp) = self.lamps.get_mut(name) else { return Answer::Refused("there is no such lamp".to_owned()) };
+        let Some(lamp) = self.by_name.get_mut(name) else { return Answer::Refused("there is no such lamp".to_owned()) };
         if let Some(why) = lamp.refuses {
             return Answer::Refused(why.to_owned());
         }
@@ -155,7 +155,7 @@ impl Action for ToyAction {
     async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
         let plan = |lamps: &Lamps| {
             let planned = self.wishes.iter().filter_map(|(name, wanted)| {
-                let present = lamps.lamps.get(name)?.is.clone();
+                let present = lamps.by_name.get(name)?.is.clone();
                 Some(Planned { facet: facet(name), label: name.clone(), present, wanted: wanted.clone(), skip: None })
             });
             planned.collect()
@@ -165,7 +165,7 @@ impl Action for ToyAction {
 
     async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {
         let see = |lamps: &Lamps| {
-            let seen = facets.iter().map(|facet| match lamps.lamps.get(&name(facet)) {
+            let seen = facets.iter().map(|facet| match lamps.by_name.get(&name(facet)) {
                 None => (facet.clone(), Seen::Gone("the lamp is gone".to_owned())),
                 Some(Lamp { becomes: Some((_, value)), .. }) => (facet.clone(), Seen::Moving(value.clone())),
                 Some(lamp) => (facet.clone(), Seen::Is(lamp.is.clone())),

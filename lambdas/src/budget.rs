@@ -74,8 +74,8 @@ fn physical_id(event: &Json, logical: &str) -> String {
 }
 
 async fn work(event: &Json, invocation: &Invocation) -> Result<(), Fault> {
-    let request: Request<Json, Json> =
-        serde_json::from_value(event.clone()).map_err(|error| Fault::failed(format!("not a custom resource's event: {error}")))?;
+    let request: Request<Json, Json> = serde_json::from_value(event.clone())
+        .map_err(|error| Fault::failed(format!("not a custom resource's event: {error}")))?;
     let (properties, stack, removed) = match request {
         Request::Create(create) => (create.resource_properties, create.stack_id, false),
         Request::Update(update) => (update.resource_properties, update.stack_id, false),

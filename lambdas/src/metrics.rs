@@ -54,8 +54,7 @@ pub fn emit(now: Timestamp, values: &[(Metric, f64)], properties: &[(&str, &str)
 
 #[allow(clippy::cast_possible_truncation, reason = "whole counts and seconds, far from the limits")]
 fn line(now: Timestamp, stack: &str, values: &[(Metric, f64)], properties: &[(&str, &str)]) -> Value {
-    let metrics: Vec<Value> =
-        values.iter().map(|(metric, _)| json!({"Name": metric.name(), "Unit": metric.unit()})).collect();
+    let metrics: Vec<Value> = values.iter().map(|(metric, _)| json!({"Name": metric.name(), "Unit": metric.unit()})).collect();
     let mut line = Map::new();
     let directive = json!([{"Namespace": NAMESPACE, "Dimensions": [["Stack"]], "Metrics": metrics}]);
     line.insert("_aws".to_owned(), json!({"Timestamp": now.as_millisecond(), "CloudWatchMetrics": directive}));

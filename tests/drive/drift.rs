@@ -42,11 +42,11 @@ async fn a_failed_rollback_is_tried_again_as_the_world_is_then() {
 async fn a_rollback_that_the_service_refuses_keeps_the_hold_until_it_succeeds() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;
-    story.toy.lamps().lamps.get_mut("a").unwrap().refuses = Some("no power");
+    story.toy.lamps().by_name.get_mut("a").unwrap().refuses = Some("no power");
     story.put_back(&run).await;
     let failed = "beta 80%: rollback failed; a rollback failed (no power)";
     story.check(&["a: off (was on, held by beta 80%)", failed]).await;
-    story.toy.lamps().lamps.get_mut("a").unwrap().refuses = None;
+    story.toy.lamps().by_name.get_mut("a").unwrap().refuses = None;
     story.put_back(&run).await;
     story.check(&["a: on", "beta 80%: rolled back; a rolled back"]).await;
 }

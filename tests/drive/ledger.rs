@@ -20,7 +20,12 @@ async fn a_record_of_a_newer_program_stops_everything_before_anything_runs() {
             if direction == Direction::Rollback {
                 story.bench.ask_back(&run, &[], false).await;
             }
-            for pk in [partition.to_owned(), format!("{partition}{run}"), format!("{partition}{again}"), format!("{partition}lamp/a/light")] {
+            for pk in [
+                partition.to_owned(),
+                format!("{partition}{run}"),
+                format!("{partition}{again}"),
+                format!("{partition}lamp/a/light"),
+            ] {
                 renumber(&story, &pk).await;
             }
             story.bench.gate.disarm();

@@ -31,10 +31,10 @@ async fn the_same_alert_again_finds_the_run_that_enforces() {
 #[tokio::test]
 async fn a_failed_run_is_tried_again_by_the_next_alert() {
     let story = Story::of("a: on");
-    story.toy.lamps().lamps.get_mut("a").unwrap().refuses = Some("glued");
+    story.toy.lamps().by_name.get_mut("a").unwrap().refuses = Some("glued");
     let run = story.enforce("beta 80%", "a: off").await;
     story.check(&["a: on", "beta 80%: apply failed; a apply failed (glued)"]).await;
-    story.toy.lamps().lamps.get_mut("a").unwrap().refuses = None;
+    story.toy.lamps().by_name.get_mut("a").unwrap().refuses = None;
     let Begun::Started(again) = story.alert("beta 80%", "a: off").await else { panic!("not tried again") };
     assert_eq!((&again.id, again.attempts.apply), (&run, 2));
     story.apply(&run).await;
@@ -44,10 +44,10 @@ async fn a_failed_run_is_tried_again_by_the_next_alert() {
 #[tokio::test]
 async fn a_failed_step_is_not_tried_again_within_one_attempt() {
     let story = Story::of("a: on");
-    story.toy.lamps().lamps.get_mut("a").unwrap().refuses = Some("glued");
+    story.toy.lamps().by_name.get_mut("a").unwrap().refuses = Some("glued");
     let run = story.open("beta 80%", "a: off").await;
     story.invoke(Direction::Apply, &run).await.unwrap().unwrap();
-    story.toy.lamps().lamps.get_mut("a").unwrap().refuses = None;
+    story.toy.lamps().by_name.get_mut("a").unwrap().refuses = None;
     let progress = story.invoke(Direction::Apply, &run).await.unwrap().unwrap();
     assert_eq!(progress, Progress::Done { changed: 0, failed: 1 });
     assert_eq!(story.toy.snapshot()["a"].as_str(), "on");
@@ -207,10 +207,10 @@ async fn the_last_piece_that_is_put_back_lets_the_stage_go() {
 #[tokio::test]
 async fn putting_one_piece_back_does_not_call_a_half_done_run_enforced() {
     let story = Story::of("a: on, b: on");
-    story.toy.lamps().lamps.get_mut("b").unwrap().refuses = Some("glued");
+    story.toy.lamps().by_name.get_mut("b").unwrap().refuses = Some("glued");
     let run = story.enforce("beta 80%", "a: off, b: off").await;
     story.put_back_only(&run, &["a"], false).await;
-    story.toy.lamps().lamps.get_mut("b").unwrap().refuses = None;
+    story.toy.lamps().by_name.get_mut("b").unwrap().refuses = None;
     let next = story.alert("beta 80%", "a: off, b: off").await;
     assert!(matches!(next, Begun::Started(_)), "`b` was never turned off, and nobody tries again: {next:?}");
 }
@@ -232,7 +232,7 @@ async fn a_retried_plan_leaves_what_the_first_one_left_inert() {
     let story = Story::of("a: on, b: on");
     let Begun::Started(run) = story.alert("beta 80%", "a: off, b: off").await else { panic!("not begun") };
     let dead = story.bench.drive().plan(&run, 0, &*story.toy.action("a: off, b: off")).await.unwrap();
-    story.toy.lamps().lamps.remove("b");
+    story.toy.lamps().by_name.remove("b");
     story.bench.open(&run).await.unwrap();
     story.apply(&run.id).await;
     story.check(&["a: off (was on, held by beta 80%)", "beta 80%: enforced; a applied"]).await;

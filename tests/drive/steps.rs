@@ -1,9 +1,9 @@
 //! One step, forward and back: what is written when, and what the world must say.
 
+use guardrails_model::clock::Clock;
 use guardrails_model::drive::{Drive, Progress};
 use guardrails_model::record::Direction;
 use jiff::SignedDuration;
-use guardrails_model::clock::Clock;
 
 use super::story::Story;
 use crate::toy::PATIENCE;
@@ -86,9 +86,9 @@ async fn what_was_never_begun_is_rolled_back_without_a_look() {
 async fn a_target_that_is_gone_is_said_and_the_rest_is_put_back() {
     let story = Story::of("a: on, b: on, c: on");
     let run = story.open("beta 80%", "a: off, b: off, c: off").await;
-    story.toy.lamps().lamps.remove("a");
+    story.toy.lamps().by_name.remove("a");
     story.apply(&run).await;
-    story.toy.lamps().lamps.remove("b");
+    story.toy.lamps().by_name.remove("b");
     story.put_back(&run).await;
     let said = "a skipped (the lamp is gone), b rolled back (nothing to put back: the lamp is gone), c rolled back";
     story.check(&["a: gone", "b: gone", "c: on", &format!("beta 80%: rolled back; {said}")]).await;
@@ -97,7 +97,7 @@ async fn a_target_that_is_gone_is_said_and_the_rest_is_put_back() {
 #[tokio::test]
 async fn a_refused_step_holds_nothing_and_a_later_change_by_a_person_is_never_undone() {
     let story = Story::of("a: on, b: on");
-    story.toy.lamps().lamps.get_mut("a").unwrap().refuses = Some("glued");
+    story.toy.lamps().by_name.get_mut("a").unwrap().refuses = Some("glued");
     let run = story.enforce("beta 80%", "a: off, b: off").await;
     let failed = "beta 80%: apply failed; a apply failed (glued), b applied";
     story.check(&["a: on", "b: off (was on, held by beta 80%)", failed]).await;
@@ -113,10 +113,10 @@ async fn a_step_refused_after_an_earlier_call_that_may_yet_land_stays_held() {
     let run = story.open("beta 80%", "a: off").await;
     story.bench.gate.arm_for("turn a", Kind::DieLate(70));
     assert!(story.invoke(Direction::Apply, &run).await.is_none());
-    story.toy.lamps().lamps.get_mut("a").unwrap().refuses = Some("glued");
+    story.toy.lamps().by_name.get_mut("a").unwrap().refuses = Some("glued");
     story.apply(&run).await;
     story.check(&["a: on (was on, held by beta 80%)", "beta 80%: apply failed; a apply failed (glued)"]).await;
-    story.toy.lamps().lamps.get_mut("a").unwrap().refuses = None;
+    story.toy.lamps().by_name.get_mut("a").unwrap().refuses = None;
     story.put_back(&run).await;
     story.bench.wait(600).await;
     story.check(&["a: on", "beta 80%: rolled back; a rolled back"]).await;
@@ -125,7 +125,7 @@ async fn a_step_refused_after_an_earlier_call_that_may_yet_land_stays_held() {
 #[tokio::test]
 async fn a_step_is_applied_only_when_the_world_is_seen_to_agree() {
     let story = Story::of("a: on");
-    story.toy.lamps().lamps.get_mut("a").unwrap().takes = 30;
+    story.toy.lamps().by_name.get_mut("a").unwrap().takes = 30;
     let run = story.open("beta 80%", "a: off").await;
     let progress = story.invoke(Direction::Apply, &run).await.unwrap().unwrap();
     assert_eq!(progress, Progress::Settling { seconds: PATIENCE.poll, changed: 0 });
@@ -137,11 +137,11 @@ async fn a_step_is_applied_only_when_the_world_is_seen_to_agree() {
 #[tokio::test]
 async fn a_world_that_does_not_follow_in_time_is_a_failed_step_that_is_put_back() {
     let story = Story::of("a: on");
-    story.toy.lamps().lamps.get_mut("a").unwrap().takes = PATIENCE.limit + 100;
+    story.toy.lamps().by_name.get_mut("a").unwrap().takes = PATIENCE.limit + 100;
     let run = story.enforce("beta 80%", "a: off").await;
     let failed = "beta 80%: apply failed; a apply failed (the world did not settle: it is becoming off)";
     story.check(&["a: on (was on, held by beta 80%)", failed]).await;
-    story.toy.lamps().lamps.get_mut("a").unwrap().takes = 30;
+    story.toy.lamps().by_name.get_mut("a").unwrap().takes = 30;
     story.put_back(&run).await;
     story.check(&["a: on", "beta 80%: rolled back; a rolled back"]).await;
 }
@@ -149,7 +149,7 @@ async fn a_world_that_does_not_follow_in_time_is_a_failed_step_that_is_put_back(
 #[tokio::test]
 async fn a_change_taken_up_again_much_later_is_given_its_time_anew() {
     let story = Story::of("a: on");
-    story.toy.lamps().lamps.get_mut("a").unwrap().takes = 30;
+    story.toy.lamps().by_name.get_mut("a").unwrap().takes = 30;
     let run = story.open("beta 80%", "a: off").await;
     story.bench.gate.arm_for("turn a", Kind::DieBefore);
     assert!(story.invoke(Direction::Apply, &run).await.is_none());
@@ -162,7 +162,7 @@ async fn a_change_taken_up_again_much_later_is_given_its_time_anew() {
 async fn a_putting_back_taken_up_again_much_later_is_given_its_time_anew() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;
-    story.toy.lamps().lamps.get_mut("a").unwrap().takes = 30;
+    story.toy.lamps().by_name.get_mut("a").unwrap().takes = 30;
     story.bench.ask_back(&run, &[], false).await;
     story.bench.gate.arm_for("turn a", Kind::DieBefore);
     assert!(story.invoke(Direction::Rollback, &run).await.is_none());
@@ -178,7 +178,7 @@ async fn the_time_that_an_approval_takes_is_not_the_worlds() {
     let run = story.open("beta 80%", "a: dim").await;
     story.bench.wait(10 * PATIENCE.limit).await;
     let soon = story.bench.clock.now() + SignedDuration::from_secs(30);
-    story.toy.lamps().lamps.get_mut("a").unwrap().becomes = Some((soon, guardrails_model::ids::Value::new("on")));
+    story.toy.lamps().by_name.get_mut("a").unwrap().becomes = Some((soon, guardrails_model::ids::Value::new("on")));
     story.apply(&run).await;
     story.check(&["a: dim (was on, held by beta 80%)", "beta 80%: enforced; a applied"]).await;
 }

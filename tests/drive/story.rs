@@ -105,7 +105,8 @@ impl Story {
     async fn show(&self) -> Vec<String> {
         let names = lock(&self.names).clone();
         let mut lines = Vec::new();
-        let mut lamps = self.toy.snapshot().into_iter().map(|(name, value)| (name, value.to_string())).collect::<BTreeMap<_, _>>();
+        let mut lamps =
+            self.toy.snapshot().into_iter().map(|(name, value)| (name, value.to_string())).collect::<BTreeMap<_, _>>();
         let mut runs = Vec::new();
         for (id, who) in &names {
             let run = self.bench.truth.run(id).await.expect("the ledger").expect("the run").value;

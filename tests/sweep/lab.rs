@@ -1,11 +1,9 @@
 //! Where the sweep works: for every action a small account with what is in scope, what is nearly in scope, and what is
 //! nobody's business, and the whole life of a run in it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use guardrails_aws::actions::{self, Context};
-use guardrails_model::action::Action;
 use guardrails_model::config::ActionSpec;
 use guardrails_model::ids::RunId;
 use guardrails_model::ledger::Store;
@@ -15,7 +13,7 @@ use serde_json::{Value as Json, json};
 
 use crate::bench::{self, Bench, Carried, MakeAction};
 use crate::toy::Toy;
-use crate::world::{Account, Fault, Gate, Instance, Power, VirtualClock, World, lock};
+use crate::world::{Account, Fault, Gate, Instance, Power, VirtualClock, World};
 
 /// What is, by name.
 pub type Snapshot = BTreeMap<String, String>;
@@ -48,18 +46,11 @@ impl Place {
     pub fn world(fill: impl FnOnce(&mut Account)) -> Self {
         let world = Arc::new(World::default());
         fill(&mut world.account());
-        let (clock, gate, config) = (Arc::clone(&world.clock), Arc::clone(&world.gate), world.config());
-        // Making clients takes longer than most of what they do here, and an action keeps nothing in mind.
-        let made: Mutex<HashMap<String, Arc<dyn Action>>> = Mutex::default();
-        let make = move |part: &Part| {
-            let spec = ActionSpec { name: part.action.clone(), params: part.params.clone() };
-            let make = || actions::make(&spec, &Context { sdk: &config, operators: &[] }).expect("an action of the catalog");
-            Arc::clone(lock(&made).entry(format!("{spec:?}")).or_insert_with(|| make().into()))
-        };
+        let (clock, gate, make) = (Arc::clone(&world.clock), Arc::clone(&world.gate), bench::catalog(&world, &[]));
         let other = Arc::clone(&world);
         let snapshot = Box::new(move || world.account().snapshot());
         let touched = Box::new(move || other.account().touched.clone());
-        Self { clock, gate, make: Box::new(make), snapshot, touched }
+        Self { clock, gate, make, snapshot, touched }
     }
 
     /// Lamps.

@@ -173,7 +173,11 @@ impl<'a> Sweep<'a> {
     pub async fn stalled_rollback(&mut self) {
         for at in 1.. {
             let lab = self.lab();
-            let run = going_back(&lab).await;
+            let run = lab.open("beta 80%").await;
+            lab.execute(Direction::Apply, &run).await;
+            // Later, when the appliers' calls cannot land any more.
+            lab.bench.wait(2 * LIFE).await;
+            lab.ask_back(&run).await;
             let mut next = None;
             let others = async {
                 let left = meanwhile(&lab, &run, Direction::Rollback, LIFE - 1).await;
@@ -241,7 +245,7 @@ async fn stall(lab: &Lab<'_>, at: usize, direction: Direction, run: &RunId, othe
             let _ = lab.bench.invoke(direction, run, part).await;
         }
     };
-    let mut stalling = std::pin::pin!(stalling);
+    let mut stalling = Box::pin(stalling);
     tokio::select! {
         biased;
         () = &mut stalling => return None,

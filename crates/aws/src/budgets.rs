@@ -1,7 +1,10 @@
 //! Makes AWS Budgets agree with a guardrail. A budget is ours when it carries our stack's tag: another of the same name is
 //! neither changed nor deleted.
 
-#![allow(deprecated, reason = "CostFilters and CostTypes: FilterExpression cannot be read back with them, and old budgets have them")]
+#![allow(
+    deprecated,
+    reason = "CostFilters and CostTypes: FilterExpression cannot be read back with them, and old budgets have them"
+)]
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -140,8 +143,7 @@ impl Budgets {
             let page = page.map_err(|error| failed("listing the budget's notifications", &error))?;
             present.extend(page.notifications.unwrap_or_default());
         }
-        let wanted =
-            guardrail.stages.iter().map(|stage| notification(stage.at)).collect::<Result<Vec<_>, _>>()?;
+        let wanted = guardrail.stages.iter().map(|stage| notification(stage.at)).collect::<Result<Vec<_>, _>>()?;
         for surplus in present.iter().filter(|there| !wanted.iter().any(|one| same(one, there))) {
             let call = self.client.delete_notification().account_id(&self.account).budget_name(name);
             let sent = call.notification(surplus.clone()).send().await;
@@ -173,7 +175,8 @@ impl Budgets {
             filters.insert("Service".to_owned(), guardrail.budget.service.clone());
         }
         // Without the prefix `user:` Budgets takes the filter and silently watches nothing.
-        let tags = guardrail.budget.tag.iter().flat_map(|(key, values)| values.into_iter().map(move |v| format!("user:{key}${v}")));
+        let tags =
+            guardrail.budget.tag.iter().flat_map(|(key, values)| values.into_iter().map(move |v| format!("user:{key}${v}")));
         let tags: Vec<String> = tags.collect();
         if !tags.is_empty() {
             filters.insert("TagKeyValue".to_owned(), tags);

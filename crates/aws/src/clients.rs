@@ -51,15 +51,11 @@ pub enum EndpointError {
 /// # Errors
 /// When [`LOCAL_ONLY`] is set and an endpoint is missing or not on this machine.
 pub async fn load(options: Options) -> Result<SdkConfig, EndpointError> {
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(TLS)
-        .build_https();
+    let http = aws_smithy_http_client::Builder::new().tls_provider(TLS).build_https();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
         .retry_config(RetryConfig::standard().with_max_attempts(4))
-        .timeout_config(
-            TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(OPERATION_TIMEOUT).build(),
-        );
+        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(OPERATION_TIMEOUT).build());
     if let Some(region) = options.region {
         loader = loader.region(Region::new(region));
     }
@@ -120,9 +116,7 @@ mod tests {
 
     #[test]
     fn in_a_checkout_no_client_is_made_without_an_endpoint_on_this_machine() {
-        let check = |endpoint: Option<&str>, others: &[&str]| {
-            check_local(endpoint, others.iter().map(|url| (*url).to_owned()))
-        };
+        let check = |endpoint: Option<&str>, others: &[&str]| check_local(endpoint, others.iter().map(|url| (*url).to_owned()));
         assert_eq!(check(None, &[]), Err(EndpointError::Missing));
         assert_eq!(check(Some("http://127.0.0.1:4566"), &["http://[::1]:1", "http://localhost:2"]), Ok(()));
         for elsewhere in ["https://iam.amazonaws.com", "http://10.0.0.1", "http://127.0.0.1.example.org", "nonsense"] {

@@ -49,9 +49,7 @@ impl DynamoStore {
         let put = Put::builder().table_name(&self.table).set_item(Some(items::item(write, nonce)?));
         let put = match write.expect {
             0 => put.condition_expression("attribute_not_exists(pk)"),
-            rev => put
-                .condition_expression("rev = :rev")
-                .expression_attribute_values(":rev", AttributeValue::N(rev.to_string())),
+            rev => put.condition_expression("rev = :rev").expression_attribute_values(":rev", AttributeValue::N(rev.to_string())),
         };
         put.build().map_err(refused)
     }

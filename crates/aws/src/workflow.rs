@@ -33,8 +33,11 @@ impl StateMachine {
 impl Workflow for StateMachine {
     async fn start(&self, name: &str, input: &WorkflowInput) -> Result<Started, WorkflowError> {
         let doing = || format!("starting the execution {name}");
-        let json = serde_json::to_string(input)
-            .map_err(|error| WorkflowError { doing: doing(), retryable: false, source: error.into() })?;
+        let json = serde_json::to_string(input).map_err(|error| WorkflowError {
+            doing: doing(),
+            retryable: false,
+            source: error.into(),
+        })?;
         let call = self.client.start_execution().state_machine_arn(&self.arn).name(name).input(json);
         match call.send().await {
             Ok(_) => Ok(Started::Running),
@@ -55,7 +58,10 @@ impl Workflow for StateMachine {
     }
 }
 
-fn failed<E: ProvideErrorMetadata + std::error::Error + 'static>(doing: String, error: &SdkError<E, HttpResponse>) -> WorkflowError {
+fn failed<E: ProvideErrorMetadata + std::error::Error + 'static>(
+    doing: String,
+    error: &SdkError<E, HttpResponse>,
+) -> WorkflowError {
     let failure = Failure::of(error);
     WorkflowError { doing, retryable: failure.kind != FailureKind::Refused, source: failure.message.into() }
 }

@@ -12,10 +12,15 @@ use crate::exit::Exit;
 
 /// Budget Guardrails: freedom until the money is gone, and all of it back.
 #[derive(Debug, Parser)]
-#[command(name = "guardrails", version, about, after_help = "\
+#[command(
+    name = "guardrails",
+    version,
+    about,
+    after_help = "\
 Exit codes: 0 done · 1 could not be done · 2 bad arguments or guardrails.yaml · 3 unknown alert (explain) · 4 ended with failed \
 steps · 5 declined.
-stdout is data, stderr is talk. Credentials, Region and endpoints come from where the AWS CLI takes them.")]
+stdout is data, stderr is talk. Credentials, Region and endpoints come from where the AWS CLI takes them."
+)]
 pub struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,

@@ -57,7 +57,10 @@ impl Deployment {
         let outputs = outputs(&sdk, &global.stack_name).await?;
         let output = |name: &str| {
             outputs.get(name).cloned().ok_or_else(|| {
-                anyhow!("the stack `{}` has no output `{name}`: it is not this version's, or not deployed whole", global.stack_name)
+                anyhow!(
+                    "the stack `{}` has no output `{name}`: it is not this version's, or not deployed whole",
+                    global.stack_name
+                )
             })
         };
         let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk), output("LedgerTable")?);
@@ -78,7 +81,10 @@ impl Deployment {
     pub(crate) async fn guardrail(&self, name: &GuardrailName) -> Result<Guardrail> {
         let mut config = self.ledger.config().await.context("reading the deployed guardrails")?;
         let known: Vec<String> = config.guardrails.keys().map(ToString::to_string).collect();
-        config.guardrails.remove(name).ok_or_else(|| anyhow!("no guardrail `{name}` is deployed; there are: {}", known.join(", ")))
+        config
+            .guardrails
+            .remove(name)
+            .ok_or_else(|| anyhow!("no guardrail `{name}` is deployed; there are: {}", known.join(", ")))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use guardrails_model::ids::{FacetId, RunId};
 use guardrails_model::phase::Phase;
-use guardrails_model::record::RunState;
+use guardrails_model::record::{RunState, Step};
 use guardrails_model::report::{Report, line};
 use guardrails_model::runs::{Workflow, execution_name};
 
@@ -17,10 +17,10 @@ const POLL: Duration = Duration::from_millis(300);
 /// Looks between two questions to the state machine whether it still runs.
 const LOOKS: u32 = 10;
 
-/// Waits until the run is neither being applied nor being put back.
-pub(crate) async fn until_settled(deployment: &Deployment, run: &RunId) -> Result<Report> {
+/// Waits until the run is neither being applied nor being put back. What stood in `known` is not shown again.
+pub(crate) async fn until_settled(deployment: &Deployment, run: &RunId, known: &[Step]) -> Result<Report> {
     let mut progress = Progress::new();
-    let mut shown: HashMap<FacetId, Phase> = HashMap::new();
+    let mut shown: HashMap<FacetId, Phase> = known.iter().map(|step| (step.facet.clone(), step.phase)).collect();
     let mut unseen = 0;
     loop {
         let report = report(deployment, run).await?;

@@ -29,7 +29,7 @@ pub(crate) fn tell(words: &str) {
 /// A table for people.
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
     for row in rows {
         table.add_row(row);
     }
@@ -99,7 +99,10 @@ impl Drop for Progress {
 /// Reads `guardrails.yaml`. What is wrong with it is shown with its place; `None` then.
 pub(crate) fn config(path: &Path) -> Result<Option<Config>> {
     let text = std::fs::read_to_string(path).map_err(|error| {
-        anyhow!("cannot read {}: {error}\nhint: name the file with --file; examples/guardrails.yaml is one to begin with", path.display())
+        anyhow!(
+            "cannot read {}: {error}\nhint: name the file with --file; examples/guardrails.yaml is one to begin with",
+            path.display()
+        )
     })?;
     match file::parse::<Any>(&path.display().to_string(), &text) {
         Ok(config) => Ok(Some(config)),

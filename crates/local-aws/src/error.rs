@@ -17,9 +17,7 @@ pub enum Error {
         found: String,
     },
     /// No virtual environment could be made.
-    #[error(
-        "`python3 -m venv` failed: install Python's venv module (on Debian and Ubuntu: apt install python3-venv)\n{output}"
-    )]
+    #[error("`python3 -m venv` failed: install Python's venv module (on Debian and Ubuntu: apt install python3-venv)\n{output}")]
     NoVenv {
         /// What it said.
         output: String,

@@ -12,10 +12,10 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use aws_config::SdkConfig;
 use aws_sdk_iam::config::{Credentials, SharedCredentialsProvider};
 use guardrails_aws::clients;
 
+pub use aws_config::SdkConfig;
 pub use error::Error;
 use server::Server;
 
@@ -101,11 +101,8 @@ impl LocalAws {
     /// # Errors
     /// When the environment sends a service's calls to an endpoint that is not on this machine.
     pub async fn sdk_config_as(&self, access_key: &str, secret: &str) -> Result<SdkConfig, Error> {
-        let options = clients::Options {
-            region: Some(REGION.to_owned()),
-            profile: None,
-            endpoint_url: Some(self.endpoint().to_owned()),
-        };
+        let options =
+            clients::Options { region: Some(REGION.to_owned()), profile: None, endpoint_url: Some(self.endpoint().to_owned()) };
         let credentials = Credentials::new(access_key, secret, None, None, "guardrails-local-aws");
         let credentials = SharedCredentialsProvider::new(credentials);
         Ok(clients::load(options).await?.into_builder().credentials_provider(credentials).build())

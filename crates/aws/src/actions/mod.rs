@@ -5,6 +5,7 @@ pub mod stop_instances;
 pub mod swap_group_policy;
 
 use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
 use guardrails_model::action::Action;
 use guardrails_model::config::file::Actions;
 use guardrails_model::config::{ActionSpec, Config};
@@ -74,6 +75,13 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// For clients that change the account: without the SDK's own retries. A call that it sent twice could land after the
+    /// second was answered, when nobody waits for it any more; a lost answer is better known as lost.
+    #[must_use]
+    pub fn sdk_for_changes(&self) -> SdkConfig {
+        self.sdk.to_builder().retry_config(RetryConfig::disabled()).build()
+    }
+
     /// The Region that it works in.
     #[must_use]
     pub fn region(&self) -> String {
@@ -147,8 +155,7 @@ pub fn find(name: &str) -> Result<&'static Entry, CatalogError> {
 /// When this version has no such action, or other parameters for it.
 pub fn make(spec: &ActionSpec, context: &Context<'_>) -> Result<Box<dyn Action>, CatalogError> {
     let entry = find(spec.name.as_str())?;
-    (entry.make)(&spec.params, context)
-        .map_err(|source| CatalogError::Params { action: spec.name.to_string(), source })
+    (entry.make)(&spec.params, context).map_err(|source| CatalogError::Params { action: spec.name.to_string(), source })
 }
 
 #[cfg(test)]
@@ -171,7 +178,8 @@ mod tests {
 
     #[test]
     fn a_right_on_everything_says_why() {
-        let config = guardrails_model::config::file::parse::<Any>("example", include_str!("../../../../examples/guardrails.yaml"));
+        let config =
+            guardrails_model::config::file::parse::<Any>("example", include_str!("../../../../examples/guardrails.yaml"));
         let config = config.unwrap();
         for entry in ALL {
             for grant in entry.grants(&config).unwrap() {

@@ -62,6 +62,7 @@ pub struct StopInstances {
     params: Params,
     region: String,
     ec2: Client,
+    ec2_changes: Client,
     auto_scaling: aws_sdk_autoscaling::Client,
 }
 
@@ -108,6 +109,7 @@ impl ActionType for StopInstances {
             params,
             region: context.region(),
             ec2: Client::new(context.sdk),
+            ec2_changes: Client::new(&context.sdk_for_changes()),
             auto_scaling: aws_sdk_autoscaling::Client::new(context.sdk),
         }
     }
@@ -175,8 +177,7 @@ impl Action for StopInstances {
 
 impl StopInstances {
     async fn find(&self, filters: Vec<Filter>) -> Result<Vec<Instance>, ActionError> {
-        let mut pages =
-            self.ec2.describe_instances().set_filters(Some(filters)).max_results(PAGE).into_paginator().send();
+        let mut pages = self.ec2.describe_instances().set_filters(Some(filters)).max_results(PAGE).into_paginator().send();
         let mut instances = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| Failure::of(&error).reading("listing instances"))?;
@@ -259,9 +260,9 @@ impl StopInstances {
     async fn call(&self, stop: bool, ids: BTreeSet<&str>) -> Option<Failure> {
         let ids = Some(ids.into_iter().map(str::to_owned).collect());
         if stop {
-            self.ec2.stop_instances().set_instance_ids(ids).send().await.err().map(|error| Failure::of(&error))
+            self.ec2_changes.stop_instances().set_instance_ids(ids).send().await.err().map(|error| Failure::of(&error))
         } else {
-            self.ec2.start_instances().set_instance_ids(ids).send().await.err().map(|error| Failure::of(&error))
+            self.ec2_changes.start_instances().set_instance_ids(ids).send().await.err().map(|error| Failure::of(&error))
         }
     }
 }

@@ -50,7 +50,10 @@ impl TryFrom<Raw> for Params {
     fn try_from(raw: Raw) -> Result<Self, String> {
         let named = |c: char| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c);
         if raw.group.is_empty() || raw.group.len() > 128 || !raw.group.chars().all(named) {
-            return Err(format!("`{}` is not the name of an IAM group: 1 to 128 letters, digits and +=,.@_- without a path", raw.group));
+            return Err(format!(
+                "`{}` is not the name of an IAM group: 1 to 128 letters, digits and +=,.@_- without a path",
+                raw.group
+            ));
         }
         let arns = |policies: &[String]| policies.iter().map(|policy| arn(policy)).collect::<Result<Vec<_>, _>>();
         let (detach, attach) = (arns(&raw.detach)?, arns(&raw.attach)?);
@@ -80,8 +83,10 @@ fn arn(policy: &str) -> Result<String, String> {
         {
             Ok(policy.to_owned())
         }
-        _ => Err(format!("`{policy}` is not a managed policy: expected the name of an AWS managed policy such as \
-            `AmazonEC2ReadOnlyAccess`, or an ARN such as `arn:aws:iam::123456789012:policy/MyReadOnly`")),
+        _ => Err(format!(
+            "`{policy}` is not a managed policy: expected the name of an AWS managed policy such as \
+            `AmazonEC2ReadOnlyAccess`, or an ARN such as `arn:aws:iam::123456789012:policy/MyReadOnly`"
+        )),
     }
 }
 
@@ -89,6 +94,7 @@ fn arn(policy: &str) -> Result<String, String> {
 pub struct SwapGroupPolicy {
     params: Params,
     iam: Client,
+    iam_changes: Client,
     operators: Vec<String>,
 }
 
@@ -108,7 +114,10 @@ impl ActionType for SwapGroupPolicy {
         groups.sort_unstable();
         groups.dedup();
         let policies_of = |name: &str| -> BTreeSet<&String> {
-            all.iter().filter(|params| params.group == name).flat_map(|params| params.detach.iter().chain(&params.attach)).collect()
+            all.iter()
+                .filter(|params| params.group == name)
+                .flat_map(|params| params.detach.iter().chain(&params.attach))
+                .collect()
         };
         let policies: BTreeSet<&String> = groups.iter().flat_map(|name| policies_of(name)).collect();
         if groups.is_empty() {
@@ -144,7 +153,12 @@ impl ActionType for SwapGroupPolicy {
     }
 
     fn new(params: Params, context: &Context<'_>) -> Self {
-        Self { params, iam: Client::new(context.sdk), operators: context.operators.to_vec() }
+        Self {
+            params,
+            iam: Client::new(context.sdk),
+            iam_changes: Client::new(&context.sdk_for_changes()),
+            operators: context.operators.to_vec(),
+        }
     }
 }
 
@@ -153,9 +167,9 @@ impl Params {
     fn facets(&self) -> impl Iterator<Item = (FacetId, Value, &str)> {
         let detached = self.detach.iter().map(|policy| (policy, detached()));
         let attached = self.attach.iter().map(|policy| (policy, attached()));
-        detached.chain(attached).filter_map(|(policy, wanted)| {
-            Some((FacetId::new(FACET, &self.group, policy).ok()?, wanted, policy.as_str()))
-        })
+        detached
+            .chain(attached)
+            .filter_map(|(policy, wanted)| Some((FacetId::new(FACET, &self.group, policy).ok()?, wanted, policy.as_str())))
     }
 }
 
@@ -238,7 +252,8 @@ impl SwapGroupPolicy {
             Err(ActionError::Refused(why)) => return vec![Answer::Refused(why); changes.len()],
             Err(ActionError::Retryable(why)) => return vec![Answer::Later(why); changes.len()],
         };
-        let of = |wanted: Value| changes.iter().enumerate().filter(move |(_, change)| change.to == wanted).map(|(index, _)| index);
+        let of =
+            |wanted: Value| changes.iter().enumerate().filter(move |(_, change)| change.to == wanted).map(|(index, _)| index);
         let mut detach = of(detached()).collect::<Vec<_>>().into_iter();
         let mut answers: Vec<Option<Answer>> = vec![None; changes.len()];
         for index in of(attached()) {
@@ -261,10 +276,10 @@ impl SwapGroupPolicy {
     async fn turn(&self, change: &Change) -> Answer {
         let (_, group, policy) = change.facet.parts();
         let failure = if change.to == attached() {
-            let call = self.iam.attach_group_policy().group_name(group).policy_arn(policy).send().await;
+            let call = self.iam_changes.attach_group_policy().group_name(group).policy_arn(policy).send().await;
             call.err().map(|error| Failure::of(&error))
         } else {
-            let call = self.iam.detach_group_policy().group_name(group).policy_arn(policy).send().await;
+            let call = self.iam_changes.detach_group_policy().group_name(group).policy_arn(policy).send().await;
             // What is not attached needs no detaching.
             call.err().map(|error| Failure::of(&error)).filter(|failure| !failure.is("NoSuchEntity"))
         };
@@ -291,9 +306,9 @@ impl SwapGroupPolicy {
         let mut policies = BTreeSet::new();
         while let Some(page) = pages.next().await {
             match page {
-                Ok(page) => policies.extend(
-                    page.attached_policies.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn),
-                ),
+                Ok(page) => {
+                    policies.extend(page.attached_policies.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn))
+                }
                 Err(error) => {
                     let failure = Failure::of(&error);
                     if failure.is("NoSuchEntity") {

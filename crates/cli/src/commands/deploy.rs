@@ -67,7 +67,9 @@ async fn bucket(sdk: &SdkConfig, args: &Deploy, caller: &Caller) -> Result<Optio
     match head {
         Ok(_) => return Ok(Some(name)),
         Err(error) if error.as_service_error().is_some_and(|e| e.is_not_found()) => {}
-        Err(error) => return Err(anyhow!("looking at the bucket {name}: {}\nhint: --bucket names another", Failure::of(&error).message)),
+        Err(error) => {
+            return Err(anyhow!("looking at the bucket {name}: {}\nhint: --bucket names another", Failure::of(&error).message));
+        }
     }
     if !output::agreed(&args.consent, &format!("The functions' code needs a bucket. Make {name}?"))? {
         return Ok(None);

@@ -27,8 +27,8 @@ pub(crate) async fn run(global: &Global, args: &History) -> Result<Exit> {
     let deployment = Deployment::find(global).await?;
     let mut entries = Vec::new();
     for run in deployment.ledger.runs(None).await.context("reading the ledger")?.into_iter().map(|run| run.value) {
-        let meant = args.guardrail.as_ref().is_none_or(|name| *name == run.guardrail)
-            && args.run.as_ref().is_none_or(|id| *id == run.id);
+        let meant =
+            args.guardrail.as_ref().is_none_or(|name| *name == run.guardrail) && args.run.as_ref().is_none_or(|id| *id == run.id);
         if !meant {
             continue;
         }

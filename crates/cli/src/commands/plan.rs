@@ -40,8 +40,12 @@ pub(crate) async fn run(global: &Global, args: &Plan) -> Result<Exit> {
         simulated: false,
     };
     let planned = make(&deployment, &config, &target).await?;
-    output::result(global, &json!({"guardrail": target.guardrail, "stage": target.stage, "steps": planned.steps,
-        "refused": planned.refused}), &planned.text(&target))?;
+    output::result(
+        global,
+        &json!({"guardrail": target.guardrail, "stage": target.stage, "steps": planned.steps,
+        "refused": planned.refused}),
+        &planned.text(&target),
+    )?;
     Ok(if planned.refused.is_empty() { Exit::Done } else { Exit::PartlyFailed })
 }
 
@@ -53,7 +57,8 @@ pub(crate) struct Made {
 
 /// Plans `target` as a run would.
 pub(crate) async fn make(deployment: &Deployment, config: &Config, target: &Target) -> Result<Made> {
-    let guardrail = config.guardrails.get(&target.guardrail).ok_or_else(|| anyhow!("there is no guardrail `{}`", target.guardrail))?;
+    let guardrail =
+        config.guardrails.get(&target.guardrail).ok_or_else(|| anyhow!("there is no guardrail `{}`", target.guardrail))?;
     let mut run: Run = deployment.runs().draft(target, config, guardrail, "");
     // What a deployment adds to the file's operators: whoever deploys.
     run.operators.push(deployment.caller.arn.clone());

@@ -2,7 +2,6 @@
 
 use anyhow::{Context, Result, anyhow};
 use guardrails_model::clock::{Clock, SystemClock};
-use guardrails_model::ids::RunId;
 use guardrails_model::phase::Phase;
 use guardrails_model::record::{RollbackRequest, RunState, Step};
 use guardrails_model::report::Report;
@@ -29,7 +28,7 @@ pub(crate) async fn run(global: &Global, args: &Rollback) -> Result<Exit> {
     }
     let mut ends = Vec::new();
     for report in runs {
-        ends.push(put_back(&deployment, &report.run.id, args).await?);
+        ends.push(put_back(&deployment, &report, args).await?);
     }
     let text = ends.iter().map(Report::text).collect::<Vec<_>>().join("\n");
     output::result(global, &ends, &text)?;
@@ -84,7 +83,8 @@ fn will_do(report: &Report, args: &Rollback) -> String {
     lines.join("\n")
 }
 
-async fn put_back(deployment: &Deployment, run: &RunId, args: &Rollback) -> Result<Report> {
+async fn put_back(deployment: &Deployment, report: &Report, args: &Rollback) -> Result<Report> {
+    let run = &report.run.id;
     let request = RollbackRequest {
         by: deployment.caller.arn.clone(),
         at: SystemClock.now(),
@@ -99,5 +99,5 @@ async fn put_back(deployment: &Deployment, run: &RunId, args: &Rollback) -> Resu
             output::tell(&format!("{run} is being put back already, asked for by {by}; waiting for that"));
         }
     }
-    follow::until_settled(deployment, run).await
+    follow::until_settled(deployment, run, &report.steps).await
 }

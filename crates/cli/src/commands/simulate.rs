@@ -48,7 +48,7 @@ pub(crate) async fn run(global: &Global, args: &Simulate) -> Result<Exit> {
     sent.await.map_err(|error| anyhow!("publishing to {}: {}", deployment.alert_topic, Failure::of(&error).message))?;
     output::tell("sent; waiting for the run");
     let run = begun(&deployment, &target, before.as_ref()).await?;
-    let report = follow::until_settled(&deployment, &run).await?;
+    let report = follow::until_settled(&deployment, &run, &[]).await?;
     output::result(global, &report, &report.text())?;
     Ok(if report.run.state == RunState::ApplyFailed { Exit::PartlyFailed } else { Exit::Done })
 }

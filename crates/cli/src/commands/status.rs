@@ -15,7 +15,8 @@ pub(crate) async fn run(global: &Global, args: &Status) -> Result<Exit> {
         None => reports(&deployment, args).await?,
     };
     let text = if reports.is_empty() {
-        let holds = args.guardrail.as_ref().map_or("No guardrail holds anything".to_owned(), |name| format!("`{name}` holds nothing"));
+        let holds =
+            args.guardrail.as_ref().map_or("No guardrail holds anything".to_owned(), |name| format!("`{name}` holds nothing"));
         format!("{holds}. hint: --all shows runs that are over.")
     } else {
         reports.iter().map(Report::text).collect::<Vec<_>>().join("\n")

@@ -3,6 +3,8 @@
 
 mod snapshot;
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -33,7 +35,7 @@ const POLL: Duration = Duration::from_millis(50);
 const SETTLE_LIMIT: Duration = Duration::from_secs(60);
 
 /// The world, as it was made.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Walkthrough {
     /// Every instance, the fleet first.
     pub instances: Vec<Instance>,
@@ -68,6 +70,18 @@ pub enum Role {
     Untagged,
 }
 
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Fleet => "of the fleet",
+            Self::AlreadyStopped => "of the fleet, stopped before",
+            Self::AutoScalingMember => "of the fleet, in an Auto Scaling group",
+            Self::OtherProject => "another project's",
+            Self::Untagged => "untagged",
+        })
+    }
+}
+
 impl Walkthrough {
     /// Makes the world in a local AWS, and waits until it stands.
     ///
@@ -90,6 +104,14 @@ impl Walkthrough {
         snapshot::take(&self.root, &self.user).await
     }
 
+    /// Each instance's id, and its state as EC2 names it.
+    ///
+    /// # Errors
+    /// When a call is refused.
+    pub async fn states(&self) -> Result<BTreeMap<String, String>, Error> {
+        snapshot::states(&self.root).await
+    }
+
     /// The instances that are there for `role`.
     pub fn with_role(&self, role: Role) -> impl Iterator<Item = &Instance> {
         self.instances.iter().filter(move |instance| instance.role == role)
@@ -104,7 +126,7 @@ impl Walkthrough {
         let members: Vec<String> = self.with_role(Role::AutoScalingMember).map(|instance| instance.id.clone()).collect();
         seed_auto_scaling(&self.root, members).await?;
         let stand = async {
-            while !self.stands(&snapshot::states(&self.root).await?) {
+            while !self.stands(&self.states().await?) {
                 tokio::time::sleep(POLL).await;
             }
             Ok(())
@@ -113,7 +135,7 @@ impl Walkthrough {
         tokio::time::timeout(SETTLE_LIMIT, stand).await.map_err(|_| late())?
     }
 
-    fn stands(&self, states: &snapshot::States) -> bool {
+    fn stands(&self, states: &BTreeMap<String, String>) -> bool {
         self.instances.iter().all(|instance| {
             let wanted = if instance.role == Role::AlreadyStopped { "stopped" } else { "running" };
             states.get(&instance.id).is_some_and(|state| state == wanted)

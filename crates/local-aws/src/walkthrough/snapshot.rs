@@ -11,9 +11,6 @@ use serde::Serialize;
 use super::{IMAGE, ec2, said};
 use crate::Error;
 
-/// Each instance's id, and its state as EC2 names it.
-pub(super) type States = BTreeMap<String, String>;
-
 /// How the world is at a moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Snapshot {
@@ -53,9 +50,9 @@ pub(super) async fn take(root: &SdkConfig, user: &SdkConfig) -> Result<Snapshot,
     })
 }
 
-pub(super) async fn states(root: &SdkConfig) -> Result<States, Error> {
+pub(super) async fn states(root: &SdkConfig) -> Result<BTreeMap<String, String>, Error> {
     let mut pages = ec2(root).describe_instances().into_paginator().send();
-    let mut states = States::new();
+    let mut states = BTreeMap::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(said("listing instances"))?;
         for instance in page.reservations().iter().flat_map(|reservation| reservation.instances()) {

@@ -138,18 +138,25 @@ impl Drive<'_> {
             let lost = Answer::Unknown("the action gave no answer".to_owned());
             let answer = answers.get(index).unwrap_or(&lost);
             let aftermath = Aftermath { answer, seen: seen.get(&intent.step.value.facet) };
-            match self.outcome(direction, &intent, &aftermath, action) {
-                Outcome::Waiting => tally.wait(action.patience().poll),
+            let outcome = self.outcome(direction, &intent, &aftermath, action);
+            // After a lost answer the call may land yet, whatever was seen: the lease stays. After any other it has landed,
+            // and the other direction need not wait for us.
+            let may_land_yet = matches!(answer, Answer::Unknown(_));
+            let mut facet = intent.facet.clone();
+            if let Some(facet) = facet.as_mut().filter(|_| !may_land_yet) {
+                self.release(&mut facet.value, self.clock.now());
+            }
+            match outcome {
+                Outcome::Waiting => {
+                    tally.wait(action.patience().poll);
+                    if !may_land_yet {
+                        let step = &intent.step;
+                        over.push(self.advance(run, step, facet, step.value.phase, step.value.reason.clone())?);
+                    }
+                }
                 Outcome::Over { phase, reason, keep_hold } => {
-                    let mut facet = intent.facet.clone();
-                    if let Some(facet) = &mut facet {
-                        // After a lost answer the call may land yet, whatever was seen.
-                        if !matches!(answer, Answer::Unknown(_)) {
-                            self.release(&mut facet.value, self.clock.now());
-                        }
-                        if !keep_hold {
-                            facet.value.holders.remove(&run.id);
-                        }
+                    if let Some(facet) = facet.as_mut().filter(|_| !keep_hold) {
+                        facet.value.holders.remove(&run.id);
                     }
                     over.push(self.advance(run, &intent.step, facet, phase, reason)?);
                 }

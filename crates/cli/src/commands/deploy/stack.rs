@@ -85,9 +85,9 @@ impl<'a> Stack<'a> {
         };
         let made = call.send().await.map_err(|error| anyhow!("proposing the change: {}", Failure::of(&error).message))?;
         let id = made.id.unwrap_or(change_set);
-        tokio::time::timeout(CHANGE_SET_PATIENCE, self.computed(id, creates)).await.map_err(|_| {
-            anyhow!("CloudFormation did not say within {} s what would change", CHANGE_SET_PATIENCE.as_secs())
-        })?
+        tokio::time::timeout(CHANGE_SET_PATIENCE, self.computed(id, creates))
+            .await
+            .map_err(|_| anyhow!("CloudFormation did not say within {} s what would change", CHANGE_SET_PATIENCE.as_secs()))?
     }
 
     /// Puts a template that is too large for a request into the bucket.

@@ -1,0 +1,169 @@
+//! `cargo demo`: the whole product at work on a local AWS, with the real template, functions and state machine. It shows
+//! the walk-through's world before, enforced and rolled back, and checks all that it shows.
+
+mod checks;
+mod follow;
+mod programs;
+mod show;
+mod watch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow};
+use clap::ValueEnum;
+use guardrails_aws::error::Failure;
+use guardrails_local_aws::walkthrough::{Snapshot, Walkthrough};
+use guardrails_local_aws::{Kept, LocalAws, Options, is_installed};
+use guardrails_model::report::Report;
+use tokio::signal::unix::{SignalKind, signal};
+
+use follow::Follow;
+use programs::Programs;
+use watch::{Seen, Watch};
+
+/// The text that AWS's own walk-through tells people to publish.
+const MOCK: &str = "This is a mock notification";
+/// The guardrail of examples/guardrails.yaml.
+const GUARDRAIL: &str = "project-beta";
+/// Long enough that an instance is seen while it is stopping.
+const TRANSITION_SECONDS: f64 = 0.8;
+/// The state machine looks again after seconds; here after tenths of them.
+const WAIT_SCALE: f64 = 0.05;
+/// As shells have it for a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+/// What the demo takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Leave the local AWS running, and print how to go on with it.
+    #[arg(long)]
+    keep: bool,
+    /// How the result is printed on stdout.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A table.
+    Text,
+    /// The same as data.
+    Json,
+}
+
+/// All that was seen.
+struct Story {
+    world: Walkthrough,
+    before: Snapshot,
+    enforced: Snapshot,
+    rolled_back: Snapshot,
+    /// The run, once it was enforced and once it was rolled back.
+    run: Report,
+    run_after: Report,
+    /// The states that each instance was seen in, from before the alert to after the rollback.
+    seen: Seen,
+    rollback_succeeded: bool,
+    topic: String,
+    seconds: f64,
+}
+
+/// Runs the demo. Dropping the local AWS ends it, so that nothing is left running whichever way this ends.
+///
+/// # Errors
+/// When it cannot go on. A check that does not hold is no error: it is shown, and the exit code says so.
+pub async fn run(args: &Args) -> Result<ExitCode> {
+    let mut terminate = signal(SignalKind::terminate()).context("listening for signals")?;
+    tokio::select! {
+        result = demo(args) => result,
+        _ = tokio::signal::ctrl_c() => Ok(interrupted()),
+        _ = terminate.recv() => Ok(interrupted()),
+    }
+}
+
+fn interrupted() -> ExitCode {
+    say("interrupted: nothing is left running");
+    ExitCode::from(INTERRUPTED)
+}
+
+async fn demo(args: &Args) -> Result<ExitCode> {
+    let log = crate::root().join("target").join("demo.log");
+    let (programs, local) = tokio::try_join!(programs::build(), start(args, log))?;
+    let story = match play(&programs, &local).await {
+        Ok(story) => story,
+        Err(error) => {
+            say(&format!("the end of the local AWS's log ({}):\n{}", local.log().display(), local.log_tail()));
+            return Err(error);
+        }
+    };
+    let checks = checks::all(&story);
+    let environment = local.environment();
+    let kept: Option<Kept> = if args.keep { Some(local.keep()) } else { None };
+    let next = show::Next { programs: &programs, environment, kept };
+    show::result(args.output, &story, &checks, &next)?;
+    Ok(if checks.iter().all(|check| check.holds) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn start(args: &Args, log: PathBuf) -> Result<LocalAws> {
+    let installed = tokio::task::spawn_blocking(is_installed).await.context("looking for the local AWS")?;
+    if !installed {
+        say("making a virtual environment with the local AWS (once; it takes a package index)");
+    }
+    let options = Options {
+        wait_scale: WAIT_SCALE,
+        transition_seconds: TRANSITION_SECONDS,
+        functions_endpoint: None,
+        log: Some(log),
+        keep: args.keep,
+    };
+    let local = LocalAws::start(options).await?;
+    say(&format!("the local AWS is at {}", local.endpoint()));
+    Ok(local)
+}
+
+/// The story from the first instance to the last.
+async fn play(programs: &Programs, local: &LocalAws) -> Result<Story> {
+    let began = Instant::now();
+    say("seeding AWS's walk-through: a group, a user with a key, a fleet of four, and bystanders");
+    let world = Walkthrough::seed(local).await?;
+    say("deploying the stack: guardrails deploy --file examples/guardrails.yaml --yes");
+    let outputs = programs.deploy(local).await?;
+    let before = world.snapshot().await?;
+
+    let sdk = local.sdk_config().await?;
+    let watch = Watch::start(world.clone());
+    let mut follow = Follow::new(&sdk, outputs.ledger_table);
+    say(&format!("publishing \"{MOCK}\" to {}", outputs.alert_topic));
+    publish(&sdk, &outputs.alert_topic).await?;
+    let run = follow.enforced().await?;
+    let enforced = world.snapshot().await?;
+
+    say(&format!("rolling back: guardrails rollback {GUARDRAIL} --yes"));
+    let rollback_succeeded = programs.roll_back(local).await?;
+    let run_after = follow.report(&run.run.id).await?;
+    let rolled_back = world.snapshot().await?;
+    let seen = watch.end().await?;
+    Ok(Story {
+        world,
+        before,
+        enforced,
+        rolled_back,
+        run,
+        run_after,
+        seen,
+        rollback_succeeded,
+        topic: outputs.alert_topic,
+        seconds: began.elapsed().as_secs_f64(),
+    })
+}
+
+async fn publish(sdk: &guardrails_local_aws::SdkConfig, topic: &str) -> Result<()> {
+    let sent = aws_sdk_sns::Client::new(sdk).publish().topic_arn(topic).message(MOCK).send().await;
+    sent.map(|_| ()).map_err(|error| anyhow!("publishing to {topic}: {}", Failure::of(&error).message))
+}
+
+/// Progress, for people.
+fn say(words: &str) {
+    eprintln!("{words}");
+}

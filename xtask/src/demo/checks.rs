@@ -1,0 +1,195 @@
+//! What the demo claims, each claim checked against what was seen.
+
+use std::collections::BTreeSet;
+
+use guardrails_local_aws::walkthrough::{Access, FULL_ACCESS, GROUP, Instance, OTHER_GROUP, Role, Snapshot};
+use guardrails_model::phase::Phase;
+use guardrails_model::record::{RunState, Step};
+use serde::Serialize;
+
+use super::Story;
+
+const READ_ONLY: &str = "AmazonEC2ReadOnlyAccess";
+
+/// A claim, and whether it holds.
+#[derive(Debug, Serialize)]
+pub struct Check {
+    /// The claim.
+    pub claim: &'static str,
+    /// Whether it holds.
+    pub holds: bool,
+    /// What was seen.
+    pub seen: String,
+}
+
+/// Every claim.
+pub fn all(story: &Story) -> Vec<Check> {
+    [before(story), enforced(story), rolled_back(story), bystanders(story)].into_iter().flatten().collect()
+}
+
+fn before(story: &Story) -> Vec<Check> {
+    let world = &story.before;
+    vec![
+        check("before: the group has full access to EC2", policies(world, GROUP) == [FULL_ACCESS], list(policies(world, GROUP))),
+        check(
+            "before: the user may launch and look",
+            tries(world) == [Some(Access::Allowed), Some(Access::Allowed)],
+            user(world),
+        ),
+    ]
+}
+
+fn enforced(story: &Story) -> Vec<Check> {
+    let (world, run) = (&story.enforced, &story.run.run);
+    let fleet: Vec<&Instance> = story.world.with_role(Role::Fleet).collect();
+    let counts = story.run.counts();
+    vec![
+        check("the mock text began a run that is marked as simulated", run.simulated, story.run.headline()),
+        check(
+            "the run is enforced, and no step failed",
+            run.state == RunState::Enforced && counts.failed == 0 && counts.applied == fleet.len() + 2,
+            format!("{} applied, {} skipped, {} failed", counts.applied, counts.skipped, counts.failed),
+        ),
+        check("enforced: the group may only read", policies(world, GROUP) == [READ_ONLY], list(policies(world, GROUP))),
+        check(
+            "enforced: the user may look, but not launch",
+            tries(world) == [Some(Access::Denied), Some(Access::Allowed)],
+            user(world),
+        ),
+        check(
+            "enforced: the fleet of four is stopped",
+            fleet.len() == 4 && fleet.iter().all(|instance| state(world, instance) == "stopped"),
+            states(world, &fleet),
+        ),
+    ]
+}
+
+fn rolled_back(story: &Story) -> Vec<Check> {
+    let idle: Vec<&Instance> = story.world.with_role(Role::AlreadyStopped).collect();
+    let fleet: Vec<&Instance> = story.world.with_role(Role::Fleet).collect();
+    let there_and_back = ["running", "stopping", "stopped", "pending", "running"];
+    let state_after = story.run_after.run.state;
+    vec![
+        check(
+            "the rollback command put all of the run back",
+            story.rollback_succeeded && state_after == RunState::RolledBack,
+            story.run_after.headline(),
+        ),
+        check(
+            "rolled back: groups, instances and the user's rights are as they were",
+            story.rolled_back == story.before,
+            differences(story),
+        ),
+        check(
+            "rolled back: the fleet was stopped once, started once, and runs",
+            fleet.iter().all(|instance| passed(story, instance) == there_and_back),
+            passages(story, &fleet),
+        ),
+        check(
+            "rolled back: what was stopped before is still stopped",
+            idle.iter().all(|instance| state(&story.rolled_back, instance) == "stopped"),
+            states(&story.rolled_back, &idle),
+        ),
+    ]
+}
+
+/// Nobody touched them: they were never seen in another state, and the ledger has no change of theirs, not even a begun one.
+fn bystanders(story: &Story) -> Vec<Check> {
+    let others: Vec<&Instance> = story.world.instances.iter().filter(|instance| instance.role != Role::Fleet).collect();
+    let known: BTreeSet<&str> = story.world.instances.iter().map(|instance| instance.id.as_str()).collect();
+    let strangers: Vec<&str> = story.seen.keys().map(String::as_str).filter(|id| !known.contains(id)).collect();
+    let touched: Vec<&str> = story
+        .run_after
+        .steps
+        .iter()
+        .filter(|step| is_change(step))
+        .filter_map(|step| {
+            let (kind, target, switch) = step.facet.parts();
+            let bystander = if kind == "group-policy" { target != GROUP } else { others.iter().any(|other| other.id == switch) };
+            bystander.then_some(step.label.as_str())
+        })
+        .collect();
+    let members: Vec<&Instance> = story.world.with_role(Role::AutoScalingMember).collect();
+    let skipped = |member: &&Instance| {
+        story.run.steps.iter().find(|step| step.facet.parts().2 == member.id).filter(|step| step.phase == Phase::Skipped)
+    };
+    let reasons: Vec<String> = members.iter().filter_map(skipped).filter_map(|step| step.reason.clone()).collect();
+    vec![
+        check(
+            "bystanders were never seen in another state than before",
+            others.iter().all(|other| passed(story, other) == [state(&story.before, other)]),
+            passages(story, &others),
+        ),
+        check("the ledger has no change of a bystander, not even a begun one", touched.is_empty(), list(touched)),
+        check(
+            "the member of an Auto Scaling group was left alone, with the reason",
+            reasons.len() == members.len(),
+            list(reasons),
+        ),
+        check(
+            "the other group kept its policy all the while",
+            [&story.before, &story.enforced, &story.rolled_back]
+                .iter()
+                .all(|world| policies(world, OTHER_GROUP) == [FULL_ACCESS]),
+            list(policies(&story.enforced, OTHER_GROUP)),
+        ),
+        check("no instance was launched or lost", strangers.is_empty() && story.seen.len() == known.len(), list(strangers)),
+    ]
+}
+
+/// Was anything begun?
+fn is_change(step: &Step) -> bool {
+    step.events.iter().any(|event| !matches!(event.phase, Phase::Planned | Phase::Skipped))
+}
+
+fn check(claim: &'static str, holds: bool, seen: String) -> Check {
+    Check { claim, holds, seen }
+}
+
+fn policies<'a>(world: &'a Snapshot, group: &str) -> Vec<&'a str> {
+    world.groups.get(group).into_iter().flatten().map(String::as_str).collect()
+}
+
+fn tries(world: &Snapshot) -> [Option<Access>; 2] {
+    ["RunInstances", "DescribeInstances"].map(|call| world.user.get(call).copied())
+}
+
+fn state<'a>(world: &'a Snapshot, instance: &Instance) -> &'a str {
+    world.instances.get(&instance.id).map_or("gone", String::as_str)
+}
+
+fn passed<'a>(story: &'a Story, instance: &Instance) -> &'a [String] {
+    story.seen.get(&instance.id).map(Vec::as_slice).unwrap_or_default()
+}
+
+fn user(world: &Snapshot) -> String {
+    list(world.user.iter().map(|(call, access)| format!("{call} {access}")))
+}
+
+fn states(world: &Snapshot, instances: &[&Instance]) -> String {
+    list(instances.iter().map(|instance| format!("{} {}", instance.label, state(world, instance))))
+}
+
+fn passages(story: &Story, instances: &[&Instance]) -> String {
+    list(instances.iter().map(|instance| format!("{} {}", instance.label, passed(story, instance).join(" > "))))
+}
+
+fn differences(story: &Story) -> String {
+    let (before, after) = (&story.before, &story.rolled_back);
+    let mut different = Vec::new();
+    if before.groups != after.groups {
+        different.push(format!("groups: {:?}, then {:?}", before.groups, after.groups));
+    }
+    if before.instances != after.instances {
+        different.push(format!("instances: {:?}, then {:?}", before.instances, after.instances));
+    }
+    if before.user != after.user {
+        different.push(format!("the user: {}, then {}", user(before), user(after)));
+    }
+    if different.is_empty() { "no difference".to_owned() } else { list(different) }
+}
+
+fn list<T: Into<String>>(items: impl IntoIterator<Item = T>) -> String {
+    let items: Vec<String> = items.into_iter().map(Into::into).collect();
+    if items.is_empty() { "none".to_owned() } else { items.join(", ") }
+}

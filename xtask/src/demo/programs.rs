@@ -1,0 +1,91 @@
+//! The product's own programs: built by cargo, and run as people run them.
+
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+
+use anyhow::{Context, Result, anyhow};
+use guardrails_local_aws::LocalAws;
+use serde::Deserialize;
+use tokio::process::Command;
+
+use super::{GUARDRAIL, say};
+
+/// The programs, as cargo built them. The functions stand beside the command, where it looks for them.
+pub struct Programs {
+    /// The `guardrails` command.
+    pub guardrails: PathBuf,
+}
+
+/// What the deployed stack says of itself.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Outputs {
+    /// Where alerts arrive.
+    #[serde(rename = "AlertTopicArn")]
+    pub alert_topic: String,
+    /// The ledger.
+    pub ledger_table: String,
+}
+
+/// One line of cargo's, as far as it matters here.
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default)]
+    executable: Option<PathBuf>,
+}
+
+/// Builds the command and the functions. The packages are the same each time, so that their dependencies' features are too,
+/// and nothing is compiled twice.
+pub async fn build() -> Result<Programs> {
+    say("building the functions and the command");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--package", "guardrails-lambdas", "--package", "guardrails-cli", "--package", "xtask"]);
+    cargo.args(["--message-format", "json-render-diagnostics"]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    // Build scripts that look at what `cargo run` says of this package would take it for theirs, and build again.
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+        cargo.env_remove(name);
+    }
+    cargo.current_dir(crate::root()).stdin(Stdio::null()).kill_on_drop(true);
+    let output = output(cargo).await.context("running cargo")?;
+    if !output.status.success() {
+        return Err(anyhow!("cargo could not build the functions and the command ({})", output.status));
+    }
+    let lines = output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let built = lines.filter_map(|line| serde_json::from_slice::<Message>(line).ok()?.executable);
+    let command = built.into_iter().find(|path| path.file_stem().is_some_and(|name| name == "guardrails"));
+    let guardrails = command.context("cargo built no `guardrails`")?;
+    Ok(Programs { guardrails })
+}
+
+impl Programs {
+    /// `guardrails deploy`.
+    pub async fn deploy(&self, local: &LocalAws) -> Result<Outputs> {
+        let command = self.command(local, &["deploy", "--file", "examples/guardrails.yaml", "--yes", "--output", "json"]);
+        let output = output(command).await.context("running guardrails deploy")?;
+        if !output.status.success() {
+            return Err(anyhow!("guardrails deploy ended with {}", output.status));
+        }
+        serde_json::from_slice(&output.stdout).context("reading what guardrails deploy says of the stack")
+    }
+
+    /// `guardrails rollback`. What it says is shown; the answer is whether all was put back.
+    pub async fn roll_back(&self, local: &LocalAws) -> Result<bool> {
+        let mut command = self.command(local, &["rollback", GUARDRAIL, "--yes", "--why", "the demo shows the way back"]);
+        let status = command.stdout(std::io::stderr()).status().await.context("running guardrails rollback")?;
+        Ok(status.success())
+    }
+
+    fn command(&self, local: &LocalAws, arguments: &[&str]) -> Command {
+        let mut command = Command::from(local.command(&self.guardrails));
+        command.args(arguments).current_dir(crate::root()).stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+}
+
+/// What the command says on stdout. What it says on stderr is for people, and shown as it comes.
+async fn output(mut command: Command) -> std::io::Result<Output> {
+    command.stdout(Stdio::piped()).spawn()?.wait_with_output().await
+}

@@ -1,0 +1,127 @@
+//! Shows the result: the table and the checks on stdout, as text or as data; what to try next on stderr.
+
+use std::io::Write;
+
+use anyhow::{Context, Result};
+use comfy_table::{ContentArrangement, Table, presets};
+use guardrails_local_aws::Kept;
+use guardrails_local_aws::walkthrough::{Snapshot, USER};
+use serde_json::{Value, json};
+
+use super::checks::Check;
+use super::programs::Programs;
+use super::{Format, GUARDRAIL, MOCK, Story, say};
+
+/// What is needed to go on by hand.
+pub struct Next<'a> {
+    /// The command.
+    pub programs: &'a Programs,
+    /// In which the command finds the local AWS.
+    pub environment: Vec<(String, String)>,
+    /// The local AWS, if it was left running.
+    pub kept: Option<Kept>,
+}
+
+/// Shows all of it.
+pub fn result(format: Format, story: &Story, checks: &[Check], next: &Next) -> Result<()> {
+    let shown = match format {
+        Format::Text => text(story, checks),
+        Format::Json => serde_json::to_string_pretty(&data(story, checks, next)).context("writing the result as JSON")?,
+    };
+    writeln!(std::io::stdout().lock(), "{shown}").context("writing to stdout")?;
+    say(&talk(story, checks, next));
+    Ok(())
+}
+
+fn text(story: &Story, checks: &[Check]) -> String {
+    let mut lines = vec![table(story), String::new()];
+    for check in checks {
+        lines.push(if check.holds {
+            format!("  ok    {}", check.claim)
+        } else {
+            format!("  NOT   {}\n        seen: {}", check.claim, check.seen)
+        });
+    }
+    lines.join("\n")
+}
+
+fn table(story: &Story) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["What", "Before", "Enforced", "Rolled back"]);
+    let mut row = |what: String, cell: &dyn Fn(&Snapshot) -> String| {
+        table.add_row([what, cell(&story.before), cell(&story.enforced), cell(&story.rolled_back)]);
+    };
+    for group in story.before.groups.keys() {
+        row(format!("group {group}"), &|world| {
+            world.groups.get(group).map(|policies| policies.iter().cloned().collect::<Vec<_>>().join(", ")).unwrap_or_default()
+        });
+    }
+    for call in story.before.user.keys() {
+        row(format!("{USER}: {call}"), &|world| world.user.get(call).map(ToString::to_string).unwrap_or_default());
+    }
+    for instance in &story.world.instances {
+        row(format!("{}, {}", instance.label, instance.role), &|world| {
+            world.instances.get(&instance.id).cloned().unwrap_or_else(|| "gone".to_owned())
+        });
+    }
+    table.to_string()
+}
+
+fn data(story: &Story, checks: &[Check], next: &Next) -> Value {
+    json!({
+        "holds": checks.iter().all(|check| check.holds),
+        "seconds": story.seconds,
+        "checks": checks,
+        "before": story.before,
+        "enforced": story.enforced,
+        "rolled_back": story.rolled_back,
+        "instances": story.world.instances,
+        "seen": story.seen,
+        "run": story.run_after,
+        "kept": next.kept.as_ref().map(|kept| json!({
+            "pid": kept.pid,
+            "scratch": kept.scratch,
+            "log": kept.log,
+            "environment": next.environment.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+            "try": commands(story, next),
+            "end": end(kept),
+        })),
+    })
+}
+
+fn talk(story: &Story, checks: &[Check], next: &Next) -> String {
+    let failed = checks.iter().filter(|check| !check.holds).count();
+    let verdict = if failed == 0 { format!("all {} checks hold", checks.len()) } else { format!("{failed} checks do NOT hold") };
+    let mut lines = vec![format!("\n{verdict}; it took {:.1} s", story.seconds), String::new()];
+    if let Some(kept) = &next.kept {
+        lines.push("The local AWS is left running. To go on with it:".to_owned());
+        lines.push(String::new());
+        lines.extend(next.environment.iter().map(|(name, value)| format!("  export {name}={value}")));
+        lines.push(String::new());
+        lines.extend(commands(story, next).iter().map(|command| format!("  {command}")));
+        lines.extend([String::new(), format!("To end it:  {}", end(kept)), format!("Its log:    {}", kept.log.display())]);
+    } else {
+        lines.extend([
+            "Try next:".to_owned(),
+            "  cargo demo --keep                   leaves the local AWS running, to try the commands by hand".to_owned(),
+            "  cargo demo --output json            the same as data".to_owned(),
+            "  $EDITOR examples/guardrails.yaml    what is enforced, and when".to_owned(),
+        ]);
+    }
+    lines.join("\n")
+}
+
+/// Three commands: the alert again, what it does, and back.
+fn commands(story: &Story, next: &Next) -> [String; 3] {
+    let guardrails = next.programs.guardrails.display();
+    [
+        format!("aws sns publish --topic-arn {} --message '{MOCK}'", story.topic),
+        format!("{guardrails} status"),
+        format!("{guardrails} rollback {GUARDRAIL}"),
+    ]
+}
+
+fn end(kept: &Kept) -> String {
+    format!("kill {}; rm -r {}", kept.pid, kept.scratch.display())
+}
