@@ -7,7 +7,6 @@ mod programs;
 mod show;
 mod watch;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -15,12 +14,13 @@ use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
 use guardrails_aws::error::Failure;
 use guardrails_local_aws::walkthrough::{Snapshot, Walkthrough};
-use guardrails_local_aws::{Kept, LocalAws, Options, is_installed};
+use guardrails_local_aws::{LocalAws, Options, SdkConfig, is_installed};
 use guardrails_model::report::Report;
 use tokio::signal::unix::{SignalKind, signal};
 
 use follow::Follow;
 use programs::Programs;
+use show::Next;
 use watch::{Seen, Watch};
 
 /// The text that AWS's own walk-through tells people to publish.
@@ -88,35 +88,31 @@ fn interrupted() -> ExitCode {
 }
 
 async fn demo(args: &Args) -> Result<ExitCode> {
-    let log = crate::root().join("target").join("demo.log");
-    let (programs, local) = tokio::try_join!(programs::build(), start(args, log))?;
-    let story = match play(&programs, &local).await {
-        Ok(story) => story,
-        Err(error) => {
-            say(&format!("the end of the local AWS's log ({}):\n{}", local.log().display(), local.log_tail()));
-            return Err(error);
+    let (programs, local) = tokio::try_join!(programs::build(), start(args))?;
+    let story = play(&programs, &local).await;
+    let (environment, log) = (local.environment(), local.log_tail());
+    let kept = if args.keep { Some(local.keep()) } else { None };
+    let next = Next { programs: &programs, environment, kept };
+    match story {
+        Ok(story) => {
+            let checks = checks::all(&story);
+            show::result(args.output, &story, &checks, &next)?;
+            Ok(if checks.iter().all(|check| check.holds) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-    };
-    let checks = checks::all(&story);
-    let environment = local.environment();
-    let kept: Option<Kept> = if args.keep { Some(local.keep()) } else { None };
-    let next = show::Next { programs: &programs, environment, kept };
-    show::result(args.output, &story, &checks, &next)?;
-    Ok(if checks.iter().all(|check| check.holds) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Err(error) => {
+            say(&format!("the end of the local AWS's log:\n{log}\n\n{}", next.words(None)));
+            Err(error)
+        }
+    }
 }
 
-async fn start(args: &Args, log: PathBuf) -> Result<LocalAws> {
+async fn start(args: &Args) -> Result<LocalAws> {
     let installed = tokio::task::spawn_blocking(is_installed).await.context("looking for the local AWS")?;
     if !installed {
         say("making a virtual environment with the local AWS (once; it takes a package index)");
     }
-    let options = Options {
-        wait_scale: WAIT_SCALE,
-        transition_seconds: TRANSITION_SECONDS,
-        functions_endpoint: None,
-        log: Some(log),
-        keep: args.keep,
-    };
+    let options =
+        Options { wait_scale: WAIT_SCALE, transition_seconds: TRANSITION_SECONDS, keep: args.keep, ..Options::default() };
     let local = LocalAws::start(options).await?;
     say(&format!("the local AWS is at {}", local.endpoint()));
     Ok(local)
@@ -158,7 +154,7 @@ async fn play(programs: &Programs, local: &LocalAws) -> Result<Story> {
     })
 }
 
-async fn publish(sdk: &guardrails_local_aws::SdkConfig, topic: &str) -> Result<()> {
+async fn publish(sdk: &SdkConfig, topic: &str) -> Result<()> {
     let sent = aws_sdk_sns::Client::new(sdk).publish().topic_arn(topic).message(MOCK).send().await;
     sent.map(|_| ()).map_err(|error| anyhow!("publishing to {topic}: {}", Failure::of(&error).message))
 }

@@ -1,6 +1,7 @@
 //! What is done to this project rather than with it: `cargo xtask <command>`, with nothing to install first.
 
 mod demo;
+mod generate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,12 +20,15 @@ struct Xtask {
 enum Command {
     /// Shows on a local AWS how a guardrail is enforced and rolled back. Also `cargo demo`.
     Demo(demo::Args),
+    /// Writes what follows from the code: binaries, policies, the schema, the README's table.
+    Generate(generate::Args),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let result = match Xtask::parse().command {
         Command::Demo(args) => demo::run(&args).await,
+        Command::Generate(args) => generate::run(&root(), &args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -36,15 +36,13 @@ pub struct Options {
     pub transition_seconds: f64,
     /// Where the functions call, where that is not the local AWS itself: a fault injector in front of it.
     pub functions_endpoint: Option<String>,
-    /// Where the log goes, if it is to stay there.
-    pub log: Option<PathBuf>,
     /// Whether [`LocalAws::keep`] will be asked for.
     pub keep: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { wait_scale: 1.0, transition_seconds: 0.0, functions_endpoint: None, log: None, keep: false }
+        Self { wait_scale: 1.0, transition_seconds: 0.0, functions_endpoint: None, keep: false }
     }
 }
 

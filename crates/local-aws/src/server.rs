@@ -31,7 +31,7 @@ impl Server {
     pub(crate) fn start(python: &Path, options: &Options) -> Result<Self, Error> {
         let scratch = tempfile::Builder::new().prefix("guardrails-local-aws-").tempdir();
         let scratch = scratch.map_err(Error::io("making a scratch folder"))?;
-        let log = options.log.clone().unwrap_or_else(|| scratch.path().join("log"));
+        let log = scratch.path().join("log");
         let log_file = File::create(&log).map_err(Error::path("writing", &log))?;
         let child = Command::new(python)
             .arg(venv::launcher().join("launcher.py"))
@@ -101,6 +101,7 @@ fn environment(scratch: &Path, options: &Options) -> Vec<(&'static str, String)>
     let mut environment = vec![
         ("PATH", std::env::var("PATH").unwrap_or_default()),
         ("HOME", folder.clone()),
+        ("STATE_DIR", folder.clone()),
         ("TMPDIR", folder),
         ("LANG", "C.UTF-8".to_owned()),
         ("GATEWAY_PORT", "0".to_owned()),

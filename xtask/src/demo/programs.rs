@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use guardrails_local_aws::LocalAws;
@@ -9,6 +10,8 @@ use serde::Deserialize;
 use tokio::process::Command;
 
 use super::{GUARDRAIL, say};
+
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// The programs, as cargo built them. The functions stand beside the command, where it looks for them.
 pub struct Programs {
@@ -64,7 +67,7 @@ impl Programs {
     /// `guardrails deploy`.
     pub async fn deploy(&self, local: &LocalAws) -> Result<Outputs> {
         let command = self.command(local, &["deploy", "--file", "examples/guardrails.yaml", "--yes", "--output", "json"]);
-        let output = output(command).await.context("running guardrails deploy")?;
+        let output = bounded(output(command)).await.context("running guardrails deploy")?;
         if !output.status.success() {
             return Err(anyhow!("guardrails deploy ended with {}", output.status));
         }
@@ -74,7 +77,7 @@ impl Programs {
     /// `guardrails rollback`. What it says is shown; the answer is whether all was put back.
     pub async fn roll_back(&self, local: &LocalAws) -> Result<bool> {
         let mut command = self.command(local, &["rollback", GUARDRAIL, "--yes", "--why", "the demo shows the way back"]);
-        let status = command.stdout(std::io::stderr()).status().await.context("running guardrails rollback")?;
+        let status = bounded(command.stdout(std::io::stderr()).status()).await.context("running guardrails rollback")?;
         Ok(status.success())
     }
 
@@ -83,6 +86,12 @@ impl Programs {
         command.args(arguments).current_dir(crate::root()).stdin(Stdio::null()).kill_on_drop(true);
         command
     }
+}
+
+/// The command waits for AWS as long as that takes; here something is wrong when it takes long.
+async fn bounded<T>(running: impl Future<Output = std::io::Result<T>>) -> Result<T> {
+    let ended = tokio::time::timeout(LIMIT, running).await;
+    Ok(ended.map_err(|_| anyhow!("it did not end within {} s", LIMIT.as_secs()))??)
 }
 
 /// What the command says on stdout. What it says on stderr is for people, and shown as it comes.

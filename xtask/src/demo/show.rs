@@ -1,5 +1,6 @@
 //! Shows the result: the table and the checks on stdout, as text or as data; what to try next on stderr.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use anyhow::{Context, Result};
@@ -47,7 +48,7 @@ fn text(story: &Story, checks: &[Check]) -> String {
 
 fn table(story: &Story) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["What", "Before", "Enforced", "Rolled back"]);
     let mut row = |what: String, cell: &dyn Fn(&Snapshot) -> String| {
         table.add_row([what, cell(&story.before), cell(&story.enforced), cell(&story.rolled_back)]);
@@ -61,7 +62,7 @@ fn table(story: &Story) -> String {
         row(format!("{USER}: {call}"), &|world| world.user.get(call).map(ToString::to_string).unwrap_or_default());
     }
     for instance in &story.world.instances {
-        row(format!("{}, {}", instance.label, instance.role), &|world| {
+        row(format!("{} ({})", instance.name, instance.role), &|world| {
             world.instances.get(&instance.id).cloned().unwrap_or_else(|| "gone".to_owned())
         });
     }
@@ -83,8 +84,8 @@ fn data(story: &Story, checks: &[Check], next: &Next) -> Value {
             "pid": kept.pid,
             "scratch": kept.scratch,
             "log": kept.log,
-            "environment": next.environment.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
-            "try": commands(story, next),
+            "environment": next.environment.iter().cloned().collect::<BTreeMap<_, _>>(),
+            "try": next.commands(story),
             "end": end(kept),
         })),
     })
@@ -93,33 +94,40 @@ fn data(story: &Story, checks: &[Check], next: &Next) -> Value {
 fn talk(story: &Story, checks: &[Check], next: &Next) -> String {
     let failed = checks.iter().filter(|check| !check.holds).count();
     let verdict = if failed == 0 { format!("all {} checks hold", checks.len()) } else { format!("{failed} checks do NOT hold") };
-    let mut lines = vec![format!("\n{verdict}; it took {:.1} s", story.seconds), String::new()];
-    if let Some(kept) = &next.kept {
-        lines.push("The local AWS is left running. To go on with it:".to_owned());
-        lines.push(String::new());
-        lines.extend(next.environment.iter().map(|(name, value)| format!("  export {name}={value}")));
-        lines.push(String::new());
-        lines.extend(commands(story, next).iter().map(|command| format!("  {command}")));
-        lines.extend([String::new(), format!("To end it:  {}", end(kept)), format!("Its log:    {}", kept.log.display())]);
-    } else {
-        lines.extend([
-            "Try next:".to_owned(),
-            "  cargo demo --keep                   leaves the local AWS running, to try the commands by hand".to_owned(),
-            "  cargo demo --output json            the same as data".to_owned(),
-            "  $EDITOR examples/guardrails.yaml    what is enforced, and when".to_owned(),
-        ]);
-    }
-    lines.join("\n")
+    format!("\n{verdict}; it took {:.1} s\n\n{}", story.seconds, next.words(Some(story)))
 }
 
-/// Three commands: the alert again, what it does, and back.
-fn commands(story: &Story, next: &Next) -> [String; 3] {
-    let guardrails = next.programs.guardrails.display();
-    [
-        format!("aws sns publish --topic-arn {} --message '{MOCK}'", story.topic),
-        format!("{guardrails} status"),
-        format!("{guardrails} rollback {GUARDRAIL}"),
-    ]
+impl Next<'_> {
+    /// What to try next. What was not deployed is not offered.
+    pub fn words(&self, story: Option<&Story>) -> String {
+        let Some(kept) = &self.kept else {
+            return "Try next:\n  \
+                cargo demo --keep                   leaves the local AWS running, to try the commands by hand\n  \
+                cargo demo --output json            the same as data\n  \
+                $EDITOR examples/guardrails.yaml    what is enforced, and when"
+                .to_owned();
+        };
+        let mut lines = vec!["The local AWS is left running. To go on with it:".to_owned(), String::new()];
+        lines.extend(self.environment.iter().map(|(name, value)| format!("  export {name}={value}")));
+        lines.push(String::new());
+        if let Some(story) = story {
+            lines.extend(self.commands(story).map(|command| format!("  {command}")));
+            lines.push(String::new());
+        }
+        lines.push(format!("To end it:  {}", end(kept)));
+        lines.push(format!("Its log:    {}", kept.log.display()));
+        lines.join("\n")
+    }
+
+    /// Three commands: the alert again, what it does, and back.
+    fn commands(&self, story: &Story) -> [String; 3] {
+        let guardrails = self.programs.guardrails.display();
+        [
+            format!("aws sns publish --topic-arn {} --message '{MOCK}'", story.topic),
+            format!("{guardrails} status"),
+            format!("{guardrails} rollback {GUARDRAIL}"),
+        ]
+    }
 }
 
 fn end(kept: &Kept) -> String {

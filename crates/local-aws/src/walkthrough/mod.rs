@@ -48,8 +48,8 @@ pub struct Walkthrough {
 pub struct Instance {
     /// Its id.
     pub id: String,
-    /// As people know it.
-    pub label: String,
+    /// As people know it: its name, or its id where it has none.
+    pub name: String,
     /// What it is there for.
     pub role: Role,
 }
@@ -73,10 +73,10 @@ pub enum Role {
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::Fleet => "of the fleet",
-            Self::AlreadyStopped => "of the fleet, stopped before",
-            Self::AutoScalingMember => "of the fleet, in an Auto Scaling group",
-            Self::OtherProject => "another project's",
+            Self::Fleet => "fleet",
+            Self::AlreadyStopped => "fleet, stopped before",
+            Self::AutoScalingMember => "fleet, in an Auto Scaling group",
+            Self::OtherProject => "another project",
             Self::Untagged => "untagged",
         })
     }
@@ -173,8 +173,8 @@ async fn seed_instances(root: &SdkConfig) -> Result<Vec<Instance>, Error> {
     let mut instances = Vec::new();
     for (role, tags) in wanted {
         let id = launch(root, &tags).await?;
-        let label = tags.first().map_or_else(|| id.clone(), |(_, name)| format!("{id} ({name})"));
-        instances.push(Instance { id, label, role });
+        let name = tags.first().map_or_else(|| id.clone(), |(_, name)| name.clone());
+        instances.push(Instance { id, name, role });
     }
     Ok(instances)
 }

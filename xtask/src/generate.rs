@@ -1,0 +1,90 @@
+//! Writes what follows from the code: the actions' binaries, their IAM policies for the example, the schema of
+//! `guardrails.yaml`, and the README's table. `--check` says what is out of step, and writes nothing.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, anyhow};
+use guardrails_aws::actions::{ALL, Any};
+use guardrails_aws::grants;
+use guardrails_model::config::{Config, file};
+
+/// Where the README's table stands.
+const TABLE: (&str, &str) = ("<!-- actions: written by `cargo xtask generate` -->\n", "<!-- end of actions -->");
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only say what is out of step.
+    #[arg(long)]
+    check: bool,
+}
+
+pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
+    let mut stale = Vec::new();
+    for (path, wanted) in files(root)? {
+        let full = root.join(&path);
+        if std::fs::read_to_string(&full).is_ok_and(|present| present == wanted) {
+            continue;
+        }
+        if !args.check {
+            full.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+            std::fs::write(&full, &wanted).with_context(|| format!("writing {}", full.display()))?;
+            eprintln!("wrote {}", path.display());
+        }
+        stale.push(path);
+    }
+    if args.check && !stale.is_empty() {
+        stale.iter().for_each(|path| eprintln!("{} is out of step with the code", path.display()));
+        eprintln!("hint: cargo xtask generate");
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Every generated file, with what it shall hold.
+fn files(root: &Path) -> Result<Vec<(PathBuf, String)>> {
+    let example = root.join("examples/guardrails.yaml");
+    let text = std::fs::read_to_string(&example).with_context(|| format!("reading {}", example.display()))?;
+    let config = file::parse::<Any>("examples/guardrails.yaml", &text)?;
+    let mut files = vec![
+        (PathBuf::from("examples/guardrails.schema.json"), json(&serde_json::to_value(file::schema::<Any>())?)?),
+        (PathBuf::from("README.md"), readme(root)?),
+    ];
+    for action in ALL {
+        files.push((PathBuf::from(format!("lambdas/src/bin/{}.rs", action.name)), binary(action.name)));
+        files.push((PathBuf::from(format!("policies/{}.json", action.name)), policy(action, &config)?));
+    }
+    Ok(files)
+}
+
+fn binary(name: &str) -> String {
+    format!(
+        "//! The function of the action `{name}`. Written by `cargo xtask generate`.\n\n#[tokio::main(flavor = \
+         \"current_thread\")]\nasync fn main() -> Result<(), lambda_runtime::Error> {{\n    \
+         guardrails_lambdas::action::main(\"{name}\").await\n}}\n"
+    )
+}
+
+/// What the action's function may do for the example, in an account and Region that stand for any.
+fn policy(action: &guardrails_aws::actions::Entry, config: &Config) -> Result<String> {
+    let policy = json(&grants::policy(&action.grants(config)?))?;
+    let filled = [("${AWS::Partition}", "aws"), ("${AWS::Region}", "us-east-1"), ("${AWS::AccountId}", "123456789012")];
+    Ok(filled.iter().fold(policy, |policy, (parameter, value)| policy.replace(parameter, value)))
+}
+
+fn readme(root: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(root.join("README.md")).context("reading README.md")?;
+    let (before, rest) = text.split_once(TABLE.0).ok_or_else(|| anyhow!("README.md lacks the line {}", TABLE.0.trim_end()))?;
+    let (_, after) = rest.split_once(TABLE.1).ok_or_else(|| anyhow!("README.md lacks the line {}", TABLE.1))?;
+    let mut table = String::from("| action | what it does | what rollback puts back |\n| --- | --- | --- |\n");
+    for action in ALL {
+        let file = format!("crates/aws/src/actions/{}.rs", action.name.replace('-', "_"));
+        writeln!(table, "| [`{}`]({file}) | {} | {} |", action.name, action.changes, action.puts_back)?;
+    }
+    Ok(format!("{before}{}{table}{}{after}", TABLE.0, TABLE.1))
+}
+
+fn json(value: &serde_json::Value) -> Result<String> {
+    Ok(format!("{}\n", serde_json::to_string_pretty(value)?))
+}
