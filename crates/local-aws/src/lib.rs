@@ -4,6 +4,7 @@
 //! started it.
 
 mod error;
+pub mod programs;
 mod server;
 mod venv;
 pub mod walkthrough;

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::{Error, Kept, Options, venv};
 
 /// Importing all of AWS takes a second, and more on a machine that compiles at the same time.
-const READY_LIMIT: Duration = Duration::from_secs(60);
+const READY_LIMIT: Duration = Duration::from_mins(1);
 const END_LIMIT: Duration = Duration::from_secs(5);
 const TAIL_LINES: usize = 30;
 

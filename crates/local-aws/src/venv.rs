@@ -79,12 +79,10 @@ fn place() -> Result<PathBuf, Error> {
 
 /// Version and installation of the `python3` on the PATH, once it is new enough.
 fn python_identity() -> Result<String, Error> {
+    let ask =
+        "import sys; print('.'.join(map(str, sys.version_info[:3])), sys.base_prefix); sys.exit(sys.version_info < (3, 10))";
     let mut identity = python3();
-    identity.args([
-        "-I",
-        "-c",
-        "import sys; print(*sys.version_info[:3], sys.base_prefix); sys.exit(sys.version_info < (3, 10))",
-    ]);
+    identity.args(["-I", "-c", ask]);
     match run(&mut identity) {
         Ok(identity) => Ok(identity),
         Err(Failed::Io(error)) => Err(Error::NoPython(error)),

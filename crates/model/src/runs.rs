@@ -151,6 +151,10 @@ impl Runs<'_> {
                 return self.resume(run).await;
             }
             if let Some(released) = slot.value.released.clone().filter(|_| !target.simulated) {
+                let mut run = run;
+                let words = format!("an alert was recorded, not enforced: the stage was released by {}", released.by);
+                run.value.note(self.clock.now(), &self.by, words);
+                self.ledger.save_run(run, None).await?;
                 return Ok(Begun::Released(released));
             }
             if run.value.state == RunState::Notified && !target.simulated {

@@ -17,7 +17,7 @@ use tokio::time::MissedTickBehavior;
 use super::say;
 
 const POLL: Duration = Duration::from_millis(100);
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// A run's follower.
 pub struct Follow {

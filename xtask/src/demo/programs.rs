@@ -5,13 +5,13 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use guardrails_local_aws::LocalAws;
+use guardrails_local_aws::{LocalAws, programs};
 use serde::Deserialize;
 use tokio::process::Command;
 
 use super::{GUARDRAIL, say};
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// The programs, as cargo built them. The functions stand beside the command, where it looks for them.
 pub struct Programs {
@@ -30,37 +30,13 @@ pub struct Outputs {
     pub ledger_table: String,
 }
 
-/// One line of cargo's, as far as it matters here.
-#[derive(Deserialize)]
-struct Message {
-    #[serde(default)]
-    executable: Option<PathBuf>,
-}
-
-/// Builds the command and the functions. The packages are the same each time, so that their dependencies' features are too,
-/// and nothing is compiled twice.
+/// Builds the command and the functions.
 pub async fn build() -> Result<Programs> {
     say("building the functions and the command");
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--package", "guardrails-lambdas", "--package", "guardrails-cli", "--package", "xtask"]);
-    cargo.args(["--message-format", "json-render-diagnostics"]);
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
-    }
-    // Build scripts that look at what `cargo run` says of this package would take it for theirs, and build again.
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
-        cargo.env_remove(name);
-    }
-    cargo.current_dir(crate::root()).stdin(Stdio::null()).kill_on_drop(true);
+    let mut cargo = Command::from(programs::cargo());
+    cargo.kill_on_drop(true);
     let output = output(cargo).await.context("running cargo")?;
-    if !output.status.success() {
-        return Err(anyhow!("cargo could not build the functions and the command ({})", output.status));
-    }
-    let lines = output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    let built = lines.filter_map(|line| serde_json::from_slice::<Message>(line).ok()?.executable);
-    let command = built.into_iter().find(|path| path.file_stem().is_some_and(|name| name == "guardrails"));
-    let guardrails = command.context("cargo built no `guardrails`")?;
-    Ok(Programs { guardrails })
+    Ok(Programs { guardrails: programs::guardrails(&output)? })
 }
 
 impl Programs {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use aws_config::SdkConfig;
-use aws_sdk_ec2::types::{InstanceStateName, InstanceType};
+use aws_sdk_ec2::types::{InstanceStateName, InstanceType, Reservation};
 use guardrails_aws::error::Failure;
 use serde::Serialize;
 
@@ -55,7 +55,7 @@ pub(super) async fn states(root: &SdkConfig) -> Result<BTreeMap<String, String>,
     let mut states = BTreeMap::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(said("listing instances"))?;
-        for instance in page.reservations().iter().flat_map(|reservation| reservation.instances()) {
+        for instance in page.reservations().iter().flat_map(Reservation::instances) {
             let state = instance.state().and_then(|state| state.name()).map_or("", InstanceStateName::as_str);
             states.insert(instance.instance_id().unwrap_or_default().to_owned(), state.to_owned());
         }

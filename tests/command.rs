@@ -1,0 +1,109 @@
+//! The command where no AWS is needed: bad input gets a clear error that says what was expected, where, and what to do next.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::deployed::guardrails;
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(guardrails()).args(arguments).current_dir(folder).env_remove("AWS_ENDPOINT_URL").output().unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+const GOOD: &str = include_str!("../examples/guardrails.yaml");
+
+/// The file with `old` replaced is refused: at this line, with these words, and nothing is deployed.
+fn refused(old: &str, new: &str, line: usize, words: &[&str]) {
+    assert!(GOOD.contains(old), "{old}");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("guardrails.yaml"), GOOD.replacen(old, new, 1)).unwrap();
+    let output = run(folder.path(), &["check"]);
+    let said = err(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(output.stdout.is_empty());
+    assert!(said.contains(&format!("guardrails.yaml:{line}:")) && said.contains('^'), "no place at line {line} in:\n{said}");
+    for word in words {
+        assert!(said.contains(word), "no {word:?} in:\n{said}");
+    }
+    // Deploying the same file stops before AWS is even asked.
+    let deployed = run(folder.path(), &["deploy", "--yes"]);
+    assert_eq!((deployed.status.code(), err(&deployed)), (Some(2), said));
+}
+
+#[test]
+fn the_example_is_right() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("guardrails.yaml"), GOOD).unwrap();
+    let output = run(folder.path(), &["check"]);
+    assert!(output.status.success(), "{}", err(&output));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("project-beta") && text.contains("$1.60") && text.contains("stop-instances"), "{text}");
+}
+
+#[test]
+fn a_bad_file_is_refused_with_line_caret_and_what_was_expected() {
+    refused("version: 1", "version: 2", 2, &["version 2 is not known", "version 1"]);
+    refused("2 USD", "2 EUR", 10, &["`2 EUR`", "`100 USD`"]);
+    refused("period: monthly", "period: quarterly", 11, &["quarterly", "monthly"]);
+    refused("80% forecasted", "80% forecast", 15, &["`80% forecast`", "`80% forecasted`"]);
+    refused("stop-instances: {", "stop-instance: {", 20, &["stop-instance", "stop-instances"]);
+    refused("do: [notify]", "do: [notfy]", 16, &["notfy", "`notify`"]);
+    refused("group: ProjectBeta", "grup: ProjectBeta", 19, &["grup", "group"]);
+    refused("stop-instances: { tag: { Project: Beta } }", "stop-instances: { tag: {} }", 20, &["`tag` is empty"]);
+    refused("[AmazonEC2ReadOnlyAccess]", "[AmazonEC2FullAccess]", 19, &["stands there twice"]);
+    refused("80% forecasted", "100% actual", 17, &["there is a stage at `100% actual` already"]);
+    refused("user/finops", "group/finops", 5, &["not an operator", "IAM user or role"]);
+    refused("project-beta:", "Project Beta:", 8, &["Project Beta", "lower-case"]);
+}
+
+#[test]
+fn stages_that_alerts_could_not_tell_apart_are_refused() {
+    refused("80% forecasted", "99.6% actual", 17, &["a cent or less apart", "`99.6% actual`"]);
+}
+
+#[test]
+fn opposite_wishes_of_two_guardrails_are_refused() {
+    let other = "\n  project-gamma:\n    budget: { amount: 1 USD, period: daily }\n    stages:\n      - at: 50% actual\n        do: \
+        [swap-group-policy: { group: ProjectBeta, attach: [AmazonEC2FullAccess] }]\n";
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("guardrails.yaml"), GOOD.to_owned() + other).unwrap();
+    let output = run(folder.path(), &["check"]);
+    let said = err(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("opposite") && said.contains("`project-beta`") && said.contains("`project-gamma`"), "{said}");
+}
+
+#[test]
+fn a_missing_file_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), &["check"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("--file") && err(&output).contains("examples/guardrails.yaml"), "{}", err(&output));
+}
+
+#[test]
+fn no_client_is_made_without_an_endpoint_on_this_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["status", "--region", "us-east-1"][..],
+        &["status", "--region", "us-east-1", "--endpoint-url", "https://dynamodb.us-east-1.amazonaws.com"],
+    ] {
+        let output = run(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(err(&output).contains("GUARDRAILS_LOCAL_ONLY"), "{}", err(&output));
+    }
+}
+
+#[test]
+fn the_schema_of_the_file_takes_the_example_and_refuses_what_the_program_refuses() {
+    let schema: serde_json::Value = serde_json::from_str(include_str!("../examples/guardrails.schema.json")).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    let read = |text: &str| -> serde_json::Value { serde_saphyr::from_str(text).unwrap() };
+    assert!(schema.is_valid(&read(GOOD)));
+    for (old, new) in [("2 USD", "2 EUR"), ("monthly", "weekly"), ("80% forecasted", "80%"), ("group:", "grup:"), ("notify", "shout")] {
+        assert!(!schema.is_valid(&read(&GOOD.replacen(old, new, 1))), "{new}");
+    }
+}

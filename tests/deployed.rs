@@ -1,0 +1,9 @@
+//! The deployed loop: the real template, the real functions, the real state machine and the real command, on the local AWS, with
+//! IAM enforced. Each test has an AWS of its own.
+
+mod alerts;
+mod budgets;
+mod lab;
+mod rollbacks;
+
+pub use lab::guardrails;

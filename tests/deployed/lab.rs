@@ -1,0 +1,176 @@
+//! A deployed stack of a test's own, and what people do with it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Output;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use aws_sdk_sns::types::MessageAttributeValue;
+use guardrails_aws::store::DynamoStore;
+use guardrails_local_aws::walkthrough::{Snapshot, Walkthrough};
+use guardrails_local_aws::{LocalAws, Options, SdkConfig, programs};
+use guardrails_model::ledger::Ledger;
+use guardrails_model::record::{Run, RunState, Step};
+use serde_json::Value as Json;
+
+pub const EXAMPLE: &str = include_str!("../../examples/guardrails.yaml");
+/// Far more than anything here takes, and less than a person waits.
+const LIMIT: Duration = Duration::from_secs(120);
+
+pub struct Lab {
+    pub local: LocalAws,
+    pub root: SdkConfig,
+    pub world: Walkthrough,
+    pub ledger: Ledger,
+    pub outputs: BTreeMap<String, String>,
+    /// Where guardrails.yaml is.
+    pub folder: tempfile::TempDir,
+    inbox: String,
+}
+
+/// The command, built once for all tests.
+pub fn guardrails() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| programs::build().expect("the functions and the command build")).clone()
+}
+
+impl Lab {
+    /// The example's guardrail over the walk-through's world.
+    pub async fn new() -> Self {
+        Self::with(EXAMPLE, 0.2).await
+    }
+
+    /// The guardrails of `file`, where instances take `transition` seconds to stop and to start.
+    pub async fn with(file: &str, transition: f64) -> Self {
+        let program = guardrails();
+        let options = Options { wait_scale: 0.05, transition_seconds: transition, ..Options::default() };
+        let local = LocalAws::start(options).await.expect("the local AWS starts");
+        let root = local.sdk_config().await.unwrap();
+        let world = Walkthrough::seed(&local).await.expect("the walk-through's world stands");
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("guardrails.yaml"), file).unwrap();
+        let mut command = local.command(&program);
+        command.args(["deploy", "--yes", "--output", "json"]).current_dir(folder.path());
+        let deployed = finish(command).await;
+        assert!(deployed.status.success(), "{}\n{}", text(&deployed.stderr), local.log_tail());
+        let outputs: BTreeMap<String, String> = serde_json::from_slice(&deployed.stdout).unwrap();
+        let ledger = Ledger::new(Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&root), outputs["LedgerTable"].clone())));
+        let inbox = inbox(&root, &outputs["NotifyTopicArn"]).await;
+        Self { local, root, world, ledger, outputs, folder, inbox }
+    }
+
+    /// `guardrails ...`, in the folder with guardrails.yaml.
+    pub async fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = self.local.command(guardrails());
+        command.args(arguments).current_dir(self.folder.path());
+        finish(command).await
+    }
+
+    /// `guardrails ...` that must succeed; what it printed.
+    pub async fn say(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments).await;
+        assert!(output.status.success(), "{arguments:?}: {}\n{}", text(&output.stderr), self.local.log_tail());
+        text(&output.stdout)
+    }
+
+    pub async fn publish(&self, message: &str, attributes: &[(&str, &str)]) {
+        let mut call = aws_sdk_sns::Client::new(&self.root).publish().topic_arn(&self.outputs["AlertTopicArn"]).message(message);
+        for (name, value) in attributes {
+            let value = MessageAttributeValue::builder().data_type("String").string_value(*value).build().unwrap();
+            call = call.message_attributes(*name, value);
+        }
+        call.send().await.unwrap();
+    }
+
+    /// The runs, oldest first, once `enough` says so of them.
+    pub async fn runs_when(&self, enough: impl Fn(&[Run]) -> bool) -> Vec<Run> {
+        self.eventually("the runs", || async {
+            let mut runs: Vec<Run> = self.ledger.runs(None).await.unwrap().into_iter().map(|run| run.value).collect();
+            runs.reverse();
+            enough(&runs).then_some(runs)
+        })
+        .await
+    }
+
+    /// The only run there is, once it stands so.
+    pub async fn run_when(&self, state: RunState) -> Run {
+        self.runs_when(|runs| runs.len() == 1 && runs[0].state == state).await.remove(0)
+    }
+
+    pub async fn steps(&self, run: &Run) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for part in 0..run.parts.len() {
+            steps.extend(self.ledger.steps(run, part).await.unwrap().into_iter().map(|step| step.value));
+        }
+        steps
+    }
+
+    pub async fn snapshot(&self) -> Snapshot {
+        self.world.snapshot().await.unwrap()
+    }
+
+    /// The next message that people are sent: its subject and its text.
+    pub async fn told(&self) -> (String, String) {
+        let sqs = aws_sdk_sqs::Client::new(&self.root);
+        self.eventually("a message to people", || async {
+            let received = sqs.receive_message().queue_url(&self.inbox).max_number_of_messages(1).send().await.unwrap();
+            let message = received.messages.unwrap_or_default().into_iter().next()?;
+            let handle = message.receipt_handle.unwrap_or_default();
+            sqs.delete_message().queue_url(&self.inbox).receipt_handle(handle).send().await.unwrap();
+            let envelope: Json = serde_json::from_str(&message.body.unwrap_or_default()).unwrap();
+            Some((envelope["Subject"].as_str()?.to_owned(), envelope["Message"].as_str()?.to_owned()))
+        })
+        .await
+    }
+
+    /// Looks until there is an answer; there is one within the limit, or the test fails.
+    pub async fn eventually<T, F: Future<Output = Option<T>>>(&self, what: &str, look: impl Fn() -> F) -> T {
+        let mut ticks = tokio::time::interval(Duration::from_millis(50));
+        let wait = async {
+            loop {
+                ticks.tick().await;
+                if let Some(answer) = look().await {
+                    return answer;
+                }
+            }
+        };
+        match tokio::time::timeout(LIMIT, wait).await {
+            Ok(answer) => answer,
+            Err(_) => panic!("{what} did not come about\n{}", self.local.log_tail()),
+        }
+    }
+}
+
+/// A queue that hears what people are told.
+async fn inbox(root: &SdkConfig, topic: &str) -> String {
+    let sqs = aws_sdk_sqs::Client::new(root);
+    let url = sqs.create_queue().queue_name("inbox").send().await.unwrap().queue_url.unwrap();
+    let arn = format!("arn:aws:sqs:{}:{}:inbox", guardrails_local_aws::REGION, guardrails_local_aws::ACCOUNT);
+    aws_sdk_sns::Client::new(root).subscribe().topic_arn(topic).protocol("sqs").endpoint(arn).send().await.unwrap();
+    url
+}
+
+async fn finish(mut command: std::process::Command) -> Output {
+    tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// An alert as AWS Budgets would send it today for the example's guardrail at 100 %.
+pub fn real_alert() -> String {
+    alert("project-beta", guardrails_local_aws::ACCOUNT, "$2.00", "$2.00", "$2.31")
+}
+
+pub fn alert(budget: &str, account: &str, budgeted: &str, threshold: &str, amount: &str) -> String {
+    format!(
+        "AWS Budget Notification November 23, 2026\nAWS Account {account}\n\nDear AWS Customer,\n\nYou requested that we alert \
+         you when the ACTUAL Cost associated with your {budget} budget is greater than {threshold} for the current month. The \
+         ACTUAL Cost associated with this budget is {amount}. You can find additional details below and by accessing the AWS \
+         Budgets dashboard [1].\n\nBudget Name: {budget}\nBudget Type: Cost\nBudgeted Amount: {budgeted}\nAlert Type: \
+         ACTUAL\nAlert Threshold: > {threshold}\nACTUAL Amount: {amount}\n\n[1] \
+         https://console.aws.amazon.com/billing/home#/budgets\n"
+    )
+}
