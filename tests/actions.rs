@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use guardrails_model::config::ActionSpec;
+use guardrails_model::drive::Progress;
 use guardrails_model::ids::RunId;
 use guardrails_model::record::Direction;
 use guardrails_model::runs::Begun;
@@ -178,6 +179,19 @@ async fn an_instance_that_was_terminated_meanwhile_is_said() {
         "i-3: rolled back",
     ];
     story.check(&run, &["i-2 ShuttingDown", "i-3 Running"], &steps).await;
+}
+
+#[tokio::test]
+async fn a_rollback_does_not_take_a_listing_that_lags_behind_for_the_world() {
+    let story = Story::of(|account| {
+        account.instance(running("i-1")).lag = 3;
+    });
+    let run = story.open("beta 80%", "stop-instances", json!({"tag": {"Project": "Beta"}})).await;
+    // The stop is accepted, and the listing does not show it yet.
+    assert!(matches!(story.bench.invoke(Direction::Apply, &run, 0).await, Some(Ok(Progress::Settling { .. }))));
+    story.put_back(&run).await;
+    story.bench.wait(600).await;
+    story.check(&run, &["i-1 Running"], &["i-1: rolled back"]).await;
 }
 
 #[tokio::test]

@@ -10,10 +10,27 @@ use crate::deployed::guardrails;
 /// What each body in `alerts/` is. The real ones are alerts; what people wrote for tests, JSON that AWS never sent, and other
 /// services' messages are not.
 const KINDS: &[(&str, &str)] = &[
-    ("01", "budget"), ("02", "budget"), ("03", "budget"), ("04", "budget"), ("07", "budget"), ("08", "budget"),
-    ("09", "unknown"), ("15", "unknown"), ("21", "unknown"), ("23", "unknown"), ("25", "unknown"), ("28", "unknown"),
-    ("29", "unknown"), ("30", "unknown"), ("32", "unknown"), ("33", "unknown"), ("35", "unknown"), ("37", "unknown"),
-    ("40", "unknown"), ("41", "unknown"), ("43", "unknown"),
+    ("01", "budget"),
+    ("02", "budget"),
+    ("03", "budget"),
+    ("04", "budget"),
+    ("07", "budget"),
+    ("08", "budget"),
+    ("09", "unknown"),
+    ("15", "unknown"),
+    ("21", "unknown"),
+    ("23", "unknown"),
+    ("25", "unknown"),
+    ("28", "unknown"),
+    ("29", "unknown"),
+    ("30", "unknown"),
+    ("32", "unknown"),
+    ("33", "unknown"),
+    ("35", "unknown"),
+    ("37", "unknown"),
+    ("40", "unknown"),
+    ("41", "unknown"),
+    ("43", "unknown"),
 ];
 
 fn body(name: &str) -> String {

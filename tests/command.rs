@@ -103,7 +103,9 @@ fn the_schema_of_the_file_takes_the_example_and_refuses_what_the_program_refuses
     let schema = jsonschema::validator_for(&schema).unwrap();
     let read = |text: &str| -> serde_json::Value { serde_saphyr::from_str(text).unwrap() };
     assert!(schema.is_valid(&read(GOOD)));
-    for (old, new) in [("2 USD", "2 EUR"), ("monthly", "weekly"), ("80% forecasted", "80%"), ("group:", "grup:"), ("notify", "shout")] {
+    for (old, new) in
+        [("2 USD", "2 EUR"), ("monthly", "weekly"), ("80% forecasted", "80%"), ("group:", "grup:"), ("notify", "shout")]
+    {
         assert!(!schema.is_valid(&read(&GOOD.replacen(old, new, 1))), "{new}");
     }
 }

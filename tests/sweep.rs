@@ -7,7 +7,7 @@ mod sweeps;
 
 use std::collections::BTreeSet;
 
-use lab::{Scenario, lamps, scenarios};
+use lab::{Scenario, lagging, lamps, scenarios};
 use sabotage::Sabotage;
 use sweeps::Sweep;
 
@@ -93,6 +93,16 @@ async fn a_stage_of_two_actions_can_be_cut_anywhere() {
 #[tokio::test]
 async fn a_stage_of_two_actions_can_be_cut_anywhere_on_its_way_back() {
     rollback("swap-group-policy, then stop-instances").await;
+}
+
+#[tokio::test]
+async fn listings_that_lag_behind_are_not_taken_for_the_world() {
+    for scenario in lagging() {
+        let mut sweep = Sweep::new(&scenario, None);
+        sweep.apply().await;
+        sweep.rollback().await;
+        sweep.assert_clean();
+    }
 }
 
 #[tokio::test]

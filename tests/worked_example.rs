@@ -126,10 +126,16 @@ impl DisableAccessKey {
 
     async fn keys(&self, user: &str) -> Result<Option<HashMap<String, Value>>, ActionError> {
         match self.iam.list_access_keys().user_name(user).send().await {
-            Ok(answer) => Ok(Some(answer.access_key_metadata().iter().filter_map(|key| {
-                let value = if key.status() == Some(&StatusType::Active) { Value::new("active") } else { inactive() };
-                Some((key.access_key_id()?.to_owned(), value))
-            }).collect())),
+            Ok(answer) => Ok(Some(
+                answer
+                    .access_key_metadata()
+                    .iter()
+                    .filter_map(|key| {
+                        let value = if key.status() == Some(&StatusType::Active) { Value::new("active") } else { inactive() };
+                        Some((key.access_key_id()?.to_owned(), value))
+                    })
+                    .collect(),
+            )),
             Err(error) => {
                 let failure = Failure::of(&error);
                 if failure.is("NoSuchEntity") { Ok(None) } else { Err(failure.reading("listing access keys")) }

@@ -100,7 +100,8 @@ async fn a_simulated_run_is_marked_everywhere_and_never_swallows_a_real_alert() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_stage_takes_no_second_snapshot_and_the_last_to_leave_puts_everything_back() {
-    let more = EXAMPLE.to_owned() + "      - at: 150% actual\n        do: [[stop-instances: { tag: { Project: Beta } }, \
+    let more = EXAMPLE.to_owned()
+        + "      - at: 150% actual\n        do: [[stop-instances: { tag: { Project: Beta } }, \
         swap-group-policy: { group: ProjectBeta, detach: [AmazonEC2FullAccess], attach: [AmazonEC2ReadOnlyAccess] }]]\n";
     let lab = Lab::with(&more, 0.2).await;
     let before = lab.snapshot().await;

@@ -26,7 +26,8 @@ async fn the_budget_is_as_the_file_says_and_follows_it() {
 
     // The budget is updated in place, and a new guardrail gets one of its own.
     let changed = EXAMPLE.replace("2 USD", "3 USD").replace("80% forecasted", "90% actual");
-    let other = "  project-gamma:\n    budget: { amount: 5 USD, period: daily }\n    stages: [{ at: 50% actual, do: [notify] }]\n";
+    let other =
+        "  project-gamma:\n    budget: { amount: 5 USD, period: daily }\n    stages: [{ at: 50% actual, do: [notify] }]\n";
     std::fs::write(lab.folder.path().join("guardrails.yaml"), changed + other).unwrap();
     lab.say(&["deploy", "--yes"]).await;
     assert_eq!(self::budget(&client, "project-beta").await.unwrap().budget_limit().unwrap().amount(), "3");
@@ -50,7 +51,8 @@ async fn a_budget_of_somebody_else_is_neither_changed_nor_deleted() {
     let theirs = theirs.budget_limit(limit).build().unwrap();
     client.create_budget().account_id(ACCOUNT).budget(theirs).send().await.unwrap();
 
-    let other = "  project-gamma:\n    budget: { amount: 5 USD, period: daily }\n    stages: [{ at: 50% actual, do: [notify] }]\n";
+    let other =
+        "  project-gamma:\n    budget: { amount: 5 USD, period: daily }\n    stages: [{ at: 50% actual, do: [notify] }]\n";
     std::fs::write(lab.folder.path().join("guardrails.yaml"), EXAMPLE.to_owned() + other).unwrap();
     let refused = lab.run(&["deploy", "--yes"]).await;
     assert_eq!(refused.status.code(), Some(1));
@@ -101,10 +103,8 @@ async fn budget(client: &aws_sdk_budgets::Client, name: &str) -> Option<Budget> 
 async fn notifications(client: &aws_sdk_budgets::Client) -> Vec<String> {
     let call = client.describe_notifications_for_budget().account_id(ACCOUNT).budget_name("project-beta");
     let found = call.send().await.unwrap().notifications.unwrap_or_default();
-    let by_type: HashMap<String, f64> = found
-        .iter()
-        .map(|one| (format!("{} {}", one.notification_type().as_str(), one.threshold()), one.threshold()))
-        .collect();
+    let by_type: HashMap<String, f64> =
+        found.iter().map(|one| (format!("{} {}", one.notification_type().as_str(), one.threshold()), one.threshold())).collect();
     let mut names: Vec<String> = by_type.into_keys().collect();
     names.sort();
     names

@@ -7,12 +7,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_sns::types::MessageAttributeValue;
+use aws_sdk_sqs::types::QueueAttributeName;
 use guardrails_aws::store::DynamoStore;
 use guardrails_local_aws::walkthrough::{Snapshot, Walkthrough};
 use guardrails_local_aws::{LocalAws, Options, SdkConfig, programs};
 use guardrails_model::ledger::Ledger;
 use guardrails_model::record::{Run, RunState, Step};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 pub const EXAMPLE: &str = include_str!("../../examples/guardrails.yaml");
 /// Far more than anything here takes, and less than a person waits.
@@ -55,7 +56,8 @@ impl Lab {
         let deployed = finish(command).await;
         assert!(deployed.status.success(), "{}\n{}", text(&deployed.stderr), local.log_tail());
         let outputs: BTreeMap<String, String> = serde_json::from_slice(&deployed.stdout).unwrap();
-        let ledger = Ledger::new(Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&root), outputs["LedgerTable"].clone())));
+        let ledger =
+            Ledger::new(Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&root), outputs["LedgerTable"].clone())));
         let inbox = inbox(&root, &outputs["NotifyTopicArn"]).await;
         Self { local, root, world, ledger, outputs, folder, inbox }
     }
@@ -145,8 +147,11 @@ impl Lab {
 /// A queue that hears what people are told.
 async fn inbox(root: &SdkConfig, topic: &str) -> String {
     let sqs = aws_sdk_sqs::Client::new(root);
-    let url = sqs.create_queue().queue_name("inbox").send().await.unwrap().queue_url.unwrap();
     let arn = format!("arn:aws:sqs:{}:{}:inbox", guardrails_local_aws::REGION, guardrails_local_aws::ACCOUNT);
+    let policy = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage", "Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": topic}}}]});
+    let made = sqs.create_queue().queue_name("inbox").attributes(QueueAttributeName::Policy, policy.to_string()).send().await;
+    let url = made.unwrap().queue_url.unwrap();
     aws_sdk_sns::Client::new(root).subscribe().topic_arn(topic).protocol("sqs").endpoint(arn).send().await.unwrap();
     url
 }

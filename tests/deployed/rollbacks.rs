@@ -118,7 +118,12 @@ async fn what_a_person_put_back_meanwhile_is_left_as_it_is() {
     let iam = aws_sdk_iam::Client::new(&lab.root);
     let policy = format!("arn:aws:iam::aws:policy/{FULL_ACCESS}");
     iam.attach_group_policy().group_name(GROUP).policy_arn(policy).send().await.unwrap();
-    iam.attach_group_policy().group_name(GROUP).policy_arn("arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess").send().await.unwrap();
+    iam.attach_group_policy()
+        .group_name(GROUP)
+        .policy_arn("arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess")
+        .send()
+        .await
+        .unwrap();
 
     let said = lab.say(&["rollback", "project-beta", "--yes"]).await;
     assert!(said.contains("somebody made it attached already"), "{said}");

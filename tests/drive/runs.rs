@@ -200,6 +200,8 @@ async fn the_last_piece_that_is_put_back_lets_the_stage_go() {
     let run = story.enforce("beta 80%", "a: off, b: off").await;
     story.put_back_only(&run, &["a"], false).await;
     assert!(matches!(story.alert("beta 80%", "a: off, b: off").await, Begun::Already(_)));
+    let (target, _) = stage("beta 80%", "a: off, b: off");
+    assert!(!story.bench.runs().rearm(&target).await.unwrap(), "the stage is let go with its first piece");
     story.put_back_only(&run, &["b"], false).await;
     assert!(matches!(story.alert("beta 80%", "a: off, b: off").await, Begun::Released(_)));
 }

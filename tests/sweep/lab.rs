@@ -211,6 +211,23 @@ pub fn scenarios() -> Vec<Scenario> {
     all
 }
 
+/// How many seconds listings lag behind where they do.
+pub const LAG: i64 = 3;
+
+/// The same where listings lag behind the world, as those of IAM and EC2 do.
+pub fn lagging() -> Vec<Scenario> {
+    let instances = Scenario { place: || lag(instances), ..stop_instances().remove(0) };
+    let group = Scenario { place: || lag(group), ..swap_group_policy().remove(0) };
+    vec![instances, group]
+}
+
+fn lag(fill: fn(&mut Account)) -> Place {
+    Place::world(|account| {
+        fill(account);
+        account.lag = LAG;
+    })
+}
+
 const STOPPED: &str = "Stopped";
 
 fn instances(account: &mut Account) {

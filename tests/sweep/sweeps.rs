@@ -8,17 +8,20 @@ use guardrails_model::ids::RunId;
 use guardrails_model::ledger::Store;
 use guardrails_model::record::Direction;
 
-use super::lab::{Lab, Scenario};
+use super::lab::{LAG, Lab, Scenario};
 use super::sabotage::{Sabotage, Sabotaged};
 use crate::bench::LIFE;
 use crate::world::{Fault, Kind};
 
-/// What may go wrong with a call that changes something. A late one lands soon, or in the last second in which it may.
+/// How late a call may land: the margin covers also the time until it is seen.
+const LATEST: i64 = LIFE + LEASE_MARGIN.as_secs() - LAG - 1;
+
+/// What may go wrong with a call that changes something. A late one lands soon, or as late as may be.
 const KINDS: &[Kind] = &[
     Kind::DieBefore,
     Kind::DieAfter,
     Kind::DieLate(20),
-    Kind::DieLate(LIFE + LEASE_MARGIN.as_secs() - 1),
+    Kind::DieLate(LATEST),
     Kind::LostAnswer,
     Kind::Refused,
     Kind::Throttled,
@@ -123,7 +126,7 @@ impl<'a> Sweep<'a> {
 
     /// A fault in applying that leaves more behind than is written down, and another in rolling that back.
     pub async fn pairs(&mut self) {
-        let hidden = [Kind::DieAfter, Kind::DieLate(LIFE + LEASE_MARGIN.as_secs() - 1), Kind::LostAnswer];
+        let hidden = [Kind::DieAfter, Kind::DieLate(LATEST), Kind::LostAnswer];
         for first in self.faults_in_apply().await.into_iter().filter(|fault| hidden.contains(&fault.kind)) {
             let lab = self.lab();
             let run = half_done(&lab, first).await;

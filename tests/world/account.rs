@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::ec2::Instance;
 use super::iam::Group;
@@ -10,7 +10,7 @@ use super::wire::{self, Call, Refusal, Reply, Service};
 use super::{ec2, iam};
 
 /// An account in one Region.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Account {
     pub groups: BTreeMap<String, Group>,
     /// ARNs of the policies that exist.
@@ -24,7 +24,11 @@ pub struct Account {
     pub throttled: BTreeMap<String, usize>,
     /// Groups and instances that a call has changed.
     pub touched: BTreeSet<String>,
+    /// How many seconds listings lag behind: IAM and EC2 are eventually consistent.
+    pub lag: i64,
     late: Vec<(Timestamp, Call)>,
+    /// The account as it was before each change.
+    past: Vec<(Timestamp, Account)>,
 }
 
 impl Default for Account {
@@ -37,7 +41,9 @@ impl Default for Account {
             takes: 8,
             throttled: BTreeMap::new(),
             touched: BTreeSet::new(),
+            lag: 0,
             late: Vec::new(),
+            past: Vec::new(),
         }
     }
 }
@@ -96,6 +102,25 @@ impl Account {
             *times -= 1;
             return Err(wire::throttled(call.service));
         }
+        if self.lag > 0 {
+            if ["Describe", "Get", "List"].iter().any(|read| call.operation.starts_with(read)) {
+                return self.as_of(now - SignedDuration::from_secs(self.lag)).carry_out(call, now);
+            }
+            let past = Self { past: Vec::new(), late: Vec::new(), ..self.clone() };
+            self.past.push((now, past));
+        }
+        self.carry_out(call, now)
+    }
+
+    /// The account as it was at `then`.
+    fn as_of(&self, then: Timestamp) -> Self {
+        let before = self.past.iter().find(|(changed, _)| *changed > then).map_or(self, |(_, before)| before);
+        let mut then_was = Self { lag: 0, past: Vec::new(), late: Vec::new(), ..before.clone() };
+        then_was.settle_instances(then);
+        then_was
+    }
+
+    fn carry_out(&mut self, call: &Call, now: Timestamp) -> Result<String, Refusal> {
         match call.service {
             Service::Iam => iam::answer(self, call),
             Service::Ec2 => ec2::answer(self, call, now),

@@ -41,8 +41,11 @@ pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
         resources.insert(format!("{logical}Function"), function(action, key(keys, action.name)?, &logical));
         callable(&mut resources["MachineRole"], &logical)?;
     }
+    // Made last, and deleted first: a guardrail that holds something refuses to go, and all that puts it back is still there.
+    let others = resources.iter().filter(|(name, resource)| *name != "BudgetFunction" && resource["Condition"].is_null());
+    let others: Vec<String> = others.map(|(name, _)| name.clone()).collect();
     for guardrail in config.guardrails.values() {
-        resources.insert(logical_id(guardrail), custom(guardrail, config)?);
+        resources.insert(logical_id(guardrail), custom(guardrail, config, &others)?);
     }
     Ok(template)
 }
@@ -144,13 +147,13 @@ fn callable(machine_role: &mut Json, logical: &str) -> Result<()> {
     Ok(())
 }
 
-fn custom(guardrail: &Guardrail, config: &Config) -> Result<Json> {
+fn custom(guardrail: &Guardrail, config: &Config, depends_on: &[String]) -> Result<Json> {
     let definition = serde_json::to_string(guardrail).context("writing a guardrail as JSON")?;
     let mut operators: Vec<Json> = config.operators.iter().map(|operator| json!(operator)).collect();
     operators.push(json!({"Ref": "Deployer"}));
     Ok(json!({
         "Type": "Custom::Guardrail",
-        "DependsOn": ["AlertTopicPolicy"],
+        "DependsOn": depends_on,
         "Properties": {
             "ServiceToken": {"Fn::GetAtt": ["BudgetFunction", "Arn"]},
             "ServiceTimeout": SERVICE_TIMEOUT,

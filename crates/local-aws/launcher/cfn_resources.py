@@ -8,7 +8,8 @@ lack something: better seen here than in the first real account.
 import re
 
 from ministack.services import ec2, iam, lambda_svc
-from ministack.services.cloudformation import provisioners
+from ministack.services import cloudformation
+from ministack.services.cloudformation import provisioners, stacks
 
 from service_roles import assumable, denial, sending_action
 
@@ -27,6 +28,7 @@ def install():
     _around("AWS::Lambda::Function", before=_check_function, after=_complete_function)
     _around("AWS::Lambda::EventInvokeConfig", before=_check_destinations)
     _around("AWS::StepFunctions::StateMachine", before=_check_machine)
+    _keep_what_a_failed_deletion_needs()
 
 
 def _register(resource_type, create, update, delete, replaced_by=()):
@@ -52,6 +54,23 @@ def _around(resource_type, before=lambda props: None, after=lambda physical_id, 
         return made
 
     handlers.update(create=created, update=updated)
+
+
+def _keep_what_a_failed_deletion_needs():
+    """AWS deletes nothing on which a resource depends that could not be deleted; MiniStack goes on with it."""
+    delete = stacks._delete_resource
+
+    def deleted(resource_type, physical_id, props, stack_name, logical_id, *rest):
+        stack = cloudformation._stacks.get(stack_name) or {}
+        resources = stack.get("_resources", {})
+        failed = [name for name, resource in resources.items() if resource.get("ResourceStatus") == "DELETE_FAILED"]
+        failed = [name for name in failed if name != logical_id and stack.get("StackStatus") == "DELETE_IN_PROGRESS"]
+        definitions = (stack.get("_template") or {}).get("Resources", {})
+        if logical_id in stacks._with_dependencies(failed, definitions, set(resources)):
+            raise ValueError(f"{', '.join(failed)} needs it, and could not be deleted")
+        return delete(resource_type, physical_id, props, stack_name, logical_id, *rest)
+
+    stacks._delete_resource = deleted
 
 
 def _call(handler, parameters):

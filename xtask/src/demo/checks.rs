@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use guardrails_local_aws::walkthrough::{Access, FULL_ACCESS, GROUP, Instance, OTHER_GROUP, Role, Snapshot};
+use guardrails_local_aws::walkthrough::{Access, FULL_ACCESS, GROUP, Instance, OTHER_GROUP, Role, Snapshot, USER};
 use guardrails_model::phase::Phase;
 use guardrails_model::record::{RunState, Step};
 use serde::Serialize;
@@ -181,17 +181,14 @@ fn passages(story: &Story, instances: &[&Instance]) -> String {
 
 fn differences(story: &Story) -> String {
     let (before, after) = (&story.before, &story.rolled_back);
-    let mut different = Vec::new();
-    if before.groups != after.groups {
-        different.push(format!("groups: {:?}, then {:?}", before.groups, after.groups));
-    }
-    if before.instances != after.instances {
-        different.push(format!("instances: {:?}, then {:?}", before.instances, after.instances));
-    }
-    if before.user != after.user {
-        different.push(format!("the user: {}, then {}", user(before), user(after)));
-    }
-    if different.is_empty() { "no difference".to_owned() } else { list(different) }
+    let groups = before.groups.keys().chain(after.groups.keys());
+    let groups = groups.map(|group| (group.as_str(), list(policies(before, group)), list(policies(after, group))));
+    let instances = story.world.instances.iter();
+    let instances = instances.map(|one| (one.name.as_str(), state(before, one).to_owned(), state(after, one).to_owned()));
+    let user = [(USER, user(before), user(after))];
+    let all = groups.chain(instances).chain(user).filter(|(_, before, after)| before != after);
+    let different: BTreeSet<String> = all.map(|(what, before, after)| format!("{what}: {before}, then {after}")).collect();
+    list(different)
 }
 
 fn list<T: Into<String>>(items: impl IntoIterator<Item = T>) -> String {

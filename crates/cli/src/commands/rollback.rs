@@ -77,7 +77,7 @@ fn will_do(report: &Report, args: &Rollback) -> String {
     if steps.is_empty() {
         lines.push("  nothing".to_owned());
     }
-    if args.only.is_empty() {
+    if args.only.is_empty() && !report.run.simulated {
         lines.push("and alerts of this stage are recorded, not enforced, until the next period".to_owned());
     }
     lines.join("\n")
