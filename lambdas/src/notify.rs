@@ -57,14 +57,14 @@ async fn handle(order: Order, invocation: Invocation) -> Result<Sent, Fault> {
         ),
     };
     if report.run.state == RunState::Enforced && order.direction == Direction::Apply {
-        enforced(&report, &invocation.clock);
+        enforced(&report, invocation.clock);
     }
     messages::send(&invocation, &format!("Budget Guardrails: {subject}"), &text).await?;
     tracing::info!(run = %order.run, subject, "told people");
     Ok(Sent { subject })
 }
 
-fn enforced(report: &Report, clock: &SystemClock) {
+fn enforced(report: &Report, clock: SystemClock) {
     let now = clock.now();
     let seconds = (now - report.run.began).total(jiff::Unit::Second).unwrap_or_default();
     emit(now, &[(Metric::SecondsToEnforce, seconds)], &[("run", report.run.id.as_str())]);

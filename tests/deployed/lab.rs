@@ -17,7 +17,7 @@ use serde_json::{Value as Json, json};
 
 pub const EXAMPLE: &str = include_str!("../../examples/guardrails.yaml");
 /// Far more than anything here takes, and less than a person waits.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 pub struct Lab {
     pub local: LocalAws,
@@ -137,10 +137,14 @@ impl Lab {
                 }
             }
         };
-        match tokio::time::timeout(LIMIT, wait).await {
-            Ok(answer) => answer,
-            Err(_) => panic!("{what} did not come about\n{}", self.local.log_tail()),
-        }
+        let answer = tokio::time::timeout(LIMIT, wait).await;
+        answer.unwrap_or_else(|_| {
+            panic!(
+                "{what} did not come about
+{}",
+                self.local.log_tail()
+            )
+        })
     }
 }
 

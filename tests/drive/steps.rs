@@ -153,7 +153,9 @@ async fn a_change_taken_up_again_much_later_is_given_its_time_anew() {
     let run = story.open("beta 80%", "a: off").await;
     story.bench.gate.arm_for("turn a", Kind::DieBefore);
     assert!(story.invoke(Direction::Apply, &run).await.is_none());
+    story.bench.workflow.end_all();
     story.bench.wait(10 * PATIENCE.limit).await;
+    story.alert("beta 80%", "a: off").await;
     story.apply(&run).await;
     story.check(&["a: off (was on, held by beta 80%)", "beta 80%: enforced; a applied"]).await;
 }

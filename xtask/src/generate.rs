@@ -35,7 +35,9 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
         stale.push(path);
     }
     if args.check && !stale.is_empty() {
-        stale.iter().for_each(|path| eprintln!("{} is out of step with the code", path.display()));
+        for path in &stale {
+            eprintln!("{} is out of step with the code", path.display());
+        }
         eprintln!("hint: cargo xtask generate");
         return Ok(ExitCode::FAILURE);
     }

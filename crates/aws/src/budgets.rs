@@ -71,7 +71,7 @@ impl Budgets {
     /// # Errors
     /// When the budget is somebody else's, or Budgets refuses.
     pub async fn ensure(&self, guardrail: &Guardrail) -> Result<(), BudgetError> {
-        let wanted = self.budget(guardrail)?;
+        let wanted = budget(guardrail)?;
         match self.present(guardrail.name.as_str()).await? {
             None => self.create(wanted).await?,
             Some(present) => {
@@ -166,47 +166,46 @@ impl Budgets {
         let subscriber = Subscriber::builder().subscription_type(SubscriptionType::Sns).address(&self.topic).build();
         subscriber.map_err(|error| built("the topic's subscription", &error))
     }
+}
 
-    fn budget(&self, guardrail: &Guardrail) -> Result<Budget, BudgetError> {
-        let amount = guardrail.budget.amount.dollars().to_string();
-        let limit = Spend::builder().amount(amount).unit("USD").build().map_err(|error| built("the amount", &error))?;
-        let mut filters: HashMap<String, Vec<String>> = HashMap::new();
-        if !guardrail.budget.service.is_empty() {
-            filters.insert("Service".to_owned(), guardrail.budget.service.clone());
-        }
-        // Without the prefix `user:` Budgets takes the filter and silently watches nothing.
-        let tags =
-            guardrail.budget.tag.iter().flat_map(|(key, values)| values.into_iter().map(move |v| format!("user:{key}${v}")));
-        let tags: Vec<String> = tags.collect();
-        if !tags.is_empty() {
-            filters.insert("TagKeyValue".to_owned(), tags);
-        }
-        // Credits and refunds would hide spending: the budget would stay at zero while they last.
-        let cost_types = CostTypes::builder()
-            .include_credit(false)
-            .include_refund(false)
-            .include_tax(true)
-            .include_subscription(true)
-            .include_upfront(true)
-            .include_recurring(true)
-            .include_other_subscription(true)
-            .include_support(true)
-            .include_discount(true)
-            .use_blended(false)
-            .use_amortized(false)
-            .build();
-        let budget = Budget::builder()
-            .budget_name(guardrail.name.as_str())
-            .budget_type(BudgetType::Cost)
-            .budget_limit(limit)
-            .time_unit(match guardrail.budget.period {
-                Period::Daily => TimeUnit::Daily,
-                Period::Monthly => TimeUnit::Monthly,
-            })
-            .cost_types(cost_types)
-            .set_cost_filters((!filters.is_empty()).then_some(filters));
-        budget.build().map_err(|error| built("the budget", &error))
+fn budget(guardrail: &Guardrail) -> Result<Budget, BudgetError> {
+    let amount = guardrail.budget.amount.dollars().to_string();
+    let limit = Spend::builder().amount(amount).unit("USD").build().map_err(|error| built("the amount", &error))?;
+    let mut filters: HashMap<String, Vec<String>> = HashMap::new();
+    if !guardrail.budget.service.is_empty() {
+        filters.insert("Service".to_owned(), guardrail.budget.service.clone());
     }
+    // Without the prefix `user:` Budgets takes the filter and silently watches nothing.
+    let tags = guardrail.budget.tag.iter().flat_map(|(key, values)| values.into_iter().map(move |v| format!("user:{key}${v}")));
+    let tags: Vec<String> = tags.collect();
+    if !tags.is_empty() {
+        filters.insert("TagKeyValue".to_owned(), tags);
+    }
+    // Credits and refunds would hide spending: the budget would stay at zero while they last.
+    let cost_types = CostTypes::builder()
+        .include_credit(false)
+        .include_refund(false)
+        .include_tax(true)
+        .include_subscription(true)
+        .include_upfront(true)
+        .include_recurring(true)
+        .include_other_subscription(true)
+        .include_support(true)
+        .include_discount(true)
+        .use_blended(false)
+        .use_amortized(false)
+        .build();
+    let budget = Budget::builder()
+        .budget_name(guardrail.name.as_str())
+        .budget_type(BudgetType::Cost)
+        .budget_limit(limit)
+        .time_unit(match guardrail.budget.period {
+            Period::Daily => TimeUnit::Daily,
+            Period::Monthly => TimeUnit::Monthly,
+        })
+        .cost_types(cost_types)
+        .set_cost_filters((!filters.is_empty()).then_some(filters));
+    budget.build().map_err(|error| built("the budget", &error))
 }
 
 fn notification(at: StageAt) -> Result<Notification, BudgetError> {
@@ -240,6 +239,7 @@ fn agree(present: &Budget, wanted: &Budget) -> bool {
         && present.cost_types() == wanted.cost_types()
 }
 
+#[allow(clippy::result_large_err, reason = "the SDK's own error, passed on")]
 fn ignore<T, E: ProvideErrorMetadata>(
     sent: Result<T, SdkError<E, HttpResponse>>,
     code: &str,

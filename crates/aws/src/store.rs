@@ -121,7 +121,10 @@ impl Store for DynamoStore {
                     .set_condition_expression(put.condition_expression().map(str::to_owned))
                     .set_expression_attribute_values(put.expression_attribute_values().cloned());
                 let Err(error) = call.send().await else { return Ok(()) };
-                if !error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) {
+                if !error
+                    .as_service_error()
+                    .is_some_and(aws_sdk_dynamodb::operation::put_item::PutItemError::is_conditional_check_failed_exception)
+                {
                     return Err(failed(&error));
                 }
             }

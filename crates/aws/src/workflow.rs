@@ -42,7 +42,11 @@ impl Workflow for StateMachine {
         match call.send().await {
             Ok(_) => Ok(Started::Running),
             // The name ran before, or runs with what this service takes for other input: only a running one will do it.
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_execution_already_exists()) => {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(aws_sdk_sfn::operation::start_execution::StartExecutionError::is_execution_already_exists) =>
+            {
                 Ok(if self.is_running(name).await? { Started::Running } else { Started::NameTaken })
             }
             Err(error) => Err(failed(doing(), &error)),
@@ -52,7 +56,13 @@ impl Workflow for StateMachine {
     async fn is_running(&self, name: &str) -> Result<bool, WorkflowError> {
         match self.client.describe_execution().execution_arn(self.execution_arn(name)).send().await {
             Ok(execution) => Ok(*execution.status() == ExecutionStatus::Running),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_execution_does_not_exist()) => Ok(false),
+            Err(error)
+                if error.as_service_error().is_some_and(
+                    aws_sdk_sfn::operation::describe_execution::DescribeExecutionError::is_execution_does_not_exist,
+                ) =>
+            {
+                Ok(false)
+            }
             Err(error) => Err(failed(format!("looking at the execution {name}"), &error)),
         }
     }

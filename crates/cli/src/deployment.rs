@@ -91,15 +91,12 @@ impl Deployment {
 /// The stage at `at`, or the first that changes anything.
 pub(crate) fn stage(guardrail: &Guardrail, at: Option<StageAt>) -> Result<StageAt> {
     let known = || guardrail.stages.iter().map(|stage| format!("`{}`", stage.at)).collect::<Vec<_>>().join(", ");
-    match at {
-        Some(at) => {
-            let stage = guardrail.stage(at).map(|stage| stage.at);
-            stage.ok_or_else(|| anyhow!("`{}` has no stage at `{at}`; there are: {}", guardrail.name, known()))
-        }
-        None => {
-            let stage = guardrail.stages.iter().find(|stage| stage.changes_something()).map(|stage| stage.at);
-            stage.ok_or_else(|| anyhow!("no stage of `{}` changes anything; there are: {}", guardrail.name, known()))
-        }
+    if let Some(at) = at {
+        let stage = guardrail.stage(at).map(|stage| stage.at);
+        stage.ok_or_else(|| anyhow!("`{}` has no stage at `{at}`; there are: {}", guardrail.name, known()))
+    } else {
+        let stage = guardrail.stages.iter().find(|stage| stage.changes_something()).map(|stage| stage.at);
+        stage.ok_or_else(|| anyhow!("no stage of `{}` changes anything; there are: {}", guardrail.name, known()))
     }
 }
 

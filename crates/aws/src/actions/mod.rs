@@ -89,6 +89,8 @@ impl Context<'_> {
     }
 }
 
+type Make = fn(&serde_json::Value, &Context<'_>) -> Result<Box<dyn Action>, serde_json::Error>;
+
 /// An action as the list has it.
 pub struct Entry {
     /// [`ActionType::NAME`].
@@ -97,7 +99,7 @@ pub struct Entry {
     pub changes: &'static str,
     /// [`ActionType::PUTS_BACK`].
     pub puts_back: &'static str,
-    make: fn(&serde_json::Value, &Context<'_>) -> Result<Box<dyn Action>, serde_json::Error>,
+    make: Make,
     grants: fn(&[serde_json::Value]) -> Result<Vec<Grant>, serde_json::Error>,
 }
 

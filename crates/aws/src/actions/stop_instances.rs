@@ -249,7 +249,9 @@ impl StopInstances {
                 }
                 failure => {
                     let answer = failure.map_or(Answer::Accepted, Failure::answer);
-                    batch.into_iter().for_each(|index| answers[index] = Some(answer.clone()));
+                    for index in batch {
+                        answers[index] = Some(answer.clone());
+                    }
                 }
             }
         }

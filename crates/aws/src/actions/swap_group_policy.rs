@@ -307,7 +307,8 @@ impl SwapGroupPolicy {
         while let Some(page) = pages.next().await {
             match page {
                 Ok(page) => {
-                    policies.extend(page.attached_policies.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn))
+                    policies
+                        .extend(page.attached_policies.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn));
                 }
                 Err(error) => {
                     let failure = Failure::of(&error);

@@ -66,7 +66,8 @@ async fn bucket(sdk: &SdkConfig, args: &Deploy, caller: &Caller) -> Result<Optio
     let head = s3.head_bucket().bucket(&name).expected_bucket_owner(&caller.account).send().await;
     match head {
         Ok(_) => return Ok(Some(name)),
-        Err(error) if error.as_service_error().is_some_and(|e| e.is_not_found()) => {}
+        Err(error) if error.as_service_error().is_some_and(aws_sdk_s3::operation::head_bucket::HeadBucketError::is_not_found) => {
+        }
         Err(error) => {
             return Err(anyhow!("looking at the bucket {name}: {}\nhint: --bucket names another", Failure::of(&error).message));
         }

@@ -18,7 +18,7 @@ use crate::exit::Exit;
 use crate::{follow, output};
 
 /// How long the alert may take to become a run.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) async fn run(global: &Global, args: &Simulate) -> Result<Exit> {
     let deployment = Deployment::find(global).await?;

@@ -4,7 +4,7 @@
 //! - Before is in the ledger before the first call that changes its facet.
 //! - A call is made only under a lease that outlasts it, and the other direction waits for the lease's end: EC2 and IAM know
 //!   no fencing, so a stalled writer's call can land late.
-//! - A step is Applied or RolledBack only when the world was seen to agree.
+//! - A step is Applied or `RolledBack` only when the world was seen to agree.
 //! - Whatever was interrupted is taken up from what the ledger and the world say, never from memory.
 
 mod decide;
@@ -120,7 +120,7 @@ impl<'a> Drive<'a> {
     /// # Errors
     /// As [`Self::plan`].
     pub async fn steps(&self, run: &Run, part: usize, token: &Nonce, action: &dyn Action) -> Result<Vec<Step>, DriveError> {
-        let planned = action.plan().await.map_err(|source| self.failed(run, part, "planning", source))?;
+        let planned = action.plan().await.map_err(|source| failed(run, part, "planning", source))?;
         let ids: Vec<FacetId> = planned.iter().map(|planned| planned.facet.clone()).collect();
         let facets = self.ledger.facets(&ids).await?;
         let now = self.clock.now();
@@ -281,10 +281,10 @@ impl<'a> Drive<'a> {
         action: &dyn Action,
         ids: &[FacetId],
     ) -> Result<HashMap<FacetId, Seen>, DriveError> {
-        let mut seen = action.observe(ids).await.map_err(|source| self.failed(run, part, "observing", source))?;
+        let mut seen = action.observe(ids).await.map_err(|source| failed(run, part, "observing", source))?;
         if let Some(missing) = ids.iter().find(|id| !seen.contains_key(id)) {
             let source = ActionError::Refused(format!("it did not say what `{missing}` is"));
-            return Err(self.failed(run, part, "observing", source));
+            return Err(failed(run, part, "observing", source));
         }
         seen.retain(|id, _| ids.contains(id));
         Ok(seen)
@@ -316,11 +316,11 @@ impl<'a> Drive<'a> {
         let seconds = until.map_or(action.patience().poll, |until| (until - self.clock.now()).get_seconds() + 1);
         seconds.clamp(1, LONGEST_WAIT)
     }
+}
 
-    fn failed(&self, run: &Run, part: usize, doing: &'static str, source: ActionError) -> DriveError {
-        let action = run.parts.get(part).map_or_else(String::new, |part| part.action.to_string());
-        DriveError::Action { action, doing, source }
-    }
+fn failed(run: &Run, part: usize, doing: &'static str, source: ActionError) -> DriveError {
+    let action = run.parts.get(part).map_or_else(String::new, |part| part.action.to_string());
+    DriveError::Action { action, doing, source }
 }
 
 fn describe(seen: &Seen) -> String {

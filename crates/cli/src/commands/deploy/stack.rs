@@ -17,9 +17,9 @@ const POLL: Duration = Duration::from_millis(500);
 /// CloudFormation takes templates of up to so many bytes in the request itself.
 const LARGEST_BODY: usize = 51_200;
 /// How long a change set may be computed.
-const CHANGE_SET_PATIENCE: Duration = Duration::from_secs(300);
+const CHANGE_SET_PATIENCE: Duration = Duration::from_mins(5);
 /// How long a stack may take.
-const STACK_PATIENCE: Duration = Duration::from_secs(3600);
+const STACK_PATIENCE: Duration = Duration::from_hours(1);
 
 /// The stack.
 pub(super) struct Stack<'a> {
@@ -198,7 +198,7 @@ impl<'a> Stack<'a> {
             .stack_events()
             .iter()
             .map(|event| {
-                let state = event.resource_status().map(|status| status.as_str());
+                let state = event.resource_status().map(aws_sdk_cloudformation::types::ResourceStatus::as_str);
                 (text(event.event_id()), text(event.logical_resource_id()), text(state), text(event.resource_status_reason()))
             })
             .collect();
