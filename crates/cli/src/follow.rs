@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use guardrails_model::ids::{FacetId, RunId};
 use guardrails_model::phase::Phase;
-use guardrails_model::record::{RunState, Step};
+use guardrails_model::record::{Direction, RunState, Step};
 use guardrails_model::report::{Report, line};
 use guardrails_model::runs::{Workflow, execution_name};
 
@@ -29,8 +29,8 @@ pub(crate) async fn until_settled(deployment: &Deployment, run: &RunId, known: &
                 progress.log(&format!("  {}", line(step)));
             }
         }
-        let counts = report.counts();
-        progress.show(&format!("{run}: {} ({} of {} steps to go)", report.run.state.words(), counts.pending, report.steps.len()));
+        let (state, all) = (report.run.state.words(), report.steps.len());
+        progress.show(&format!("{run}: {state} ({} of {all} steps to go)", to_go(&report)));
         if !matches!(report.run.state, RunState::Opening | RunState::Applying | RunState::RollingBack) {
             return Ok(report);
         }
@@ -40,6 +40,13 @@ pub(crate) async fn until_settled(deployment: &Deployment, run: &RunId, known: &
         }
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// On the way back, all that is not over; on the way forward, all that is not there.
+fn to_go(report: &Report) -> usize {
+    let back = report.run.direction == Direction::Rollback;
+    let left = |step: &&Step| !step.phase.is_final() && (back || !matches!(step.phase, Phase::Applied | Phase::ApplyFailed));
+    report.steps.iter().filter(left).count()
 }
 
 /// A run whose execution died stands still: say so instead of waiting.

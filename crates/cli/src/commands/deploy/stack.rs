@@ -157,7 +157,7 @@ impl<'a> Stack<'a> {
         loop {
             let status = self.status().await?;
             for (id, resource, state, reason) in self.events().await? {
-                if seen.insert(id) {
+                if seen.insert(id) && !state.ends_with("_IN_PROGRESS") {
                     let line = format!("  {state:<28} {resource} {reason}");
                     progress.log(line.trim_end());
                     if state.ends_with("_FAILED") && !reason.contains("cancelled") {
