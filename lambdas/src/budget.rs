@@ -9,6 +9,8 @@ use guardrails_aws::budgets::{BudgetError, Budgets};
 use guardrails_aws::clients;
 use guardrails_model::clock::Clock;
 use guardrails_model::config::Guardrail;
+use guardrails_model::ids::GuardrailName;
+use guardrails_model::ledger::Ledger;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
@@ -43,13 +45,7 @@ async fn handle(event: Json, invocation: Invocation) -> Result<Json, Fault> {
     let logical = text("LogicalResourceId");
     let left = invocation.deadline.duration_since(invocation.clock.now());
     let time = Duration::try_from(left).unwrap_or_default().saturating_sub(RESERVE);
-    let work = std::panic::AssertUnwindSafe(Box::pin(work(&event, &invocation))).catch_unwind();
-    let outcome = match tokio::time::timeout(time, work).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) => Err(Fault::failed("the function panicked: see its log")),
-        Err(_) => Err(Fault::failed(format!("AWS did not answer within {} s: deploy again", time.as_secs()))),
-    };
-    let (status, reason) = match &outcome {
+    let (status, reason) = match in_time(time, Box::pin(work(&event, &invocation))).await {
         Ok(()) => ("SUCCESS", String::new()),
         Err(fault) => ("FAILED", fault.to_string()),
     };
@@ -67,6 +63,15 @@ async fn handle(event: Json, invocation: Invocation) -> Result<Json, Fault> {
     Ok(answer)
 }
 
+/// The outcome of `work`, whatever becomes of it: a panic and too long a time are failures too.
+async fn in_time(time: Duration, work: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
+    match tokio::time::timeout(time, std::panic::AssertUnwindSafe(work).catch_unwind()).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Err(Fault::failed("the function panicked: see its log")),
+        Err(_) => Err(Fault::failed(format!("AWS did not answer within {} s: deploy again", time.as_secs()))),
+    }
+}
+
 /// Stable: a new one would make CloudFormation delete what goes by the old one.
 fn physical_id(event: &Json, logical: &str) -> String {
     let present = event.get("PhysicalResourceId").and_then(Json::as_str);
@@ -76,43 +81,59 @@ fn physical_id(event: &Json, logical: &str) -> String {
 async fn work(event: &Json, invocation: &Invocation) -> Result<(), Fault> {
     let request: Request<Json, Json> = serde_json::from_value(event.clone())
         .map_err(|error| Fault::failed(format!("not a custom resource's event: {error}")))?;
-    let (properties, stack, removed) = match request {
-        Request::Create(create) => (create.resource_properties, create.stack_id, false),
-        Request::Update(update) => (update.resource_properties, update.stack_id, false),
-        Request::Delete(delete) => (delete.resource_properties, delete.stack_id, true),
-        other => return Err(Fault::failed(format!("not a request to create, update or delete: {other:?}"))),
-    };
+    match request {
+        Request::Create(create) => ensure(create.resource_properties, create.stack_id, invocation).await,
+        Request::Update(update) => ensure(update.resource_properties, update.stack_id, invocation).await,
+        Request::Delete(delete) => remove(&delete.resource_properties, delete.stack_id, invocation).await,
+        other => Err(Fault::failed(format!("not a request to create, update or delete: {other:?}"))),
+    }
+}
+
+async fn ensure(properties: Json, stack: String, invocation: &Invocation) -> Result<(), Fault> {
     let properties: Properties = serde_json::from_value(properties)
         .map_err(|error| Fault::failed(format!("the properties are not a guardrail's: {error}")))?;
     let guardrail: Guardrail = serde_json::from_str(&properties.definition)
         .map_err(|error| Fault::failed(format!("the property Definition is not a guardrail: {error}")))?;
-    let operators: Vec<String> = properties.operators.into_iter().filter(|operator| !operator.is_empty()).collect();
-    let budgets = Budgets {
+    let operators = properties.operators.into_iter().filter(|operator| !operator.is_empty()).collect();
+    budgets(stack, invocation)?.ensure(&guardrail).await?;
+    Ok(invocation.ledger()?.define(guardrail, operators).await?)
+}
+
+/// Needs no more than the name, so that a definition of another version, or one that was refused, can go too.
+async fn remove(properties: &Json, stack: String, invocation: &Invocation) -> Result<(), Fault> {
+    let Some(name) = name_in(properties) else {
+        tracing::warn!("there is no guardrail's name in the properties: nothing was ever made of them");
+        return Ok(());
+    };
+    let ledger = invocation.ledger()?;
+    refuse_open_runs(&name, &ledger).await?;
+    budgets(stack, invocation)?.remove(name.as_str()).await?;
+    Ok(ledger.undefine(&name).await?)
+}
+
+fn name_in(properties: &Json) -> Option<GuardrailName> {
+    let definition: Json = serde_json::from_str(properties.get("Definition")?.as_str()?).ok()?;
+    definition.get("name")?.as_str()?.parse().ok()
+}
+
+fn budgets(stack: String, invocation: &Invocation) -> Result<Budgets, Fault> {
+    Ok(Budgets {
         client: aws_sdk_budgets::Client::new(&invocation.sdk),
         account: variable("ACCOUNT_ID")?,
         partition: variable("PARTITION")?,
         stack,
         topic: variable("ALERT_TOPIC_ARN")?,
-    };
-    let ledger = invocation.ledger()?;
-    if removed {
-        refuse_open_runs(&guardrail, &ledger).await?;
-        budgets.remove(guardrail.name.as_str()).await?;
-    } else {
-        budgets.ensure(&guardrail).await?;
-    }
-    ledger.define(guardrail, operators, removed).await?;
-    Ok(())
+    })
 }
 
 /// A guardrail that holds something cannot go: the functions that put it back would go with it.
-async fn refuse_open_runs(guardrail: &Guardrail, ledger: &guardrails_model::ledger::Ledger) -> Result<(), Fault> {
+async fn refuse_open_runs(guardrail: &GuardrailName, ledger: &Ledger) -> Result<(), Fault> {
     let runs = ledger.runs(None).await?;
-    let open = runs.iter().find(|run| run.value.guardrail == guardrail.name && run.value.state.is_open());
+    let open = runs.iter().find(|run| run.value.guardrail == *guardrail && run.value.state.is_open());
     open.map_or(Ok(()), |run| {
         Err(Fault::failed(format!(
             "run {} of `{}` still holds what it changed: put it back first, with `guardrails rollback {}`",
-            run.value.id, guardrail.name, guardrail.name
+            run.value.id, guardrail, guardrail
         )))
     })
 }
@@ -122,6 +143,36 @@ impl From<BudgetError> for Fault {
         match &error {
             BudgetError::Failed { retryable: true, .. } => Fault::retryable(error.to_string()),
             BudgetError::Failed { .. } | BudgetError::NotOurs { .. } => Fault::failed(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_stack_is_answered_after_a_panic_and_when_the_time_is_up() {
+        let panicked = in_time(LONG, async { panic!("a bug") }).await;
+        assert!(panicked.unwrap_err().to_string().contains("panicked"));
+        let late = in_time(Duration::ZERO, std::future::pending()).await;
+        assert!(late.unwrap_err().to_string().contains("did not answer within 0 s"));
+        assert!(in_time(LONG, async { Ok(()) }).await.is_ok());
+    }
+
+    #[test]
+    fn the_physical_id_stays_what_it_was() {
+        assert_eq!(physical_id(&json!({}), "GuardrailBeta"), "guardrail-GuardrailBeta");
+        assert_eq!(physical_id(&json!({"PhysicalResourceId": "first"}), "GuardrailBeta"), "first");
+    }
+
+    #[test]
+    fn what_was_never_a_guardrail_can_be_deleted() {
+        assert_eq!(name_in(&json!({"Definition": "{\"name\": \"beta\", \"unknown\": 1}"})), "beta".parse().ok());
+        for nothing in [json!({}), json!({"Definition": "nonsense"}), json!({"Definition": "{}"}), json!({"Definition": 5})] {
+            assert_eq!(name_in(&nothing), None);
         }
     }
 }

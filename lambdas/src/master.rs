@@ -6,8 +6,9 @@ use guardrails_model::clock::Clock;
 use guardrails_model::decide::{Decision, decide};
 use guardrails_model::envelope::{self, Message};
 use guardrails_model::ids::RunId;
-use guardrails_model::record::{AlertRecord, Direction, FORMAT, PartPlan};
+use guardrails_model::record::{AlertRecord, Direction, FORMAT, PartPlan, RunState};
 use guardrails_model::runs::{Begun, Outcome, Runs};
+use jiff::Unit;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -87,6 +88,11 @@ async fn handle(event: Json, invocation: Invocation) -> Result<Json, Fault> {
             let unfinished = results.iter().any(|result| result.end == End::Unfinished);
             let closed = runs.close(&run, direction, &failures, unfinished).await?;
             tracing::info!(%run, direction = direction.as_str(), outcome = ?closed.outcome, state = ?closed.run.state, "closed");
+            if direction == Direction::Apply && closed.run.state == RunState::Enforced {
+                let now = invocation.clock.now();
+                let seconds = (now - closed.run.began).total(Unit::Second).unwrap_or_default();
+                emit(now, &[(Metric::SecondsToEnforce, seconds)], &[("run", run.as_str())]);
+            }
             Ended { run, outcome: closed.outcome }
         }
     };

@@ -1,16 +1,13 @@
 //! Tells people how a run ended: what was done, what failed and why, and which command comes next.
 
-use guardrails_model::clock::SystemClock;
 use guardrails_model::ids::RunId;
-use guardrails_model::record::{Direction, RunState};
+use guardrails_model::record::Direction;
 use guardrails_model::report::Report;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 use crate::messages;
-use crate::metrics::{Metric, emit};
 use crate::runtime::{Invocation, serve};
-use guardrails_model::clock::Clock;
 
 /// What the state machine asks.
 #[derive(Debug, Deserialize)]
@@ -56,16 +53,7 @@ async fn handle(order: Order, invocation: Invocation) -> Result<Sent, Fault> {
             ),
         ),
     };
-    if report.run.state == RunState::Enforced && order.direction == Direction::Apply {
-        enforced(&report, invocation.clock);
-    }
     messages::send(&invocation, &format!("Budget Guardrails: {subject}"), &text).await?;
     tracing::info!(run = %order.run, subject, "told people");
     Ok(Sent { subject })
-}
-
-fn enforced(report: &Report, clock: SystemClock) {
-    let now = clock.now();
-    let seconds = (now - report.run.began).total(jiff::Unit::Second).unwrap_or_default();
-    emit(now, &[(Metric::SecondsToEnforce, seconds)], &[("run", report.run.id.as_str())]);
 }

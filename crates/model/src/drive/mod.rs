@@ -296,7 +296,10 @@ impl<'a> Drive<'a> {
         for outcome in self.ledger.save_moves(moves).await? {
             match outcome {
                 Ok(done) => {
-                    tally.count_change(done.step.value.phase);
+                    let step = &done.step.value;
+                    let reason = step.reason.as_deref().unwrap_or_default();
+                    tracing::info!(run = %step.run, step = %step.facet, phase = %step.phase, reason, "step");
+                    tally.count_change(step.phase);
                     saved.push(done);
                 }
                 Err(LedgerError::Conflict) => tally.wait(AFTER_CONFLICT),

@@ -235,13 +235,29 @@ impl Ledger {
         Ok(config)
     }
 
-    /// Deploys a guardrail's definition, or with `removed` takes it out of use. Runs keep their own copy.
+    /// Takes a guardrail's definition out of use, if there is one. Runs keep their own copy.
     ///
     /// # Errors
     /// When the ledger cannot be written.
-    pub async fn define(&self, guardrail: Guardrail, operators: Vec<String>, removed: bool) -> Result<(), LedgerError> {
+    pub async fn undefine(&self, name: &GuardrailName) -> Result<(), LedgerError> {
+        let key = guardrail_key(name);
+        loop {
+            let Some(mut present) = self.one::<Definition>(&key).await? else { return Ok(()) };
+            present.value.removed = true;
+            match self.store.commit(&Nonce::fresh(), &[write(key.clone(), present.rev, &present.value)?]).await {
+                Err(LedgerError::Conflict) => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Deploys a guardrail's definition.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub async fn define(&self, guardrail: Guardrail, operators: Vec<String>) -> Result<(), LedgerError> {
         let key = guardrail_key(&guardrail.name);
-        let definition = Definition { format: FORMAT, guardrail, operators, removed };
+        let definition = Definition { format: FORMAT, guardrail, operators, removed: false };
         loop {
             let rev = self.one::<Definition>(&key).await?.map_or(0, |present| present.rev);
             match self.store.commit(&Nonce::fresh(), &[write(key.clone(), rev, &definition)?]).await {
