@@ -221,6 +221,18 @@ async fn an_operator_who_joined_the_group_after_the_plan_is_not_restricted() {
 }
 
 #[tokio::test]
+async fn every_page_of_a_groups_policies_counts() {
+    let story = Story::of(|account| {
+        account.policy(READ_ONLY).group("Beta", &["arn:aws:iam::aws:policy/A", "arn:aws:iam::aws:policy/B", FULL]).page = 2;
+    });
+    let run = story.open_swap("beta 80%").await;
+    story.apply(&run).await;
+    assert!(!story.world.account().groups["Beta"].attached.iter().any(|policy| policy == FULL));
+    story.put_back(&run).await;
+    assert!(story.world.account().groups["Beta"].attached.iter().any(|policy| policy == FULL));
+}
+
+#[tokio::test]
 async fn nothing_of_a_swap_is_done_when_a_policy_is_missing() {
     let story = Story::of(|account| {
         account.group("Beta", &[FULL]);

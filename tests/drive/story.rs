@@ -124,7 +124,8 @@ impl Story {
         for (lamp, value) in lamps {
             let facet = self.bench.truth.facets(&[facet(&lamp)]).await.expect("the ledger").into_values().next();
             let held = facet.filter(|facet| !facet.value.holders.is_empty()).map(|facet| {
-                let holds = |(run, _): &&(RunId, String)| facet.value.holders.contains_key(run);
+                let holders = json!(facet.value.holders).to_string();
+                let holds = |(run, _): &&(RunId, String)| holders.contains(run.as_str());
                 let holders: Vec<&str> = names.iter().filter(holds).map(|(_, name)| name.as_str()).collect();
                 format!(" (was {}, held by {})", facet.value.before, holders.join(" and "))
             });

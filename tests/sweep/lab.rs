@@ -180,7 +180,7 @@ impl<'a> Lab<'a> {
             }
             let facets: Vec<_> = steps.iter().map(|step| step.value.facet.clone()).collect();
             let facets = truth.facets(&facets).await.expect("the ledger");
-            if let Some(held) = facets.values().find(|facet| facet.value.holders.contains_key(&run.id)) {
+            if let Some(held) = facets.values().find(|facet| json!(facet.value.holders).to_string().contains(run.id.as_str())) {
                 return Err(format!("{} is held still", held.value.facet));
             }
         }

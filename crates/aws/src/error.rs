@@ -22,7 +22,7 @@ pub enum FailureKind {
     /// It was refused for good, and did nothing.
     Refused,
     /// It did nothing, and may be asked again.
-    Throttled,
+    Later,
     /// The answer was lost, or the service failed inside: it may have been done, or may yet be.
     Unknown,
 }
@@ -45,6 +45,19 @@ const THROTTLED: &[&str] = &[
     "ConcurrentModificationException",
 ];
 
+/// Error codes that say that the target is not in a state for it now.
+const NOT_NOW: &[&str] = &["IncorrectInstanceState"];
+
+/// Error codes that say that AWS, or the account's quota, has no room now. Some of them come as HTTP 500.
+const CAPACITY: &[&str] = &[
+    "InsufficientInstanceCapacity",
+    "InsufficientHostCapacity",
+    "InsufficientReservedInstanceCapacity",
+    "InsufficientCapacity",
+    "InstanceLimitExceeded",
+    "VcpuLimitExceeded",
+];
+
 impl Failure {
     /// Reads an SDK error.
     #[must_use]
@@ -59,8 +72,8 @@ impl Failure {
         let code = service.err().code().map(str::to_owned);
         let status = service.raw().status().as_u16();
         let kind = match code.as_deref() {
-            Some(code) if THROTTLED.contains(&code) => FailureKind::Throttled,
-            _ if status == 429 => FailureKind::Throttled,
+            Some(code) if [THROTTLED, NOT_NOW, CAPACITY].iter().any(|codes| codes.contains(&code)) => FailureKind::Later,
+            _ if status == 429 => FailureKind::Later,
             _ if status >= 500 => FailureKind::Unknown,
             _ => FailureKind::Refused,
         };
@@ -75,12 +88,18 @@ impl Failure {
         self.code.as_deref() == Some(code)
     }
 
+    /// Has AWS, or the account's quota, no room now?
+    #[must_use]
+    pub fn is_of_capacity(&self) -> bool {
+        self.code.as_deref().is_some_and(|code| CAPACITY.contains(&code))
+    }
+
     /// As the answer to a change.
     #[must_use]
     pub fn answer(self) -> Answer {
         match self.kind {
             FailureKind::Refused => Answer::Refused(self.message),
-            FailureKind::Throttled => Answer::Later(self.message),
+            FailureKind::Later => Answer::Later(self.message),
             FailureKind::Unknown => Answer::Unknown(self.message),
         }
     }
@@ -91,7 +110,7 @@ impl Failure {
         let message = format!("{doing}: {}", self.message);
         match self.kind {
             FailureKind::Refused => ActionError::Refused(message),
-            FailureKind::Throttled | FailureKind::Unknown => ActionError::Retryable(message),
+            FailureKind::Later | FailureKind::Unknown => ActionError::Retryable(message),
         }
     }
 }

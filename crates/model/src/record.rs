@@ -254,10 +254,21 @@ pub struct Step {
     /// The attempt, in the direction of its phase, that wrote it last.
     #[serde(default)]
     pub attempt: u32,
-    /// When the present phase began: what bounds the waiting for the world.
+    /// When the present phase began, or an attempt took it up again: what bounds the waiting for the world.
     pub since: Timestamp,
+    /// Putting Before back was accepted: when it is then seen, it is no old listing.
+    #[serde(default)]
+    pub put_back: bool,
     /// What happened to it, in order; only ever appended.
     pub events: Vec<StepEvent>,
+}
+
+impl Step {
+    /// By what name its facet knows the one who holds it: two actions of one stage may meet at one facet.
+    #[must_use]
+    pub fn holder(&self) -> String {
+        format!("{}#{}", self.run, self.part)
+    }
 }
 
 /// Something that happened to a step.
@@ -285,8 +296,8 @@ pub struct Facet {
     pub before: Value,
     /// What the holders want.
     pub wanted: Value,
-    /// The runs that hold it. The last to leave puts Before back.
-    pub holders: BTreeMap<RunId, Holder>,
+    /// Who holds it, by [`Step::holder`]. The last to leave puts Before back.
+    pub holders: BTreeMap<String, Holder>,
     /// A writer's claim, while its calls may land.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
@@ -295,6 +306,8 @@ pub struct Facet {
 /// A run's claim on a facet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
+    /// The run.
+    pub run: RunId,
     /// Whose run.
     pub guardrail: GuardrailName,
     /// Since when.

@@ -322,8 +322,7 @@ impl Runs<'_> {
         run.value.note(self.clock.now(), &self.by, verdict.words);
         let outcome = if verdict.failed { Outcome::Failed } else { Outcome::Succeeded };
         let slot = self.let_go_at_last(&run.value).await?;
-        if verdict.state == RunState::Enforced {
-            // Some facets were put back, the others stay held: the run is as after applying.
+        if direction == Direction::Rollback && matches!(verdict.state, RunState::Enforced | RunState::ApplyFailed) {
             run.value.direction = Direction::Apply;
             run.value.rollback = None;
         }
@@ -482,9 +481,12 @@ fn verdict(run: &Run, steps: &[Step], failures: &[String]) -> Verdict {
             let held = |step: &&Step| !step.phase.is_final();
             let failed = steps.iter().filter(held).filter(|step| asked(&step.facet)).count() > 0 || !failures.is_empty();
             let rest = steps.iter().filter(held).count();
+            let half_done = count(&[Phase::Planned, Phase::Applying, Phase::ApplyFailed]) + unplanned > 0;
             let state = match (failed, rest) {
                 (true, _) => RunState::RollbackFailed,
                 (false, 0) => RunState::RolledBack,
+                // Some facets were put back, and the others are as applying left them.
+                (false, _) if half_done => RunState::ApplyFailed,
                 (false, _) => RunState::Enforced,
             };
             let words =

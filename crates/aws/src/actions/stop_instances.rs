@@ -119,7 +119,8 @@ impl ActionType for StopInstances {
 impl Action for StopInstances {
     async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
         let tags = self.params.tag.iter().map(|(key, values)| filter(&format!("tag:{key}"), values));
-        let states = filter("instance-state-name", ["pending", "running"]);
+        // The stopped too: an earlier stage may hold them, and then this one must hold them as well.
+        let states = filter("instance-state-name", ["pending", "running", "stopping", "stopped"]);
         let instances = self.find(tags.chain([states]).collect()).await?;
         let members = self.group_members(&instances).await?;
         let planned = instances.iter().filter_map(|instance| {
@@ -128,12 +129,11 @@ impl Action for StopInstances {
                 Seen::Is(value) | Seen::Moving(value) => value,
                 Seen::Gone(_) => return None,
             };
-            let skip = members.get(id).map(|group| {
+            let skip = members.get(id).filter(|_| present == running()).map(|group| {
                 format!("it is a member of the Auto Scaling group {group}, which would take it for unhealthy and terminate it")
             });
             let facet = FacetId::new(FACET, &self.region, id).ok()?;
-            // What stopped since the listing is not ours to start.
-            (present == running()).then(|| Planned { facet, label: label(instance), present, wanted: stopped(), skip })
+            Some(Planned { facet, label: label(instance), present, wanted: stopped(), skip })
         });
         Ok(planned.collect())
     }
@@ -243,7 +243,7 @@ impl StopInstances {
                 continue;
             }
             match self.call(stop, ids).await {
-                Some(failure) if failure.kind == FailureKind::Refused && batch.len() > 1 => {
+                Some(failure) if is_of_one(&failure) && batch.len() > 1 => {
                     let second = batch.split_off(batch.len() / 2);
                     pending.extend([(stop, second), (stop, batch)]);
                 }
@@ -267,6 +267,11 @@ impl StopInstances {
             self.ec2_changes.start_instances().set_instance_ids(ids).send().await.err().map(|error| Failure::of(&error))
         }
     }
+}
+
+/// May the failure be of one instance of the call alone? Throttling is of the call.
+fn is_of_one(failure: &Failure) -> bool {
+    failure.kind == FailureKind::Refused || failure.is("IncorrectInstanceState") || failure.is_of_capacity()
 }
 
 fn state(instance: &Instance) -> Seen {

@@ -257,11 +257,12 @@ impl SwapGroupPolicy {
         let mut detach = of(detached()).collect::<Vec<_>>().into_iter();
         let mut answers: Vec<Option<Answer>> = vec![None; changes.len()];
         for index in of(attached()) {
-            if free == 0
+            while free == 0
                 && let Some(first) = detach.next()
             {
-                answers[first] = Some(self.turn(&changes[first]).await);
-                free += 1;
+                let answer = self.turn(&changes[first]).await;
+                free += usize::from(answer == Answer::Accepted);
+                answers[first] = Some(answer);
             }
             answers[index] = Some(self.turn(&changes[index]).await);
             free = free.saturating_sub(1);
@@ -277,7 +278,12 @@ impl SwapGroupPolicy {
         let (_, group, policy) = change.facet.parts();
         let failure = if change.to == attached() {
             let call = self.iam_changes.attach_group_policy().group_name(group).policy_arn(policy).send().await;
-            call.err().map(|error| Failure::of(&error))
+            let failure = call.err().map(|error| Failure::of(&error));
+            // The group is full for now: a policy that leaves it makes room.
+            if let Some(full) = failure.as_ref().filter(|failure| failure.is("LimitExceeded")) {
+                return Answer::Later(full.message.clone());
+            }
+            failure
         } else {
             let call = self.iam_changes.detach_group_policy().group_name(group).policy_arn(policy).send().await;
             // What is not attached needs no detaching.

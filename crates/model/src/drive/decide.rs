@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use crate::action::Seen;
-use crate::ids::{RunId, Value};
+use crate::ids::Value;
 use crate::phase::Phase;
 use crate::record::{Direction, Facet, Step};
 
@@ -59,14 +59,15 @@ pub fn apply(step: &Step, facet: Option<&Facet>, seen: &Seen, attempt: u32, now:
         | Phase::RollbackFailed
         | Phase::Abandoned => return ApplyNext::Nothing,
     }
-    if let Some(reason) = facet.and_then(|facet| opposite_wish(facet, &step.run, &step.wanted)) {
+    if let Some(reason) = facet.and_then(|facet| opposite_wish(facet, &step.holder(), &step.wanted)) {
         return ApplyNext::Refuse(reason);
     }
     if let Some(until) = claimed(facet, Direction::Rollback, now) {
         return ApplyNext::Wait(Some(until));
     }
-    let ours = facet.filter(|facet| facet.holders.contains_key(&step.run));
-    let theirs = facet.filter(|facet| facet.holders.keys().any(|run| *run != step.run));
+    let me = step.holder();
+    let ours = facet.filter(|facet| facet.holders.contains_key(&me));
+    let theirs = facet.filter(|facet| facet.holders.keys().any(|holder| *holder != me));
     match seen {
         Seen::Gone(why) => ApplyNext::Skip(why.clone()),
         Seen::Is(value) if *value == step.wanted => {
@@ -95,7 +96,8 @@ pub fn rollback(step: &Step, facet: Option<&Facet>, seen: &Seen, force: bool, at
         Phase::RollbackFailed if step.attempt >= attempt => return RollbackNext::Nothing,
         Phase::Applying | Phase::Applied | Phase::ApplyFailed | Phase::RollingBack | Phase::RollbackFailed => {}
     }
-    let Some(facet) = facet.filter(|facet| facet.holders.contains_key(&step.run)) else {
+    let me = step.holder();
+    let Some(facet) = facet.filter(|facet| facet.holders.contains_key(&me)) else {
         return if step.phase == Phase::ApplyFailed {
             RollbackNext::Settled(Some("nothing was changed".to_owned()))
         } else {
@@ -105,15 +107,18 @@ pub fn rollback(step: &Step, facet: Option<&Facet>, seen: &Seen, force: bool, at
     if let Some(until) = claimed(Some(facet), Direction::Apply, now) {
         return RollbackNext::Wait(Some(until));
     }
-    if let Some((run, holder)) = facet.holders.iter().find(|(run, _)| **run != step.run) {
-        return RollbackNext::Settled(Some(format!("left as it is: `{}` still holds it ({run})", holder.guardrail)));
+    if let Some((_, other)) = facet.holders.iter().find(|(holder, _)| **holder != me) {
+        return RollbackNext::Settled(Some(format!("left as it is: `{}` still holds it ({})", other.guardrail, other.run)));
     }
     match seen {
         Seen::Gone(why) => RollbackNext::Settled(Some(format!("nothing to put back: {why}"))),
-        Seen::Is(value) if *value == facet.before => {
-            let already = matches!(step.phase, Phase::Applied).then(|| format!("somebody made it {value} already"));
-            RollbackNext::Settled(already)
+        Seen::Is(value) if *value == facet.before && step.phase == Phase::Applied => {
+            RollbackNext::Settled(Some(format!("somebody made it {value} already")))
         }
+        Seen::Is(value) if *value == facet.before && step.put_back => RollbackNext::Settled(None),
+        // As before, but our change was asked for and never seen: a listing may lag behind it. Putting back what is there
+        // already does no harm.
+        Seen::Is(value) if *value == facet.before => RollbackNext::PutBack,
         Seen::Moving(_) => RollbackNext::Wait(None),
         Seen::Is(value) if *value == facet.wanted || force => RollbackNext::PutBack,
         Seen::Is(value) => RollbackNext::Refuse(format!(
@@ -130,9 +135,11 @@ fn claimed(facet: Option<&Facet>, direction: Direction, now: Timestamp) -> Optio
     Some(lease.ends()).filter(|until| *until > now)
 }
 
-/// Why `run` cannot have `wanted`: somebody holds the facet who wants something else.
-pub(crate) fn opposite_wish(facet: &Facet, run: &RunId, wanted: &Value) -> Option<String> {
-    let (other, holder) = facet.holders.iter().find(|(other, _)| *other != run)?;
-    (facet.wanted != *wanted)
-        .then(|| format!("`{}` holds it ({other}) and wants it {}: opposite wishes are refused", holder.guardrail, facet.wanted))
+/// Why `me` cannot have `wanted`: somebody holds the facet who wants something else.
+pub(crate) fn opposite_wish(facet: &Facet, me: &str, wanted: &Value) -> Option<String> {
+    let (_, other) = facet.holders.iter().find(|(holder, _)| *holder != me)?;
+    (facet.wanted != *wanted).then(|| {
+        let (guardrail, run) = (&other.guardrail, &other.run);
+        format!("`{guardrail}` holds it ({run}) and wants it {}: opposite wishes are refused", facet.wanted)
+    })
 }

@@ -125,8 +125,9 @@ impl<'a> Drive<'a> {
         let facets = self.ledger.facets(&ids).await?;
         let now = self.clock.now();
         let steps = planned.into_iter().map(|planned| {
-            let refused =
-                facets.get(&planned.facet).and_then(|facet| decide::opposite_wish(&facet.value, &run.id, &planned.wanted));
+            let refused = facets
+                .get(&planned.facet)
+                .and_then(|facet| decide::opposite_wish(&facet.value, &format!("{}#{part}", run.id), &planned.wanted));
             let (phase, reason) = match (planned.skip, refused) {
                 (Some(skip), _) => (Phase::Skipped, Some(skip)),
                 (None, Some(refused)) => (Phase::ApplyFailed, Some(refused)),
@@ -144,8 +145,10 @@ impl<'a> Drive<'a> {
                 before: None,
                 phase,
                 reason: reason.clone(),
-                attempt: run.attempts.apply,
+                // No attempt has worked on it: between a plan and its work may lie an approval.
+                attempt: 0,
                 since: now,
+                put_back: false,
                 events: vec![StepEvent { at: now, by: self.by.clone(), phase, reason }],
             }
         });
@@ -206,6 +209,10 @@ impl<'a> Drive<'a> {
             let next = decide::apply(&step.value, facet.map(|f| &f.value), &seen[&step.value.facet], run.attempts.apply, now);
             match next {
                 ApplyNext::Nothing => tally.count(step.value.phase),
+                ApplyNext::Wait(None) if step.value.attempt != run.attempt() => {
+                    settled.push(Move { step: self.taken_up(run, step), facet: None });
+                    tally.wait(self.seconds(None, action));
+                }
                 ApplyNext::Wait(None) if self.waited(run, &step.value) >= action.patience().limit => {
                     let why = format!("the world did not settle: {}", describe(&seen[&step.value.facet]));
                     settled.push(self.advance(run, step, None, Phase::ApplyFailed, Some(why))?);
@@ -252,6 +259,10 @@ impl<'a> Drive<'a> {
             let next = decide::rollback(&step.value, facet.map(|f| &f.value), seen, force, run.attempts.rollback, now);
             match next {
                 RollbackNext::Nothing => tally.count(step.value.phase),
+                RollbackNext::Wait(None) if step.value.attempt != run.attempt() => {
+                    settled.push(Move { step: self.taken_up(run, step), facet: None });
+                    tally.wait(self.seconds(None, action));
+                }
                 RollbackNext::Wait(None) if self.waited(run, &step.value) >= action.patience().limit => {
                     let why = format!("the world did not settle: {}", describe(seen));
                     settled.push(self.advance(run, step, None, Phase::RollbackFailed, Some(why))?);

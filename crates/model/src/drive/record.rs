@@ -27,9 +27,18 @@ impl Drive<'_> {
         phase: Phase,
         reason: Option<String>,
     ) -> Result<Move, LedgerError> {
-        let mut step = step.clone();
-        step.value.attempt = run.attempt();
+        let step = self.taken_up(run, step);
         Move::advance(step, facet, phase, reason, self.clock.now(), &self.by)
+    }
+
+    /// The step as this attempt works on it: the world is given its time anew.
+    pub(super) fn taken_up(&self, run: &Run, step: &Versioned<Step>) -> Versioned<Step> {
+        let mut step = step.clone();
+        if step.value.attempt != run.attempt() {
+            step.value.attempt = run.attempt();
+            step.value.since = self.clock.now();
+        }
+        step
     }
 
     /// The run joins the facet's holders. With `before` a change is to follow: Before is written now, by the first holder
@@ -42,7 +51,7 @@ impl Drive<'_> {
         before: Option<Value>,
     ) -> Result<Move, LedgerError> {
         let now = self.clock.now();
-        let holder = Holder { guardrail: run.guardrail.clone(), since: now };
+        let holder = Holder { run: run.id.clone(), guardrail: run.guardrail.clone(), since: now };
         let changes = before.is_some();
         let mut facet = match facet {
             Some(known) if !known.value.holders.is_empty() => known.clone(),
@@ -60,7 +69,7 @@ impl Drive<'_> {
                 Versioned { rev: unheld.map_or(0, |known| known.rev), value }
             }
         };
-        facet.value.holders.entry(run.id.clone()).or_insert(holder);
+        facet.value.holders.entry(step.value.holder()).or_insert(holder);
         if changes {
             facet.value.lease = Some(self.lease(&facet.value, Direction::Apply, now));
         } else {
@@ -91,9 +100,9 @@ impl Drive<'_> {
         phase: Phase,
         reason: Option<String>,
     ) -> Result<Move, LedgerError> {
-        let held = facet.filter(|facet| facet.value.holders.contains_key(&run.id)).map(|known| {
+        let held = facet.filter(|facet| facet.value.holders.contains_key(&step.value.holder())).map(|known| {
             let mut facet = known.clone();
-            facet.value.holders.remove(&run.id);
+            facet.value.holders.remove(&step.value.holder());
             self.release(&mut facet.value, self.clock.now());
             facet
         });
@@ -150,13 +159,15 @@ impl Drive<'_> {
                 Outcome::Waiting => {
                     tally.wait(action.patience().poll);
                     if !may_land_yet {
-                        let step = &intent.step;
-                        over.push(self.advance(run, step, facet, step.value.phase, step.value.reason.clone())?);
+                        let mut step = intent.step.clone();
+                        step.value.put_back = direction == Direction::Rollback && *answer == Answer::Accepted;
+                        let (phase, reason) = (step.value.phase, step.value.reason.clone());
+                        over.push(self.advance(run, &step, facet, phase, reason)?);
                     }
                 }
                 Outcome::Over { phase, reason, keep_hold } => {
                     if let Some(facet) = facet.as_mut().filter(|_| !keep_hold) {
-                        facet.value.holders.remove(&run.id);
+                        facet.value.holders.remove(&intent.step.value.holder());
                     }
                     over.push(self.advance(run, &intent.step, facet, phase, reason)?);
                 }
@@ -176,7 +187,8 @@ impl Drive<'_> {
         };
         let earlier_calls = facet.and_then(|facet| facet.lease.as_ref()).is_some_and(|lease| lease.earlier_until.is_some());
         match (aftermath.seen, aftermath.answer) {
-            (Some(Seen::Is(value)), _) if value == goal => {
+            // On the way back what is seen may be an old listing, from before our own change: it counts with an answer only.
+            (Some(Seen::Is(value)), answer) if value == goal && (direction == Direction::Apply || is_answered(answer)) => {
                 Outcome::Over { phase: reached, reason: None, keep_hold: direction == Direction::Apply }
             }
             (Some(Seen::Gone(why)), _) => {
@@ -204,4 +216,9 @@ impl Drive<'_> {
             }
         }
     }
+}
+
+/// Did the service take the call, or refuse it for good?
+fn is_answered(answer: &Answer) -> bool {
+    matches!(answer, Answer::Accepted | Answer::Refused(_))
 }
