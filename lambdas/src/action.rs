@@ -7,6 +7,7 @@ use guardrails_model::ids::RunId;
 use guardrails_model::ledger::Versioned;
 use guardrails_model::record::{Direction, PartPlan, Run};
 use serde::{Deserialize, Serialize};
+use tracing::Instrument;
 
 use crate::fault::Fault;
 use crate::metrics::{Metric, emit};
@@ -55,13 +56,15 @@ async fn handle(name: &'static str, order: Order, invocation: Invocation) -> Res
     let context = Context { sdk: &invocation.sdk, operators: &run.value.operators };
     let action = actions::make(&spec, &context)?;
     let drive = Drive::new(&ledger, &invocation.clock, invocation.deadline, invocation.by.clone());
+    let simulated = run.value.simulated;
     let direction = match order.op {
         Op::Plan => return plan(&drive, run, order.part, action.as_ref()).await,
         Op::Apply => Direction::Apply,
         Op::Rollback => Direction::Rollback,
     };
-    let progress = drive.go(direction, &order.run, order.part, action.as_ref()).await?;
-    tracing::info!(run = %order.run, part = order.part, action = name, direction = direction.as_str(), ?progress, "worked");
+    let span = tracing::info_span!("work", run = %order.run, simulated, action = name);
+    let progress = drive.go(direction, &order.run, order.part, action.as_ref()).instrument(span).await?;
+    tracing::info!(run = %order.run, part = order.part, action = name, simulated, direction = direction.as_str(), ?progress, "worked");
     count(&invocation, &order, direction, &progress);
     Ok(Reply::Progress(progress))
 }

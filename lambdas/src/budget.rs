@@ -29,7 +29,7 @@ struct Properties {
 }
 
 /// Left before the deadline to answer the stack.
-const RESERVE: Duration = Duration::from_secs(10);
+const RESERVE: Duration = Duration::from_secs(30);
 
 /// Serves the function.
 ///

@@ -46,7 +46,7 @@ async fn handle(order: Order, invocation: Invocation) -> Result<Sent, Fault> {
         Some(error) => (
             format!("BROKEN {}", report.headline()),
             format!(
-                "The {} of run {} broke down and will be taken up by the next alert or rollback:\n{error}\n\n{}",
+                "The {} of run {} broke down. To take it up: guardrails rearm, or guardrails rollback.\n{error}\n\n{}",
                 order.direction.as_str(),
                 order.run,
                 report.text()

@@ -113,11 +113,16 @@ impl Budgets {
     }
 
     async fn create(&self, budget: Budget) -> Result<(), BudgetError> {
+        let name = budget.budget_name().to_owned();
         let tag = ResourceTag::builder().key(STACK_TAG).value(&self.stack).build();
         let tag = tag.map_err(|error| built("the budget's tag", &error))?;
         let call = self.client.create_budget().account_id(&self.account).budget(budget).resource_tags(tag);
-        call.send().await.map_err(|error| failed("creating the budget", &error))?;
-        Ok(())
+        match call.send().await {
+            Ok(_) => Ok(()),
+            // Ours, if the answer to an earlier try was lost; somebody's, if they were quicker.
+            Err(error) if error.code() == Some("DuplicateRecordException") => self.check_ours(&name).await,
+            Err(error) => Err(failed("creating the budget", &error)),
+        }
     }
 
     /// Is the budget there and of this stack? One that is not there is not ours either.

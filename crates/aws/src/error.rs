@@ -39,6 +39,7 @@ const THROTTLED: &[&str] = &[
     "ProvisionedThroughputExceededException",
     "LimitExceededException",
     "PriorRequestNotComplete",
+    "TransactionInProgressException",
     "SlowDown",
     "EC2ThrottledException",
     "ConcurrentModification",

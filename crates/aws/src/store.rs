@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, KeysAndAttributes, Put, TransactWriteItem};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -121,6 +122,10 @@ impl Store for DynamoStore {
                     .set_condition_expression(put.condition_expression().map(str::to_owned))
                     .set_expression_attribute_values(put.expression_attribute_values().cloned());
                 let Err(error) = call.send().await else { return Ok(()) };
+                // Somebody's transaction is at the item: decide again on what it leaves.
+                if error.as_service_error().is_some_and(PutItemError::is_transaction_conflict_exception) {
+                    return Err(LedgerError::Conflict);
+                }
                 if !error
                     .as_service_error()
                     .is_some_and(aws_sdk_dynamodb::operation::put_item::PutItemError::is_conditional_check_failed_exception)
@@ -134,6 +139,9 @@ impl Store for DynamoStore {
                 let Err(error) = call.client_request_token(nonce.as_str()).send().await else { return Ok(()) };
                 let reasons = error.as_service_error().map(cancellation).unwrap_or_default();
                 let any = |code: &str| reasons.iter().any(|reason| reason.code() == Some(code));
+                if any("ThrottlingError") || any("ProvisionedThroughputExceeded") {
+                    return Err(LedgerError::Unavailable(Failure::of(&error).message.into()));
+                }
                 if any("TransactionConflict") {
                     return Err(LedgerError::Conflict);
                 }

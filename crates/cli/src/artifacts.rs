@@ -54,8 +54,9 @@ fn pack_one(folder: &Path, function: &'static str) -> Result<Artifact> {
             path.display()
         )
     })?;
-    if !program.starts_with(b"\x7fELF") {
-        return Err(anyhow!("{} is not a Linux program: build the functions for Linux on x86_64", path.display()));
+    // An ELF file for x86_64, by its magic and its machine number.
+    if !program.starts_with(b"\x7fELF") || program.get(18..20) != Some(&[62, 0]) {
+        return Err(anyhow!("{} is not a program for Linux on x86_64: build the functions for that", path.display()));
     }
     // The hash of what goes in, with the name: two functions never share a key.
     let hash = format!("{:x}", Sha256::digest(&program));

@@ -83,7 +83,7 @@ enum Command {
     History(History),
     /// Puts back what a guardrail changed.
     Rollback(Rollback),
-    /// Lets alerts be enforced again after a rollback, before the period's end.
+    /// Lets alerts be enforced again after a rollback, before the period's end; tries failed runs again.
     Rearm(Rearm),
 }
 

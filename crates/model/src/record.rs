@@ -107,8 +107,10 @@ pub struct Run {
     pub state: RunState,
     /// Which way it goes.
     pub direction: Direction,
-    /// How many executions were asked for, each way.
+    /// How many executions there were, each way: an execution's name has its number.
     pub attempts: Attempts,
+    /// How many times it was asked for, each way: a try may take several executions, and what failed waits for the next.
+    pub tries: Attempts,
     /// The stage's actions, flattened in order.
     pub parts: Vec<Part>,
     /// Who asked for it to be put back, and how much of it.
@@ -134,13 +136,22 @@ impl Run {
         }
     }
 
+    /// The present try in its direction.
+    #[must_use]
+    pub fn try_number(&self) -> u32 {
+        match self.direction {
+            Direction::Apply => self.tries.apply,
+            Direction::Rollback => self.tries.rollback,
+        }
+    }
+
     /// Writes down that something happened.
     pub fn note(&mut self, at: Timestamp, by: &str, what: impl Into<String>) {
         self.events.push(RunEvent { at, by: by.to_owned(), what: what.into() });
     }
 }
 
-/// Executions asked for, each way.
+/// A count for each way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempts {
     /// Towards what the stage wants.
@@ -184,7 +195,7 @@ pub struct Written {
     pub token: Nonce,
     /// How many steps.
     pub steps: usize,
-    /// SHA-256 of their facets, wishes and phases.
+    /// SHA-256 of their facets, what they are, and what is wanted.
     pub digest: String,
 }
 
@@ -251,7 +262,7 @@ pub struct Step {
     /// Why, where that needs saying.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The attempt, in the direction of its phase, that wrote it last.
+    /// The try, in the direction of its phase, that worked on it last.
     #[serde(default)]
     pub attempt: u32,
     /// When the present phase began, or an attempt took it up again: what bounds the waiting for the world.

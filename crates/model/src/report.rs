@@ -89,8 +89,8 @@ impl Report {
         match run.state {
             RunState::Enforced => Some(format!("To put it back: guardrails rollback {} --run {}", run.guardrail, run.id)),
             RunState::ApplyFailed => Some(format!(
-                "The next alert tries what failed again. To put back what was done: guardrails rollback {} --run {}",
-                run.guardrail, run.id
+                "To try what failed again: guardrails rearm {}. To put back what was done: guardrails rollback {} --run {}",
+                run.guardrail, run.guardrail, run.id
             )),
             RunState::RollbackFailed => {
                 Some(format!("When the reasons are dealt with: guardrails rollback {} --run {}", run.guardrail, run.id))

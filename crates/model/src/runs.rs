@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Guardrail};
 use crate::decide::Target;
 use crate::ids::{FacetId, RunId};
-use crate::ledger::{Ledger, LedgerError, Versioned};
+use crate::ledger::{Ledger, LedgerError, Versioned, step_digest};
 use crate::phase::Phase;
 use crate::record::{Attempts, Direction, FORMAT, Part, PartPlan, Released, RollbackRequest, Run, RunState, Slot, Step};
 
@@ -79,7 +79,7 @@ pub enum RunError {
     #[error("the ledger has no run `{0}`")]
     NoSuchRun(RunId),
     /// A part's steps are not as the plan says.
-    #[error("run `{run}`: part {part} was planned with {planned} steps, and {found} are there: it is planned again")]
+    #[error("run `{run}`: part {part} was planned with {planned} steps, and the {found} that are there are not those")]
     Torn {
         /// The run.
         run: RunId,
@@ -178,10 +178,12 @@ impl Runs<'_> {
                 Ok(Begun::GoingBack(Box::new(run.value)))
             }
             RunState::Opening | RunState::Applying | RunState::ApplyFailed => {
-                if self.present_attempt_runs(&run.value).await? {
+                // A failed one may still be telling people of it: it is tried again all the same.
+                if run.value.state != RunState::ApplyFailed && self.present_attempt_runs(&run.value).await? {
                     return Ok(Begun::Already(Box::new(run.value)));
                 }
                 let mut run = run;
+                run.value.tries.apply += 1;
                 if run.value.state == RunState::ApplyFailed {
                     run.value.state = RunState::Applying;
                 }
@@ -226,6 +228,7 @@ impl Runs<'_> {
             state: RunState::Opening,
             direction: Direction::Apply,
             attempts: Attempts::default(),
+            tries: Attempts { apply: 1, rollback: 0 },
             parts: parts.collect(),
             rollback: None,
             events: Vec::new(),
@@ -238,13 +241,17 @@ impl Runs<'_> {
     ///
     /// # Errors
     /// [`LedgerError::Conflict`] when somebody else wrote the run meanwhile.
-    pub async fn launch(&self, mut run: Versioned<Run>) -> Result<Versioned<Run>, RunError> {
+    pub async fn launch(&self, run: Versioned<Run>) -> Result<Versioned<Run>, RunError> {
+        self.launch_with(run, None).await
+    }
+
+    async fn launch_with(&self, mut run: Versioned<Run>, mut slot: Option<Versioned<Slot>>) -> Result<Versioned<Run>, RunError> {
         loop {
             match run.value.direction {
                 Direction::Apply => run.value.attempts.apply += 1,
                 Direction::Rollback => run.value.attempts.rollback += 1,
             }
-            run = self.ledger.save_run(run, None).await?;
+            run = self.ledger.save_run(run, slot.take().as_ref()).await?;
             match self.workflow.start(&execution_name(&run.value), &input(&run.value)).await? {
                 Started::Running => return Ok(run),
                 Started::NameTaken => {}
@@ -264,9 +271,12 @@ impl Runs<'_> {
         }
         for (part, plan) in plans.iter().enumerate().take(run.value.parts.len()) {
             if let PartPlan::Written(written) = plan {
-                let found = self.ledger.steps_under(id, part, &written.token).await?.len();
-                if found != written.steps {
-                    return Err(RunError::Torn { run: id.clone(), part, planned: written.steps, found });
+                let found = self.ledger.steps_under(id, part, &written.token).await?;
+                let found: Vec<Step> = found.into_iter().map(|step| step.value).collect();
+                // Steps of a plan that counts already have moved on since.
+                let counts = matches!(run.value.parts[part].plan, PartPlan::Written(_));
+                if found.len() != written.steps || (!counts && step_digest(&found) != written.digest) {
+                    return Err(RunError::Torn { run: id.clone(), part, planned: written.steps, found: found.len() });
                 }
             }
             // A plan that counts already is never replaced: its steps may hold facets.
@@ -309,7 +319,11 @@ impl Runs<'_> {
         unfinished: bool,
     ) -> Result<Closed, RunError> {
         let mut run = self.load(id).await?;
-        if run.value.direction != direction || !run.value.state.is_open() {
+        if run.value.direction == direction && !run.value.state.is_open() {
+            // Closed before, and the answer was lost: people are still to be told.
+            return Ok(Closed { outcome: Outcome::Succeeded, run: run.value });
+        }
+        if run.value.direction != direction {
             return Ok(Closed { outcome: Outcome::Superseded, run: run.value });
         }
         if unfinished {
@@ -356,6 +370,12 @@ impl Runs<'_> {
         if !run.value.state.is_open() {
             return Ok(RollbackAsked::NothingToDo(Box::new(run.value)));
         }
+        if !request.only.is_empty() {
+            let steps = self.steps(&run.value).await?;
+            if !steps.iter().any(|step| !step.phase.is_final() && request.covers(&step.facet)) {
+                return Ok(RollbackAsked::NothingToDo(Box::new(run.value)));
+            }
+        }
         if run.value.state == RunState::RollingBack && self.present_attempt_runs(&run.value).await? {
             return Ok(RollbackAsked::UnderWay(Box::new(run.value)));
         }
@@ -366,13 +386,27 @@ impl Runs<'_> {
         run.value.rollback = Some(request.clone());
         let slot = self.ledger.slot(&run.value.target()).await?.filter(|slot| slot.value.run == *id && request.only.is_empty());
         let slot = slot.map(|slot| released(slot, request));
-        run.value.attempts.rollback += 1;
-        let run = self.ledger.save_run(run, slot.as_ref()).await?;
-        let run = match self.workflow.start(&execution_name(&run.value), &input(&run.value)).await? {
-            Started::Running => run,
-            Started::NameTaken => self.launch(run).await?,
-        };
-        Ok(RollbackAsked::Started(Box::new(run.value)))
+        run.value.tries.rollback += 1;
+        Ok(RollbackAsked::Started(Box::new(self.launch_with(run, slot).await?.value)))
+    }
+
+    /// Tries an open run of `target` again that failed, or whose execution died; an ACTUAL alert is sent once a period, so
+    /// the next alert may never come. Nothing when there is none.
+    ///
+    /// # Errors
+    /// When the ledger or the workflow cannot be reached.
+    pub async fn retry(&self, target: &Target) -> Result<Option<Begun>, RunError> {
+        loop {
+            let Some(slot) = self.ledger.slot(target).await? else { return Ok(None) };
+            let run = self.load(&slot.value.run).await?;
+            if !run.value.state.is_open() {
+                return Ok(None);
+            }
+            match self.resume(run).await {
+                Err(RunError::Ledger(LedgerError::Conflict)) => {}
+                other => return other.map(Some),
+            }
+        }
     }
 
     /// Lets alerts be enforced again on a stage that a person had let go. Says whether there was anything to lift.
@@ -485,6 +519,7 @@ fn verdict(run: &Run, steps: &[Step], failures: &[String]) -> Verdict {
             let state = match (failed, rest) {
                 (true, _) => RunState::RollbackFailed,
                 (false, 0) => RunState::RolledBack,
+                (false, _) if count(&[Phase::RollingBack, Phase::RollbackFailed]) > 0 => RunState::RollbackFailed,
                 // Some facets were put back, and the others are as applying left them.
                 (false, _) if half_done => RunState::ApplyFailed,
                 (false, _) => RunState::Enforced,

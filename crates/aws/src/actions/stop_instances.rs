@@ -88,6 +88,18 @@ impl ActionType for StopInstances {
             condition: json!(null),
             why_any: Some("AWS has no resource for these Describe calls"),
         }];
+        // Volumes under a key of the account's own: EC2 gets a grant to it when the instance starts, in the caller's name.
+        grants.push(Grant {
+            sid: "StartEncrypted".to_owned(),
+            uses: &[Use::Rollback],
+            actions: &["kms:CreateGrant"],
+            resources: vec!["arn:${AWS::Partition}:kms:${AWS::Region}:${AWS::AccountId}:key/*".to_owned()],
+            condition: json!({
+                "Bool": {"kms:GrantIsForAWSResource": "true"},
+                "StringLike": {"kms:ViaService": "ec2.*.amazonaws.com"},
+            }),
+            why_any: None,
+        });
         let scopes: BTreeMap<String, &Params> = all.iter().map(|params| (json!(params.tag).to_string(), params)).collect();
         grants.extend(scopes.values().enumerate().map(|(index, params)| {
             let tags: BTreeMap<String, Vec<&str>> =
@@ -121,21 +133,29 @@ impl Action for StopInstances {
         let tags = self.params.tag.iter().map(|(key, values)| filter(&format!("tag:{key}"), values));
         // The stopped too: an earlier stage may hold them, and then this one must hold them as well.
         let states = filter("instance-state-name", ["pending", "running", "stopping", "stopped"]);
-        let instances = self.find(tags.chain([states]).collect()).await?;
-        let members = self.group_members(&instances).await?;
+        let mut instances = self.find(tags.chain([states]).collect()).await?;
+        // In a filter `*` and `?` match anything; in guardrails.yaml they are themselves.
+        instances.retain(|instance| self.params.tag.iter().all(|(key, values)| has_tag(instance, key, &values)));
+        let ids: Vec<&str> = instances.iter().filter_map(Instance::instance_id).collect();
+        let mut members = self.group_members(&ids).await?;
+        // The tag helps where a member was just launched.
+        for instance in &instances {
+            let group = instance.tags().iter().find(|tag| tag.key() == Some(GROUP_TAG)).and_then(|tag| tag.value());
+            if let (Some(id), Some(group)) = (instance.instance_id(), group) {
+                members.insert(id.to_owned(), group.to_owned());
+            }
+        }
         let planned = instances.iter().filter_map(|instance| {
             let id = instance.instance_id()?;
             let present = match state(instance) {
                 Seen::Is(value) | Seen::Moving(value) => value,
                 Seen::Gone(_) => return None,
             };
-            let skip = members.get(id).filter(|_| present == running()).map(|group| {
-                format!("it is a member of the Auto Scaling group {group}, which would take it for unhealthy and terminate it")
-            });
-            let facet = FacetId::new(FACET, &self.region, id).ok()?;
-            Some(Planned { facet, label: label(instance), present, wanted: stopped(), skip })
+            let skip = members.get(id).filter(|_| present == running()).map(|group| in_a_group(group));
+            let facet = FacetId::new(FACET, &self.region, id).map_err(|error| ActionError::Refused(error.to_string()));
+            Some(facet.map(|facet| Planned { facet, label: label(instance), present, wanted: stopped(), skip }))
         });
-        Ok(planned.collect())
+        planned.collect()
     }
 
     async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {
@@ -159,7 +179,22 @@ impl Action for StopInstances {
     }
 
     async fn apply(&self, changes: &[Change]) -> Vec<Answer> {
-        self.turn(changes).await
+        // An instance may have joined a group since the plan.
+        let ids: Vec<&str> = changes.iter().map(|change| instance_id(&change.facet)).collect();
+        let members = match self.group_members(&ids).await {
+            Ok(members) => members,
+            Err(ActionError::Refused(why)) => return vec![Answer::Refused(why); changes.len()],
+            Err(ActionError::Retryable(why)) => return vec![Answer::Later(why); changes.len()],
+        };
+        let (joined, free): (Vec<&Change>, Vec<&Change>) =
+            changes.iter().partition(|change| members.contains_key(instance_id(&change.facet)));
+        let free: Vec<Change> = free.into_iter().cloned().collect();
+        let mut answers = self.turn(&free).await.into_iter();
+        let refused = |change: &Change| Answer::Refused(in_a_group(&members[instance_id(&change.facet)]));
+        let lost = || Answer::Unknown("no answer".to_owned());
+        let answer =
+            |change: &Change| if joined.contains(&change) { refused(change) } else { answers.next().unwrap_or_else(lost) };
+        changes.iter().map(answer).collect()
     }
 
     async fn rollback(&self, changes: &[Change]) -> Vec<Answer> {
@@ -204,17 +239,9 @@ impl StopInstances {
         }
     }
 
-    /// The Auto Scaling group of each instance that is in one. The group's own word counts; its tag helps where a member was
-    /// just launched.
-    async fn group_members(&self, instances: &[Instance]) -> Result<HashMap<String, String>, ActionError> {
+    /// The Auto Scaling group of each instance that is in one.
+    async fn group_members(&self, ids: &[&str]) -> Result<HashMap<String, String>, ActionError> {
         let mut members = HashMap::new();
-        for instance in instances {
-            let group = instance.tags().iter().find(|tag| tag.key() == Some(GROUP_TAG));
-            if let (Some(id), Some(group)) = (instance.instance_id(), group.and_then(|tag| tag.value())) {
-                members.insert(id.to_owned(), group.to_owned());
-            }
-        }
-        let ids: Vec<&str> = instances.iter().filter_map(Instance::instance_id).collect();
         for batch in ids.chunks(GROUP_PAGE) {
             let ids = batch.iter().map(|id| (*id).to_owned()).collect();
             let call = self.auto_scaling.describe_auto_scaling_instances().set_instance_ids(Some(ids));
@@ -267,6 +294,15 @@ impl StopInstances {
             self.ec2_changes.start_instances().set_instance_ids(ids).send().await.err().map(|error| Failure::of(&error))
         }
     }
+}
+
+fn in_a_group(group: &str) -> String {
+    format!("it is a member of the Auto Scaling group {group}, which would take it for unhealthy and terminate it")
+}
+
+fn has_tag(instance: &Instance, key: &str, values: &[&str]) -> bool {
+    let tag = instance.tags().iter().find(|tag| tag.key() == Some(key));
+    tag.is_some_and(|tag| values.contains(&tag.value().unwrap_or_default()))
 }
 
 /// May the failure be of one instance of the call alone? Throttling is of the call.

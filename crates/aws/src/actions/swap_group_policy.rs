@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use async_trait::async_trait;
 use aws_sdk_iam::Client;
 use guardrails_model::action::{Action, ActionError, Answer, Change, Patience, Planned, Seen};
-use guardrails_model::ids::{FacetId, Value};
+use guardrails_model::ids::{BadName, FacetId, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -105,11 +105,13 @@ impl ActionType for SwapGroupPolicy {
     type Params = Params;
 
     fn wishes(params: &Params) -> Vec<(FacetId, Value)> {
-        params.facets().map(|(facet, wanted, _)| (facet, wanted)).collect()
+        params.facets().filter_map(|(facet, wanted, _)| Some((facet.ok()?, wanted))).collect()
     }
 
     fn grants(all: &[Params]) -> Vec<Grant> {
-        let group = |name: &str| format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:group/{name}");
+        // By its name, under any path: IAM's calls name groups without it, and its ARNs have it.
+        let group =
+            |name: &str| ["", "*/"].map(|path| format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:group/{path}{name}"));
         let mut groups: Vec<&str> = all.iter().map(|params| params.group.as_str()).collect();
         groups.sort_unstable();
         groups.dedup();
@@ -128,7 +130,7 @@ impl ActionType for SwapGroupPolicy {
                 sid: "ReadGroups".to_owned(),
                 uses: &[Use::Plan, Use::Apply, Use::Rollback],
                 actions: &["iam:GetGroup", "iam:ListAttachedGroupPolicies"],
-                resources: groups.iter().map(|name| group(name)).collect(),
+                resources: groups.iter().flat_map(|name| group(name)).collect(),
                 condition: json!(null),
                 why_any: None,
             },
@@ -145,7 +147,7 @@ impl ActionType for SwapGroupPolicy {
             sid: sid(&["Swap", name]),
             uses: &[Use::Apply, Use::Rollback],
             actions: &["iam:AttachGroupPolicy", "iam:DetachGroupPolicy"],
-            resources: vec![group(name)],
+            resources: group(name).into(),
             condition: json!({"ArnEquals": {"iam:PolicyARN": policies_of(name)}}),
             why_any: None,
         }));
@@ -164,12 +166,10 @@ impl ActionType for SwapGroupPolicy {
 
 impl Params {
     /// Each facet with what is wanted of it and its policy.
-    fn facets(&self) -> impl Iterator<Item = (FacetId, Value, &str)> {
+    fn facets(&self) -> impl Iterator<Item = (Result<FacetId, BadName>, Value, &str)> {
         let detached = self.detach.iter().map(|policy| (policy, detached()));
         let attached = self.attach.iter().map(|policy| (policy, attached()));
-        detached
-            .chain(attached)
-            .filter_map(|(policy, wanted)| Some((FacetId::new(FACET, &self.group, policy).ok()?, wanted, policy.as_str())))
+        detached.chain(attached).map(|(policy, wanted)| (FacetId::new(FACET, &self.group, policy), wanted, policy.as_str()))
     }
 }
 
@@ -182,6 +182,7 @@ impl Action for SwapGroupPolicy {
             attached_now.ok_or_else(|| ActionError::Refused(format!("there is no IAM group `{}`", self.params.group)))?;
         let mut planned = Vec::new();
         for (facet, wanted, policy) in self.params.facets() {
+            let facet = facet.map_err(|error| ActionError::Refused(error.to_string()))?;
             let present = if attached_now.contains(policy) { attached() } else { detached() };
             if present == detached() && !self.policy_exists(policy).await? {
                 return Err(ActionError::Refused(format!("there is no policy `{policy}`: nothing of the swap is done")));

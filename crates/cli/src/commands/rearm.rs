@@ -1,8 +1,9 @@
-//! `guardrails rearm`: after a rollback, lets alerts of the present period be enforced again.
+//! `guardrails rearm`: after a rollback, lets alerts of the present period be enforced again; and tries runs again that failed.
 
 use anyhow::Result;
 use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::decide::Target;
+use guardrails_model::runs::Begun;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
@@ -19,7 +20,7 @@ pub(crate) async fn run(global: &Global, args: &Rearm) -> Result<Exit> {
         Some(at) => vec![stage(&guardrail, Some(at))?],
         None => guardrail.stages.iter().map(|stage| stage.at).collect(),
     };
-    let mut lifted = Vec::new();
+    let (mut lifted, mut retried) = (Vec::new(), Vec::new());
     for stage in stages {
         let period = guardrail.budget.period.of_alert(today);
         for simulated in [false, true] {
@@ -27,13 +28,19 @@ pub(crate) async fn run(global: &Global, args: &Rearm) -> Result<Exit> {
             if deployment.runs().rearm(&target).await? && !simulated {
                 lifted.push(stage.to_string());
             }
+            if let Some(Begun::Started(run)) = deployment.runs().retry(&target).await? {
+                retried.push(run.id.to_string());
+            }
         }
     }
-    let text = if lifted.is_empty() {
+    let mut text = if lifted.is_empty() {
         format!("No stage of `{}` was released: alerts are enforced.", guardrail.name)
     } else {
         format!("Alerts of `{}` are enforced again at: {}", guardrail.name, lifted.join(", "))
     };
-    output::result(global, &json!({"guardrail": guardrail.name, "rearmed": lifted}), &text)?;
+    if !retried.is_empty() {
+        text = format!("{text}\nTried again, since they had failed: {}. See guardrails status.", retried.join(", "));
+    }
+    output::result(global, &json!({"guardrail": guardrail.name, "rearmed": lifted, "retried": retried}), &text)?;
     Ok(Exit::Done)
 }

@@ -55,6 +55,10 @@ async fn open_runs(deployment: &Deployment, args: &Rollback) -> Result<Vec<Repor
         }
     }
     let unknown = args.only.iter().find(|facet| !reports.iter().any(|report| report.steps.iter().any(|s| s.facet == **facet)));
+    let asked = |report: &Report| {
+        args.only.is_empty() || report.steps.iter().any(|step| args.only.contains(&step.facet) && !step.phase.is_final())
+    };
+    reports.retain(asked);
     match unknown {
         Some(facet) => Err(anyhow!(
             "no open run of `{}` has the facet `{facet}`\nhint: guardrails status {} --output json names them",
@@ -92,12 +96,20 @@ async fn put_back(deployment: &Deployment, report: &Report, args: &Rollback) -> 
         only: args.only.clone(),
         force: args.force,
     };
-    match deployment.runs().roll_back(run, &request).await? {
-        RollbackAsked::Started(_) | RollbackAsked::NothingToDo(_) => {}
-        RollbackAsked::UnderWay(other) => {
-            let by = other.rollback.map_or_else(|| "somebody".to_owned(), |request| format!("{} ({})", request.by, request.why));
-            output::tell(&format!("{run} is being put back already, asked for by {by}; waiting for that"));
+    loop {
+        let covered = match deployment.runs().roll_back(run, &request).await? {
+            RollbackAsked::Started(_) | RollbackAsked::NothingToDo(_) => true,
+            RollbackAsked::UnderWay(other) => {
+                let other = other.rollback;
+                let by = other.as_ref().map_or("somebody".to_owned(), |other| format!("{} ({})", other.by, other.why));
+                output::tell(&format!("{run} is being put back already, asked for by {by}; waiting for that"));
+                other.is_none_or(|other| other.only.is_empty() || other.only == args.only)
+            }
+        };
+        let settled = follow::until_settled(deployment, run, &report.steps).await?;
+        // Somebody else asked for less: ask for the rest.
+        if covered {
+            return Ok(settled);
         }
     }
-    follow::until_settled(deployment, run, &report.steps).await
 }

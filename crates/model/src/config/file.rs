@@ -11,7 +11,8 @@ use serde::de::{DeserializeOwned, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_saphyr::{Location, Spanned};
 
-use super::{ActionSpec, Budget, Config, Guardrail, Stage, StageAt};
+use super::{ActionSpec, Budget, Config, Guardrail, Period, Stage, StageAt};
+use crate::alert::AlertType;
 use crate::ids::{FacetId, GuardrailName, Value};
 
 /// The most notifications that AWS takes for one budget, and so the most stages.
@@ -162,6 +163,9 @@ fn check_guardrail<A: Actions>(name: GuardrailName, body: GuardrailBody<A>, wish
     let mut stages: Vec<Stage> = Vec::new();
     for Spanned { value: stage, referenced: place, .. } in body.stages {
         let problem = |what| Problem::at(place, what);
+        if budget.period == Period::Daily && stage.at.alert_type == AlertType::Forecasted {
+            return Err(problem("AWS does not forecast daily budgets: use `actual`, or a monthly budget".to_owned()));
+        }
         apart(&stages, stage.at, budget.amount.dollars()).map_err(problem)?;
         let mut groups = Vec::new();
         for item in stage.r#do {
@@ -225,8 +229,8 @@ impl Wishes {
             let first = self.0.entry(facet.clone()).or_insert_with(|| (wanted.clone(), guardrail.clone()));
             if first.0 != wanted {
                 return Err(format!(
-                    "`{guardrail}` wants `{facet}` {wanted}, but `{}` wants it {}: two guardrails cannot want \
-                    opposite things; let one of them go",
+                    "`{guardrail}` wants `{facet}` {wanted}, but `{}` wants it {}: opposite wishes cannot both be \
+                    held; let one of them go",
                     first.1, first.0
                 ));
             }

@@ -45,7 +45,7 @@ pub enum RollbackNext {
     Wait(Option<Timestamp>),
 }
 
-/// Judges a step on its way forward, in the run's `attempt`.
+/// Judges a step on its way forward, in the run's `attempt`-th try.
 #[must_use]
 pub fn apply(step: &Step, facet: Option<&Facet>, seen: &Seen, attempt: u32, now: Timestamp) -> ApplyNext {
     match step.phase {
@@ -80,14 +80,14 @@ pub fn apply(step: &Step, facet: Option<&Facet>, seen: &Seen, attempt: u32, now:
         Seen::Moving(value) if *value == step.wanted && ours.or(theirs).is_none() => {
             ApplyNext::Skip(format!("it was becoming {value} already"))
         }
-        Seen::Moving(_) if theirs.is_none() || ours.is_some() => ApplyNext::Wait(None),
+        Seen::Moving(value) if *value != step.wanted || ours.is_some() => ApplyNext::Wait(None),
         Seen::Is(value) | Seen::Moving(value) => {
             ApplyNext::Change { before: ours.or(theirs).map_or(value, |facet| &facet.before).clone() }
         }
     }
 }
 
-/// Judges a step on its way back, in the run's `attempt`.
+/// Judges a step on its way back, in the run's `attempt`-th try.
 #[must_use]
 pub fn rollback(step: &Step, facet: Option<&Facet>, seen: &Seen, force: bool, attempt: u32, now: Timestamp) -> RollbackNext {
     match step.phase {

@@ -201,15 +201,16 @@ impl<'a> Drive<'a> {
     ) -> Result<(), DriveError> {
         let ids = ids(batch);
         let facets = self.ledger.facets(&ids).await?;
+        // Read before looking: a lease that ends while we look had not ended for what we see.
+        let now = self.clock.now();
         let seen = self.observe(run, part, action, &ids).await?;
         let (mut settled, mut intents) = (Vec::new(), Vec::new());
-        let now = self.clock.now();
         for step in batch {
             let facet = facets.get(&step.value.facet);
-            let next = decide::apply(&step.value, facet.map(|f| &f.value), &seen[&step.value.facet], run.attempts.apply, now);
+            let next = decide::apply(&step.value, facet.map(|f| &f.value), &seen[&step.value.facet], run.tries.apply, now);
             match next {
                 ApplyNext::Nothing => tally.count(step.value.phase),
-                ApplyNext::Wait(None) if step.value.attempt != run.attempt() => {
+                ApplyNext::Wait(None) if step.value.attempt != run.try_number() => {
                     settled.push(Move { step: self.taken_up(run, step), facet: None });
                     tally.wait(self.seconds(None, action));
                 }
@@ -246,20 +247,20 @@ impl<'a> Drive<'a> {
         let (planned, begun): (Vec<_>, Vec<_>) = batch.iter().cloned().partition(|step| step.value.phase == Phase::Planned);
         let ids = ids(&begun);
         let facets = self.ledger.facets(&ids).await?;
+        let now = self.clock.now();
         let seen = if ids.is_empty() { HashMap::new() } else { self.observe(run, part, action, &ids).await? };
         let force = run.rollback.as_ref().is_some_and(|request| request.force);
         let (mut settled, mut intents) = (Vec::new(), Vec::new());
-        let now = self.clock.now();
         for step in planned {
             settled.push(self.advance(run, &step, None, Phase::Skipped, Some("rolled back before it was begun".to_owned()))?);
         }
         for step in &begun {
             let facet = facets.get(&step.value.facet);
             let seen = &seen[&step.value.facet];
-            let next = decide::rollback(&step.value, facet.map(|f| &f.value), seen, force, run.attempts.rollback, now);
+            let next = decide::rollback(&step.value, facet.map(|f| &f.value), seen, force, run.tries.rollback, now);
             match next {
                 RollbackNext::Nothing => tally.count(step.value.phase),
-                RollbackNext::Wait(None) if step.value.attempt != run.attempt() => {
+                RollbackNext::Wait(None) if step.value.attempt != run.try_number() => {
                     settled.push(Move { step: self.taken_up(run, step), facet: None });
                     tally.wait(self.seconds(None, action));
                 }

@@ -34,8 +34,8 @@ impl Drive<'_> {
     /// The step as this attempt works on it: the world is given its time anew.
     pub(super) fn taken_up(&self, run: &Run, step: &Versioned<Step>) -> Versioned<Step> {
         let mut step = step.clone();
-        if step.value.attempt != run.attempt() {
-            step.value.attempt = run.attempt();
+        if step.value.attempt != run.try_number() {
+            step.value.attempt = run.try_number();
             step.value.since = self.clock.now();
         }
         step

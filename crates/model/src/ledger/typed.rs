@@ -273,7 +273,7 @@ impl Ledger {
     }
 }
 
-/// SHA-256 of what `steps` plan: their facets, what they are, what is wanted, and their first phases.
+/// SHA-256 of what `steps` plan: their facets, what they are, and what is wanted.
 #[must_use]
 pub fn step_digest(steps: &[Step]) -> String {
     let mut lines: Vec<String> =
