@@ -11,6 +11,7 @@ use guardrails_model::clock::Clock;
 use guardrails_model::config::Guardrail;
 use guardrails_model::ids::GuardrailName;
 use guardrails_model::ledger::Ledger;
+use guardrails_model::record::Part;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
@@ -81,7 +82,12 @@ fn physical_id(event: &Json, logical: &str) -> String {
 async fn work(event: &Json, invocation: &Invocation) -> Result<(), Fault> {
     let request: Request<Json, Json> = serde_json::from_value(event.clone())
         .map_err(|error| Fault::failed(format!("not a custom resource's event: {error}")))?;
+    let kept = event.get("ResourceType").and_then(Json::as_str) == Some("Custom::OpenRuns");
     match request {
+        Request::Create(create) if kept => keep_the_way_back(create.resource_properties, invocation).await,
+        Request::Update(update) if kept => keep_the_way_back(update.resource_properties, invocation).await,
+        // Guardrails go before it, and refuse by themselves.
+        Request::Delete(_) if kept => Ok(()),
         Request::Create(create) => ensure(create.resource_properties, create.stack_id, invocation).await,
         Request::Update(update) => ensure(update.resource_properties, update.stack_id, invocation).await,
         Request::Delete(delete) => remove(&delete.resource_properties, delete.stack_id, invocation).await,
@@ -124,6 +130,35 @@ fn budgets(stack: String, invocation: &Invocation) -> Result<Budgets, Fault> {
         stack,
         topic: variable("ALERT_TOPIC_ARN")?,
     })
+}
+
+/// What the deployed functions may work on from now on: the properties of `Custom::OpenRuns`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Scope {
+    /// Each action with its parameters, as JSON.
+    #[serde(default)]
+    actions: Vec<String>,
+    #[serde(default)]
+    guardrails: Vec<String>,
+}
+
+/// The functions' rights follow guardrails.yaml. As long as a run is open, what it works on must stay in it.
+async fn keep_the_way_back(properties: Json, invocation: &Invocation) -> Result<(), Fault> {
+    let scope: Scope = serde_json::from_value(properties)
+        .map_err(|error| Fault::failed(format!("the properties are not those of Custom::OpenRuns: {error}")))?;
+    let actions: Vec<Json> = scope.actions.iter().filter_map(|action| serde_json::from_str(action).ok()).collect();
+    for run in invocation.ledger()?.runs(None).await?.into_iter().map(|run| run.value).filter(|run| run.state.is_open()) {
+        let stays = |part: &Part| actions.contains(&json!({"name": part.action, "params": part.params}));
+        if !scope.guardrails.contains(&run.guardrail.to_string()) || !run.parts.iter().all(stays) {
+            return Err(Fault::failed(format!(
+                "run {} of `{}` still holds what it changed, and without this in guardrails.yaml it could not be put back: put \
+                 it back first, with `guardrails rollback {}`",
+                run.id, run.guardrail, run.guardrail
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// A guardrail that holds something cannot go: the functions that put it back would go with it.

@@ -88,12 +88,13 @@ async fn a_simulated_run_is_marked_everywhere_and_never_swallows_a_real_alert() 
 
     lab.publish(&real_alert(), &[]).await;
     let runs = lab.runs_when(|runs| runs.len() == 2 && runs[1].state == RunState::Enforced).await;
+    let enforced = lab.snapshot().await;
     assert!(!runs[1].simulated);
     assert!(!lab.told().await.0.contains("[simulated]"));
 
     lab.say(&["rollback", "project-beta", "--run", runs[0].id.as_str(), "--yes"]).await;
     let held = lab.snapshot().await;
-    assert_eq!(held.user["RunInstances"], Access::Denied, "the real run still holds everything");
+    assert_eq!(held, enforced, "the real run still holds everything");
     lab.say(&["rollback", "project-beta", "--run", runs[1].id.as_str(), "--yes"]).await;
     assert_eq!(lab.snapshot().await, before);
 }
@@ -109,10 +110,11 @@ async fn a_second_stage_takes_no_second_snapshot_and_the_last_to_leave_puts_ever
     lab.run_when(RunState::Enforced).await;
     lab.publish(&alert("project-beta", "123456789012", "$2.00", "$3.00", "$3.31"), &[]).await;
     let runs = lab.runs_when(|runs| runs.len() == 2 && runs[1].state == RunState::Enforced).await;
+    let enforced = lab.snapshot().await;
 
     let first = runs[0].id.to_string();
     lab.say(&["rollback", "project-beta", "--run", &first, "--yes"]).await;
-    assert_eq!(lab.snapshot().await.user["RunInstances"], Access::Denied, "the second stage still holds it");
+    assert_eq!(lab.snapshot().await, enforced, "the second stage still holds everything");
     lab.say(&["rollback", "project-beta", "--yes"]).await;
     assert_eq!(lab.snapshot().await, before);
 }

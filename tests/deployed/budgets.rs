@@ -81,6 +81,23 @@ async fn a_stack_that_still_holds_something_is_not_deleted_and_the_ledger_outliv
     assert_eq!(kept.value.state, RunState::RolledBack);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_that_would_take_the_way_back_from_an_open_run_is_refused() {
+    let lab = Lab::new().await;
+    let before = lab.snapshot().await;
+    lab.publish(&real_alert(), &[]).await;
+    lab.run_when(RunState::Enforced).await;
+    let other = EXAMPLE.replace("stop-instances: { tag: { Project: Beta } }", "stop-instances: { tag: { Project: Gamma } }");
+    std::fs::write(lab.folder.path().join("guardrails.yaml"), other).unwrap();
+    let refused = lab.run(&["deploy", "--yes"]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("guardrails rollback project-beta"), "{}", text(&refused.stderr));
+    // The functions still have the rights that the way back needs.
+    lab.say(&["rollback", "project-beta", "--yes"]).await;
+    assert_eq!(lab.snapshot().await, before);
+    lab.say(&["deploy", "--yes"]).await;
+}
+
 /// The stack's state once it stands still; none when it is gone.
 async fn settled(lab: &Lab) -> Option<String> {
     let cloudformation = aws_sdk_cloudformation::Client::new(&lab.root);

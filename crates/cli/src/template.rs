@@ -14,6 +14,8 @@ use crate::artifacts::FIXED_FUNCTIONS;
 const SOURCE: &str = include_str!("../../../infra/guardrails.yaml");
 const MACHINE: &str = include_str!("../../../statemachine/guardrails.asl.json");
 
+/// The resource that looks after open runs.
+const OPEN_RUNS: &str = "OpenRuns";
 /// CloudFormation waits so many seconds for a guardrail's budget.
 const SERVICE_TIMEOUT: u32 = 300;
 
@@ -44,6 +46,8 @@ pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
     // Made last, and deleted first: a guardrail that holds something refuses to go, and all that puts it back is still there.
     let others = resources.iter().filter(|(name, resource)| *name != "BudgetFunction" && resource["Condition"].is_null());
     let others: Vec<String> = others.map(|(name, _)| name.clone()).collect();
+    resources.insert(OPEN_RUNS.to_owned(), open_runs(config, &others));
+    let others: Vec<String> = others.into_iter().chain([OPEN_RUNS.to_owned()]).collect();
     for guardrail in config.guardrails.values() {
         resources.insert(logical_id(guardrail), custom(guardrail, config, &others)?);
     }
@@ -145,6 +149,26 @@ fn callable(machine_role: &mut Json, logical: &str) -> Result<()> {
     let functions = functions.ok_or_else(|| anyhow!("the machine's role does not begin with the functions that it calls"))?;
     functions.push(json!({"Fn::GetAtt": [format!("{logical}Function"), "Arn"]}));
     Ok(())
+}
+
+/// Fails a deployment that would take the rights away with which an open run is put back: everything is then as before. It
+/// stands after the roles, so that they are rolled back with it.
+fn open_runs(config: &Config, depends_on: &[String]) -> Json {
+    let stages = config.guardrails.values().flat_map(|guardrail| &guardrail.stages);
+    let mut scopes: Vec<String> =
+        stages.flat_map(|stage| stage.groups.iter().flatten()).map(|action| json!(action).to_string()).collect();
+    scopes.sort();
+    scopes.dedup();
+    json!({
+        "Type": "Custom::OpenRuns",
+        "DependsOn": depends_on,
+        "Properties": {
+            "ServiceToken": {"Fn::GetAtt": ["BudgetFunction", "Arn"]},
+            "ServiceTimeout": SERVICE_TIMEOUT,
+            "Actions": scopes,
+            "Guardrails": config.guardrails.keys().map(ToString::to_string).collect::<Vec<_>>(),
+        },
+    })
 }
 
 fn custom(guardrail: &Guardrail, config: &Config, depends_on: &[String]) -> Result<Json> {

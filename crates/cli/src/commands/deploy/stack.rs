@@ -65,10 +65,16 @@ impl<'a> Stack<'a> {
         };
         let change_set = format!("guardrails-{}", SystemClock.now().strftime("%Y%m%d%H%M%S"));
         let kind = if creates { ChangeSetType::Create } else { ChangeSetType::Update };
-        let parameters = parameters
+        let mut given: Vec<Parameter> = parameters
             .iter()
             .map(|(key, value)| Parameter::builder().parameter_key(*key).parameter_value(value).build())
             .collect();
+        // What was set before and is not given now stays: left out, it would fall back to its default.
+        for key in self.parameters().await? {
+            if template["Parameters"].get(&key).is_some() && !parameters.iter().any(|(given, _)| *given == key) {
+                given.push(Parameter::builder().parameter_key(key).use_previous_value(true).build());
+            }
+        }
         let mut call = self
             .client
             .create_change_set()
@@ -76,7 +82,7 @@ impl<'a> Stack<'a> {
             .change_set_name(&change_set)
             .change_set_type(kind)
             .capabilities(Capability::CapabilityIam)
-            .set_parameters(Some(parameters));
+            .set_parameters(Some(given));
         let body = template.to_string();
         call = if body.len() <= LARGEST_BODY {
             call.template_body(body)
@@ -179,8 +185,19 @@ impl<'a> Stack<'a> {
     }
 
     async fn status(&self) -> Result<Option<StackStatus>> {
+        Ok(self.described().await?.and_then(|stack| stack.stack_status))
+    }
+
+    /// The parameters that the stack has now.
+    async fn parameters(&self) -> Result<Vec<String>> {
+        let present = self.described().await?.filter(|stack| stack.stack_status != Some(StackStatus::ReviewInProgress));
+        let parameters = present.and_then(|stack| stack.parameters).unwrap_or_default();
+        Ok(parameters.into_iter().filter_map(|parameter| parameter.parameter_key).collect())
+    }
+
+    async fn described(&self) -> Result<Option<aws_sdk_cloudformation::types::Stack>> {
         match self.client.describe_stacks().stack_name(self.name).send().await {
-            Ok(found) => Ok(found.stacks().first().and_then(|stack| stack.stack_status().cloned())),
+            Ok(found) => Ok(found.stacks.unwrap_or_default().into_iter().next()),
             Err(error) => {
                 let failure = Failure::of(&error);
                 let absent = failure.is("ValidationError") && failure.message.contains("does not exist");
