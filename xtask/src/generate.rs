@@ -52,6 +52,7 @@ fn files(root: &Path) -> Result<Vec<(PathBuf, String)>> {
     let mut files = vec![
         (PathBuf::from("examples/guardrails.schema.json"), json(&serde_json::to_value(file::schema::<Any>())?)?),
         (PathBuf::from("README.md"), readme(root)?),
+        (PathBuf::from("policies/README.md"), rights(&config)?),
     ];
     for action in ALL {
         files.push((PathBuf::from(format!("lambdas/src/bin/{}.rs", action.name)), binary(action.name)));
@@ -73,6 +74,24 @@ fn policy(action: &guardrails_aws::actions::Entry, config: &Config) -> Result<St
     let policy = json(&grants::policy(&action.grants(config)?))?;
     let filled = [("${AWS::Partition}", "aws"), ("${AWS::Region}", "us-east-1"), ("${AWS::AccountId}", "123456789012")];
     Ok(filled.iter().fold(policy, |policy, (parameter, value)| policy.replace(parameter, value)))
+}
+
+/// What each action's function may do, what for, and on what.
+fn rights(config: &Config) -> Result<String> {
+    let mut text = String::from(
+        "# Policies\n\nWhat each action's function may do, for [the example](../examples/guardrails.yaml): written by `cargo \
+         xtask generate` from what\nthe actions declare. The template's roles come from the same declarations, for your own \
+         guardrails.yaml.\n\n| action | used to | may call | on |\n| --- | --- | --- | --- |\n",
+    );
+    for action in ALL {
+        for grant in action.grants(config)? {
+            let uses = grant.uses.iter().map(|used| format!("{used:?}").to_lowercase()).collect::<Vec<_>>().join(", ");
+            let on = grant.why_any.map_or_else(|| grant.resources.join(" "), |why| format!("everything: {why}"));
+            let under = if grant.condition.is_null() { String::new() } else { format!(", under `{}`", grant.condition) };
+            writeln!(text, "| `{}` | {uses} | {} | {on}{under} |", action.name, grant.actions.join(" "))?;
+        }
+    }
+    Ok(text)
 }
 
 fn readme(root: &Path) -> Result<String> {

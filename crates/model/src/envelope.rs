@@ -10,8 +10,6 @@ use serde_json::{Map, Value};
 pub struct Message {
     /// The text.
     pub text: String,
-    /// The subject, where there was one.
-    pub subject: Option<String>,
     /// The message attributes of type String.
     pub attributes: BTreeMap<String, String>,
 }
@@ -45,7 +43,6 @@ fn queued(body: &str) -> Vec<Message> {
 
 fn envelope(object: &Map<String, Value>) -> Option<Message> {
     let text = get(object, "Message")?.as_str()?.to_owned();
-    let subject = get(object, "Subject").and_then(Value::as_str).map(str::to_owned);
     let attributes = get(object, "MessageAttributes").and_then(Value::as_object);
     let attributes = attributes.into_iter().flatten().filter_map(|(name, attribute)| {
         let attribute = attribute.as_object()?;
@@ -53,7 +50,7 @@ fn envelope(object: &Map<String, Value>) -> Option<Message> {
         let value = get(attribute, "Value").and_then(Value::as_str)?;
         of_type_string.then(|| (name.clone(), value.to_owned()))
     });
-    Some(Message { text, subject, attributes: attributes.collect() })
+    Some(Message { text, attributes: attributes.collect() })
 }
 
 /// The member called `name` in the letter case of AWS's documents or all in lower camel case.
@@ -82,7 +79,6 @@ mod tests {
         assert_eq!(texts(&json!({"Records": [{"eventSource": "aws:sqs", "body": "hello"}]})), ["hello"]);
         let message = &unwrap(&sns.to_string())[0];
         assert_eq!(message.attributes, BTreeMap::from([("guardrail".into(), "beta".into())]));
-        assert_eq!(message.subject.as_deref(), Some("s"));
     }
 
     #[test]
