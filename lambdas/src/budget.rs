@@ -186,7 +186,7 @@ impl From<BudgetError> for Fault {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     #[tokio::test]
     async fn a_stack_is_answered_after_a_panic_and_when_the_time_is_up() {
