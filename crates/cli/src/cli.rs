@@ -1,12 +1,8 @@
 //! The command line.
 
-use std::path::PathBuf;
+use clap::{Parser, Subcommand};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use guardrails_aws::clients::Options;
-use guardrails_model::config::StageAt;
-use guardrails_model::ids::{FacetId, GuardrailName, RunId};
-
+use crate::args::{Deploy, Explain, File, Global, History, Package, Plan, Rearm, Rollback, Simulate, Status};
 use crate::commands;
 use crate::exit::Exit;
 
@@ -26,41 +22,6 @@ pub struct Cli {
     pub(crate) global: Global,
     #[command(subcommand)]
     command: Command,
-}
-
-/// What all subcommands take.
-#[derive(Debug, Args)]
-pub struct Global {
-    /// How results are printed on stdout.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
-    pub(crate) output: Format,
-    /// The CloudFormation stack.
-    #[arg(long, global = true, default_value = "budget-guardrails", env = "GUARDRAILS_STACK")]
-    pub(crate) stack_name: String,
-    /// A profile of the AWS configuration files.
-    #[arg(long, global = true)]
-    profile: Option<String>,
-    /// The AWS Region.
-    #[arg(long, global = true)]
-    region: Option<String>,
-    /// One endpoint for all AWS services, instead of AWS's own.
-    #[arg(long, global = true)]
-    endpoint_url: Option<String>,
-}
-
-impl Global {
-    pub(crate) fn options(&self) -> Options {
-        Options { region: self.region.clone(), profile: self.profile.clone(), endpoint_url: self.endpoint_url.clone() }
-    }
-}
-
-/// How results are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -85,129 +46,6 @@ enum Command {
     Rollback(Rollback),
     /// Lets alerts be enforced again after a rollback, before the period's end; tries failed runs again.
     Rearm(Rearm),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct File {
-    /// The configuration.
-    #[arg(long, default_value = "guardrails.yaml")]
-    pub(crate) file: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Package {
-    #[command(flatten)]
-    pub(crate) file: File,
-    /// Where the functions' programs are; beside this program when left out.
-    #[arg(long)]
-    pub(crate) functions: Option<PathBuf>,
-    /// Where to write.
-    #[arg(long, default_value = "guardrails-package")]
-    pub(crate) out: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Deploy {
-    #[command(flatten)]
-    pub(crate) file: File,
-    /// Where the functions' programs are; beside this program when left out.
-    #[arg(long)]
-    pub(crate) functions: Option<PathBuf>,
-    /// The bucket for the functions' code; `guardrails-<account>-<region>`, made when it is not there, when left out.
-    #[arg(long)]
-    pub(crate) bucket: Option<String>,
-    /// An e-mail address that is told of runs and failures.
-    #[arg(long)]
-    pub(crate) notify_email: Option<String>,
-    #[command(flatten)]
-    pub(crate) consent: Consent,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Plan {
-    /// The guardrail.
-    pub(crate) guardrail: GuardrailName,
-    /// The stage, such as `100% actual`; the first that changes anything when left out.
-    #[arg(long)]
-    pub(crate) at: Option<StageAt>,
-    /// Plan by this file, deployed or not; by what is deployed when left out.
-    #[arg(long)]
-    pub(crate) file: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Simulate {
-    /// The guardrail.
-    pub(crate) guardrail: GuardrailName,
-    /// The stage, such as `100% actual`; the first that changes anything when left out.
-    #[arg(long)]
-    pub(crate) at: Option<StageAt>,
-    #[command(flatten)]
-    pub(crate) consent: Consent,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Explain {
-    /// A raw body, an SNS envelope, a Lambda event of SNS, or one wrapped by SQS; stdin for `-` or when left out.
-    #[arg(default_value = "-")]
-    pub(crate) file: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Status {
-    /// Only this guardrail.
-    pub(crate) guardrail: Option<GuardrailName>,
-    /// Only this run.
-    #[arg(long)]
-    pub(crate) run: Option<RunId>,
-    /// Runs that are over, too.
-    #[arg(long)]
-    pub(crate) all: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct History {
-    /// Only this guardrail.
-    pub(crate) guardrail: Option<GuardrailName>,
-    /// Only this run.
-    #[arg(long)]
-    pub(crate) run: Option<RunId>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Rollback {
-    /// The guardrail: all its open runs, the newest first.
-    pub(crate) guardrail: GuardrailName,
-    /// Only this run.
-    #[arg(long)]
-    pub(crate) run: Option<RunId>,
-    /// Only this facet, as `status --output json` names it; may be given more than once.
-    #[arg(long)]
-    pub(crate) only: Vec<FacetId>,
-    /// Put back also what somebody changed meanwhile.
-    #[arg(long)]
-    pub(crate) force: bool,
-    /// Why, for the record.
-    #[arg(long, default_value = "no reason given")]
-    pub(crate) why: String,
-    #[command(flatten)]
-    pub(crate) consent: Consent,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Rearm {
-    /// The guardrail.
-    pub(crate) guardrail: GuardrailName,
-    /// Only this stage.
-    #[arg(long)]
-    pub(crate) at: Option<StageAt>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Consent {
-    /// Do not ask.
-    #[arg(long, short)]
-    pub(crate) yes: bool,
 }
 
 impl Cli {

@@ -15,7 +15,7 @@ use guardrails_model::ids::GuardrailName;
 use guardrails_model::ledger::Ledger;
 use guardrails_model::runs::Runs;
 
-use crate::cli::Global;
+use crate::args::Global;
 
 /// A deployed stack, and who speaks to it.
 pub(crate) struct Deployment {

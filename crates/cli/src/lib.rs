@@ -1,6 +1,7 @@
 //! The `guardrails` command: what people say to Budget Guardrails, without knowing DynamoDB or Step Functions. One file for
 //! each subcommand, in `commands`.
 
+mod args;
 pub mod artifacts;
 pub mod cli;
 mod commands;

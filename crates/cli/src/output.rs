@@ -10,7 +10,7 @@ use guardrails_model::config::{Config, file};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::cli::{Consent, Format, Global};
+use crate::args::{Consent, Format, Global};
 
 /// Prints a result: `value` for programs, `text` for people.
 pub(crate) fn result<T: Serialize>(global: &Global, value: &T, text: &str) -> Result<()> {

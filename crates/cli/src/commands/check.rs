@@ -3,7 +3,7 @@
 use anyhow::Result;
 use guardrails_model::config::{Config, Stage};
 
-use crate::cli::{File, Global};
+use crate::args::{File, Global};
 use crate::exit::Exit;
 use crate::output;
 

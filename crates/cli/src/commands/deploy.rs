@@ -9,8 +9,8 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, PublicAccessBlockConfiguration};
 use guardrails_aws::error::Failure;
 
+use crate::args::{Deploy, Global};
 use crate::artifacts::{self, Artifact};
-use crate::cli::{Deploy, Global};
 use crate::deployment::{self, Caller};
 use crate::exit::Exit;
 use crate::{output, template};

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use guardrails_model::decide::{Explained, explain};
 use guardrails_model::envelope;
 
-use crate::cli::Explain;
+use crate::args::Explain;
 use crate::exit::Exit;
 
 pub(crate) fn run(args: &Explain) -> Result<Exit> {

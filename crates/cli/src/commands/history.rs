@@ -5,7 +5,7 @@ use guardrails_model::ids::RunId;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cli::{Global, History};
+use crate::args::{Global, History};
 use crate::deployment::Deployment;
 use crate::exit::Exit;
 use crate::output;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use crate::cli::{Global, Package};
+use crate::args::{Global, Package};
 use crate::exit::Exit;
 use crate::{artifacts, output, template};
 

@@ -12,7 +12,7 @@ use guardrails_model::report::line;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use crate::cli::{Global, Plan};
+use crate::args::{Global, Plan};
 use crate::deployment::{Deployment, stage};
 use crate::exit::Exit;
 use crate::output;

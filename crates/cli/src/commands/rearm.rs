@@ -7,7 +7,7 @@ use guardrails_model::runs::Begun;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use crate::cli::{Global, Rearm};
+use crate::args::{Global, Rearm};
 use crate::deployment::{Deployment, stage};
 use crate::exit::Exit;
 use crate::output;

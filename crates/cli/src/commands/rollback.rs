@@ -7,7 +7,7 @@ use guardrails_model::record::{RollbackRequest, RunState, Step};
 use guardrails_model::report::Report;
 use guardrails_model::runs::RollbackAsked;
 
-use crate::cli::{Global, Rollback};
+use crate::args::{Global, Rollback};
 use crate::deployment::Deployment;
 use crate::exit::Exit;
 use crate::{follow, output};

@@ -11,7 +11,7 @@ use guardrails_model::ids::RunId;
 use guardrails_model::record::RunState;
 use jiff::tz::TimeZone;
 
-use crate::cli::{Global, Simulate};
+use crate::args::{Global, Simulate};
 use crate::commands::plan;
 use crate::deployment::{Deployment, stage};
 use crate::exit::Exit;

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use guardrails_model::report::Report;
 
-use crate::cli::{Global, Status};
+use crate::args::{Global, Status};
 use crate::deployment::Deployment;
 use crate::exit::Exit;
 use crate::{follow, output};

@@ -1,0 +1,264 @@
+//! The life of a run around its steps: who begins it, when its plan counts, how it ends, and what a rollback asks of it.
+//! The ledger deduplicates, not the execution's name: at most one open run for a stage in a period.
+
+mod close;
+mod rollback;
+mod workflow;
+
+pub use close::{Closed, Outcome};
+pub use rollback::RollbackAsked;
+pub use workflow::{PartRef, Started, Workflow, WorkflowError, WorkflowInput, execution_name, input};
+
+use crate::clock::Clock;
+use crate::config::{Config, Guardrail};
+use crate::decide::Target;
+use crate::ids::RunId;
+use crate::ledger::{Ledger, LedgerError, Versioned, step_digest};
+use crate::record::{Attempts, Direction, FORMAT, Part, PartPlan, Released, RollbackRequest, Run, RunState, Slot, Step};
+
+/// Why a run could not be begun, ended or put back.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The ledger did not do as asked.
+    #[error("reading or writing the ledger")]
+    Ledger(#[from] LedgerError),
+    /// The workflow did not.
+    #[error("asking the workflow")]
+    Workflow(#[from] WorkflowError),
+    /// There is no such run.
+    #[error("the ledger has no run `{0}`")]
+    NoSuchRun(RunId),
+    /// A part's steps are not as the plan says.
+    #[error("run `{run}`: part {part} was planned with {planned} steps, and the {found} that are there are not those")]
+    Torn {
+        /// The run.
+        run: RunId,
+        /// The part.
+        part: usize,
+        /// How many steps the plan has.
+        planned: usize,
+        /// How many were found.
+        found: usize,
+    },
+}
+
+impl RunError {
+    /// Is it worth trying again as it is?
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Ledger(error) => error.is_retryable(),
+            Self::Workflow(error) => error.retryable,
+            Self::NoSuchRun(_) | Self::Torn { .. } => false,
+        }
+    }
+}
+
+/// What an alert came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Begun {
+    /// A run was begun, or a failed one is tried again.
+    Started(Box<Run>),
+    /// An open run does this already.
+    Already(Box<Run>),
+    /// The run is being put back: the alert is recorded only.
+    GoingBack(Box<Run>),
+    /// A person let the stage go for this period: the alert is recorded only.
+    Released(Released),
+}
+
+/// The ledger, the workflow and the clock: all that the life of a run needs.
+pub struct Runs<'a> {
+    /// The ledger.
+    pub ledger: &'a Ledger,
+    /// The workflow.
+    pub workflow: &'a dyn Workflow,
+    /// The clock.
+    pub clock: &'a dyn Clock,
+    /// Who asks: a person's ARN, or a function and its request id.
+    pub by: String,
+}
+
+impl Runs<'_> {
+    /// Sees to it that `target` is enforced: begins a run, tries a failed one again, or finds that it is done.
+    ///
+    /// # Errors
+    /// When the ledger or the workflow cannot be reached: the alert is to be delivered again.
+    pub async fn begin(&self, target: &Target, config: &Config, guardrail: &Guardrail, alert: &str) -> Result<Begun, RunError> {
+        loop {
+            match self.try_begin(target, config, guardrail, alert).await {
+                Err(RunError::Ledger(LedgerError::Conflict)) => {}
+                other => return other,
+            }
+        }
+    }
+
+    async fn try_begin(&self, target: &Target, config: &Config, guardrail: &Guardrail, alert: &str) -> Result<Begun, RunError> {
+        let slot = self.ledger.slot(target).await?;
+        if let Some(slot) = &slot {
+            let run = self.load(&slot.value.run).await?;
+            if run.value.state.is_open() {
+                return self.resume(run).await;
+            }
+            if let Some(released) = slot.value.released.clone().filter(|_| !target.simulated) {
+                let mut run = run;
+                let words = format!("an alert was recorded, not enforced: the stage was released by {}", released.by);
+                run.value.note(self.clock.now(), &self.by, words);
+                self.ledger.save_run(run, None).await?;
+                return Ok(Begun::Released(released));
+            }
+            if run.value.state == RunState::Notified && !target.simulated {
+                return Ok(Begun::Already(Box::new(run.value)));
+            }
+        }
+        let run = self.draft(target, config, guardrail, alert);
+        let slot = Versioned {
+            rev: slot.map_or(0, |slot| slot.rev),
+            value: Slot { format: FORMAT, run: run.id.clone(), released: None },
+        };
+        let run = self.ledger.save_run(Versioned { rev: 0, value: run }, Some(&slot)).await?;
+        Ok(Begun::Started(Box::new(self.launch(run).await?.value)))
+    }
+
+    /// An open run that an alert found: it goes on, or is tried again if it failed or its execution died.
+    async fn resume(&self, run: Versioned<Run>) -> Result<Begun, RunError> {
+        match run.value.state {
+            RunState::Enforced => Ok(Begun::Already(Box::new(run.value))),
+            RunState::RollingBack | RunState::RollbackFailed | RunState::RolledBack | RunState::Notified => {
+                Ok(Begun::GoingBack(Box::new(run.value)))
+            }
+            RunState::Opening | RunState::Applying | RunState::ApplyFailed => {
+                // A failed one may still be telling people of it: it is tried again all the same.
+                if run.value.state != RunState::ApplyFailed && self.present_attempt_runs(&run.value).await? {
+                    return Ok(Begun::Already(Box::new(run.value)));
+                }
+                let mut run = run;
+                run.value.tries.apply += 1;
+                if run.value.state == RunState::ApplyFailed {
+                    run.value.state = RunState::Applying;
+                }
+                Ok(Begun::Started(Box::new(self.launch(run).await?.value)))
+            }
+        }
+    }
+
+    /// Sees to it that the execution which the ledger speaks of runs. Its name and input are the same whoever starts it, so
+    /// two who ask at once, or one who takes over from another that died before asking, get one execution.
+    async fn present_attempt_runs(&self, run: &Run) -> Result<bool, RunError> {
+        if run.attempt() == 0 {
+            return Ok(false);
+        }
+        Ok(self.workflow.start(&execution_name(run), &input(run)).await? == Started::Running)
+    }
+
+    /// A run as it would begin: nothing is written.
+    #[must_use]
+    pub fn draft(&self, target: &Target, config: &Config, guardrail: &Guardrail, alert: &str) -> Run {
+        let now = self.clock.now();
+        let groups = guardrail.stage(target.stage).map(|stage| stage.groups.as_slice()).unwrap_or_default();
+        let parts = groups.iter().enumerate().flat_map(|(group, actions)| {
+            actions.iter().map(move |action| Part {
+                group,
+                action: action.name.clone(),
+                params: action.params.clone(),
+                plan: PartPlan::Missing,
+            })
+        });
+        let mut run = Run {
+            format: FORMAT,
+            id: RunId::new(now),
+            guardrail: target.guardrail.clone(),
+            stage: target.stage,
+            period: target.period.clone(),
+            simulated: target.simulated,
+            budget: guardrail.budget.clone(),
+            operators: config.operators.clone(),
+            began: now,
+            alert: alert.to_owned(),
+            state: RunState::Opening,
+            direction: Direction::Apply,
+            attempts: Attempts::default(),
+            tries: Attempts { apply: 1, rollback: 0 },
+            parts: parts.collect(),
+            rollback: None,
+            events: Vec::new(),
+        };
+        run.note(now, &self.by, if target.simulated { "begun by a simulated alert" } else { "begun by an alert" });
+        run
+    }
+
+    /// Starts an execution for the run's direction: the next attempt's, whose number is written down first.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`] when somebody else wrote the run meanwhile.
+    pub async fn launch(&self, run: Versioned<Run>) -> Result<Versioned<Run>, RunError> {
+        self.launch_with(run, None).await
+    }
+
+    async fn launch_with(&self, mut run: Versioned<Run>, mut slot: Option<Versioned<Slot>>) -> Result<Versioned<Run>, RunError> {
+        loop {
+            match run.value.direction {
+                Direction::Apply => run.value.attempts.apply += 1,
+                Direction::Rollback => run.value.attempts.rollback += 1,
+            }
+            run = self.ledger.save_run(run, slot.take().as_ref()).await?;
+            match self.workflow.start(&execution_name(&run.value), &input(&run.value)).await? {
+                Started::Running => return Ok(run),
+                Started::NameTaken => {}
+            }
+        }
+    }
+
+    /// Makes a plan count: the parts' plans are written into the run in one conditional write, after the steps were seen
+    /// to be there. Steps of a run that has not opened are inert.
+    ///
+    /// # Errors
+    /// [`RunError::Torn`] when steps are missing.
+    pub async fn open(&self, id: &RunId, plans: &[PartPlan]) -> Result<Run, RunError> {
+        let mut run = self.load(id).await?;
+        if run.value.direction != Direction::Apply || !run.value.state.is_open() {
+            return Ok(run.value);
+        }
+        for (part, plan) in plans.iter().enumerate().take(run.value.parts.len()) {
+            if let PartPlan::Written(written) = plan {
+                let found = self.ledger.steps_under(id, part, &written.token).await?;
+                let found: Vec<Step> = found.into_iter().map(|step| step.value).collect();
+                // Steps of a plan that counts already have moved on since.
+                let counts = matches!(run.value.parts[part].plan, PartPlan::Written(_));
+                if found.len() != written.steps || (!counts && step_digest(&found) != written.digest) {
+                    return Err(RunError::Torn { run: id.clone(), part, planned: written.steps, found: found.len() });
+                }
+            }
+            // A plan that counts already is never replaced: its steps may hold facets.
+            if !matches!(run.value.parts[part].plan, PartPlan::Written(_)) {
+                run.value.parts[part].plan = plan.clone();
+            }
+        }
+        if run.value.state != RunState::Applying {
+            run.value.note(self.clock.now(), &self.by, "the plan is whole");
+        }
+        run.value.state = RunState::Applying;
+        Ok(self.ledger.save_run(run, None).await?.value)
+    }
+
+    /// All steps of a run, in order.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn steps(&self, run: &Run) -> Result<Vec<Step>, LedgerError> {
+        let mut steps = Vec::new();
+        for part in 0..run.parts.len() {
+            steps.extend(self.ledger.steps(run, part).await?.into_iter().map(|step| step.value));
+        }
+        Ok(steps)
+    }
+
+    async fn load(&self, id: &RunId) -> Result<Versioned<Run>, RunError> {
+        self.ledger.run(id).await?.ok_or_else(|| RunError::NoSuchRun(id.clone()))
+    }
+}
+
+fn released(slot: Versioned<Slot>, request: &RollbackRequest) -> Versioned<Slot> {
+    let released = Some(Released { by: request.by.clone(), at: request.at, why: request.why.clone() });
+    Versioned { rev: slot.rev, value: Slot { released, ..slot.value } }
+}

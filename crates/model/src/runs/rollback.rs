@@ -1,0 +1,95 @@
+//! The way back as a person asks for it, and what lifts it again.
+
+use super::{Begun, RunError, Runs, released};
+use crate::decide::Target;
+use crate::ids::RunId;
+use crate::ledger::LedgerError;
+use crate::record::{Direction, RollbackRequest, Run, RunState};
+
+impl Runs<'_> {
+    /// Asks for a run to be put back, and starts the execution that does it. The stage is let go for the rest of its period
+    /// by the same write, unless only some facets are asked for.
+    ///
+    /// # Errors
+    /// When the ledger or the workflow cannot be reached.
+    pub async fn roll_back(&self, id: &RunId, request: &RollbackRequest) -> Result<RollbackAsked, RunError> {
+        loop {
+            match self.try_roll_back(id, request).await {
+                Err(RunError::Ledger(LedgerError::Conflict)) => {}
+                other => return other,
+            }
+        }
+    }
+
+    async fn try_roll_back(&self, id: &RunId, request: &RollbackRequest) -> Result<RollbackAsked, RunError> {
+        let mut run = self.load(id).await?;
+        if !run.value.state.is_open() {
+            return Ok(RollbackAsked::NothingToDo(Box::new(run.value)));
+        }
+        if !request.only.is_empty() {
+            let steps = self.steps(&run.value).await?;
+            if !steps.iter().any(|step| !step.phase.is_final() && request.covers(&step.facet)) {
+                return Ok(RollbackAsked::NothingToDo(Box::new(run.value)));
+            }
+        }
+        if run.value.state == RunState::RollingBack && self.present_attempt_runs(&run.value).await? {
+            return Ok(RollbackAsked::UnderWay(Box::new(run.value)));
+        }
+        run.value.direction = Direction::Rollback;
+        run.value.state = RunState::RollingBack;
+        let what = if request.only.is_empty() { "rollback asked for" } else { "rollback of some facets asked for" };
+        run.value.note(request.at, &request.by, format!("{what}: {}", request.why));
+        run.value.rollback = Some(request.clone());
+        let slot = self.ledger.slot(&run.value.target()).await?.filter(|slot| slot.value.run == *id && request.only.is_empty());
+        let slot = slot.map(|slot| released(slot, request));
+        run.value.tries.rollback += 1;
+        Ok(RollbackAsked::Started(Box::new(self.launch_with(run, slot).await?.value)))
+    }
+
+    /// Tries an open run of `target` again that failed, or whose execution died; an ACTUAL alert is sent once a period, so
+    /// the next alert may never come. Nothing when there is none.
+    ///
+    /// # Errors
+    /// When the ledger or the workflow cannot be reached.
+    pub async fn retry(&self, target: &Target) -> Result<Option<Begun>, RunError> {
+        loop {
+            let Some(slot) = self.ledger.slot(target).await? else { return Ok(None) };
+            let run = self.load(&slot.value.run).await?;
+            if !run.value.state.is_open() {
+                return Ok(None);
+            }
+            match self.resume(run).await {
+                Err(RunError::Ledger(LedgerError::Conflict)) => {}
+                other => return other.map(Some),
+            }
+        }
+    }
+
+    /// Lets alerts be enforced again on a stage that a person had let go. Says whether there was anything to lift.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read or written.
+    pub async fn rearm(&self, target: &Target) -> Result<bool, RunError> {
+        loop {
+            let Some(mut slot) = self.ledger.slot(target).await?.filter(|slot| slot.value.released.is_some()) else {
+                return Ok(false);
+            };
+            slot.value.released = None;
+            match self.ledger.save_slot(target, &slot).await {
+                Err(LedgerError::Conflict) => {}
+                other => return Ok(other.map(|()| true)?),
+            }
+        }
+    }
+}
+
+/// What a rollback request came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RollbackAsked {
+    /// It is under way, by this request.
+    Started(Box<Run>),
+    /// Somebody else's request is under way.
+    UnderWay(Box<Run>),
+    /// The run holds nothing.
+    NothingToDo(Box<Run>),
+}

@@ -1,0 +1,85 @@
+//! What carries runs out: the state machine, as the model sees it.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::RunId;
+use crate::record::{Direction, Run};
+
+/// Whatever carries runs out: the state machine.
+#[async_trait]
+pub trait Workflow: Send + Sync {
+    /// Starts the execution `name` of `input`. A name that is running already with this input counts as started.
+    async fn start(&self, name: &str, input: &WorkflowInput) -> Result<Started, WorkflowError>;
+
+    /// Is the execution `name` running?
+    async fn is_running(&self, name: &str) -> Result<bool, WorkflowError>;
+}
+
+/// What came of starting an execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Started {
+    /// It runs.
+    Running,
+    /// An execution of that name ran and ended: another name is needed.
+    NameTaken,
+}
+
+/// The workflow could not be asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing}")]
+pub struct WorkflowError {
+    /// What was being done.
+    pub doing: String,
+    /// Is it worth trying again as it is?
+    pub retryable: bool,
+    /// Why it failed.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// The state machine's input: ids, and which functions to call in which order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkflowInput {
+    /// The run.
+    pub run: RunId,
+    /// Which way.
+    pub direction: Direction,
+    /// The attempt that this execution is.
+    pub attempt: u32,
+    /// Groups of parts: one after another, mirrored on the way back.
+    pub groups: Vec<Vec<PartRef>>,
+}
+
+/// A part of a run, and the action that works on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartRef {
+    /// Its index.
+    pub part: usize,
+    /// The action's name, by which the function is chosen.
+    pub action: String,
+}
+
+/// `<apply|rollback>-<run id>-<attempt>`.
+#[must_use]
+pub fn execution_name(run: &Run) -> String {
+    format!("{}-{}-{}", run.direction.as_str(), run.id, run.attempt())
+}
+
+/// The state machine's input for the run's direction.
+#[must_use]
+pub fn input(run: &Run) -> WorkflowInput {
+    let mut groups: Vec<Vec<PartRef>> = Vec::new();
+    for (index, part) in run.parts.iter().enumerate() {
+        let reference = PartRef { part: index, action: part.action.to_string() };
+        if groups.len() <= part.group {
+            groups.resize_with(part.group + 1, Vec::new);
+        }
+        groups[part.group].push(reference);
+    }
+    groups.retain(|group| !group.is_empty());
+    if run.direction == Direction::Rollback {
+        groups.reverse();
+    }
+    WorkflowInput { run: run.id.clone(), direction: run.direction, attempt: run.attempt(), groups }
+}
