@@ -3,6 +3,7 @@
 
 mod alerts;
 mod budgets;
+mod commands;
 mod lab;
 mod rollbacks;
 

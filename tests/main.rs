@@ -5,6 +5,7 @@ mod alerts;
 mod bench;
 mod command;
 mod deployed;
+mod documents;
 mod drive;
 mod sweep;
 mod toy;

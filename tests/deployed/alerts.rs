@@ -4,7 +4,7 @@ use guardrails_local_aws::walkthrough::{Access, GROUP, OTHER_GROUP, Role};
 use guardrails_model::phase::Phase;
 use guardrails_model::record::{Run, RunState};
 
-use super::lab::{EXAMPLE, Lab, alert, real_alert};
+use super::lab::{EXAMPLE, Lab, alert, real_alert, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alert_swaps_the_group_and_stops_the_fleet_and_a_rollback_puts_everything_back() {
@@ -126,6 +126,8 @@ async fn after_a_rollback_alerts_are_recorded_only_until_the_stage_is_rearmed() 
     lab.run_when(RunState::Enforced).await;
     lab.say(&["rollback", "project-beta", "--yes"]).await;
     let released = lab.snapshot().await;
+    let said = text(&lab.run(&["status"]).await.stderr);
+    assert!(said.contains("`project-beta` at 100% actual is released"), "{said}");
 
     let again = real_alert().replace("$2.31", "$2.57");
     lab.publish(&again, &[]).await;
