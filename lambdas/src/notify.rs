@@ -1,6 +1,7 @@
 //! Tells people how a run ended: what was done, what failed and why, and which command comes next.
 
 use guardrails_model::ids::RunId;
+use guardrails_model::ledger::Ledger;
 use guardrails_model::record::Direction;
 use guardrails_model::report::Report;
 use serde::{Deserialize, Serialize};
@@ -42,7 +43,7 @@ async fn handle(order: Order, invocation: Invocation) -> Result<Sent, Fault> {
     }
     let report = Report { run: run.value, steps };
     let (subject, text) = match &order.broken {
-        None => (report.headline(), report.text()),
+        None => (report.headline(), format!("{}{}", report.text(), alert(&ledger, &report, order.direction).await?)),
         Some(error) => (
             format!("BROKEN {}", report.headline()),
             format!(
@@ -56,4 +57,10 @@ async fn handle(order: Order, invocation: Invocation) -> Result<Sent, Fault> {
     messages::send(&invocation, &format!("Budget Guardrails: {subject}"), &text).await?;
     tracing::info!(run = %order.run, subject, "told people");
     Ok(Sent { subject })
+}
+
+/// The alert that began the run, as it came: its figures are what people ask for first.
+async fn alert(ledger: &Ledger, report: &Report, direction: Direction) -> Result<String, Fault> {
+    let alert = if direction == Direction::Apply { ledger.alert(&report.run.alert).await? } else { None };
+    Ok(alert.map_or_else(String::new, |alert| format!("\nThe alert, received {}:\n\n{}\n", alert.at, alert.text)))
 }

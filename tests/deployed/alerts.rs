@@ -26,6 +26,7 @@ async fn an_alert_swaps_the_group_and_stops_the_fleet_and_a_rollback_puts_everyt
     assert_eq!(subject, "Budget Guardrails: project-beta: enforced at 100% actual in 2026-11");
     assert!(text.contains(&format!("guardrails rollback project-beta --run {}", run.id)), "{text}");
     assert!(text.contains("member of the Auto Scaling group"), "{text}");
+    assert!(text.contains("ACTUAL Amount: $2.31"), "{text}");
 
     lab.say(&["rollback", "project-beta", "--yes", "--why", "the money is back"]).await;
     assert_eq!(lab.snapshot().await, before);

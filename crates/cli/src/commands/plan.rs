@@ -53,6 +53,8 @@ pub(crate) async fn run(global: &Global, args: &Plan) -> Result<Exit> {
 pub(crate) struct Made {
     pub(crate) steps: Vec<Step>,
     pub(crate) refused: Vec<String>,
+    /// Does the stage ask for any action?
+    acts: bool,
 }
 
 /// Plans `target` as a run would.
@@ -63,7 +65,7 @@ pub(crate) async fn make(deployment: &Deployment, config: &Config, target: &Targ
     // What a deployment adds to the file's operators: whoever deploys.
     run.operators.push(deployment.caller.arn.clone());
     let drive = Drive::new(&deployment.ledger, &SystemClock, SystemClock.now(), deployment.caller.arn.clone());
-    let mut made = Made { steps: Vec::new(), refused: Vec::new() };
+    let mut made = Made { steps: Vec::new(), refused: Vec::new(), acts: !run.parts.is_empty() };
     for (index, part) in run.parts.iter().enumerate() {
         let spec = ActionSpec { name: part.action.clone(), params: part.params.clone() };
         let action = actions::make(&spec, &Context { sdk: &deployment.sdk, operators: &run.operators })?;
@@ -81,7 +83,9 @@ impl Made {
         let mut lines = vec![format!("{} at {} would:", target.guardrail, target.stage)];
         lines.extend(self.steps.iter().map(|step| format!("  {}", line(step))));
         lines.extend(self.refused.iter().map(|why| format!("  REFUSED {why}")));
-        if self.steps.is_empty() && self.refused.is_empty() {
+        if !self.acts {
+            lines.push("  only notify: the stage asks for no action".to_owned());
+        } else if self.steps.is_empty() && self.refused.is_empty() {
             lines.push("  change nothing: there is nothing in its scope".to_owned());
         }
         lines.join("\n")

@@ -210,11 +210,19 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be written.
     pub async fn record_alert(&self, digest: &str, alert: &AlertRecord) -> Result<(), LedgerError> {
-        let key = Key { pk: format!("ALERT#{digest}"), sk: "ALERT".to_owned() };
+        let key = alert_key(digest);
         match self.store.commit(&Nonce::fresh(), &[write(key, 0, alert)?]).await {
             Err(LedgerError::Conflict) => Ok(()),
             other => other,
         }
+    }
+
+    /// The alert with this digest, as it came.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn alert(&self, digest: &str) -> Result<Option<AlertRecord>, LedgerError> {
+        Ok(self.one(&alert_key(digest)).await?.map(|alert| alert.value))
     }
 
     /// The deployed guardrails.
@@ -331,6 +339,10 @@ fn step_key(step: &Step) -> Key {
 
 fn facet_key(facet: &FacetId) -> Key {
     Key { pk: format!("FACET#{facet}"), sk: "FACET".to_owned() }
+}
+
+fn alert_key(digest: &str) -> Key {
+    Key { pk: format!("ALERT#{digest}"), sk: "ALERT".to_owned() }
 }
 
 fn guardrail_key(name: &GuardrailName) -> Key {

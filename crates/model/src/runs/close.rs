@@ -119,6 +119,7 @@ fn verdict(run: &Run, steps: &[Step], failures: &[String]) -> Verdict {
                 count(&[Phase::Planned, Phase::Applying, Phase::ApplyFailed]),
                 told(failures)
             );
+            let words = if state == RunState::Notified { "notified: the stage asks for no action".to_owned() } else { words };
             Verdict { state, failed, words }
         }
         Direction::Rollback => {
