@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use guardrails_model::drive::Progress;
 use guardrails_model::record::{Direction, PartPlan};
-use guardrails_model::runs::{Begun, RollbackAsked, RunError};
+use guardrails_model::runs::{Begun, Outcome, RollbackAsked, RunError};
 
 use super::story::{Story, stage};
 use crate::world::Kind;
@@ -51,6 +51,19 @@ async fn a_failed_step_is_not_tried_again_within_one_attempt() {
     let progress = story.invoke(Direction::Apply, &run).await.unwrap().unwrap();
     assert_eq!(progress, Progress::Done { changed: 0, failed: 1 });
     assert_eq!(story.toy.snapshot()["a"].as_str(), "on");
+}
+
+#[tokio::test]
+async fn a_run_that_goes_on_in_another_execution_does_not_try_again_what_failed() {
+    let story = Story::of("a: on, b: on");
+    story.toy.lamps().by_name.get_mut("b").unwrap().refuses = Some("glued");
+    let run = story.open("beta 80%", "a: off, b: off").await;
+    story.invoke(Direction::Apply, &run).await.unwrap().unwrap();
+    let closed = story.bench.runs().close(&run, Direction::Apply, &[], true).await.unwrap();
+    assert_eq!((closed.outcome, closed.run.attempts.apply, closed.run.tries.apply), (Outcome::Continued, 2, 1));
+    story.toy.lamps().by_name.get_mut("b").unwrap().refuses = None;
+    story.invoke(Direction::Apply, &run).await.unwrap().unwrap();
+    assert_eq!(story.toy.snapshot()["b"].as_str(), "on", "it would be tried for ever, and nobody be told");
 }
 
 #[tokio::test]
@@ -116,7 +129,7 @@ async fn an_apply_that_a_rollback_overtook_leaves_the_run_alone() {
     story.bench.ask_back(&run, &[], false).await;
     assert_eq!(story.invoke(Direction::Apply, &run).await.unwrap().unwrap(), Progress::Superseded);
     let closed = story.bench.execute(Direction::Apply, &run).await.unwrap();
-    assert_eq!(closed.outcome, guardrails_model::runs::Outcome::Superseded);
+    assert_eq!(closed.outcome, Outcome::Superseded);
     story.bench.execute(Direction::Rollback, &run).await.unwrap();
     let said = "a rolled back, b rolled back, c skipped (rolled back before it was begun)";
     story.check(&["a: on", "b: on", "c: on", &format!("beta 80%: rolled back; {said}")]).await;
