@@ -37,10 +37,7 @@ pub async fn main() -> Result<(), lambda_runtime::Error> {
 async fn handle(order: Order, invocation: Invocation) -> Result<Sent, Fault> {
     let ledger = invocation.ledger()?;
     let run = ledger.run(&order.run).await?.ok_or_else(|| Fault::failed(format!("the ledger has no run `{}`", order.run)))?;
-    let mut steps = Vec::new();
-    for part in 0..run.value.parts.len() {
-        steps.extend(ledger.steps(&run.value, part).await?.into_iter().map(|step| step.value));
-    }
+    let steps = ledger.all_steps(&run.value).await?;
     let report = Report { run: run.value, steps };
     let (subject, text) = match &order.broken {
         None => (report.headline(), format!("{}{}", report.text(), alert(&ledger, &report, order.direction).await?)),

@@ -101,11 +101,7 @@ impl Lab {
     }
 
     pub async fn steps(&self, run: &Run) -> Vec<Step> {
-        let mut steps = Vec::new();
-        for part in 0..run.parts.len() {
-            steps.extend(self.ledger.steps(run, part).await.unwrap().into_iter().map(|step| step.value));
-        }
-        steps
+        self.ledger.all_steps(run).await.unwrap()
     }
 
     pub async fn snapshot(&self) -> Snapshot {

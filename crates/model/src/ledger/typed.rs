@@ -158,6 +158,18 @@ impl Ledger {
         Err(LedgerError::Unreadable { key: run.id.to_string(), why })
     }
 
+    /// All steps of a run, in the order of its parts.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read, or a part's steps are not as its plan says.
+    pub async fn all_steps(&self, run: &Run) -> Result<Vec<Step>, LedgerError> {
+        let mut steps = Vec::new();
+        for part in 0..run.parts.len() {
+            steps.extend(self.steps(run, part).await?.into_iter().map(|step| step.value));
+        }
+        Ok(steps)
+    }
+
     /// The steps that stand under a token, whether or not the run opened with them.
     ///
     /// # Errors

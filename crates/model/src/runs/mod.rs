@@ -246,11 +246,7 @@ impl Runs<'_> {
     /// # Errors
     /// When the ledger cannot be read.
     pub async fn steps(&self, run: &Run) -> Result<Vec<Step>, LedgerError> {
-        let mut steps = Vec::new();
-        for part in 0..run.parts.len() {
-            steps.extend(self.ledger.steps(run, part).await?.into_iter().map(|step| step.value));
-        }
-        Ok(steps)
+        self.ledger.all_steps(run).await
     }
 
     async fn load(&self, id: &RunId) -> Result<Versioned<Run>, RunError> {
