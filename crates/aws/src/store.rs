@@ -92,6 +92,10 @@ impl Store for DynamoStore {
                 .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
                 .expression_attribute_values(":prefix", AttributeValue::S(page.prefix.clone()))
         };
+        if let Some(after) = &page.after {
+            let after = Key { pk: page.pk.clone(), sk: after.clone() };
+            query = query.set_exclusive_start_key(Some(items::key(&after)));
+        }
         if let Some(limit) = page.limit {
             query = query.limit(i32::try_from(limit).unwrap_or(i32::MAX));
         }

@@ -4,18 +4,33 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
-use crate::ids::{FacetId, Value};
+use crate::ids::{FacetId, Place, Value};
+use crate::phase::Phase;
+use crate::record::Direction;
 
 /// An action with its parameters and its clients, ready to work.
 #[async_trait]
 pub trait Action: Send + Sync {
+    /// The places that it works in side by side, such as Regions: each gets a part of the run, and an action of its own that
+    /// was made for that place. None, when it works everywhere at once. Reads only.
+    async fn places(&self) -> Result<Vec<Place>, ActionError> {
+        Ok(Vec::new())
+    }
+
     /// The facets in scope, as they are and as they are wanted. Reads only.
     async fn plan(&self) -> Result<Vec<Planned>, ActionError>;
 
     /// What each of `facets` is now. Reads only. Every one of them is in the answer: one that is not there is
     /// [`Seen::Gone`], and only after the service itself said so.
     async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError>;
+
+    /// Asked between two orders of a unit, when all of the earlier ones are done: may the next begin? Reads only.
+    async fn ready(&self, gate: &Gate) -> Result<Ready, ActionError> {
+        let _ = gate;
+        Ok(Ready::Go(Vec::new()))
+    }
 
     /// Makes the changes, or finishes them: never assumes a fresh start. One answer for each.
     async fn apply(&self, changes: &[Change]) -> Vec<Answer>;
@@ -28,6 +43,12 @@ pub trait Action: Send + Sync {
 
     /// How many seconds to wait between looks at a change that takes its time, and how long to wait in all.
     fn patience(&self) -> Patience;
+
+    /// How many of `changes` more changes the service's limits leave room for now.
+    fn room(&self, direction: Direction, changes: usize) -> Room {
+        let _ = direction;
+        Room { changes, again: 0 }
+    }
 }
 
 /// How long a change may take.
@@ -35,8 +56,19 @@ pub trait Action: Send + Sync {
 pub struct Patience {
     /// Seconds between two looks.
     pub poll: i64,
-    /// Seconds until it has failed.
+    /// Seconds from the service's taking the change until it has failed, and that a unit may take to get ready.
     pub limit: i64,
+    /// Seconds for which a change is asked for again that the service has no room for.
+    pub give_up: i64,
+}
+
+/// What a service's limits leave room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// So many changes may begin now.
+    pub changes: usize,
+    /// Seconds until more may; nothing when all may.
+    pub again: i64,
 }
 
 /// A facet in scope.
@@ -52,6 +84,67 @@ pub struct Planned {
     pub wanted: Value,
     /// Why it is left alone, if it is.
     pub skip: Option<String>,
+    /// What it is done with in order, if it is.
+    pub unit: Option<Unit>,
+    /// What sort of target it is, such as an instance's type: what a price list goes by.
+    pub kind: Option<String>,
+    /// What people should know of the change before it is made.
+    pub note: Option<String>,
+}
+
+impl Planned {
+    /// A facet that stands for itself.
+    #[must_use]
+    pub fn new(facet: FacetId, label: impl Into<String>, present: Value, wanted: Value) -> Self {
+        Self { facet, label: label.into(), present, wanted, skip: None, unit: None, kind: None, note: None }
+    }
+}
+
+/// The place of a facet among those that are turned in order, such as a group's processes and its members: a lower order is
+/// done before a higher one is begun. The two ways have orders of their own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit {
+    /// Which unit.
+    pub name: String,
+    /// Its order towards what the stage wants.
+    pub forward: u8,
+    /// Its order back.
+    pub back: u8,
+}
+
+impl Unit {
+    /// Its order in `direction`.
+    #[must_use]
+    pub fn order(&self, direction: Direction) -> u8 {
+        match direction {
+            Direction::Apply => self.forward,
+            Direction::Rollback => self.back,
+        }
+    }
+}
+
+/// The question whether a unit's steps of `order` may begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    /// Which way.
+    pub direction: Direction,
+    /// The unit's name.
+    pub unit: String,
+    /// The order that is to begin.
+    pub order: u8,
+    /// Seconds since the last of the earlier steps was done.
+    pub waited: i64,
+    /// Every step of the unit, and where it stands.
+    pub steps: Vec<(FacetId, Phase)>,
+}
+
+/// May a unit's next steps begin?
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ready {
+    /// Yes; and these belong to the unit, of which those that were not planned become steps too.
+    Go(Vec<Planned>),
+    /// Not yet, for this reason.
+    NotYet(String),
 }
 
 /// What a facet was seen to be.
@@ -59,6 +152,8 @@ pub struct Planned {
 pub enum Seen {
     /// This.
     Is(Value),
+    /// This; and for this reason, the service says, it did not stay what it was last made.
+    FellBack(Value, String),
     /// On its way to this.
     Moving(Value),
     /// There is no such target any more, for the reason given.
@@ -72,6 +167,8 @@ pub struct Change {
     pub facet: FacetId,
     /// To what.
     pub to: Value,
+    /// The other facets of its unit that this run has turned, both ways.
+    pub others: Vec<FacetId>,
 }
 
 /// What came of one change.
@@ -81,8 +178,12 @@ pub enum Answer {
     Accepted,
     /// The service refused it for good, for this reason, and did nothing.
     Refused(String),
-    /// The service did nothing, and may be asked again.
+    /// The service did nothing: this target is not for it, for this reason, and is to be left alone.
+    LeftAlone(String),
+    /// The service did nothing, and may be asked again soon.
     Later(String),
+    /// The service did nothing, for want of capacity or quota, and may be asked again in a while.
+    NoRoom(String),
     /// The answer was lost: it may have been done, or may yet be.
     Unknown(String),
 }
@@ -96,4 +197,7 @@ pub enum ActionError {
     /// It must not or cannot be done; asking again does not help.
     #[error("{0}")]
     Refused(String),
+    /// The account's organisation lets nobody work in this place: there is nothing to do there.
+    #[error("{0}")]
+    OutOfBounds(String),
 }

@@ -92,13 +92,40 @@ name!(
     |v| v.starts_with("r-") && kebab(v, 40)
 );
 name!(
+    /// A place that an action works in, such as the Region `eu-west-1`.
+    Place,
+    "a place: 1 to 40 lower-case letters, digits and hyphens, such as the Region `eu-west-1`",
+    |v| kebab(v, 40)
+);
+name!(
     /// One switch of one target, such as `instance-power/us-east-1/i-0abc` or `group-policy/Beta/arn:...`. The first
     /// part is the kind of switch, not the action, so that two actions that turn the same switch meet in the ledger.
     FacetId,
-    "a facet: its kind, its target and its switch with slashes between, 980 characters at most",
+    "a facet: its kind, its target and its switch with slashes between, 960 characters at most",
     // A step's key has the facet in it, and DynamoDB takes keys of 1024 bytes.
-    |v| v.len() <= 980 && v.split('/').count() >= 3 && v.split('/').all(|part| !part.is_empty())
+    |v| v.len() <= 960 && v.split('/').count() >= 3 && v.split('/').all(|part| !part.is_empty())
 );
+
+name!(
+    /// Which facets: one, or all whose ids begin so, such as `instance-power/eu-west-1/`.
+    Selector,
+    "a facet, or the beginning of some with a slash at its end, such as `instance-power/eu-west-1/`",
+    |v| v.len() <= 960 && v.contains('/') && v.strip_suffix('/').unwrap_or(v).split('/').all(|part| !part.is_empty())
+);
+
+impl Selector {
+    /// Does it mean `facet`?
+    #[must_use]
+    pub fn means(&self, facet: &FacetId) -> bool {
+        facet.as_str() == self.0 || (self.0.ends_with('/') && facet.as_str().starts_with(&self.0))
+    }
+}
+
+impl From<FacetId> for Selector {
+    fn from(facet: FacetId) -> Self {
+        Self(facet.0)
+    }
+}
 
 impl RunId {
     /// A new id for a run that begins at `now`.
@@ -205,6 +232,17 @@ mod tests {
             assert!(bad.parse::<GuardrailName>().is_err(), "{bad:?}");
         }
         assert!("project-beta".parse::<GuardrailName>().is_ok());
+    }
+
+    #[test]
+    fn a_selector_means_a_facet_or_all_that_begin_so() {
+        let facet = FacetId::new("instance-power", "eu-west-1", "i-1").unwrap();
+        let means = |selector: &str| selector.parse::<Selector>().unwrap().means(&facet);
+        assert!(means("instance-power/eu-west-1/i-1") && means("instance-power/eu-west-1/") && means("instance-power/"));
+        assert!(!means("instance-power/eu-west-1") && !means("instance-power/eu-west-1/i-") && !means("instance-power/eu-west-1/i-12"));
+        for bad in ["", "/", "instance-power", "a//b", "//"] {
+            assert!(bad.parse::<Selector>().is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod drive;
 pub mod envelope;
 pub mod ids;
 pub mod ledger;
+pub mod pace;
 pub mod phase;
 pub mod record;
 pub mod report;

@@ -7,9 +7,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::action::Unit;
 use crate::config::{Budget, StageAt};
 use crate::decide::Target;
-use crate::ids::{ActionName, FacetId, GuardrailName, Nonce, RunId, Value};
+use crate::ids::{ActionName, FacetId, GuardrailName, Nonce, Place, RunId, Selector, Value};
+use crate::pace::Pace;
 use crate::phase::Phase;
 
 /// The format of the records that this program writes.
@@ -99,6 +101,9 @@ pub struct Run {
     pub budget: Budget,
     /// Whom no action may restrict.
     pub operators: Vec<String>,
+    /// How fast it works.
+    #[serde(default)]
+    pub pace: Pace,
     /// When the alert that began it was received.
     pub began: Timestamp,
     /// Digest of the alert that began it.
@@ -111,8 +116,11 @@ pub struct Run {
     pub attempts: Attempts,
     /// How many times it was asked for, each way: a try may take several executions, and what failed waits for the next.
     pub tries: Attempts,
-    /// The stage's actions, flattened in order.
+    /// The stage's actions, flattened in order; one that works in several places has a part for each.
     pub parts: Vec<Part>,
+    /// When the present try was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tried_at: Option<Timestamp>,
     /// Who asked for it to be put back, and how much of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<RollbackRequest>,
@@ -145,6 +153,13 @@ impl Run {
         }
     }
 
+    /// When what it does now was asked for.
+    #[must_use]
+    pub fn asked_at(&self) -> Timestamp {
+        let requested = self.rollback.as_ref().map(|request| request.at);
+        self.tried_at.max(requested).unwrap_or(self.began)
+    }
+
     /// Writes down that something happened.
     pub fn note(&mut self, at: Timestamp, by: &str, what: impl Into<String>) {
         self.events.push(RunEvent { at, by: by.to_owned(), what: what.into() });
@@ -169,8 +184,25 @@ pub struct Part {
     pub action: ActionName,
     /// Its parameters.
     pub params: Json,
+    /// Where it works; everywhere at once when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
     /// Its plan.
     pub plan: PartPlan,
+}
+
+impl Part {
+    /// The action, and the place where it has one, for people.
+    #[must_use]
+    pub fn title(&self) -> String {
+        self.place.as_ref().map_or_else(|| self.action.to_string(), |place| format!("{} in {place}", self.action))
+    }
+
+    /// Is there anything to work on?
+    #[must_use]
+    pub fn has_steps(&self) -> bool {
+        matches!(&self.plan, PartPlan::Written(written) if written.steps > 0)
+    }
 }
 
 /// The plan of one action.
@@ -181,6 +213,11 @@ pub enum PartPlan {
     Missing,
     /// Written down whole.
     Written(Written),
+    /// There is nothing to do there: the account's organisation lets nobody work in that place.
+    Skipped {
+        /// In AWS's words.
+        reason: String,
+    },
     /// The action refused, or could not plan.
     Failed {
         /// Why.
@@ -210,7 +247,7 @@ pub struct RollbackRequest {
     pub why: String,
     /// Only these facets; all when empty.
     #[serde(default)]
-    pub only: Vec<FacetId>,
+    pub only: Vec<Selector>,
     /// Put back also what a person changed meanwhile.
     #[serde(default)]
     pub force: bool,
@@ -220,7 +257,7 @@ impl RollbackRequest {
     /// Does it ask for `facet`?
     #[must_use]
     pub fn covers(&self, facet: &FacetId) -> bool {
-        self.only.is_empty() || self.only.contains(facet)
+        self.only.is_empty() || self.only.iter().any(|selector| selector.means(facet))
     }
 }
 
@@ -250,6 +287,18 @@ pub struct Step {
     pub facet: FacetId,
     /// The target as people know it, such as `i-0abc (web-1)`.
     pub label: String,
+    /// What sort of target it is, such as an instance's type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// What people should know of the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// What it is done with in order, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
+    /// It was not in the plan: it came to its unit after that.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub late: bool,
     /// What it was when the plan was made.
     pub present: Value,
     /// What the stage wants it to be.
@@ -270,8 +319,27 @@ pub struct Step {
     /// Putting Before back was accepted: when it is then seen, it is no old listing.
     #[serde(default)]
     pub put_back: bool,
+    /// When the service last took the change: from then on the world is given its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Timestamp>,
+    /// Not before then is the change asked for again: the service had no room for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again_at: Option<Timestamp>,
+    /// How many times the service had no room for it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub delays: u32,
     /// What happened to it, in order; only ever appended.
     pub events: Vec<StepEvent>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 impl Step {
@@ -354,6 +422,9 @@ pub struct Slot {
     pub format: u32,
     /// The latest run.
     pub run: RunId,
+    /// The latest run holds nothing any more: who looks for open runs need not read it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub over: bool,
     /// Set when a person put the run back before the period's end: alerts are then recorded, not enforced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released: Option<Released>,

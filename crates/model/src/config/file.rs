@@ -14,6 +14,7 @@ use serde_saphyr::{Location, Spanned};
 use super::{ActionSpec, Budget, Config, Guardrail, Period, Stage, StageAt};
 use crate::alert::AlertType;
 use crate::ids::{FacetId, GuardrailName, Value};
+use crate::pace::Pace;
 
 /// The most notifications that AWS takes for one budget, and so the most stages.
 pub const MOST_STAGES: usize = 10;
@@ -37,6 +38,9 @@ pub struct File<A> {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     operators: Vec<Spanned<String>>,
+    /// How fast the account's services are asked: half of what AWS allows when left out.
+    #[schemars(with = "Option<Pace>")]
+    pace: Option<Spanned<Pace>>,
     /// The guardrails by name: 1 to 60 lower-case letters, digits and hyphens. The AWS budget gets the same name.
     #[schemars(with = "BTreeMap<String, GuardrailBody<A>>")]
     guardrails: BTreeMap<GuardrailName, GuardrailBody<A>>,
@@ -125,6 +129,10 @@ fn check<A: Actions>(file: File<A>) -> Result<Config, Problem> {
     for operator in &file.operators {
         check_operator(&operator.value).map_err(|what| Problem::at(operator.referenced, what))?;
     }
+    let pace = file.pace.map_or_else(|| Ok(Pace::default()), |pace| match pace.value.check() {
+        Ok(()) => Ok(pace.value),
+        Err(what) => Err(Problem::at(pace.referenced, what)),
+    })?;
     if file.guardrails.is_empty() {
         return Err(Problem { at: None, what: "`guardrails` is empty: name at least one guardrail".to_owned() });
     }
@@ -133,7 +141,8 @@ fn check<A: Actions>(file: File<A>) -> Result<Config, Problem> {
     for (name, body) in file.guardrails {
         guardrails.insert(name.clone(), check_guardrail(name, body, &mut wishes)?);
     }
-    Ok(Config { operators: file.operators.into_iter().map(|operator| operator.value).collect(), guardrails })
+    let operators = file.operators.into_iter().map(|operator| operator.value).collect();
+    Ok(Config { operators, pace, guardrails })
 }
 
 fn check_operator(arn: &str) -> Result<(), String> {

@@ -12,12 +12,15 @@ use serde::{Deserialize, Serialize};
 pub use words::{Amount, BadWord, Period, StageAt};
 
 use crate::ids::{ActionName, GuardrailName};
+use crate::pace::Pace;
 
 /// The deployed guardrails and who must never be restricted by them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Config {
     /// ARNs of those who run the guardrails. No guardrail may restrict them, or the way back would be gone.
     pub operators: Vec<String>,
+    /// How fast the account's services are asked.
+    pub pace: Pace,
     /// The guardrails, by name.
     pub guardrails: BTreeMap<GuardrailName, Guardrail>,
 }

@@ -39,25 +39,44 @@ pub enum RollbackNext {
     Settled(Option<String>),
     /// Write down the intent, then put Before back.
     PutBack,
+    /// It was put back and did not stay, for this reason: ask again in a while.
+    Later(String),
     /// Write that it cannot be put back, and keep the hold.
     Refuse(String),
     /// Look again: when the world has moved on, or at the moment given.
     Wait(Option<Timestamp>),
 }
 
-/// Judges a step on its way forward, in the run's `attempt`-th try.
+/// Is there nothing left to do for a step on its way forward, in the run's `attempt`-th try?
 #[must_use]
-pub fn apply(step: &Step, facet: Option<&Facet>, seen: &Seen, attempt: u32, now: Timestamp) -> ApplyNext {
+pub fn is_applied(step: &Step, attempt: u32) -> bool {
     match step.phase {
-        Phase::Planned | Phase::Applying => {}
-        Phase::ApplyFailed if step.attempt < attempt => {}
-        Phase::ApplyFailed
-        | Phase::Applied
+        Phase::Planned | Phase::Applying => false,
+        Phase::ApplyFailed => step.attempt >= attempt,
+        Phase::Applied
         | Phase::Skipped
         | Phase::RollingBack
         | Phase::RolledBack
         | Phase::RollbackFailed
-        | Phase::Abandoned => return ApplyNext::Nothing,
+        | Phase::Abandoned => true,
+    }
+}
+
+/// Is there nothing left to do for a step on its way back, in the run's `attempt`-th try?
+#[must_use]
+pub fn is_rolled_back(step: &Step, attempt: u32) -> bool {
+    match step.phase {
+        Phase::Skipped | Phase::RolledBack | Phase::Abandoned => true,
+        Phase::RollbackFailed => step.attempt >= attempt,
+        Phase::Planned | Phase::Applying | Phase::Applied | Phase::ApplyFailed | Phase::RollingBack => false,
+    }
+}
+
+/// Judges a step on its way forward, in the run's `attempt`-th try.
+#[must_use]
+pub fn apply(step: &Step, facet: Option<&Facet>, seen: &Seen, attempt: u32, now: Timestamp) -> ApplyNext {
+    if is_applied(step, attempt) {
+        return ApplyNext::Nothing;
     }
     if let Some(reason) = facet.and_then(|facet| opposite_wish(facet, &step.holder(), &step.wanted)) {
         return ApplyNext::Refuse(reason);
@@ -65,12 +84,14 @@ pub fn apply(step: &Step, facet: Option<&Facet>, seen: &Seen, attempt: u32, now:
     if let Some(until) = claimed(facet, Direction::Rollback, now) {
         return ApplyNext::Wait(Some(until));
     }
+    // What was asked for and had no room, in this phase.
+    let asked_later = step.again_at.filter(|again| step.phase == Phase::Applying && *again > now);
     let me = step.holder();
     let ours = facet.filter(|facet| facet.holders.contains_key(&me));
     let theirs = facet.filter(|facet| facet.holders.keys().any(|holder| *holder != me));
     match seen {
         Seen::Gone(why) => ApplyNext::Skip(why.clone()),
-        Seen::Is(value) if *value == step.wanted => {
+        Seen::Is(value) | Seen::FellBack(value, _) if *value == step.wanted => {
             if ours.or(theirs).is_some() {
                 ApplyNext::Settled
             } else {
@@ -81,7 +102,8 @@ pub fn apply(step: &Step, facet: Option<&Facet>, seen: &Seen, attempt: u32, now:
             ApplyNext::Skip(format!("it was becoming {value} already"))
         }
         Seen::Moving(value) if *value != step.wanted || ours.is_some() => ApplyNext::Wait(None),
-        Seen::Is(value) | Seen::Moving(value) => {
+        _ if asked_later.is_some() => ApplyNext::Wait(asked_later),
+        Seen::Is(value) | Seen::FellBack(value, _) | Seen::Moving(value) => {
             ApplyNext::Change { before: ours.or(theirs).map_or(value, |facet| &facet.before).clone() }
         }
     }
@@ -90,11 +112,11 @@ pub fn apply(step: &Step, facet: Option<&Facet>, seen: &Seen, attempt: u32, now:
 /// Judges a step on its way back, in the run's `attempt`-th try.
 #[must_use]
 pub fn rollback(step: &Step, facet: Option<&Facet>, seen: &Seen, force: bool, attempt: u32, now: Timestamp) -> RollbackNext {
-    match step.phase {
-        Phase::Planned => return RollbackNext::Skip,
-        Phase::Skipped | Phase::RolledBack | Phase::Abandoned => return RollbackNext::Nothing,
-        Phase::RollbackFailed if step.attempt >= attempt => return RollbackNext::Nothing,
-        Phase::Applying | Phase::Applied | Phase::ApplyFailed | Phase::RollingBack | Phase::RollbackFailed => {}
+    if is_rolled_back(step, attempt) {
+        return RollbackNext::Nothing;
+    }
+    if step.phase == Phase::Planned {
+        return RollbackNext::Skip;
     }
     let me = step.holder();
     let Some(facet) = facet.filter(|facet| facet.holders.contains_key(&me)) else {
@@ -110,23 +132,35 @@ pub fn rollback(step: &Step, facet: Option<&Facet>, seen: &Seen, force: bool, at
     if let Some((_, other)) = facet.holders.iter().find(|(holder, _)| **holder != me) {
         return RollbackNext::Settled(Some(format!("left as it is: `{}` still holds it ({})", other.guardrail, other.run)));
     }
-    match seen {
-        Seen::Gone(why) => RollbackNext::Settled(Some(format!("nothing to put back: {why}"))),
-        Seen::Is(value) if *value == facet.before && step.phase == Phase::Applied => {
-            RollbackNext::Settled(Some(format!("somebody made it {value} already")))
+    let value = match seen {
+        Seen::Gone(why) => return RollbackNext::Settled(Some(format!("nothing to put back: {why}"))),
+        Seen::Moving(_) => return RollbackNext::Wait(None),
+        // Only after we had put it back: a reason that was there before says nothing of that.
+        Seen::FellBack(value, why) if *value != facet.before && step.phase == Phase::RollingBack && step.accepted.is_some() => {
+            return RollbackNext::Later(why.clone());
         }
-        Seen::Is(value) if *value == facet.before && step.put_back => RollbackNext::Settled(None),
-        // As before, but our change was asked for and never seen: a listing may lag behind it. Putting back what is there
-        // already does no harm.
-        Seen::Is(value) if *value == facet.before => RollbackNext::PutBack,
-        Seen::Moving(_) => RollbackNext::Wait(None),
-        Seen::Is(value) if *value == facet.wanted || force => RollbackNext::PutBack,
-        Seen::Is(value) => RollbackNext::Refuse(format!(
-            "somebody made it {value} meanwhile; we had made it {} and before it was {}: roll back with --force to put \
-             that back all the same",
-            facet.wanted, facet.before
-        )),
+        Seen::Is(value) | Seen::FellBack(value, _) => value,
+    };
+    if *value == facet.before {
+        return match step.phase {
+            Phase::Applied => RollbackNext::Settled(Some(format!("somebody made it {value} already"))),
+            _ if step.put_back => RollbackNext::Settled(None),
+            // Our change was asked for and never seen: a listing may lag behind it. Putting back what is there already does
+            // no harm.
+            _ => RollbackNext::PutBack,
+        };
     }
+    if let Some(again) = step.again_at.filter(|again| step.phase == Phase::RollingBack && *again > now) {
+        return RollbackNext::Wait(Some(again));
+    }
+    if *value == facet.wanted || force {
+        return RollbackNext::PutBack;
+    }
+    RollbackNext::Refuse(format!(
+        "somebody made it {value} meanwhile; we had made it {} and before it was {}: roll back with --force to put that back \
+         all the same",
+        facet.wanted, facet.before
+    ))
 }
 
 /// Until when calls of `direction` may still land.

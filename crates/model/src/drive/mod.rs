@@ -9,19 +9,22 @@
 
 mod decide;
 mod record;
+mod scan;
+mod work;
 
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::action::{Action, ActionError, Answer, Change, Seen};
+use crate::action::{Action, ActionError, Planned, Seen};
 use crate::clock::Clock;
-use crate::ids::{FacetId, Nonce, RunId, Value};
-use crate::ledger::{Ledger, LedgerError, Move, Versioned};
+use crate::ids::{FacetId, Nonce, RunId};
+use crate::ledger::{Ledger, LedgerError, Versioned};
+use crate::pace::Levels;
 use crate::phase::Phase;
 use crate::record::{Direction, FORMAT, Run, RunState, Step, StepEvent, Written};
-use decide::{ApplyNext, RollbackNext};
+use scan::Scan;
 
 /// How long after its deadline a dead invocation's calls may still land: clock skew and what is under way in the network.
 pub const LEASE_MARGIN: SignedDuration = SignedDuration::from_secs(15);
@@ -31,6 +34,10 @@ const RESERVE: SignedDuration = SignedDuration::from_secs(10);
 const AFTER_CONFLICT: i64 = 1;
 /// The longest wait between two looks, so that progress and a change of mind are seen.
 const LONGEST_WAIT: i64 = 60;
+/// What need not be looked at for longer than this is left behind, so that it does not hold up what comes after it.
+const LEFT_BEHIND: i64 = 30;
+/// The longest wait when all that is left was left behind: then everything is read again.
+const LONGEST_REST: i64 = 300;
 
 /// Carries steps through their phases.
 pub struct Drive<'a> {
@@ -77,14 +84,14 @@ impl DriveError {
 }
 
 /// How far a part is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "lowercase")]
 pub enum Progress {
     /// Nothing is left to do in this direction, in this attempt.
     Done {
         /// Steps that were applied, or rolled back, by this call.
         changed: usize,
-        /// Steps of the part that failed.
+        /// Steps that failed in this call.
         failed: usize,
     },
     /// Come back in so many seconds.
@@ -93,9 +100,29 @@ pub enum Progress {
         seconds: i64,
         /// Steps that were applied, or rolled back, by this call.
         changed: usize,
+        /// Steps that failed in this call.
+        failed: usize,
+        /// To be handed back then.
+        cursor: Cursor,
     },
     /// The run goes the other way now: leave it.
     Superseded,
+}
+
+/// Where a part's work goes on. It travels through the state machine from one invocation to the next; without it work
+/// begins at the first step again, and costs only time.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cursor {
+    /// What was asked for when it was written; of anything else it is no cursor.
+    asked: Option<Timestamp>,
+    /// All steps up to this place are over, or were left behind.
+    from: Option<String>,
+    /// When the first of those that were left behind is to be looked at again.
+    behind: Option<Timestamp>,
+    /// How full the services' buckets are.
+    #[serde(default)]
+    pub levels: Levels,
 }
 
 impl<'a> Drive<'a> {
@@ -123,64 +150,114 @@ impl<'a> Drive<'a> {
         let planned = action.plan().await.map_err(|source| failed(run, part, "planning", source))?;
         let ids: Vec<FacetId> = planned.iter().map(|planned| planned.facet.clone()).collect();
         let facets = self.ledger.facets(&ids).await?;
-        let now = self.clock.now();
         let steps = planned.into_iter().map(|planned| {
-            let refused = facets
-                .get(&planned.facet)
-                .and_then(|facet| decide::opposite_wish(&facet.value, &format!("{}#{part}", run.id), &planned.wanted));
-            let (phase, reason) = match (planned.skip, refused) {
-                (Some(skip), _) => (Phase::Skipped, Some(skip)),
-                (None, Some(refused)) => (Phase::ApplyFailed, Some(refused)),
-                (None, None) => (Phase::Planned, None),
-            };
-            Step {
-                format: FORMAT,
-                run: run.id.clone(),
-                part,
-                token: token.clone(),
-                facet: planned.facet,
-                label: planned.label,
-                present: planned.present,
-                wanted: planned.wanted,
-                before: None,
-                phase,
-                reason: reason.clone(),
-                // No attempt has worked on it: between a plan and its work may lie an approval.
-                attempt: 0,
-                since: now,
-                put_back: false,
-                events: vec![StepEvent { at: now, by: self.by.clone(), phase, reason }],
-            }
+            let holder = format!("{}#{part}", run.id);
+            let facet = facets.get(&planned.facet);
+            let refused = facet.and_then(|facet| decide::opposite_wish(&facet.value, &holder, &planned.wanted));
+            self.step(run, part, token, planned, refused)
         });
         Ok(steps.collect())
     }
 
-    /// Takes a part of a run as far in `direction` as this invocation can.
+    /// A step of what was planned, skipped or refused from the start where there is a reason.
+    fn step(&self, run: &Run, part: usize, token: &Nonce, planned: Planned, refused: Option<String>) -> Step {
+        let now = self.clock.now();
+        let (phase, reason) = match (planned.skip, refused) {
+            (Some(skip), _) => (Phase::Skipped, Some(skip)),
+            (None, Some(refused)) => (Phase::ApplyFailed, Some(refused)),
+            (None, None) => (Phase::Planned, None),
+        };
+        Step {
+            format: FORMAT,
+            run: run.id.clone(),
+            part,
+            token: token.clone(),
+            facet: planned.facet,
+            label: planned.label,
+            kind: planned.kind,
+            note: planned.note,
+            unit: planned.unit,
+            late: false,
+            present: planned.present,
+            wanted: planned.wanted,
+            before: None,
+            phase,
+            reason: reason.clone(),
+            // No attempt has worked on it: between a plan and its work may lie an approval.
+            attempt: 0,
+            since: now,
+            put_back: false,
+            accepted: None,
+            again_at: None,
+            delays: 0,
+            events: vec![StepEvent { at: now, by: self.by.clone(), phase, reason }],
+        }
+    }
+
+    /// Takes a part of a run as far in `direction` as this invocation can, from where `cursor` left it.
     ///
     /// # Errors
     /// When the account cannot be read, or the ledger not be read or written. What was done stays written down.
-    pub async fn go(&self, direction: Direction, run: &RunId, part: usize, action: &dyn Action) -> Result<Progress, DriveError> {
+    pub async fn go(
+        &self,
+        direction: Direction,
+        run: &RunId,
+        part: usize,
+        cursor: Cursor,
+        action: &dyn Action,
+    ) -> Result<Progress, DriveError> {
         let Some(current) = self.current(direction, run, part).await? else { return Ok(Progress::Superseded) };
-        let steps = self.ledger.steps(&current.value, part).await?;
-        let in_scope = |step: &Versioned<Step>| match (direction, &current.value.rollback) {
-            (Direction::Rollback, Some(request)) => request.covers(&step.value.facet),
-            _ => true,
-        };
-        let steps: Vec<Versioned<Step>> = steps.into_iter().filter(in_scope).collect();
-        let open: Vec<Versioned<Step>> = steps.into_iter().filter(|step| !step.value.phase.is_final()).collect();
-        let mut tally = Tally::default();
-        for batch in open.chunks(action.batch().max(1)) {
-            if self.clock.now() + RESERVE > self.deadline {
-                tally.wait(AFTER_CONFLICT);
+        let asked = Some(current.value.asked_at());
+        let Cursor { mut from, mut behind, .. } = if cursor.asked == asked { cursor } else { Cursor::default() };
+        let mut scan = Scan::new(self.ledger, &current.value, part, from.clone());
+        let (mut tally, mut passing, mut wait) = (Tally::default(), true, None);
+        while let Some(lot) = scan.next(action.batch().max(1)).await? {
+            let last = lot.last;
+            let mut end = work::End::over();
+            if lot.steps.iter().any(|step| work::is_open(direction, &current.value, &step.value)) {
+                if self.clock.now() + RESERVE > self.deadline {
+                    sooner(&mut wait, AFTER_CONFLICT);
+                    break;
+                }
+                let Some(current) = self.current(direction, run, part).await? else { return Ok(Progress::Superseded) };
+                if Some(current.value.asked_at()) != asked {
+                    // Something else is asked for now: what was passed may be in its scope.
+                    from = None;
+                    sooner(&mut wait, AFTER_CONFLICT);
+                    break;
+                }
+                end = self.work(direction, &current.value, part, lot.steps, action, &mut tally).await?;
+            }
+            match end.due {
+                None => {}
+                Some(due) if due > LEFT_BEHIND && passing => {
+                    let at = self.clock.now() + SignedDuration::from_secs(due);
+                    behind = Some(behind.map_or(at, |before: Timestamp| before.min(at)));
+                }
+                Some(due) => {
+                    passing = false;
+                    sooner(&mut wait, due.min(LONGEST_WAIT));
+                }
+            }
+            if passing {
+                from = Some(last);
+            }
+            if let Some(seconds) = end.full {
+                // Others that are due sooner wait with it: a round more is worth less than a call with few in it.
+                wait = Some(seconds);
                 break;
             }
-            let Some(run) = self.current(direction, run, part).await? else { return Ok(Progress::Superseded) };
-            match direction {
-                Direction::Apply => self.apply(&run.value, part, batch, action, &mut tally).await?,
-                Direction::Rollback => self.roll_back(&run.value, part, batch, action, &mut tally).await?,
-            }
         }
-        Ok(tally.progress())
+        let (changed, failed) = (tally.changed, tally.failed);
+        let go_on = |seconds: i64, from, behind| {
+            let cursor = Cursor { asked, from, behind, levels: Levels::default() };
+            Progress::Settling { seconds, changed, failed, cursor }
+        };
+        Ok(match (wait, behind) {
+            (Some(seconds), behind) => go_on(seconds, from, behind),
+            (None, Some(at)) => go_on((at - self.clock.now()).get_seconds().clamp(1, LONGEST_REST), None, None),
+            (None, None) => Progress::Done { changed, failed },
+        })
     }
 
     /// The run, if it is open and goes in `direction`.
@@ -189,101 +266,6 @@ impl<'a> Drive<'a> {
         let current = current.ok_or_else(|| DriveError::NoSuchPart(run.clone(), part))?;
         let live = current.value.state.is_open() && current.value.state != RunState::Opening;
         Ok((live && current.value.direction == direction).then_some(current))
-    }
-
-    async fn apply(
-        &self,
-        run: &Run,
-        part: usize,
-        batch: &[Versioned<Step>],
-        action: &dyn Action,
-        tally: &mut Tally,
-    ) -> Result<(), DriveError> {
-        let ids = ids(batch);
-        let facets = self.ledger.facets(&ids).await?;
-        // Read before looking: a lease that ends while we look had not ended for what we see.
-        let now = self.clock.now();
-        let seen = self.observe(run, part, action, &ids).await?;
-        let (mut settled, mut intents) = (Vec::new(), Vec::new());
-        for step in batch {
-            let facet = facets.get(&step.value.facet);
-            let next = decide::apply(&step.value, facet.map(|f| &f.value), &seen[&step.value.facet], run.tries.apply, now);
-            match next {
-                ApplyNext::Nothing => tally.count(step.value.phase),
-                ApplyNext::Wait(None) if step.value.attempt != run.try_number() => {
-                    settled.push(Move { step: self.taken_up(run, step), facet: None });
-                    tally.wait(self.seconds(None, action));
-                }
-                ApplyNext::Wait(None) if self.waited(run, &step.value) >= action.patience().limit => {
-                    let why = format!("the world did not settle: {}", describe(&seen[&step.value.facet]));
-                    settled.push(self.advance(run, step, None, Phase::ApplyFailed, Some(why))?);
-                }
-                ApplyNext::Wait(until) => tally.wait(self.seconds(until, action)),
-                ApplyNext::Skip(why) => settled.push(self.let_go(run, step, facet, Phase::Skipped, Some(why))?),
-                ApplyNext::Refuse(why) => settled.push(self.advance(run, step, None, Phase::ApplyFailed, Some(why))?),
-                ApplyNext::Settled => settled.push(self.hold(run, step, facet, None)?),
-                ApplyNext::Change { before } => intents.push(self.hold(run, step, facet, Some(before))?),
-            }
-        }
-        self.save(settled, tally).await?;
-        let begun = self.save(intents, tally).await?;
-        if begun.is_empty() {
-            return Ok(());
-        }
-        let changes: Vec<Change> = begun.iter().map(|m| change(m, |step| &step.wanted)).collect();
-        let answers = action.apply(&changes).await;
-        self.record(run, part, Direction::Apply, begun, answers, action, tally).await
-    }
-
-    async fn roll_back(
-        &self,
-        run: &Run,
-        part: usize,
-        batch: &[Versioned<Step>],
-        action: &dyn Action,
-        tally: &mut Tally,
-    ) -> Result<(), DriveError> {
-        // What was never begun is skipped without a call.
-        let (planned, begun): (Vec<_>, Vec<_>) = batch.iter().cloned().partition(|step| step.value.phase == Phase::Planned);
-        let ids = ids(&begun);
-        let facets = self.ledger.facets(&ids).await?;
-        let now = self.clock.now();
-        let seen = if ids.is_empty() { HashMap::new() } else { self.observe(run, part, action, &ids).await? };
-        let force = run.rollback.as_ref().is_some_and(|request| request.force);
-        let (mut settled, mut intents) = (Vec::new(), Vec::new());
-        for step in planned {
-            settled.push(self.advance(run, &step, None, Phase::Skipped, Some("rolled back before it was begun".to_owned()))?);
-        }
-        for step in &begun {
-            let facet = facets.get(&step.value.facet);
-            let seen = &seen[&step.value.facet];
-            let next = decide::rollback(&step.value, facet.map(|f| &f.value), seen, force, run.tries.rollback, now);
-            match next {
-                RollbackNext::Nothing => tally.count(step.value.phase),
-                RollbackNext::Wait(None) if step.value.attempt != run.try_number() => {
-                    settled.push(Move { step: self.taken_up(run, step), facet: None });
-                    tally.wait(self.seconds(None, action));
-                }
-                RollbackNext::Wait(None) if self.waited(run, &step.value) >= action.patience().limit => {
-                    let why = format!("the world did not settle: {}", describe(seen));
-                    settled.push(self.advance(run, step, None, Phase::RollbackFailed, Some(why))?);
-                }
-                RollbackNext::Wait(until) => tally.wait(self.seconds(until, action)),
-                RollbackNext::Skip => settled.push(self.advance(run, step, None, Phase::Skipped, None)?),
-                RollbackNext::Settled(why) => settled.push(self.let_go(run, step, facet, Phase::RolledBack, why)?),
-                RollbackNext::Refuse(why) => settled.push(self.advance(run, step, None, Phase::RollbackFailed, Some(why))?),
-                RollbackNext::PutBack => intents.push(self.claim(run, step, facet)?),
-            }
-        }
-        self.save(settled, tally).await?;
-        let begun = self.save(intents, tally).await?;
-        if begun.is_empty() {
-            return Ok(());
-        }
-        let changes: Vec<Change> =
-            begun.iter().map(|m| change(m, |step| step.before.as_ref().unwrap_or(&step.present))).collect();
-        let answers = action.rollback(&changes).await;
-        self.record(run, part, Direction::Rollback, begun, answers, action, tally).await
     }
 
     async fn observe(
@@ -302,34 +284,10 @@ impl<'a> Drive<'a> {
         Ok(seen)
     }
 
-    /// Writes moves, and counts those that were written. The others were changed by somebody else: they are looked at again.
-    async fn save(&self, moves: Vec<Move>, tally: &mut Tally) -> Result<Vec<Move>, DriveError> {
-        let mut saved = Vec::with_capacity(moves.len());
-        for outcome in self.ledger.save_moves(moves).await? {
-            match outcome {
-                Ok(done) => {
-                    let step = &done.step.value;
-                    let reason = step.reason.as_deref().unwrap_or_default();
-                    tracing::info!(run = %step.run, step = %step.facet, phase = %step.phase, reason, "step");
-                    tally.count_change(step.phase);
-                    saved.push(done);
-                }
-                Err(LedgerError::Conflict) => tally.wait(AFTER_CONFLICT),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(saved)
-    }
-
-    /// How many seconds the world has had for a step's present phase, in the run's present direction.
+    /// How many seconds the world has had for a step's present phase: since it was asked for, and had room for it.
     fn waited(&self, run: &Run, step: &Step) -> i64 {
-        let asked = run.rollback.as_ref().map_or(step.since, |request| request.at.max(step.since));
-        (self.clock.now() - asked).get_seconds()
-    }
-
-    fn seconds(&self, until: Option<Timestamp>, action: &dyn Action) -> i64 {
-        let seconds = until.map_or(action.patience().poll, |until| (until - self.clock.now()).get_seconds() + 1);
-        seconds.clamp(1, LONGEST_WAIT)
+        let since = [Some(step.since), step.again_at, Some(run.asked_at())].into_iter().flatten().max();
+        since.map_or(0, |since| (self.clock.now() - since).get_seconds())
     }
 }
 
@@ -341,6 +299,7 @@ fn failed(run: &Run, part: usize, doing: &'static str, source: ActionError) -> D
 fn describe(seen: &Seen) -> String {
     match seen {
         Seen::Is(value) => format!("it is {value}"),
+        Seen::FellBack(value, why) => format!("it is {value} again ({why})"),
         Seen::Moving(value) => format!("it is becoming {value}"),
         Seen::Gone(why) => why.clone(),
     }
@@ -350,44 +309,21 @@ fn ids(steps: &[Versioned<Step>]) -> Vec<FacetId> {
     steps.iter().map(|step| step.value.facet.clone()).collect()
 }
 
-fn change(intent: &Move, to: impl Fn(&Step) -> &Value) -> Change {
-    let step = &intent.step.value;
-    Change { facet: step.facet.clone(), to: to(step).clone() }
+/// The soonest of all the waits counts: then everything is looked at again.
+fn sooner(wait: &mut Option<i64>, seconds: i64) {
+    *wait = Some(wait.map_or(seconds, |present| present.min(seconds)));
 }
 
-/// What became of the steps of one call.
+/// What became of the steps that a call worked on.
 #[derive(Default)]
 struct Tally {
     changed: usize,
     failed: usize,
-    wait: Option<i64>,
 }
 
 impl Tally {
-    /// The soonest of all the waits counts: then everything is looked at again.
-    fn wait(&mut self, seconds: i64) {
-        self.wait = Some(self.wait.map_or(seconds, |present| present.min(seconds)));
-    }
-
     fn count(&mut self, phase: Phase) {
+        self.changed += usize::from(matches!(phase, Phase::Applied | Phase::RolledBack));
         self.failed += usize::from(phase.is_failure());
     }
-
-    fn count_change(&mut self, phase: Phase) {
-        self.changed += usize::from(matches!(phase, Phase::Applied | Phase::RolledBack));
-        self.count(phase);
-    }
-
-    fn progress(&self) -> Progress {
-        match self.wait {
-            Some(seconds) => Progress::Settling { seconds, changed: self.changed },
-            None => Progress::Done { changed: self.changed, failed: self.failed },
-        }
-    }
-}
-
-/// What is known after a change was asked for.
-struct Aftermath<'a> {
-    answer: &'a Answer,
-    seen: Option<&'a Seen>,
 }

@@ -1,13 +1,18 @@
 //! The drive's writing: holds and leases before a change, and what came of it after.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{Aftermath, Drive, DriveError, LEASE_MARGIN, Tally, describe, ids};
+use super::work::End;
+use super::{Drive, DriveError, LEASE_MARGIN, describe, ids, sooner};
 use crate::action::{Action, Answer, Seen};
 use crate::ids::Value;
 use crate::ledger::{LedgerError, Move, Versioned};
 use crate::phase::Phase;
 use crate::record::{Direction, FORMAT, Facet, Holder, Lease, Run, Step};
+
+/// Seconds until a change is asked for again that the service had no room for: twice as many each time, up to the longest.
+const FIRST_DELAY: i64 = 60;
+const LONGEST_DELAY: i64 = 900;
 
 /// What is to be written after a change was asked for.
 enum Outcome {
@@ -37,6 +42,7 @@ impl Drive<'_> {
         if step.value.attempt != run.try_number() {
             step.value.attempt = run.try_number();
             step.value.since = self.clock.now();
+            (step.value.accepted, step.value.again_at, step.value.delays) = (None, None, 0);
         }
         step
     }
@@ -127,27 +133,26 @@ impl Drive<'_> {
         }
     }
 
-    /// Looks at the world after `begun` was asked for, and writes down what came of it.
+    /// Looks at the world after `begun` was asked for, and says what is to be written down of it.
     #[allow(clippy::too_many_arguments, reason = "all of them are the call's own state")]
     pub(super) async fn record(
         &self,
         run: &Run,
         part: usize,
         direction: Direction,
-        begun: Vec<Move>,
-        answers: Vec<Answer>,
+        begun: &[Move],
+        answers: &[Answer],
         action: &dyn Action,
-        tally: &mut Tally,
-    ) -> Result<(), DriveError> {
+        end: &mut End,
+    ) -> Result<Vec<Move>, DriveError> {
         let steps: Vec<Versioned<Step>> = begun.iter().map(|intent| intent.step.clone()).collect();
         // A world that cannot be seen now is looked at again later: the intents are written down.
         let seen = self.observe(run, part, action, &ids(&steps)).await.unwrap_or_default();
-        let mut over = Vec::new();
-        for (index, intent) in begun.into_iter().enumerate() {
+        let mut after = Vec::new();
+        for (index, intent) in begun.iter().enumerate() {
             let lost = Answer::Unknown("the action gave no answer".to_owned());
             let answer = answers.get(index).unwrap_or(&lost);
-            let aftermath = Aftermath { answer, seen: seen.get(&intent.step.value.facet) };
-            let outcome = self.outcome(direction, &intent, &aftermath, action);
+            let outcome = self.outcome(run, direction, intent, answer, seen.get(&intent.step.value.facet), action);
             // After a lost answer the call may land yet, whatever was seen: the lease stays. After any other it has landed,
             // and the other direction need not wait for us.
             let may_land_yet = matches!(answer, Answer::Unknown(_));
@@ -157,27 +162,80 @@ impl Drive<'_> {
             }
             match outcome {
                 Outcome::Waiting => {
-                    tally.wait(action.patience().poll);
+                    let (step, due) = self.asked(direction, &intent.step, answer, action);
+                    sooner(&mut end.due, due);
                     if !may_land_yet {
-                        let mut step = intent.step.clone();
-                        step.value.put_back = direction == Direction::Rollback && *answer == Answer::Accepted;
                         let (phase, reason) = (step.value.phase, step.value.reason.clone());
-                        over.push(self.advance(run, &step, facet, phase, reason)?);
+                        after.push(self.advance(run, &step, facet, phase, reason)?);
                     }
                 }
                 Outcome::Over { phase, reason, keep_hold } => {
                     if let Some(facet) = facet.as_mut().filter(|_| !keep_hold) {
                         facet.value.holders.remove(&intent.step.value.holder());
                     }
-                    over.push(self.advance(run, &intent.step, facet, phase, reason)?);
+                    after.push(self.advance(run, &intent.step, facet, phase, reason)?);
                 }
             }
         }
-        self.save(over, tally).await?;
-        Ok(())
+        Ok(after)
     }
 
-    fn outcome(&self, direction: Direction, intent: &Move, aftermath: &Aftermath<'_>, action: &dyn Action) -> Outcome {
+    /// A step after its change was asked for, by what the service answered, and in how many seconds to look at it again.
+    fn asked(&self, direction: Direction, step: &Versioned<Step>, answer: &Answer, action: &dyn Action) -> (Versioned<Step>, i64) {
+        let (now, poll) = (self.clock.now(), action.patience().poll);
+        let mut step = step.clone();
+        let accepted = *answer == Answer::Accepted;
+        step.value.put_back = direction == Direction::Rollback && accepted;
+        step.value.accepted = accepted.then_some(now);
+        match answer {
+            Answer::NoRoom(why) => return self.delayed(step, why.clone()),
+            Answer::Later(_) => step.value.again_at = Some(now + SignedDuration::from_secs(poll)),
+            Answer::Accepted | Answer::Refused(_) | Answer::LeftAlone(_) | Answer::Unknown(_) => {}
+        }
+        (step, poll)
+    }
+
+    /// The service has no room for the change: it is asked for again in a while, each time in a longer one.
+    fn delayed(&self, mut step: Versioned<Step>, why: String) -> (Versioned<Step>, i64) {
+        let seconds = (FIRST_DELAY << step.value.delays.min(8)).min(LONGEST_DELAY);
+        step.value.delays += 1;
+        step.value.again_at = Some(self.clock.now() + SignedDuration::from_secs(seconds));
+        step.value.accepted = None;
+        step.value.reason = Some(why);
+        (step, seconds)
+    }
+
+    /// What was put back did not stay: it is asked for again in a while, until that has taken too long.
+    pub(super) fn ask_later(
+        &self,
+        run: &Run,
+        step: &Versioned<Step>,
+        why: String,
+        action: &dyn Action,
+        end: &mut End,
+    ) -> Result<Move, LedgerError> {
+        if self.asked_for(run, &step.value) >= action.patience().give_up {
+            return self.advance(run, step, None, Phase::RollbackFailed, Some(why));
+        }
+        let (delayed, due) = self.delayed(self.taken_up(run, step), why.clone());
+        sooner(&mut end.due, due);
+        self.advance(run, &delayed, None, step.value.phase, Some(why))
+    }
+
+    /// For how many seconds a change has been asked for.
+    fn asked_for(&self, run: &Run, step: &Step) -> i64 {
+        (self.clock.now() - step.since.max(run.asked_at())).get_seconds()
+    }
+
+    fn outcome(
+        &self,
+        run: &Run,
+        direction: Direction,
+        intent: &Move,
+        answer: &Answer,
+        seen: Option<&Seen>,
+        action: &dyn Action,
+    ) -> Outcome {
         let step = &intent.step.value;
         let facet = intent.facet.as_ref().map(|facet| &facet.value);
         let before = facet.map_or(&step.present, |facet| &facet.before);
@@ -186,39 +244,38 @@ impl Drive<'_> {
             Direction::Rollback => (before, Phase::RolledBack, Phase::RollbackFailed),
         };
         let earlier_calls = facet.and_then(|facet| facet.lease.as_ref()).is_some_and(|lease| lease.earlier_until.is_some());
-        match (aftermath.seen, aftermath.answer) {
-            // On the way back what is seen may be an old listing, from before our own change: it counts with an answer only.
-            (Some(Seen::Is(value)), answer) if value == goal && (direction == Direction::Apply || is_answered(answer)) => {
-                Outcome::Over { phase: reached, reason: None, keep_hold: direction == Direction::Apply }
-            }
-            (Some(Seen::Gone(why)), _) => {
-                let phase = if direction == Direction::Apply { Phase::Skipped } else { Phase::RolledBack };
-                Outcome::Over { phase, reason: Some(why.clone()), keep_hold: false }
-            }
-            (Some(Seen::Is(value)), Answer::Refused(why)) => {
-                // Refused, and as it was: nothing here is ours to put back, and a later change of it is a person's.
-                let untouched = direction == Direction::Apply && value == before && !earlier_calls;
-                Outcome::Over { phase: failed, reason: Some(why.clone()), keep_hold: !untouched }
-            }
-            (_, Answer::Refused(why)) => Outcome::Over { phase: failed, reason: Some(why.clone()), keep_hold: true },
-            (seen, answer) => {
-                let waited = (self.clock.now() - step.since).get_seconds();
-                if waited < action.patience().limit {
-                    return Outcome::Waiting;
-                }
-                let state = seen.map_or_else(|| "it could not be seen".to_owned(), describe);
-                let last = match answer {
-                    Answer::Accepted | Answer::Refused(_) => String::new(),
-                    Answer::Later(why) | Answer::Unknown(why) => format!("; the last answer was: {why}"),
-                };
-                let reason = format!("not {goal} after {waited} s: {state}{last}");
-                Outcome::Over { phase: failed, reason: Some(reason), keep_hold: true }
-            }
+        let is = |wanted: &Value| matches!(seen, Some(Seen::Is(value) | Seen::FellBack(value, _)) if value == wanted);
+        let over = |phase, reason: Option<&String>, keep_hold| Outcome::Over { phase, reason: reason.cloned(), keep_hold };
+        // On the way back what is seen may be an old listing, from before our own change: it counts with an answer only.
+        if is(goal) && (direction == Direction::Apply || is_answered(answer)) {
+            return over(reached, None, direction == Direction::Apply);
         }
+        if let Some(Seen::Gone(why)) = seen {
+            let phase = if direction == Direction::Apply { Phase::Skipped } else { Phase::RolledBack };
+            return over(phase, Some(why), false);
+        }
+        // Refused, and as it was: nothing here is ours to put back, and a later change of it is a person's.
+        let untouched = direction == Direction::Apply && is(before) && !earlier_calls;
+        let patience = action.patience();
+        let (waited, limit) = match answer {
+            Answer::LeftAlone(why) if untouched => return over(Phase::Skipped, Some(why), false),
+            Answer::Refused(why) | Answer::LeftAlone(why) => return over(failed, Some(why), !untouched),
+            Answer::Later(_) | Answer::NoRoom(_) => (self.asked_for(run, step), patience.give_up),
+            Answer::Accepted | Answer::Unknown(_) => (self.waited(run, step), patience.limit),
+        };
+        if waited < limit {
+            return Outcome::Waiting;
+        }
+        let state = seen.map_or_else(|| "it could not be seen".to_owned(), describe);
+        let last = match answer {
+            Answer::Accepted | Answer::Refused(_) | Answer::LeftAlone(_) => String::new(),
+            Answer::Later(why) | Answer::NoRoom(why) | Answer::Unknown(why) => format!("; the last answer was: {why}"),
+        };
+        over(failed, Some(&format!("not {goal} after {waited} s: {state}{last}")), true)
     }
 }
 
 /// Did the service take the call, or refuse it for good?
 fn is_answered(answer: &Answer) -> bool {
-    matches!(answer, Answer::Accepted | Answer::Refused(_))
+    matches!(answer, Answer::Accepted | Answer::Refused(_) | Answer::LeftAlone(_))
 }

@@ -1,6 +1,7 @@
 //! A store in memory: for tests, and for planning without writing.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
@@ -27,13 +28,17 @@ impl Store for MemoryStore {
 
     async fn list(&self, page: &Page) -> Result<Vec<Item>, LedgerError> {
         let items = self.items();
-        let mut found: Vec<Item> =
-            items.values().filter(|item| item.key.pk == page.pk && item.key.sk.starts_with(&page.prefix)).cloned().collect();
+        let at = |sk: &str| Key { pk: page.pk.clone(), sk: sk.to_owned() };
+        let inside = |item: &&Item| item.key.pk == page.pk && item.key.sk.starts_with(&page.prefix);
+        let most = page.limit.unwrap_or(usize::MAX);
         if page.newest_first {
-            found.reverse();
+            let all = items.range(at(&page.prefix)..).map(|(_, item)| item).take_while(inside);
+            let found: Vec<&Item> = all.filter(|item| page.after.as_ref().is_none_or(|after| item.key.sk < *after)).collect();
+            return Ok(found.into_iter().rev().take(most).cloned().collect());
         }
-        found.truncate(page.limit.unwrap_or(usize::MAX));
-        Ok(found)
+        let from = page.after.as_ref().map_or(Bound::Included(at(&page.prefix)), |after| Bound::Excluded(at(after)));
+        let found = items.range((from, Bound::Unbounded)).map(|(_, item)| item).take_while(inside);
+        Ok(found.take(most).cloned().collect())
     }
 
     async fn commit(&self, nonce: &Nonce, writes: &[Write]) -> Result<(), LedgerError> {

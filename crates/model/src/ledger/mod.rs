@@ -2,6 +2,7 @@
 //! [`Ledger`] is what the rest of the program says to it.
 
 pub mod memory;
+mod read;
 mod typed;
 
 use async_trait::async_trait;
@@ -9,6 +10,8 @@ use serde_json::Value as Json;
 
 use crate::ids::Nonce;
 
+pub use read::PAGE;
+pub(crate) use typed::step_place;
 pub use typed::{Ledger, Move, Versioned, step_digest};
 
 /// Where an item stands: a partition and a place in it.
@@ -51,10 +54,20 @@ pub struct Page {
     pub pk: String,
     /// Places that begin so.
     pub prefix: String,
+    /// Only places after this one.
+    pub after: Option<String>,
     /// Newest (greatest) place first.
     pub newest_first: bool,
     /// At most so many; all when `None`.
     pub limit: Option<usize>,
+}
+
+impl Page {
+    /// All of a partition, in the order of its places.
+    #[must_use]
+    pub fn whole(pk: impl Into<String>) -> Self {
+        Self { pk: pk.into(), prefix: String::new(), after: None, newest_first: false, limit: None }
+    }
 }
 
 /// The most items of one commit, as DynamoDB has it.

@@ -1,6 +1,5 @@
 //! What the program says to the ledger, in its own words.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -9,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
-use super::{Item, Key, LedgerError, MOST_WRITES, Page, Store, Write};
-use crate::config::{Config, Guardrail};
+use super::{Item, Key, LedgerError, MOST_WRITES, Store, Write};
+use crate::config::Guardrail;
 use crate::decide::Target;
 use crate::ids::{FacetId, GuardrailName, Nonce, RunId};
+use crate::pace::Pace;
 use crate::phase::Phase;
-use crate::record::{AlertRecord, FORMAT, Facet, PartPlan, Run, Slot, Step, StepEvent, Written};
+use crate::record::{AlertRecord, FORMAT, Facet, Run, Slot, Step, StepEvent, Written};
 
 /// A record with the revision that it was read at.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +53,7 @@ impl Move {
         }
         if from != phase {
             step.value.since = at;
+            (step.value.accepted, step.value.again_at, step.value.delays) = (None, None, 0);
         }
         // Taking up the same phase again is no news, and an item may not grow with every look.
         if from != phase || step.value.reason != reason {
@@ -66,17 +67,19 @@ impl Move {
 
 /// The deployed definition of one guardrail.
 #[derive(Serialize, Deserialize)]
-struct Definition {
-    format: u32,
-    guardrail: Guardrail,
-    operators: Vec<String>,
-    removed: bool,
+pub(super) struct Definition {
+    pub(super) format: u32,
+    pub(super) guardrail: Guardrail,
+    pub(super) operators: Vec<String>,
+    #[serde(default)]
+    pub(super) pace: Pace,
+    pub(super) removed: bool,
 }
 
 /// The ledger over any store.
 #[derive(Clone)]
 pub struct Ledger {
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
 }
 
 impl Ledger {
@@ -84,31 +87,6 @@ impl Ledger {
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self { store }
-    }
-
-    /// The run called `id`.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub async fn run(&self, id: &RunId) -> Result<Option<Versioned<Run>>, LedgerError> {
-        self.one(&run_key(id)).await
-    }
-
-    /// The newest runs, newest first.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub async fn runs(&self, limit: Option<usize>) -> Result<Vec<Versioned<Run>>, LedgerError> {
-        let page = Page { pk: "RUN".to_owned(), prefix: String::new(), newest_first: true, limit };
-        self.store.list(&page).await?.into_iter().map(read).collect()
-    }
-
-    /// The state of a stage in a period.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub async fn slot(&self, target: &Target) -> Result<Option<Versioned<Slot>>, LedgerError> {
-        self.one(&slot_key(target)).await
     }
 
     /// Writes a run, and its slot too where given: both or neither.
@@ -144,51 +122,18 @@ impl Ledger {
         Ok(Written { token, steps: steps.len(), digest: step_digest(steps) })
     }
 
-    /// The steps of one part of a run, as its plan has them.
+    /// Writes steps that came to their unit after the plan. One that is there already stays as it is.
     ///
     /// # Errors
-    /// When there are more or fewer than the plan says.
-    pub async fn steps(&self, run: &Run, part: usize) -> Result<Vec<Versioned<Step>>, LedgerError> {
-        let Some(PartPlan::Written(written)) = run.parts.get(part).map(|part| &part.plan) else { return Ok(Vec::new()) };
-        let steps = self.steps_under(&run.id, part, &written.token).await?;
-        if steps.len() == written.steps {
-            return Ok(steps);
+    /// When the ledger cannot be written.
+    pub async fn add_steps(&self, steps: &[Step]) -> Result<(), LedgerError> {
+        for step in steps {
+            match self.store.commit(&Nonce::fresh(), &[write(step_key(step), 0, step)?]).await {
+                Err(LedgerError::Conflict) => {}
+                other => other?,
+            }
         }
-        let why = format!("part {part} was planned with {} steps, and {} are there", written.steps, steps.len());
-        Err(LedgerError::Unreadable { key: run.id.to_string(), why })
-    }
-
-    /// All steps of a run, in the order of its parts.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read, or a part's steps are not as its plan says.
-    pub async fn all_steps(&self, run: &Run) -> Result<Vec<Step>, LedgerError> {
-        let mut steps = Vec::new();
-        for part in 0..run.parts.len() {
-            steps.extend(self.steps(run, part).await?.into_iter().map(|step| step.value));
-        }
-        Ok(steps)
-    }
-
-    /// The steps that stand under a token, whether or not the run opened with them.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub async fn steps_under(&self, run: &RunId, part: usize, token: &Nonce) -> Result<Vec<Versioned<Step>>, LedgerError> {
-        let prefix = format!("{part:03}#{}#", token.as_str());
-        let page = Page { pk: format!("STEP#{run}"), prefix, newest_first: false, limit: None };
-        self.store.list(&page).await?.into_iter().map(read).collect()
-    }
-
-    /// The facets that are known to the ledger, of those named.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub async fn facets(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Versioned<Facet>>, LedgerError> {
-        let keys: Vec<Key> = facets.iter().map(facet_key).collect();
-        let items = self.store.get(&keys).await?;
-        let known = items.into_iter().flatten().map(read::<Facet>);
-        known.map(|facet| facet.map(|facet| (facet.value.facet.clone(), facet))).collect()
+        Ok(())
     }
 
     /// Writes moves, many at a time. A move that somebody else's write got in the way of says so alone.
@@ -229,32 +174,6 @@ impl Ledger {
         }
     }
 
-    /// The alert with this digest, as it came.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub async fn alert(&self, digest: &str) -> Result<Option<AlertRecord>, LedgerError> {
-        Ok(self.one(&alert_key(digest)).await?.map(|alert| alert.value))
-    }
-
-    /// The deployed guardrails.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub async fn config(&self) -> Result<Config, LedgerError> {
-        let page = Page { pk: "GUARDRAIL".to_owned(), prefix: String::new(), newest_first: false, limit: None };
-        let definitions: Vec<Versioned<Definition>> =
-            self.store.list(&page).await?.into_iter().map(read).collect::<Result<_, _>>()?;
-        let mut config = Config { operators: Vec::new(), guardrails: BTreeMap::new() };
-        for Versioned { value, .. } in definitions.into_iter().filter(|definition| !definition.value.removed) {
-            config.operators.extend(value.operators);
-            config.guardrails.insert(value.guardrail.name.clone(), value.guardrail);
-        }
-        config.operators.sort();
-        config.operators.dedup();
-        Ok(config)
-    }
-
     /// Takes a guardrail's definition out of use, if there is one. Runs keep their own copy.
     ///
     /// # Errors
@@ -275,9 +194,9 @@ impl Ledger {
     ///
     /// # Errors
     /// When the ledger cannot be written.
-    pub async fn define(&self, guardrail: Guardrail, operators: Vec<String>) -> Result<(), LedgerError> {
+    pub async fn define(&self, guardrail: Guardrail, operators: Vec<String>, pace: Pace) -> Result<(), LedgerError> {
         let key = guardrail_key(&guardrail.name);
-        let definition = Definition { format: FORMAT, guardrail, operators, removed: false };
+        let definition = Definition { format: FORMAT, guardrail, operators, pace, removed: false };
         loop {
             let rev = self.one::<Definition>(&key).await?.map_or(0, |present| present.rev);
             match self.store.commit(&Nonce::fresh(), &[write(key.clone(), rev, &definition)?]).await {
@@ -287,10 +206,6 @@ impl Ledger {
         }
     }
 
-    async fn one<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<Versioned<T>>, LedgerError> {
-        let items = self.store.get(std::slice::from_ref(key)).await?;
-        items.into_iter().flatten().next().map(read).transpose()
-    }
 }
 
 /// SHA-256 of what `steps` plan: their facets, what they are, and what is wanted.
@@ -324,7 +239,7 @@ fn write<T: Serialize>(key: Key, expect: u64, value: &T) -> Result<Write, Ledger
 }
 
 /// A record of a format that this program knows. The number is looked at first, so that a newer record says so.
-fn read<T: DeserializeOwned>(item: Item) -> Result<Versioned<T>, LedgerError> {
+pub(super) fn read<T: DeserializeOwned>(item: Item) -> Result<Versioned<T>, LedgerError> {
     match item.doc.get("format").and_then(Json::as_u64) {
         Some(format) if format == u64::from(FORMAT) => {}
         Some(format) => {
@@ -337,31 +252,54 @@ fn read<T: DeserializeOwned>(item: Item) -> Result<Versioned<T>, LedgerError> {
     Ok(Versioned { rev: item.rev, value })
 }
 
-fn unreadable(key: &Key, why: String) -> LedgerError {
+pub(super) fn unreadable(key: &Key, why: String) -> LedgerError {
     LedgerError::Unreadable { key: format!("{} {}", key.pk, key.sk), why }
 }
 
-fn run_key(id: &RunId) -> Key {
+pub(super) fn run_key(id: &RunId) -> Key {
     Key { pk: "RUN".to_owned(), sk: id.to_string() }
 }
 
 fn step_key(step: &Step) -> Key {
-    Key { pk: format!("STEP#{}", step.run), sk: format!("{:03}#{}#{}", step.part, step.token.as_str(), step.facet) }
+    Key { pk: step_partition(&step.run), sk: format!("{}{}", step_prefix(step.part, &step.token), step_place(step)) }
 }
 
-fn facet_key(facet: &FacetId) -> Key {
+pub(super) fn step_partition(run: &RunId) -> String {
+    format!("STEP#{run}")
+}
+
+pub(super) fn step_prefix(part: usize, token: &Nonce) -> String {
+    format!("{part:03}#{}#", token.as_str())
+}
+
+/// Where a step stands among those of its plan: those of a unit together.
+pub(crate) fn step_place(step: &Step) -> String {
+    match &step.unit {
+        None => step.facet.to_string(),
+        Some(unit) => {
+            let hash = format!("{:x}", Sha256::digest(&unit.name));
+            format!("@{}@{}", &hash[..16], step.facet)
+        }
+    }
+}
+
+pub(super) fn facet_key(facet: &FacetId) -> Key {
     Key { pk: format!("FACET#{facet}"), sk: "FACET".to_owned() }
 }
 
-fn alert_key(digest: &str) -> Key {
+pub(super) fn alert_key(digest: &str) -> Key {
     Key { pk: format!("ALERT#{digest}"), sk: "ALERT".to_owned() }
 }
 
-fn guardrail_key(name: &GuardrailName) -> Key {
+pub(super) fn guardrail_key(name: &GuardrailName) -> Key {
     Key { pk: "GUARDRAIL".to_owned(), sk: name.to_string() }
 }
 
-fn slot_key(target: &Target) -> Key {
+pub(super) fn slot_key(target: &Target) -> Key {
     let kind = if target.simulated { "simulated" } else { "real" };
-    Key { pk: format!("STAGE#{}", target.guardrail), sk: format!("{}#{}#{kind}", target.period, target.stage) }
+    Key { pk: slot_partition(&target.guardrail), sk: format!("{}#{}#{kind}", target.period, target.stage) }
+}
+
+pub(super) fn slot_partition(guardrail: &GuardrailName) -> String {
+    format!("STAGE#{guardrail}")
 }

@@ -1,72 +1,97 @@
 //! The end of an execution: the run is judged by its steps.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{RunError, Runs, released};
-use crate::ids::{FacetId, RunId};
+use crate::ids::RunId;
 use crate::ledger::{LedgerError, Versioned};
 use crate::phase::Phase;
-use crate::record::{Direction, PartPlan, Run, RunState, Slot, Step};
+use crate::record::{Direction, PartPlan, Run, RunState, Slot};
+
+/// What an execution says at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Which way it went.
+    pub direction: Direction,
+    /// The try that it was started for; executions of earlier versions do not say.
+    pub try_number: Option<u32>,
+    /// Parts that broke down, and why.
+    pub failures: Vec<String>,
+    /// It left work undone because it grew too long: another goes on.
+    pub unfinished: bool,
+}
 
 impl Runs<'_> {
-    /// Ends an execution: judges the run by its steps, and writes down how it stands. `unfinished` says that the execution
-    /// left work undone because it grew too long: another goes on.
+    /// Ends an execution: judges the run by its steps, and writes down how it stands.
     ///
     /// # Errors
     /// When the ledger cannot be read or written.
-    pub async fn close(
-        &self,
-        id: &RunId,
-        direction: Direction,
-        failures: &[String],
-        unfinished: bool,
-    ) -> Result<Closed, RunError> {
+    pub async fn close(&self, id: &RunId, ended: &Ended) -> Result<Closed, RunError> {
         loop {
-            match self.try_close(id, direction, failures, unfinished).await {
+            match self.try_close(id, ended).await {
                 Err(RunError::Ledger(LedgerError::Conflict)) => {}
                 other => return other,
             }
         }
     }
 
-    async fn try_close(
-        &self,
-        id: &RunId,
-        direction: Direction,
-        failures: &[String],
-        unfinished: bool,
-    ) -> Result<Closed, RunError> {
+    async fn try_close(&self, id: &RunId, ended: &Ended) -> Result<Closed, RunError> {
         let mut run = self.load(id).await?;
-        if run.value.direction == direction && !run.value.state.is_open() {
+        if run.value.direction == ended.direction && !run.value.state.is_open() {
             // Closed before, and the answer was lost: people are still to be told.
             return Ok(Closed { outcome: Outcome::Succeeded, run: run.value });
         }
-        if run.value.direction != direction {
+        if run.value.direction != ended.direction {
             return Ok(Closed { outcome: Outcome::Superseded, run: run.value });
         }
-        if unfinished {
+        // Something else was asked for meanwhile, and it may have passed what is in its scope.
+        let asked_anew = run.value.direction == Direction::Rollback
+            && ended.try_number.is_some_and(|try_number| try_number != run.value.try_number());
+        if ended.unfinished || asked_anew {
             let run = self.launch(run).await?;
             return Ok(Closed { outcome: Outcome::Continued, run: run.value });
         }
-        let steps = self.steps(&run.value).await?;
-        let verdict = verdict(&run.value, &steps, failures);
+        let census = self.census(&run.value).await?;
+        let verdict = verdict(&run.value, &census, &ended.failures);
         run.value.state = verdict.state;
         run.value.note(self.clock.now(), &self.by, verdict.words);
         let outcome = if verdict.failed { Outcome::Failed } else { Outcome::Succeeded };
         let slot = self.let_go_at_last(&run.value).await?;
-        if direction == Direction::Rollback && matches!(verdict.state, RunState::Enforced | RunState::ApplyFailed) {
+        if ended.direction == Direction::Rollback && matches!(verdict.state, RunState::Enforced | RunState::ApplyFailed) {
             run.value.direction = Direction::Apply;
             run.value.rollback = None;
         }
         Ok(Closed { outcome, run: self.ledger.save_run(run, slot.as_ref()).await?.value })
     }
 
-    /// The slot of a run that was put back piece by piece: the last piece lets the stage go.
+    async fn census(&self, run: &Run) -> Result<Census, LedgerError> {
+        let mut census = Census::default();
+        self.ledger
+            .visit(run, |step| {
+                *census.phases.entry(step.phase).or_default() += 1;
+                let asked = run.rollback.as_ref().is_none_or(|request| request.covers(&step.facet));
+                census.asked_and_held += usize::from(asked && !step.phase.is_final());
+            })
+            .await?;
+        Ok(census)
+    }
+
+    /// The slot of a run that holds nothing any more says so. Of one that was put back piece by piece, the last piece lets
+    /// the stage go.
     async fn let_go_at_last(&self, run: &Run) -> Result<Option<Versioned<Slot>>, RunError> {
-        let Some(request) = run.rollback.as_ref().filter(|_| run.state == RunState::RolledBack) else { return Ok(None) };
-        let slot = self.ledger.slot(&run.target()).await?;
-        let slot = slot.filter(|slot| slot.value.run == run.id && !request.only.is_empty());
-        Ok(slot.map(|slot| released(slot, request)))
+        if run.state.is_open() {
+            return Ok(None);
+        }
+        let Some(mut slot) = self.ledger.slot(&run.target()).await?.filter(|slot| slot.value.run == run.id) else {
+            return Ok(None);
+        };
+        if let Some(request) = run.rollback.as_ref().filter(|request| !request.only.is_empty()) {
+            slot = released(slot, request);
+        }
+        slot.value.over = true;
+        Ok(Some(slot))
     }
 }
 
@@ -93,15 +118,34 @@ pub enum Outcome {
     Continued,
 }
 
+/// How many steps stand where.
+#[derive(Default)]
+struct Census {
+    phases: BTreeMap<Phase, usize>,
+    /// Of those that the rollback asks for, and not over.
+    asked_and_held: usize,
+}
+
+impl Census {
+    fn count(&self, phases: &[Phase]) -> usize {
+        phases.iter().filter_map(|phase| self.phases.get(phase)).sum()
+    }
+
+    /// Not over.
+    fn held(&self) -> usize {
+        self.phases.iter().filter(|(phase, _)| !phase.is_final()).map(|(_, count)| count).sum()
+    }
+}
+
 struct Verdict {
     state: RunState,
     failed: bool,
     words: String,
 }
 
-fn verdict(run: &Run, steps: &[Step], failures: &[String]) -> Verdict {
-    let count = |phases: &[Phase]| steps.iter().filter(|step| phases.contains(&step.phase)).count();
-    let unplanned = run.parts.iter().filter(|part| !matches!(part.plan, PartPlan::Written(_))).count();
+fn verdict(run: &Run, census: &Census, failures: &[String]) -> Verdict {
+    let count = |phases: &[Phase]| census.count(phases);
+    let unplanned = run.parts.iter().filter(|part| matches!(part.plan, PartPlan::Missing | PartPlan::Failed { .. })).count();
     match run.direction {
         Direction::Apply => {
             let failed = count(&[Phase::Planned, Phase::Applying, Phase::ApplyFailed]) + unplanned;
@@ -123,10 +167,8 @@ fn verdict(run: &Run, steps: &[Step], failures: &[String]) -> Verdict {
             Verdict { state, failed, words }
         }
         Direction::Rollback => {
-            let asked = |facet: &FacetId| run.rollback.as_ref().is_none_or(|request| request.covers(facet));
-            let held = |step: &&Step| !step.phase.is_final();
-            let failed = steps.iter().filter(held).filter(|step| asked(&step.facet)).count() > 0 || !failures.is_empty();
-            let rest = steps.iter().filter(held).count();
+            let failed = census.asked_and_held > 0 || !failures.is_empty();
+            let rest = census.held();
             let half_done = count(&[Phase::Planned, Phase::Applying, Phase::ApplyFailed]) + unplanned > 0;
             let state = match (failed, rest) {
                 (true, _) => RunState::RollbackFailed,

@@ -2,18 +2,20 @@
 //! The ledger deduplicates, not the execution's name: at most one open run for a stage in a period.
 
 mod close;
+mod open;
 mod rollback;
 mod workflow;
 
-pub use close::{Closed, Outcome};
+pub use close::{Closed, Ended, Outcome};
+pub use open::Places;
 pub use rollback::RollbackAsked;
-pub use workflow::{PartRef, Started, Workflow, WorkflowError, WorkflowInput, execution_name, input};
+pub use workflow::{PartRef, Started, Workflow, WorkflowError, WorkflowInput, execution_name, groups, input};
 
 use crate::clock::Clock;
 use crate::config::{Config, Guardrail};
 use crate::decide::Target;
 use crate::ids::RunId;
-use crate::ledger::{Ledger, LedgerError, Versioned, step_digest};
+use crate::ledger::{Ledger, LedgerError, Versioned};
 use crate::record::{Attempts, Direction, FORMAT, Part, PartPlan, Released, RollbackRequest, Run, RunState, Slot, Step};
 
 /// Why a run could not be begun, ended or put back.
@@ -114,7 +116,7 @@ impl Runs<'_> {
         let run = self.draft(target, config, guardrail, alert);
         let slot = Versioned {
             rev: slot.map_or(0, |slot| slot.rev),
-            value: Slot { format: FORMAT, run: run.id.clone(), released: None },
+            value: Slot { format: FORMAT, run: run.id.clone(), over: false, released: None },
         };
         let run = self.ledger.save_run(Versioned { rev: 0, value: run }, Some(&slot)).await?;
         Ok(Begun::Started(Box::new(self.launch(run).await?.value)))
@@ -134,6 +136,7 @@ impl Runs<'_> {
                 }
                 let mut run = run;
                 run.value.tries.apply += 1;
+                run.value.tried_at = Some(self.clock.now());
                 if run.value.state == RunState::ApplyFailed {
                     run.value.state = RunState::Applying;
                 }
@@ -161,6 +164,7 @@ impl Runs<'_> {
                 group,
                 action: action.name.clone(),
                 params: action.params.clone(),
+                place: None,
                 plan: PartPlan::Missing,
             })
         });
@@ -173,6 +177,7 @@ impl Runs<'_> {
             simulated: target.simulated,
             budget: guardrail.budget.clone(),
             operators: config.operators.clone(),
+            pace: config.pace.clone(),
             began: now,
             alert: alert.to_owned(),
             state: RunState::Opening,
@@ -180,6 +185,7 @@ impl Runs<'_> {
             attempts: Attempts::default(),
             tries: Attempts { apply: 1, rollback: 0 },
             parts: parts.collect(),
+            tried_at: None,
             rollback: None,
             events: Vec::new(),
         };
@@ -207,38 +213,6 @@ impl Runs<'_> {
                 Started::NameTaken => {}
             }
         }
-    }
-
-    /// Makes a plan count: the parts' plans are written into the run in one conditional write, after the steps were seen
-    /// to be there. Steps of a run that has not opened are inert.
-    ///
-    /// # Errors
-    /// [`RunError::Torn`] when steps are missing.
-    pub async fn open(&self, id: &RunId, plans: &[PartPlan]) -> Result<Run, RunError> {
-        let mut run = self.load(id).await?;
-        if run.value.direction != Direction::Apply || !run.value.state.is_open() {
-            return Ok(run.value);
-        }
-        for (part, plan) in plans.iter().enumerate().take(run.value.parts.len()) {
-            if let PartPlan::Written(written) = plan {
-                let found = self.ledger.steps_under(id, part, &written.token).await?;
-                let found: Vec<Step> = found.into_iter().map(|step| step.value).collect();
-                // Steps of a plan that counts already have moved on since.
-                let counts = matches!(run.value.parts[part].plan, PartPlan::Written(_));
-                if found.len() != written.steps || (!counts && step_digest(&found) != written.digest) {
-                    return Err(RunError::Torn { run: id.clone(), part, planned: written.steps, found: found.len() });
-                }
-            }
-            // A plan that counts already is never replaced: its steps may hold facets.
-            if !matches!(run.value.parts[part].plan, PartPlan::Written(_)) {
-                run.value.parts[part].plan = plan.clone();
-            }
-        }
-        if run.value.state != RunState::Applying {
-            run.value.note(self.clock.now(), &self.by, "the plan is whole");
-        }
-        run.value.state = RunState::Applying;
-        Ok(self.ledger.save_run(run, None).await?.value)
     }
 
     /// All steps of a run, in order.

@@ -27,12 +27,15 @@ impl Runs<'_> {
             return Ok(RollbackAsked::NothingToDo(Box::new(run.value)));
         }
         if !request.only.is_empty() {
-            let steps = self.steps(&run.value).await?;
-            if !steps.iter().any(|step| !step.phase.is_final() && request.covers(&step.facet)) {
+            let mut any = false;
+            self.ledger.visit(&run.value, |step| any |= !step.phase.is_final() && request.covers(&step.facet)).await?;
+            if !any {
                 return Ok(RollbackAsked::NothingToDo(Box::new(run.value)));
             }
         }
-        if run.value.state == RunState::RollingBack && self.present_attempt_runs(&run.value).await? {
+        let under_way = run.value.state == RunState::RollingBack && self.present_attempt_runs(&run.value).await?;
+        let same = |present: &RollbackRequest| present.only == request.only && present.force == request.force;
+        if under_way && run.value.rollback.as_ref().is_some_and(same) {
             return Ok(RollbackAsked::UnderWay(Box::new(run.value)));
         }
         run.value.direction = Direction::Rollback;
@@ -43,6 +46,11 @@ impl Runs<'_> {
         let slot = self.ledger.slot(&run.value.target()).await?.filter(|slot| slot.value.run == *id && request.only.is_empty());
         let slot = slot.map(|slot| released(slot, request));
         run.value.tries.rollback += 1;
+        run.value.tried_at = Some(self.clock.now());
+        if under_way {
+            // The execution that runs goes by what is asked for now; one that is just ending starts another.
+            return Ok(RollbackAsked::Changed(Box::new(self.ledger.save_run(run, slot.as_ref()).await?.value)));
+        }
         Ok(RollbackAsked::Started(Box::new(self.launch_with(run, slot).await?.value)))
     }
 
@@ -88,8 +96,10 @@ impl Runs<'_> {
 pub enum RollbackAsked {
     /// It is under way, by this request.
     Started(Box<Run>),
-    /// Somebody else's request is under way.
+    /// The same request is under way.
     UnderWay(Box<Run>),
+    /// Another request was under way; what is under way goes by this one now.
+    Changed(Box<Run>),
     /// The run holds nothing.
     NothingToDo(Box<Run>),
 }

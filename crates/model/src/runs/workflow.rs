@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::RunId;
-use crate::record::{Direction, Run};
+use crate::record::{Direction, Part, Run};
 
 /// Whatever carries runs out: the state machine.
 #[async_trait]
@@ -47,6 +47,9 @@ pub struct WorkflowInput {
     pub direction: Direction,
     /// The attempt that this execution is.
     pub attempt: u32,
+    /// The try that it was started for.
+    #[serde(rename = "try")]
+    pub try_number: u32,
     /// Groups of parts: one after another, mirrored on the way back.
     pub groups: Vec<Vec<PartRef>>,
 }
@@ -66,11 +69,25 @@ pub fn execution_name(run: &Run) -> String {
     format!("{}-{}-{}", run.direction.as_str(), run.id, run.attempt())
 }
 
-/// The state machine's input for the run's direction.
+/// The state machine's input for the run's direction: on the way forward all parts, since each may have to plan yet; on the
+/// way back those that have steps.
 #[must_use]
 pub fn input(run: &Run) -> WorkflowInput {
+    let back = run.direction == Direction::Rollback;
+    WorkflowInput {
+        run: run.id.clone(),
+        direction: run.direction,
+        attempt: run.attempt(),
+        try_number: run.try_number(),
+        groups: groups(run, |part| !back || part.has_steps()),
+    }
+}
+
+/// The parts that `counts`, in groups that go one after another: mirrored on the way back.
+#[must_use]
+pub fn groups(run: &Run, counts: impl Fn(&Part) -> bool) -> Vec<Vec<PartRef>> {
     let mut groups: Vec<Vec<PartRef>> = Vec::new();
-    for (index, part) in run.parts.iter().enumerate() {
+    for (index, part) in run.parts.iter().enumerate().filter(|(_, part)| counts(part)) {
         let reference = PartRef { part: index, action: part.action.to_string() };
         if groups.len() <= part.group {
             groups.resize_with(part.group + 1, Vec::new);
@@ -81,5 +98,5 @@ pub fn input(run: &Run) -> WorkflowInput {
     if run.direction == Direction::Rollback {
         groups.reverse();
     }
-    WorkflowInput { run: run.id.clone(), direction: run.direction, attempt: run.attempt(), groups }
+    groups
 }

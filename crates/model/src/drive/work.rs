@@ -1,0 +1,349 @@
+//! The work on one lot of steps: what is observed together, decided, written ahead and changed. Within a unit the steps of one
+//! order are done before those of the next are begun.
+
+use std::collections::{BTreeSet, HashMap};
+
+use jiff::Timestamp;
+
+use super::decide::{self, ApplyNext, RollbackNext};
+use super::{AFTER_CONFLICT, Drive, DriveError, LONGEST_REST, Tally, describe, failed, ids, sooner};
+use crate::action::{Action, Change, Gate, Ready, Seen};
+use crate::ids::{FacetId, Value};
+use crate::ledger::{LedgerError, Move, Versioned};
+use crate::phase::Phase;
+use crate::record::{Direction, PartPlan, Run, Step};
+
+/// A change that the world has not followed for so many seconds is looked at less often.
+const SLOW: i64 = 120;
+/// So many times less often.
+const SLOWER: i64 = 12;
+
+/// How a lot was left.
+pub(super) struct End {
+    /// Seconds until something of it is to be looked at again; nothing when all of it is over.
+    pub(super) due: Option<i64>,
+    /// Seconds until the service's limits leave room for more; nothing when they do now.
+    pub(super) full: Option<i64>,
+}
+
+impl End {
+    pub(super) fn over() -> Self {
+        Self { due: None, full: None }
+    }
+}
+
+/// What all work on a lot goes by.
+struct Job<'a> {
+    direction: Direction,
+    run: &'a Run,
+    part: usize,
+    action: &'a dyn Action,
+    /// All of the lot.
+    steps: &'a [Versioned<Step>],
+}
+
+/// May the steps of one order of a unit begin?
+#[derive(Clone)]
+enum Pass {
+    Open,
+    NotYet,
+    Never(String),
+}
+
+/// Steps of one order, decided upon.
+#[derive(Default)]
+struct Decided {
+    settled: Vec<Move>,
+    intents: Vec<Move>,
+}
+
+/// Is the step still to be worked on, in this direction and try?
+pub(super) fn is_open(direction: Direction, run: &Run, step: &Step) -> bool {
+    match direction {
+        Direction::Apply => !decide::is_applied(step, run.tries.apply),
+        Direction::Rollback => {
+            let covered = run.rollback.as_ref().is_none_or(|request| request.covers(&step.facet));
+            covered && !decide::is_rolled_back(step, run.tries.rollback)
+        }
+    }
+}
+
+impl Drive<'_> {
+    /// Takes the steps of a lot as far as they go now.
+    pub(super) async fn work(
+        &self,
+        direction: Direction,
+        run: &Run,
+        part: usize,
+        mut steps: Vec<Versioned<Step>>,
+        action: &dyn Action,
+        tally: &mut Tally,
+    ) -> Result<End, DriveError> {
+        let mut end = End::over();
+        let orders: BTreeSet<u8> = steps.iter().map(|step| order(&step.value, direction)).collect();
+        for order_now in orders {
+            let open: Vec<usize> = (0..steps.len())
+                .filter(|at| order(&steps[*at].value, direction) == order_now && is_open(direction, run, &steps[*at].value))
+                .collect();
+            let mut passes = HashMap::new();
+            for chunk in open.chunks(action.batch().max(1)) {
+                let batch: Vec<Versioned<Step>> = chunk.iter().map(|at| steps[*at].clone()).collect();
+                let job = Job { direction, run, part, action, steps: &steps };
+                let written = self.batch(&job, &batch, &mut passes, &mut end, tally).await?;
+                for moved in written {
+                    if let Some(step) = steps.iter_mut().find(|step| step.value.facet == moved.value.facet) {
+                        *step = moved;
+                    }
+                }
+                if end.full.is_some() {
+                    return Ok(end);
+                }
+            }
+        }
+        Ok(end)
+    }
+
+    /// Works on steps that are observed together. Answers with those that were written.
+    async fn batch(
+        &self,
+        job: &Job<'_>,
+        batch: &[Versioned<Step>],
+        passes: &mut HashMap<String, Pass>,
+        end: &mut End,
+        tally: &mut Tally,
+    ) -> Result<Vec<Versioned<Step>>, DriveError> {
+        let mut decided = match job.direction {
+            Direction::Apply => self.decide_apply(job, batch, passes, end).await?,
+            Direction::Rollback => self.decide_rollback(job, batch, passes, end).await?,
+        };
+        let room = job.action.room(job.direction, decided.intents.len());
+        if room.changes < decided.intents.len() {
+            decided.intents.truncate(room.changes);
+            end.full = Some(room.again.max(1));
+        }
+        let mut written = self.save(decided.settled, end, tally).await?;
+        let begun = self.save(decided.intents, end, tally).await?;
+        if !begun.is_empty() {
+            let changes: Vec<Change> = begun.iter().map(|intent| change(job, intent)).collect();
+            let answers = match job.direction {
+                Direction::Apply => job.action.apply(&changes).await,
+                Direction::Rollback => job.action.rollback(&changes).await,
+            };
+            let after = self.record(job.run, job.part, job.direction, &begun, &answers, job.action, end).await?;
+            written.extend(begun);
+            written.extend(self.save(after, end, tally).await?);
+        }
+        Ok(written.into_iter().map(|moved| moved.step).collect())
+    }
+
+    async fn decide_apply(
+        &self,
+        job: &Job<'_>,
+        batch: &[Versioned<Step>],
+        passes: &mut HashMap<String, Pass>,
+        end: &mut End,
+    ) -> Result<Decided, DriveError> {
+        let (run, action) = (job.run, job.action);
+        let ids = ids(batch);
+        let facets = self.ledger.facets(&ids).await?;
+        // Read before looking: a lease that ends while we look had not ended for what we see.
+        let now = self.clock.now();
+        let seen = self.observe(run, job.part, action, &ids).await?;
+        let mut decided = Decided::default();
+        let settled = &mut decided.settled;
+        for step in batch {
+            let facet = facets.get(&step.value.facet);
+            let seen = &seen[&step.value.facet];
+            match decide::apply(&step.value, facet.map(|f| &f.value), seen, run.tries.apply, now) {
+                ApplyNext::Nothing => {}
+                ApplyNext::Wait(until) => settled.extend(self.keep_waiting(job, step, seen, until, end)?),
+                ApplyNext::Skip(why) => settled.push(self.let_go(run, step, facet, Phase::Skipped, Some(why))?),
+                ApplyNext::Refuse(why) => settled.push(self.advance(run, step, None, Phase::ApplyFailed, Some(why))?),
+                ApplyNext::Settled => settled.push(self.hold(run, step, facet, None)?),
+                ApplyNext::Change { before } => match self.pass(job, &step.value, passes, end).await? {
+                    Pass::Open => decided.intents.push(self.hold(run, step, facet, Some(before))?),
+                    Pass::NotYet => {}
+                    Pass::Never(why) => settled.push(self.advance(run, step, None, Phase::ApplyFailed, Some(why))?),
+                },
+            }
+        }
+        Ok(decided)
+    }
+
+    async fn decide_rollback(
+        &self,
+        job: &Job<'_>,
+        batch: &[Versioned<Step>],
+        passes: &mut HashMap<String, Pass>,
+        end: &mut End,
+    ) -> Result<Decided, DriveError> {
+        let (run, action) = (job.run, job.action);
+        // What was never begun is skipped without a call.
+        let (planned, begun): (Vec<_>, Vec<_>) = batch.iter().cloned().partition(|step| step.value.phase == Phase::Planned);
+        let ids = ids(&begun);
+        let facets = self.ledger.facets(&ids).await?;
+        let now = self.clock.now();
+        let seen = if ids.is_empty() { HashMap::new() } else { self.observe(run, job.part, action, &ids).await? };
+        let force = run.rollback.as_ref().is_some_and(|request| request.force);
+        let mut decided = Decided::default();
+        let settled = &mut decided.settled;
+        for step in planned {
+            settled.push(self.advance(run, &step, None, Phase::Skipped, Some("rolled back before it was begun".to_owned()))?);
+        }
+        for step in &begun {
+            let facet = facets.get(&step.value.facet);
+            let seen = &seen[&step.value.facet];
+            match decide::rollback(&step.value, facet.map(|f| &f.value), seen, force, run.tries.rollback, now) {
+                RollbackNext::Nothing => {}
+                RollbackNext::Wait(until) => settled.extend(self.keep_waiting(job, step, seen, until, end)?),
+                RollbackNext::Skip => settled.push(self.advance(run, step, None, Phase::Skipped, None)?),
+                RollbackNext::Settled(why) => settled.push(self.let_go(run, step, facet, Phase::RolledBack, why)?),
+                RollbackNext::Refuse(why) => settled.push(self.advance(run, step, None, Phase::RollbackFailed, Some(why))?),
+                RollbackNext::Later(why) => settled.push(self.ask_later(run, step, why, action, end)?),
+                RollbackNext::PutBack => match self.pass(job, &step.value, passes, end).await? {
+                    Pass::Open => decided.intents.push(self.claim(run, step, facet)?),
+                    Pass::NotYet => {}
+                    Pass::Never(why) => settled.push(self.advance(run, step, None, Phase::RollbackFailed, Some(why))?),
+                },
+            }
+        }
+        Ok(decided)
+    }
+
+    /// The world has not followed yet, or somebody's calls may still land: the step is looked at again, until it has failed.
+    fn keep_waiting(
+        &self,
+        job: &Job<'_>,
+        step: &Versioned<Step>,
+        seen: &Seen,
+        until: Option<Timestamp>,
+        end: &mut End,
+    ) -> Result<Option<Move>, LedgerError> {
+        let patience = job.action.patience();
+        if let Some(until) = until {
+            sooner(&mut end.due, ((until - self.clock.now()).get_seconds() + 1).clamp(1, LONGEST_REST));
+            return Ok(None);
+        }
+        let waited = self.waited(job.run, &step.value);
+        if step.value.attempt != job.run.try_number() {
+            sooner(&mut end.due, patience.poll);
+            return Ok(Some(Move { step: self.taken_up(job.run, step), facet: None }));
+        }
+        if waited < patience.limit {
+            let slower = if waited > SLOW { SLOWER } else { 1 };
+            sooner(&mut end.due, patience.poll * slower);
+            return Ok(None);
+        }
+        let phase = if job.direction == Direction::Apply { Phase::ApplyFailed } else { Phase::RollbackFailed };
+        let why = format!("the world did not settle: {}", describe(seen));
+        self.advance(job.run, step, None, phase, Some(why)).map(Some)
+    }
+
+    /// May this step of a unit begin? All steps of one order of a unit get one answer.
+    async fn pass(
+        &self,
+        job: &Job<'_>,
+        step: &Step,
+        passes: &mut HashMap<String, Pass>,
+        end: &mut End,
+    ) -> Result<Pass, DriveError> {
+        let Some(unit) = &step.unit else { return Ok(Pass::Open) };
+        if let Some(known) = passes.get(&unit.name) {
+            return Ok(known.clone());
+        }
+        let pass = self.ask_pass(job, &unit.name, unit.order(job.direction), end).await?;
+        passes.insert(unit.name.clone(), pass.clone());
+        Ok(pass)
+    }
+
+    async fn ask_pass(&self, job: &Job<'_>, unit: &str, order_now: u8, end: &mut End) -> Result<Pass, DriveError> {
+        let run = job.run;
+        let force = run.rollback.as_ref().is_some_and(|request| request.force) && job.direction == Direction::Rollback;
+        let of_unit = |step: &&Versioned<Step>| step.value.unit.as_ref().is_some_and(|of| of.name == unit);
+        let all: Vec<&Step> = job.steps.iter().filter(of_unit).map(|step| &step.value).collect();
+        let earlier: Vec<&Step> = all.iter().copied().filter(|step| order(step, job.direction) < order_now).collect();
+        if earlier.is_empty() || force {
+            return Ok(Pass::Open);
+        }
+        let done = |step: &&&Step| match job.direction {
+            Direction::Apply => matches!(step.phase, Phase::Applied | Phase::Skipped),
+            Direction::Rollback => step.phase.is_final(),
+        };
+        if earlier.iter().any(|step| !done(&step) && is_open(job.direction, run, step)) {
+            // What it waits for says itself when to look again.
+            sooner(&mut end.due, job.action.patience().poll);
+            return Ok(Pass::NotYet);
+        }
+        if let Some(undone) = earlier.iter().find(|step| !done(step)) {
+            let reason = undone.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            return Ok(Pass::Never(format!("first comes {}, which is {}{reason}", undone.label, undone.phase)));
+        }
+        let since = earlier.iter().map(|step| step.since).max().unwrap_or_default().max(run.asked_at());
+        let waited = (self.clock.now() - since).get_seconds();
+        let steps = all.iter().map(|step| (step.facet.clone(), step.phase)).collect();
+        let gate = Gate { direction: job.direction, unit: unit.to_owned(), order: order_now, waited, steps };
+        let ready = job.action.ready(&gate).await.map_err(|source| failed(run, job.part, "getting a unit ready", source))?;
+        match ready {
+            Ready::Go(members) => {
+                let known: BTreeSet<&FacetId> = all.iter().map(|step| &step.facet).collect();
+                let found: Vec<_> = members.into_iter().filter(|member| !known.contains(&member.facet)).collect();
+                if !found.is_empty() {
+                    self.add(run, job.part, found).await?;
+                    sooner(&mut end.due, AFTER_CONFLICT);
+                }
+                Ok(Pass::Open)
+            }
+            Ready::NotYet(why) if waited >= job.action.patience().limit => Ok(Pass::Never(format!("after {waited} s still: {why}"))),
+            Ready::NotYet(_) => {
+                sooner(&mut end.due, job.action.patience().poll);
+                Ok(Pass::NotYet)
+            }
+        }
+    }
+
+    /// What came to a unit after the plan becomes steps of the run.
+    async fn add(&self, run: &Run, part: usize, found: Vec<crate::action::Planned>) -> Result<(), DriveError> {
+        let Some(PartPlan::Written(written)) = run.parts.get(part).map(|part| &part.plan) else { return Ok(()) };
+        let steps = found.into_iter().map(|planned| Step { late: true, ..self.step(run, part, &written.token, planned, None) });
+        Ok(self.ledger.add_steps(&steps.collect::<Vec<_>>()).await?)
+    }
+
+    /// Writes moves, and counts those that were written. The others were changed by somebody else: they are looked at again.
+    async fn save(&self, moves: Vec<Move>, end: &mut End, tally: &mut Tally) -> Result<Vec<Move>, DriveError> {
+        let mut saved = Vec::with_capacity(moves.len());
+        for outcome in self.ledger.save_moves(moves).await? {
+            match outcome {
+                Ok(done) => {
+                    let step = &done.step.value;
+                    let reason = step.reason.as_deref().unwrap_or_default();
+                    tracing::info!(run = %step.run, step = %step.facet, phase = %step.phase, reason, "step");
+                    tally.count(step.phase);
+                    saved.push(done);
+                }
+                Err(LedgerError::Conflict) => sooner(&mut end.due, AFTER_CONFLICT),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(saved)
+    }
+}
+
+/// Steps of no unit stand first: nothing is before them.
+fn order(step: &Step, direction: Direction) -> u8 {
+    step.unit.as_ref().map_or(0, |unit| unit.order(direction))
+}
+
+fn change(job: &Job<'_>, intent: &Move) -> Change {
+    let step = &intent.step.value;
+    let to: &Value = match job.direction {
+        Direction::Apply => &step.wanted,
+        Direction::Rollback => step.before.as_ref().unwrap_or(&step.present),
+    };
+    let turned = |other: &&Versioned<Step>| other.value.before.is_some() && other.value.facet != step.facet;
+    let same = |other: &&Versioned<Step>| {
+        let names = (step.unit.as_ref().map(|unit| &unit.name), other.value.unit.as_ref().map(|unit| &unit.name));
+        names.0.is_some() && names.0 == names.1
+    };
+    let others = job.steps.iter().filter(same).filter(turned).map(|other| other.value.facet.clone()).collect();
+    Change { facet: step.facet.clone(), to: to.clone(), others }
+}

@@ -1,0 +1,197 @@
+//! What the program asks of the ledger. Lists that may be long are read page by page.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use futures::future::try_join_all;
+use serde::de::DeserializeOwned;
+
+use super::typed::{
+    Definition, alert_key, facet_key, read, run_key, slot_key, slot_partition, step_partition, step_place, step_prefix,
+};
+use super::{Key, Ledger, LedgerError, Page, Versioned};
+use crate::config::Config;
+use crate::decide::Target;
+use crate::ids::{FacetId, GuardrailName, Nonce, RunId};
+use crate::record::{AlertRecord, Facet, PartPlan, Run, Slot, Step};
+
+/// Steps of a page: what DynamoDB reads in one go.
+pub const PAGE: usize = 500;
+
+impl Ledger {
+    /// The run called `id`.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn run(&self, id: &RunId) -> Result<Option<Versioned<Run>>, LedgerError> {
+        self.one(&run_key(id)).await
+    }
+
+    /// The newest runs, newest first.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn runs(&self, limit: Option<usize>) -> Result<Vec<Versioned<Run>>, LedgerError> {
+        let page = Page { newest_first: true, limit, ..Page::whole("RUN") };
+        self.store.list(&page).await?.into_iter().map(read).collect()
+    }
+
+    /// The runs that hold something, newest first; of one guardrail, or of all. What it costs does not grow with the runs
+    /// that are over.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn open_runs(&self, guardrail: Option<&GuardrailName>) -> Result<Vec<Run>, LedgerError> {
+        // An open run is always the latest of its slot.
+        let mut keys: Vec<Key> = Vec::new();
+        for definition in self.definitions().await? {
+            let name = &definition.guardrail.name;
+            if guardrail.is_none_or(|guardrail| guardrail == name) {
+                let slots = self.store.list(&Page::whole(slot_partition(name))).await?.into_iter().map(read::<Slot>);
+                let slots: Vec<Versioned<Slot>> = slots.collect::<Result<_, _>>()?;
+                keys.extend(slots.iter().filter(|slot| !slot.value.over).map(|slot| run_key(&slot.value.run)));
+            }
+        }
+        let runs = self.store.get(&keys).await?.into_iter().flatten().map(read::<Run>);
+        let runs: Vec<Versioned<Run>> = runs.collect::<Result<_, _>>()?;
+        let mut open: Vec<Run> = runs.into_iter().map(|run| run.value).filter(|run| run.state.is_open()).collect();
+        open.sort_by(|a, b| b.id.cmp(&a.id));
+        Ok(open)
+    }
+
+    /// The state of a stage in a period.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn slot(&self, target: &Target) -> Result<Option<Versioned<Slot>>, LedgerError> {
+        self.one(&slot_key(target)).await
+    }
+
+    /// The steps of one part of a run, as its plan has them, and those that came later.
+    ///
+    /// # Errors
+    /// When there are more or fewer than the plan says.
+    pub async fn steps(&self, run: &Run, part: usize) -> Result<Vec<Versioned<Step>>, LedgerError> {
+        let found = Mutex::new(Vec::new());
+        self.visit_part(run, part, &|step| found.lock().unwrap_or_else(PoisonError::into_inner).push(step)).await?;
+        Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// All steps of a run, in the order of its parts.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read, or a part's steps are not as its plan says.
+    pub async fn all_steps(&self, run: &Run) -> Result<Vec<Step>, LedgerError> {
+        let parts = try_join_all((0..run.parts.len()).map(|part| self.steps(run, part))).await?;
+        Ok(parts.into_iter().flatten().map(|step| step.value).collect())
+    }
+
+    /// Shows every step of a run to `visit`, in no certain order, keeping none of them.
+    ///
+    /// # Errors
+    /// As [`Self::all_steps`].
+    pub async fn visit(&self, run: &Run, visit: impl FnMut(Step) + Send) -> Result<(), LedgerError> {
+        let visit = Mutex::new(visit);
+        let show = |step: Versioned<Step>| visit.lock().unwrap_or_else(PoisonError::into_inner)(step.value);
+        try_join_all((0..run.parts.len()).map(|part| self.visit_part(run, part, &show))).await?;
+        Ok(())
+    }
+
+    async fn visit_part(
+        &self,
+        run: &Run,
+        part: usize,
+        visit: &(dyn Fn(Versioned<Step>) + Send + Sync),
+    ) -> Result<(), LedgerError> {
+        let Some(PartPlan::Written(written)) = run.parts.get(part).map(|part| &part.plan) else { return Ok(()) };
+        let (mut planned, mut after) = (0, None);
+        loop {
+            let page = self.steps_after(&run.id, part, &written.token, after.as_deref()).await?;
+            let whole = page.len() == PAGE;
+            planned += page.iter().filter(|step| !step.value.late).count();
+            after = page.last().map(|step| step_place(&step.value));
+            page.into_iter().for_each(visit);
+            if !whole {
+                break;
+            }
+        }
+        if planned == written.steps {
+            return Ok(());
+        }
+        let why = format!("part {part} was planned with {} steps, and {planned} are there", written.steps);
+        Err(LedgerError::Unreadable { key: run.id.to_string(), why })
+    }
+
+    /// The steps that stand under a token, whether or not the run opened with them.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn steps_under(&self, run: &RunId, part: usize, token: &Nonce) -> Result<Vec<Versioned<Step>>, LedgerError> {
+        let page = Page { prefix: step_prefix(part, token), ..Page::whole(step_partition(run)) };
+        self.store.list(&page).await?.into_iter().map(read).collect()
+    }
+
+    /// At most [`PAGE`] steps that stand under a token, from the first one after the place `after` on.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn steps_after(
+        &self,
+        run: &RunId,
+        part: usize,
+        token: &Nonce,
+        after: Option<&str>,
+    ) -> Result<Vec<Versioned<Step>>, LedgerError> {
+        let prefix = step_prefix(part, token);
+        let after = after.map(|place| format!("{prefix}{place}"));
+        let page = Page { prefix, after, limit: Some(PAGE), ..Page::whole(step_partition(run)) };
+        self.store.list(&page).await?.into_iter().map(read).collect()
+    }
+
+    /// The facets that are known to the ledger, of those named.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn facets(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Versioned<Facet>>, LedgerError> {
+        let keys: Vec<Key> = facets.iter().map(facet_key).collect();
+        let items = self.store.get(&keys).await?;
+        let known = items.into_iter().flatten().map(read::<Facet>);
+        known.map(|facet| facet.map(|facet| (facet.value.facet.clone(), facet))).collect()
+    }
+
+    /// The alert with this digest, as it came.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn alert(&self, digest: &str) -> Result<Option<AlertRecord>, LedgerError> {
+        Ok(self.one(&alert_key(digest)).await?.map(|alert| alert.value))
+    }
+
+    /// The deployed guardrails.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn config(&self) -> Result<Config, LedgerError> {
+        let mut config = Config::default();
+        for definition in self.definitions().await?.into_iter().filter(|definition| !definition.removed) {
+            config.operators.extend(definition.operators);
+            // One deployment gives the same to all.
+            config.pace = definition.pace;
+            config.guardrails.insert(definition.guardrail.name.clone(), definition.guardrail);
+        }
+        config.operators.sort();
+        config.operators.dedup();
+        Ok(config)
+    }
+
+    async fn definitions(&self) -> Result<Vec<Definition>, LedgerError> {
+        let items = self.store.list(&Page::whole("GUARDRAIL")).await?.into_iter();
+        items.map(|item| read::<Definition>(item).map(|definition| definition.value)).collect()
+    }
+
+    pub(super) async fn one<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<Versioned<T>>, LedgerError> {
+        let items = self.store.get(std::slice::from_ref(key)).await?;
+        items.into_iter().flatten().next().map(read).transpose()
+    }
+}
+

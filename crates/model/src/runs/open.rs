@@ -1,0 +1,83 @@
+//! From a run that was begun to one whose plan counts: where its actions work, and what they planned there.
+
+use super::{RunError, Runs};
+use crate::ids::{Place, RunId};
+use crate::ledger::step_digest;
+use crate::record::{Direction, Part, PartPlan, Run, RunState, Step};
+
+/// Where a part's action works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Places {
+    /// Side by side in these; everywhere at once when there are none.
+    Found(Vec<Place>),
+    /// The action could not say, for this reason.
+    Unknown(String),
+}
+
+impl Runs<'_> {
+    /// Gives each part that works in several places a part for each of them. Asked again, it finds that done.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read or written.
+    pub async fn spread(&self, id: &RunId, found: &[(usize, Places)]) -> Result<Run, RunError> {
+        let mut run = self.load(id).await?;
+        if run.value.direction != Direction::Apply || !run.value.state.is_open() {
+            return Ok(run.value);
+        }
+        let before = run.value.parts.clone();
+        for (index, places) in found {
+            match (run.value.parts.get(*index).map(|part| &part.plan), places) {
+                // A plan that counts is never touched: its steps may hold facets.
+                (None | Some(PartPlan::Written(_)), _) => {}
+                (Some(_), Places::Unknown(reason)) => run.value.parts[*index].plan = PartPlan::Failed { reason: reason.clone() },
+                (Some(_), Places::Found(places)) => spread_part(&mut run.value, *index, places),
+            }
+        }
+        if run.value.parts == before {
+            return Ok(run.value);
+        }
+        Ok(self.ledger.save_run(run, None).await?.value)
+    }
+
+    /// Makes a plan count: the parts' plans are written into the run in one conditional write, after the steps were seen
+    /// to be there. Steps of a run that has not opened are inert.
+    ///
+    /// # Errors
+    /// [`RunError::Torn`] when steps are missing.
+    pub async fn open(&self, id: &RunId, plans: &[(usize, PartPlan)]) -> Result<Run, RunError> {
+        let mut run = self.load(id).await?;
+        if run.value.direction != Direction::Apply || !run.value.state.is_open() {
+            return Ok(run.value);
+        }
+        for (part, plan) in plans {
+            let Some(present) = run.value.parts.get(*part).map(|part| part.plan.clone()) else { continue };
+            // A plan that counts already is never replaced: its steps may hold facets.
+            if matches!(present, PartPlan::Written(_)) {
+                continue;
+            }
+            if let PartPlan::Written(written) = plan {
+                let found = self.ledger.steps_under(id, *part, &written.token).await?;
+                let found: Vec<Step> = found.into_iter().map(|step| step.value).collect();
+                if found.len() != written.steps || step_digest(&found) != written.digest {
+                    return Err(RunError::Torn { run: id.clone(), part: *part, planned: written.steps, found: found.len() });
+                }
+            }
+            run.value.parts[*part].plan = plan.clone();
+        }
+        if run.value.state != RunState::Applying {
+            run.value.note(self.clock.now(), &self.by, "the plan is whole");
+        }
+        run.value.state = RunState::Applying;
+        Ok(self.ledger.save_run(run, None).await?.value)
+    }
+}
+
+/// The part gets the first of the places, and new parts at the end get the others, so that indexes stay what they are.
+fn spread_part(run: &mut Run, index: usize, places: &[Place]) {
+    let part = &mut run.parts[index];
+    part.plan = PartPlan::Missing;
+    let (None, Some((first, others))) = (&part.place, places.split_first()) else { return };
+    part.place = Some(first.clone());
+    let part = part.clone();
+    run.parts.extend(others.iter().map(|place| Part { place: Some(place.clone()), ..part.clone() }));
+}
