@@ -6,15 +6,18 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use guardrails_aws::actions::{self, Context};
-use guardrails_model::action::Action;
+use guardrails_model::action::{Action, ActionError};
 use guardrails_model::clock::Clock;
 use guardrails_model::config::{ActionSpec, Budget, Config, Guardrail, Period, Stage, StageAt, Tags};
 use guardrails_model::decide::Target;
-use guardrails_model::drive::{Drive, DriveError, Progress};
+use guardrails_model::drive::{Cursor, Drive, DriveError, Progress};
 use guardrails_model::ids::{FacetId, GuardrailName, Nonce, RunId};
 use guardrails_model::ledger::{Item, Key, Ledger, LedgerError, Page, Store, Write, memory::MemoryStore};
 use guardrails_model::record::{Direction, Part, PartPlan, RollbackRequest, Run};
-use guardrails_model::runs::{Begun, Closed, RollbackAsked, RunError, Runs, Started, Workflow, WorkflowError, WorkflowInput};
+use guardrails_model::pace::{Levels, Pace};
+use guardrails_model::runs::{
+    Begun, Closed, Ended, Places, RollbackAsked, RunError, Runs, Started, Workflow, WorkflowError, WorkflowInput,
+};
 use jiff::SignedDuration;
 
 use crate::world::{FaultyStore, Gate, VirtualClock, World, lock};
@@ -29,15 +32,20 @@ pub type MakeAction = Box<dyn Fn(&Part) -> Arc<dyn Action> + Send + Sync>;
 
 /// Makes the actions of the catalog, over a world in which nobody may restrict `operators`.
 pub fn catalog(world: &Arc<World>, operators: &[&str]) -> MakeAction {
-    let config = world.config();
+    catalog_at(world, operators, Pace::default())
+}
+
+/// The same, at a pace.
+pub fn catalog_at(world: &Arc<World>, operators: &[&str], pace: Pace) -> MakeAction {
+    let (config, clock) = (world.config(), Arc::clone(&world.clock));
     let operators: Vec<String> = operators.iter().map(|arn| (*arn).to_owned()).collect();
     // Making clients takes longer than most of what they do here, and an action keeps nothing in mind.
     let kept: Mutex<BTreeMap<String, Arc<dyn Action>>> = Mutex::default();
     Box::new(move |part: &Part| {
         let spec = ActionSpec { name: part.action.clone(), params: part.params.clone() };
-        let context = Context { sdk: &config, operators: &operators };
+        let context = Context::new(&config, &operators, clock.clone()).at(part.place.as_ref()).paced(pace.clone(), Levels::default());
         let make = || actions::make(&spec, &context).expect("an action of the catalog").into();
-        Arc::clone(lock(&kept).entry(format!("{spec:?}")).or_insert_with(make))
+        Arc::clone(lock(&kept).entry(format!("{spec:?} {:?}", part.place)).or_insert_with(make))
     })
 }
 
@@ -118,7 +126,7 @@ impl Bench {
     /// An alert for `guardrail` at `target`.
     pub async fn alert(&self, target: &Target, guardrail: &Guardrail) -> Result<Begun, RunError> {
         let guardrails = BTreeMap::from([(guardrail.name.clone(), guardrail.clone())]);
-        let config = Config { operators: Vec::new(), guardrails };
+        let config = Config { guardrails, ..Config::default() };
         self.runs().begin(target, &config, guardrail, "digest").await
     }
 
@@ -133,36 +141,69 @@ impl Bench {
     }
 
     async fn try_open(&self, run: &Run) -> Result<Run, RunError> {
+        let mut places = Vec::new();
+        for (index, part) in run.parts.iter().enumerate() {
+            let found = match &part.place {
+                Some(place) => Ok(vec![place.clone()]),
+                None => self.action(part).places().await,
+            };
+            places.push(match found {
+                Ok(found) => (index, Places::Found(found)),
+                Err(ActionError::Retryable(why)) => return Err(LedgerError::Unavailable(why.into()).into()),
+                Err(error) => (index, Places::Unknown(error.to_string())),
+            });
+        }
+        let run = self.runs().spread(&run.id, &places).await?;
         let mut plans = Vec::new();
         for (index, part) in run.parts.iter().enumerate() {
-            plans.push(match self.drive().plan(run, index, &*self.action(part)).await {
+            if matches!(part.plan, PartPlan::Failed { .. }) {
+                continue;
+            }
+            let plan = match self.drive().plan(&run, index, &*self.action(part)).await {
                 Ok(written) => PartPlan::Written(written),
                 Err(error) if error.is_retryable() => return Err(LedgerError::Unavailable(error.into()).into()),
+                Err(DriveError::Action { source: ActionError::OutOfBounds(reason), .. }) => PartPlan::Skipped { reason },
                 Err(error) => PartPlan::Failed { reason: error.to_string() },
-            });
+            };
+            plans.push((index, plan));
         }
         self.runs().open(&run.id, &plans).await
     }
 
     /// One invocation for one part. `None` when it died.
     pub async fn invoke(&self, direction: Direction, run: &RunId, part: usize) -> Option<Result<Progress, DriveError>> {
+        self.invoke_from(direction, run, part, Cursor::default()).await
+    }
+
+    /// One invocation for one part, from where another left off.
+    pub async fn invoke_from(
+        &self,
+        direction: Direction,
+        run: &RunId,
+        part: usize,
+        cursor: Cursor,
+    ) -> Option<Result<Progress, DriveError>> {
         let run = self.truth.run(run).await.expect("the ledger").expect("the run").value;
         let action = self.action(&run.parts[part]);
-        self.gate.until_death(async { self.drive().go(direction, &run.id, part, &*action).await }).await
+        self.gate.until_death(async { self.drive().go(direction, &run.id, part, cursor, &*action).await }).await
     }
 
     /// Invokes for one part as the state machine does: again after the seconds that it asks for, and again after what
     /// is worth trying again. With `to_fault` no further than the invocation that met the fault.
     pub async fn carry(&self, direction: Direction, run: &RunId, part: usize, to_fault: bool) -> Carried {
+        let mut cursor = Cursor::default();
         for _ in 0..MOST_ROUNDS {
-            let ended = self.invoke(direction, run, part).await;
+            let ended = self.invoke_from(direction, run, part, cursor.clone()).await;
             if to_fault && self.gate.hit().is_some() {
                 return Carried::Hit;
             }
             match ended {
                 None => self.wait(1).await,
                 Some(Ok(Progress::Done { .. })) => return Carried::Done,
-                Some(Ok(Progress::Settling { seconds, .. })) => self.wait(seconds).await,
+                Some(Ok(Progress::Settling { seconds, cursor: next, .. })) => {
+                    cursor = next;
+                    self.wait(seconds).await;
+                }
                 Some(Ok(Progress::Superseded)) => return Carried::Superseded,
                 Some(Err(error)) if error.is_retryable() => self.wait(1).await,
                 Some(Err(error)) => return Carried::Failed(error),
@@ -173,7 +214,8 @@ impl Bench {
 
     /// Carries all parts one after another, mirrored on the way back, and closes the run.
     pub async fn execute(&self, direction: Direction, run: &RunId) -> Result<Closed, RunError> {
-        let parts = self.truth.run(run).await?.expect("the run").value.parts.len();
+        let begun = self.truth.run(run).await?.expect("the run").value;
+        let parts = begun.parts.len();
         let mut failures = Vec::new();
         for turn in 0..parts {
             let part = if direction == Direction::Apply { turn } else { parts - 1 - turn };
@@ -183,7 +225,8 @@ impl Bench {
                 Carried::Done | Carried::Hit | Carried::Superseded => {}
             }
         }
-        let closed = self.runs().close(run, direction, &failures, false).await;
+        let ended = Ended { direction, try_number: Some(begun.try_number()), failures, unfinished: false };
+        let closed = self.runs().close(run, &ended).await;
         self.workflow.end_all();
         closed
     }
@@ -191,7 +234,8 @@ impl Bench {
     /// Asks for a rollback.
     pub async fn ask_back(&self, run: &RunId, only: &[FacetId], force: bool) -> RollbackAsked {
         let (by, why) = ("arn:aws:iam::123456789012:user/ann".to_owned(), "because".to_owned());
-        let request = RollbackRequest { by, at: self.clock.now(), why, only: only.to_vec(), force };
+        let only = only.iter().cloned().map(Into::into).collect();
+        let request = RollbackRequest { by, at: self.clock.now(), why, only, force };
         self.runs().roll_back(run, &request).await.expect("the ledger and the workflow")
     }
 }
@@ -229,8 +273,9 @@ impl Workflow for FakeWorkflow {
     async fn start(&self, name: &str, input: &WorkflowInput) -> Result<Started, WorkflowError> {
         tokio::task::yield_now().await;
         let mut executions = lock(&self.0);
-        let (present, running) = executions.entry(name.to_owned()).or_insert_with(|| (input.clone(), true));
-        Ok(if *running && present == input { Started::Running } else { Started::NameTaken })
+        // One that runs with other input counts too, as the product finds out by asking for it.
+        let (_, running) = executions.entry(name.to_owned()).or_insert_with(|| (input.clone(), true));
+        Ok(if *running { Started::Running } else { Started::NameTaken })
     }
 
     async fn is_running(&self, name: &str) -> Result<bool, WorkflowError> {

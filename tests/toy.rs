@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::world::{Effect, Ending, Gate, VirtualClock, lock};
 
 /// Seconds between two looks at a lamp, and until a change of it has failed.
-pub const PATIENCE: Patience = Patience { poll: 5, limit: 600 };
+pub const PATIENCE: Patience = Patience { poll: 5, limit: 600, give_up: 600 };
 
 /// A lamp.
 #[derive(Debug, Clone)]
@@ -156,7 +156,7 @@ impl Action for ToyAction {
         let plan = |lamps: &Lamps| {
             let planned = self.wishes.iter().filter_map(|(name, wanted)| {
                 let present = lamps.by_name.get(name)?.is.clone();
-                Some(Planned { facet: facet(name), label: name.clone(), present, wanted: wanted.clone(), skip: None })
+                Some(Planned::new(facet(name), name.clone(), present, wanted.clone()))
             });
             planned.collect()
         };

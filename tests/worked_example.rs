@@ -14,6 +14,7 @@ use guardrails_aws::grants::{Grant, Use};
 use guardrails_local_aws::walkthrough::{USER, Walkthrough};
 use guardrails_local_aws::{LocalAws, Options};
 use guardrails_model::action::{Action, ActionError, Answer, Change, Patience, Planned, Seen};
+use guardrails_model::clock::SystemClock;
 use guardrails_model::config::ActionSpec;
 use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::record::Direction;
@@ -68,7 +69,7 @@ impl ActionType for DisableAccessKey {
 
     fn new(params: Params, context: &Context<'_>) -> Self {
         // Changes go through clients without retries: a lost answer is known as lost, and waited for.
-        Self { params, iam: Client::new(context.sdk), iam_changes: Client::new(&context.sdk_for_changes()) }
+        Self { params, iam: Client::new(&context.sdk), iam_changes: Client::new(&context.sdk_for_changes()) }
     }
 }
 
@@ -79,7 +80,7 @@ impl Action for DisableAccessKey {
         let keys = self.keys(&self.params.user).await?.ok_or_else(|| ActionError::Refused("there is no such user".to_owned()))?;
         let planned = keys.into_iter().filter_map(|(id, present)| {
             let facet = FacetId::new(FACET, &self.params.user, &id).ok()?;
-            Some(Planned { facet, label: format!("key {id} of {}", self.params.user), present, wanted: inactive(), skip: None })
+            Some(Planned::new(facet, format!("key {id} of {}", self.params.user), present, inactive()))
         });
         Ok(planned.collect())
     }
@@ -107,7 +108,7 @@ impl Action for DisableAccessKey {
     }
 
     fn patience(&self) -> Patience {
-        Patience { poll: 2, limit: 300 }
+        Patience { poll: 2, limit: 300, give_up: 3600 }
     }
 }
 
@@ -159,7 +160,7 @@ async fn the_worked_example_applies_and_puts_back_exactly() {
     iam.update_access_key().user_name(USER).access_key_id(second).status(StatusType::Inactive).send().await.unwrap();
 
     let operators = Vec::new();
-    let context = Context { sdk: &sdk, operators: &operators };
+    let context = Context::new(&sdk, &operators, Arc::new(SystemClock));
     let action = DisableAccessKey::new(Params { user: USER.to_owned() }, &context);
     let before = keys(&iam).await;
     assert_eq!(before.len(), 2);

@@ -1,18 +1,19 @@
 //! An action's function: plans a part of a run, or takes it on in one direction. Which action it is, its binary says.
 
-use guardrails_aws::actions::{self, Context};
-use guardrails_model::config::ActionSpec;
-use guardrails_model::drive::{Drive, Progress};
-use guardrails_model::ids::RunId;
-use guardrails_model::ledger::Versioned;
+use std::sync::Arc;
+
+use guardrails_aws::actions::{self, ActionType, Context};
+use guardrails_model::action::{Action, ActionError};
+use guardrails_model::clock::Clock;
+use guardrails_model::drive::{Cursor, Drive, DriveError, Progress};
+use guardrails_model::ids::{Place, RunId};
 use guardrails_model::record::{Direction, PartPlan, Run};
 use serde::{Deserialize, Serialize};
 use tracing::Instrument;
 
 use crate::fault::Fault;
 use crate::metrics::{Metric, emit};
-use crate::runtime::{Invocation, serve};
-use guardrails_model::clock::Clock;
+use crate::runtime::{Invocation, serve, variable};
 
 /// What the state machine asks.
 #[derive(Debug, Deserialize)]
@@ -21,11 +22,15 @@ struct Order {
     op: Op,
     run: RunId,
     part: usize,
+    /// Where an earlier invocation left off.
+    #[serde(default)]
+    cursor: Option<Cursor>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Op {
+    Places,
     Plan,
     Apply,
     Rollback,
@@ -35,63 +40,81 @@ enum Op {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Reply {
+    Places { part: usize, places: Vec<Place> },
     Planned { part: usize, plan: PartPlan },
     Progress(Progress),
 }
 
-/// Serves the action called `name`.
+/// Serves the action `T`.
 ///
 /// # Errors
 /// When the Runtime API cannot be reached.
-pub async fn main(name: &'static str) -> Result<(), lambda_runtime::Error> {
-    serve(move |order, invocation| handle(name, order, invocation)).await
+pub async fn main<T: ActionType>() -> Result<(), lambda_runtime::Error> {
+    serve(handle::<T>).await
 }
 
-async fn handle(name: &'static str, order: Order, invocation: Invocation) -> Result<Reply, Fault> {
+async fn handle<T: ActionType>(order: Order, invocation: Invocation) -> Result<Reply, Fault> {
+    let name = T::NAME;
     let ledger = invocation.ledger()?;
-    let run = ledger.run(&order.run).await?.ok_or_else(|| Fault::failed(format!("the ledger has no run `{}`", order.run)))?;
-    let part = run.value.parts.get(order.part).filter(|part| part.action.as_str() == name);
+    let run = ledger.run(&order.run).await?.ok_or_else(|| Fault::failed(format!("the ledger has no run `{}`", order.run)))?.value;
+    let part = run.parts.get(order.part).filter(|part| part.action.as_str() == name);
     let part = part.ok_or_else(|| Fault::failed(format!("part {} of run {} is not for {name}", order.part, order.run)))?;
-    let spec = ActionSpec { name: part.action.clone(), params: part.params.clone() };
-    let context = Context { sdk: &invocation.sdk, operators: &run.value.operators };
-    let action = actions::make(&spec, &context)?;
+    let cursor = order.cursor.clone().unwrap_or_default();
+    let mut context = Context::new(&invocation.sdk, &run.operators, Arc::new(invocation.clock))
+        .at(part.place.as_ref())
+        .paced(run.pace.clone(), cursor.levels.clone());
+    context.stack = Some(variable("STACK_NAME")?);
+    let action = actions::make_of::<T>(&part.params, &context)?;
     let drive = Drive::new(&ledger, &invocation.clock, invocation.deadline, invocation.by.clone());
-    let simulated = run.value.simulated;
     let direction = match order.op {
-        Op::Plan => return plan(&drive, run, order.part, action.as_ref()).await,
+        Op::Places => return places(&run, order.part, action.as_ref()).await,
+        Op::Plan => return plan(&drive, &run, order.part, action.as_ref()).await,
         Op::Apply => Direction::Apply,
         Op::Rollback => Direction::Rollback,
     };
-    let span = tracing::info_span!("work", run = %order.run, simulated, action = name);
-    let progress = drive.go(direction, &order.run, order.part, action.as_ref()).instrument(span).await?;
-    tracing::info!(run = %order.run, part = order.part, action = name, simulated, direction = direction.as_str(), ?progress, "worked");
+    let span = tracing::info_span!("work", run = %order.run, simulated = run.simulated, action = name);
+    let mut progress = drive.go(direction, &order.run, order.part, cursor, action.as_ref()).instrument(span).await?;
+    if let Progress::Settling { cursor, .. } = &mut progress {
+        cursor.levels = context.pacer.levels();
+    }
+    let (simulated, place) = (run.simulated, part.place.as_ref().map(Place::as_str));
+    let way = direction.as_str();
+    tracing::info!(run = %order.run, part = order.part, action = name, place, simulated, direction = way, ?progress, "worked");
     count(&invocation, &order, direction, &progress);
     Ok(Reply::Progress(progress))
 }
 
-async fn plan(
-    drive: &Drive<'_>,
-    run: Versioned<Run>,
-    part: usize,
-    action: &dyn guardrails_model::action::Action,
-) -> Result<Reply, Fault> {
-    // A plan that counts already is kept: its steps may hold facets.
-    let plan = match &run.value.parts[part].plan {
-        written @ PartPlan::Written(_) => written.clone(),
-        PartPlan::Missing | PartPlan::Failed { .. } => PartPlan::Written(drive.plan(&run.value, part, action).await?),
+/// Where a part works: where it was put before, or wherever its action says.
+async fn places(run: &Run, part: usize, action: &dyn Action) -> Result<Reply, Fault> {
+    let places = match &run.parts[part].place {
+        Some(place) => vec![place.clone()],
+        None => action.places().await.map_err(|source| of_action(run, part, "asking for its places", source))?,
     };
-    tracing::info!(run = %run.value.id, part, ?plan, "planned");
+    Ok(Reply::Places { part, places })
+}
+
+async fn plan(drive: &Drive<'_>, run: &Run, part: usize, action: &dyn Action) -> Result<Reply, Fault> {
+    // A plan that counts already is kept: its steps may hold facets.
+    let plan = match &run.parts[part].plan {
+        written @ PartPlan::Written(_) => written.clone(),
+        PartPlan::Missing | PartPlan::Failed { .. } | PartPlan::Skipped { .. } => match drive.plan(run, part, action).await {
+            Ok(written) => PartPlan::Written(written),
+            Err(DriveError::Action { source: ActionError::OutOfBounds(reason), .. }) => PartPlan::Skipped { reason },
+            Err(error) => return Err(error.into()),
+        },
+    };
+    tracing::info!(run = %run.id, part, ?plan, "planned");
     Ok(Reply::Planned { part, plan })
+}
+
+fn of_action(run: &Run, part: usize, doing: &'static str, source: ActionError) -> Fault {
+    DriveError::Action { action: run.parts[part].title(), doing, source }.into()
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts of steps are far below 2^52")]
 fn count(invocation: &Invocation, order: &Order, direction: Direction, progress: &Progress) {
-    let (changed, failed) = match progress {
-        Progress::Done { changed, failed } => (*changed, *failed),
-        Progress::Settling { changed, .. } => (*changed, 0),
-        Progress::Superseded => return,
-    };
+    let (Progress::Done { changed, failed } | Progress::Settling { changed, failed, .. }) = progress else { return };
     let reached = if direction == Direction::Apply { Metric::StepsApplied } else { Metric::StepsRolledBack };
-    let values = [(reached, changed as f64), (Metric::StepsFailed, failed as f64)];
+    let values = [(reached, *changed as f64), (Metric::StepsFailed, *failed as f64)];
     emit(invocation.clock.now(), &values, &[("run", order.run.as_str())]);
 }

@@ -11,6 +11,7 @@ use guardrails_model::clock::Clock;
 use guardrails_model::config::Guardrail;
 use guardrails_model::ids::GuardrailName;
 use guardrails_model::ledger::Ledger;
+use guardrails_model::pace::Pace;
 use guardrails_model::record::Part;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
@@ -27,6 +28,9 @@ struct Properties {
     /// Whom no guardrail may restrict; empty ones are parameters that were not given.
     #[serde(default)]
     operators: Vec<String>,
+    /// How fast its runs work, as JSON.
+    #[serde(default)]
+    pace: Option<String>,
 }
 
 /// Left before the deadline to answer the stack.
@@ -101,8 +105,10 @@ async fn ensure(properties: Json, stack: String, invocation: &Invocation) -> Res
     let guardrail: Guardrail = serde_json::from_str(&properties.definition)
         .map_err(|error| Fault::failed(format!("the property Definition is not a guardrail: {error}")))?;
     let operators = properties.operators.into_iter().filter(|operator| !operator.is_empty()).collect();
+    let pace: Pace = properties.pace.as_deref().map_or_else(|| Ok(Pace::default()), serde_json::from_str)
+        .map_err(|error| Fault::failed(format!("the property Pace is not a pace: {error}")))?;
     budgets(stack, invocation)?.ensure(&guardrail).await?;
-    Ok(invocation.ledger()?.define(guardrail, operators).await?)
+    Ok(invocation.ledger()?.define(guardrail, operators, pace).await?)
 }
 
 /// Needs no more than the name, so that a definition of another version, or one that was refused, can go too.
@@ -148,7 +154,7 @@ async fn keep_the_way_back(properties: Json, invocation: &Invocation) -> Result<
     let scope: Scope = serde_json::from_value(properties)
         .map_err(|error| Fault::failed(format!("the properties are not those of Custom::OpenRuns: {error}")))?;
     let actions: Vec<Json> = scope.actions.iter().filter_map(|action| serde_json::from_str(action).ok()).collect();
-    for run in invocation.ledger()?.runs(None).await?.into_iter().map(|run| run.value).filter(|run| run.state.is_open()) {
+    for run in invocation.ledger()?.open_runs(None).await? {
         let stays = |part: &Part| actions.contains(&json!({"name": part.action, "params": part.params}));
         if !scope.guardrails.contains(&run.guardrail.to_string()) || !run.parts.iter().all(stays) {
             return Err(Fault::failed(format!(
@@ -163,12 +169,11 @@ async fn keep_the_way_back(properties: Json, invocation: &Invocation) -> Result<
 
 /// A guardrail that holds something cannot go: the functions that put it back would go with it.
 async fn refuse_open_runs(guardrail: &GuardrailName, ledger: &Ledger) -> Result<(), Fault> {
-    let runs = ledger.runs(None).await?;
-    let open = runs.iter().find(|run| run.value.guardrail == *guardrail && run.value.state.is_open());
-    open.map_or(Ok(()), |run| {
+    let open = ledger.open_runs(Some(guardrail)).await?;
+    open.first().map_or(Ok(()), |run| {
         Err(Fault::failed(format!(
-            "run {} of `{}` still holds what it changed: put it back first, with `guardrails rollback {}`",
-            run.value.id, guardrail, guardrail
+            "run {} of `{guardrail}` still holds what it changed: put it back first, with `guardrails rollback {guardrail}`",
+            run.id
         )))
     })
 }

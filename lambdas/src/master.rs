@@ -5,9 +5,9 @@ use guardrails_model::alert::{self, Reading};
 use guardrails_model::clock::Clock;
 use guardrails_model::decide::{Decision, decide};
 use guardrails_model::envelope::{self, Message};
-use guardrails_model::ids::RunId;
-use guardrails_model::record::{AlertRecord, Direction, FORMAT, PartPlan, RunState};
-use guardrails_model::runs::{Begun, Outcome, Runs};
+use guardrails_model::ids::{Place, RunId};
+use guardrails_model::record::{AlertRecord, Direction, FORMAT, Part, PartPlan, RunState};
+use guardrails_model::runs::{Begun, Ended, Outcome, PartRef, Places, Runs, groups};
 use jiff::Unit;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -23,10 +23,29 @@ use crate::runtime::{Invocation, serve, variable};
 #[derive(Debug, Deserialize)]
 #[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
 enum Order {
+    /// Each action said where it works: give each place a part.
+    Spread { run: RunId, places: Vec<Vec<PlacesResult>> },
     /// The plans are written: make them count.
     Open { run: RunId, plans: Vec<Vec<PlanResult>> },
     /// The work is over: judge the run.
-    Close { run: RunId, direction: Direction, results: Vec<Vec<PartResult>> },
+    Close {
+        run: RunId,
+        direction: Direction,
+        /// The try that the execution was started for.
+        #[serde(default, rename = "try")]
+        try_number: Option<u32>,
+        results: Vec<Vec<PartResult>>,
+    },
+}
+
+/// Where one part's action works, or why it could not say.
+#[derive(Debug, Deserialize)]
+struct PlacesResult {
+    part: usize,
+    #[serde(default)]
+    places: Vec<Place>,
+    #[serde(default)]
+    failed: Option<String>,
 }
 
 /// What became of planning one part.
@@ -56,10 +75,14 @@ enum End {
     Failed,
 }
 
+/// What the machine is told.
 #[derive(Debug, Serialize)]
-struct Ended {
-    run: RunId,
-    outcome: Outcome,
+#[serde(untagged)]
+enum Reply {
+    /// What to plan, or to work on.
+    Groups { run: RunId, groups: Vec<Vec<PartRef>> },
+    /// How it ended.
+    Ended { run: RunId, outcome: Outcome },
 }
 
 /// Serves the function.
@@ -77,33 +100,38 @@ async fn handle(event: Json, invocation: Invocation) -> Result<Json, Fault> {
     let order: Order = serde_json::from_value(event).map_err(|error| Fault::failed(format!("not an order: {error}")))?;
     let (ledger, workflow) = (invocation.ledger()?, invocation.workflow()?);
     let runs = Runs { ledger: &ledger, workflow: &workflow, clock: &invocation.clock, by: invocation.by.clone() };
-    let ended = match order {
-        Order::Open { run, plans } => {
-            let parts = runs.open(&run, &in_order(plans)).await?;
-            Ended { run: parts.id, outcome: Outcome::Succeeded }
+    let reply = match order {
+        Order::Spread { run, places } => {
+            let places: Vec<(usize, Places)> = places.into_iter().flatten().map(found).collect();
+            let spread = runs.spread(&run, &places).await?;
+            // A part whose action could not say where it works has nothing to plan in this try.
+            let groups = groups(&spread, |part| !matches!(part.plan, PartPlan::Failed { .. }));
+            Reply::Groups { run, groups }
         }
-        Order::Close { run, direction, results } => {
+        Order::Open { run, plans } => {
+            let plans: Vec<(usize, PartPlan)> = plans.into_iter().flatten().map(|result| (result.part, result.plan)).collect();
+            let opened = runs.open(&run, &plans).await?;
+            Reply::Groups { run, groups: groups(&opened, Part::has_steps) }
+        }
+        Order::Close { run, direction, try_number, results } => {
             let results: Vec<PartResult> = results.into_iter().flatten().collect();
-            let failures: Vec<String> = results.iter().filter(|result| result.end == End::Failed).map(failure).collect();
+            let failures = results.iter().filter(|result| result.end == End::Failed).map(failure).collect();
             let unfinished = results.iter().any(|result| result.end == End::Unfinished);
-            let closed = runs.close(&run, direction, &failures, unfinished).await?;
+            let closed = runs.close(&run, &Ended { direction, try_number, failures, unfinished }).await?;
             tracing::info!(%run, direction = direction.as_str(), outcome = ?closed.outcome, state = ?closed.run.state, "closed");
             if direction == Direction::Apply && closed.run.state == RunState::Enforced {
                 let now = invocation.clock.now();
                 let seconds = (now - closed.run.began).total(Unit::Second).unwrap_or_default();
                 emit(now, &[(Metric::SecondsToEnforce, seconds)], &[("run", run.as_str())]);
             }
-            Ended { run, outcome: closed.outcome }
+            Reply::Ended { run, outcome: closed.outcome }
         }
     };
-    Ok(json!(ended))
+    Ok(json!(reply))
 }
 
-/// The plans by their parts' index.
-fn in_order(plans: Vec<Vec<PlanResult>>) -> Vec<PartPlan> {
-    let mut plans: Vec<PlanResult> = plans.into_iter().flatten().collect();
-    plans.sort_by_key(|result| result.part);
-    plans.into_iter().map(|result| result.plan).collect()
+fn found(result: PlacesResult) -> (usize, Places) {
+    (result.part, result.failed.map_or(Places::Found(result.places), Places::Unknown))
 }
 
 fn failure(result: &PartResult) -> String {

@@ -1,6 +1,6 @@
 //! The ledger's own promises: what is not understood stops everything, and nobody writes over what they have not read.
 
-use guardrails_model::drive::DriveError;
+use guardrails_model::drive::{Cursor, DriveError};
 use guardrails_model::ids::Nonce;
 use guardrails_model::ledger::memory::MemoryStore;
 use guardrails_model::ledger::{Key, LedgerError, Move, Page, Store, Versioned, Write};
@@ -31,7 +31,7 @@ async fn a_record_of_a_newer_program_stops_everything_before_anything_runs() {
             story.bench.gate.disarm();
             let run = if direction == Direction::Apply { again } else { run };
             let action = story.toy.action("a: off");
-            let error = story.bench.drive().go(direction, &run, 0, &*action).await.unwrap_err();
+            let error = story.bench.drive().go(direction, &run, 0, Cursor::default(), &*action).await.unwrap_err();
             assert!(!error.is_retryable(), "{error:?}");
             let DriveError::Ledger(LedgerError::Unreadable { why, .. }) = error else { panic!("{error:?}") };
             assert!(why.contains("its format is 2, and this program knows format 1"), "{why}");
@@ -42,7 +42,7 @@ async fn a_record_of_a_newer_program_stops_everything_before_anything_runs() {
 
 /// Gives every record of a partition the number of a format that is not known yet.
 async fn renumber(story: &Story, pk: &str) {
-    let page = Page { pk: pk.to_owned(), prefix: String::new(), newest_first: false, limit: None };
+    let page = Page::whole(pk);
     for item in story.bench.memory.list(&page).await.unwrap() {
         let mut doc = item.doc.clone();
         doc["format"] = json!(2);

@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use guardrails_model::drive::Progress;
 use guardrails_model::record::{Direction, PartPlan};
-use guardrails_model::runs::{Begun, Outcome, RollbackAsked, RunError};
+use guardrails_model::runs::{Begun, Ended, Outcome, RollbackAsked, RunError};
 
 use super::story::{Story, stage};
 use crate::world::Kind;
@@ -59,7 +59,7 @@ async fn a_run_that_goes_on_in_another_execution_does_not_try_again_what_failed(
     story.toy.lamps().by_name.get_mut("b").unwrap().refuses = Some("glued");
     let run = story.open("beta 80%", "a: off, b: off").await;
     story.invoke(Direction::Apply, &run).await.unwrap().unwrap();
-    let closed = story.bench.runs().close(&run, Direction::Apply, &[], true).await.unwrap();
+    let closed = story.bench.runs().close(&run, &Ended { direction: Direction::Apply, try_number: Some(1), failures: Vec::new(), unfinished: true }).await.unwrap();
     assert_eq!((closed.outcome, closed.run.attempts.apply, closed.run.tries.apply), (Outcome::Continued, 2, 1));
     story.toy.lamps().by_name.get_mut("b").unwrap().refuses = None;
     story.invoke(Direction::Apply, &run).await.unwrap().unwrap();
@@ -236,7 +236,7 @@ async fn a_rollback_before_the_plan_is_open_ends_it_and_steps_written_late_stay_
     let Begun::Started(run) = story.alert("beta 80%", "a: off").await else { panic!("not begun") };
     let late = story.bench.drive().plan(&run, 0, &*story.toy.action("a: off")).await.unwrap();
     story.put_back(&run.id).await;
-    let after = story.bench.runs().open(&run.id, &[PartPlan::Written(late)]).await.unwrap();
+    let after = story.bench.runs().open(&run.id, &[(0, PartPlan::Written(late))]).await.unwrap();
     assert_eq!(after.parts[0].plan, PartPlan::Missing);
     assert_eq!(story.invoke(Direction::Apply, &run.id).await.unwrap().unwrap(), Progress::Superseded);
     story.check(&["a: on", "beta 80%: rolled back; nothing"]).await;
@@ -264,7 +264,7 @@ async fn a_plan_that_counts_is_never_replaced() {
     let run = story.enforce("beta 80%", "a: off").await;
     let before = story.bench.truth.run(&run).await.unwrap().unwrap().value;
     let again = story.bench.drive().plan(&before, 0, &*story.toy.action("a: off")).await.unwrap();
-    let after = story.bench.runs().open(&run, &[PartPlan::Written(again)]).await.unwrap();
+    let after = story.bench.runs().open(&run, &[(0, PartPlan::Written(again))]).await.unwrap();
     assert_eq!(after.parts, before.parts);
 }
 
@@ -274,7 +274,7 @@ async fn a_plan_that_is_not_whole_does_not_open() {
     let Begun::Started(run) = story.alert("beta 80%", "a: off").await else { panic!("not begun") };
     let mut plan = story.bench.drive().plan(&run, 0, &*story.toy.action("a: off")).await.unwrap();
     plan.steps += 1;
-    let error = story.bench.runs().open(&run.id, &[PartPlan::Written(plan)]).await.unwrap_err();
+    let error = story.bench.runs().open(&run.id, &[(0, PartPlan::Written(plan))]).await.unwrap_err();
     assert!(matches!(error, RunError::Torn { planned: 2, found: 1, .. }), "{error}");
     let progress = story.invoke(Direction::Apply, &run.id).await.unwrap().unwrap();
     assert_eq!(progress, Progress::Superseded, "a run that is not open is carried out");

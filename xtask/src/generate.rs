@@ -55,17 +55,20 @@ fn files(root: &Path) -> Result<Vec<(PathBuf, String)>> {
         (PathBuf::from("policies/README.md"), rights(&config)?),
     ];
     for action in ALL {
-        files.push((PathBuf::from(format!("lambdas/src/bin/{}.rs", action.name)), binary(action.name)));
+        files.push((PathBuf::from(format!("lambdas/src/bin/{}.rs", action.name)), binary(action)));
         files.push((PathBuf::from(format!("policies/{}.json", action.name)), policy(action, &config)?));
     }
     Ok(files)
 }
 
-fn binary(name: &str) -> String {
+fn binary(action: &guardrails_aws::actions::Entry) -> String {
     format!(
-        "//! The function of the action `{name}`. Written by `cargo xtask generate`.\n\n#[tokio::main(flavor = \
-         \"current_thread\")]\nasync fn main() -> Result<(), lambda_runtime::Error> {{\n    \
-         guardrails_lambdas::action::main(\"{name}\").await\n}}\n"
+        "//! The function of the action `{}`. Written by `cargo xtask generate`.\n\nuse guardrails_aws::actions::{};\n\n\
+         #[tokio::main(flavor = \"current_thread\")]\nasync fn main() -> Result<(), lambda_runtime::Error> {{\n    \
+         guardrails_lambdas::action::main::<{}>().await\n}}\n",
+        action.name,
+        action.type_name,
+        action.type_name.rsplit("::").next().unwrap_or_default()
     )
 }
 

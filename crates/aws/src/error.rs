@@ -23,6 +23,8 @@ pub enum FailureKind {
     Refused,
     /// It did nothing, and may be asked again.
     Later,
+    /// It did nothing for want of capacity or quota, and may be asked again in a while.
+    NoRoom,
     /// The answer was lost, or the service failed inside: it may have been done, or may yet be.
     Unknown,
 }
@@ -73,7 +75,8 @@ impl Failure {
         let code = service.err().code().map(str::to_owned);
         let status = service.raw().status().as_u16();
         let kind = match code.as_deref() {
-            Some(code) if [THROTTLED, NOT_NOW, CAPACITY].iter().any(|codes| codes.contains(&code)) => FailureKind::Later,
+            Some(code) if CAPACITY.contains(&code) => FailureKind::NoRoom,
+            Some(code) if [THROTTLED, NOT_NOW].iter().any(|codes| codes.contains(&code)) => FailureKind::Later,
             _ if status == 429 => FailureKind::Later,
             _ if status >= 500 => FailureKind::Unknown,
             _ => FailureKind::Refused,
@@ -89,10 +92,16 @@ impl Failure {
         self.code.as_deref() == Some(code)
     }
 
-    /// Has AWS, or the account's quota, no room now?
+    /// Did AWS ask to come back later because it was asked too often?
     #[must_use]
-    pub fn is_of_capacity(&self) -> bool {
-        self.code.as_deref().is_some_and(|code| CAPACITY.contains(&code))
+    pub fn is_throttling(&self) -> bool {
+        self.code.as_deref().is_some_and(|code| THROTTLED.contains(&code))
+    }
+
+    /// Did a policy of the account's organisation forbid it, whoever asks?
+    #[must_use]
+    pub fn is_out_of_bounds(&self) -> bool {
+        self.kind == FailureKind::Refused && self.message.contains("explicit deny in a service control policy")
     }
 
     /// As the answer to a change.
@@ -101,6 +110,7 @@ impl Failure {
         match self.kind {
             FailureKind::Refused => Answer::Refused(self.message),
             FailureKind::Later => Answer::Later(self.message),
+            FailureKind::NoRoom => Answer::NoRoom(self.message),
             FailureKind::Unknown => Answer::Unknown(self.message),
         }
     }
@@ -110,8 +120,9 @@ impl Failure {
     pub fn reading(self, doing: &str) -> ActionError {
         let message = format!("{doing}: {}", self.message);
         match self.kind {
+            FailureKind::Refused if self.is_out_of_bounds() => ActionError::OutOfBounds(message),
             FailureKind::Refused => ActionError::Refused(message),
-            FailureKind::Later | FailureKind::Unknown => ActionError::Retryable(message),
+            FailureKind::Later | FailureKind::NoRoom | FailureKind::Unknown => ActionError::Retryable(message),
         }
     }
 }

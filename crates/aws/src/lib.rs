@@ -4,6 +4,7 @@
 pub mod actions;
 pub mod budgets;
 pub mod clients;
+pub mod ec2;
 pub mod error;
 pub mod grants;
 mod items;

@@ -173,7 +173,7 @@ where
     let failure = Failure::of(error);
     match failure.kind {
         FailureKind::Refused => LedgerError::Refused(failure.message.into()),
-        FailureKind::Later | FailureKind::Unknown => LedgerError::Unavailable(failure.message.into()),
+        FailureKind::Later | FailureKind::NoRoom | FailureKind::Unknown => LedgerError::Unavailable(failure.message.into()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use guardrails_aws::clients::Options;
 use guardrails_model::config::StageAt;
-use guardrails_model::ids::{FacetId, GuardrailName, RunId};
+use guardrails_model::ids::{GuardrailName, RunId, Selector};
 
 /// What all subcommands take.
 #[derive(Debug, Args)]
@@ -136,9 +136,10 @@ pub(crate) struct Rollback {
     /// Only this run.
     #[arg(long)]
     pub(crate) run: Option<RunId>,
-    /// Only this facet, as `status --output json` names it; may be given more than once.
+    /// Only this facet, as `status --output json` names it, or all that begin so, such as `instance-power/eu-west-1/`; may be
+    /// given more than once.
     #[arg(long)]
-    pub(crate) only: Vec<FacetId>,
+    pub(crate) only: Vec<Selector>,
     /// Put back also what somebody changed meanwhile.
     #[arg(long)]
     pub(crate) force: bool,

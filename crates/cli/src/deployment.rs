@@ -19,6 +19,7 @@ use crate::args::Global;
 
 /// A deployed stack, and who speaks to it.
 pub(crate) struct Deployment {
+    pub(crate) stack: String,
     pub(crate) sdk: SdkConfig,
     pub(crate) ledger: Ledger,
     pub(crate) workflow: StateMachine,
@@ -65,6 +66,7 @@ impl Deployment {
         };
         let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk), output("LedgerTable")?);
         Ok(Self {
+            stack: global.stack_name.clone(),
             ledger: Ledger::new(Arc::new(store)),
             workflow: StateMachine::new(aws_sdk_sfn::Client::new(&sdk), output("StateMachineArn")?),
             alert_topic: output("AlertTopicArn")?,

@@ -80,7 +80,7 @@ fn function(action: &Entry, key: &str, logical: &str) -> Json {
             "Architectures": ["x86_64"],
             "Handler": "bootstrap",
             "MemorySize": 256,
-            "Timeout": 60,
+            "Timeout": 120,
             "Role": {"Fn::GetAtt": [format!("{logical}Role"), "Arn"]},
             "LoggingConfig": {"LogGroup": {"Ref": format!("{logical}Log")}},
             "Code": {"S3Bucket": {"Ref": "ArtifactBucket"}, "S3Key": key},
@@ -183,6 +183,7 @@ fn custom(guardrail: &Guardrail, config: &Config, depends_on: &[String]) -> Resu
             "ServiceTimeout": SERVICE_TIMEOUT,
             "DefinitionHash": format!("{:x}", Sha256::digest(&definition)),
             "Definition": definition,
+            "Pace": serde_json::to_string(&config.pace).context("writing the pace as JSON")?,
             "Operators": operators,
         },
     }))

@@ -167,6 +167,8 @@ pub struct Change {
     pub facet: FacetId,
     /// To what.
     pub to: Value,
+    /// The unit that it is done with in order, if it is.
+    pub unit: Option<String>,
     /// The other facets of its unit that this run has turned, both ways.
     pub others: Vec<FacetId>,
 }

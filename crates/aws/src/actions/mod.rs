@@ -1,15 +1,20 @@
 //! The actions. One action is one file here, and two lines in this one: its module, and its place in the list. All else
 //! that depends on which actions there are (functions, roles, the schema, the README's table) is made from the list.
 
+pub mod scale_group_to_zero;
 pub mod stop_instances;
 pub mod swap_group_policy;
 
-use aws_config::SdkConfig;
+use std::sync::Arc;
+
 use aws_config::retry::RetryConfig;
+use aws_config::{Region, SdkConfig};
 use guardrails_model::action::Action;
+use guardrails_model::clock::Clock;
 use guardrails_model::config::file::Actions;
 use guardrails_model::config::{ActionSpec, Config};
-use guardrails_model::ids::{FacetId, Value};
+use guardrails_model::ids::{FacetId, Place, Value};
+use guardrails_model::pace::{Levels, Limit, Pace, Pacer};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -20,7 +25,7 @@ use crate::grants::Grant;
 macro_rules! catalog {
     ($($module:ident :: $name:ident),+ $(,)?) => {
         /// Every action.
-        pub const ALL: &[Entry] = &[$(Entry::of::<$module::$name>()),+];
+        pub const ALL: &[Entry] = &[$(Entry::of::<$module::$name>(concat!(stringify!($module), "::", stringify!($name)))),+];
 
         /// An action with its parameters, as `guardrails.yaml` has it.
         #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -43,7 +48,7 @@ macro_rules! catalog {
     };
 }
 
-catalog![stop_instances::StopInstances, swap_group_policy::SwapGroupPolicy];
+catalog![scale_group_to_zero::ScaleGroupToZero, stop_instances::StopInstances, swap_group_policy::SwapGroupPolicy];
 
 /// What an action declares of itself.
 pub trait ActionType: Action + Sized + 'static {
@@ -53,6 +58,10 @@ pub trait ActionType: Action + Sized + 'static {
     const CHANGES: &'static str;
     /// What rollback puts back, in a few words, for the README.
     const PUTS_BACK: &'static str;
+    /// What people must know before they ask for it.
+    const WARNING: Option<&'static str> = None;
+    /// Which of AWS's limits bound it on its way forward, and on its way back.
+    const LIMIT: Option<(Limit, Limit)> = None;
     /// Its parameters in `guardrails.yaml`. Their documentation becomes the schema's.
     type Params: DeserializeOwned + Serialize + JsonSchema;
 
@@ -66,15 +75,44 @@ pub trait ActionType: Action + Sized + 'static {
     fn new(params: Self::Params, context: &Context<'_>) -> Self;
 }
 
-/// Where an action works.
+/// Where an action works, and what by.
 pub struct Context<'a> {
     /// Makes its clients: only those it asks for.
-    pub sdk: &'a SdkConfig,
+    pub sdk: SdkConfig,
     /// Whom it must not restrict.
     pub operators: &'a [String],
+    /// The guardrails' own CloudFormation stack.
+    pub stack: Option<String>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Keeps it within its share of AWS's limits.
+    pub pacer: Arc<Pacer>,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    /// In the account and Region of `sdk`, at the usual pace.
+    #[must_use]
+    pub fn new(sdk: &SdkConfig, operators: &'a [String], clock: Arc<dyn Clock>) -> Self {
+        let pacer = Arc::new(Pacer::new(Pace::default(), Arc::clone(&clock), Levels::default()));
+        Self { sdk: sdk.clone(), operators, stack: None, clock, pacer }
+    }
+
+    /// In this place, if the action works in places.
+    #[must_use]
+    pub fn at(mut self, place: Option<&Place>) -> Self {
+        if let Some(place) = place {
+            self.sdk = self.sdk.to_builder().region(Region::new(place.to_string())).build();
+        }
+        self
+    }
+
+    /// At this pace, with buckets as full as an earlier invocation left them.
+    #[must_use]
+    pub fn paced(mut self, pace: Pace, levels: Levels) -> Self {
+        self.pacer = Arc::new(Pacer::new(pace, Arc::clone(&self.clock), levels));
+        self
+    }
+
     /// For clients that change the account: without the SDK's own retries. A call that it sent twice could land after the
     /// second was answered, when nobody waits for it any more; a lost answer is better known as lost.
     #[must_use]
@@ -89,7 +127,7 @@ impl Context<'_> {
     }
 }
 
-type Make = fn(&serde_json::Value, &Context<'_>) -> Result<Box<dyn Action>, serde_json::Error>;
+type Make = fn(&serde_json::Value, &Context<'_>) -> Result<Box<dyn Action>, CatalogError>;
 
 /// An action as the list has it.
 pub struct Entry {
@@ -99,19 +137,38 @@ pub struct Entry {
     pub changes: &'static str,
     /// [`ActionType::PUTS_BACK`].
     pub puts_back: &'static str,
+    /// The action's type, by which its function names it.
+    pub type_name: &'static str,
+    /// [`ActionType::WARNING`].
+    pub warning: Option<&'static str>,
+    /// [`ActionType::LIMIT`].
+    pub limit: Option<(Limit, Limit)>,
     make: Make,
     grants: fn(&[serde_json::Value]) -> Result<Vec<Grant>, serde_json::Error>,
 }
 
 impl Entry {
-    const fn of<T: ActionType>() -> Self {
+    /// The entry of one action.
+    #[must_use]
+    pub const fn of<T: ActionType>(type_name: &'static str) -> Self {
         Self {
             name: T::NAME,
             changes: T::CHANGES,
             puts_back: T::PUTS_BACK,
-            make: |params, context| Ok(Box::new(T::new(T::Params::deserialize(params)?, context))),
+            type_name,
+            warning: T::WARNING,
+            limit: T::LIMIT,
+            make: make_of::<T>,
             grants: |all| Ok(T::grants(&all.iter().map(T::Params::deserialize).collect::<Result<Vec<_>, _>>()?)),
         }
+    }
+
+    /// The action with these parameters, ready to work.
+    ///
+    /// # Errors
+    /// When this version has other parameters for it.
+    pub fn make(&self, params: &serde_json::Value, context: &Context<'_>) -> Result<Box<dyn Action>, CatalogError> {
+        (self.make)(params, context)
     }
 
     /// What its function must be allowed to call for everything that `config` asks of it.
@@ -143,6 +200,16 @@ pub enum CatalogError {
     },
 }
 
+/// The action `T` with these parameters, ready to work. A function that names its action so holds no other's code.
+///
+/// # Errors
+/// When this version has other parameters for it.
+pub fn make_of<T: ActionType>(params: &serde_json::Value, context: &Context<'_>) -> Result<Box<dyn Action>, CatalogError> {
+    let params = T::Params::deserialize(params);
+    let params = params.map_err(|source| CatalogError::Params { action: T::NAME.to_owned(), source })?;
+    Ok(Box::new(T::new(params, context)))
+}
+
 /// The action that is called `name`.
 ///
 /// # Errors
@@ -156,8 +223,7 @@ pub fn find(name: &str) -> Result<&'static Entry, CatalogError> {
 /// # Errors
 /// When this version has no such action, or other parameters for it.
 pub fn make(spec: &ActionSpec, context: &Context<'_>) -> Result<Box<dyn Action>, CatalogError> {
-    let entry = find(spec.name.as_str())?;
-    (entry.make)(&spec.params, context).map_err(|source| CatalogError::Params { action: spec.name.to_string(), source })
+    find(spec.name.as_str())?.make(&spec.params, context)
 }
 
 #[cfg(test)]
@@ -175,7 +241,7 @@ mod tests {
     #[test]
     fn names_are_distinct_and_were_not_changed() {
         let names: Vec<&str> = ALL.iter().map(|entry| entry.name).collect();
-        assert_eq!(names, ["stop-instances", "swap-group-policy"], "a stored name is kept: add, never rename");
+        assert_eq!(names, ["scale-group-to-zero", "stop-instances", "swap-group-policy"], "a stored name is kept: add, never rename");
     }
 
     #[test]

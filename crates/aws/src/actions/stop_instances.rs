@@ -1,48 +1,110 @@
-//! `stop-instances`: stops the running EC2 instances that carry the tags, in the stack's Region. Stopped, never terminated;
-//! rollback starts just those that it stopped. Members of Auto Scaling groups are left alone: a group takes a stopped
-//! member for unhealthy and terminates it.
+//! `stop-instances`: stops the running EC2 instances that carry the tags, in all Regions. Stopped, never terminated; rollback
+//! starts just those that it stopped. The processes of an Auto Scaling group are suspended before its members stop, and
+//! resumed when all of them are well again: otherwise the group would take them for unhealthy and terminate them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName};
-use guardrails_model::action::{Action, ActionError, Answer, Change, Patience, Planned, Seen};
-use guardrails_model::config::Tags;
-use guardrails_model::ids::{FacetId, Value};
+use aws_config::SdkConfig;
+use aws_sdk_autoscaling::types::AutoScalingGroup;
+use aws_sdk_ec2::types::Instance;
+use guardrails_model::action::{Action, ActionError, Answer, Change, Gate, Patience, Planned, Ready, Room, Seen};
+use guardrails_model::clock::Clock;
+use guardrails_model::config::{Duration, Tags};
+use guardrails_model::ids::{BadName, FacetId, Place, Value};
+use guardrails_model::phase::Phase;
+use guardrails_model::record::Direction;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{ActionType, Context};
-use crate::error::{Failure, FailureKind};
+use crate::ec2::bystanders::{Bystanders, Exempt, Facts};
+use crate::ec2::groups::{self, Groups, HEALTH_CHECK, PROCESS, PROCESSES};
+use crate::ec2::health::{Checks, unknown_check};
+use crate::ec2::instances::{self, Lister, POWER, instance_id, running, stopped};
+use crate::ec2::operators::{self, Operators};
+use crate::ec2::power::Switch;
+use crate::ec2::regions::Regions;
 use crate::grants::{Grant, Use, sid};
 
-const FACET: &str = "instance-power";
 /// Instances a call: few enough that one refused instance costs few calls to find.
 const BATCH: usize = 50;
-/// Instances a page of a listing.
-const PAGE: i32 = 1000;
-/// Instances that one question to Auto Scaling takes.
-const GROUP_PAGE: usize = 50;
-/// The tag that Auto Scaling gives its members.
-const GROUP_TAG: &str = "aws:autoscaling:groupName";
+/// Seconds that a group's check gets to judge before what acts on it is resumed.
+const JUDGED_AFTER: i64 = 60;
 
 /// Stops EC2 instances by tag.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, try_from = "Raw")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", try_from = "Raw")]
 #[schemars(with = "Raw")]
 pub struct Params {
     tag: Tags,
+    #[serde(skip_serializing_if = "is_default")]
+    regions: Regions,
+    #[serde(skip_serializing_if = "is_default")]
+    exempt: Exempt,
+    #[serde(skip_serializing_if = "is_default")]
+    partial_groups: PartialGroups,
+    #[serde(skip_serializing_if = "is_default")]
+    instance_store_data: InstanceStoreData,
+    #[serde(skip_serializing_if = "is_default")]
+    hibernate: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep_trying: Option<Duration>,
 }
 
-/// Stops the running EC2 instances that carry the tags, in the stack's Region.
+/// Stops the running EC2 instances that carry the tags.
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(rename = "StopInstances")]
 struct Raw {
     /// The tags to select by: every key must match, with one of its values.
     tag: Tags,
+    /// Where: `all` Regions that are enabled in the account, or a list of them.
+    #[serde(default)]
+    regions: Regions,
+    /// What is left alone though it carries the tags.
+    #[serde(default)]
+    exempt: Exempt,
+    /// What to do with an Auto Scaling group of which only some members are in scope.
+    #[serde(default)]
+    partial_groups: PartialGroups,
+    /// What to do with instances whose instance-store volumes lose their data on a stop.
+    #[serde(default)]
+    instance_store_data: InstanceStoreData,
+    /// Hibernate the instances that can, so that they go on where they were.
+    #[serde(default)]
+    hibernate: bool,
+    /// For how long to start an instance again that AWS has no capacity for: 6 hours when left out.
+    #[serde(default)]
+    keep_trying: Option<Duration>,
+}
+
+/// What to do with an Auto Scaling group of which only some members are in scope.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum PartialGroups {
+    /// Leave all of them alone.
+    #[default]
+    Leave,
+    /// Suspend the group, and stop those in scope.
+    Stop,
+}
+
+/// What to do with instances whose instance-store volumes lose their data on a stop.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum InstanceStoreData {
+    /// Leave them alone.
+    #[default]
+    Keep,
+    /// Stop them all the same: what is on these volumes is gone.
+    Lose,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl TryFrom<Raw> for Params {
@@ -50,10 +112,12 @@ impl TryFrom<Raw> for Params {
 
     fn try_from(raw: Raw) -> Result<Self, String> {
         raw.tag.check()?;
+        raw.exempt.check()?;
         if raw.tag.is_empty() {
             return Err("`tag` is empty: name at least one tag, such as `{Project: Beta}`".to_owned());
         }
-        Ok(Self { tag: raw.tag })
+        let Raw { tag, regions, exempt, partial_groups, instance_store_data, hibernate, keep_trying } = raw;
+        Ok(Self { tag, regions, exempt, partial_groups, instance_store_data, hibernate, keep_trying })
     }
 }
 
@@ -61,15 +125,21 @@ impl TryFrom<Raw> for Params {
 pub struct StopInstances {
     params: Params,
     region: String,
-    ec2: Client,
-    ec2_changes: Client,
-    auto_scaling: aws_sdk_autoscaling::Client,
+    lister: Lister,
+    switch: Switch,
+    groups: Groups,
+    operators: Operators,
+    clock: Arc<dyn Clock>,
+    /// For clients that are seldom needed.
+    sdk: SdkConfig,
 }
 
 impl ActionType for StopInstances {
     const NAME: &'static str = "stop-instances";
-    const CHANGES: &'static str = "stops the running EC2 instances that carry the tags, in the stack's Region";
-    const PUTS_BACK: &'static str = "starts just the instances that it stopped";
+    const CHANGES: &'static str = "stops the running EC2 instances that carry the tags, in all Regions, members of Auto Scaling groups too";
+    const PUTS_BACK: &'static str = "starts just the instances that it stopped, and resumes just the processes that it suspended";
+    const LIMIT: Option<(guardrails_model::pace::Limit, guardrails_model::pace::Limit)> =
+        Some((guardrails_model::pace::Limit::StopInstances, guardrails_model::pace::Limit::StartInstances));
     type Params = Params;
 
     fn wishes(_: &Params) -> Vec<(FacetId, Value)> {
@@ -80,35 +150,67 @@ impl ActionType for StopInstances {
         if all.is_empty() {
             return Vec::new();
         }
-        let mut grants = vec![Grant {
-            sid: "FindInstances".to_owned(),
-            uses: &[Use::Plan, Use::Apply, Use::Rollback],
-            actions: &["ec2:DescribeInstances", "autoscaling:DescribeAutoScalingInstances"],
-            resources: vec!["*".to_owned()],
-            condition: json!(null),
-            why_any: Some("AWS has no resource for these Describe calls"),
-        }];
-        // Volumes under a key of the account's own: EC2 gets a grant to it when the instance starts, in the caller's name.
-        grants.push(Grant {
-            sid: "StartEncrypted".to_owned(),
-            uses: &[Use::Rollback],
-            actions: &["kms:CreateGrant"],
-            resources: vec!["arn:${AWS::Partition}:kms:${AWS::Region}:${AWS::AccountId}:key/*".to_owned()],
-            condition: json!({
-                "Bool": {"kms:GrantIsForAWSResource": "true"},
-                "StringLike": {"kms:ViaService": "ec2.*.amazonaws.com"},
-            }),
-            why_any: None,
-        });
-        let scopes: BTreeMap<String, &Params> = all.iter().map(|params| (json!(params.tag).to_string(), params)).collect();
-        grants.extend(scopes.values().enumerate().map(|(index, params)| {
-            let tags: BTreeMap<String, Vec<&str>> =
-                params.tag.iter().map(|(key, values)| (format!("aws:ResourceTag/{key}"), values)).collect();
+        let arns = |params: &mut dyn Iterator<Item = &Params>, service: &str, kind: &str| {
+            let arns: BTreeSet<String> = params.flat_map(|params| params.regions.arns(service, kind)).collect();
+            let all = arns.iter().find(|arn| arn.contains(&format!(":{service}:*:"))).cloned();
+            all.map_or_else(|| arns.into_iter().collect(), |all| vec![all])
+        };
+        let mut grants = vec![
+            Grant {
+                sid: "Look".to_owned(),
+                uses: &[Use::Plan, Use::Apply, Use::Rollback],
+                actions: &[
+                    "ec2:DescribeRegions",
+                    "ec2:DescribeInstances",
+                    "ec2:DescribeInstanceTypes",
+                    "ec2:DescribeSpotInstanceRequests",
+                    "ec2:DescribeInstanceStatus",
+                    "autoscaling:DescribeAutoScalingGroups",
+                    "autoscaling:DescribeAutoScalingInstances",
+                    "autoscaling:DescribeInstanceRefreshes",
+                    "autoscaling:DescribeScalingActivities",
+                    "elasticloadbalancing:DescribeTargetHealth",
+                    "elasticloadbalancing:DescribeInstanceHealth",
+                ],
+                resources: vec!["*".to_owned()],
+                condition: json!(null),
+                why_any: Some("AWS has no resource for these Describe calls"),
+            },
+            operators::grant(),
+            // A group need not carry its members' tags, so it cannot be told by them.
+            Grant {
+                sid: "SuspendAndResume".to_owned(),
+                uses: &[Use::Apply, Use::Rollback],
+                actions: &["autoscaling:SuspendProcesses", "autoscaling:ResumeProcesses", "autoscaling:SetInstanceHealth"],
+                resources: arns(&mut all.iter(), "autoscaling", "autoScalingGroup:*:autoScalingGroupName/*"),
+                condition: json!(null),
+                why_any: None,
+            },
+            // Volumes under a key of the account's own: EC2 gets a grant to it when the instance starts, in the caller's name.
+            Grant {
+                sid: "StartEncrypted".to_owned(),
+                uses: &[Use::Rollback],
+                actions: &["kms:CreateGrant"],
+                resources: arns(&mut all.iter(), "kms", "key/*"),
+                condition: json!({
+                    "Bool": {"kms:GrantIsForAWSResource": "true"},
+                    "StringLike": {"kms:ViaService": "ec2.*.amazonaws.com"},
+                }),
+                why_any: None,
+            },
+        ];
+        let mut scopes: BTreeMap<String, Vec<&Params>> = BTreeMap::new();
+        for params in all {
+            scopes.entry(json!(params.tag).to_string()).or_default().push(params);
+        }
+        grants.extend(scopes.values().enumerate().map(|(index, of_tag)| {
+            let tags = of_tag[0].tag.iter().map(|(key, values)| (format!("aws:ResourceTag/{key}"), values));
+            let tags: BTreeMap<String, Vec<&str>> = tags.collect();
             Grant {
                 sid: sid(&["StopAndStart", &index.to_string()]),
                 uses: &[Use::Apply, Use::Rollback],
                 actions: &["ec2:StopInstances", "ec2:StartInstances"],
-                resources: vec!["arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:instance/*".to_owned()],
+                resources: arns(&mut of_tag.iter().copied(), "ec2", "instance/*"),
                 condition: json!({"StringEquals": tags}),
                 why_any: None,
             }
@@ -117,84 +219,74 @@ impl ActionType for StopInstances {
     }
 
     fn new(params: Params, context: &Context<'_>) -> Self {
+        let changes = context.sdk_for_changes();
+        let ec2 = aws_sdk_ec2::Client::new(&context.sdk);
         Self {
             params,
             region: context.region(),
-            ec2: Client::new(context.sdk),
-            ec2_changes: Client::new(&context.sdk_for_changes()),
-            auto_scaling: aws_sdk_autoscaling::Client::new(context.sdk),
+            lister: Lister { ec2, pacer: Arc::clone(&context.pacer) },
+            switch: Switch { ec2: aws_sdk_ec2::Client::new(&changes), pacer: Arc::clone(&context.pacer) },
+            groups: Groups {
+                client: aws_sdk_autoscaling::Client::new(&context.sdk),
+                changes: aws_sdk_autoscaling::Client::new(&changes),
+            },
+            operators: Operators::new(context),
+            clock: Arc::clone(&context.clock),
+            sdk: context.sdk.clone(),
         }
     }
 }
 
 #[async_trait]
 impl Action for StopInstances {
+    async fn places(&self) -> Result<Vec<Place>, ActionError> {
+        self.params.regions.places(&self.lister.ec2).await
+    }
+
     async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
-        let tags = self.params.tag.iter().map(|(key, values)| filter(&format!("tag:{key}"), values));
-        // The stopped too: an earlier stage may hold them, and then this one must hold them as well.
-        let states = filter("instance-state-name", ["pending", "running", "stopping", "stopped"]);
-        let mut instances = self.find(tags.chain([states]).collect()).await?;
-        // In a filter `*` and `?` match anything; in guardrails.yaml they are themselves.
-        instances.retain(|instance| self.params.tag.iter().all(|(key, values)| has_tag(instance, key, &values)));
-        let ids: Vec<&str> = instances.iter().filter_map(Instance::instance_id).collect();
-        let mut members = self.group_members(&ids).await?;
-        // The tag helps where a member was just launched.
-        for instance in &instances {
-            let group = instance.tags().iter().find(|tag| tag.key() == Some(GROUP_TAG)).and_then(|tag| tag.value());
-            if let (Some(id), Some(group)) = (instance.instance_id(), group) {
-                members.insert(id.to_owned(), group.to_owned());
-            }
+        let instances = self.lister.tagged(&self.params.tag).await?;
+        if instances.is_empty() {
+            return Ok(Vec::new());
         }
-        let planned = instances.iter().filter_map(|instance| {
-            let id = instance.instance_id()?;
-            let present = match state(instance) {
-                Seen::Is(value) | Seen::Moving(value) => value,
-                Seen::Gone(_) => return None,
-            };
-            let skip = members.get(id).filter(|_| present == running()).map(|group| in_a_group(group));
-            let facet = FacetId::new(FACET, &self.region, id).map_err(|error| ActionError::Refused(error.to_string()));
-            Some(facet.map(|facet| Planned { facet, label: label(instance), present, wanted: stopped(), skip }))
-        });
-        planned.collect()
+        let groups = self.groups.all().await?;
+        self.plan_for(&instances, &groups).await
     }
 
     async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {
+        let (processes, instances): (Vec<&FacetId>, Vec<&FacetId>) = facets.iter().partition(|facet| facet.parts().0 == PROCESS);
         let mut seen = HashMap::new();
-        for batch in facets.chunks(200) {
-            let ids: Vec<&str> = batch.iter().map(instance_id).collect();
-            let found = self.find(vec![filter("instance-id", ids)]).await?;
-            let found: HashMap<&str, Seen> =
-                found.iter().filter_map(|instance| Some((instance.instance_id()?, state(instance)))).collect();
-            for facet in batch {
-                let id = instance_id(facet);
-                let what = match found.get(id) {
-                    Some(seen) => seen.clone(),
-                    // A listing is eventually consistent: that an instance is gone is believed only when EC2 says so of it.
-                    None => self.ask_for(id).await?,
-                };
-                seen.insert(facet.clone(), what);
-            }
+        if !instances.is_empty() {
+            seen.extend(self.lister.observe(&instances).await?);
+        }
+        if !processes.is_empty() {
+            seen.extend(self.groups.observe(&processes).await?);
         }
         Ok(seen)
     }
 
+    async fn ready(&self, gate: &Gate) -> Result<Ready, ActionError> {
+        let groups = self.groups.named([gate.unit.as_str()]).await?;
+        // What became of its members is seen one by one.
+        let Some(group) = groups.get(&gate.unit) else { return Ok(Ready::Go(Vec::new())) };
+        match gate.direction {
+            Direction::Apply => self.ready_to_stop(group).await,
+            Direction::Rollback => self.ready_to_resume(group, gate).await,
+        }
+    }
+
     async fn apply(&self, changes: &[Change]) -> Vec<Answer> {
-        // An instance may have joined a group since the plan.
-        let ids: Vec<&str> = changes.iter().map(|change| instance_id(&change.facet)).collect();
-        let members = match self.group_members(&ids).await {
-            Ok(members) => members,
-            Err(ActionError::Refused(why)) => return vec![Answer::Refused(why); changes.len()],
+        // An instance may have joined a group since the plan, or somebody resumed what was suspended.
+        let harm = match self.harm(changes).await {
+            Ok(harm) => harm,
             Err(ActionError::Retryable(why)) => return vec![Answer::Later(why); changes.len()],
+            Err(ActionError::Refused(why) | ActionError::OutOfBounds(why)) => return vec![Answer::Refused(why); changes.len()],
         };
-        let (joined, free): (Vec<&Change>, Vec<&Change>) =
-            changes.iter().partition(|change| members.contains_key(instance_id(&change.facet)));
-        let free: Vec<Change> = free.into_iter().cloned().collect();
-        let mut answers = self.turn(&free).await.into_iter();
-        let refused = |change: &Change| Answer::Refused(in_a_group(&members[instance_id(&change.facet)]));
+        let free: Vec<Change> = changes.iter().filter(|change| !harm.contains_key(&change.facet)).cloned().collect();
+        let mut answers: HashMap<FacetId, Answer> = harm;
+        let turned = self.turn(&free).await;
+        answers.extend(free.into_iter().map(|change| change.facet).zip(turned));
         let lost = || Answer::Unknown("no answer".to_owned());
-        let answer =
-            |change: &Change| if joined.contains(&change) { refused(change) } else { answers.next().unwrap_or_else(lost) };
-        changes.iter().map(answer).collect()
+        changes.iter().map(|change| answers.remove(&change.facet).unwrap_or_else(lost)).collect()
     }
 
     async fn rollback(&self, changes: &[Change]) -> Vec<Answer> {
@@ -206,141 +298,216 @@ impl Action for StopInstances {
     }
 
     fn patience(&self) -> Patience {
-        Patience { poll: 5, limit: 1800 }
+        let give_up = self.params.keep_trying.unwrap_or(Duration::from_secs(6 * 3600)).seconds();
+        Patience { poll: 5, limit: 1800, give_up }
+    }
+
+    fn room(&self, direction: Direction, changes: usize) -> Room {
+        self.switch.room(direction, changes)
     }
 }
 
 impl StopInstances {
-    async fn find(&self, filters: Vec<Filter>) -> Result<Vec<Instance>, ActionError> {
-        let mut pages = self.ec2.describe_instances().set_filters(Some(filters)).max_results(PAGE).into_paginator().send();
-        let mut instances = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| Failure::of(&error).reading("listing instances"))?;
-            let reservations = page.reservations.unwrap_or_default().into_iter();
-            instances.extend(reservations.flat_map(|reservation| reservation.instances.unwrap_or_default()));
-        }
-        Ok(instances)
-    }
-
-    async fn ask_for(&self, id: &str) -> Result<Seen, ActionError> {
-        match self.ec2.describe_instances().instance_ids(id).send().await {
-            Ok(answer) => {
-                let instance = answer.reservations().iter().flat_map(aws_sdk_ec2::types::Reservation::instances).next();
-                instance.map(state).ok_or_else(|| ActionError::Retryable(format!("EC2 did not say what became of {id}")))
-            }
-            Err(error) => {
-                let failure = Failure::of(&error);
-                if failure.is("InvalidInstanceID.NotFound") {
-                    Ok(Seen::Gone(format!("the instance {id} is there no more")))
-                } else {
-                    Err(failure.reading(&format!("looking at instance {id}")))
-                }
+    /// What is to be done with these instances, and with the groups of those that are members.
+    async fn plan_for(&self, instances: &[Instance], groups: &[AutoScalingGroup]) -> Result<Vec<Planned>, ActionError> {
+        let members = members(instances, groups);
+        let all: Vec<&Instance> = instances.iter().collect();
+        let facts = Facts::about(&all, &self.lister.ec2, &self.lister.pacer).await?;
+        let controller = self.operators.controller(instances).await?;
+        let by = Bystanders {
+            exempt: &self.params.exempt,
+            lose_data: self.params.instance_store_data == InstanceStoreData::Lose,
+            controller: &controller,
+            facts: &facts,
+            members: &members,
+            now: self.clock.now(),
+        };
+        let mut planned = Vec::new();
+        let mut of_groups: BTreeMap<&str, Vec<&Instance>> = BTreeMap::new();
+        for instance in instances {
+            match instance.instance_id().and_then(|id| members.get(id)) {
+                Some(group) => of_groups.entry(group).or_default().push(instance),
+                None => planned.extend(self.power(instance, by.out_of_scope(instance).or_else(|| by.not_for_stopping(instance)))?),
             }
         }
-    }
-
-    /// The Auto Scaling group of each instance that is in one.
-    async fn group_members(&self, ids: &[&str]) -> Result<HashMap<String, String>, ActionError> {
-        let mut members = HashMap::new();
-        for batch in ids.chunks(GROUP_PAGE) {
-            let ids = batch.iter().map(|id| (*id).to_owned()).collect();
-            let call = self.auto_scaling.describe_auto_scaling_instances().set_instance_ids(Some(ids));
-            let mut pages = call.into_paginator().send();
-            while let Some(page) = pages.next().await {
-                let page = page.map_err(|error| Failure::of(&error).reading("asking Auto Scaling for members"))?;
-                for member in page.auto_scaling_instances() {
-                    let id = member.instance_id().unwrap_or_default().to_owned();
-                    members.insert(id, member.auto_scaling_group_name().unwrap_or_default().to_owned());
-                }
-            }
-        }
-        Ok(members)
-    }
-
-    /// Stops or starts. One bad instance fails a whole call, so a refused call is halved until the one is found; the others
-    /// are never dropped.
-    async fn turn(&self, changes: &[Change]) -> Vec<Answer> {
-        let mut answers: Vec<Option<Answer>> = vec![None; changes.len()];
-        let to_stop: Vec<usize> = (0..changes.len()).filter(|index| changes[*index].to == stopped()).collect();
-        let to_start: Vec<usize> = (0..changes.len()).filter(|index| changes[*index].to == running()).collect();
-        let mut pending: Vec<(bool, Vec<usize>)> = vec![(true, to_stop), (false, to_start)];
-        while let Some((stop, mut batch)) = pending.pop() {
-            let ids: BTreeSet<&str> = batch.iter().map(|index| instance_id(&changes[*index].facet)).collect();
-            if ids.is_empty() {
-                continue;
-            }
-            match self.call(stop, ids).await {
-                Some(failure) if is_of_one(&failure) && batch.len() > 1 => {
-                    let second = batch.split_off(batch.len() / 2);
-                    pending.extend([(stop, second), (stop, batch)]);
-                }
-                failure => {
-                    let answer = failure.map_or(Answer::Accepted, Failure::answer);
-                    for index in batch {
-                        answers[index] = Some(answer.clone());
+        for (name, in_scope) in of_groups {
+            match groups.iter().find(|group| groups::name(group) == name) {
+                Some(group) => planned.extend(self.plan_group(group, &in_scope, &by).await?),
+                None => {
+                    let why = format!("it is a member of the Auto Scaling group {name}, which is not listed");
+                    for instance in in_scope {
+                        planned.extend(self.power(instance, Some(why.clone()))?);
                     }
                 }
             }
         }
-        let unknown = |change: &Change| Answer::Refused(format!("`{}` is neither running nor stopped", change.to));
-        answers.into_iter().zip(changes).map(|(answer, change)| answer.unwrap_or_else(|| unknown(change))).collect()
+        Ok(planned)
     }
 
-    async fn call(&self, stop: bool, ids: BTreeSet<&str>) -> Option<Failure> {
-        let ids = Some(ids.into_iter().map(str::to_owned).collect());
-        if stop {
-            self.ec2_changes.stop_instances().set_instance_ids(ids).send().await.err().map(|error| Failure::of(&error))
-        } else {
-            self.ec2_changes.start_instances().set_instance_ids(ids).send().await.err().map(|error| Failure::of(&error))
+    /// The members of one group that carry the tags, and the processes that must be suspended before they stop.
+    async fn plan_group(
+        &self,
+        group: &AutoScalingGroup,
+        in_scope: &[&Instance],
+        by: &Bystanders<'_>,
+    ) -> Result<Vec<Planned>, ActionError> {
+        let name = groups::name(group);
+        let out_of_scope: Vec<Option<String>> = in_scope.iter().map(|instance| by.out_of_scope(instance)).collect();
+        let ours: BTreeSet<&str> = in_scope
+            .iter()
+            .zip(&out_of_scope)
+            .filter(|(_, why)| why.is_none())
+            .filter_map(|(instance, _)| instance.instance_id())
+            .collect();
+        let all = group.instances().len();
+        let others = group.instances().iter().filter(|member| member.instance_id().is_none_or(|id| !ours.contains(id))).count();
+        let mut refusal = self.groups.refusal(group).await?.or_else(|| unknown_check(group));
+        if refusal.is_none() && others > 0 && self.params.partial_groups == PartialGroups::Leave {
+            refusal = Some(format!(
+                "only {} of the {all} members of its Auto Scaling group {name} are in scope (`partial-groups: stop` stops those)",
+                all - others
+            ));
         }
-    }
-}
-
-fn in_a_group(group: &str) -> String {
-    format!("it is a member of the Auto Scaling group {group}, which would take it for unhealthy and terminate it")
-}
-
-fn has_tag(instance: &Instance, key: &str, values: &[&str]) -> bool {
-    let tag = instance.tags().iter().find(|tag| tag.key() == Some(key));
-    tag.is_some_and(|tag| values.contains(&tag.value().unwrap_or_default()))
-}
-
-/// May the failure be of one instance of the call alone? Throttling is of the call.
-fn is_of_one(failure: &Failure) -> bool {
-    failure.kind == FailureKind::Refused || failure.is("IncorrectInstanceState") || failure.is_of_capacity()
-}
-
-fn state(instance: &Instance) -> Seen {
-    match instance.state().and_then(|state| state.name()) {
-        Some(InstanceStateName::Running) => Seen::Is(running()),
-        Some(InstanceStateName::Stopped) => Seen::Is(stopped()),
-        Some(InstanceStateName::Pending) => Seen::Moving(running()),
-        Some(InstanceStateName::Stopping) => Seen::Moving(stopped()),
-        other => {
-            let state = other.map_or("in no known state", InstanceStateName::as_str);
-            Seen::Gone(format!("the instance {} is {state}", instance.instance_id().unwrap_or_default()))
+        let mut planned = Vec::new();
+        let mut stopping = false;
+        for (instance, out_of_scope) in in_scope.iter().zip(out_of_scope) {
+            let why = out_of_scope.or_else(|| by.not_for_stopping(instance)).or_else(|| refusal.clone());
+            stopping |= why.is_none();
+            let member = self.power(instance, why)?;
+            planned.extend(member.map(|member| Planned { unit: Some(groups::member_unit(name)), ..member }));
         }
+        if stopping {
+            for (process, back) in PROCESSES {
+                let facet = groups::process_facet(&self.region, name, process).map_err(unnamed)?;
+                let present = if groups::is_suspended(group, process) { groups::suspended() } else { groups::working() };
+                let label = format!("{process} of group {name}");
+                let unit = Some(groups::process_unit(name, back));
+                planned.push(Planned { unit, ..Planned::new(facet, label, present, groups::suspended()) });
+            }
+        }
+        Ok(planned)
+    }
+
+    /// Whether an instance runs. Nothing of one that is about to be terminated.
+    fn power(&self, instance: &Instance, skip: Option<String>) -> Result<Option<Planned>, ActionError> {
+        let present = match instances::state(instance) {
+            Seen::Is(value) | Seen::FellBack(value, _) | Seen::Moving(value) => value,
+            Seen::Gone(_) => return Ok(None),
+        };
+        let facet = FacetId::new(POWER, &self.region, instance.instance_id().unwrap_or_default()).map_err(unnamed)?;
+        let note = instances::note(instance).filter(|_| present == running());
+        let planned = Planned::new(facet, instances::label(instance), present, stopped());
+        Ok(Some(Planned { skip, kind: instances::kind(instance), note, ..planned }))
+    }
+
+    /// The processes are suspended: once nothing is in progress any more, what are the members now?
+    async fn ready_to_stop(&self, group: &AutoScalingGroup) -> Result<Ready, ActionError> {
+        if let Some(process) = groups::harmful(group) {
+            return Ok(Ready::NotYet(format!("{process} of group {} is not suspended", groups::name(group))));
+        }
+        if let Some(activity) = self.groups.activity(group).await? {
+            return Ok(Ready::NotYet(activity));
+        }
+        let ids: Vec<&str> = group.instances().iter().filter_map(|member| member.instance_id()).collect();
+        let mut members = self.lister.with_ids(&ids).await?;
+        members.retain(|member| instances::carries(member, &self.params.tag));
+        let mut planned = self.plan_for(&members, std::slice::from_ref(group)).await?;
+        planned.retain(|planned| planned.facet.parts().0 == POWER);
+        Ok(Ready::Go(planned))
+    }
+
+    /// The members are started: are they well by every check that the group goes by?
+    async fn ready_to_resume(&self, group: &AutoScalingGroup, gate: &Gate) -> Result<Ready, ActionError> {
+        let started = gate.steps.iter().filter(|(facet, phase)| facet.parts().0 == POWER && *phase == Phase::RolledBack);
+        let started: BTreeSet<&str> = started.map(|(facet, _)| instance_id(facet)).collect();
+        let first = PROCESSES.iter().find(|(process, _)| *process == HEALTH_CHECK).is_some_and(|(_, order)| *order == gate.order);
+        let checks = Checks {
+            ec2: &self.lister.ec2,
+            balancers: &aws_sdk_elasticloadbalancingv2::Client::new(&self.sdk),
+            classic: &aws_sdk_elasticloadbalancing::Client::new(&self.sdk),
+            pacer: &self.lister.pacer,
+        };
+        if let Some(why) = checks.unwell(group, &started, !first).await? {
+            return Ok(Ready::NotYet(why));
+        }
+        // The check has only just been resumed: it must have had the time to find somebody unhealthy.
+        if !first && gate.waited < JUDGED_AFTER && !started.is_empty() && groups_judge(gate) {
+            return Ok(Ready::NotYet("the group's check has only just been resumed".to_owned()));
+        }
+        Ok(Ready::Go(Vec::new()))
+    }
+
+    /// Which instances must not be stopped now, because their group would terminate them.
+    async fn harm(&self, changes: &[Change]) -> Result<HashMap<FacetId, Answer>, ActionError> {
+        let instances: Vec<&Change> = changes.iter().filter(|change| change.facet.parts().0 == POWER).collect();
+        let ids: Vec<&str> = instances.iter().map(|change| instance_id(&change.facet)).collect();
+        let members = self.groups.of_instances(&ids).await?;
+        let groups = self.groups.named(members.values().map(String::as_str)).await?;
+        let mut harm = HashMap::new();
+        for change in instances {
+            let Some(group) = members.get(instance_id(&change.facet)) else { continue };
+            let answer = match (&change.unit, groups.get(group).map(groups::harmful)) {
+                (Some(unit), Some(None)) if unit == group => continue,
+                (Some(unit), Some(Some(process))) if unit == group => Answer::Refused(format!(
+                    "somebody resumed {process} of its Auto Scaling group {group}, which would terminate it"
+                )),
+                _ => Answer::LeftAlone(format!("it joined the Auto Scaling group {group} after the plan")),
+            };
+            harm.insert(change.facet.clone(), answer);
+        }
+        Ok(harm)
+    }
+
+    async fn turn(&self, changes: &[Change]) -> Vec<Answer> {
+        let (processes, instances): (Vec<&Change>, Vec<&Change>) =
+            changes.iter().partition(|change| change.facet.parts().0 == PROCESS);
+        let hibernates = self.hibernating(&instances).await;
+        let mut of_processes = self.groups.turn(&processes).await.into_iter();
+        let mut of_instances = match hibernates {
+            Ok(hibernates) => self.switch.turn(&instances, &hibernates).await.into_iter(),
+            Err(why) => vec![Answer::Later(why); instances.len()].into_iter(),
+        };
+        let lost = || Answer::Unknown("no answer".to_owned());
+        let next = |change: &Change| {
+            if change.facet.parts().0 == PROCESS { of_processes.next() } else { of_instances.next() }.unwrap_or_else(lost)
+        };
+        changes.iter().map(next).collect()
+    }
+
+    /// Those of the instances that are to be hibernated, and can be.
+    async fn hibernating(&self, changes: &[&Change]) -> Result<BTreeSet<String>, String> {
+        let stopping = changes.iter().filter(|change| change.to == stopped());
+        let ids: Vec<&str> = stopping.map(|change| instance_id(&change.facet)).collect();
+        if !self.params.hibernate || ids.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let listed = self.lister.with_ids(&ids).await.map_err(|error| error.to_string())?;
+        let can = |instance: &&Instance| {
+            instance.hibernation_options().and_then(aws_sdk_ec2::types::HibernationOptions::configured) == Some(true)
+        };
+        Ok(listed.iter().filter(can).filter_map(|instance| instance.instance_id().map(str::to_owned)).collect())
     }
 }
 
-fn label(instance: &Instance) -> String {
-    let id = instance.instance_id().unwrap_or_default();
-    let name = instance.tags().iter().find(|tag| tag.key() == Some("Name")).and_then(|tag| tag.value());
-    name.map_or_else(|| id.to_owned(), |name| format!("{id} ({name})"))
+/// Has the check been resumed by this run just now? One that somebody had suspended stays so, and judges nobody.
+fn groups_judge(gate: &Gate) -> bool {
+    let check = |facet: &FacetId| facet.parts().0 == PROCESS && groups::process_of(facet).0 == HEALTH_CHECK;
+    gate.order == 2 && gate.steps.iter().any(|(facet, phase)| check(facet) && *phase == Phase::RolledBack)
 }
 
-fn instance_id(facet: &FacetId) -> &str {
-    facet.parts().2
+/// The group of each instance that is in one: as the groups say, and as its tag says where it was just launched.
+fn members(instances: &[Instance], groups: &[AutoScalingGroup]) -> HashMap<String, String> {
+    let tagged = instances.iter().filter_map(|instance| {
+        Some((instance.instance_id()?.to_owned(), instances::tag(instance, groups::MEMBER_TAG)?.to_owned()))
+    });
+    let listed = groups.iter().flat_map(|group| {
+        let ids = group.instances().iter().filter_map(|member| member.instance_id());
+        ids.map(|id| (id.to_owned(), groups::name(group).to_owned()))
+    });
+    tagged.chain(listed).collect()
 }
 
-fn filter<'a>(name: &str, values: impl IntoIterator<Item = &'a str>) -> Filter {
-    Filter::builder().name(name).set_values(Some(values.into_iter().map(str::to_owned).collect())).build()
-}
-
-fn running() -> Value {
-    Value::new("running")
-}
-
-fn stopped() -> Value {
-    Value::new("stopped")
+#[allow(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
+fn unnamed(error: BadName) -> ActionError {
+    ActionError::Refused(error.to_string())
 }

@@ -157,7 +157,7 @@ impl ActionType for SwapGroupPolicy {
     fn new(params: Params, context: &Context<'_>) -> Self {
         Self {
             params,
-            iam: Client::new(context.sdk),
+            iam: Client::new(&context.sdk),
             iam_changes: Client::new(&context.sdk_for_changes()),
             operators: context.operators.to_vec(),
         }
@@ -188,7 +188,7 @@ impl Action for SwapGroupPolicy {
                 return Err(ActionError::Refused(format!("there is no policy `{policy}`: nothing of the swap is done")));
             }
             let name = policy.rsplit('/').next().unwrap_or(policy);
-            planned.push(Planned { facet, label: format!("{name} of group {}", self.params.group), present, wanted, skip: None });
+            planned.push(Planned::new(facet, format!("{name} of group {}", self.params.group), present, wanted));
         }
         let more = planned.iter().filter(|p| p.wanted == attached() && p.present == detached()).count();
         let fewer = planned.iter().filter(|p| p.wanted == detached() && p.present == attached()).count();
@@ -226,7 +226,7 @@ impl Action for SwapGroupPolicy {
         // Membership may have changed since the plan.
         match self.refuse_operators().await {
             Ok(()) => self.change(changes).await,
-            Err(ActionError::Refused(why)) => vec![Answer::Refused(why); changes.len()],
+            Err(ActionError::Refused(why) | ActionError::OutOfBounds(why)) => vec![Answer::Refused(why); changes.len()],
             Err(ActionError::Retryable(why)) => vec![Answer::Later(why); changes.len()],
         }
     }
@@ -240,7 +240,7 @@ impl Action for SwapGroupPolicy {
     }
 
     fn patience(&self) -> Patience {
-        Patience { poll: 2, limit: 300 }
+        Patience { poll: 2, limit: 300, give_up: 3600 }
     }
 }
 
@@ -250,7 +250,7 @@ impl SwapGroupPolicy {
     async fn change(&self, changes: &[Change]) -> Vec<Answer> {
         let mut free = match self.attached(&self.params.group).await {
             Ok(policies) => QUOTA.saturating_sub(policies.map_or(0, |policies| policies.len())),
-            Err(ActionError::Refused(why)) => return vec![Answer::Refused(why); changes.len()],
+            Err(ActionError::Refused(why) | ActionError::OutOfBounds(why)) => return vec![Answer::Refused(why); changes.len()],
             Err(ActionError::Retryable(why)) => return vec![Answer::Later(why); changes.len()],
         };
         let of =

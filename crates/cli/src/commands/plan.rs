@@ -1,13 +1,17 @@
 //! `guardrails plan`: what would a stage change now? The code of a run's own planning, and nothing is written.
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, Result, anyhow};
+use futures::future::try_join_all;
 use guardrails_aws::actions::{self, Context};
 use guardrails_model::clock::{Clock, SystemClock};
-use guardrails_model::config::{ActionSpec, Config};
+use guardrails_model::config::Config;
 use guardrails_model::decide::Target;
 use guardrails_model::drive::Drive;
 use guardrails_model::ids::Nonce;
-use guardrails_model::record::{PartPlan, Run, Step};
+use guardrails_model::pace::Levels;
+use guardrails_model::record::{Run, Step};
 use guardrails_model::report::line;
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -66,16 +70,36 @@ pub(crate) async fn make(deployment: &Deployment, config: &Config, target: &Targ
     run.operators.push(deployment.caller.arn.clone());
     let drive = Drive::new(&deployment.ledger, &SystemClock, SystemClock.now(), deployment.caller.arn.clone());
     let mut made = Made { steps: Vec::new(), refused: Vec::new(), acts: !run.parts.is_empty() };
+    let operators = run.operators.clone();
     for (index, part) in run.parts.iter().enumerate() {
-        let spec = ActionSpec { name: part.action.clone(), params: part.params.clone() };
-        let action = actions::make(&spec, &Context { sdk: &deployment.sdk, operators: &run.operators })?;
-        debug_assert_eq!(part.plan, PartPlan::Missing);
-        match drive.steps(&run, index, &Nonce::fresh(), action.as_ref()).await {
-            Ok(steps) => made.steps.extend(steps),
-            Err(error) => made.refused.push(format!("{:#}", anyhow!(error))),
+        let entry = actions::find(part.action.as_str())?;
+        let here = context(deployment, config, &operators);
+        let places = match entry.make(&part.params, &here)?.places().await {
+            Ok(places) if places.is_empty() => vec![None],
+            Ok(places) => places.into_iter().map(Some).collect(),
+            Err(error) => {
+                made.refused.push(format!("{}: {error}", part.title()));
+                continue;
+            }
+        };
+        let planned = places.iter().map(async |place| {
+            let action = entry.make(&part.params, &context(deployment, config, &operators).at(place.as_ref()))?;
+            Ok::<_, anyhow::Error>(drive.steps(&run, index, &Nonce::fresh(), action.as_ref()).await)
+        });
+        for planned in try_join_all(planned).await? {
+            match planned {
+                Ok(steps) => made.steps.extend(steps),
+                Err(error) => made.refused.push(format!("{:#}", anyhow!(error))),
+            }
         }
     }
     Ok(made)
+}
+
+fn context<'a>(deployment: &Deployment, config: &Config, operators: &'a [String]) -> Context<'a> {
+    let mut context = Context::new(&deployment.sdk, operators, Arc::new(SystemClock));
+    context.stack = Some(deployment.stack.clone());
+    context.paced(config.pace.clone(), Levels::default())
 }
 
 impl Made {

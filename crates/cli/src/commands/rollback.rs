@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, anyhow};
 use guardrails_model::clock::{Clock, SystemClock};
+use guardrails_model::ids::Selector;
 use guardrails_model::phase::Phase;
 use guardrails_model::record::{RollbackRequest, RunState, Step};
 use guardrails_model::report::Report;
@@ -38,9 +39,8 @@ pub(crate) async fn run(global: &Global, args: &Rollback) -> Result<Exit> {
 
 async fn open_runs(deployment: &Deployment, args: &Rollback) -> Result<Vec<Report>> {
     let mut reports = Vec::new();
-    for run in deployment.ledger.runs(None).await.context("reading the ledger")?.into_iter().map(|run| run.value) {
-        let meant = run.guardrail == args.guardrail && args.run.as_ref().is_none_or(|id| *id == run.id);
-        if meant && run.state.is_open() {
+    for run in deployment.ledger.open_runs(Some(&args.guardrail)).await.context("reading the ledger")? {
+        if args.run.as_ref().is_none_or(|id| *id == run.id) {
             let steps = deployment.runs().steps(&run).await.context("reading the ledger")?;
             reports.push(Report { run, steps });
         }
@@ -54,9 +54,11 @@ async fn open_runs(deployment: &Deployment, args: &Rollback) -> Result<Vec<Repor
             return Err(anyhow!("run {id} is of `{}`, not of `{}`", other.guardrail, args.guardrail));
         }
     }
-    let unknown = args.only.iter().find(|facet| !reports.iter().any(|report| report.steps.iter().any(|s| s.facet == **facet)));
+    let known = |only: &Selector| reports.iter().any(|report| report.steps.iter().any(|step| only.means(&step.facet)));
+    let unknown = args.only.iter().find(|only| !known(only));
     let asked = |report: &Report| {
-        args.only.is_empty() || report.steps.iter().any(|step| args.only.contains(&step.facet) && !step.phase.is_final())
+        let open = |step: &Step| !step.phase.is_final() && args.only.iter().any(|only| only.means(&step.facet));
+        args.only.is_empty() || report.steps.iter().any(open)
     };
     reports.retain(asked);
     match unknown {
@@ -70,7 +72,7 @@ async fn open_runs(deployment: &Deployment, args: &Rollback) -> Result<Vec<Repor
 }
 
 fn will_do(report: &Report, args: &Rollback) -> String {
-    let asked = |step: &&Step| args.only.is_empty() || args.only.contains(&step.facet);
+    let asked = |step: &&Step| args.only.is_empty() || args.only.iter().any(|only| only.means(&step.facet));
     let steps: Vec<&Step> = report.steps.iter().filter(|step| !step.phase.is_final()).filter(asked).collect();
     let mut lines = vec![format!("{} ({}) will put back:", report.headline(), report.run.id)];
     lines.extend(steps.iter().map(|step| match (&step.before, step.phase) {
@@ -98,7 +100,7 @@ async fn put_back(deployment: &Deployment, report: &Report, args: &Rollback) -> 
     };
     loop {
         let covered = match deployment.runs().roll_back(run, &request).await? {
-            RollbackAsked::Started(_) | RollbackAsked::NothingToDo(_) => true,
+            RollbackAsked::Started(_) | RollbackAsked::Changed(_) | RollbackAsked::NothingToDo(_) => true,
             RollbackAsked::UnderWay(other) => {
                 let other = other.rollback;
                 let by = other.as_ref().map_or("somebody".to_owned(), |other| format!("{} ({})", other.by, other.why));

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use words::{Amount, BadWord, Period, StageAt};
+pub use words::{Amount, BadWord, Duration, Period, StageAt};
 
 use crate::ids::{ActionName, GuardrailName};
 use crate::pace::Pace;

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::SignedDuration;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -122,6 +123,61 @@ impl Period {
     }
 }
 
+/// A length of time: `90m`, `2h`, `30d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Duration(SignedDuration);
+
+impl Duration {
+    const EXPECTED: &str = "a length of time like `90m`, `2h` or `30d`: a number over 0, and `s`, `m`, `h` or `d`";
+
+    /// So many seconds.
+    #[must_use]
+    pub const fn from_secs(seconds: i64) -> Self {
+        Self(SignedDuration::from_secs(seconds))
+    }
+
+    /// In seconds.
+    #[must_use]
+    pub fn seconds(self) -> i64 {
+        self.0.as_secs()
+    }
+}
+
+impl FromStr for Duration {
+    type Err = BadWord;
+
+    fn from_str(given: &str) -> Result<Self, BadWord> {
+        let read = || {
+            let unit = given.chars().next_back()?;
+            let seconds = match unit {
+                's' => 1,
+                'm' => 60,
+                'h' => 3600,
+                'd' => 86_400,
+                _ => return None,
+            };
+            let number = given.strip_suffix(unit).filter(|number| number.bytes().all(|b| b.is_ascii_digit()))?;
+            let number: i64 = number.parse().ok().filter(|number| (1..=1_000_000).contains(number))?;
+            Some(Self::from_secs(number * seconds))
+        };
+        read().ok_or_else(|| BadWord { given: given.to_owned(), expected: Self::EXPECTED })
+    }
+}
+
+impl fmt::Display for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.seconds();
+        let (number, unit) = match seconds {
+            _ if seconds % 86_400 == 0 => (seconds / 86_400, 'd'),
+            _ if seconds % 3600 == 0 => (seconds / 3600, 'h'),
+            _ if seconds % 60 == 0 => (seconds / 60, 'm'),
+            _ => (seconds, 's'),
+        };
+        f.pad(&format!("{number}{unit}"))
+    }
+}
+
 macro_rules! word {
     ($type:ident, $pattern:literal, $description:literal) => {
         impl TryFrom<String> for $type {
@@ -150,6 +206,7 @@ macro_rules! word {
     };
 }
 
+word!(Duration, r"^[1-9][0-9]*[smhd]$", "A length of time, such as `90m`, `2h` or `30d`.");
 word!(Amount, r"^[0-9]+(\.[0-9]{1,2})? USD$", "An amount of money, such as `100 USD`.");
 word!(StageAt, r"^[0-9]+(\.[0-9]{1,3})?% (actual|forecasted)$", "A threshold in percent of the budget, such as `100% actual`.");
 

@@ -345,5 +345,6 @@ fn change(job: &Job<'_>, intent: &Move) -> Change {
         names.0.is_some() && names.0 == names.1
     };
     let others = job.steps.iter().filter(same).filter(turned).map(|other| other.value.facet.clone()).collect();
-    Change { facet: step.facet.clone(), to: to.clone(), others }
+    let unit = step.unit.as_ref().map(|unit| unit.name.clone());
+    Change { facet: step.facet.clone(), to: to.clone(), unit, others }
 }

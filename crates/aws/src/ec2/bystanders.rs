@@ -1,0 +1,213 @@
+//! Which instances are left alone though they carry the tags, and why: those that are exempt, those that others look after
+//! and would replace, those that would lose data, those that cannot be stopped, and those that the guardrails stand on.
+
+use std::collections::{BTreeSet, HashMap};
+
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::{DeviceType, Instance, InstanceLifecycleType, SpotInstanceType};
+use guardrails_model::action::ActionError;
+use guardrails_model::config::{Duration, Tags};
+use guardrails_model::pace::{Limit, Pacer};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::instances::{carries, tag};
+use crate::error::Failure;
+
+/// The tag with which people exempt an instance of theirs.
+pub const EXEMPT_TAG: &str = "guardrails:exempt";
+/// Types, and spot requests, that one question takes.
+const BATCH: usize = 100;
+
+/// By which tag one knows who looks after an instance and would replace a stopped one. A `*` at the end stands for anything.
+const KEEPERS: [(&str, &str); 12] = [
+    ("eks:*", "Amazon EKS"),
+    ("aws:eks:*", "Amazon EKS"),
+    ("karpenter.sh/*", "Karpenter"),
+    ("kubernetes.io/cluster/*", "a Kubernetes cluster"),
+    ("AmazonECSManaged", "Amazon ECS"),
+    ("aws:ecs:*", "Amazon ECS"),
+    ("aws:elasticmapreduce:*", "Amazon EMR"),
+    ("AWSBatchServiceTag", "AWS Batch"),
+    ("aws:batch:*", "AWS Batch"),
+    ("elasticbeanstalk:*", "AWS Elastic Beanstalk"),
+    ("aws:ec2spot:fleet-request-id", "a Spot Fleet"),
+    ("parallelcluster:*", "AWS ParallelCluster"),
+];
+/// Auto Scaling's own fleets leave this tag on its members too.
+const FLEET: (&str, &str) = ("aws:ec2:fleet-id", "an EC2 Fleet");
+
+/// What is left alone though it carries the tags.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Exempt {
+    /// Instances that carry all of these tags. Those with the tag `guardrails:exempt` always are.
+    #[serde(skip_serializing_if = "Tags::is_empty")]
+    pub tag: Tags,
+    /// Instances with these ids.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub id: Vec<String>,
+    /// Instances that were launched a shorter time ago.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub younger_than: Option<Duration>,
+    /// Instances that were launched a longer time ago.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub older_than: Option<Duration>,
+}
+
+impl Exempt {
+    /// Says what is wrong with it, if anything is.
+    ///
+    /// # Errors
+    /// When a tag or an id is none; in words.
+    pub fn check(&self) -> Result<(), String> {
+        self.tag.check()?;
+        let bad = self.id.iter().find(|id| !id.starts_with("i-"));
+        bad.map_or(Ok(()), |id| Err(format!("`{id}` is no instance's id: expected one such as `i-0123456789abcdef0`")))
+    }
+
+    fn reason(&self, instance: &Instance, now: Timestamp) -> Option<String> {
+        let id = instance.instance_id().unwrap_or_default();
+        if tag(instance, EXEMPT_TAG).is_some_and(|value| !value.eq_ignore_ascii_case("false")) {
+            return Some(format!("it carries the tag {EXEMPT_TAG}"));
+        }
+        if self.id.iter().any(|exempt| exempt == id) {
+            return Some("it is exempt by its id".to_owned());
+        }
+        if !self.tag.is_empty() && carries(instance, &self.tag) {
+            return Some("it is exempt by its tags".to_owned());
+        }
+        let launched = Timestamp::from_second(instance.launch_time()?.secs()).ok()?;
+        let age = (now - launched).get_seconds();
+        match (self.younger_than, self.older_than) {
+            (Some(limit), _) if age < limit.seconds() => Some(format!("it was launched less than {limit} ago")),
+            (_, Some(limit)) if age > limit.seconds() => Some(format!("it was launched more than {limit} ago")),
+            _ => None,
+        }
+    }
+}
+
+/// What the guardrails themselves stand on, and must not stop.
+#[derive(Debug, Clone, Default)]
+pub struct Controller {
+    /// The guardrails' own CloudFormation stack.
+    pub stack: Option<String>,
+    /// ARNs of the instance profiles with which an operator's instance works.
+    pub profiles: BTreeSet<String>,
+}
+
+/// What EC2 says of types and of spot requests, for the instances in scope.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// Types whose instances have volumes that lose their data on a stop.
+    instance_store: BTreeSet<String>,
+    /// Spot requests that start a stopped instance again, rather than replace it.
+    persistent: BTreeSet<String>,
+}
+
+impl Facts {
+    /// Asks EC2 about the types and the spot requests of `instances`.
+    ///
+    /// # Errors
+    /// When EC2 does not say.
+    pub async fn about(instances: &[&Instance], ec2: &Client, pacer: &Pacer) -> Result<Self, ActionError> {
+        let types: BTreeSet<_> = instances.iter().filter_map(|instance| instance.instance_type().cloned()).collect();
+        let requests: BTreeSet<_> = instances.iter().filter_map(|instance| instance.spot_instance_request_id()).collect();
+        let mut facts = Self::default();
+        for batch in types.into_iter().collect::<Vec<_>>().chunks(BATCH) {
+            pacer.spend(Limit::DescribeRequests, 1);
+            let answer = ec2.describe_instance_types().set_instance_types(Some(batch.to_vec())).send().await;
+            let answer = answer.map_err(|error| Failure::of(&error).reading("asking about instance types"))?;
+            let with = answer.instance_types().iter().filter(|of_type| of_type.instance_storage_supported() == Some(true));
+            facts.instance_store.extend(with.filter_map(|of_type| Some(of_type.instance_type()?.as_str().to_owned())));
+        }
+        for batch in requests.into_iter().collect::<Vec<_>>().chunks(BATCH) {
+            let ids = Some(batch.iter().map(|id| (*id).to_owned()).collect());
+            pacer.spend(Limit::DescribeRequests, 1);
+            let answer = ec2.describe_spot_instance_requests().set_spot_instance_request_ids(ids).send().await;
+            let answer = answer.map_err(|error| Failure::of(&error).reading("asking about spot requests"))?;
+            let lasting = answer.spot_instance_requests().iter().filter(|request| request.r#type() == Some(&SpotInstanceType::Persistent));
+            facts.persistent.extend(lasting.filter_map(|request| request.spot_instance_request_id().map(str::to_owned)));
+        }
+        Ok(facts)
+    }
+}
+
+/// Goes through the reasons for leaving an instance alone.
+pub struct Bystanders<'a> {
+    /// Who is exempt.
+    pub exempt: &'a Exempt,
+    /// Whether instances may lose the data on their instance-store volumes.
+    pub lose_data: bool,
+    /// What the guardrails stand on.
+    pub controller: &'a Controller,
+    /// What EC2 says.
+    pub facts: &'a Facts,
+    /// The group of each instance that is in one.
+    pub members: &'a HashMap<String, String>,
+    /// The present moment.
+    pub now: Timestamp,
+}
+
+impl Bystanders<'_> {
+    /// Why the instance is out of scope by what people or the guardrails say of it, if it is.
+    #[must_use]
+    pub fn out_of_scope(&self, instance: &Instance) -> Option<String> {
+        let profile = instance.iam_instance_profile().and_then(|profile| profile.arn());
+        if profile.is_some_and(|arn| self.controller.profiles.contains(arn)) {
+            return Some("an operator works from it: the way back would be cut".to_owned());
+        }
+        let stack = tag(instance, "aws:cloudformation:stack-name");
+        if stack.is_some() && stack == self.controller.stack.as_deref() {
+            return Some("the guardrails themselves run on it".to_owned());
+        }
+        self.exempt.reason(instance, self.now)
+    }
+
+    /// Why the instance should not or cannot be stopped by itself, if it is so.
+    #[must_use]
+    pub fn not_for_stopping(&self, instance: &Instance) -> Option<String> {
+        if let Some(keeper) = self.keeper(instance) {
+            return Some(format!("{keeper} looks after it, and would replace it"));
+        }
+        if instance.root_device_type() == Some(&DeviceType::InstanceStore) {
+            return Some("its root volume is an instance store: it can only be terminated".to_owned());
+        }
+        if instance.instance_lifecycle() == Some(&InstanceLifecycleType::Spot) {
+            let lasting = instance.spot_instance_request_id().is_some_and(|id| self.facts.persistent.contains(id));
+            if !lasting {
+                return Some("it is a one-time Spot Instance, which cannot be stopped".to_owned());
+            }
+        }
+        if instance.instance_lifecycle() == Some(&InstanceLifecycleType::CapacityBlock) {
+            return Some("it runs in a Capacity Block, which is paid for already and would not be given back".to_owned());
+        }
+        let of_type = instance.instance_type().map(aws_sdk_ec2::types::InstanceType::as_str).unwrap_or_default();
+        if !self.lose_data && self.facts.instance_store.contains(of_type) {
+            return Some(format!(
+                "an {of_type} has instance-store volumes, and they lose their data on a stop (`instance-store-data: lose` \
+                 stops it all the same)"
+            ));
+        }
+        None
+    }
+
+    /// Who looks after the instance and would replace it, beside an Auto Scaling group.
+    #[must_use]
+    pub fn keeper(&self, instance: &Instance) -> Option<String> {
+        if let Some(operator) = instance.operator().filter(|operator| operator.managed() == Some(true)) {
+            return Some(operator.principal().unwrap_or("another service").to_owned());
+        }
+        let carries = |(key, _): &&(&str, &str)| {
+            instance.tags().iter().filter_map(|tag| tag.key()).any(|of| {
+                key.strip_suffix('*').map_or(of == *key, |beginning| of.starts_with(beginning))
+            })
+        };
+        if let Some((_, keeper)) = KEEPERS.iter().find(carries) {
+            return Some((*keeper).to_owned());
+        }
+        let member = instance.instance_id().is_some_and(|id| self.members.contains_key(id));
+        (!member && tag(instance, FLEET.0).is_some()).then(|| FLEET.1.to_owned())
+    }
+}

@@ -1,0 +1,299 @@
+//! Auto Scaling groups. A group takes a stopped member for unhealthy, terminates it and launches another. So before its
+//! members stop, every process that could do either is suspended; and it is resumed in an order in which the group never
+//! judges a member before that member is well again.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aws_sdk_autoscaling::Client;
+use aws_sdk_autoscaling::types::{
+    AutoScalingGroup, InstanceRefreshStatus, LifecycleState, ScalingActivityStatusCode as Activity,
+};
+use guardrails_model::action::{ActionError, Answer, Change, Seen, Unit};
+use guardrails_model::ids::{BadName, FacetId, Value};
+
+use super::instances::instance_id;
+use crate::error::Failure;
+
+/// The kind of the facet: is the process of the group suspended?
+pub const PROCESS: &str = "group-process";
+/// The tag that Auto Scaling gives its members.
+pub const MEMBER_TAG: &str = "aws:autoscaling:groupName";
+/// Every process that could terminate a stopped member or launch another, with its order on the way back: first the check,
+/// which must find all well; then what acts on it; last what makes the group grow and shrink.
+pub const PROCESSES: [(&str, u8); 8] = [
+    (HEALTH_CHECK, 1),
+    ("ReplaceUnhealthy", 2),
+    ("Terminate", 3),
+    ("Launch", 4),
+    ("AZRebalance", 4),
+    ("AlarmNotification", 4),
+    ("ScheduledActions", 4),
+    ("InstanceRefresh", 4),
+];
+/// The process that finds members unhealthy.
+pub const HEALTH_CHECK: &str = "HealthCheck";
+/// The order of the processes on the way forward, and of the members after them.
+const FORWARD: (u8, u8) = (0, 1);
+/// Groups a page of a listing, and names that one question takes.
+const PAGE: i32 = 100;
+const NAMES: usize = 50;
+/// Instances that one question takes.
+const INSTANCES: usize = 50;
+
+/// What a process is when it works.
+#[must_use]
+pub fn working() -> Value {
+    Value::new("working")
+}
+
+/// What a process is when it is suspended.
+#[must_use]
+pub fn suspended() -> Value {
+    Value::new("suspended")
+}
+
+/// The facet of a group's process.
+///
+/// # Errors
+/// When the group's name makes no facet.
+pub fn process_facet(region: &str, group: &str, process: &str) -> Result<FacetId, BadName> {
+    FacetId::new(PROCESS, region, &format!("{process}/{group}"))
+}
+
+/// Process and group of a facet.
+#[must_use]
+pub fn process_of(facet: &FacetId) -> (&str, &str) {
+    facet.parts().2.split_once('/').unwrap_or_default()
+}
+
+/// Where a process stands in its group's order.
+#[must_use]
+pub fn process_unit(group: &str, back: u8) -> Unit {
+    Unit { name: group.to_owned(), forward: FORWARD.0, back }
+}
+
+/// Where a member stands in its group's order: stopped last, started first.
+#[must_use]
+pub fn member_unit(group: &str) -> Unit {
+    Unit { name: group.to_owned(), forward: FORWARD.1, back: 0 }
+}
+
+/// The groups of a Region.
+#[derive(Clone)]
+pub struct Groups {
+    /// Asks.
+    pub client: Client,
+    /// Changes, without retries of its own.
+    pub changes: Client,
+}
+
+impl Groups {
+    /// Every group.
+    ///
+    /// # Errors
+    /// When Auto Scaling does not list them.
+    pub async fn all(&self) -> Result<Vec<AutoScalingGroup>, ActionError> {
+        self.list(None).await
+    }
+
+    /// The groups of these names, those that there are.
+    ///
+    /// # Errors
+    /// When Auto Scaling does not list them.
+    pub async fn named<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<HashMap<String, AutoScalingGroup>, ActionError> {
+        let names: Vec<String> = names.into_iter().collect::<BTreeSet<_>>().into_iter().map(str::to_owned).collect();
+        let mut found = HashMap::new();
+        for batch in names.chunks(NAMES) {
+            let groups = self.list(Some(batch.to_vec())).await?;
+            found.extend(groups.into_iter().map(|group| (name(&group).to_owned(), group)));
+        }
+        Ok(found)
+    }
+
+    async fn list(&self, names: Option<Vec<String>>) -> Result<Vec<AutoScalingGroup>, ActionError> {
+        let call = self.client.describe_auto_scaling_groups().max_records(PAGE).set_auto_scaling_group_names(names);
+        let mut pages = call.into_paginator().send();
+        let mut groups = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| Failure::of(&error).reading("listing Auto Scaling groups"))?;
+            groups.extend(page.auto_scaling_groups.unwrap_or_default());
+        }
+        Ok(groups)
+    }
+
+    /// The group of each instance that is in one.
+    ///
+    /// # Errors
+    /// When Auto Scaling does not say.
+    pub async fn of_instances(&self, ids: &[&str]) -> Result<HashMap<String, String>, ActionError> {
+        let mut members = HashMap::new();
+        for batch in ids.chunks(INSTANCES) {
+            let ids = batch.iter().map(|id| (*id).to_owned()).collect();
+            let mut pages =
+                self.client.describe_auto_scaling_instances().set_instance_ids(Some(ids)).into_paginator().send();
+            while let Some(page) = pages.next().await {
+                let page = page.map_err(|error| Failure::of(&error).reading("asking Auto Scaling for members"))?;
+                for member in page.auto_scaling_instances() {
+                    let id = member.instance_id().unwrap_or_default().to_owned();
+                    members.insert(id, member.auto_scaling_group_name().unwrap_or_default().to_owned());
+                }
+            }
+        }
+        Ok(members)
+    }
+
+    /// Why nobody should touch the group's members now, if there is a reason that does not pass by itself.
+    ///
+    /// # Errors
+    /// When Auto Scaling does not say.
+    pub async fn refusal(&self, group: &AutoScalingGroup) -> Result<Option<String>, ActionError> {
+        let called = name(group);
+        if let Some(status) = group.status().filter(|status| !status.is_empty()) {
+            return Ok(Some(format!("its Auto Scaling group {called} is going ({status})")));
+        }
+        if group.warm_pool_configuration().is_some() {
+            return Ok(Some(format!("its Auto Scaling group {called} has a warm pool, whose instances come and go by themselves")));
+        }
+        let refreshing = self.refreshing(called).await?;
+        Ok(refreshing.then(|| format!("an instance refresh of its Auto Scaling group {called} is under way")))
+    }
+
+    /// Is an instance refresh of the group under way?
+    ///
+    /// # Errors
+    /// When Auto Scaling does not say.
+    pub async fn refreshing(&self, group: &str) -> Result<bool, ActionError> {
+        use InstanceRefreshStatus as Status;
+        let call = self.client.describe_instance_refreshes().auto_scaling_group_name(group).max_records(PAGE);
+        let answer = call.send().await.map_err(|error| Failure::of(&error).reading("asking for instance refreshes"))?;
+        let over = |status: &Status| {
+            matches!(
+                status,
+                Status::Successful | Status::Failed | Status::Cancelled | Status::RollbackFailed | Status::RollbackSuccessful
+            )
+        };
+        Ok(answer.instance_refreshes().iter().filter_map(|refresh| refresh.status()).any(|status| !over(status)))
+    }
+
+    /// What the group is doing to its members at this moment, if anything: what was begun runs to its end, also when its
+    /// process is suspended meanwhile.
+    ///
+    /// # Errors
+    /// When Auto Scaling does not say.
+    pub async fn activity(&self, group: &AutoScalingGroup) -> Result<Option<String>, ActionError> {
+        let moving = group.instances().iter().find(|member| member.lifecycle_state().is_some_and(is_moving));
+        if let Some(member) = moving {
+            let state = member.lifecycle_state().map(LifecycleState::as_str).unwrap_or_default();
+            return Ok(Some(format!("{} is {state}", member.instance_id().unwrap_or("a member"))));
+        }
+        let call = self.client.describe_scaling_activities().auto_scaling_group_name(name(group)).max_records(PAGE);
+        let answer = call.send().await.map_err(|error| Failure::of(&error).reading("asking for scaling activities"))?;
+        // The warm-up after a launch changes no member any more.
+        let over = |status: &Activity| {
+            matches!(
+                status,
+                Activity::Successful | Activity::Failed | Activity::Cancelled | Activity::WaitingForInstanceWarmup
+            )
+        };
+        let busy = answer.activities().iter().find(|activity| activity.status_code().is_some_and(|status| !over(status)));
+        Ok(busy.map(|activity| activity.description().unwrap_or("a scaling activity is in progress").to_owned()))
+    }
+
+    /// What each process is now.
+    ///
+    /// # Errors
+    /// When Auto Scaling does not say.
+    pub async fn observe(&self, facets: &[&FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {
+        let groups = self.named(facets.iter().map(|facet| process_of(facet).1)).await?;
+        let seen = facets.iter().map(|facet| {
+            let (process, group) = process_of(facet);
+            let seen = groups.get(group).map_or_else(
+                || Seen::Gone(format!("the Auto Scaling group {group} is there no more")),
+                |group| Seen::Is(if is_suspended(group, process) { suspended() } else { working() }),
+            );
+            ((*facet).clone(), seen)
+        });
+        Ok(seen.collect())
+    }
+
+    /// Suspends or resumes. Members that this run stopped and started again are called healthy before the group's check is
+    /// resumed: what a group found unhealthy once never recovers by itself.
+    pub async fn turn(&self, changes: &[&Change]) -> Vec<Answer> {
+        let mut calls: BTreeMap<(&str, bool), Vec<usize>> = BTreeMap::new();
+        for (index, change) in changes.iter().enumerate() {
+            calls.entry((process_of(&change.facet).1, change.to == suspended())).or_default().push(index);
+        }
+        let mut answers = vec![Answer::Unknown("no answer".to_owned()); changes.len()];
+        for ((group, suspend), indexes) in calls {
+            let of_group: Vec<&Change> = indexes.iter().map(|index| changes[*index]).collect();
+            let answer = self.turn_group(group, suspend, &of_group).await;
+            for index in indexes {
+                answers[index] = answer.clone();
+            }
+        }
+        answers
+    }
+
+    async fn turn_group(&self, group: &str, suspend: bool, changes: &[&Change]) -> Answer {
+        let processes: Vec<String> = changes.iter().map(|change| process_of(&change.facet).0.to_owned()).collect();
+        if suspend {
+            let call = self.changes.suspend_processes().auto_scaling_group_name(group).set_scaling_processes(Some(processes));
+            return call.send().await.err().map_or(Answer::Accepted, |error| Failure::of(&error).answer());
+        }
+        if let Some(check) = changes.iter().find(|change| process_of(&change.facet).0 == HEALTH_CHECK)
+            && let Err(answer) = self.call_healthy(group, &check.others).await
+        {
+            return answer;
+        }
+        let call = self.changes.resume_processes().auto_scaling_group_name(group).set_scaling_processes(Some(processes));
+        call.send().await.err().map_or(Answer::Accepted, |error| Failure::of(&error).answer())
+    }
+
+    async fn call_healthy(&self, group: &str, turned: &[FacetId]) -> Result<(), Answer> {
+        let groups = self.named([group]).await.map_err(|error| match error {
+            ActionError::Retryable(why) => Answer::Later(why),
+            ActionError::Refused(why) | ActionError::OutOfBounds(why) => Answer::Refused(why),
+        })?;
+        let ours: BTreeSet<&str> =
+            turned.iter().filter(|facet| facet.parts().0 == super::instances::POWER).map(instance_id).collect();
+        let members = groups.get(group).map(AutoScalingGroup::instances).unwrap_or_default();
+        for id in members.iter().filter(|member| !is_healthy(member)).filter_map(|member| member.instance_id()) {
+            if ours.contains(id) {
+                let call = self.changes.set_instance_health().instance_id(id).health_status("Healthy");
+                let call = call.should_respect_grace_period(false).send().await;
+                call.map_err(|error| Failure::of(&error).answer())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The group's name.
+#[must_use]
+pub fn name(group: &AutoScalingGroup) -> &str {
+    group.auto_scaling_group_name().unwrap_or_default()
+}
+
+/// Is the process suspended, by whomever?
+#[must_use]
+pub fn is_suspended(group: &AutoScalingGroup, process: &str) -> bool {
+    group.suspended_processes().iter().any(|suspended| suspended.process_name() == Some(process))
+}
+
+/// The first process that could harm a stopped member now.
+#[must_use]
+pub fn harmful(group: &AutoScalingGroup) -> Option<&'static str> {
+    PROCESSES.into_iter().map(|(process, _)| process).find(|process| !is_suspended(group, process))
+}
+
+/// Does the group find its member healthy?
+#[must_use]
+pub fn is_healthy(member: &aws_sdk_autoscaling::types::Instance) -> bool {
+    member.health_status().is_some_and(|status| status.eq_ignore_ascii_case("Healthy"))
+}
+
+/// Is a member on its way in or out?
+fn is_moving(state: &LifecycleState) -> bool {
+    use LifecycleState as State;
+    !matches!(state, State::InService | State::Standby | State::Detached | State::Terminated | State::Quarantined)
+}

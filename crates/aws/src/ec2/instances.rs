@@ -1,0 +1,193 @@
+//! Instances as EC2 lists them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName};
+use guardrails_model::action::{ActionError, Seen};
+use guardrails_model::config::Tags;
+use guardrails_model::ids::{FacetId, Value};
+use guardrails_model::pace::{Limit, Pacer};
+
+use crate::error::Failure;
+
+/// The kind of the facet: does the instance run?
+pub const POWER: &str = "instance-power";
+/// Instances a page of a listing.
+const PAGE: i32 = 1000;
+/// Values that a filter takes.
+const FILTER_VALUES: usize = 200;
+/// The reasons of a stop that somebody asked for; any other says why an instance fell back.
+const ASKED_FOR: [&str; 4] =
+    ["Client.UserInitiatedShutdown", "Client.UserInitiatedHibernate", "Client.InstanceInitiatedShutdown", "pending"];
+
+/// It runs.
+#[must_use]
+pub fn running() -> Value {
+    Value::new("running")
+}
+
+/// It is stopped.
+#[must_use]
+pub fn stopped() -> Value {
+    Value::new("stopped")
+}
+
+/// Lists instances, within the pace.
+#[derive(Clone)]
+pub struct Lister {
+    /// Of the Region.
+    pub ec2: Client,
+    /// Keeps the pace.
+    pub pacer: Arc<Pacer>,
+}
+
+impl Lister {
+    /// The instances that carry `tags` and are neither terminated nor about to be.
+    ///
+    /// # Errors
+    /// When EC2 does not list them.
+    pub async fn tagged(&self, tags: &Tags) -> Result<Vec<Instance>, ActionError> {
+        let wanted = tags.iter().map(|(key, values)| filter(&format!("tag:{key}"), values));
+        // The stopped too: an earlier stage may hold them, and then this one must hold them as well.
+        let states = filter("instance-state-name", ["pending", "running", "stopping", "stopped"]);
+        let mut found = self.find(wanted.chain([states]).collect()).await?;
+        // In a filter `*` and `?` match anything; in guardrails.yaml they are themselves.
+        found.retain(|instance| carries(instance, tags));
+        Ok(found)
+    }
+
+    /// The instances with these ids, those that EC2 lists.
+    ///
+    /// # Errors
+    /// When EC2 does not list them.
+    pub async fn with_ids(&self, ids: &[&str]) -> Result<Vec<Instance>, ActionError> {
+        let mut found = Vec::new();
+        for batch in ids.chunks(FILTER_VALUES) {
+            found.extend(self.find(vec![filter("instance-id", batch.iter().copied())]).await?);
+        }
+        Ok(found)
+    }
+
+    /// What each instance is now.
+    ///
+    /// # Errors
+    /// When EC2 does not say.
+    pub async fn observe(&self, facets: &[&FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {
+        let ids: Vec<&str> = facets.iter().map(|facet| instance_id(facet)).collect();
+        let listed = self.with_ids(&ids).await?;
+        let listed: HashMap<&str, Seen> =
+            listed.iter().filter_map(|instance| Some((instance.instance_id()?, state(instance)))).collect();
+        let mut seen = HashMap::new();
+        for facet in facets {
+            let id = instance_id(facet);
+            let what = match listed.get(id) {
+                Some(seen) => seen.clone(),
+                // A listing is eventually consistent: that an instance is gone is believed only when EC2 says so of it.
+                None => self.ask_for(id).await?,
+            };
+            seen.insert((*facet).clone(), what);
+        }
+        Ok(seen)
+    }
+
+    async fn find(&self, filters: Vec<Filter>) -> Result<Vec<Instance>, ActionError> {
+        let mut pages = self.ec2.describe_instances().set_filters(Some(filters)).max_results(PAGE).into_paginator().send();
+        let mut instances = Vec::new();
+        while let Some(page) = pages.next().await {
+            self.pacer.spend(Limit::DescribeRequests, 1);
+            let page = page.map_err(|error| Failure::of(&error).reading("listing instances"))?;
+            let reservations = page.reservations.unwrap_or_default().into_iter();
+            instances.extend(reservations.flat_map(|reservation| reservation.instances.unwrap_or_default()));
+        }
+        Ok(instances)
+    }
+
+    async fn ask_for(&self, id: &str) -> Result<Seen, ActionError> {
+        match self.ec2.describe_instances().instance_ids(id).send().await {
+            Ok(answer) => {
+                let instance = answer.reservations().iter().flat_map(aws_sdk_ec2::types::Reservation::instances).next();
+                instance.map(state).ok_or_else(|| ActionError::Retryable(format!("EC2 did not say what became of {id}")))
+            }
+            Err(error) => {
+                let failure = Failure::of(&error);
+                if failure.is("InvalidInstanceID.NotFound") {
+                    Ok(Seen::Gone(format!("the instance {id} is there no more")))
+                } else {
+                    Err(failure.reading(&format!("looking at instance {id}")))
+                }
+            }
+        }
+    }
+}
+
+/// What an instance is.
+#[must_use]
+pub fn state(instance: &Instance) -> Seen {
+    match instance.state().and_then(|state| state.name()) {
+        Some(InstanceStateName::Running) => Seen::Is(running()),
+        Some(InstanceStateName::Stopped) => why_stopped(instance).map_or(Seen::Is(stopped()), |why| Seen::FellBack(stopped(), why)),
+        Some(InstanceStateName::Pending) => Seen::Moving(running()),
+        Some(InstanceStateName::Stopping) => Seen::Moving(stopped()),
+        other => {
+            let state = other.map_or("in no known state", InstanceStateName::as_str);
+            Seen::Gone(format!("the instance {} is {state}", instance.instance_id().unwrap_or_default()))
+        }
+    }
+}
+
+/// EC2's reason for a stop that nobody asked for, such as a key for its volume that is disabled.
+fn why_stopped(instance: &Instance) -> Option<String> {
+    let reason = instance.state_reason()?;
+    let code = reason.code().filter(|code| !ASKED_FOR.contains(code) && !code.is_empty())?;
+    Some(reason.message().filter(|message| *message != code).map_or_else(|| code.to_owned(), |message| message.to_owned()))
+}
+
+/// Does the instance carry all of the tags, each with one of its values?
+#[must_use]
+pub fn carries(instance: &Instance, tags: &Tags) -> bool {
+    tags.iter().all(|(key, values)| tag(instance, key).is_some_and(|value| values.contains(&value)))
+}
+
+/// The value of the instance's tag.
+#[must_use]
+pub fn tag<'a>(instance: &'a Instance, key: &str) -> Option<&'a str> {
+    instance.tags().iter().find(|tag| tag.key() == Some(key)).map(|tag| tag.value().unwrap_or_default())
+}
+
+/// The instance as people know it: its id, and its name where it has one.
+#[must_use]
+pub fn label(instance: &Instance) -> String {
+    let id = instance.instance_id().unwrap_or_default();
+    tag(instance, "Name").filter(|name| !name.is_empty()).map_or_else(|| id.to_owned(), |name| format!("{id} ({name})"))
+}
+
+/// What a price list goes by: the type, and the platform unless it is Linux without a licence.
+#[must_use]
+pub fn kind(instance: &Instance) -> Option<String> {
+    let of_type = instance.instance_type()?.as_str();
+    let platform = instance.platform_details().filter(|platform| !platform.is_empty() && *platform != "Linux/UNIX");
+    Some(platform.map_or_else(|| of_type.to_owned(), |platform| format!("{of_type} {platform}")))
+}
+
+/// What stopping changes for good: a public address that AWS assigned.
+#[must_use]
+pub fn note(instance: &Instance) -> Option<String> {
+    let assigned = instance.network_interfaces().iter().filter_map(|interface| {
+        let association = interface.association()?;
+        association.public_ip().filter(|_| association.ip_owner_id() == Some("amazon"))
+    });
+    let addresses: Vec<&str> = assigned.collect();
+    (!addresses.is_empty()).then(|| format!("its public address {} will be another", addresses.join(" and ")))
+}
+
+/// The instance of a facet.
+#[must_use]
+pub fn instance_id(facet: &FacetId) -> &str {
+    facet.parts().2
+}
+
+fn filter<'a>(name: &str, values: impl IntoIterator<Item = &'a str>) -> Filter {
+    Filter::builder().name(name).set_values(Some(values.into_iter().map(str::to_owned).collect())).build()
+}

@@ -1,0 +1,122 @@
+//! Stops and starts instances: as many in a call as may be, and one that is refused costs the others nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use aws_sdk_ec2::Client;
+use guardrails_model::action::{Answer, Change, Room};
+use guardrails_model::pace::{Limit, Pacer};
+use guardrails_model::record::Direction;
+
+use super::instances::{instance_id, running, stopped};
+use crate::error::{Failure, FailureKind};
+
+/// Calls that one batch of changes may need beside its own: looks before and after.
+const LOOKS: usize = 4;
+/// How EC2 says that an instance is not for stopping, whoever asks.
+const NOT_FOR_STOPPING: [&str; 2] = ["OperationNotPermitted", "UnsupportedOperation"];
+const NOT_FOR_HIBERNATION: &str = "UnsupportedHibernationConfiguration";
+
+/// Turns instances on and off, within the pace.
+pub struct Switch {
+    /// Of the Region, without retries of its own.
+    pub ec2: Client,
+    /// Keeps the pace.
+    pub pacer: Arc<Pacer>,
+}
+
+/// What is asked of EC2 in one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    Stop,
+    Hibernate,
+    Start,
+}
+
+impl Switch {
+    /// How many more instances may be turned now.
+    #[must_use]
+    pub fn room(&self, direction: Direction, changes: usize) -> Room {
+        let (requests, instances) = match direction {
+            Direction::Apply => (Limit::StopRequests, Limit::StopInstances),
+            Direction::Rollback => (Limit::StartRequests, Limit::StartInstances),
+        };
+        let looks = self.pacer.room(Limit::DescribeRequests, Limit::DescribeRequests, LOOKS);
+        if changes > 0 && looks.changes == 0 {
+            return looks;
+        }
+        self.pacer.room(requests, instances, changes)
+    }
+
+    /// Turns each instance to what its change says; those that `hibernates` names by hibernation.
+    pub async fn turn(&self, changes: &[&Change], hibernates: &BTreeSet<String>) -> Vec<Answer> {
+        let mut answers: Vec<Option<Answer>> = vec![None; changes.len()];
+        let mut batches: BTreeMap<Turn, Vec<usize>> = BTreeMap::new();
+        for (index, change) in changes.iter().enumerate() {
+            let turn = match &change.to {
+                to if *to == running() => Turn::Start,
+                to if *to != stopped() => continue,
+                _ if hibernates.contains(instance_id(&change.facet)) => Turn::Hibernate,
+                _ => Turn::Stop,
+            };
+            batches.entry(turn).or_default().push(index);
+        }
+        let mut pending: Vec<(Turn, Vec<usize>)> = batches.into_iter().collect();
+        while let Some((turn, mut batch)) = pending.pop() {
+            let ids = batch.iter().map(|index| instance_id(&changes[*index].facet)).collect();
+            match self.call(turn, ids).await {
+                // One bad instance fails the whole call: it is halved until that one is found.
+                Some(failure) if is_of_one(&failure) && batch.len() > 1 => {
+                    let second = batch.split_off(batch.len() / 2);
+                    pending.extend([(turn, second), (turn, batch)]);
+                }
+                Some(failure) if turn == Turn::Hibernate && failure.is(NOT_FOR_HIBERNATION) => pending.push((Turn::Stop, batch)),
+                failure => {
+                    let answer = failure.map_or(Answer::Accepted, |failure| answer(turn, failure));
+                    for index in batch {
+                        answers[index] = Some(answer.clone());
+                    }
+                }
+            }
+        }
+        let unknown = |change: &&Change| Answer::Refused(format!("`{}` is neither running nor stopped", change.to));
+        answers.into_iter().zip(changes).map(|(answer, change)| answer.unwrap_or_else(|| unknown(change))).collect()
+    }
+
+    async fn call(&self, turn: Turn, ids: BTreeSet<&str>) -> Option<Failure> {
+        let (requests, instances) = match turn {
+            Turn::Stop | Turn::Hibernate => (Limit::StopRequests, Limit::StopInstances),
+            Turn::Start => (Limit::StartRequests, Limit::StartInstances),
+        };
+        self.pacer.spend(requests, 1);
+        self.pacer.spend(instances, ids.len());
+        let ids = Some(ids.into_iter().map(str::to_owned).collect());
+        let failure = match turn {
+            Turn::Stop | Turn::Hibernate => {
+                let call = self.ec2.stop_instances().set_instance_ids(ids);
+                let call = if turn == Turn::Hibernate { call.hibernate(true) } else { call };
+                call.send().await.err().map(|error| Failure::of(&error))
+            }
+            Turn::Start => self.ec2.start_instances().set_instance_ids(ids).send().await.err().map(|error| Failure::of(&error)),
+        };
+        // EC2 does not say which of the two was empty.
+        if failure.as_ref().is_some_and(Failure::is_throttling) {
+            self.pacer.empty(requests);
+            self.pacer.empty(instances);
+        }
+        failure
+    }
+}
+
+fn answer(turn: Turn, failure: Failure) -> Answer {
+    let stop = matches!(turn, Turn::Stop | Turn::Hibernate);
+    if stop && NOT_FOR_STOPPING.iter().any(|code| failure.is(code)) {
+        return Answer::LeftAlone(failure.message);
+    }
+    failure.answer()
+}
+
+/// May the failure be of one instance of the call alone? Throttling is of the call.
+fn is_of_one(failure: &Failure) -> bool {
+    failure.kind == FailureKind::Refused || failure.kind == FailureKind::NoRoom || failure.is("IncorrectInstanceState")
+}
