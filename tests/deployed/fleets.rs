@@ -16,7 +16,7 @@ const IMAGE: &str = "ami-0123456789abcdef0";
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_terminates_and_replaces_a_member_that_was_stopped() {
     let local = LocalAws::start(Options::default()).await.unwrap();
-    let fleet = Fleet::new(local.fleet_config(REGION).await.unwrap());
+    let fleet = Fleet::new(&local.fleet_config(REGION).await.unwrap());
     let members = fleet.group_of_four("web", "Beta").await;
 
     fleet.ec2.stop_instances().instance_ids(&members[0]).send().await.unwrap();
@@ -35,7 +35,7 @@ async fn a_group_terminates_and_replaces_a_member_that_was_stopped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_whose_processes_are_suspended_keeps_stopped_members_and_what_was_found_unhealthy_stays_so() {
     let local = LocalAws::start(Options::default()).await.unwrap();
-    let fleet = Fleet::new(local.fleet_config(REGION).await.unwrap());
+    let fleet = Fleet::new(&local.fleet_config(REGION).await.unwrap());
     let members = fleet.group_of_four("web", "Beta").await;
     let suspend = || fleet.auto_scaling.suspend_processes().auto_scaling_group_name("web");
     let resume = |process: &str| fleet.auto_scaling.resume_processes().auto_scaling_group_name("web").scaling_processes(process);
@@ -69,7 +69,7 @@ async fn a_group_whose_processes_are_suspended_keeps_stopped_members_and_what_wa
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_that_is_brought_to_zero_terminates_its_members_and_says_that_it_is_still_at_it() {
     let local = LocalAws::start(Options { transition_seconds: 1.0, ..Options::default() }).await.unwrap();
-    let fleet = Fleet::new(local.fleet_config(REGION).await.unwrap());
+    let fleet = Fleet::new(&local.fleet_config(REGION).await.unwrap());
     let members = fleet.group_of_four("web", "Beta").await;
     let update = || fleet.auto_scaling.update_auto_scaling_group().auto_scaling_group_name("web");
     let refused = update().max_size(2).desired_capacity(3).send().await.unwrap_err();
@@ -82,6 +82,23 @@ async fn a_group_that_is_brought_to_zero_terminates_its_members_and_says_that_it
     fleet.eventually_of("web", 0).await;
     let states = fleet.states().await;
     assert!(members.iter().all(|id| states[id] == "terminated"), "{states:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_refresh_goes_on_once_it_is_not_suspended() {
+    let local = LocalAws::start(Options::default()).await.unwrap();
+    let fleet = Fleet::new(&local.fleet_config(REGION).await.unwrap());
+    fleet.group_of_four("web", "Beta").await;
+    let suspend = fleet.auto_scaling.suspend_processes().auto_scaling_group_name("web").scaling_processes("InstanceRefresh");
+    suspend.send().await.unwrap();
+    fleet.auto_scaling.start_instance_refresh().auto_scaling_group_name("web").send().await.unwrap();
+    let status = async || {
+        let found = fleet.auto_scaling.describe_instance_refreshes().auto_scaling_group_name("web").send().await.unwrap();
+        found.instance_refreshes()[0].status().unwrap().as_str().to_owned()
+    };
+    assert_eq!(status().await, "InProgress");
+    fleet.auto_scaling.resume_processes().auto_scaling_group_name("web").send().await.unwrap();
+    assert_eq!(status().await, "Successful");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,10 +122,10 @@ async fn rights_on_groups_and_instances_follow_their_tags_in_every_region() {
     let limited = local.sdk_config_as(key.access_key_id(), key.secret_access_key()).await.unwrap();
 
     for region in [REGION, "eu-west-1"] {
-        let fleet = Fleet::new(local.fleet_config(region).await.unwrap());
+        let fleet = Fleet::new(&local.fleet_config(region).await.unwrap());
         assert!(fleet.states().await.is_empty(), "a Region has its own instances");
         let region = aws_sdk_ec2::config::Region::new(region);
-        let limited = Fleet::new(limited.clone().into_builder().region(region).build());
+        let limited = Fleet::new(&limited.clone().into_builder().region(region).build());
         for (project, allowed) in [("Beta", true), ("Alpha", false)] {
             let members = fleet.group_of_four(project, project).await;
             let tried = limited.auto_scaling.suspend_processes().auto_scaling_group_name(project).send().await.is_ok();
@@ -129,7 +146,7 @@ async fn rights_on_groups_and_instances_follow_their_tags_in_every_region() {
 async fn the_functions_and_the_command_work_on_the_fleets_of_another_emulator() {
     let lab = Lab::on(Options { fleets: Fleets::Moto, ..Options::default() }, EXAMPLE).await;
     let before = lab.snapshot().await;
-    let fleet = Fleet::new(lab.local.fleet_config(REGION).await.unwrap());
+    let fleet = Fleet::new(&lab.local.fleet_config(REGION).await.unwrap());
     let members = fleet.group_of_four("web", "Alpha").await;
     let single = fleet.launch("Beta").await;
     assert_eq!(fleet.states().await.len(), 5);
@@ -163,18 +180,19 @@ async fn the_functions_and_the_command_work_on_the_fleets_of_another_emulator() 
     assert!(fleet.group("web").await.instances().is_empty());
 }
 
-struct Fleet {
-    ec2: aws_sdk_ec2::Client,
-    auto_scaling: aws_sdk_autoscaling::Client,
+/// What there is of instances and groups in a Region.
+pub struct Fleet {
+    pub ec2: aws_sdk_ec2::Client,
+    pub auto_scaling: aws_sdk_autoscaling::Client,
 }
 
 impl Fleet {
-    fn new(config: SdkConfig) -> Self {
-        Self { ec2: aws_sdk_ec2::Client::new(&config), auto_scaling: aws_sdk_autoscaling::Client::new(&config) }
+    pub fn new(config: &SdkConfig) -> Self {
+        Self { ec2: aws_sdk_ec2::Client::new(config), auto_scaling: aws_sdk_autoscaling::Client::new(config) }
     }
 
     /// A group with a project's tag, and its members once they are in service.
-    async fn group_of_four(&self, name: &str, project: &str) -> Vec<String> {
+    pub async fn group_of_four(&self, name: &str, project: &str) -> Vec<String> {
         let configuration = self.auto_scaling.create_launch_configuration().launch_configuration_name(name);
         configuration.image_id(IMAGE).instance_type(InstanceType::T3Micro.as_str()).send().await.unwrap();
         let regions = self.ec2.describe_availability_zones().send().await.unwrap();
@@ -187,7 +205,7 @@ impl Fleet {
     }
 
     /// The group once it has so many members, all in service.
-    async fn eventually_of(&self, name: &str, members: usize) -> AutoScalingGroup {
+    pub async fn eventually_of(&self, name: &str, members: usize) -> AutoScalingGroup {
         let mut ticks = tokio::time::interval(std::time::Duration::from_millis(50));
         let wait = async {
             loop {
@@ -202,12 +220,12 @@ impl Fleet {
         tokio::time::timeout(std::time::Duration::from_mins(1), wait).await.expect("the group gets there")
     }
 
-    async fn group(&self, name: &str) -> AutoScalingGroup {
+    pub async fn group(&self, name: &str) -> AutoScalingGroup {
         let groups = self.auto_scaling.describe_auto_scaling_groups().auto_scaling_group_names(name).send().await.unwrap();
         groups.auto_scaling_groups.unwrap().remove(0)
     }
 
-    async fn launch(&self, project: &str) -> String {
+    pub async fn launch(&self, project: &str) -> String {
         let tag = aws_sdk_ec2::types::Tag::builder().key("Project").value(project).build();
         let tags = TagSpecification::builder().resource_type(ResourceType::Instance).tags(tag).build();
         let call = self.ec2.run_instances().image_id(IMAGE).instance_type(InstanceType::T3Micro).min_count(1).max_count(1);
@@ -216,7 +234,7 @@ impl Fleet {
     }
 
     /// Each tagged instance's state.
-    async fn states(&self) -> BTreeMap<String, String> {
+    pub async fn states(&self) -> BTreeMap<String, String> {
         let tagged = Filter::builder().name("tag:Project").values("*").build();
         let found = self.ec2.describe_instances().filters(tagged).max_results(1000).send().await.unwrap();
         let instances = found.reservations().iter().flat_map(aws_sdk_ec2::types::Reservation::instances);

@@ -27,6 +27,7 @@ def install():
         "SuspendProcesses": _suspend,
         "ResumeProcesses": _resume,
         "SetInstanceHealth": _set_instance_health,
+        "StartInstanceRefresh": _start_instance_refresh,
     }
     for actions in (autoscaling._ACTION_MAP, ec2._ACTION_MAP, alb._ACTION_MAP):
         for action, handler in actions.items():
@@ -248,6 +249,15 @@ def _resume(p, group):
     for process in processes:
         group.get("SuspendedProcesses", {}).pop(process, None)
     return None
+
+
+@_of_group
+def _start_instance_refresh(p, group):
+    """It takes its time, and waits while it is suspended. It replaces nobody, as MiniStack's does not."""
+    answer = autoscaling._start_instance_refresh(p)
+    group["InstanceRefreshes"][0] |= {
+        "Status": "InProgress", "StatusReason": "", "Ends": time.monotonic() + scaling_groups.TRANSITION_SECONDS}
+    return answer
 
 
 def _describe_activities(p):

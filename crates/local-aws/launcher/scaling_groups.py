@@ -72,6 +72,9 @@ def _finish_changes(group):
             member["LifecycleState"] = "InService"
         elif member["LifecycleState"] == "Terminating":
             group["Instances"].remove(member)
+    for refresh in group.get("InstanceRefreshes", []):
+        if refresh["Status"] == "InProgress" and now >= refresh["Ends"] and _active(group, "InstanceRefresh"):
+            refresh["Status"] = "Successful"
 
 
 # ---- Launching and terminating ----
