@@ -4,6 +4,7 @@
 mod alerts;
 mod budgets;
 mod commands;
+mod fleets;
 mod lab;
 mod rollbacks;
 

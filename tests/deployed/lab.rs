@@ -44,9 +44,13 @@ impl Lab {
 
     /// The guardrails of `file`, where instances take `transition` seconds to stop and to start.
     pub async fn with(file: &str, transition: f64) -> Self {
+        Self::on(Options { transition_seconds: transition, ..Options::default() }, file).await
+    }
+
+    /// The guardrails of `file` on a local AWS of another kind.
+    pub async fn on(options: Options, file: &str) -> Self {
         let program = guardrails();
-        let options = Options { wait_scale: 0.05, transition_seconds: transition, ..Options::default() };
-        let local = LocalAws::start(options).await.expect("the local AWS starts");
+        let local = LocalAws::start(Options { wait_scale: 0.05, ..options }).await.expect("the local AWS starts");
         let root = local.sdk_config().await.unwrap();
         let world = Walkthrough::seed(&local).await.expect("the walk-through's world stands");
         let folder = tempfile::tempdir().unwrap();

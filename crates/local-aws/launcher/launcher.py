@@ -2,8 +2,10 @@
 
     GATEWAY_PORT=4566 BIND_HOST=127.0.0.1 TMPDIR=... python launcher.py
 
-GATEWAY_PORT=0 takes a free port. As soon as connections are accepted, one line goes to stdout: the endpoint's URL. The log
-goes to stderr. The launcher ends, and ends the Lambda processes that it started, on SIGTERM, on SIGINT and when the process
+GATEWAY_PORT=0 takes a free port. As soon as connections are accepted, one line goes to stdout: the endpoint's URL, and after
+a space that of the fleets. With GUARDRAILS_FLEETS_PYTHON, the Python of a virtual environment with requirements-fleets.txt,
+EC2, Auto Scaling and load balancers are moto's at an endpoint of their own; otherwise they are MiniStack's. The log goes to
+stderr. The launcher ends, and ends the Lambda processes that it started, on SIGTERM, on SIGINT and when the process
 that started it is gone; with GUARDRAILS_KEEP=1 it outlives that process.
 
 MiniStack reads its settings from the environment while it is being imported, and Lambda functions inherit that environment.
@@ -17,11 +19,14 @@ import os
 import pathlib
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
+# The SDKs' ids of the services whose calls go to the fleets' endpoint.
+FLEET_SERVICES = ("EC2", "AUTO_SCALING", "ELASTIC_LOAD_BALANCING", "ELASTIC_LOAD_BALANCING_V2")
 sys.dont_write_bytecode = True  # no __pycache__ beside the sources; pip has compiled MiniStack's
 
 
@@ -32,8 +37,9 @@ def main():
     endpoint = f"http://{host}:{listener.getsockname()[1]}"
     set_environment(host, listener.getsockname()[1], endpoint)
     end_with_parent()
+    fleets = start_fleets(host) or endpoint
     patch_ministack()
-    print(endpoint, flush=True)
+    print(endpoint, fleets, flush=True)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whoever waited for the line need not read on
     serve(listener)
 
@@ -61,15 +67,16 @@ def loopback_host():
     refuse(f"BIND_HOST must be a loopback address such as 127.0.0.1, not {host!r}")
 
 
-def listen(host):
+def listen(host, port=None):
     """Listening before the (slow) import lets callers connect at once, and makes a free port ours without a race."""
+    port = os.environ.get("GATEWAY_PORT", "0") if port is None else port
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
-        listener.bind((host, int(os.environ.get("GATEWAY_PORT", "0"))))
+        listener.bind((host, int(port)))
     except (OSError, OverflowError, ValueError) as error:
-        refuse(f"cannot listen on {host}, GATEWAY_PORT={os.environ.get('GATEWAY_PORT', '0')}: {error}")
+        refuse(f"cannot listen on {host}, port {port}: {error}")
     listener.listen(1024)
     return listener
 
@@ -113,8 +120,30 @@ def end():
     os._exit(0)
 
 
+def start_fleets(host):
+    """A process of its own: moto's packages are not MiniStack's. It ends with the launcher's group, or with this pipe."""
+    python = os.environ.get("GUARDRAILS_FLEETS_PYTHON")
+    if not python:
+        return None
+    with listen(host, port=0) as listener:
+        url = f"http://{host}:{listener.getsockname()[1]}"
+        process = subprocess.Popen([python, HERE / "fleets.py", str(listener.fileno())], stdin=subprocess.PIPE,
+                                   stdout=sys.stderr, pass_fds=[listener.fileno()])
+    for service in FLEET_SERVICES:
+        os.environ[f"AWS_ENDPOINT_URL_{service}"] = url  # where the functions' SDKs call for these
+
+    def watch():
+        print(f"launcher: the fleets ended with {process.wait()}", file=sys.stderr, flush=True)
+        end()
+
+    threading.Thread(target=watch, name="fleets-watch", daemon=True).start()
+    return url
+
+
 def patch_ministack():
+    import auto_scaling
     import cfn_resources
+    import ec2_behaviour
     import iam_truth
     import service_behaviour
     import service_roles
@@ -124,6 +153,8 @@ def patch_ministack():
     service_roles.install()
     workflows.install()
     service_behaviour.install()
+    ec2_behaviour.install()
+    auto_scaling.install()
     cfn_resources.install()
 
 

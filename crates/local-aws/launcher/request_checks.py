@@ -12,6 +12,8 @@ from urllib.parse import unquote
 
 from ministack.services import autoscaling, dynamodb, ec2, iam
 
+import scaling_groups
+
 
 @dataclass
 class Check:
@@ -216,8 +218,10 @@ def _partition_key_values(key, request):
 # ---- The others ----
 
 def _autoscaling(call):
-    """Reads take no resource. A group's ARN has an id of its own in it, so it is looked up."""
+    """Reads take no resource. A group's ARN has an id of its own in it, so it is looked up; some calls name only a member."""
     group = autoscaling._asgs.get(call.param("AutoScalingGroupName"))
+    if not group and call.param("InstanceId"):
+        group, _member = scaling_groups.of_instance(call.param("InstanceId"))
     if call.operation.startswith("Describe"):
         return [Check(call.action)]
     if not group:
@@ -257,8 +261,13 @@ def _logs(call):
     return [Check(call.action, f"arn:aws:logs:{call.region}:{call.account}:log-group:{group}:log-stream:{stream}")]
 
 
+def _load_balancing(call):
+    """Reads take no resource; of the rest MiniStack's own reading does."""
+    return [Check(call.action)] if call.operation.startswith("Describe") else None
+
+
 _READERS = {"iam": _iam, "ec2": _ec2, "dynamodb": _dynamodb, "autoscaling": _autoscaling, "budgets": _budgets,
-            "lambda": _lambda, "logs": _logs}
+            "lambda": _lambda, "logs": _logs, "elasticloadbalancing": _load_balancing}
 
 
 def json_body(body):

@@ -39,11 +39,33 @@ pub struct Options {
     pub functions_endpoint: Option<String>,
     /// Whether [`LocalAws::keep`] will be asked for.
     pub keep: bool,
+    /// Whose EC2, Auto Scaling and load balancers.
+    pub fleets: Fleets,
 }
+
+/// Whose EC2, Auto Scaling and load balancers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Fleets {
+    /// `MiniStack`'s: IAM is enforced, instances take time to stop, and groups terminate members that do not run.
+    #[default]
+    MiniStack,
+    /// moto's, at an endpoint of their own: somebody else's reading of the same APIs, with Classic Load Balancers, mixed
+    /// instances and more. No IAM, no time between states, and groups leave their members alone. The first start makes
+    /// another virtual environment, which takes some fifteen seconds.
+    Moto,
+}
+
+/// The services whose calls go to the fleets' endpoint, as the SDKs' environment variables name them.
+const FLEET_VARIABLES: [&str; 4] = [
+    "AWS_ENDPOINT_URL_EC2",
+    "AWS_ENDPOINT_URL_AUTO_SCALING",
+    "AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING",
+    "AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2",
+];
 
 impl Default for Options {
     fn default() -> Self {
-        Self { wait_scale: 1.0, transition_seconds: 0.0, functions_endpoint: None, keep: false }
+        Self { wait_scale: 1.0, transition_seconds: 0.0, functions_endpoint: None, keep: false, fleets: Fleets::default() }
     }
 }
 
@@ -67,7 +89,7 @@ pub struct Kept {
 /// Whether the virtual environment is there already. To make it takes a package index, and some ten seconds.
 #[must_use]
 pub fn is_installed() -> bool {
-    venv::find().is_ok_and(|found| found.is_some())
+    venv::LOCAL_AWS.find().is_ok_and(|found| found.is_some())
 }
 
 impl LocalAws {
@@ -76,7 +98,7 @@ impl LocalAws {
     /// # Errors
     /// When the virtual environment cannot be made, or the launcher does not come up; with what to do about it.
     pub async fn start(options: Options) -> Result<Self, Error> {
-        let started = tokio::task::spawn_blocking(move || Server::start(&venv::ensure()?, &options)).await;
+        let started = tokio::task::spawn_blocking(move || Server::start(&options)).await;
         let server = started.map_err(|error| Error::io("starting the local AWS")(std::io::Error::other(error)))??;
         Ok(Self { server })
     }
@@ -100,16 +122,23 @@ impl LocalAws {
     /// # Errors
     /// When the environment sends a service's calls to an endpoint that is not on this machine.
     pub async fn sdk_config_as(&self, access_key: &str, secret: &str) -> Result<SdkConfig, Error> {
-        let options =
-            clients::Options { region: Some(REGION.to_owned()), profile: None, endpoint_url: Some(self.endpoint().to_owned()) };
-        let credentials = Credentials::new(access_key, secret, None, None, "guardrails-local-aws");
-        let credentials = SharedCredentialsProvider::new(credentials);
-        Ok(clients::load(options).await?.into_builder().credentials_provider(credentials).build())
+        config(self.endpoint(), REGION, access_key, secret).await
+    }
+
+    /// The configuration of clients of EC2, Auto Scaling and load balancers that are the account's root, in a Region. Where the
+    /// fleets are `MiniStack`'s, it serves for everything else too.
+    ///
+    /// # Errors
+    /// When the environment sends a service's calls to an endpoint that is not on this machine.
+    pub async fn fleet_config(&self, region: &str) -> Result<SdkConfig, Error> {
+        config(self.server.fleet_endpoint(), region, ACCOUNT, ROOT_SECRET).await
     }
 
     /// The environment in which the SDKs and the AWS CLI are this account's root, and a developer's own files do not matter.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
+        let fleet_endpoint = self.server.fleet_endpoint();
+        let fleets = FLEET_VARIABLES.into_iter().filter(|_| fleet_endpoint != self.endpoint());
         [
             ("AWS_ENDPOINT_URL", self.endpoint()),
             ("AWS_REGION", REGION),
@@ -121,8 +150,10 @@ impl LocalAws {
             ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
             (clients::LOCAL_ONLY, "1"),
         ]
+        .into_iter()
+        .chain(fleets.map(|name| (name, fleet_endpoint)))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into()
+        .collect()
     }
 
     /// A command in [`Self::environment`], without what the caller's own has of AWS.
@@ -153,4 +184,12 @@ impl LocalAws {
     pub fn keep(self) -> Kept {
         self.server.keep()
     }
+}
+
+/// The endpoint is given as such, so that it wins over the environment's of single services.
+async fn config(endpoint: &str, region: &str, access_key: &str, secret: &str) -> Result<SdkConfig, Error> {
+    let options = clients::Options { region: Some(region.to_owned()), profile: None, endpoint_url: Some(endpoint.to_owned()) };
+    let credentials = Credentials::new(access_key, secret, None, None, "guardrails-local-aws");
+    let credentials = SharedCredentialsProvider::new(credentials);
+    Ok(clients::load(options).await?.into_builder().credentials_provider(credentials).build())
 }

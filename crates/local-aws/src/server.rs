@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
 
-use crate::{Error, Kept, Options, venv};
+use crate::{Error, Fleets, Kept, Options, venv};
 
 /// Importing all of AWS takes a second, and more on a machine that compiles at the same time.
 const READY_LIMIT: Duration = Duration::from_mins(1);
@@ -23,12 +23,19 @@ pub(crate) struct Server {
     /// None once it was ended or kept.
     child: Option<Child>,
     endpoint: String,
+    /// Where EC2, Auto Scaling and load balancers are.
+    fleet_endpoint: String,
     log: PathBuf,
     scratch: Option<TempDir>,
 }
 
 impl Server {
-    pub(crate) fn start(python: &Path, options: &Options) -> Result<Self, Error> {
+    pub(crate) fn start(options: &Options) -> Result<Self, Error> {
+        let python = &venv::LOCAL_AWS.ensure()?;
+        let fleets = match options.fleets {
+            Fleets::MiniStack => None,
+            Fleets::Moto => Some(venv::FLEETS.ensure()?),
+        };
         let scratch = tempfile::Builder::new().prefix("guardrails-local-aws-").tempdir();
         let scratch = scratch.map_err(Error::io("making a scratch folder"))?;
         let log = scratch.path().join("log");
@@ -37,6 +44,7 @@ impl Server {
             .arg(venv::launcher().join("launcher.py"))
             .env_clear()
             .envs(environment(scratch.path(), options))
+            .envs(fleets.map(|python| ("GUARDRAILS_FLEETS_PYTHON", python)))
             // The terminal's Ctrl-C is not for the launcher: who started it ends it.
             .process_group(0)
             .stdin(Stdio::null())
@@ -45,13 +53,18 @@ impl Server {
             .spawn()
             .map_err(Error::path("starting", python))?;
         // From here on dropping it ends it.
-        let mut server = Self { child: Some(child), endpoint: String::new(), log, scratch: Some(scratch) };
-        server.endpoint = server.wait_until_ready()?;
+        let (endpoint, fleet_endpoint) = (String::new(), String::new());
+        let mut server = Self { child: Some(child), endpoint, fleet_endpoint, log, scratch: Some(scratch) };
+        (server.endpoint, server.fleet_endpoint) = server.wait_until_ready()?;
         Ok(server)
     }
 
     pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    pub(crate) fn fleet_endpoint(&self) -> &str {
+        &self.fleet_endpoint
     }
 
     pub(crate) fn log(&self) -> &Path {
@@ -64,9 +77,9 @@ impl Server {
         Kept { pid, scratch, log: self.log.clone() }
     }
 
-    /// The launcher's only line on stdout is its URL. A thread reads it, since reading has no time limit of its own; the
-    /// thread ends with the launcher at the latest.
-    fn wait_until_ready(&mut self) -> Result<String, Error> {
+    /// The launcher's only line on stdout is its URL and that of the fleets. A thread reads it, since reading has no time limit
+    /// of its own; the thread ends with the launcher at the latest.
+    fn wait_until_ready(&mut self) -> Result<(String, String), Error> {
         let stdout = self.child.as_mut().and_then(|child| child.stdout.take());
         let (sender, line) = mpsc::channel();
         std::thread::spawn(move || {
@@ -78,9 +91,13 @@ impl Server {
             }
         });
         let why = match line.recv_timeout(READY_LIMIT) {
-            Ok(line) if line.starts_with("http://") => return Ok(line),
             Ok(line) if line.is_empty() => "it ended".to_owned(),
-            Ok(line) => format!("it said `{line}`"),
+            Ok(line) => match line.split_once(' ') {
+                Some((endpoint, fleets)) if endpoint.starts_with("http://") => {
+                    return Ok((endpoint.to_owned(), fleets.to_owned()));
+                }
+                _ => format!("it said `{line}`"),
+            },
             Err(error) => format!("it said nothing within {} s ({error})", READY_LIMIT.as_secs()),
         };
         Err(Error::NotReady { why, tail: tail(&self.log) })

@@ -1,5 +1,5 @@
-//! The project's own Python virtual environment, with the local AWS pinned. Made once for each set of pins and each Python,
-//! under cargo's target folder, so that nothing is installed outside of the checkout.
+//! The project's own Python virtual environments, with the local AWS pinned. Each is made once for its set of pins and each
+//! Python, under cargo's target folder, so that nothing is installed outside of the checkout.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,69 +12,88 @@ use crate::Error;
 /// How much of what a failed command said is shown: its end says why.
 const OUTPUT_LINES: usize = 20;
 
+/// A virtual environment.
+pub(crate) struct Venv {
+    /// The file with its pins.
+    requirements: &'static str,
+    /// What can be imported in it once it is whole.
+    imports: &'static str,
+}
+
+/// The launcher's.
+pub(crate) const LOCAL_AWS: Venv = Venv { requirements: "requirements.txt", imports: "hypercorn, ministack, yaml" };
+/// That of the fleets' own AWS.
+pub(crate) const FLEETS: Venv = Venv { requirements: "requirements-fleets.txt", imports: "flask, flask_cors, moto" };
+
 /// Where the launcher and its pins are.
 pub(crate) fn launcher() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("launcher")
 }
 
-/// The virtual environment's Python, if there is a whole one.
-pub(crate) fn find() -> Result<Option<PathBuf>, Error> {
-    let place = place()?;
-    Ok(is_whole(&place).then(|| python_in(&place)))
-}
-
-/// The virtual environment's Python; makes the virtual environment where there is none, or a broken one.
-pub(crate) fn ensure() -> Result<PathBuf, Error> {
-    let place = place()?;
-    if is_whole(&place) {
-        return Ok(python_in(&place));
+impl Venv {
+    /// Its Python, if there is a whole one.
+    pub(crate) fn find(&self) -> Result<Option<PathBuf>, Error> {
+        let place = self.place()?;
+        Ok(self.is_whole(&place).then(|| python_in(&place)))
     }
-    let folder = folder();
-    fs::create_dir_all(&folder).map_err(Error::path("making", &folder))?;
-    // Two processes may come here at once: the second waits, and finds the first one's.
-    let lock = folder.join("lock");
-    let lock = File::create(&lock).map_err(Error::path("writing", &lock))?;
-    lock.lock().map_err(Error::path("locking", &folder))?;
-    if !is_whole(&place) {
-        make(&place)?;
+
+    /// Its Python; makes the virtual environment where there is none, or a broken one.
+    pub(crate) fn ensure(&self) -> Result<PathBuf, Error> {
+        let place = self.place()?;
+        if self.is_whole(&place) {
+            return Ok(python_in(&place));
+        }
+        let folder = folder();
+        fs::create_dir_all(&folder).map_err(Error::path("making", &folder))?;
+        // Two processes may come here at once: the second waits, and finds the first one's.
+        let lock = folder.join("lock");
+        let lock = File::create(&lock).map_err(Error::path("writing", &lock))?;
+        lock.lock().map_err(Error::path("locking", &folder))?;
+        if !self.is_whole(&place) {
+            self.make(&place)?;
+        }
+        Ok(python_in(&place))
     }
-    Ok(python_in(&place))
-}
 
-/// Made beside its place and renamed, so that one that is there is whole.
-fn make(place: &Path) -> Result<(), Error> {
-    let beside = place.with_extension("new");
-    remove(&beside)?;
-    run(python3().args(["-m", "venv"]).arg(&beside)).map_err(|failed| match failed {
-        Failed::Io(error) => Error::NoPython(error),
-        Failed::Said(output) => Error::NoVenv { output },
-    })?;
-    let mut pip = Command::new(python_in(&beside));
-    pip.args(["-I", "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--requirement"]);
-    run(pip.arg(requirements())).map_err(|failed| match failed {
-        Failed::Io(error) => Error::io("running pip")(error),
-        Failed::Said(output) => Error::Pip { output },
-    })?;
-    remove(place)?;
-    fs::rename(&beside, place).map_err(Error::path("moving the virtual environment to", place))
-}
+    /// Made beside its place and renamed, so that one that is there is whole.
+    fn make(&self, place: &Path) -> Result<(), Error> {
+        let beside = place.with_extension("new");
+        remove(&beside)?;
+        run(python3().args(["-m", "venv"]).arg(&beside)).map_err(|failed| match failed {
+            Failed::Io(error) => Error::NoPython(error),
+            Failed::Said(output) => Error::NoVenv { output },
+        })?;
+        let mut pip = Command::new(python_in(&beside));
+        pip.args(["-I", "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--requirement"]);
+        run(pip.arg(self.requirements())).map_err(|failed| match failed {
+            Failed::Io(error) => Error::io("running pip")(error),
+            Failed::Said(output) => Error::Pip { output },
+        })?;
+        remove(place)?;
+        fs::rename(&beside, place).map_err(Error::path("moving the virtual environment to", place))
+    }
 
-/// Whether it can be imported. A Python that was removed meanwhile, or a folder half deleted, is not whole.
-fn is_whole(place: &Path) -> bool {
-    let mut imports = Command::new(python_in(place));
-    run(imports.args(["-I", "-c", "import hypercorn, ministack, yaml"])).is_ok()
-}
+    /// Whether it can be imported. A Python that was removed meanwhile, or a folder half deleted, is not whole.
+    fn is_whole(&self, place: &Path) -> bool {
+        let mut imports = Command::new(python_in(place));
+        run(imports.args(["-I", "-c", &format!("import {}", self.imports)])).is_ok()
+    }
 
-/// Another Python or other pins get another place.
-fn place() -> Result<PathBuf, Error> {
-    let python = python_identity()?;
-    let path = requirements();
-    let pins = fs::read(&path).map_err(Error::path("reading", path))?;
-    let mut digest = Sha256::new();
-    digest.update(&pins);
-    digest.update(python);
-    let digest = format!("{:x}", digest.finalize());
-    Ok(folder().join(format!("venv-{}", &digest[..12])))
+    /// Another Python or other pins get another place.
+    fn place(&self) -> Result<PathBuf, Error> {
+        let python = python_identity()?;
+        let path = self.requirements();
+        let pins = fs::read(&path).map_err(Error::path("reading", path))?;
+        let mut digest = Sha256::new();
+        digest.update(&pins);
+        digest.update(python);
+        let digest = format!("{:x}", digest.finalize());
+        Ok(folder().join(format!("venv-{}", &digest[..12])))
+    }
+
+    fn requirements(&self) -> PathBuf {
+        launcher().join(self.requirements)
+    }
 }
 
 /// Version and installation of the `python3` on the PATH, once it is new enough.
@@ -96,10 +115,6 @@ fn python3() -> Command {
 
 fn python_in(venv: &Path) -> PathBuf {
     venv.join("bin/python")
-}
-
-fn requirements() -> PathBuf {
-    launcher().join("requirements.txt")
 }
 
 /// Under cargo's target folder, wherever that is.
