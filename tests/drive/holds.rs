@@ -110,7 +110,7 @@ async fn a_rollback_waits_until_the_calls_of_a_dead_applier_cannot_land_any_more
     assert!(story.invoke(Direction::Apply, &run).await.is_none());
     story.bench.ask_back(&run, &[], false).await;
     let progress = story.invoke(Direction::Rollback, &run).await.unwrap().unwrap();
-    assert!(matches!(progress, Progress::Settling { seconds: 60, changed: 0, .. }), "{progress:?}");
+    assert!(matches!(progress, Progress::Settling { seconds: 76, changed: 0, .. }), "{progress:?}");
     story.check(&["a: on (was on, held by beta 80%)", "beta 80%: rolling back; a applying"]).await;
     story.bench.execute(Direction::Rollback, &run).await.unwrap();
     story.bench.wait(600).await;
