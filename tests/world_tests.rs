@@ -90,6 +90,7 @@ fn strings(items: &[&str]) -> Option<Vec<String>> {
 }
 
 /// Such as `OperationNotPermitted: ...`.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn why<E: ProvideErrorMetadata, R>(error: SdkError<E, R>) -> String {
     format!("{}: {}", error.code().unwrap_or("no code"), error.message().unwrap_or_default())
 }

@@ -26,12 +26,12 @@ async fn an_instance_is_told_with_all_that_it_has() {
     });
     let first = told(&place, "i-1").await;
     assert_eq!(first.instance_type().map(aws_sdk_ec2::types::InstanceType::as_str), Some("m5d.large"));
-    assert_eq!(first.launch_time().map(|time| time.secs()), Some(launched.as_second()));
+    assert_eq!(first.launch_time().map(aws_smithy_types::DateTime::secs), Some(launched.as_second()));
     assert_eq!(first.root_device_type().map(aws_sdk_ec2::types::DeviceType::as_str), Some("ebs"));
     assert_eq!(first.platform_details(), Some("Linux/UNIX"));
-    let profile = first.iam_instance_profile().and_then(|profile| profile.arn());
+    let profile = first.iam_instance_profile().and_then(aws_sdk_ec2::types::IamInstanceProfile::arn);
     assert_eq!(profile, Some("arn:aws:iam::123456789012:instance-profile/web"));
-    assert_eq!(first.hibernation_options().and_then(|options| options.configured()), Some(true));
+    assert_eq!(first.hibernation_options().and_then(aws_sdk_ec2::types::HibernationOptions::configured), Some(true));
     assert_eq!(address(&first), (Some("198.51.100.1"), Some("123456789012")));
     assert_eq!((first.instance_lifecycle(), first.operator().and_then(|operator| operator.managed())), (None, Some(false)));
     let second = told(&place, "i-2").await;

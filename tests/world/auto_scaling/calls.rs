@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::group::{Group, PROCESSES};
 use super::{Key, invalid, not_found};
 use crate::world::account::Account;
+use crate::world::ec2::Instance;
 use crate::world::wire::{Call, Refusal};
 
 pub fn suspend(account: &mut Account, call: &Call, now: Timestamp) -> Result<String, Refusal> {
@@ -83,7 +84,7 @@ pub fn set_health(account: &mut Account, call: &Call, now: Timestamp) -> Result<
     };
     account.remember_fleets(now);
     let unmanaged = || invalid(format!("Instance Id not found - No managed instance found for instance ID {id}"));
-    let key = account.instances.get(id).and_then(|instance| instance.group_key()).filter(|key| key.0 == call.region);
+    let key = account.instances.get(id).and_then(Instance::group_key).filter(|key| key.0 == call.region);
     let key = key.ok_or_else(unmanaged)?;
     let group = account.fleets.get_mut(&key).ok_or_else(unmanaged)?;
     let grace = group.grace;

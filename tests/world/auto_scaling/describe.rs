@@ -1,6 +1,6 @@
 //! What Auto Scaling tells of groups and their members.
 
-use super::group::{Activity, Doing, Group, Member};
+use super::group::{Activity, Doing, Group, LaunchBy, Member};
 use super::{Fleets, invalid, not_found};
 use crate::world::wire::{Call, Refusal, list, next, page, tag};
 
@@ -9,11 +9,11 @@ const MOST: usize = 100;
 pub fn groups(fleets: &Fleets, at_most: usize, call: &Call) -> Result<String, Refusal> {
     let size = size(call, 50, at_most)?;
     let names = call.list("AutoScalingGroupNames.member");
-    let filters = filters(call)?;
+    let lets = filters(call)?;
     let with_members = call.get("IncludeInstances") != Some("false");
     let shown = |group: &&Group| {
         let named = names.is_empty() || names.contains(&group.name.as_str());
-        named && group.region == call.region && filters.iter().all(|(name, values)| takes(group, name, values))
+        named && group.region == call.region && lets.iter().all(|(name, values)| takes(group, name, values))
     };
     let found: Vec<&Group> = fleets.values().filter(shown).collect();
     let (found, token) = page(found, call.get("NextToken"), size);
@@ -60,18 +60,16 @@ fn described(group: &Group, with_members: bool) -> String {
         let tag = format!("{}{}{}", tag("Key", key), tag("Value", value), tag("PropagateAtLaunch", &propagates.to_string()));
         format!("{resource}{tag}")
     });
-    let launch = if group.mixed {
+    let launch = if group.launch_by == LaunchBy::MixedInstancesPolicy {
         "<MixedInstancesPolicy><LaunchTemplate><LaunchTemplateSpecification><LaunchTemplateId>lt-1</LaunchTemplateId>\
          </LaunchTemplateSpecification></LaunchTemplate></MixedInstancesPolicy>"
     } else {
         "<LaunchTemplate><LaunchTemplateId>lt-1</LaunchTemplateId></LaunchTemplate>"
     };
-    let warm = if group.warm_pool {
+    let warm = if let Some(state) = group.warm_pool {
         let size = group.members.values().filter(|member| member.lifecycle.starts_with("Warmed:")).count();
-        format!(
-            "<WarmPoolConfiguration><PoolState>Stopped</PoolState></WarmPoolConfiguration>{}",
-            tag("WarmPoolSize", &size.to_string())
-        )
+        let pool = format!("<WarmPoolConfiguration>{}</WarmPoolConfiguration>", tag("PoolState", state));
+        format!("{pool}{}", tag("WarmPoolSize", &size.to_string()))
     } else {
         String::new()
     };

@@ -65,6 +65,13 @@ pub struct Activity {
     pub status: &'static str,
 }
 
+/// By what a group launches instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LaunchBy {
+    Template,
+    MixedInstancesPolicy,
+}
+
 /// An Auto Scaling group.
 #[derive(Debug, Clone)]
 pub struct Group {
@@ -84,8 +91,9 @@ pub struct Group {
     pub(super) grace: i64,
     /// Tags, each with whether new members get it.
     pub(super) tags: Vec<(String, String, bool)>,
-    pub(super) warm_pool: bool,
-    pub(super) mixed: bool,
+    /// In which state its warm pool, if it has one, keeps instances.
+    pub(super) warm_pool: Option<&'static str>,
+    pub(super) launch_by: LaunchBy,
     pub(super) status: Option<&'static str>,
     pub(super) refreshes: Vec<String>,
     pub(super) activities: Vec<Activity>,
@@ -114,8 +122,8 @@ impl Group {
             checks: BTreeSet::from(["EC2"]),
             grace: 0,
             tags: Vec::new(),
-            warm_pool: false,
-            mixed: false,
+            warm_pool: None,
+            launch_by: LaunchBy::Template,
             status: None,
             refreshes: Vec::new(),
             activities: Vec::new(),
@@ -186,11 +194,11 @@ impl Group {
     }
 
     pub fn warm_pool(self) -> Self {
-        Self { warm_pool: true, ..self }
+        Self { warm_pool: Some("Stopped"), ..self }
     }
 
     pub fn mixed_instances(self) -> Self {
-        Self { mixed: true, ..self }
+        Self { launch_by: LaunchBy::MixedInstancesPolicy, ..self }
     }
 
     pub fn being_deleted(self) -> Self {
