@@ -3,6 +3,7 @@
 mod groups;
 mod instances;
 mod limits;
+mod load_balancers;
 
 use std::sync::Arc;
 

@@ -143,3 +143,19 @@ async fn ten_thousand_members_stop_and_start_in_no_time() {
     assert!(account.terminated.is_empty());
     assert!(account.scaling("fleet").roll().iter().all(|member| member.ends_with("InService Healthy")));
 }
+
+#[tokio::test]
+async fn ten_thousand_members_go_to_zero_and_others_come_in_no_time() {
+    let place = Place::of(|account| {
+        account.fleet(Group::new("fleet", 0, 10_000, 10_000).suspended(&["HealthCheck"]));
+        for id in ids(10_000) {
+            account.instance(Instance::new(&id, Power::Running, "").in_group("fleet"));
+        }
+    });
+    for size in [0, 10_000] {
+        let update = place.auto_scaling.update_auto_scaling_group().auto_scaling_group_name("fleet");
+        update.min_size(0).desired_capacity(size).max_size(size).send().await.unwrap();
+        place.wait(60);
+        assert_eq!(place.roll("fleet").len(), usize::try_from(size).unwrap());
+    }
+}
