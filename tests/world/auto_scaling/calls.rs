@@ -10,7 +10,8 @@ use crate::world::wire::{Call, Refusal};
 
 pub fn suspend(account: &mut Account, call: &Call, now: Timestamp) -> Result<String, Refusal> {
     let processes = processes(call)?;
-    change(account, call, now, |group| {
+    let deleting = "Processes may not be suspended while the AutoScaling group is pending delete";
+    change(account, call, now, deleting, |group| {
         for process in processes {
             group.suspended.entry(process).or_insert_with(|| format!("User suspended at {now}"));
         }
@@ -20,7 +21,8 @@ pub fn suspend(account: &mut Account, call: &Call, now: Timestamp) -> Result<Str
 
 pub fn resume(account: &mut Account, call: &Call, now: Timestamp) -> Result<String, Refusal> {
     let processes = processes(call)?;
-    change(account, call, now, |group| {
+    let deleting = "Processes may not be resumed while the AutoScaling group is pending delete";
+    change(account, call, now, deleting, |group| {
         group.suspended.retain(|process, _| !processes.contains(process));
         Ok(())
     })
@@ -38,7 +40,7 @@ fn processes(call: &Call) -> Result<Vec<String>, Refusal> {
 
 pub fn update(account: &mut Account, call: &Call, now: Timestamp) -> Result<String, Refusal> {
     let (min, max, desired) = (call.number("MinSize")?, call.number("MaxSize")?, call.number("DesiredCapacity")?);
-    change(account, call, now, |group| {
+    change(account, call, now, "The AutoScaling group may not be modified while it is pending delete", |group| {
         let (min, max) = (min.unwrap_or(group.min), max.unwrap_or(group.max));
         if min > max {
             return Err(invalid(format!("Max bound, {max}, must be greater than or equal to min bound, {min}")));
@@ -54,19 +56,20 @@ pub fn update(account: &mut Account, call: &Call, now: Timestamp) -> Result<Stri
     })
 }
 
-/// Changes the group that a call names; it sees at once what follows.
+/// Changes the group that a call names, unless it is being deleted; it sees at once what follows.
 fn change(
     account: &mut Account,
     call: &Call,
     now: Timestamp,
+    deleting: &str,
     how: impl FnOnce(&mut Group) -> Result<(), Refusal>,
 ) -> Result<String, Refusal> {
     let name = call.require("AutoScalingGroupName")?;
     let key: Key = (call.region.clone(), name.to_owned());
     account.remember_fleets(now);
     let group = account.fleets.get_mut(&key).ok_or_else(|| not_found(name))?;
-    if let Some(status) = group.status {
-        return Err(invalid(format!("AutoScalingGroup '{name}' cannot be changed: {status}")));
+    if group.status.is_some() {
+        return Err(invalid(deleting.to_owned()));
     }
     how(group)?;
     account.touched.insert(name.to_owned());
@@ -89,6 +92,9 @@ pub fn set_health(account: &mut Account, call: &Call, now: Timestamp) -> Result<
     let group = account.fleets.get_mut(&key).ok_or_else(unmanaged)?;
     let grace = group.grace;
     let member = group.members.get_mut(id).ok_or_else(unmanaged)?;
+    if member.is("Terminating") {
+        return Err(invalid(format!("Instance {id} is already terminating")));
+    }
     let spared = call.get("ShouldRespectGracePeriod") != Some("false") && now.duration_since(member.since).as_secs() < grace;
     if healthy || !spared {
         member.healthy = healthy;

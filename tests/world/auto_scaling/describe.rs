@@ -9,11 +9,11 @@ const MOST: usize = 100;
 pub fn groups(fleets: &Fleets, at_most: usize, call: &Call) -> Result<String, Refusal> {
     let size = size(call, 50, at_most)?;
     let names = call.list("AutoScalingGroupNames.member");
-    let lets = filters(call)?;
+    let tags = filters(call)?;
     let with_members = call.get("IncludeInstances") != Some("false");
     let shown = |group: &&Group| {
-        let named = names.is_empty() || names.contains(&group.name.as_str());
-        named && group.region == call.region && lets.iter().all(|(name, values)| takes(group, name, values))
+        let is_asked = names.is_empty() || names.contains(&group.name.as_str());
+        is_asked && group.region == call.region && tags.iter().all(|(name, values)| takes(group, name, values))
     };
     let found: Vec<&Group> = fleets.values().filter(shown).collect();
     let (found, token) = page(found, call.get("NextToken"), size);
@@ -48,10 +48,8 @@ fn takes(group: &Group, name: &str, values: &[&str]) -> bool {
 
 fn described(group: &Group, with_members: bool) -> String {
     let Group { name, region, .. } = group;
-    let texts = |items: &[String]| items.to_vec();
-    let member = |(id, member): (&String, &Member)| {
-        format!("{}<InstanceType>t3.micro</InstanceType>{}", about(group, id, member), tag("HealthStatus", member.health()))
-    };
+    let member =
+        |(id, member): (&String, &Member)| format!("{}{}", about(group, id, member), tag("HealthStatus", member.health()));
     let members: Vec<String> = if with_members { group.members.iter().map(member).collect() } else { Vec::new() };
     let suspended =
         |(process, why): (&String, &String)| format!("{}{}", tag("ProcessName", process), tag("SuspensionReason", why));
@@ -86,8 +84,8 @@ fn described(group: &Group, with_members: bool) -> String {
         tag("DesiredCapacity", &group.desired.to_string()),
         tag("DefaultCooldown", "300"),
         list("AvailabilityZones", "member", [format!("{region}a")]),
-        list("LoadBalancerNames", "member", texts(&group.load_balancers)),
-        list("TargetGroupARNs", "member", texts(&group.target_groups)),
+        list("LoadBalancerNames", "member", group.load_balancers.clone()),
+        list("TargetGroupARNs", "member", group.target_groups.clone()),
         tag("HealthCheckType", &checks.join(",")),
         tag("HealthCheckGracePeriod", &group.grace.to_string()),
         list("Instances", "member", members),

@@ -250,7 +250,7 @@ impl Instance {
         let Some((at, power)) = self.becomes.take_if(|(at, _)| *at <= now) else { return };
         if self.power == Power::Pending && power == Power::Stopped {
             let message = "Client.InvalidKMSKey.InvalidState: The KMS key provided is in an incorrect state";
-            self.reason = Some(("Client.InvalidKMSKey.InvalidState", message));
+            self.reason = Some(("Client.InternalError", message));
         }
         self.set(power, at);
     }
