@@ -46,7 +46,7 @@ pub struct Account {
     pub buckets: Option<Buckets>,
     /// How often each operation was called, and how often of these it was throttled.
     pub calls: BTreeMap<String, (usize, usize)>,
-    /// Groups and instances that a call has changed.
+    /// Groups and instances that a call has changed. Names in other Regions begin with them.
     pub touched: BTreeSet<String>,
     /// Instances that a group has terminated, in order.
     pub terminated: Vec<String>,
@@ -182,6 +182,11 @@ impl Account {
         }
     }
 
+    /// A call has changed something.
+    pub(super) fn touch(&mut self, region: &str, name: &str) {
+        self.touched.insert(place(region, name));
+    }
+
     /// The answer to a call at `now`.
     pub fn answer(&mut self, call: &Call, now: Timestamp) -> Reply {
         let result = match self.refusal(call, now) {
@@ -243,16 +248,19 @@ impl Account {
     /// All of it that an action may change: `i-1` is `Stopped`, `group Beta` has certain policies, `fleet size` is
     /// `0 <= 2 <= 4`, `fleet processes` are those suspended. Names in other Regions begin with them.
     pub fn snapshot(&self) -> BTreeMap<String, String> {
-        let place = |region: &str| if region == HOME { String::new() } else { format!("{region}/") };
         let policies = |group: &Group| group.attached.iter().cloned().collect::<BTreeSet<_>>();
         let groups = self.groups.iter().map(|(name, group)| (format!("group {name}"), format!("{:?}", policies(group))));
-        let instance =
-            |(id, instance): (&String, &Instance)| (format!("{}{id}", place(&instance.region)), format!("{:?}", instance.power));
+        let instance = |(id, instance): (&String, &Instance)| (place(&instance.region, id), format!("{:?}", instance.power));
         let fleet = |group: &auto_scaling::Group| {
-            let name = format!("{}{}", place(&group.region), group.name);
+            let name = place(&group.region, &group.name);
             [(format!("{name} processes"), group.suspended_processes().join(", ")), (format!("{name} size"), group.size())]
         };
         let fleets = self.fleets.values().filter(|group| group.explicit).flat_map(fleet);
         groups.chain(self.instances.iter().map(instance)).chain(fleets).collect()
     }
+}
+
+/// What something is called: with its Region, unless it is at home.
+fn place(region: &str, name: &str) -> String {
+    if region == HOME { name.to_owned() } else { format!("{region}/{name}") }
 }

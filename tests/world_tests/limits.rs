@@ -37,6 +37,7 @@ async fn regions_are_apart() {
     let snapshot = home.world.account().snapshot();
     assert_eq!((snapshot["eu-west-1/i-2"].as_str(), snapshot["i-1"].as_str()), ("Stopped", "Running"));
     assert_eq!(snapshot["fleet processes"], "");
+    assert_eq!(home.world.account().touched.iter().collect::<Vec<_>>(), ["eu-west-1/fleet", "eu-west-1/i-2"]);
     assert!(snapshot["eu-west-1/fleet processes"].contains("HealthCheck"));
     let regions = home.ec2.describe_regions().send().await.unwrap();
     let names = regions.regions().iter().filter_map(|region| region.region_name());

@@ -72,7 +72,7 @@ fn change(
         return Err(invalid(deleting.to_owned()));
     }
     how(group)?;
-    account.touched.insert(name.to_owned());
+    account.touch(&key.0, name);
     account.reconcile(&key, now);
     account.wake(&key, now);
     Ok(String::new())
@@ -99,7 +99,7 @@ pub fn set_health(account: &mut Account, call: &Call, now: Timestamp) -> Result<
     if healthy || !spared {
         member.healthy = healthy;
     }
-    account.touched.insert(id.to_owned());
+    account.touch(&key.0, id);
     account.reconcile(&key, now);
     account.wake(&key, now);
     Ok(String::new())

@@ -167,6 +167,7 @@ impl Account {
                 self.terminate(key, &id, "an instance did not come into service", now);
             }
         }
+        self.wake(key, now);
         // Once for all activities that end in this moment.
         if let Some(group) = self.fleets.get_mut(key).filter(|group| !group.unsettled) {
             group.unsettled = true;

@@ -14,7 +14,7 @@ pub fn stop(account: &mut Account, call: &Call, now: Timestamp) -> Result<String
     for id in &ids {
         check_stop(&account.instances[*id], hibernate)?;
     }
-    Ok(turn(account, &ids, Power::Running, Power::Stopping, now, |_| Power::Stopped))
+    Ok(turn(account, call, Power::Running, Power::Stopping, now, |_| Power::Stopped))
 }
 
 fn check_stop(instance: &Instance, hibernate: bool) -> Result<(), Refusal> {
@@ -64,7 +64,7 @@ pub fn start(account: &mut Account, call: &Call, now: Timestamp) -> Result<Strin
         check_start(account.instances.get_mut(*id).expect("its id was checked"), now)?;
     }
     let to = |instance: &Instance| if instance.has(Quirk::KeyDisabled) { Power::Stopped } else { Power::Running };
-    Ok(turn(account, &ids, Power::Stopped, Power::Pending, now, to))
+    Ok(turn(account, call, Power::Stopped, Power::Pending, now, to))
 }
 
 fn check_start(instance: &mut Instance, now: Timestamp) -> Result<(), Refusal> {
@@ -92,15 +92,16 @@ fn check_start(instance: &mut Instance, now: Timestamp) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Turns those of `ids` that are `from`; the others are on that way or there already.
-fn turn(account: &mut Account, ids: &[&str], from: Power, via: Power, now: Timestamp, to: impl Fn(&Instance) -> Power) -> String {
+/// Turns those instances of a call that are `from`; the others are on that way or there already.
+fn turn(account: &mut Account, call: &Call, from: Power, via: Power, now: Timestamp, to: impl Fn(&Instance) -> Power) -> String {
+    let (region, ids) = (&call.region, call.list("InstanceId"));
     let until = now + SignedDuration::from_secs(account.takes);
     let previous: Vec<Power> = ids.iter().map(|id| account.instances[*id].power).collect();
     for (id, previous) in ids.iter().zip(&previous) {
         if *previous == from {
             let to = to(&account.instances[*id]);
             account.turn(id, via, until, to, now);
-            account.touched.insert((*id).to_owned());
+            account.touch(region, id);
         }
     }
     account.settle(now);
