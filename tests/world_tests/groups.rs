@@ -69,6 +69,23 @@ async fn a_stopped_member_of_a_group_without_the_eight_processes_is_left_alone()
     assert_eq!(place.world.account().touched.iter().collect::<Vec<_>>(), ["fleet", "i-1"]);
 }
 
+#[tokio::test]
+async fn each_suspended_process_keeps_the_group_from_what_it_does_and_no_more() {
+    let becomes = async |suspended: &str| {
+        let place = fleet(two().suspended(&[suspended]));
+        place.stop(&["i-1"]).await.unwrap();
+        place.wait(300);
+        place.roll("fleet")
+    };
+    let replaced = ["i-2 InService Healthy", "i-fleet-1 InService Healthy"];
+    let marked = ["i-1 InService Unhealthy", "i-2 InService Healthy"];
+    assert_eq!(becomes("HealthCheck").await, ["i-1 InService Healthy", "i-2 InService Healthy"]);
+    assert_eq!(becomes("ReplaceUnhealthy").await, marked);
+    assert_eq!(becomes("Terminate").await, marked);
+    assert_eq!(becomes("Launch").await, ["i-2 InService Healthy"]);
+    assert_eq!(becomes("AZRebalance").await, replaced);
+}
+
 /// A group whose member was stopped, found unhealthy and started again, while nothing could be terminated.
 async fn with_a_member_marked_unhealthy() -> Place {
     let place = fleet(two());
