@@ -11,3 +11,4 @@ mod sweep;
 mod toy;
 mod worked_example;
 mod world;
+mod world_tests;

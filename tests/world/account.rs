@@ -4,31 +4,58 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::ec2::Instance;
-use super::iam::Group;
+use super::auto_scaling::{self, Fleets};
+use super::buckets::Buckets;
+use super::ec2::{self, Instance, Power};
+use super::iam::{self, Group};
+use super::load_balancers;
+use super::past::Past;
+use super::timeline::{Event, Timeline};
 use super::wire::{self, Call, Refusal, Reply, Service};
-use super::{ec2, iam};
 
-/// An account in one Region.
-#[derive(Debug, Clone)]
+/// The Region in which everything is of which nothing else is said.
+pub const HOME: &str = "us-east-1";
+
+/// An account.
+#[derive(Debug)]
 pub struct Account {
+    /// IAM's groups.
     pub groups: BTreeMap<String, Group>,
     /// ARNs of the policies that exist.
     pub policies: BTreeSet<String>,
     pub instances: BTreeMap<String, Instance>,
+    /// Auto Scaling's groups.
+    pub fleets: Fleets,
+    /// The Regions that are enabled.
+    pub regions: BTreeSet<String>,
+    /// Of these, those in which an organization's policy refuses every call.
+    pub closed: BTreeSet<String>,
+    /// Names of load balancers or target groups, each with an instance that fails its checks.
+    pub failing: BTreeSet<(String, String)>,
     /// How many items a page holds.
     pub page: usize,
     /// How many seconds a stop or a start takes.
     pub takes: i64,
+    /// How many seconds an activity of a group takes at least.
+    pub activity: i64,
+    /// How many seconds after a start all checks of it have passed.
+    pub initializing: i64,
     /// Operations that are throttled, and how many more times.
     pub throttled: BTreeMap<String, usize>,
-    /// Groups and instances that a call has changed.
+    /// EC2's own throttling, if the test wants it.
+    pub buckets: Option<Buckets>,
+    /// How often each operation was called, and how often of these it was throttled.
+    pub calls: BTreeMap<String, (usize, usize)>,
+    /// Groups and instances that a call has changed. Names in other Regions begin with them.
     pub touched: BTreeSet<String>,
-    /// How many seconds listings lag behind: IAM and EC2 are eventually consistent.
+    /// Instances that a group has terminated, in order.
+    pub terminated: Vec<String>,
+    /// How many seconds listings lag behind: IAM, EC2 and Auto Scaling are eventually consistent.
     pub lag: i64,
-    late: Vec<(Timestamp, Call)>,
-    /// The account as it was before each change.
-    past: Vec<(Timestamp, Account)>,
+    pub(super) now: Timestamp,
+    pub(super) timeline: Timeline,
+    pub(super) past_fleets: Past<Fleets>,
+    past_iam: Past<(BTreeMap<String, Group>, BTreeSet<String>)>,
 }
 
 impl Default for Account {
@@ -37,25 +64,62 @@ impl Default for Account {
             groups: BTreeMap::new(),
             policies: BTreeSet::new(),
             instances: BTreeMap::new(),
+            fleets: BTreeMap::new(),
+            regions: BTreeSet::from([HOME.to_owned()]),
+            closed: BTreeSet::new(),
+            failing: BTreeSet::new(),
             page: 3,
             takes: 8,
+            activity: 15,
+            initializing: 20,
             throttled: BTreeMap::new(),
+            buckets: None,
+            calls: BTreeMap::new(),
             touched: BTreeSet::new(),
+            terminated: Vec::new(),
             lag: 0,
-            late: Vec::new(),
-            past: Vec::new(),
+            now: Timestamp::UNIX_EPOCH,
+            timeline: Timeline::default(),
+            past_fleets: Past::default(),
+            past_iam: Past::default(),
         }
     }
 }
 
 impl Account {
-    /// Adds an instance.
-    pub fn instance(&mut self, instance: Instance) -> &mut Self {
-        self.instances.insert(instance.id.clone(), instance);
+    /// Adds an instance, and enables its Region.
+    pub fn instance(&mut self, mut instance: Instance) -> &mut Self {
+        self.regions.insert(instance.region.clone());
+        let membership = instance.membership.take();
+        let (id, key) = (instance.id.clone(), instance.group_key());
+        if let Some((at, _)) = instance.becomes {
+            self.timeline.push(at, Event::Power(id.clone()));
+        }
+        self.instances.insert(id.clone(), instance);
+        if let (Some(key), Some(member)) = (key, membership) {
+            self.join(&key, &id, member);
+        }
         self
     }
 
-    /// Adds a group with these policies, which exist from then on.
+    /// Adds an Auto Scaling group, and enables its Region. Members that there were before it stay in it.
+    pub fn fleet(&mut self, mut group: auto_scaling::Group) -> &mut Self {
+        self.regions.insert(group.region.clone());
+        let key = group.key();
+        if let Some(implied) = self.fleets.remove(&key) {
+            group.members = implied.members;
+        }
+        self.fleets.insert(key.clone(), group);
+        self.wake(&key, self.now);
+        self
+    }
+
+    /// The Auto Scaling group of that name, in whichever Region.
+    pub fn scaling(&mut self, name: &str) -> &mut auto_scaling::Group {
+        self.fleets.values_mut().find(|group| group.name == name).unwrap_or_else(|| panic!("there is no group {name}"))
+    }
+
+    /// Adds an IAM group with these policies, which exist from then on.
     pub fn group(&mut self, name: &str, attached: &[&str]) -> &mut Self {
         let attached: Vec<String> = attached.iter().map(|arn| (*arn).to_owned()).collect();
         self.policies.extend(attached.iter().cloned());
@@ -69,70 +133,134 @@ impl Account {
         self
     }
 
+    /// Enables a Region in which an organization's policy refuses every call.
+    pub fn closed_region(&mut self, name: &str) -> &mut Self {
+        self.regions.insert(name.to_owned());
+        self.closed.insert(name.to_owned());
+        self
+    }
+
     /// A call that will have its effect at `at`.
     pub fn later(&mut self, at: Timestamp, call: Call) {
-        self.late.push((at, call));
+        self.timeline.push(at, Event::Late(call));
     }
 
     /// Everything that happens by itself until `now`, in its order.
     pub fn settle(&mut self, now: Timestamp) {
-        self.late.sort_by_key(|(at, _)| *at);
-        let due = self.late.partition_point(|(at, _)| *at <= now);
-        for (at, call) in self.late.drain(..due).collect::<Vec<_>>() {
-            self.settle_instances(at);
-            self.answer(&call, at);
+        while let Some((at, event)) = self.timeline.pop(now) {
+            self.now = self.now.max(at);
+            match event {
+                Event::Power(id) => self.settle_instance(&id, at),
+                Event::ActivityEnds(group, number) => self.end_activity(&group, number, at),
+                Event::Reconcile(group) => self.reconcile(&group, at),
+                Event::Check(group) => self.check(&group, at),
+                Event::Late(call) => {
+                    self.answer(&call, at);
+                }
+            }
         }
-        self.settle_instances(now);
+        self.now = self.now.max(now);
     }
 
-    fn settle_instances(&mut self, now: Timestamp) {
-        for instance in self.instances.values_mut() {
-            instance.settle(now);
+    fn settle_instance(&mut self, id: &str, at: Timestamp) {
+        if let Some(instance) = self.instances.get_mut(id) {
+            instance.settle(at);
+            if let Some(group) = instance.group_key() {
+                self.wake(&group, at);
+            }
         }
+    }
+
+    /// An instance is `via` from now on, and `to` at `until`.
+    pub(super) fn turn(&mut self, id: &str, via: Power, until: Timestamp, to: Power, now: Timestamp) {
+        let Some(instance) = self.instances.get_mut(id) else { return };
+        instance.set(via, now);
+        instance.becomes = Some((until, to));
+        self.timeline.push(until, Event::Power(id.to_owned()));
+        if let Some(group) = instance.group_key() {
+            self.wake(&group, now);
+        }
+    }
+
+    /// A call has changed something.
+    pub(super) fn touch(&mut self, region: &str, name: &str) {
+        self.touched.insert(place(region, name));
     }
 
     /// The answer to a call at `now`.
     pub fn answer(&mut self, call: &Call, now: Timestamp) -> Reply {
-        let result = self.result(call, now);
+        let result = match self.refusal(call, now) {
+            Some(refusal) => Err(refusal),
+            None => self.carry_out(call, now),
+        };
         wire::answer(call, result)
     }
 
-    fn result(&mut self, call: &Call, now: Timestamp) -> Result<String, Refusal> {
-        if let Some(times) = self.throttled.get_mut(&call.operation).filter(|times| **times > 0) {
-            *times -= 1;
-            return Err(wire::throttled(call.service));
+    /// What meets a call before its service reads it.
+    fn refusal(&mut self, call: &Call, now: Timestamp) -> Option<Refusal> {
+        if call.service != Service::Iam && !self.regions.contains(&call.region) {
+            return Some(wire::not_enabled(call.service));
         }
-        if self.lag > 0 {
-            if ["Describe", "Get", "List"].iter().any(|read| call.operation.starts_with(read)) {
-                return self.as_of(now - SignedDuration::from_secs(self.lag)).carry_out(call, now);
+        if call.service != Service::Iam && self.closed.contains(&call.region) {
+            return Some(wire::closed(call));
+        }
+        let on_demand = self.throttled.get_mut(&call.operation).filter(|times| **times > 0);
+        let is_throttled = match (on_demand, &mut self.buckets) {
+            (Some(times), _) => {
+                *times -= 1;
+                true
             }
-            let past = Self { past: Vec::new(), late: Vec::new(), ..self.clone() };
-            self.past.push((now, past));
-        }
-        self.carry_out(call, now)
-    }
-
-    /// The account as it was at `then`.
-    fn as_of(&self, then: Timestamp) -> Self {
-        let before = self.past.iter().find(|(changed, _)| *changed > then).map_or(self, |(_, before)| before);
-        let mut then_was = Self { lag: 0, past: Vec::new(), late: Vec::new(), ..before.clone() };
-        then_was.settle_instances(then);
-        then_was
+            (None, Some(buckets)) => call.service == Service::Ec2 && !buckets.take(call, now),
+            (None, None) => false,
+        };
+        let (calls, throttled) = self.calls.entry(call.operation.clone()).or_default();
+        *calls += 1;
+        *throttled += usize::from(is_throttled);
+        is_throttled.then(|| wire::throttled(call.service))
     }
 
     fn carry_out(&mut self, call: &Call, now: Timestamp) -> Result<String, Refusal> {
-        match call.service {
-            Service::Iam => iam::answer(self, call),
-            Service::Ec2 => ec2::answer(self, call, now),
-            Service::AutoScaling => ec2::answer_auto_scaling(self, call),
+        let then = now - SignedDuration::from_secs(self.lag);
+        match (call.service, call.only_reads()) {
+            (Service::Iam, true) => match self.past_iam.at(then).cloned() {
+                Some((groups, policies)) => {
+                    let mut past = Self { groups, policies, page: self.page, ..Self::default() };
+                    iam::answer(&mut past, call)
+                }
+                None => iam::answer(self, call),
+            },
+            (Service::Iam, false) => {
+                if self.lag > 0 {
+                    self.past_iam.remember(now, self.lag, (self.groups.clone(), self.policies.clone()));
+                }
+                iam::answer(self, call)
+            }
+            (Service::Ec2, true) => ec2::describe(self, call, then, now),
+            (Service::Ec2, false) => ec2::change(self, call, now),
+            (Service::AutoScaling, true) => {
+                auto_scaling::describe(self.past_fleets.at(then).unwrap_or(&self.fleets), self.page, call)
+            }
+            (Service::AutoScaling, false) => auto_scaling::change(self, call, now),
+            (Service::TargetGroups | Service::ClassicLoadBalancers, _) => load_balancers::answer(self, call, now),
         }
     }
 
-    /// All of it that an action may change: `i-1` is `stopped`, `group Beta` has certain policies.
+    /// All of it that an action may change: `i-1` is `Stopped`, `group Beta` has certain policies, `fleet size` is
+    /// `0 <= 2 <= 4`, `fleet processes` are those suspended. Names in other Regions begin with them.
     pub fn snapshot(&self) -> BTreeMap<String, String> {
         let policies = |group: &Group| group.attached.iter().cloned().collect::<BTreeSet<_>>();
         let groups = self.groups.iter().map(|(name, group)| (format!("group {name}"), format!("{:?}", policies(group))));
-        let instances = self.instances.iter().map(|(id, instance)| (id.clone(), format!("{:?}", instance.power)));
-        groups.chain(instances).collect()
+        let instance = |(id, instance): (&String, &Instance)| (place(&instance.region, id), format!("{:?}", instance.power));
+        let fleet = |group: &auto_scaling::Group| {
+            let name = place(&group.region, &group.name);
+            [(format!("{name} processes"), group.suspended_processes().join(", ")), (format!("{name} size"), group.size())]
+        };
+        let fleets = self.fleets.values().filter(|group| group.explicit).flat_map(fleet);
+        groups.chain(self.instances.iter().map(instance)).chain(fleets).collect()
     }
+}
+
+/// What something is called: with its Region, unless it is at home.
+fn place(region: &str, name: &str) -> String {
+    if region == HOME { name.to_owned() } else { format!("{region}/{name}") }
 }

@@ -58,12 +58,12 @@ impl HttpConnector for Door {
 
 impl World {
     async fn receive(&self, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let call = Call::read(request.body().bytes().expect("a body in memory"));
+        let call = Call::read(region(request), request.body().bytes().expect("a body in memory"));
         let (effect, ending) = self.gate.pass(&call.operation, self.clock.now()).await;
         let reply = match effect {
-            Effect::Now => Some(self.account().answer(&call, self.clock.now())),
+            Effect::Now => Some(self.settled().answer(&call, self.clock.now())),
             Effect::At(at) => {
-                self.account().later(at, call.clone());
+                self.settled().later(at, call.clone());
                 None
             }
             Effect::Never => None,
@@ -76,6 +76,12 @@ impl World {
             (Ending::Death, _) => self.gate.die().await,
         }
     }
+}
+
+/// The Region that a request was signed for.
+fn region(request: &HttpRequest) -> &str {
+    let signed = request.headers().get("authorization").unwrap_or_default();
+    signed.split('/').nth(2).unwrap_or_else(|| panic!("a request that is not signed: {signed}"))
 }
 
 fn response((status, body): Reply) -> HttpResponse {

@@ -1,14 +1,19 @@
 //! AWS in this process, behind the SDK clients' HTTP layer: the real SDK writes requests and reads answers, and what no
 //! emulator shows can be had on demand: lost answers, deaths at any call, calls that land late, instances that take their
-//! time, throttling. Nothing here sleeps or dials.
+//! time, groups that replace what is stopped, throttling. Nothing here sleeps or dials.
 
 mod account;
+mod auto_scaling;
+mod buckets;
 mod clock;
 mod ec2;
 mod gate;
 mod http;
 mod iam;
+mod load_balancers;
+mod past;
 mod store;
+mod timeline;
 mod wire;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,9 +21,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use aws_config::SdkConfig;
 use guardrails_model::clock::Clock;
 
-pub use account::Account;
+pub use account::{Account, HOME};
+pub use auto_scaling::{Group, Member};
+pub use buckets::Buckets;
 pub use clock::VirtualClock;
-pub use ec2::{Instance, Power};
+pub use ec2::{Address, Check, Instance, Power, Spot};
 pub use gate::{Effect, Ending, Fault, Gate, Kind};
 pub use store::FaultyStore;
 
@@ -31,8 +38,14 @@ pub struct World {
 }
 
 impl World {
-    /// The account, as it is at this moment.
+    /// The account as it is at this moment, to be looked at and changed by a test.
     pub fn account(&self) -> MutexGuard<'_, Account> {
+        let mut account = self.settled();
+        account.wake_groups();
+        account
+    }
+
+    fn settled(&self) -> MutexGuard<'_, Account> {
         let mut account = lock(&self.account);
         account.settle(self.clock.now());
         account

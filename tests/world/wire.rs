@@ -1,4 +1,4 @@
-//! The protocols of IAM, Auto Scaling (AWS Query) and EC2 (EC2 Query): a form comes in, XML goes out.
+//! The protocols of IAM, Auto Scaling, load balancers (AWS Query) and EC2 (EC2 Query): a form comes in, XML goes out.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,12 +9,15 @@ pub enum Service {
     Iam,
     Ec2,
     AutoScaling,
+    TargetGroups,
+    ClassicLoadBalancers,
 }
 
 /// A call as it came over the wire.
 #[derive(Debug, Clone)]
 pub struct Call {
     pub service: Service,
+    pub region: String,
     pub operation: String,
     form: BTreeMap<String, String>,
 }
@@ -27,17 +30,19 @@ pub type Reply = (u16, String);
 pub struct Refusal(pub u16, pub &'static str, pub String);
 
 impl Call {
-    /// Reads a form.
-    pub fn read(body: &[u8]) -> Self {
+    /// Reads a form that was sent to a Region.
+    pub fn read(region: &str, body: &[u8]) -> Self {
         let form: BTreeMap<String, String> = url::form_urlencoded::parse(body).into_owned().collect();
         let get = |name: &str| form.get(name).map_or("", String::as_str);
         let service = match get("Version") {
             "2010-05-08" => Service::Iam,
             "2016-11-15" => Service::Ec2,
             "2011-01-01" => Service::AutoScaling,
+            "2015-12-01" => Service::TargetGroups,
+            "2012-06-01" => Service::ClassicLoadBalancers,
             other => panic!("the double does not know the API version {other:?}: {form:?}"),
         };
-        Self { service, operation: get("Action").to_owned(), form }
+        Self { service, region: region.to_owned(), operation: get("Action").to_owned(), form }
     }
 
     /// A parameter.
@@ -48,6 +53,22 @@ impl Call {
     /// A parameter that the service requires.
     pub fn require(&self, name: &str) -> Result<&str, Refusal> {
         self.get(name).ok_or_else(|| Refusal(400, "MissingParameter", format!("The request must contain {name}")))
+    }
+
+    /// A number, if it is given.
+    pub fn number(&self, name: &str) -> Result<Option<usize>, Refusal> {
+        let number = self.get(name).map(str::parse).transpose();
+        number.map_err(|_| Refusal(400, "ValidationError", format!("{name} is no number")))
+    }
+
+    /// Does it change nothing?
+    pub fn only_reads(&self) -> bool {
+        ["Describe", "Get", "List"].iter().any(|read| self.operation.starts_with(read))
+    }
+
+    /// Does it ask for a page, or for what a filter lets through?
+    pub fn is_narrowed(&self) -> bool {
+        self.form.keys().any(|name| name.starts_with("Filter.") || name == "MaxResults" || name == "NextToken")
     }
 
     /// `name.1`, `name.2`, ...
@@ -79,11 +100,36 @@ pub fn answer(call: &Call, result: Result<String, Refusal>) -> Reply {
 
 /// The service's way to say: come back later.
 pub fn throttled(service: Service) -> Refusal {
-    let (status, code) = match service {
-        Service::Ec2 => (503, "RequestLimitExceeded"),
-        Service::Iam | Service::AutoScaling => (400, "Throttling"),
+    let (status, code, message) = match service {
+        Service::Ec2 => (503, "RequestLimitExceeded", "Request limit exceeded."),
+        _ => (400, "Throttling", "Rate exceeded"),
     };
-    Refusal(status, code, "Rate exceeded".to_owned())
+    Refusal(status, code, message.to_owned())
+}
+
+/// What a Region says that an organization has closed.
+pub fn closed(call: &Call) -> Refusal {
+    let (code, service) = match call.service {
+        Service::Ec2 => ("UnauthorizedOperation", "ec2"),
+        Service::AutoScaling => ("AccessDenied", "autoscaling"),
+        _ => ("AccessDenied", "elasticloadbalancing"),
+    };
+    let user = "User: arn:aws:sts::123456789012:assumed-role/guardrails/session";
+    let what = format!("{user} is not authorized to perform: {service}:{}", call.operation);
+    let message =
+        format!("You are not authorized to perform this operation. {what} with an explicit deny in a service control policy");
+    Refusal(403, code, message)
+}
+
+/// What a Region says in which the account is not enabled.
+pub fn not_enabled(service: Service) -> Refusal {
+    match service {
+        Service::Ec2 => {
+            let message = "AWS was not able to validate the provided access credentials";
+            Refusal(401, "AuthFailure", message.to_owned())
+        }
+        _ => Refusal(403, "InvalidClientTokenId", "The security token included in the request is invalid.".to_owned()),
+    }
 }
 
 /// `<name>text</name>`, escaped.
@@ -100,6 +146,11 @@ pub fn list(name: &str, each: &str, items: impl IntoIterator<Item = String>) -> 
     }
     let _ = write!(xml, "</{name}>");
     xml
+}
+
+/// A tag with the token of the next page, if there is one.
+pub fn next(name: &str, token: Option<String>) -> String {
+    token.map(|token| tag(name, &token)).unwrap_or_default()
 }
 
 /// The items from the place that `marker` names, at most `size`, and the marker of the rest.

@@ -1,0 +1,28 @@
+//! How something was some seconds ago: what an eventually consistent listing shows.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// What something was before each of its changes.
+#[derive(Debug)]
+pub struct Past<T>(Vec<(Timestamp, T)>);
+
+impl<T> Default for Past<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Past<T> {
+    /// It changes at `now`, and was `before` until then. What no listing can show any more is forgotten.
+    pub fn remember(&mut self, now: Timestamp, lag: i64, before: T) {
+        let oldest = now - SignedDuration::from_secs(lag);
+        let forgotten = self.0.partition_point(|(changed, _)| *changed <= oldest);
+        self.0.drain(..forgotten);
+        self.0.push((now, before));
+    }
+
+    /// How it was at `then`; `None` when it has not changed since.
+    pub fn at(&self, then: Timestamp) -> Option<&T> {
+        self.0.iter().find(|(changed, _)| *changed > then).map(|(_, before)| before)
+    }
+}
