@@ -238,6 +238,7 @@ fn instances(account: &mut Account) {
         .instance(instance("i-3", Power::Stopped, "Project=Beta"))
         .instance(instance("i-4", Power::Running, "Project=Gamma"))
         .instance(instance("i-5", Power::Running, "Project=Beta").in_group("fleet"))
+        .instance(instance("i-8", Power::Running, "").in_group("fleet"))
         .instance(instance("i-6", Power::Running, ""))
         .instance(instance("i-7", Power::Terminated, "Project=Beta"));
 }
