@@ -259,7 +259,7 @@ fn stop_instances() -> Vec<Scenario> {
             actions: actions(),
             scope: &["i-1", "i-3"],
             enforced: &[("i-1", STOPPED), ("i-3", STOPPED)],
-            refused: 2,
+            refused: 0,
             place: || {
                 Place::world(|account| {
                     account
