@@ -1,6 +1,6 @@
 //! What arrives on the topic, and what becomes of it.
 
-use guardrails_local_aws::walkthrough::{Access, GROUP, OTHER_GROUP, Role};
+use guardrails_local_aws::walkthrough::{AUTO_SCALING_GROUP, Access, GROUP, OTHER_GROUP, Role};
 use guardrails_model::phase::Phase;
 use guardrails_model::record::{Run, RunState};
 
@@ -17,7 +17,8 @@ async fn an_alert_swaps_the_group_and_stops_the_fleet_and_a_rollback_puts_everyt
     assert_eq!(enforced.groups[GROUP].iter().collect::<Vec<_>>(), ["AmazonEC2ReadOnlyAccess"]);
     assert_eq!(enforced.groups[OTHER_GROUP], before.groups[OTHER_GROUP]);
     for instance in &lab.world.instances {
-        let wanted = if instance.role == Role::Fleet { "stopped" } else { &before.instances[&instance.id] };
+        let stopped = matches!(instance.role, Role::Fleet | Role::AutoScalingMember);
+        let wanted = if stopped { "stopped" } else { &before.instances[&instance.id] };
         assert_eq!(enforced.instances[&instance.id], wanted, "{}", instance.name);
     }
     assert_eq!((enforced.user["RunInstances"], enforced.user["DescribeInstances"]), (Access::Denied, Access::Allowed));
@@ -25,15 +26,16 @@ async fn an_alert_swaps_the_group_and_stops_the_fleet_and_a_rollback_puts_everyt
     let (subject, text) = lab.told().await;
     assert_eq!(subject, "Budget Guardrails: project-beta: enforced at 100% actual in 2026-11");
     assert!(text.contains(&format!("guardrails rollback project-beta --run {}", run.id)), "{text}");
-    assert!(text.contains("member of the Auto Scaling group"), "{text}");
+    assert_eq!(enforced.scaling[AUTO_SCALING_GROUP].len(), 8, "or it would terminate its member");
+    assert!(text.contains("guardrails:exempt"), "{text}");
     assert!(text.contains("ACTUAL Amount: $2.31"), "{text}");
 
     lab.say(&["rollback", "project-beta", "--yes", "--why", "the money is back"]).await;
     assert_eq!(lab.snapshot().await, before);
-    let member = lab.world.with_role(Role::AutoScalingMember).next().unwrap();
+    let exempt = lab.world.with_role(Role::Exempt).next().unwrap();
     let steps = lab.steps(&lab.run_when(RunState::RolledBack).await).await;
-    let of_member = steps.iter().find(|step| step.facet.as_str().ends_with(&member.id)).unwrap();
-    assert_eq!((of_member.phase, of_member.events.len()), (Phase::Skipped, 1), "it was never touched");
+    let of_exempt = steps.iter().find(|step| step.facet.as_str().ends_with(&exempt.id)).unwrap();
+    assert_eq!((of_exempt.phase, of_exempt.events.len()), (Phase::Skipped, 1), "it was never touched");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -87,7 +87,7 @@ async fn a_deployment_that_would_take_the_way_back_from_an_open_run_is_refused()
     let before = lab.snapshot().await;
     lab.publish(&real_alert(), &[]).await;
     lab.run_when(RunState::Enforced).await;
-    let other = EXAMPLE.replace("stop-instances: { tag: { Project: Beta } }", "stop-instances: { tag: { Project: Gamma } }");
+    let other = EXAMPLE.replace("stop-instances: { tag: { Project: Beta }", "stop-instances: { tag: { Project: Gamma }");
     std::fs::write(lab.folder.path().join("guardrails.yaml"), other).unwrap();
     let refused = lab.run(&["deploy", "--yes"]).await;
     assert_eq!(refused.status.code(), Some(1));

@@ -15,7 +15,7 @@ use guardrails_model::ledger::Ledger;
 use guardrails_model::record::{Run, RunState, Step};
 use serde_json::{Value as Json, json};
 
-pub const EXAMPLE: &str = include_str!("../../examples/guardrails.yaml");
+pub const EXAMPLE: &str = include_str!("../../examples/walkthrough.yaml");
 /// Far more than anything here takes, and less than a person waits.
 const LIMIT: Duration = Duration::from_mins(2);
 

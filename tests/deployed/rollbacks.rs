@@ -42,28 +42,43 @@ async fn of_two_rollbacks_at_once_one_puts_back_and_the_other_is_told_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_instance_that_refuses_fails_the_run_loudly_and_costs_the_others_nothing() {
+async fn one_instance_that_cannot_be_stopped_is_left_alone_with_the_reason_and_costs_the_others_nothing() {
     let lab = Lab::new().await;
     let before = lab.snapshot().await;
     let protected = &lab.world.with_role(Role::Fleet).nth(2).unwrap().id;
-    let protect = |on: bool| {
-        let value = aws_sdk_ec2::types::AttributeBooleanValue::builder().value(on).build();
-        aws_sdk_ec2::Client::new(&lab.root).modify_instance_attribute().instance_id(protected).disable_api_stop(value).send()
-    };
-    protect(true).await.unwrap();
+    let protect = aws_sdk_ec2::types::AttributeBooleanValue::builder().value(true).build();
+    let ec2 = aws_sdk_ec2::Client::new(&lab.root);
+    ec2.modify_instance_attribute().instance_id(protected).disable_api_stop(protect).send().await.unwrap();
+
+    lab.publish(&real_alert(), &[]).await;
+    lab.run_when(RunState::Enforced).await;
+    let (_, message) = lab.told().await;
+    assert!(message.contains("OperationNotPermitted"), "{message}");
+    let states = lab.snapshot().await.instances;
+    for instance in lab.world.with_role(Role::Fleet) {
+        assert_eq!(states[&instance.id], if instance.id == *protected { "running" } else { "stopped" });
+    }
+    lab.say(&["rollback", "project-beta", "--yes"]).await;
+    assert_eq!(lab.snapshot().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_that_fails_fails_the_run_loudly_costs_the_others_nothing_and_is_tried_again_at_the_next_alert() {
+    let later = "arn:aws:iam::123456789012:policy/Later";
+    let lab = Lab::with(&EXAMPLE.replace("attach: [AmazonEC2ReadOnlyAccess]", &format!("attach: [{later}]")), 0.2).await;
+    let before = lab.snapshot().await;
 
     lab.publish(&real_alert(), &[]).await;
     lab.run_when(RunState::ApplyFailed).await;
     let (subject, message) = lab.told().await;
     assert!(subject.contains("apply failed"), "{subject}");
-    assert!(message.contains("FAILED") && message.contains("OperationNotPermitted"), "{message}");
+    assert!(message.contains("FAILED") && message.contains(later), "{message}");
     let states = lab.snapshot().await.instances;
-    for instance in lab.world.with_role(Role::Fleet) {
-        assert_eq!(states[&instance.id], if instance.id == *protected { "running" } else { "stopped" });
-    }
+    assert!(lab.world.with_role(Role::Fleet).all(|instance| states[&instance.id] == "stopped"), "{states:?}");
 
-    // The next alert tries what failed again: the same run, no second snapshot.
-    protect(false).await.unwrap();
+    // The same run, and no second snapshot of what was stopped.
+    let document = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}]}"#;
+    aws_sdk_iam::Client::new(&lab.root).create_policy().policy_name("Later").policy_document(document).send().await.unwrap();
     lab.publish(&real_alert().replace("$2.31", "$2.40"), &[]).await;
     lab.run_when(RunState::Enforced).await;
     lab.say(&["rollback", "project-beta", "--yes"]).await;

@@ -25,7 +25,7 @@ use watch::{Seen, Watch};
 
 /// The text that AWS's own walk-through tells people to publish.
 const MOCK: &str = "This is a mock notification";
-/// The guardrail of examples/guardrails.yaml.
+/// The guardrail of examples/walkthrough.yaml.
 const GUARDRAIL: &str = "project-beta";
 /// Long enough that an instance is seen while it is stopping.
 const TRANSITION_SECONDS: f64 = 0.8;
@@ -123,7 +123,7 @@ async fn play(programs: &Programs, local: &LocalAws) -> Result<Story> {
     let began = Instant::now();
     say("seeding AWS's walk-through: a group, a user with a key, a fleet of four, and bystanders");
     let world = Walkthrough::seed(local).await?;
-    say("deploying the stack: guardrails deploy --file examples/guardrails.yaml --yes");
+    say("deploying the stack: guardrails deploy --file examples/walkthrough.yaml --yes");
     let outputs = programs.deploy(local).await?;
     let before = world.snapshot().await?;
 

@@ -143,6 +143,8 @@ pub struct Gate {
 pub enum Ready {
     /// Yes; and these belong to the unit, of which those that were not planned become steps too.
     Go(Vec<Planned>),
+    /// Not before so many seconds have passed.
+    In(i64),
     /// Not yet, for this reason.
     NotYet(String),
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use guardrails_local_aws::walkthrough::{Access, FULL_ACCESS, GROUP, Instance, OTHER_GROUP, Role, Snapshot, USER};
+use guardrails_local_aws::walkthrough::{
+    AUTO_SCALING_GROUP, Access, FULL_ACCESS, GROUP, Instance, OTHER_GROUP, Role, SUSPENDED, Snapshot, USER,
+};
 use guardrails_model::phase::Phase;
 use guardrails_model::record::{RunState, Step};
 use serde::Serialize;
@@ -10,6 +12,8 @@ use serde::Serialize;
 use super::Story;
 
 const READ_ONLY: &str = "AmazonEC2ReadOnlyAccess";
+/// What must be suspended before a group's members stop.
+const PROCESSES: usize = 8;
 
 /// A claim, and whether it holds.
 #[derive(Debug, Serialize)]
@@ -41,13 +45,15 @@ fn before(story: &Story) -> Vec<Check> {
 
 fn enforced(story: &Story) -> Vec<Check> {
     let (world, run) = (&story.enforced, &story.run.run);
-    let fleet: Vec<&Instance> = story.world.with_role(Role::Fleet).collect();
+    let fleet: Vec<&Instance> = fleet(story).collect();
     let counts = story.run.counts();
+    // Two policies, and all processes of the group but the one that was suspended before.
+    let switches = 2 + PROCESSES - 1;
     vec![
         check("the mock text began a run that is marked as simulated", run.simulated, story.run.headline()),
         check(
             "the run is enforced, and no step failed",
-            run.state == RunState::Enforced && counts.failed == 0 && counts.applied == fleet.len() + 2,
+            run.state == RunState::Enforced && counts.failed == 0 && counts.applied == fleet.len() + switches,
             format!("{} applied, {} skipped, {} failed", counts.applied, counts.skipped, counts.failed),
         ),
         check("enforced: the group may only read", policies(world, GROUP) == [READ_ONLY], list(policies(world, GROUP))),
@@ -57,16 +63,21 @@ fn enforced(story: &Story) -> Vec<Check> {
             user(world),
         ),
         check(
-            "enforced: the fleet of four is stopped",
-            fleet.len() == 4 && fleet.iter().all(|instance| state(world, instance) == "stopped"),
+            "enforced: the fleet of five is stopped, the member of an Auto Scaling group too",
+            fleet.len() == 5 && fleet.iter().all(|instance| state(world, instance) == "stopped"),
             states(world, &fleet),
+        ),
+        check(
+            "enforced: the Auto Scaling group's processes are suspended, so that it terminates nobody",
+            suspended(world).len() == PROCESSES,
+            list(suspended(world)),
         ),
     ]
 }
 
 fn rolled_back(story: &Story) -> Vec<Check> {
     let idle: Vec<&Instance> = story.world.with_role(Role::AlreadyStopped).collect();
-    let fleet: Vec<&Instance> = story.world.with_role(Role::Fleet).collect();
+    let fleet: Vec<&Instance> = fleet(story).collect();
     let state_after = story.run_after.run.state;
     vec![
         check(
@@ -75,7 +86,7 @@ fn rolled_back(story: &Story) -> Vec<Check> {
             story.run_after.headline(),
         ),
         check(
-            "rolled back: groups, instances and the user's rights are as they were",
+            "rolled back: groups, processes, instances and the user's rights are as they were",
             story.rolled_back == story.before,
             differences(story),
         ),
@@ -83,6 +94,11 @@ fn rolled_back(story: &Story) -> Vec<Check> {
             "rolled back: the fleet was stopped once, started once, and runs",
             fleet.iter().all(|instance| rested(story, instance) == ["running", "stopped", "running"]),
             passages(story, &fleet),
+        ),
+        check(
+            "rolled back: what somebody had suspended of the Auto Scaling group is still suspended, and nothing else",
+            suspended(&story.rolled_back) == [SUSPENDED],
+            list(suspended(&story.rolled_back)),
         ),
         check(
             "rolled back: what was stopped before is still stopped",
@@ -94,7 +110,7 @@ fn rolled_back(story: &Story) -> Vec<Check> {
 
 /// Nobody touched them: they were never seen in another state, and the ledger has no change of theirs, not even a begun one.
 fn bystanders(story: &Story) -> Vec<Check> {
-    let others: Vec<&Instance> = story.world.instances.iter().filter(|instance| instance.role != Role::Fleet).collect();
+    let others: Vec<&Instance> = story.world.instances.iter().filter(|instance| !is_fleet(instance)).collect();
     let known: BTreeSet<&str> = story.world.instances.iter().map(|instance| instance.id.as_str()).collect();
     let strangers: Vec<&str> = story.seen.keys().map(String::as_str).filter(|id| !known.contains(id)).collect();
     let touched: Vec<&str> = story
@@ -108,11 +124,11 @@ fn bystanders(story: &Story) -> Vec<Check> {
             bystander.then_some(step.label.as_str())
         })
         .collect();
-    let members: Vec<&Instance> = story.world.with_role(Role::AutoScalingMember).collect();
+    let exempt: Vec<&Instance> = story.world.with_role(Role::Exempt).collect();
     let skipped = |member: &&Instance| {
         story.run.steps.iter().find(|step| step.facet.parts().2 == member.id).filter(|step| step.phase == Phase::Skipped)
     };
-    let reasons: Vec<String> = members.iter().filter_map(skipped).filter_map(|step| step.reason.clone()).collect();
+    let reasons: Vec<String> = exempt.iter().filter_map(skipped).filter_map(|step| step.reason.clone()).collect();
     vec![
         check(
             "bystanders were never seen in another state than before",
@@ -120,11 +136,7 @@ fn bystanders(story: &Story) -> Vec<Check> {
             passages(story, &others),
         ),
         check("the ledger has no change of a bystander, not even a begun one", touched.is_empty(), list(touched)),
-        check(
-            "the member of an Auto Scaling group was left alone, with the reason",
-            reasons.len() == members.len(),
-            list(reasons),
-        ),
+        check("the instance that is exempt was left alone, with the reason", reasons.len() == exempt.len(), list(reasons)),
         check(
             "the other group kept its policy all the while",
             [&story.before, &story.enforced, &story.rolled_back]
@@ -134,6 +146,19 @@ fn bystanders(story: &Story) -> Vec<Check> {
         ),
         check("no instance was launched or lost", strangers.is_empty() && story.seen.len() == known.len(), list(strangers)),
     ]
+}
+
+fn is_fleet(instance: &Instance) -> bool {
+    matches!(instance.role, Role::Fleet | Role::AutoScalingMember)
+}
+
+/// What is to be stopped.
+fn fleet(story: &Story) -> impl Iterator<Item = &Instance> {
+    story.world.instances.iter().filter(|instance| is_fleet(instance))
+}
+
+fn suspended(world: &Snapshot) -> Vec<&str> {
+    world.scaling.get(AUTO_SCALING_GROUP).into_iter().flatten().map(String::as_str).collect()
 }
 
 /// Was anything begun?
@@ -185,8 +210,9 @@ fn differences(story: &Story) -> String {
     let groups = groups.map(|group| (group.as_str(), list(policies(before, group)), list(policies(after, group))));
     let instances = story.world.instances.iter();
     let instances = instances.map(|one| (one.name.as_str(), state(before, one).to_owned(), state(after, one).to_owned()));
+    let scaling = [(AUTO_SCALING_GROUP, list(suspended(before)), list(suspended(after)))];
     let user = [(USER, user(before), user(after))];
-    let all = groups.chain(instances).chain(user).filter(|(_, before, after)| before != after);
+    let all = groups.chain(instances).chain(scaling).chain(user).filter(|(_, before, after)| before != after);
     let different: BTreeSet<String> = all.map(|(what, before, after)| format!("{what}: {before}, then {after}")).collect();
     list(different)
 }

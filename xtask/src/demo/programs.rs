@@ -42,7 +42,7 @@ pub async fn build() -> Result<Programs> {
 impl Programs {
     /// `guardrails deploy`.
     pub async fn deploy(&self, local: &LocalAws) -> Result<Outputs> {
-        let command = self.command(local, &["deploy", "--file", "examples/guardrails.yaml", "--yes", "--output", "json"]);
+        let command = self.command(local, &["deploy", "--file", "examples/walkthrough.yaml", "--yes", "--output", "json"]);
         let output = bounded(output(command)).await.context("running guardrails deploy")?;
         if !output.status.success() {
             return Err(anyhow!("guardrails deploy ended with {}", output.status));

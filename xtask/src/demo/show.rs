@@ -1,6 +1,6 @@
 //! Shows the result: the table and the checks on stdout, as text or as data; what to try next on stderr.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use anyhow::{Context, Result};
@@ -58,6 +58,9 @@ fn table(story: &Story) -> String {
             world.groups.get(group).map(|policies| policies.iter().cloned().collect::<Vec<_>>().join(", ")).unwrap_or_default()
         });
     }
+    for group in story.before.scaling.keys() {
+        row(format!("Auto Scaling group {group}: suspended"), &|world| processes(world.scaling.get(group)));
+    }
     for call in story.before.user.keys() {
         row(format!("{USER}: {call}"), &|world| world.user.get(call).map(ToString::to_string).unwrap_or_default());
     }
@@ -67,6 +70,15 @@ fn table(story: &Story) -> String {
         });
     }
     table.to_string()
+}
+
+/// All of them would not fit.
+fn processes(suspended: Option<&BTreeSet<String>>) -> String {
+    match suspended {
+        Some(suspended) if suspended.len() > 2 => format!("{} processes", suspended.len()),
+        Some(suspended) if !suspended.is_empty() => suspended.iter().cloned().collect::<Vec<_>>().join(", "),
+        _ => "none".to_owned(),
+    }
 }
 
 fn data(story: &Story, checks: &[Check], next: &Next) -> Value {
@@ -104,7 +116,7 @@ impl Next<'_> {
             return "Try next:\n  \
                 cargo demo --keep                   leaves the local AWS running, to try the commands by hand\n  \
                 cargo demo --output json            the same as data\n  \
-                $EDITOR examples/guardrails.yaml    what is enforced, and when"
+                $EDITOR examples/walkthrough.yaml   what is enforced, and when"
                 .to_owned();
         };
         let mut lines = vec!["The local AWS is left running. To go on with it:".to_owned(), String::new()];

@@ -31,8 +31,10 @@ use crate::grants::{Grant, Use, sid};
 
 /// Instances a call: few enough that one refused instance costs few calls to find.
 const BATCH: usize = 50;
-/// Seconds that a group's check gets to judge before what acts on it is resumed.
-const JUDGED_AFTER: i64 = 60;
+/// For how long a group's check is watched, when the stage does not say.
+const WATCH_HEALTH: Duration = Duration::from_secs(60);
+/// For how long an instance is started again that AWS has no capacity for, when the stage does not say.
+const KEEP_TRYING: Duration = Duration::from_secs(6 * 3600);
 
 /// Stops EC2 instances by tag.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -52,6 +54,8 @@ pub struct Params {
     hibernate: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     keep_trying: Option<Duration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    watch_health: Option<Duration>,
 }
 
 /// Stops the running EC2 instances that carry the tags.
@@ -79,6 +83,10 @@ struct Raw {
     /// For how long to start an instance again that AWS has no capacity for: 6 hours when left out.
     #[serde(default)]
     keep_trying: Option<Duration>,
+    /// For how long an Auto Scaling group's resumed health check is watched before the group may replace members again: a
+    /// minute when left out.
+    #[serde(default)]
+    watch_health: Option<Duration>,
 }
 
 /// What to do with an Auto Scaling group of which only some members are in scope.
@@ -116,8 +124,8 @@ impl TryFrom<Raw> for Params {
         if raw.tag.is_empty() {
             return Err("`tag` is empty: name at least one tag, such as `{Project: Beta}`".to_owned());
         }
-        let Raw { tag, regions, exempt, partial_groups, instance_store_data, hibernate, keep_trying } = raw;
-        Ok(Self { tag, regions, exempt, partial_groups, instance_store_data, hibernate, keep_trying })
+        let Raw { tag, regions, exempt, partial_groups, instance_store_data, hibernate, keep_trying, watch_health } = raw;
+        Ok(Self { tag, regions, exempt, partial_groups, instance_store_data, hibernate, keep_trying, watch_health })
     }
 }
 
@@ -136,7 +144,8 @@ pub struct StopInstances {
 
 impl ActionType for StopInstances {
     const NAME: &'static str = "stop-instances";
-    const CHANGES: &'static str = "stops the running EC2 instances that carry the tags, in all Regions, members of Auto Scaling groups too";
+    const CHANGES: &'static str =
+        "stops the running EC2 instances that carry the tags, in all Regions, members of Auto Scaling groups too";
     const PUTS_BACK: &'static str = "starts just the instances that it stopped, and resumes just the processes that it suspended";
     const LIMIT: Option<(guardrails_model::pace::Limit, guardrails_model::pace::Limit)> =
         Some((guardrails_model::pace::Limit::StopInstances, guardrails_model::pace::Limit::StartInstances));
@@ -298,7 +307,7 @@ impl Action for StopInstances {
     }
 
     fn patience(&self) -> Patience {
-        let give_up = self.params.keep_trying.unwrap_or(Duration::from_secs(6 * 3600)).seconds();
+        let give_up = self.params.keep_trying.unwrap_or(KEEP_TRYING).seconds();
         Patience { poll: 5, limit: 1800, give_up }
     }
 
@@ -327,7 +336,9 @@ impl StopInstances {
         for instance in instances {
             match instance.instance_id().and_then(|id| members.get(id)) {
                 Some(group) => of_groups.entry(group).or_default().push(instance),
-                None => planned.extend(self.power(instance, by.out_of_scope(instance).or_else(|| by.not_for_stopping(instance)))?),
+                None => {
+                    planned.extend(self.power(instance, by.out_of_scope(instance).or_else(|| by.not_for_stopping(instance)))?)
+                }
             }
         }
         for (name, in_scope) in of_groups {
@@ -431,8 +442,9 @@ impl StopInstances {
             return Ok(Ready::NotYet(why));
         }
         // The check has only just been resumed: it must have had the time to find somebody unhealthy.
-        if !first && gate.waited < JUDGED_AFTER && !started.is_empty() && groups_judge(gate) {
-            return Ok(Ready::NotYet("the group's check has only just been resumed".to_owned()));
+        let left = self.params.watch_health.unwrap_or(WATCH_HEALTH).seconds() - gate.waited;
+        if !first && left > 0 && !started.is_empty() && judges(gate) {
+            return Ok(Ready::In(left));
         }
         Ok(Ready::Go(Vec::new()))
     }
@@ -490,7 +502,7 @@ impl StopInstances {
 }
 
 /// Has the check been resumed by this run just now? One that somebody had suspended stays so, and judges nobody.
-fn groups_judge(gate: &Gate) -> bool {
+fn judges(gate: &Gate) -> bool {
     let check = |facet: &FacetId| facet.parts().0 == PROCESS && groups::process_of(facet).0 == HEALTH_CHECK;
     gate.order == 2 && gate.steps.iter().any(|(facet, phase)| check(facet) && *phase == Phase::RolledBack)
 }

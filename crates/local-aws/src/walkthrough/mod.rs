@@ -29,7 +29,10 @@ pub const USER: &str = "beta-developer";
 pub const FULL_ACCESS: &str = "AmazonEC2FullAccess";
 
 const POLICIES: &str = "arn:aws:iam::aws:policy/";
-const AUTO_SCALING_GROUP: &str = "beta-web";
+/// The Auto Scaling group of the fleet.
+pub const AUTO_SCALING_GROUP: &str = "beta-web";
+/// The process of it that somebody had suspended before.
+pub const SUSPENDED: &str = "AZRebalance";
 const IMAGE: &str = "ami-0123456789abcdef0";
 const POLL: Duration = Duration::from_millis(50);
 const SETTLE_LIMIT: Duration = Duration::from_mins(1);
@@ -62,8 +65,10 @@ pub enum Role {
     Fleet,
     /// Tagged, but stopped before: to be stopped afterwards too.
     AlreadyStopped,
-    /// Runs and is tagged, but an Auto Scaling group would terminate it if it were stopped.
+    /// Runs and is tagged, in an Auto Scaling group that would terminate it if it were stopped just so.
     AutoScalingMember,
+    /// Runs and is tagged, and exempt by another tag.
+    Exempt,
     /// Of another project.
     OtherProject,
     /// Without any tag.
@@ -76,6 +81,7 @@ impl fmt::Display for Role {
             Self::Fleet => "fleet",
             Self::AlreadyStopped => "fleet, stopped before",
             Self::AutoScalingMember => "fleet, in an Auto Scaling group",
+            Self::Exempt => "fleet, exempt",
             Self::OtherProject => "another project",
             Self::Untagged => "untagged",
         })
@@ -168,6 +174,8 @@ async fn seed_instances(root: &SdkConfig) -> Result<Vec<Instance>, Error> {
     }
     wanted.push((Role::AlreadyStopped, named("beta-idle", "Beta")));
     wanted.push((Role::AutoScalingMember, named("beta-web", "Beta")));
+    let exempt = [("guardrails:exempt", "it takes the backups".to_owned())];
+    wanted.push((Role::Exempt, named("beta-backup", "Beta").into_iter().chain(exempt).collect()));
     wanted.push((Role::OtherProject, named("alpha-1", "Alpha")));
     wanted.extend([(Role::Untagged, Vec::new()), (Role::Untagged, Vec::new())]);
     let mut instances = Vec::new();
@@ -202,7 +210,10 @@ async fn seed_auto_scaling(root: &SdkConfig, members: Vec<String>) -> Result<(),
     made.map_err(said("making an Auto Scaling group"))?;
     let attach = auto_scaling.attach_instances().auto_scaling_group_name(AUTO_SCALING_GROUP);
     let attached = attach.set_instance_ids(Some(members)).send().await;
-    attached.map_err(said("attaching an instance to its Auto Scaling group")).map(|_| ())
+    attached.map_err(said("attaching an instance to its Auto Scaling group"))?;
+    let suspend = auto_scaling.suspend_processes().auto_scaling_group_name(AUTO_SCALING_GROUP);
+    let suspended = suspend.scaling_processes(SUSPENDED).send().await;
+    suspended.map_err(said("suspending a process of an Auto Scaling group")).map(|_| ())
 }
 
 #[allow(clippy::disallowed_methods, reason = "the configuration is of guardrails_aws::clients")]

@@ -16,6 +16,8 @@ use crate::Error;
 pub struct Snapshot {
     /// Each group, and the names of the managed policies that are attached to it.
     pub groups: BTreeMap<String, BTreeSet<String>>,
+    /// Each Auto Scaling group, and the processes of it that are suspended.
+    pub scaling: BTreeMap<String, BTreeSet<String>>,
     /// Each instance of the account by its id, and its state as EC2 names it.
     pub instances: BTreeMap<String, String>,
     /// What the user tried with a key of its own, and what came of it.
@@ -45,6 +47,7 @@ pub(super) async fn take(root: &SdkConfig, user: &SdkConfig) -> Result<Snapshot,
     let tries = [("RunInstances", may_run(user).await?), ("DescribeInstances", may_describe(user).await?)];
     Ok(Snapshot {
         groups: groups(root).await?,
+        scaling: scaling(root).await?,
         instances: states(root).await?,
         user: tries.map(|(call, access)| (call.to_owned(), access)).into(),
     })
@@ -74,6 +77,16 @@ async fn groups(root: &SdkConfig) -> Result<BTreeMap<String, BTreeSet<String>>, 
         groups.insert(group.group_name().to_owned(), names.collect());
     }
     Ok(groups)
+}
+
+async fn scaling(root: &SdkConfig) -> Result<BTreeMap<String, BTreeSet<String>>, Error> {
+    let listed = aws_sdk_autoscaling::Client::new(root).describe_auto_scaling_groups().send().await;
+    let listed = listed.map_err(said("listing Auto Scaling groups"))?;
+    let groups = listed.auto_scaling_groups().iter().map(|group| {
+        let suspended = group.suspended_processes().iter().filter_map(|process| process.process_name().map(str::to_owned));
+        (group.auto_scaling_group_name().unwrap_or_default().to_owned(), suspended.collect())
+    });
+    Ok(groups.collect())
 }
 
 /// A dry run goes through all of IAM and then launches nothing.

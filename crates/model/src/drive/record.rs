@@ -181,7 +181,13 @@ impl Drive<'_> {
     }
 
     /// A step after its change was asked for, by what the service answered, and in how many seconds to look at it again.
-    fn asked(&self, direction: Direction, step: &Versioned<Step>, answer: &Answer, action: &dyn Action) -> (Versioned<Step>, i64) {
+    fn asked(
+        &self,
+        direction: Direction,
+        step: &Versioned<Step>,
+        answer: &Answer,
+        action: &dyn Action,
+    ) -> (Versioned<Step>, i64) {
         let (now, poll) = (self.clock.now(), action.patience().poll);
         let mut step = step.clone();
         let accepted = *answer == Answer::Accepted;

@@ -293,7 +293,13 @@ impl Drive<'_> {
                 }
                 Ok(Pass::Open)
             }
-            Ready::NotYet(why) if waited >= job.action.patience().limit => Ok(Pass::Never(format!("after {waited} s still: {why}"))),
+            Ready::In(seconds) => {
+                sooner(&mut end.due, seconds.max(1));
+                Ok(Pass::NotYet)
+            }
+            Ready::NotYet(why) if waited >= job.action.patience().limit => {
+                Ok(Pass::Never(format!("after {waited} s still: {why}")))
+            }
             Ready::NotYet(_) => {
                 sooner(&mut end.due, job.action.patience().poll);
                 Ok(Pass::NotYet)
