@@ -1,0 +1,91 @@
+//! Auto Scaling groups in the deployed loop: over the fleets of an emulator that is lenient, and over those of one whose groups
+//! terminate whatever is stopped under them.
+
+use std::collections::BTreeSet;
+
+use guardrails_local_aws::{Fleets, Options, REGION};
+use guardrails_model::record::RunState;
+
+use super::fleets::Fleet;
+use super::lab::{EXAMPLE, Lab, real_alert};
+
+const ELSEWHERE: &str = "eu-west-1";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_of_four_beside_plain_instances_stops_and_starts_and_what_an_operator_suspended_stays_so() {
+    let lab = Lab::on(Options { fleets: Fleets::Moto, ..Options::default() }, EXAMPLE).await;
+    stops_and_starts(&lab, &[REGION]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_in_two_regions_that_would_terminate_their_members_never_do() {
+    let lab = Lab::new().await;
+    stops_and_starts(&lab, &[REGION, ELSEWHERE]).await;
+}
+
+/// A group of four, a plain instance of the project and one of another, in each Region: enforced, and put back.
+async fn stops_and_starts(lab: &Lab, regions: &[&str]) {
+    let mut places = Vec::new();
+    for region in regions {
+        let fleet = Fleet::new(&lab.local.fleet_config(region).await.unwrap());
+        let members = fleet.group_of_four("web", "Beta").await;
+        let suspend = fleet.auto_scaling.suspend_processes().auto_scaling_group_name("web").scaling_processes("ScheduledActions");
+        suspend.send().await.unwrap();
+        let (plain, other) = (fleet.launch("Beta").await, fleet.launch("Alpha").await);
+        let before = fleet.states().await;
+        places.push((fleet, members, plain, other, before));
+    }
+
+    lab.publish(&real_alert(), &[]).await;
+    lab.run_when(RunState::Enforced).await;
+    for (fleet, members, plain, other, _) in &places {
+        let states = fleet.states().await;
+        assert!(members.iter().chain([plain]).all(|id| states[id] == "stopped"), "{states:?}");
+        assert_eq!(states[other], "running");
+        assert_eq!(suspended(fleet).await.len(), 8);
+    }
+
+    lab.say(&["rollback", "project-beta", "--yes"]).await;
+    for (fleet, members, .., before) in &places {
+        assert_eq!(fleet.states().await, *before, "nothing was terminated, and nothing launched");
+        assert_eq!(suspended(fleet).await, BTreeSet::from(["ScheduledActions".to_owned()]));
+        let group = fleet.group("web").await;
+        let now: BTreeSet<&str> = group.instances().iter().filter_map(|member| member.instance_id()).collect();
+        assert_eq!(now, members.iter().map(String::as_str).collect());
+        assert!(group.instances().iter().all(|member| member.health_status() == Some("Healthy")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disposable_group_goes_to_zero_and_comes_back_with_the_size_that_it_had() {
+    let scale = "scale-group-to-zero: { tag: { Project: Beta }, members-are-disposable: true }";
+    let stop = "stop-instances: { tag: { Project: Beta }, watch-health: 1s }";
+    let lab = Lab::with(&EXAMPLE.replace(stop, scale), 0.2).await;
+    let fleet = Fleet::new(&lab.local.fleet_config(ELSEWHERE).await.unwrap());
+    let members = fleet.group_of_four("disposable", "Beta").await;
+    let kept = fleet.group_of_four("kept", "Alpha").await;
+    let size = async |name: &str| {
+        let group = fleet.group(name).await;
+        (group.min_size().unwrap(), group.desired_capacity().unwrap(), group.max_size().unwrap(), group.instances().len())
+    };
+    let before = size("disposable").await;
+
+    lab.publish(&real_alert(), &[]).await;
+    lab.run_when(RunState::Enforced).await;
+    fleet.eventually_of("disposable", 0).await;
+    assert_eq!(size("disposable").await, (0, 0, 0, 0));
+    let states = fleet.states().await;
+    assert!(members.iter().all(|id| states.get(id).is_none_or(|state| state == "terminated")), "{states:?}");
+    assert!(kept.iter().all(|id| states[id] == "running"), "{states:?}");
+    let (_, message) = lab.told().await;
+    assert!(message.contains("TERMINATED"), "{message}");
+
+    lab.say(&["rollback", "project-beta", "--yes"]).await;
+    fleet.eventually_of("disposable", 4).await;
+    assert_eq!(size("disposable").await, before);
+}
+
+async fn suspended(fleet: &Fleet) -> BTreeSet<String> {
+    let group = fleet.group("web").await;
+    group.suspended_processes().iter().filter_map(|process| process.process_name().map(str::to_owned)).collect()
+}
