@@ -6,3 +6,4 @@ mod ledger;
 mod runs;
 mod steps;
 mod story;
+mod units;

@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use guardrails_model::action::{Action, ActionError, Answer, Change, Patience, Planned, Seen};
+use guardrails_model::action::{
+    Action, ActionError, Answer, Change, Gate as Question, Patience, Planned, Ready, Room, Seen, Unit,
+};
 use guardrails_model::clock::Clock;
 use guardrails_model::ids::{FacetId, Value};
+use guardrails_model::record::Direction;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::world::{Effect, Ending, Gate, VirtualClock, lock};
@@ -24,6 +27,8 @@ pub struct Lamp {
     pub takes: i64,
     /// Why it refuses to be turned, if it does.
     pub refuses: Option<&'static str>,
+    /// How many more times there is no current to turn it.
+    pub no_current: usize,
 }
 
 /// All lamps, by name.
@@ -32,6 +37,10 @@ pub struct Lamps {
     pub by_name: BTreeMap<String, Lamp>,
     /// Those that a call has turned.
     pub touched: BTreeSet<String>,
+    /// How many more may be turned before the next round, if that is limited.
+    pub room: Option<usize>,
+    /// Why no unit is ready, if none is.
+    pub unready: Option<&'static str>,
     late: Vec<(Timestamp, String, Value)>,
 }
 
@@ -54,7 +63,7 @@ impl Toy {
     /// A person turns lamps, or hangs them up.
     pub fn set(&self, lamps: &str) {
         for (name, is) in words(lamps) {
-            self.lamps().by_name.insert(name, Lamp { is, becomes: None, takes: 0, refuses: None });
+            self.lamps().by_name.insert(name, Lamp { is, becomes: None, takes: 0, refuses: None, no_current: 0 });
         }
     }
 
@@ -100,8 +109,13 @@ impl Lamps {
         if let Some(why) = lamp.refuses {
             return Answer::Refused(why.to_owned());
         }
+        if lamp.no_current > 0 {
+            lamp.no_current -= 1;
+            return Answer::NoRoom("there is no current".to_owned());
+        }
         lamp.becomes = Some((now + SignedDuration::from_secs(lamp.takes), to.clone()));
         self.touched.insert(name.to_owned());
+        self.room = self.room.map(|room| room.saturating_sub(1));
         self.arrive(now);
         Answer::Accepted
     }
@@ -156,7 +170,8 @@ impl Action for ToyAction {
         let plan = |lamps: &Lamps| {
             let planned = self.wishes.iter().filter_map(|(name, wanted)| {
                 let present = lamps.by_name.get(name)?.is.clone();
-                Some(Planned::new(facet(name), name.clone(), present, wanted.clone()))
+                let planned = Planned::new(facet(name), name.clone(), present, wanted.clone());
+                Some(Planned { unit: unit(name), ..planned })
             });
             planned.collect()
         };
@@ -173,6 +188,25 @@ impl Action for ToyAction {
             seen.collect()
         };
         self.read("observe", see).await
+    }
+
+    /// The lamps of the unit that are there now belong to it, planned or not.
+    async fn ready(&self, gate: &Question) -> Result<Ready, ActionError> {
+        let lamps = self.toy.lamps();
+        if let Some(why) = lamps.unready {
+            return Ok(Ready::NotYet(why.to_owned()));
+        }
+        let of_unit = |name: &&String| unit(name).is_some_and(|unit| unit.name == gate.unit && unit.forward == gate.order);
+        let found = lamps.by_name.keys().filter(of_unit).map(|name| {
+            let planned = Planned::new(facet(name), name.clone(), lamps.by_name[name].is.clone(), Value::new("off"));
+            Planned { unit: unit(name), ..planned }
+        });
+        Ok(Ready::Go(if gate.direction == Direction::Apply { found.collect() } else { Vec::new() }))
+    }
+
+    fn room(&self, _: Direction, changes: usize) -> Room {
+        let room = self.toy.lamps().room.unwrap_or(changes);
+        Room { changes: changes.min(room), again: 7 }
     }
 
     async fn apply(&self, changes: &[Change]) -> Vec<Answer> {
@@ -195,6 +229,13 @@ impl Action for ToyAction {
 /// The facet of a lamp.
 pub fn facet(name: &str) -> FacetId {
     FacetId::new("lamp", name, "light").expect("a facet")
+}
+
+/// The unit of a lamp that is called like `hall-0-1-fuse`: of the hall, first on the way forward, second on the way back.
+fn unit(name: &str) -> Option<Unit> {
+    let mut words = name.split('-');
+    let (unit, forward, back) = (words.next()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    Some(Unit { name: unit.to_owned(), forward, back })
 }
 
 /// The lamp of a facet.

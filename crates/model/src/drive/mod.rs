@@ -228,6 +228,11 @@ impl<'a> Drive<'a> {
                 }
                 end = self.work(direction, &current.value, part, lot.steps, action, &mut tally).await?;
             }
+            if let Some(seconds) = end.full {
+                // It is not passed. Others that are due sooner wait with it: a round more is worth less than a call with few.
+                wait = Some(seconds);
+                break;
+            }
             match end.due {
                 None => {}
                 Some(due) if due > LEFT_BEHIND && passing => {
@@ -241,11 +246,6 @@ impl<'a> Drive<'a> {
             }
             if passing {
                 from = Some(last);
-            }
-            if let Some(seconds) = end.full {
-                // Others that are due sooner wait with it: a round more is worth less than a call with few in it.
-                wait = Some(seconds);
-                break;
             }
         }
         let (changed, failed) = (tally.changed, tally.failed);
