@@ -42,7 +42,7 @@ fn before(story: &Story) -> Vec<Check> {
 fn enforced(story: &Story) -> Vec<Check> {
     let (world, run) = (&story.enforced, &story.run.run);
     let fleet: Vec<&Instance> = story.world.with_role(Role::Fleet).collect();
-    let counts = story.run.counts();
+    let counts = story.run.counts;
     vec![
         check("the mock text began a run that is marked as simulated", run.simulated, story.run.headline()),
         check(
