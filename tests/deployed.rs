@@ -7,5 +7,6 @@ mod commands;
 mod fleets;
 mod lab;
 mod rollbacks;
+mod size;
 
 pub use lab::guardrails;

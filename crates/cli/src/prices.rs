@@ -203,7 +203,7 @@ mod tests {
             ("t3.micro: cheap\n", 1, "`cheap` is not a price in US dollars an hour"),
             ("t3.nano: 0.0052\nt3.micro: -0.01\n", 2, "`-0.01` is not a price"),
             ("us-east-1:\n  t3.nano: 0.0052\n  t3.micro: 0.0104 USD\n", 3, "`0.0104 USD` is not a price"),
-            ("t3.micro: .inf\n", 1, "`inf` is not a price"),
+            ("t3.micro: .inf\n", 1, "non-finite"),
             ("us-east-1: {t3.micro: 0.0104}\nt3.micro: 0.0104\n", 2, "give each Region its own, or none"),
             ("US East: {t3.micro: 0.0104}\n", 1, "`US East` is not a place"),
             ("us-east-1: {t3.micro: {linux: 1}}\n", 1, "no Regions in them"),
