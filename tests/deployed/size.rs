@@ -14,8 +14,10 @@ use super::lab::{EXAMPLE, Lab, guardrails, real_alert, text};
 const ELSEWHERE: &str = "eu-west-1";
 const HERE: i32 = 180;
 const THERE: i32 = 120;
-/// The walk-through's own running fleet.
-const BESIDE: i32 = 4;
+/// The walk-through's own running fleet, with the member of its group.
+const BESIDE: i32 = 5;
+/// The processes of that group, which are suspended meanwhile.
+const PROCESSES: i32 = 8;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fleet_of_hundreds_is_summed_up_and_put_back_region_by_region() {
@@ -60,11 +62,12 @@ async fn planned(lab: &Lab) {
     let plan = lab.say(&["plan", "project-beta", "--prices", "prices.yaml"]).await;
     assert!(plan.lines().count() < 30, "{plan}");
     for words in [
-        format!("stop-instances in {REGION}: {} to change", HERE + BESIDE),
+        format!("stop-instances in {REGION}: {} to change", HERE + BESIDE + PROCESSES),
+        "1 member of 1 Auto Scaling group: beta-web (1)".to_owned(),
         format!("stop-instances in {ELSEWHERE}: {THERE} to change"),
         "nothing in scope: stop-instances in eu-central-1, stop-instances in us-west-2".to_owned(),
         "stopping: under a minute; starting again: under a minute at a share of 0.5".to_owned(),
-        format!("the {} instances that the price list has cost $1.9136 an hour", HERE + BESIDE),
+        format!("stops costing $1.924 an hour on demand, for {} instances that the price list has", HERE + BESIDE),
         format!("{THERE} instances: {THERE} t3.micro in {ELSEWHERE}"),
     ] {
         assert!(plan.contains(&words), "{words}:\n{plan}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::words::Tally;
+use super::words::{Tally, count};
 use super::{Made, PartMade};
 use crate::estimate::is_instance;
 use crate::prices::Prices;
@@ -51,17 +51,17 @@ impl Savings {
 
     pub(super) fn words(&self) -> String {
         let mut words = format!(
-            "on demand, the {} instances that the price list has cost ${} an hour; their volumes cost on",
-            self.instances,
-            self.hourly.round_dp(4).normalize()
+            "stops costing ${} an hour on demand, for {} that the price list has; what volumes cost goes on",
+            self.hourly.round_dp(4).normalize(),
+            count(self.instances, "instance")
         );
         if !self.not_counted.is_empty() {
             let all: usize = self.not_counted.values().sum();
             let kinds: Vec<String> = self.not_counted.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-            words = format!("{words}\nNOT COUNTED, as the price list does not have them: {all} instances: {}", kinds.join(", "));
+            words = format!("{words}\nNOT COUNTED, as the price list does not have them: {}: {}", count(all, "instance"), kinds.join(", "));
         }
         if self.no_instances > 0 {
-            words = format!("{words}\nNOT COUNTED: the members of the {} groups that go to zero", self.no_instances);
+            words = format!("{words}\nNOT COUNTED: the members of {} that would go to zero", count(self.no_instances, "group"));
         }
         words
     }
@@ -82,7 +82,7 @@ mod tests {
         let savings = Savings::of(&made, &prices);
         assert_eq!((savings.hourly, savings.instances), ("0.0228".parse().unwrap(), 2));
         let words = savings.words();
-        assert!(words.contains("the 2 instances that the price list has cost $0.0228 an hour"), "{words}");
+        assert!(words.contains("stops costing $0.0228 an hour on demand, for 2 instances that the price list has"), "{words}");
         assert!(words.contains("2 instances: 1 m5.large Windows in eu-west-1, 1 t3.micro in us-east-1"), "{words}");
     }
 }

@@ -145,7 +145,7 @@ fn summary(tally: &Tally<'_>) -> Vec<String> {
     let mut lines = Vec::new();
     let single = tally.changes.iter().filter(|step| step.unit.is_none() && is_instance(&step.facet)).count();
     if single > 0 {
-        lines.push(format!("{single} instances that are in no Auto Scaling group"));
+        lines.push(format!("{} in no Auto Scaling group", count(single, "instance")));
     }
     let mut of_groups: Vec<(usize, &str)> =
         groups(tally.changes.iter().copied()).into_iter().map(|(name, group)| (group.members.len(), name)).collect();
@@ -156,7 +156,8 @@ fn summary(tally: &Tally<'_>) -> Vec<String> {
         if of_groups.len() > NAMED {
             named.push(format!("and {} more", of_groups.len() - NAMED));
         }
-        lines.push(format!("{members} members of {} Auto Scaling groups: {}", of_groups.len(), named.join(", ")));
+        let of = count(of_groups.len(), "Auto Scaling group");
+        lines.push(format!("{} of {of}: {}", count(members, "member"), named.join(", ")));
     }
     let (mut refused, mut left_alone, mut notes) = (Alike::default(), Alike::default(), Alike::default());
     tally.refused.iter().for_each(|step| refused.add(step.reason.as_deref().unwrap_or_default(), &step.label));
@@ -166,6 +167,11 @@ fn summary(tally: &Tally<'_>) -> Vec<String> {
         lines.extend(alike.lines().into_iter().map(|line| format!("{title}: {line}")));
     }
     lines
+}
+
+/// So many of them.
+pub(super) fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -276,7 +282,7 @@ pub(super) mod tests {
         assert!(said.lines().count() < 12, "{said}");
         for words in [
             "stop-instances in eu-west-1: 935 to change, 60 left alone",
-            "900 instances that are in no Auto Scaling group",
+            "900 instances in no Auto Scaling group",
             "28 members of 7 Auto Scaling groups: web-6 (7), web-5 (6), web-4 (5), web-3 (4), web-2 (3), and 2 more",
             "left alone: 60: it is of the spot request … -- i-x0, i-x1, i-x2, ...",
             "to know: 900: its public address … will be another -- i-0, i-1, i-2, ...",
