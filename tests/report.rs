@@ -175,7 +175,10 @@ async fn a_small_run_is_shown_step_by_step_and_where_nobody_may_work_is_said() {
         "  SKIPPED stop-instances in us-west-2: the account's organisation lets nobody work there: explicit deny in a service \
          control policy"
     );
-    assert!(lines[3].contains("FAILED  i-00000000000000000") && lines[5].contains("its public address 203.0.113.2 will be"), "{text}");
+    assert!(
+        lines[3].contains("FAILED  i-00000000000000000") && lines[5].contains("its public address 203.0.113.2 will be"),
+        "{text}"
+    );
 }
 
 #[tokio::test]

@@ -50,6 +50,15 @@ async fn a_fleet_of_hundreds_is_summed_up_and_put_back_region_by_region() {
     let wrong = lab.run(&["rollback", "project-beta", "--only", "instance-power/eu-west-2/", "--yes"]).await;
     assert!(text(&wrong.stderr).contains("no open run of `project-beta` has the facet"), "{}", text(&wrong.stderr));
     interrupted(&lab, id);
+    let only = format!("instance-power/{REGION}/");
+    let narrowed = lab.run(&["rollback", "project-beta", "--only", &only, "--yes"]).await;
+    let said = text(&narrowed.stderr);
+    assert!(narrowed.status.success(), "{said}");
+    assert!(said.contains("and what this does not ask for of 1 Auto Scaling group is still held: beta-web\n"), "{said}");
+    assert!(said.contains("a rollback of all of it was under way, asked for by arn:aws:iam::"), "{said}");
+    assert!(said.contains(&format!("goes by this request: {only}. What only the other asked for")), "{said}");
+    let run = lab.run_when(RunState::Enforced).await;
+    assert!(lab.steps(&run).await.iter().any(|step| !step.phase.is_final()), "the group's policy is held yet");
     lab.say(&["rollback", "project-beta", "--yes"]).await;
     assert_eq!((lab.snapshot().await, there.states().await), before);
     let over = json(&lab.say(&["status", "--all", "--limit", "1", "--output", "json"]).await);
@@ -124,10 +133,7 @@ async fn fleet(lab: &Lab, region: &str, instances: i32) -> Fleet {
     let tags = TagSpecification::builder().resource_type(ResourceType::Instance).tags(tag).build();
     let call = fleet.ec2.run_instances().image_id("ami-0123456789abcdef0").instance_type(InstanceType::T3Micro);
     call.min_count(instances).max_count(instances).tag_specifications(tags).send().await.unwrap();
-    lab.eventually("the fleet", || async {
-        fleet.states().await.values().all(|state| state != "pending").then_some(())
-    })
-    .await;
+    lab.eventually("the fleet", || async { fleet.states().await.values().all(|state| state != "pending").then_some(()) }).await;
     fleet
 }
 

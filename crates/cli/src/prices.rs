@@ -81,7 +81,8 @@ impl<'de> Deserialize<'de> for Prices {
                         }
                     }
                     if !everywhere.is_empty() && !by_region.is_empty() {
-                        let what = "prices for every Region and for single Regions in one list: give each Region its own, or none";
+                        let what =
+                            "prices for every Region and for single Regions in one list: give each Region its own, or none";
                         return Err(M::Error::custom(what));
                     }
                 }

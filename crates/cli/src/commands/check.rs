@@ -15,8 +15,9 @@ pub(crate) fn run(global: &Global, args: &File) -> Result<Exit> {
     if config.operators.is_empty() {
         output::tell("hint: `operators` is empty: name those who run the guardrails, so that no guardrail can restrict them");
     }
-    warnings(&config).iter().for_each(|warning| output::tell(warning));
-    pace(&config).iter().for_each(|pace| output::tell(pace));
+    for words in warnings(&config).into_iter().chain(pace(&config)) {
+        output::tell(&words);
+    }
     Ok(Exit::Done)
 }
 

@@ -95,8 +95,8 @@ pub(crate) async fn make(deployment: &Deployment, config: &Config, target: &Targ
     // What a deployment adds to the file's operators: whoever deploys.
     run.operators.push(deployment.caller.arn.clone());
     let planner = Planner { deployment, run: &run };
-    let planned = try_join_all((0..run.parts.len()).map(|index| planner.everywhere(index))).await?;
-    Ok(Made { parts: planned.into_iter().flatten().collect(), pace: config.pace.clone() })
+    let parts = try_join_all((0..run.parts.len()).map(|index| planner.everywhere(index))).await?;
+    Ok(Made { parts: parts.into_iter().flatten().collect(), pace: config.pace.clone() })
 }
 
 struct Planner<'a> {

@@ -1,6 +1,6 @@
 //! `guardrails rollback`: shows what comes back, asks, waits, and ends with what came back and what did not and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, anyhow};
 use guardrails_model::clock::{Clock, SystemClock};
@@ -15,6 +15,7 @@ use crate::deployment::Deployment;
 use crate::estimate::{Work, about, is_instance};
 use crate::exit::Exit;
 use crate::follow::{Known, LIVELY};
+use crate::output::count;
 use crate::{follow, output};
 
 /// Steps of a run that are named before it is asked about.
@@ -59,6 +60,8 @@ struct Held {
     /// By part.
     counts: BTreeMap<usize, Count>,
     named: Vec<String>,
+    /// Of the units that something is asked for of, and of those that something else is held of.
+    units: [BTreeSet<(usize, String)>; 2],
     /// How its steps stand, if they are few.
     known: Known,
 }
@@ -85,7 +88,7 @@ async fn held(deployment: &Deployment, args: &Rollback) -> Result<Vec<Held>> {
     let mut unknown: Vec<&Selector> = args.only.iter().collect();
     let mut all = Vec::new();
     for run in open {
-        let mut held = Held { counts: BTreeMap::new(), named: Vec::new(), known: Known::new(), run };
+        let mut held = Held { counts: BTreeMap::new(), named: Vec::new(), units: Default::default(), known: Known::new(), run };
         let run = held.run.clone();
         let lively = follow::planned(&run) <= LIVELY;
         let visit = |step: Step| {
@@ -93,8 +96,8 @@ async fn held(deployment: &Deployment, args: &Rollback) -> Result<Vec<Held>> {
             if lively {
                 held.known.insert(step.facet.clone(), step.phase);
             }
-            if !step.phase.is_final() && asks_for(args, &step.facet) {
-                held.add(&step);
+            if !step.phase.is_final() {
+                held.add(&step, asks_for(args, &step.facet));
             }
         };
         deployment.ledger.visit(&run, visit).await.context("reading the ledger")?;
@@ -117,7 +120,13 @@ fn asks_for(args: &Rollback, facet: &FacetId) -> bool {
 }
 
 impl Held {
-    fn add(&mut self, step: &Step) {
+    fn add(&mut self, step: &Step, asked: bool) {
+        if let Some(unit) = &step.unit {
+            self.units[usize::from(!asked)].insert((step.part, unit.name.clone()));
+        }
+        if !asked {
+            return;
+        }
         let count = self.counts.entry(step.part).or_default();
         count.steps += 1;
         count.instances += usize::from(is_instance(&step.facet));
@@ -148,6 +157,7 @@ impl Held {
             lines.push(format!("  ... and {more} more: guardrails status --run {} --all", run.id));
             lines.extend(self.time());
         }
+        lines.extend(self.halves());
         if self.steps() == 0 {
             lines.push("  nothing".to_owned());
         }
@@ -155,6 +165,16 @@ impl Held {
             lines.push("and alerts of this stage are recorded, not enforced, until the next period".to_owned());
         }
         lines.join("\n")
+    }
+
+    /// The groups of which only some is asked for: what else is held of them stays as it is.
+    fn halves(&self) -> Option<String> {
+        let [asked, left] = &self.units;
+        let halves: Vec<&str> = asked.intersection(left).map(|(_, name)| name.as_str()).collect();
+        let more = if halves.len() > NAMED { ", ..." } else { "" };
+        let named = halves.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+        let what = count(halves.len(), "Auto Scaling group");
+        (!halves.is_empty()).then(|| format!("and what this does not ask for of {what} is still held: {named}{more}"))
     }
 
     /// How long it takes at the least.

@@ -48,7 +48,9 @@ pub(crate) async fn run(global: &Global, args: &Simulate) -> Result<Exit> {
     sent.await.map_err(|error| anyhow!("publishing to {}: {}", deployment.alert_topic, Failure::of(&error).message))?;
     output::tell("sent; waiting for the run");
     let run = begun(&deployment, &target, before.as_ref()).await?;
-    let Some(settled) = follow::until_settled(&deployment, &run, follow::Known::new()).await? else { return Ok(Exit::Interrupted) };
+    let Some(settled) = follow::until_settled(&deployment, &run, follow::Known::new()).await? else {
+        return Ok(Exit::Interrupted);
+    };
     let report = follow::report(&deployment, settled, global.output == Format::Json).await?;
     output::result(global, &report, &report.text())?;
     Ok(if report.run.state == RunState::ApplyFailed { Exit::PartlyFailed } else { Exit::Done })

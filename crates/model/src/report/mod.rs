@@ -119,12 +119,7 @@ impl Report {
     ///
     /// # Errors
     /// As [`Self::of`].
-    pub async fn with(
-        ledger: &Ledger,
-        run: Run,
-        keep: Keep,
-        mut visit: impl FnMut(&Step) + Send,
-    ) -> Result<Self, LedgerError> {
+    pub async fn with(ledger: &Ledger, run: Run, keep: Keep, mut visit: impl FnMut(&Step) + Send) -> Result<Self, LedgerError> {
         let mut writer = Writer::new(&run, keep);
         ledger
             .visit(&run, |step| {
@@ -177,7 +172,7 @@ impl Writer {
         }
         if step.phase == Phase::Skipped {
             self.left_alone.add(step.reason.as_deref().unwrap_or("there was nothing to do"), &step.label);
-        } else if let Some(note) = &step.note {
+        } else if let Some(note) = step.note.as_ref().filter(|_| !step.phase.is_final()) {
             self.notes.add(note, &step.label);
         }
         let rank = rank(&step);

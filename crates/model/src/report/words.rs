@@ -100,7 +100,8 @@ impl Counts {
             (self.failed, "FAILED".to_owned()),
             (self.skipped, "left alone".to_owned()),
         ];
-        let said: Vec<String> = said.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        let said: Vec<String> =
+            said.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
         said.join(", ")
     }
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::words::{Tally, count};
+use super::words::Tally;
 use super::{Made, PartMade};
 use crate::estimate::is_instance;
+use crate::output::count;
 use crate::prices::Prices;
 
 /// What is saved, and of what that is not known.
@@ -58,7 +59,11 @@ impl Savings {
         if !self.not_counted.is_empty() {
             let all: usize = self.not_counted.values().sum();
             let kinds: Vec<String> = self.not_counted.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-            words = format!("{words}\nNOT COUNTED, as the price list does not have them: {}: {}", count(all, "instance"), kinds.join(", "));
+            words = format!(
+                "{words}\nNOT COUNTED, as the price list does not have them: {}: {}",
+                count(all, "instance"),
+                kinds.join(", ")
+            );
         }
         if self.no_instances > 0 {
             words = format!("{words}\nNOT COUNTED: the members of {} that would go to zero", count(self.no_instances, "group"));
@@ -76,7 +81,8 @@ mod tests {
     fn what_stops_is_counted_and_what_the_list_does_not_have_is_said() {
         let prices: Prices = serde_saphyr::from_str("eu-west-1: {t3.micro: 0.0114, m5.large: 0.107}").unwrap();
         let kind = |id: &str, kind: &str| guardrails_model::record::Step { kind: Some(kind.to_owned()), ..step(id) };
-        let stopped = guardrails_model::record::Step { present: guardrails_model::ids::Value::new("stopped"), ..kind("i-4", "m5.large") };
+        let stopped =
+            guardrails_model::record::Step { present: guardrails_model::ids::Value::new("stopped"), ..kind("i-4", "m5.large") };
         let there = vec![kind("i-1", "t3.micro"), kind("i-2", "t3.micro"), kind("i-3", "m5.large Windows"), stopped];
         let made = made(&[("eu-west-1", there), ("us-east-1", vec![kind("i-5", "t3.micro")])]);
         let savings = Savings::of(&made, &prices);

@@ -10,6 +10,7 @@ use guardrails_model::report::Alike;
 
 use super::{Made, Outcome, PartMade};
 use crate::estimate::is_instance;
+use crate::output::count;
 
 /// Steps of a plan that is shown step by step.
 const SMALL: usize = 40;
@@ -83,7 +84,7 @@ impl Made {
             lines.push(format!("  nothing in scope: {}", empty.join(", ")));
         }
         if !each {
-            lines.push("each of them: --all, or --output json".to_owned());
+            lines.push(format!("each of them: guardrails plan {} --at '{}' --all", target.guardrail, target.stage));
         }
         lines.extend(self.estimate().map(|estimate| estimate.words()));
         lines.join("\n")
@@ -167,11 +168,6 @@ fn summary(tally: &Tally<'_>) -> Vec<String> {
         lines.extend(alike.lines().into_iter().map(|line| format!("{title}: {line}")));
     }
     lines
-}
-
-/// So many of them.
-pub(super) fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -286,7 +282,7 @@ pub(super) mod tests {
             "28 members of 7 Auto Scaling groups: web-6 (7), web-5 (6), web-4 (5), web-3 (4), web-2 (3), and 2 more",
             "left alone: 60: it is of the spot request … -- i-x0, i-x1, i-x2, ...",
             "to know: 900: its public address … will be another -- i-0, i-1, i-2, ...",
-            "each of them: --all",
+            "each of them: guardrails plan beta --at '100% actual' --all",
             "stopping: about 1 min; starting again: about 8 min at a share of 0.5",
         ] {
             assert!(said.contains(words), "{words}:\n{said}");
