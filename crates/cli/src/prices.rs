@@ -8,6 +8,7 @@ use anyhow::{Result, anyhow};
 use guardrails_model::ids::Place;
 use rust_decimal::Decimal;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde_saphyr::{Location, Spanned};
 
 use crate::output;
 
@@ -42,9 +43,34 @@ pub(crate) fn read(path: &Path) -> Result<Option<Prices>> {
     }
 }
 
-fn parse(name: &str, text: &str) -> Result<Prices, String> {
-    serde_saphyr::from_str(text)
-        .map_err(|error| error.render_with_options(serde_saphyr::render_options! { source_name: Some(name) }))
+pub(crate) fn parse(name: &str, text: &str) -> Result<Prices, String> {
+    let list: BTreeMap<String, Spanned<Entry>> = serde_saphyr::from_str(text)
+        .map_err(|error| error.render_with_options(serde_saphyr::render_options! { source_name: Some(name) }))?;
+    let wrong = |at: Location, what: &str| format!("error: {what}\n --> {name}:{}:{}", at.line(), at.column());
+    let (mut everywhere, mut by_region, mut price_at) = (BTreeMap::new(), BTreeMap::new(), None);
+    for (key, Spanned { value, referenced: at, .. }) in list {
+        match value {
+            Entry::Price(price) => {
+                everywhere.insert(key, price);
+                price_at = price_at.or(Some(at));
+            }
+            Entry::Region(of_kinds) => {
+                let region = key.parse::<Place>().map_err(|error| wrong(at, &error.to_string()))?;
+                by_region.insert(region, of_kinds);
+            }
+        }
+    }
+    match price_at {
+        Some(at) if !by_region.is_empty() => {
+            Err(wrong(at, "prices for every Region and for single Regions in one list: give each Region its own, or none"))
+        }
+        Some(_) => Ok(Prices::Everywhere(everywhere)),
+        None if by_region.is_empty() => Err(format!(
+            "error: {name}: the price list is empty: expected `t3.micro: 0.0104` for every Region, or \
+             `us-east-1: {{t3.micro: 0.0104}}` for each"
+        )),
+        None => Ok(Prices::ByRegion(by_region)),
+    }
 }
 
 impl Prices {
@@ -55,46 +81,6 @@ impl Prices {
             Self::ByRegion(regions) => regions.get(region?)?,
         };
         of_kinds.get(kind).map(|price| price.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Prices {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ListVisitor;
-
-        impl<'de> Visitor<'de> for ListVisitor {
-            type Value = Prices;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a price list: `t3.micro: 0.0104` for every Region, or `us-east-1: {t3.micro: 0.0104}` for each")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Prices, M::Error> {
-                let (mut everywhere, mut by_region) = (BTreeMap::new(), BTreeMap::new());
-                while let Some(key) = map.next_key::<String>()? {
-                    match map.next_value::<Entry>()? {
-                        Entry::Price(price) => {
-                            everywhere.insert(key, price);
-                        }
-                        Entry::Region(of_kinds) => {
-                            by_region.insert(key.parse::<Place>().map_err(M::Error::custom)?, of_kinds);
-                        }
-                    }
-                    if !everywhere.is_empty() && !by_region.is_empty() {
-                        let what =
-                            "prices for every Region and for single Regions in one list: give each Region its own, or none";
-                        return Err(M::Error::custom(what));
-                    }
-                }
-                match (everywhere.is_empty(), by_region.is_empty()) {
-                    (true, true) => Err(M::Error::invalid_length(0, &self)),
-                    (true, false) => Ok(Prices::ByRegion(by_region)),
-                    (false, _) => Ok(Prices::Everywhere(everywhere)),
-                }
-            }
-        }
-
-        deserializer.deserialize_map(ListVisitor)
     }
 }
 
@@ -209,11 +195,11 @@ mod tests {
             ("US East: {t3.micro: 0.0104}\n", 1, "`US East` is not a place"),
             ("us-east-1: {t3.micro: {linux: 1}}\n", 1, "no Regions in them"),
             ("t3.micro: 0.0104\nt3.micro: 0.0208\n", 2, "t3.micro"),
-            ("- t3.micro\n", 1, "a price list"),
-            ("{}\n", 1, "a price list"),
+            ("- t3.micro\n", 1, "map"),
         ] {
             let said = parse("prices.yaml", text).expect_err(text);
             assert!(said.contains(words) && said.contains(&format!("prices.yaml:{line}:")), "{text}:\n{said}");
         }
+        assert!(parse("prices.yaml", "{}\n").unwrap_err().contains("prices.yaml: the price list is empty"));
     }
 }

@@ -76,10 +76,11 @@ impl Savings {
 mod tests {
     use super::super::words::tests::{made, step};
     use super::*;
+    use crate::prices::parse;
 
     #[test]
     fn what_stops_is_counted_and_what_the_list_does_not_have_is_said() {
-        let prices: Prices = serde_saphyr::from_str("eu-west-1: {t3.micro: 0.0114, m5.large: 0.107}").unwrap();
+        let prices = parse("prices", "eu-west-1: {t3.micro: 0.0114, m5.large: 0.107}").unwrap();
         let kind = |id: &str, kind: &str| guardrails_model::record::Step { kind: Some(kind.to_owned()), ..step(id) };
         let stopped =
             guardrails_model::record::Step { present: guardrails_model::ids::Value::new("stopped"), ..kind("i-4", "m5.large") };
