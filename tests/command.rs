@@ -109,3 +109,34 @@ fn the_schema_of_the_file_takes_the_example_and_refuses_what_the_program_refuses
         assert!(!schema.is_valid(&read(&GOOD.replacen(old, new, 1))), "{new}");
     }
 }
+
+#[test]
+fn what_terminates_and_what_is_not_done_at_the_usual_pace_is_said_loudly() {
+    let folder = tempfile::tempdir().unwrap();
+    let action = "          - scale-group-to-zero: { tag: { Project: Beta }, members-are-disposable: true }\n";
+    let pace = "pace: { share: 0.25, buckets: { start-instances: { capacity: 2000, refill: 4 } } }\nguardrails:";
+    let file = GOOD.replacen("guardrails:\n", &format!("{pace}\n"), 1) + action;
+    std::fs::write(folder.path().join("guardrails.yaml"), file).unwrap();
+    let output = run(folder.path(), &["check"]);
+    let said = err(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("WARNING: project-beta at 100% actual: scale-group-to-zero TERMINATES the groups' members"), "{said}");
+    let pace = "pace: a share of 0.25 of AWS's limits, where 0.5 is usual; start-instances holds 2000 and gets 4 a second";
+    assert!(said.contains(pace), "{said}");
+
+    std::fs::write(folder.path().join("guardrails.yaml"), GOOD).unwrap();
+    let said = err(&run(folder.path(), &["check"]));
+    assert!(!said.contains("WARNING") && !said.contains("pace"), "{said}");
+}
+
+#[test]
+fn a_price_list_that_is_not_right_is_refused_before_aws_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("prices.yaml"), "us-east-1:\n  t3.micro: cheap\n").unwrap();
+    let output = run(folder.path(), &["plan", "project-beta", "--prices", "prices.yaml"]);
+    let said = err(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("prices.yaml:2:") && said.contains("`cheap` is not a price in US dollars an hour"), "{said}");
+    let missing = run(folder.path(), &["plan", "project-beta", "--prices", "none.yaml"]);
+    assert!(err(&missing).contains("`t3.micro: 0.0104`"), "{}", err(&missing));
+}

@@ -8,5 +8,6 @@ mod fleets;
 mod groups;
 mod lab;
 mod rollbacks;
+mod size;
 
 pub use lab::guardrails;

@@ -9,6 +9,8 @@ use crate::runtime::{Invocation, variable};
 const LONGEST_SUBJECT: usize = 99;
 /// SNS takes messages of up to 256 KiB; e-mail readers prefer far less.
 const LONGEST_TEXT: usize = 60_000;
+/// Of which the end gets so many.
+const LONGEST_END: usize = 10_000;
 
 pub(crate) async fn send(invocation: &Invocation, subject: &str, text: &str) -> Result<(), Fault> {
     let topic = variable("NOTIFY_TOPIC_ARN")?;
@@ -22,18 +24,40 @@ pub(crate) async fn send(invocation: &Invocation, subject: &str, text: &str) -> 
     })
 }
 
+/// Leaves whole lines out of the middle: a message begins with how it stands, and ends with what to do next.
 fn shorten(text: &str) -> String {
     if text.len() <= LONGEST_TEXT {
         return text.to_owned();
     }
-    let mut cut = String::new();
-    for line in text.lines() {
-        if cut.len() + line.len() >= LONGEST_TEXT {
-            break;
-        }
-        cut.push_str(line);
-        cut.push('\n');
+    let lines: Vec<&str> = text.lines().collect();
+    let begin = fitting(lines.iter(), LONGEST_TEXT - LONGEST_END);
+    let end = lines.len() - fitting(lines[begin..].iter().rev(), LONGEST_END);
+    let middle = format!("... {} lines are left out: see `guardrails status`", end - begin);
+    let shown = lines[..begin].iter().copied().chain([middle.as_str()]).chain(lines[end..].iter().copied());
+    shown.fold(String::new(), |text, line| text + line + "\n")
+}
+
+/// How many of `lines` have no more than `room` bytes together.
+fn fitting<'a>(lines: impl Iterator<Item = &'a &'a str>, room: usize) -> usize {
+    let ends = lines.scan(0, |size, line| {
+        *size += line.len() + 1;
+        Some(*size)
+    });
+    ends.take_while(|end| *end <= room).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_is_too_long_keeps_its_beginning_and_its_end() {
+        let middle = "x".repeat(99) + "\n";
+        let text = format!("how it stands\n{}what to do next\n", middle.repeat(10_000));
+        let short = shorten(&text);
+        assert!(short.len() <= LONGEST_TEXT + 100, "{}", short.len());
+        assert!(short.starts_with("how it stands\n") && short.ends_with("what to do next\n"));
+        assert!(short.contains("lines are left out: see `guardrails status`"));
+        assert_eq!(shorten("short\n"), "short\n");
     }
-    cut.push_str("... shortened: see `guardrails status`\n");
-    cut
 }

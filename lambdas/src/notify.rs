@@ -3,12 +3,15 @@
 use guardrails_model::ids::RunId;
 use guardrails_model::ledger::Ledger;
 use guardrails_model::record::Direction;
-use guardrails_model::report::Report;
+use guardrails_model::report::{Keep, Report};
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 use crate::messages;
 use crate::runtime::{Invocation, serve};
+
+/// Steps that a message shows: all of a small run, and of a large one those that people must know of.
+const SHOWN: Keep = Keep { whole: 100, most: 100 };
 
 /// What the state machine asks.
 #[derive(Debug, Deserialize)]
@@ -37,8 +40,7 @@ pub async fn main() -> Result<(), lambda_runtime::Error> {
 async fn handle(order: Order, invocation: Invocation) -> Result<Sent, Fault> {
     let ledger = invocation.ledger()?;
     let run = ledger.run(&order.run).await?.ok_or_else(|| Fault::failed(format!("the ledger has no run `{}`", order.run)))?;
-    let steps = ledger.all_steps(&run.value).await?;
-    let report = Report { run: run.value, steps };
+    let report = Report::of(&ledger, run.value, SHOWN).await?;
     let (subject, text) = match &order.broken {
         None => (report.headline(), format!("{}{}", report.text(), alert(&ledger, &report, order.direction).await?)),
         Some(error) => (

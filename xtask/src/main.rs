@@ -27,7 +27,7 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let result = match Xtask::parse().command {
-        Command::Demo(args) => demo::run(&args).await,
+        Command::Demo(args) => Box::pin(demo::run(&args)).await,
         Command::Generate(args) => generate::run(&root(), &args),
     };
     result.unwrap_or_else(|error| {

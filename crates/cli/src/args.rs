@@ -7,6 +7,13 @@ use guardrails_aws::clients::Options;
 use guardrails_model::config::StageAt;
 use guardrails_model::ids::{GuardrailName, RunId, Selector};
 
+/// Runs of a list.
+const RUNS: usize = 50;
+
+fn at_least_one(words: &str) -> Result<usize, String> {
+    words.parse().ok().filter(|number| *number > 0).ok_or_else(|| "expected a number from 1 on".to_owned())
+}
+
 /// What all subcommands take.
 #[derive(Debug, Args)]
 pub struct Global {
@@ -88,6 +95,13 @@ pub(crate) struct Plan {
     /// Plan by this file, deployed or not; by what is deployed when left out.
     #[arg(long)]
     pub(crate) file: Option<PathBuf>,
+    /// Say what stops costing money, by this price list: YAML with US dollars an hour, `t3.micro: 0.0104` for every Region, or
+    /// `us-east-1: {t3.micro: 0.0104, "m5.large Windows": 0.188}`.
+    #[arg(long)]
+    pub(crate) prices: Option<PathBuf>,
+    /// Show each step, however many there are.
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Args)]
@@ -115,9 +129,12 @@ pub(crate) struct Status {
     /// Only this run.
     #[arg(long)]
     pub(crate) run: Option<RunId>,
-    /// Runs that are over, too.
+    /// Runs that are over, too; with `--run`, each of its steps.
     #[arg(long)]
     pub(crate) all: bool,
+    /// With `--all`: how many runs, the newest first.
+    #[arg(long, default_value_t = RUNS, value_parser = at_least_one)]
+    pub(crate) limit: usize,
 }
 
 #[derive(Debug, Args)]
@@ -127,6 +144,9 @@ pub(crate) struct History {
     /// Only this run.
     #[arg(long)]
     pub(crate) run: Option<RunId>,
+    /// Of how many runs, the newest first.
+    #[arg(long, default_value_t = RUNS, value_parser = at_least_one)]
+    pub(crate) limit: usize,
 }
 
 #[derive(Debug, Args)]
@@ -136,7 +156,7 @@ pub(crate) struct Rollback {
     /// Only this run.
     #[arg(long)]
     pub(crate) run: Option<RunId>,
-    /// Only this facet, as `status --output json` names it, or all that begin so, such as `instance-power/eu-west-1/`; may be
+    /// Only this facet, as `status --run RUN --output json` names it, or all that begin so, such as `instance-power/eu-west-1/`; may be
     /// given more than once.
     #[arg(long)]
     pub(crate) only: Vec<Selector>,

@@ -14,7 +14,7 @@ use crate::exit::Exit;
     about,
     after_help = "\
 Exit codes: 0 done · 1 could not be done · 2 bad arguments or guardrails.yaml · 3 unknown alert (explain) · 4 ended with failed \
-steps · 5 declined.
+steps · 5 declined · 130 interrupted (the run goes on).
 stdout is data, stderr is talk. Credentials, Region and endpoints come from where the AWS CLI takes them."
 )]
 pub struct Cli {

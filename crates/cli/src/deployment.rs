@@ -13,9 +13,11 @@ use guardrails_model::clock::SystemClock;
 use guardrails_model::config::{Guardrail, StageAt};
 use guardrails_model::ids::GuardrailName;
 use guardrails_model::ledger::Ledger;
+use guardrails_model::record::Run;
 use guardrails_model::runs::Runs;
 
 use crate::args::Global;
+use crate::output;
 
 /// A deployed stack, and who speaks to it.
 pub(crate) struct Deployment {
@@ -77,6 +79,16 @@ impl Deployment {
 
     pub(crate) fn runs(&self) -> Runs<'_> {
         Runs { ledger: &self.ledger, workflow: &self.workflow, clock: &SystemClock, by: self.caller.arn.clone() }
+    }
+
+    /// The newest `limit` runs, newest first; of one guardrail, or of all. Says when there are more.
+    pub(crate) async fn newest_runs(&self, guardrail: Option<&GuardrailName>, limit: usize) -> Result<Vec<Run>> {
+        let mut runs = self.ledger.newest_runs(guardrail, limit.saturating_add(1)).await.context("reading the ledger")?;
+        if runs.len() > limit {
+            runs.truncate(limit);
+            output::tell(&format!("the newest {limit} runs; --limit asks for more"));
+        }
+        Ok(runs)
     }
 
     /// The deployed guardrail `name`.

@@ -17,6 +17,8 @@ pub enum Exit {
     PartlyFailed,
     /// 5: a person said no, or could not be asked; nothing was done.
     Declined,
+    /// 130: a person waited no longer; the run goes on by itself.
+    Interrupted,
 }
 
 impl From<Exit> for ExitCode {
@@ -28,6 +30,8 @@ impl From<Exit> for ExitCode {
             Exit::Unknown => 3,
             Exit::PartlyFailed => 4,
             Exit::Declined => 5,
+            // As shells have it for a program that Ctrl-C ended.
+            Exit::Interrupted => 130,
         })
     }
 }

@@ -26,6 +26,11 @@ pub(crate) fn tell(words: &str) {
     eprintln!("{words}");
 }
 
+/// So many of them.
+pub(crate) fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// A table for people.
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();

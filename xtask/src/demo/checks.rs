@@ -46,7 +46,7 @@ fn before(story: &Story) -> Vec<Check> {
 fn enforced(story: &Story) -> Vec<Check> {
     let (world, run) = (&story.enforced, &story.run.run);
     let fleet: Vec<&Instance> = fleet(story).collect();
-    let counts = story.run.counts();
+    let counts = story.run.counts;
     // Two policies, and all processes of the group but the one that was suspended before.
     let switches = 2 + PROCESSES - 1;
     vec![

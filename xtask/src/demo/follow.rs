@@ -11,7 +11,7 @@ use guardrails_model::ids::{FacetId, RunId};
 use guardrails_model::ledger::Ledger;
 use guardrails_model::phase::Phase;
 use guardrails_model::record::{Run, RunState, Step, StepEvent};
-use guardrails_model::report::Report;
+use guardrails_model::report::{Keep, Report};
 use tokio::time::MissedTickBehavior;
 
 use super::say;
@@ -66,12 +66,7 @@ impl Follow {
     }
 
     async fn with_steps(&self, run: Run) -> Result<Report> {
-        let mut steps = Vec::new();
-        for part in 0..run.parts.len() {
-            let of_part = self.ledger.steps(&run, part).await.context("reading the ledger")?;
-            steps.extend(of_part.into_iter().map(|step| step.value));
-        }
-        Ok(Report { run, steps })
+        Report::of(&self.ledger, run, Keep::ALL).await.context("reading the ledger")
     }
 
     fn show_steps(&mut self, steps: &[Step]) {

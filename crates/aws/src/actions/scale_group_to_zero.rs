@@ -99,16 +99,10 @@ impl Size {
     }
 
     fn read(value: &Value) -> Option<Self> {
-        let mut numbers = value
-            .as_str()
-            .split(", ")
-            .zip(["min ", "desired ", "max "])
-            .map(|(word, name)| word.strip_prefix(name).and_then(|number| number.parse::<i32>().ok()));
-        let (Some(Some(min)), Some(Some(desired)), Some(Some(max)), None) =
-            (numbers.next(), numbers.next(), numbers.next(), numbers.next())
-        else {
-            return None;
-        };
+        let words: Vec<&str> = value.as_str().split(", ").collect();
+        let [min, desired, max] = words.as_slice() else { return None };
+        let number = |word: &str, name: &str| word.strip_prefix(name)?.parse().ok();
+        let (min, desired, max) = (number(min, "min ")?, number(desired, "desired ")?, number(max, "max ")?);
         Some(Self { min, desired, max })
     }
 }

@@ -1,7 +1,9 @@
 //! `guardrails check`: is `guardrails.yaml` right, and what does it come to?
 
 use anyhow::Result;
+use guardrails_aws::actions;
 use guardrails_model::config::{Config, Stage};
+use guardrails_model::pace::{Bucket, Limit, Pace};
 
 use crate::args::{File, Global};
 use crate::exit::Exit;
@@ -13,7 +15,35 @@ pub(crate) fn run(global: &Global, args: &File) -> Result<Exit> {
     if config.operators.is_empty() {
         output::tell("hint: `operators` is empty: name those who run the guardrails, so that no guardrail can restrict them");
     }
+    for words in warnings(&config).into_iter().chain(pace(&config)) {
+        output::tell(&words);
+    }
     Ok(Exit::Done)
+}
+
+/// What people must know before they deploy this, for each stage.
+fn warnings(config: &Config) -> Vec<String> {
+    let stages = config.guardrails.values().flat_map(|guardrail| guardrail.stages.iter().map(move |stage| (guardrail, stage)));
+    let warned = stages.flat_map(|(guardrail, stage)| {
+        let entries = stage.groups.iter().flatten().filter_map(|action| actions::find(action.name.as_str()).ok());
+        entries.filter_map(move |entry| Some(format!("WARNING: {} at {}: {}", guardrail.name, stage.at, entry.warning?)))
+    });
+    let mut warnings: Vec<String> = warned.collect();
+    warnings.dedup();
+    warnings
+}
+
+/// How fast runs go, where that is not as usual.
+fn pace(config: &Config) -> Option<String> {
+    let (pace, usual) = (&config.pace, Pace::default());
+    if *pace == usual {
+        return None;
+    }
+    let bucket = |(limit, bucket): (&Limit, &Bucket)| {
+        format!("; {} holds {} and gets {} a second", serde_name(limit), bucket.capacity, bucket.refill)
+    };
+    let buckets: String = pace.buckets.iter().map(bucket).collect();
+    Some(format!("pace: a share of {} of AWS's limits, where {} is usual{buckets}", pace.share, usual.share))
 }
 
 fn text(config: &Config) -> String {

@@ -1,31 +1,44 @@
 //! `guardrails plan`: what would a stage change now? The code of a run's own planning, and nothing is written.
 
+mod savings;
+mod words;
+
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 use futures::future::try_join_all;
-use guardrails_aws::actions::{self, Context};
+use guardrails_aws::actions::{self, Context, Entry};
+use guardrails_model::action::ActionError;
 use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::config::Config;
 use guardrails_model::decide::Target;
-use guardrails_model::drive::Drive;
-use guardrails_model::ids::Nonce;
-use guardrails_model::pace::Levels;
-use guardrails_model::record::{Run, Step};
-use guardrails_model::report::line;
+use guardrails_model::drive::{Drive, DriveError};
+use guardrails_model::ids::{Nonce, Place};
+use guardrails_model::pace::{Levels, Pace};
+use guardrails_model::record::{Part, Run, Step};
 use jiff::tz::TimeZone;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::args::{Global, Plan};
 use crate::deployment::{Deployment, stage};
+use crate::estimate::{Estimate, Work, is_instance};
 use crate::exit::Exit;
-use crate::output;
+use crate::{output, prices};
+use savings::Savings;
+use words::Tally;
 
 pub(crate) async fn run(global: &Global, args: &Plan) -> Result<Exit> {
     let from_file = match &args.file {
         Some(path) => {
             let Some(config) = output::config(path)? else { return Ok(Exit::BadInput) };
             Some(config)
+        }
+        None => None,
+    };
+    let prices = match &args.prices {
+        Some(path) => {
+            let Some(prices) = prices::read(path)? else { return Ok(Exit::BadInput) };
+            Some(prices)
         }
         None => None,
     };
@@ -43,22 +56,35 @@ pub(crate) async fn run(global: &Global, args: &Plan) -> Result<Exit> {
         period: guardrail.budget.period.of_alert(today),
         simulated: false,
     };
-    let planned = make(&deployment, &config, &target).await?;
-    output::result(
-        global,
-        &json!({"guardrail": target.guardrail, "stage": target.stage, "steps": planned.steps,
-        "refused": planned.refused}),
-        &planned.text(&target),
-    )?;
-    Ok(if planned.refused.is_empty() { Exit::Done } else { Exit::PartlyFailed })
+    let made = make(&deployment, &config, &target).await?;
+    let savings = prices.map(|prices| Savings::of(&made, &prices));
+    let mut text = made.text(&target, args.all);
+    if let Some(savings) = &savings {
+        text = format!("{text}\n{}", savings.words());
+    }
+    output::result(global, &made.json(&target, savings.as_ref()), &text)?;
+    let refused = made.parts.iter().any(|part| matches!(part.outcome, Outcome::Refused(_)));
+    Ok(if refused { Exit::PartlyFailed } else { Exit::Done })
 }
 
 /// What a run of a stage would plan.
 pub(crate) struct Made {
-    pub(crate) steps: Vec<Step>,
-    pub(crate) refused: Vec<String>,
-    /// Does the stage ask for any action?
-    acts: bool,
+    parts: Vec<PartMade>,
+    pace: Pace,
+}
+
+/// What one of its actions would plan in one place.
+struct PartMade {
+    part: Part,
+    warning: Option<&'static str>,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    Steps(Vec<Step>),
+    /// The account's organisation lets nobody work there.
+    Skipped(String),
+    Refused(String),
 }
 
 /// Plans `target` as a run would.
@@ -68,50 +94,102 @@ pub(crate) async fn make(deployment: &Deployment, config: &Config, target: &Targ
     let mut run: Run = deployment.runs().draft(target, config, guardrail, "");
     // What a deployment adds to the file's operators: whoever deploys.
     run.operators.push(deployment.caller.arn.clone());
-    let drive = Drive::new(&deployment.ledger, &SystemClock, SystemClock.now(), deployment.caller.arn.clone());
-    let mut made = Made { steps: Vec::new(), refused: Vec::new(), acts: !run.parts.is_empty() };
-    let operators = run.operators.clone();
-    for (index, part) in run.parts.iter().enumerate() {
+    let planner = Planner { deployment, run: &run };
+    let parts = try_join_all((0..run.parts.len()).map(|index| planner.everywhere(index))).await?;
+    Ok(Made { parts: parts.into_iter().flatten().collect(), pace: config.pace.clone() })
+}
+
+struct Planner<'a> {
+    deployment: &'a Deployment,
+    run: &'a Run,
+}
+
+impl Planner<'_> {
+    /// A part in each of the places that its action works in.
+    async fn everywhere(&self, index: usize) -> Result<Vec<PartMade>> {
+        let part = &self.run.parts[index];
         let entry = actions::find(part.action.as_str())?;
-        let here = context(deployment, config, &operators);
-        let places = match entry.make(&part.params, &here)?.places().await {
+        let places = match entry.make(&part.params, &self.context(None))?.places().await {
             Ok(places) if places.is_empty() => vec![None],
             Ok(places) => places.into_iter().map(Some).collect(),
             Err(error) => {
-                made.refused.push(format!("{}: {error}", part.title()));
-                continue;
+                let outcome = Outcome::Refused(format!("asking for its places: {error}"));
+                return Ok(vec![PartMade { part: part.clone(), warning: entry.warning, outcome }]);
             }
         };
-        let planned = places.iter().map(async |place| {
-            let action = entry.make(&part.params, &context(deployment, config, &operators).at(place.as_ref()))?;
-            Ok::<_, anyhow::Error>(drive.steps(&run, index, &Nonce::fresh(), action.as_ref()).await)
-        });
-        for planned in try_join_all(planned).await? {
-            match planned {
-                Ok(steps) => made.steps.extend(steps),
-                Err(error) => made.refused.push(format!("{:#}", anyhow!(error))),
-            }
-        }
+        try_join_all(places.into_iter().map(|place| self.there(index, entry, place))).await
     }
-    Ok(made)
+
+    async fn there(&self, index: usize, entry: &Entry, place: Option<Place>) -> Result<PartMade> {
+        let part = Part { place, ..self.run.parts[index].clone() };
+        let action = entry.make(&part.params, &self.context(part.place.as_ref()))?;
+        let by = self.deployment.caller.arn.clone();
+        let drive = Drive::new(&self.deployment.ledger, &SystemClock, SystemClock.now(), by);
+        let outcome = match drive.steps(self.run, index, &Nonce::fresh(), action.as_ref()).await {
+            Ok(steps) => Outcome::Steps(steps),
+            Err(DriveError::Action { source: ActionError::OutOfBounds(why), .. }) => Outcome::Skipped(why),
+            Err(DriveError::Action { doing, source, .. }) => Outcome::Refused(format!("{doing}: {source}")),
+            Err(error) => Outcome::Refused(format!("{:#}", anyhow!(error))),
+        };
+        Ok(PartMade { part, warning: entry.warning, outcome })
+    }
+
+    fn context(&self, place: Option<&Place>) -> Context<'_> {
+        let mut context = Context::new(&self.deployment.sdk, &self.run.operators, Arc::new(SystemClock)).at(place);
+        context.stack = Some(self.deployment.stack.clone());
+        context.paced(self.run.pace.clone(), Levels::default())
+    }
 }
 
-fn context<'a>(deployment: &Deployment, config: &Config, operators: &'a [String]) -> Context<'a> {
-    let mut context = Context::new(&deployment.sdk, operators, Arc::new(SystemClock));
-    context.stack = Some(deployment.stack.clone());
-    context.paced(config.pace.clone(), Levels::default())
+impl PartMade {
+    fn steps(&self) -> &[Step] {
+        if let Outcome::Steps(steps) = &self.outcome { steps } else { &[] }
+    }
 }
 
 impl Made {
-    pub(crate) fn text(&self, target: &Target) -> String {
-        let mut lines = vec![format!("{} at {} would:", target.guardrail, target.stage)];
-        lines.extend(self.steps.iter().map(|step| format!("  {}", line(step))));
-        lines.extend(self.refused.iter().map(|why| format!("  REFUSED {why}")));
-        if !self.acts {
-            lines.push("  only notify: the stage asks for no action".to_owned());
-        } else if self.steps.is_empty() && self.refused.is_empty() {
-            lines.push("  change nothing: there is nothing in its scope".to_owned());
+    /// How long the run would take, and the way back.
+    fn estimate(&self) -> Option<Estimate> {
+        let mut work = Work::default();
+        for made in &self.parts {
+            let turned = Tally::of(made.steps()).changes.into_iter().filter(|step| is_instance(&step.facet));
+            work.add(made.part.group, &made.part.action, turned.count());
         }
-        lines.join("\n")
+        work.estimate(&self.pace)
+    }
+
+    /// What people must know before they let the stage do this.
+    fn warnings(&self) -> Vec<&'static str> {
+        let mut warnings: Vec<&str> = self.parts.iter().filter_map(|made| made.warning).collect();
+        warnings.dedup();
+        warnings
+    }
+
+    fn json(&self, target: &Target, savings: Option<&Savings>) -> Json {
+        let titled = |made: &PartMade, why: &str| format!("{}: {why}", made.part.title());
+        let refused = self.parts.iter().filter_map(|made| match &made.outcome {
+            Outcome::Refused(why) => Some(titled(made, why)),
+            Outcome::Steps(_) | Outcome::Skipped(_) => None,
+        });
+        let skipped = self.parts.iter().filter_map(|made| match &made.outcome {
+            Outcome::Skipped(why) => Some(titled(made, why)),
+            Outcome::Steps(_) | Outcome::Refused(_) => None,
+        });
+        let parts = self.parts.iter().map(|made| {
+            let tally = Tally::of(made.steps());
+            json!({"title": made.part.title(), "place": made.part.place, "to_change": tally.changes.len(),
+                "as_wanted": tally.as_wanted.len(), "left_alone": tally.left_alone.len(), "refused": tally.refused.len()})
+        });
+        json!({
+            "guardrail": target.guardrail,
+            "stage": target.stage,
+            "warnings": self.warnings(),
+            "parts": parts.collect::<Vec<_>>(),
+            "refused": refused.collect::<Vec<_>>(),
+            "skipped": skipped.collect::<Vec<_>>(),
+            "estimate": self.estimate(),
+            "savings": savings,
+            "steps": self.parts.iter().flat_map(PartMade::steps).collect::<Vec<_>>(),
+        })
     }
 }

@@ -1,96 +1,196 @@
 //! `guardrails rollback`: shows what comes back, asks, waits, and ends with what came back and what did not and why.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use anyhow::{Context, Result, anyhow};
 use guardrails_model::clock::{Clock, SystemClock};
-use guardrails_model::ids::Selector;
+use guardrails_model::ids::{FacetId, Selector};
 use guardrails_model::phase::Phase;
-use guardrails_model::record::{RollbackRequest, RunState, Step};
+use guardrails_model::record::{RollbackRequest, Run, RunState, Step};
 use guardrails_model::report::Report;
 use guardrails_model::runs::RollbackAsked;
 
-use crate::args::{Global, Rollback};
+use crate::args::{Format, Global, Rollback};
 use crate::deployment::Deployment;
+use crate::estimate::{Work, about, is_instance};
 use crate::exit::Exit;
+use crate::follow::{Known, LIVELY};
+use crate::output::count;
 use crate::{follow, output};
+
+/// Steps of a run that are named before it is asked about.
+const NAMED: usize = 20;
 
 pub(crate) async fn run(global: &Global, args: &Rollback) -> Result<Exit> {
     let deployment = Deployment::find(global).await?;
-    let runs = open_runs(&deployment, args).await?;
+    let runs = held(&deployment, args).await?;
     if runs.is_empty() {
         let text = format!("`{}` holds nothing: there is nothing to put back.", args.guardrail);
         output::result(global, &Vec::<Report>::new(), &text)?;
         return Ok(Exit::Done);
     }
-    for report in &runs {
-        output::tell(&will_do(report, args));
+    for held in &runs {
+        output::tell(&held.will_do(args));
     }
     if !output::agreed(&args.consent, "Put this back?")? {
         return Ok(Exit::Declined);
     }
-    let mut ends = Vec::new();
-    for report in runs {
-        ends.push(put_back(&deployment, &report, args).await?);
+    let (mut ends, mut failed) = (Vec::new(), false);
+    let mut runs = runs.into_iter();
+    while let Some(held) = runs.next() {
+        let Some(run) = put_back(&deployment, held, args).await? else {
+            for later in runs {
+                output::tell(&format!("Not asked for yet: the rollback of run {}", later.run.id));
+            }
+            return Ok(Exit::Interrupted);
+        };
+        let report = follow::report(&deployment, run, global.output == Format::Json).await?;
+        failed |= !matches!(report.run.state, RunState::RolledBack | RunState::Enforced);
+        failed |= is_left(&deployment, &report.run, args).await?;
+        ends.push(report);
     }
     let text = ends.iter().map(Report::text).collect::<Vec<_>>().join("\n");
     output::result(global, &ends, &text)?;
-    let failed = ends.iter().any(|end| !matches!(end.run.state, RunState::RolledBack | RunState::Enforced));
     Ok(if failed { Exit::PartlyFailed } else { Exit::Done })
 }
 
-async fn open_runs(deployment: &Deployment, args: &Rollback) -> Result<Vec<Report>> {
-    let mut reports = Vec::new();
-    for run in deployment.ledger.open_runs(Some(&args.guardrail)).await.context("reading the ledger")? {
-        if args.run.as_ref().is_none_or(|id| *id == run.id) {
-            let steps = deployment.runs().steps(&run).await.context("reading the ledger")?;
-            reports.push(Report { run, steps });
-        }
-    }
-    if reports.is_empty()
+/// A run and what it holds of what is asked for: counts, and a few by name.
+struct Held {
+    run: Run,
+    /// By part.
+    counts: BTreeMap<usize, Count>,
+    named: Vec<String>,
+    /// Of the units that something is asked for of, and of those that something else is held of.
+    units: [BTreeSet<(usize, String)>; 2],
+    /// How its steps stand, if they are few.
+    known: Known,
+}
+
+#[derive(Default)]
+struct Count {
+    steps: usize,
+    instances: usize,
+}
+
+/// The open runs that hold something of what is asked for, newest first. Each is read once, page by page.
+async fn held(deployment: &Deployment, args: &Rollback) -> Result<Vec<Held>> {
+    let mut open = deployment.ledger.open_runs(Some(&args.guardrail)).await.context("reading the ledger")?;
+    open.retain(|run| args.run.as_ref().is_none_or(|id| *id == run.id));
+    if open.is_empty()
         && let Some(id) = &args.run
     {
         // Names what is wrong: no such run, or another guardrail's.
-        let other = follow::report(deployment, id).await?.run;
+        let other = follow::load(deployment, id).await?;
         if other.guardrail != args.guardrail {
             return Err(anyhow!("run {id} is of `{}`, not of `{}`", other.guardrail, args.guardrail));
         }
     }
-    let known = |only: &Selector| reports.iter().any(|report| report.steps.iter().any(|step| only.means(&step.facet)));
-    let unknown = args.only.iter().find(|only| !known(only));
-    let asked = |report: &Report| {
-        let open = |step: &Step| !step.phase.is_final() && args.only.iter().any(|only| only.means(&step.facet));
-        args.only.is_empty() || report.steps.iter().any(open)
-    };
-    reports.retain(asked);
-    match unknown {
+    let mut unknown: Vec<&Selector> = args.only.iter().collect();
+    let mut all = Vec::new();
+    for run in open {
+        let mut held = Held { counts: BTreeMap::new(), named: Vec::new(), units: Default::default(), known: Known::new(), run };
+        let run = held.run.clone();
+        let lively = follow::planned(&run) <= LIVELY;
+        let visit = |step: Step| {
+            unknown.retain(|only| !only.means(&step.facet));
+            if lively {
+                held.known.insert(step.facet.clone(), step.phase);
+            }
+            if !step.phase.is_final() {
+                held.add(&step, asks_for(args, &step.facet));
+            }
+        };
+        deployment.ledger.visit(&run, visit).await.context("reading the ledger")?;
+        if args.only.is_empty() || !held.counts.is_empty() {
+            all.push(held);
+        }
+    }
+    match unknown.first() {
         Some(facet) => Err(anyhow!(
-            "no open run of `{}` has the facet `{facet}`\nhint: guardrails status {} --output json names them",
-            args.guardrail,
+            "no open run of `{}` has the facet `{facet}`\nhint: guardrails status --run RUN --output json names them; a beginning of \
+             some ends in a slash, such as `instance-power/eu-west-1/`",
             args.guardrail
         )),
-        None => Ok(reports),
+        None => Ok(all),
     }
 }
 
-fn will_do(report: &Report, args: &Rollback) -> String {
-    let asked = |step: &&Step| args.only.is_empty() || args.only.iter().any(|only| only.means(&step.facet));
-    let steps: Vec<&Step> = report.steps.iter().filter(|step| !step.phase.is_final()).filter(asked).collect();
-    let mut lines = vec![format!("{} ({}) will put back:", report.headline(), report.run.id)];
-    lines.extend(steps.iter().map(|step| match (&step.before, step.phase) {
-        (Some(before), _) => format!("  {}: {} -> {before}", step.label, step.wanted),
-        (None, Phase::Planned) => format!("  {}: was not begun", step.label),
-        (None, _) => format!("  {}: was not changed", step.label),
-    }));
-    if steps.is_empty() {
-        lines.push("  nothing".to_owned());
-    }
-    if args.only.is_empty() && !report.run.simulated {
-        lines.push("and alerts of this stage are recorded, not enforced, until the next period".to_owned());
-    }
-    lines.join("\n")
+fn asks_for(args: &Rollback, facet: &FacetId) -> bool {
+    args.only.is_empty() || args.only.iter().any(|only| only.means(facet))
 }
 
-async fn put_back(deployment: &Deployment, report: &Report, args: &Rollback) -> Result<Report> {
-    let run = &report.run.id;
+impl Held {
+    fn add(&mut self, step: &Step, asked: bool) {
+        if let Some(unit) = &step.unit {
+            self.units[usize::from(!asked)].insert((step.part, unit.name.clone()));
+        }
+        if !asked {
+            return;
+        }
+        let count = self.counts.entry(step.part).or_default();
+        count.steps += 1;
+        count.instances += usize::from(is_instance(&step.facet));
+        if self.named.len() < NAMED {
+            self.named.push(match (&step.before, step.phase) {
+                (Some(before), _) => format!("{}: {} -> {before}", step.label, step.wanted),
+                (None, Phase::Planned) => format!("{}: was not begun", step.label),
+                (None, _) => format!("{}: was not changed", step.label),
+            });
+        }
+    }
+
+    fn steps(&self) -> usize {
+        self.counts.values().map(|count| count.steps).sum()
+    }
+
+    fn will_do(&self, args: &Rollback) -> String {
+        let run = &self.run;
+        let mut lines = vec![format!("{} ({}) will put back:", Report::unread(run.clone()).headline(), run.id)];
+        let more = self.steps() - self.named.len();
+        if more > 0 {
+            let parts = self.counts.iter().filter_map(|(part, count)| Some((run.parts.get(*part)?, count)));
+            lines.extend(parts.map(|(part, count)| format!("  {}: {}", part.title(), count.steps)));
+            lines.push("such as".to_owned());
+        }
+        lines.extend(self.named.iter().map(|named| format!("  {named}")));
+        if more > 0 {
+            lines.push(format!("  ... and {more} more: guardrails status --run {} --all", run.id));
+            lines.extend(self.time());
+        }
+        lines.extend(self.halves());
+        if self.steps() == 0 {
+            lines.push("  nothing".to_owned());
+        }
+        if args.only.is_empty() && !run.simulated {
+            lines.push("and alerts of this stage are recorded, not enforced, until the next period".to_owned());
+        }
+        lines.join("\n")
+    }
+
+    /// The groups of which only some is asked for: what else is held of them stays as it is.
+    fn halves(&self) -> Option<String> {
+        let [asked, left] = &self.units;
+        let halves: Vec<&str> = asked.intersection(left).map(|(_, name)| name.as_str()).collect();
+        let more = if halves.len() > NAMED { ", ..." } else { "" };
+        let named = halves.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+        let what = count(halves.len(), "Auto Scaling group");
+        (!halves.is_empty()).then(|| format!("and what this does not ask for of {what} is still held: {named}{more}"))
+    }
+
+    /// How long it takes at the least.
+    fn time(&self) -> Option<String> {
+        let mut work = Work::default();
+        for (part, count) in self.counts.iter().filter_map(|(part, count)| Some((self.run.parts.get(*part)?, count))) {
+            work.add(part.group, &part.action, count.instances);
+        }
+        let estimate = work.estimate(&self.run.pace)?;
+        Some(format!("by AWS's limits this takes {} at a share of {}", about(estimate.starting_seconds), estimate.share))
+    }
+}
+
+/// Asks for a run to be put back, and waits. `None` when a person waits no longer.
+async fn put_back(deployment: &Deployment, held: Held, args: &Rollback) -> Result<Option<Run>> {
+    let run = &held.run.id;
     let request = RollbackRequest {
         by: deployment.caller.arn.clone(),
         at: SystemClock.now(),
@@ -98,20 +198,48 @@ async fn put_back(deployment: &Deployment, report: &Report, args: &Rollback) -> 
         only: args.only.clone(),
         force: args.force,
     };
-    loop {
-        let covered = match deployment.runs().roll_back(run, &request).await? {
-            RollbackAsked::Started(_) | RollbackAsked::Changed(_) | RollbackAsked::NothingToDo(_) => true,
-            RollbackAsked::UnderWay(other) => {
-                let other = other.rollback;
-                let by = other.as_ref().map_or("somebody".to_owned(), |other| format!("{} ({})", other.by, other.why));
-                output::tell(&format!("{run} is being put back already, asked for by {by}; waiting for that"));
-                other.is_none_or(|other| other.only.is_empty() || other.only == args.only)
-            }
-        };
-        let settled = follow::until_settled(deployment, run, &report.steps).await?;
-        // Somebody else asked for less: ask for the rest.
-        if covered {
-            return Ok(settled);
+    match deployment.runs().roll_back(run, &request).await? {
+        RollbackAsked::Started(_) | RollbackAsked::NothingToDo(_) => {}
+        RollbackAsked::UnderWay(present) => {
+            let by = present.rollback.as_ref().map_or("somebody".to_owned(), |other| format!("{} ({})", other.by, other.why));
+            output::tell(&format!("{run} is being put back already, asked for by {by}; waiting for that"));
         }
+        RollbackAsked::Changed(_) => output::tell(&changed(&held.run, &request)),
     }
+    follow::until_settled(deployment, run, held.known).await
+}
+
+/// That our request took the place of one that was under way, and what that means for the other.
+fn changed(before: &Run, request: &RollbackRequest) -> String {
+    let of = |only: &[Selector]| {
+        let names: Vec<String> = only.iter().map(ToString::to_string).collect();
+        if names.is_empty() { "all of it".to_owned() } else { names.join(", ") }
+    };
+    let other = before.rollback.as_ref().map_or_else(
+        || "another rollback was just asked for".to_owned(),
+        |other| format!("a rollback of {} was under way, asked for by {} ({})", of(&other.only), other.by, other.why),
+    );
+    let now = format!("{}: {other}; what is under way now goes by this request: {}", before.id, of(&request.only));
+    if request.only.is_empty() {
+        now
+    } else {
+        format!("{now}. What only the other asked for and is not begun stays held: ask for it again when it shall come back")
+    }
+}
+
+/// Does the run still hold something of what was asked for, though it did not fail? Somebody asked for less meanwhile.
+async fn is_left(deployment: &Deployment, run: &Run, args: &Rollback) -> Result<bool> {
+    if run.state == RunState::RollbackFailed || !run.state.is_open() {
+        return Ok(false);
+    }
+    let mut left = 0;
+    let visit = |step: Step| left += usize::from(!step.phase.is_final() && asks_for(args, &step.facet));
+    deployment.ledger.visit(run, visit).await.context("reading the ledger")?;
+    if left > 0 {
+        output::tell(&format!(
+            "{}: {left} of what was asked for is not put back, since somebody asked for less meanwhile: ask for it again",
+            run.id
+        ));
+    }
+    Ok(left > 0)
 }

@@ -11,7 +11,7 @@ use guardrails_model::ids::RunId;
 use guardrails_model::record::RunState;
 use jiff::tz::TimeZone;
 
-use crate::args::{Global, Simulate};
+use crate::args::{Format, Global, Simulate};
 use crate::commands::plan;
 use crate::deployment::{Deployment, stage};
 use crate::exit::Exit;
@@ -31,7 +31,7 @@ pub(crate) async fn run(global: &Global, args: &Simulate) -> Result<Exit> {
         simulated: true,
     };
     let config = deployment.ledger.config().await.context("reading the deployed guardrails")?;
-    output::tell(&plan::make(&deployment, &config, &target).await?.text(&target));
+    output::tell(&plan::make(&deployment, &config, &target).await?.text(&target, false));
     if !output::agreed(&args.consent, "The alert is simulated, what it leads to is real. Send it?")? {
         return Ok(Exit::Declined);
     }
@@ -48,7 +48,10 @@ pub(crate) async fn run(global: &Global, args: &Simulate) -> Result<Exit> {
     sent.await.map_err(|error| anyhow!("publishing to {}: {}", deployment.alert_topic, Failure::of(&error).message))?;
     output::tell("sent; waiting for the run");
     let run = begun(&deployment, &target, before.as_ref()).await?;
-    let report = follow::until_settled(&deployment, &run, &[]).await?;
+    let Some(settled) = follow::until_settled(&deployment, &run, follow::Known::new()).await? else {
+        return Ok(Exit::Interrupted);
+    };
+    let report = follow::report(&deployment, settled, global.output == Format::Json).await?;
     output::result(global, &report, &report.text())?;
     Ok(if report.run.state == RunState::ApplyFailed { Exit::PartlyFailed } else { Exit::Done })
 }

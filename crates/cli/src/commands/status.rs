@@ -1,32 +1,77 @@
-//! `guardrails status`: what is held, by whom, and how each step stands.
+//! `guardrails status`: what is held, by whom, and how it stands.
 
 use anyhow::{Context, Result};
 use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::decide::Target;
-use guardrails_model::report::Report;
+use guardrails_model::record::Run;
+use guardrails_model::report::{Keep, Report};
 use jiff::tz::TimeZone;
+use serde::Serialize;
 
-use crate::args::{Global, Status};
+use crate::args::{Format, Global, Status};
 use crate::deployment::Deployment;
 use crate::exit::Exit;
 use crate::{follow, output};
 
+/// Of a run among others, the steps that people must know of.
+const AMONG_OTHERS: Keep = Keep { whole: 0, most: 20 };
+
+/// A run in the list. Of one that is over, its own record says enough: its steps are not read.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Listed {
+    Open(Box<Report>),
+    Over { run: Box<Run> },
+}
+
+impl Listed {
+    fn text(&self) -> String {
+        match self {
+            Self::Open(report) => report.text(),
+            Self::Over { run } => Report::unread(Run::clone(run)).text(),
+        }
+    }
+}
+
 pub(crate) async fn run(global: &Global, args: &Status) -> Result<Exit> {
     let deployment = Deployment::find(global).await?;
-    let reports = match &args.run {
-        Some(run) => vec![follow::report(&deployment, run).await?],
-        None => reports(&deployment, args).await?,
+    let listed = match &args.run {
+        Some(id) => {
+            let run = follow::load(&deployment, id).await?;
+            let whole = args.all || global.output == Format::Json;
+            vec![Listed::Open(Box::new(follow::report(&deployment, run, whole).await?))]
+        }
+        None => list(&deployment, args).await?,
     };
-    let text = if reports.is_empty() {
+    let text = if listed.is_empty() {
         let holds =
             args.guardrail.as_ref().map_or("No guardrail holds anything".to_owned(), |name| format!("`{name}` holds nothing"));
         format!("{holds}. hint: --all shows runs that are over.")
     } else {
-        reports.iter().map(Report::text).collect::<Vec<_>>().join("\n")
+        listed.iter().map(Listed::text).collect::<Vec<_>>().join("\n")
     };
-    output::result(global, &reports, &text)?;
+    output::result(global, &listed, &text)?;
     tell_released(&deployment).await?;
     Ok(Exit::Done)
+}
+
+async fn list(deployment: &Deployment, args: &Status) -> Result<Vec<Listed>> {
+    let guardrail = args.guardrail.as_ref();
+    let runs = if args.all {
+        deployment.newest_runs(guardrail, args.limit).await?
+    } else {
+        deployment.ledger.open_runs(guardrail).await.context("reading the ledger")?
+    };
+    let mut listed = Vec::new();
+    for run in runs {
+        listed.push(if run.state.is_open() {
+            let report = Report::of(&deployment.ledger, run, AMONG_OTHERS).await.context("reading the ledger")?;
+            Listed::Open(Box::new(report))
+        } else {
+            Listed::Over { run: Box::new(run) }
+        });
+    }
+    Ok(listed)
 }
 
 /// Says which stages are let go for the present period: nothing is held there, and alerts are not enforced either.
@@ -47,17 +92,4 @@ async fn tell_released(deployment: &Deployment) -> Result<()> {
         }
     }
     Ok(())
-}
-
-async fn reports(deployment: &Deployment, args: &Status) -> Result<Vec<Report>> {
-    let runs = deployment.ledger.runs(None).await.context("reading the ledger")?;
-    let mut reports = Vec::new();
-    for run in runs.into_iter().map(|run| run.value) {
-        let meant = args.guardrail.as_ref().is_none_or(|name| *name == run.guardrail);
-        if meant && (args.all || run.state.is_open()) {
-            let steps = deployment.runs().steps(&run).await.context("reading the ledger")?;
-            reports.push(Report { run, steps });
-        }
-    }
-    Ok(reports)
 }

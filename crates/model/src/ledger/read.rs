@@ -36,6 +36,25 @@ impl Ledger {
         self.store.list(&page).await?.into_iter().map(read).collect()
     }
 
+    /// The newest `limit` runs, newest first; of one guardrail, or of all.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn newest_runs(&self, guardrail: Option<&GuardrailName>, limit: usize) -> Result<Vec<Run>, LedgerError> {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = Page { newest_first: true, after, limit: Some(limit.min(PAGE)), ..Page::whole("RUN") };
+            let runs: Vec<Versioned<Run>> = self.store.list(&page).await?.into_iter().map(read).collect::<Result<_, _>>()?;
+            let last = runs.last().map(|run| run.value.id.to_string());
+            found.extend(runs.into_iter().map(|run| run.value).filter(|run| guardrail.is_none_or(|name| *name == run.guardrail)));
+            if found.len() >= limit || last.is_none() {
+                found.truncate(limit);
+                return Ok(found);
+            }
+            after = last;
+        }
+    }
+
     /// The runs that hold something, newest first; of one guardrail, or of all. What it costs does not grow with the runs
     /// that are over.
     ///

@@ -1,0 +1,125 @@
+//! How long a run takes at the least: AWS's token buckets bound how many instances are stopped and started a second, in each
+//! Region for itself.
+
+use std::collections::BTreeMap;
+
+use guardrails_aws::actions;
+use guardrails_aws::ec2::instances::POWER;
+use guardrails_model::ids::{ActionName, FacetId};
+use guardrails_model::pace::Pace;
+use serde::Serialize;
+
+/// How much there is to do, by the run's groups, which go one after another.
+#[derive(Debug, Default)]
+pub(crate) struct Work {
+    groups: BTreeMap<usize, Vec<Load>>,
+}
+
+/// Instances in one Region.
+#[derive(Debug)]
+struct Load {
+    action: ActionName,
+    instances: usize,
+}
+
+/// Seconds that it takes at the least.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct Estimate {
+    /// The share of AWS's buckets that is taken.
+    pub(crate) share: f64,
+    pub(crate) stopping_seconds: f64,
+    pub(crate) starting_seconds: f64,
+}
+
+/// Is it an instance that is stopped or started? Of what else is changed there are few.
+pub(crate) fn is_instance(facet: &FacetId) -> bool {
+    facet.parts().0 == POWER
+}
+
+impl Work {
+    /// A part of the run turns so many instances.
+    pub(crate) fn add(&mut self, group: usize, action: &ActionName, instances: usize) {
+        self.groups.entry(group).or_default().push(Load { action: action.clone(), instances });
+    }
+
+    /// Nothing when no instance is turned.
+    pub(crate) fn estimate(&self, pace: &Pace) -> Option<Estimate> {
+        if self.groups.values().flatten().all(|load| load.instances == 0) {
+            return None;
+        }
+        let seconds = |back: bool| -> f64 {
+            // The Regions of a group go side by side: the slowest counts.
+            let slowest = |loads: &Vec<Load>| loads.iter().map(|load| load.seconds(pace, back)).fold(0.0, f64::max);
+            self.groups.values().map(slowest).sum()
+        };
+        Some(Estimate { share: pace.share, stopping_seconds: seconds(false), starting_seconds: seconds(true) })
+    }
+}
+
+impl Load {
+    fn seconds(&self, pace: &Pace, back: bool) -> f64 {
+        let limit = actions::find(self.action.as_str()).ok().and_then(|entry| entry.limit);
+        limit.map_or(0.0, |(forward, backward)| pace.seconds(if back { backward } else { forward }, self.instances))
+    }
+}
+
+impl Estimate {
+    pub(crate) fn words(&self) -> String {
+        format!(
+            "by AWS's limits, and besides what each instance takes: stopping: {}; starting again: {} at a share of {}",
+            about(self.stopping_seconds),
+            about(self.starting_seconds),
+            self.share
+        )
+    }
+}
+
+/// A length of time as people say it.
+pub(crate) fn about(seconds: f64) -> String {
+    let minutes = (seconds / 60.0).ceil();
+    if seconds < 30.0 {
+        "under a minute".to_owned()
+    } else if minutes < 120.0 {
+        format!("about {minutes:.0} min")
+    } else {
+        format!("about {:.1} h", seconds / 3600.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn estimate(pace: &Pace, loads: &[(usize, &str, usize)]) -> Option<Estimate> {
+        let mut work = Work::default();
+        for (group, action, instances) in loads {
+            work.add(*group, &action.parse().unwrap(), *instances);
+        }
+        work.estimate(pace)
+    }
+
+    #[test]
+    fn regions_go_side_by_side_and_groups_one_after_another() {
+        let pace = Pace { share: 1.0, ..Pace::default() };
+        let seconds = |loads: &[(usize, &str, usize)]| {
+            let estimate = estimate(&pace, loads).unwrap();
+            (estimate.stopping_seconds, estimate.starting_seconds)
+        };
+        assert_eq!(seconds(&[(0, "stop-instances", 3000)]), (100.0, 1000.0));
+        assert_eq!(seconds(&[(0, "stop-instances", 3000), (0, "stop-instances", 2000)]), (100.0, 1000.0));
+        assert_eq!(seconds(&[(0, "stop-instances", 3000), (1, "stop-instances", 2000)]), (150.0, 1500.0));
+        assert_eq!(seconds(&[(0, "swap-group-policy", 3000), (1, "stop-instances", 10)]), (0.0, 0.0));
+    }
+
+    #[test]
+    fn where_no_instance_is_turned_there_is_nothing_to_estimate() {
+        assert_eq!(estimate(&Pace::default(), &[(0, "swap-group-policy", 0)]), None);
+    }
+
+    #[test]
+    fn ten_thousand_in_two_regions_take_as_long_as_people_are_told() {
+        let said = estimate(&Pace::default(), &[(0, "stop-instances", 3000), (0, "stop-instances", 7000)]).unwrap().words();
+        assert!(said.ends_with("stopping: about 11 min; starting again: about 109 min at a share of 0.5"), "{said}");
+        assert_eq!([about(0.0), about(31.0), about(7200.0)], ["under a minute", "about 1 min", "about 2.0 h"]);
+    }
+}

@@ -1,0 +1,245 @@
+//! A run as people are told of it: the same for the message that is sent, for `guardrails status` and for the demo. A run may
+//! have ten thousand steps: a report counts all of them, and keeps only those that it shows.
+
+mod alike;
+mod words;
+
+use serde::Serialize;
+
+use crate::ids::Place;
+use crate::ledger::{Ledger, LedgerError};
+use crate::phase::Phase;
+use crate::record::{Direction, Part, PartPlan, Run, Step};
+
+pub use alike::{Alike, Kind};
+pub use words::line;
+
+/// A run, how its steps stand, and those of them that are shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The run.
+    pub run: Run,
+    /// How all of its steps stand.
+    pub counts: Counts,
+    /// The same for each of its parts.
+    pub parts: Vec<PartReport>,
+    /// Why steps were left alone.
+    pub left_alone: Alike,
+    /// What people were to know of the changes.
+    pub notes: Alike,
+    /// The steps that are shown, in order: all of them, or the most telling.
+    pub steps: Vec<Step>,
+    /// How many more are as telling.
+    pub more: usize,
+    #[serde(skip)]
+    whole: bool,
+}
+
+/// How the steps of a part stand.
+#[derive(Debug, Clone, Serialize)]
+pub struct PartReport {
+    /// [`Part::title`].
+    pub title: String,
+    /// [`Part::place`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// How they stand.
+    pub counts: Counts,
+}
+
+/// How many steps stand where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// As wanted.
+    pub applied: usize,
+    /// Left alone.
+    pub skipped: usize,
+    /// Under way, either way, or not begun.
+    pub pending: usize,
+    /// Of those, how many wait for the service to have room for them.
+    pub waiting: usize,
+    /// Failed, either way.
+    pub failed: usize,
+    /// Put back.
+    pub rolled_back: usize,
+    /// Of all, how many came after the plan.
+    pub late: usize,
+    /// Of all, how many the run has yet to work on, the way that it goes and as far as it was asked to.
+    pub to_go: usize,
+}
+
+/// How many steps a report keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// All of a run that has no more than so many.
+    pub whole: usize,
+    /// Of a larger one at most so many: those that failed first, then those that wait, then those that came late.
+    pub most: usize,
+}
+
+impl Keep {
+    /// Every step.
+    pub const ALL: Self = Self { whole: usize::MAX, most: usize::MAX };
+    /// No step: counts only.
+    pub const NONE: Self = Self { whole: 0, most: 0 };
+}
+
+impl Counts {
+    /// All steps.
+    #[must_use]
+    pub fn all(&self) -> usize {
+        self.applied + self.skipped + self.pending + self.failed + self.rolled_back
+    }
+
+    fn add(&mut self, run: &Run, step: &Step) {
+        let count = match step.phase {
+            Phase::Applied => &mut self.applied,
+            Phase::Skipped => &mut self.skipped,
+            Phase::Planned | Phase::Applying | Phase::RollingBack => &mut self.pending,
+            Phase::ApplyFailed | Phase::RollbackFailed => &mut self.failed,
+            Phase::RolledBack | Phase::Abandoned => &mut self.rolled_back,
+        };
+        *count += 1;
+        self.waiting += usize::from(waits(step));
+        self.late += usize::from(step.late);
+        self.to_go += usize::from(is_to_go(run, step));
+    }
+}
+
+impl Report {
+    /// Reads a run's steps page by page.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read, or a part's steps are not as its plan says.
+    pub async fn of(ledger: &Ledger, run: Run, keep: Keep) -> Result<Self, LedgerError> {
+        Self::with(ledger, run, keep, |_| ()).await
+    }
+
+    /// The same, and shows each step to `visit` too.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub async fn with(ledger: &Ledger, run: Run, keep: Keep, mut visit: impl FnMut(&Step) + Send) -> Result<Self, LedgerError> {
+        let mut writer = Writer::new(&run, keep);
+        ledger
+            .visit(&run, |step| {
+                visit(&step);
+                writer.add(&run, step);
+            })
+            .await?;
+        Ok(writer.report(run))
+    }
+
+    /// Of a run whose steps nobody asked for: it says what the run itself says.
+    #[must_use]
+    pub fn unread(run: Run) -> Self {
+        let mut report = Writer::new(&run, Keep::NONE).report(run);
+        report.parts.clear();
+        report
+    }
+}
+
+/// Takes in steps in whatever order they come, and forgets what will not be shown.
+struct Writer {
+    keep: Keep,
+    parts: Vec<PartReport>,
+    counts: Counts,
+    left_alone: Alike,
+    notes: Alike,
+    /// The most telling first; last those that are shown of a small run only.
+    kept: [Vec<Step>; 4],
+    telling: usize,
+}
+
+impl Writer {
+    fn new(run: &Run, keep: Keep) -> Self {
+        let part = |part: &Part| PartReport { title: part.title(), place: part.place.clone(), counts: Counts::default() };
+        Self {
+            keep,
+            parts: run.parts.iter().map(part).collect(),
+            counts: Counts::default(),
+            left_alone: Alike::default(),
+            notes: Alike::default(),
+            kept: Default::default(),
+            telling: 0,
+        }
+    }
+
+    fn add(&mut self, run: &Run, step: Step) {
+        self.counts.add(run, &step);
+        if let Some(part) = self.parts.get_mut(step.part) {
+            part.counts.add(run, &step);
+        }
+        if step.phase == Phase::Skipped {
+            self.left_alone.add(step.reason.as_deref().unwrap_or("there was nothing to do"), &step.label);
+        } else if let Some(note) = step.note.as_ref().filter(|_| !step.phase.is_final()) {
+            self.notes.add(note, &step.label);
+        }
+        let rank = rank(&step);
+        self.telling += usize::from(rank < 3);
+        let room = if rank < 3 { self.keep.whole.max(self.keep.most) } else { self.keep.whole };
+        if self.kept[rank].len() < room {
+            self.kept[rank].push(step);
+        }
+        if self.counts.all() > self.keep.whole {
+            self.kept[3] = Vec::new();
+            self.keep.whole = 0;
+        }
+    }
+
+    fn report(self, run: Run) -> Report {
+        let whole = self.counts.all() <= self.keep.whole || self.counts.all() == 0;
+        let mut steps = self.kept.into_iter().flatten().collect::<Vec<Step>>();
+        if !whole {
+            steps.truncate(self.keep.most);
+        }
+        let more = if whole { 0 } else { self.telling - steps.len() };
+        steps.sort_by(|a, b| (a.part, order(a)).cmp(&(b.part, order(b))));
+        Report { run, counts: self.counts, parts: self.parts, left_alone: self.left_alone, notes: self.notes, steps, more, whole }
+    }
+}
+
+/// Those of a unit stand together.
+fn order(step: &Step) -> (Option<&str>, &str) {
+    (step.unit.as_ref().map(|unit| unit.name.as_str()), step.facet.as_str())
+}
+
+/// The lower, the sooner people must know of it.
+fn rank(step: &Step) -> usize {
+    if step.phase.is_failure() {
+        0
+    } else if waits(step) {
+        1
+    } else if step.late {
+        2
+    } else {
+        3
+    }
+}
+
+/// Does it wait for the service to have room for it?
+fn waits(step: &Step) -> bool {
+    step.again_at.is_some() && matches!(step.phase, Phase::Applying | Phase::RollingBack)
+}
+
+/// Has the run yet to work on it, the way that it goes?
+fn is_to_go(run: &Run, step: &Step) -> bool {
+    match run.direction {
+        Direction::Apply => matches!(step.phase, Phase::Planned | Phase::Applying),
+        Direction::Rollback => {
+            let tried = step.phase == Phase::RollbackFailed && step.attempt == run.tries.rollback;
+            !step.phase.is_final() && !tried && run.rollback.as_ref().is_none_or(|request| request.covers(&step.facet))
+        }
+    }
+}
+
+/// Why a part has no plan, in one line.
+fn unplanned(part: &Part) -> Option<String> {
+    match &part.plan {
+        PartPlan::Failed { reason } => Some(format!("FAILED  {}: {reason}", part.title())),
+        PartPlan::Skipped { reason } => {
+            Some(format!("SKIPPED {}: the account's organisation lets nobody work there: {reason}", part.title()))
+        }
+        PartPlan::Missing | PartPlan::Written(_) => None,
+    }
+}

@@ -1,0 +1,132 @@
+//! A report in plain text.
+
+use std::fmt::Write;
+
+use super::{Counts, Report, unplanned, waits};
+use crate::phase::Phase;
+use crate::record::{RunState, Step};
+
+impl Report {
+    /// One line: what, where, how it stands.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        let run = &self.run;
+        let simulated = if run.simulated { "[simulated] " } else { "" };
+        format!("{simulated}{}: {} at {} in {}", run.guardrail, run.state.words(), run.stage, run.period)
+    }
+
+    /// The whole in plain text: what was done, what failed and why, and what to do next.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let run = &self.run;
+        let mut text = format!("{}\nrun {}, begun {}\n", self.headline(), run.id, run.began);
+        if run.simulated {
+            text.push_str("This run was begun by a simulated alert. What it did is real.\n");
+        }
+        for why in run.parts.iter().filter_map(unplanned) {
+            let _ = writeln!(text, "  {why}");
+        }
+        if !self.whole {
+            text.push_str(&self.totals());
+        }
+        for step in &self.steps {
+            let _ = writeln!(text, "  {}", line(step));
+        }
+        if self.more > 0 {
+            let _ = writeln!(text, "  ... and {} more: guardrails status --run {} --all", self.more, run.id);
+        }
+        if !self.whole {
+            text.push_str(&section("left alone", &self.left_alone.lines()));
+            text.push_str(&section("to know", &self.notes.lines()));
+        }
+        if let Some(event) = run.events.last() {
+            let _ = writeln!(text, "{}", event.what);
+        }
+        if let Some(next) = self.next() {
+            let _ = writeln!(text, "{next}");
+        }
+        text
+    }
+
+    /// How the steps of each part stand. Most Regions of an account are empty: those are only named.
+    fn totals(&self) -> String {
+        let (empty, full): (Vec<_>, Vec<_>) = self.parts.iter().partition(|part| part.counts.all() == 0);
+        let mut text = String::new();
+        for part in full {
+            let _ = writeln!(text, "  {}: {}", part.title, part.counts.words());
+        }
+        let planned = |title: &&str| !self.run.parts.iter().any(|part| part.title() == **title && unplanned(part).is_some());
+        let empty: Vec<&str> = empty.iter().map(|part| part.title.as_str()).filter(planned).collect();
+        if !empty.is_empty() && self.run.state != RunState::Opening {
+            let _ = writeln!(text, "  nothing in scope: {}", empty.join(", "));
+        }
+        text
+    }
+
+    /// The command that comes next, where one does.
+    #[must_use]
+    pub fn next(&self) -> Option<String> {
+        let run = &self.run;
+        match run.state {
+            RunState::Enforced => Some(format!("To put it back: guardrails rollback {} --run {}", run.guardrail, run.id)),
+            RunState::ApplyFailed => Some(format!(
+                "To try what failed again: guardrails rearm {}. To put back what was done: guardrails rollback {} --run {}",
+                run.guardrail, run.guardrail, run.id
+            )),
+            RunState::RollbackFailed => {
+                Some(format!("When the reasons are dealt with: guardrails rollback {} --run {}", run.guardrail, run.id))
+            }
+            RunState::RolledBack if run.simulated => Some("Real alerts of this stage are enforced as ever.".to_owned()),
+            RunState::RolledBack => Some(format!(
+                "Alerts of this stage are recorded, not enforced, until the next period. To enforce them again: guardrails \
+                 rearm {}",
+                run.guardrail
+            )),
+            RunState::Opening | RunState::Applying | RunState::RollingBack | RunState::Notified => None,
+        }
+    }
+}
+
+impl Counts {
+    /// In words; what there is none of is not said.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let waiting = if self.waiting == 0 { String::new() } else { format!(" ({} wait for AWS to have room)", self.waiting) };
+        let late = if self.late == 0 { String::new() } else { format!(" ({} came after the plan)", self.late) };
+        let said = [
+            (self.applied, format!("applied{late}")),
+            (self.rolled_back, "put back".to_owned()),
+            (self.pending, format!("under way{waiting}")),
+            (self.failed, "FAILED".to_owned()),
+            (self.skipped, "left alone".to_owned()),
+        ];
+        let said: Vec<String> =
+            said.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        said.join(", ")
+    }
+}
+
+fn section(title: &str, lines: &[String]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    lines.iter().fold(format!("  {title}:\n"), |text, line| text + "    " + line + "\n")
+}
+
+/// A step in one line.
+#[must_use]
+pub fn line(step: &Step) -> String {
+    let before = step.before.as_ref().unwrap_or(&step.present);
+    let change = match step.phase {
+        Phase::Skipped => format!("{before}"),
+        Phase::RolledBack | Phase::RollingBack | Phase::RollbackFailed => format!("{} -> {before}", step.wanted),
+        _ => format!("{before} -> {}", step.wanted),
+    };
+    let reason = step.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let mark = if step.phase.is_failure() { "FAILED  " } else { "" };
+    let again = step.again_at.filter(|_| waits(step)).map(|at| format!("; asked for again at {}", at.strftime("%H:%M:%S UTC")));
+    let late = if step.late { "; it came after the plan" } else { "" };
+    let note = step.note.as_ref().filter(|_| !step.phase.is_final()).map(|note| format!("; {note}"));
+    let (again, note) = (again.unwrap_or_default(), note.unwrap_or_default());
+    format!("{mark}{}: {change}: {}{reason}{again}{late}{note}", step.label, step.phase)
+}
