@@ -67,6 +67,10 @@ async fn when_an_earlier_one_fails_the_next_is_not_begun_and_the_rest_goes_on() 
 async fn a_unit_that_does_not_get_ready_is_given_up_with_the_reason_and_can_be_put_back() {
     let (story, run) = hall().await;
     story.toy.lamps().unready = Some("the paint is wet");
+    story.invoke(Direction::Apply, &run).await.unwrap().unwrap();
+    let steps = story.bench.truth.all_steps(&story.bench.truth.run(&run).await.unwrap().unwrap().value).await.unwrap();
+    let waits = steps.iter().find(|step| step.label == "hall-1-0-lamp").unwrap();
+    assert_eq!(waits.reason.as_deref(), Some("waits: the paint is wet"), "people see what is waited for");
     story.apply(&run).await;
     let run_now = story.bench.truth.run(&run).await.unwrap().unwrap().value;
     assert_eq!(run_now.state, RunState::ApplyFailed);
@@ -184,7 +188,9 @@ async fn a_rollback_under_way_is_widened_and_what_was_passed_comes_back_too() {
 
 #[tokio::test]
 async fn an_invocation_that_is_at_work_when_something_else_is_asked_for_begins_again() {
-    let (story, run) = going_back(&["c", "d"]).await;
+    let story = Story::of("a: on, b: on, c: on, d: on, e: on, f: on");
+    let run = story.enforce("beta 80%", "a: off, b: off, c: off, d: off, e: off, f: off").await;
+    story.bench.ask_back(&run, &[facet("c"), facet("e")], false).await;
     story.bench.gate.arm_for("turn c", Kind::Stall);
     let mut work = Box::pin(story.invoke(Direction::Rollback, &run));
     tokio::select! {
@@ -197,7 +203,7 @@ async fn an_invocation_that_is_at_work_when_something_else_is_asked_for_begins_a
     story.bench.gate.wake();
     let Some(Ok(Progress::Settling { cursor, .. })) = work.await else { panic!("it says that all is done") };
     story.bench.invoke_from(Direction::Rollback, &run, 0, cursor).await.unwrap().unwrap();
-    assert_eq!(are(&story), "on on on on");
+    assert_eq!(are(&story), "on on on on on on");
 }
 
 #[tokio::test]

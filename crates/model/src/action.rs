@@ -143,8 +143,8 @@ pub struct Gate {
 pub enum Ready {
     /// Yes; and these belong to the unit, of which those that were not planned become steps too.
     Go(Vec<Planned>),
-    /// Not before so many seconds have passed.
-    In(i64),
+    /// Not before so many seconds have passed, for this reason.
+    In(i64, String),
     /// Not yet, for this reason.
     NotYet(String),
 }

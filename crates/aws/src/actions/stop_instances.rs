@@ -444,7 +444,7 @@ impl StopInstances {
         // The check has only just been resumed: it must have had the time to find somebody unhealthy.
         let left = self.params.watch_health.unwrap_or(WATCH_HEALTH).seconds() - gate.waited;
         if !first && left > 0 && !started.is_empty() && judges(gate) {
-            return Ok(Ready::In(left));
+            return Ok(Ready::In(left, "its resumed health check is watched".to_owned()));
         }
         Ok(Ready::Go(Vec::new()))
     }

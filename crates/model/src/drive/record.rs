@@ -195,7 +195,10 @@ impl Drive<'_> {
         step.value.accepted = accepted.then_some(now);
         match answer {
             Answer::NoRoom(why) => return self.delayed(step, why.clone()),
-            Answer::Later(_) => step.value.again_at = Some(now + SignedDuration::from_secs(poll)),
+            Answer::Later(why) => {
+                step.value.again_at = Some(now + SignedDuration::from_secs(poll));
+                step.value.reason = Some(why.clone());
+            }
             Answer::Accepted | Answer::Refused(_) | Answer::LeftAlone(_) | Answer::Unknown(_) => {}
         }
         (step, poll)

@@ -46,7 +46,8 @@ struct Job<'a> {
 #[derive(Clone)]
 enum Pass {
     Open,
-    NotYet,
+    /// For this reason, which the first of them writes down, so that people see what is waited for.
+    NotYet(Option<String>),
     Never(String),
 }
 
@@ -162,7 +163,7 @@ impl Drive<'_> {
                 ApplyNext::Settled => settled.push(self.hold(run, step, facet, None)?),
                 ApplyNext::Change { before } => match self.pass(job, &step.value, passes, end).await? {
                     Pass::Open => decided.intents.push(self.hold(run, step, facet, Some(before))?),
-                    Pass::NotYet => {}
+                    Pass::NotYet(why) => settled.extend(waiting(step, why)),
                     Pass::Never(why) => settled.push(self.advance(run, step, None, Phase::ApplyFailed, Some(why))?),
                 },
             }
@@ -202,7 +203,7 @@ impl Drive<'_> {
                 RollbackNext::Later(why) => settled.push(self.ask_later(run, step, why, action, end)?),
                 RollbackNext::PutBack => match self.pass(job, &step.value, passes, end).await? {
                     Pass::Open => decided.intents.push(self.claim(run, step, facet)?),
-                    Pass::NotYet => {}
+                    Pass::NotYet(why) => settled.extend(waiting(step, why)),
                     Pass::Never(why) => settled.push(self.advance(run, step, None, Phase::RollbackFailed, Some(why))?),
                 },
             }
@@ -252,7 +253,8 @@ impl Drive<'_> {
             return Ok(known.clone());
         }
         let pass = self.ask_pass(job, &unit.name, unit.order(job.direction), end).await?;
-        passes.insert(unit.name.clone(), pass.clone());
+        let others = if matches!(pass, Pass::NotYet(_)) { Pass::NotYet(None) } else { pass.clone() };
+        passes.insert(unit.name.clone(), others);
         Ok(pass)
     }
 
@@ -272,7 +274,7 @@ impl Drive<'_> {
         if earlier.iter().any(|step| !done(&step) && is_open(job.direction, run, step)) {
             // What it waits for says itself when to look again.
             sooner(&mut end.due, job.action.patience().poll);
-            return Ok(Pass::NotYet);
+            return Ok(Pass::NotYet(None));
         }
         if let Some(undone) = earlier.iter().find(|step| !done(step)) {
             let reason = undone.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
@@ -293,16 +295,16 @@ impl Drive<'_> {
                 }
                 Ok(Pass::Open)
             }
-            Ready::In(seconds) => {
+            Ready::In(seconds, why) => {
                 sooner(&mut end.due, seconds.max(1));
-                Ok(Pass::NotYet)
+                Ok(Pass::NotYet(Some(format!("waits: {why}"))))
             }
             Ready::NotYet(why) if waited >= job.action.patience().limit => {
                 Ok(Pass::Never(format!("after {waited} s still: {why}")))
             }
-            Ready::NotYet(_) => {
+            Ready::NotYet(why) => {
                 sooner(&mut end.due, job.action.patience().poll);
-                Ok(Pass::NotYet)
+                Ok(Pass::NotYet(Some(format!("waits: {why}"))))
             }
         }
     }
@@ -332,6 +334,13 @@ impl Drive<'_> {
         }
         Ok(saved)
     }
+}
+
+/// The step as it is, with what it waits for.
+fn waiting(step: &Versioned<Step>, why: Option<String>) -> Option<Move> {
+    let why = why.filter(|why| step.value.reason.as_ref() != Some(why))?;
+    let value = Step { reason: Some(why), ..step.value.clone() };
+    Some(Move { step: Versioned { rev: step.rev, value }, facet: None })
 }
 
 /// Steps of no unit stand first: nothing is before them.
