@@ -48,7 +48,22 @@ fn the_templates_are_plain_yaml_so_that_none_of_their_tags_is_lost() {
 }
 
 #[test]
-fn the_readme_shows_the_two_commands() {
+fn the_walk_through_s_file_is_the_example_but_for_the_time_of_watching() {
+    let read = |name: &str| fs::read_to_string(root().join("examples").join(name)).unwrap();
+    let lines = |text: &str| text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines(&read("walkthrough.yaml").replace(", watch-health: 1s", "")), lines(&read("guardrails.yaml")));
+}
+
+#[test]
+fn what_the_readme_shows_of_guardrails_yaml_is_read() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    assert!(readme.contains("cargo demo") && readme.contains("cargo test"));
+    let blocks: Vec<&str> = readme.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let [example, stop, pace] = blocks.as_slice() else { panic!("{} blocks of YAML", blocks.len()) };
+    let parse = |text: &str| guardrails_model::config::file::parse::<guardrails_aws::actions::Any>("README.md", text);
+    let whole = parse(example).unwrap();
+    assert!(!whole.guardrails.is_empty());
+    let indented: String = stop.lines().map(|line| format!("            {line}\n")).collect();
+    let stopping = example.replace("          - stop-instances: { tag: { Project: Beta } }", &format!("          -\n{indented}"));
+    assert_ne!(parse(&stopping).unwrap(), whole);
+    assert_eq!(parse(&format!("{example}{pace}")).unwrap().pace.share, 0.5);
 }
