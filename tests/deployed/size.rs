@@ -17,7 +17,7 @@ const THERE: i32 = 120;
 /// The walk-through's own running fleet, with the member of its group.
 const BESIDE: i32 = 5;
 /// The processes of that group, which are suspended meanwhile.
-const PROCESSES: i32 = 8;
+const PROCESSES: i32 = 7;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fleet_of_hundreds_is_summed_up_and_put_back_region_by_region() {
