@@ -230,8 +230,7 @@ impl Drive<'_> {
             return Ok(Some(Move { step: self.taken_up(job.run, step), facet: None }));
         }
         if waited < patience.limit {
-            let slower = if waited > SLOW { SLOWER } else { 1 };
-            sooner(&mut end.due, patience.poll * slower);
+            sooner(&mut end.due, next_look(job.action, waited));
             return Ok(None);
         }
         let phase = if job.direction == Direction::Apply { Phase::ApplyFailed } else { Phase::RollbackFailed };
@@ -262,19 +261,25 @@ impl Drive<'_> {
         let of_unit = |step: &&Versioned<Step>| step.value.unit.as_ref().is_some_and(|of| of.name == unit);
         let all: Vec<&Step> = job.steps.iter().filter(of_unit).map(|step| &step.value).collect();
         let earlier: Vec<&Step> = all.iter().copied().filter(|step| order(step, job.direction) < order_now).collect();
-        if earlier.is_empty() || force {
+        if earlier.is_empty() {
+            return Ok(Pass::Open);
+        }
+        // Force does not wait for what has failed before. Everything else it waits for as long as it may take: others of the unit
+        // may be on their way, and a step too early does them harm.
+        let waived = |step: &Step| force && step.events.iter().any(|event| event.phase == Phase::RollbackFailed);
+        if all.iter().any(|step| order(step, job.direction) == order_now && waived(step)) {
             return Ok(Pass::Open);
         }
         let done = |step: &&&Step| match job.direction {
             Direction::Apply => matches!(step.phase, Phase::Applied | Phase::Skipped),
-            Direction::Rollback => step.phase.is_final(),
+            Direction::Rollback => step.phase.is_final() || waived(step),
         };
         if earlier.iter().any(|step| !done(&step) && is_open(job.direction, run, step)) {
-            // What it waits for says itself when to look again.
-            sooner(&mut end.due, job.action.patience().poll);
+            // What it waits for has said itself when to look again, which may be in a long while.
+            end.due.get_or_insert(job.action.patience().poll);
             return Ok(Pass::NotYet);
         }
-        if let Some(undone) = earlier.iter().find(|step| !done(step)) {
+        if let Some(undone) = earlier.iter().find(|step| !done(step) && !force) {
             let reason = undone.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
             return Ok(Pass::Never(format!("first comes {}, which is {}{reason}", undone.label, undone.phase)));
         }
@@ -293,9 +298,10 @@ impl Drive<'_> {
                 }
                 Ok(Pass::Open)
             }
+            Ready::NotYet(_) if waited >= job.action.patience().limit && force => Ok(Pass::Open),
             Ready::NotYet(why) if waited >= job.action.patience().limit => Ok(Pass::Never(format!("after {waited} s still: {why}"))),
             Ready::NotYet(_) => {
-                sooner(&mut end.due, job.action.patience().poll);
+                sooner(&mut end.due, next_look(job.action, waited));
                 Ok(Pass::NotYet)
             }
         }
@@ -328,6 +334,11 @@ impl Drive<'_> {
     }
 }
 
+/// Seconds until the next look at what has been waited for so long.
+fn next_look(action: &dyn Action, waited: i64) -> i64 {
+    action.patience().poll * if waited > SLOW { SLOWER } else { 1 }
+}
+
 /// Steps of no unit stand first: nothing is before them.
 fn order(step: &Step, direction: Direction) -> u8 {
     step.unit.as_ref().map_or(0, |unit| unit.order(direction))
@@ -339,7 +350,10 @@ fn change(job: &Job<'_>, intent: &Move) -> Change {
         Direction::Apply => &step.wanted,
         Direction::Rollback => step.before.as_ref().unwrap_or(&step.present),
     };
-    let turned = |other: &&Versioned<Step>| other.value.before.is_some() && other.value.facet != step.facet;
+    // What was left alone when its turn came has a Before too, and was not turned.
+    let turned = |other: &&Versioned<Step>| {
+        other.value.before.is_some() && other.value.phase != Phase::Skipped && other.value.facet != step.facet
+    };
     let same = |other: &&Versioned<Step>| {
         let names = (step.unit.as_ref().map(|unit| &unit.name), other.value.unit.as_ref().map(|unit| &unit.name));
         names.0.is_some() && names.0 == names.1
