@@ -138,7 +138,8 @@ impl Story {
 
     /// How the steps of instances ended.
     pub async fn members(&self, run: &RunId) -> Vec<String> {
-        self.told(run).await.into_iter().filter(|step| !step.contains(" of group ")).collect()
+        let of_group = |step: &String| step.split(": ").next().is_some_and(|label| label.contains(" of group "));
+        self.told(run).await.into_iter().filter(|step| !of_group(step)).collect()
     }
 
     /// How the steps of groups' processes ended, alike ones once.

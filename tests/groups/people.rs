@@ -12,7 +12,7 @@ async fn nothing_is_stopped_when_somebody_resumes_a_process_before_it() {
         let story = story(four());
         let run = story.open_beta("beta 80%", json!({})).await;
         // The processes are suspended, and whoever would stop the members now dies.
-        story.bench.gate.arm_for("DescribeAutoScalingInstances", Kind::DieBefore);
+        story.bench.gate.arm_for("DescribeScalingActivities", Kind::DieBefore);
         while story.bench.gate.hit().is_none() {
             story.bench.invoke(guardrails_model::record::Direction::Apply, &run, 0).await;
             story.bench.wait(5).await;
@@ -100,7 +100,7 @@ async fn a_group_that_is_deleted_before_its_members_stop_is_left_alone() {
 
 #[tokio::test]
 async fn what_a_group_does_when_somebody_resumes_it_is_theirs_and_is_said() {
-    for after in [20, 3600] {
+    for after in [31, 3600] {
         let story = story(four());
         let run = story.stop_beta("beta 80%").await;
         story.world.account().scaling("fleet").suspended.clear();

@@ -68,7 +68,7 @@ async fn stays_suspended(story: &Story, says: &str, mend: impl FnOnce(&Story)) {
     let before = story.picture();
     let run = story.stop_beta_with("beta 80%", json!({"keep-trying": "1h"})).await;
     story.put_back(&run).await;
-    assert_eq!(story.state(&run).await, "rollback failed");
+    assert_eq!(story.state(&run).await, "rollback failed", "{:?}", story.told(&run).await);
     for process in story.processes(&run).await {
         assert!(process.starts_with("rollback failed (") && process.contains(says), "{process}");
     }
@@ -127,7 +127,7 @@ async fn a_group_whose_members_never_pass_their_checks_stays_suspended() {
 #[tokio::test]
 async fn a_group_with_a_member_that_its_load_balancer_finds_ill_stays_suspended() {
     let ill = || {
-        let story = story(four().elb("tg-1").grace(i64::MAX));
+        let story = story(four().elb("tg-1").grace(i32::MAX.into()));
         story.world.account().failing.insert(("tg-1".to_owned(), "i-2".to_owned()));
         story
     };

@@ -1,5 +1,6 @@
 //! The sweeps: a fault of every kind at every call, each time in a world made anew.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -69,7 +70,7 @@ impl<'a> Sweep<'a> {
         let run = lab.begin("beta 80%").await;
         lab.bench.gate.disarm();
         lab.bench.open(&run).await.expect("it opens");
-        for fault in faults(&lab.bench.gate.calls()) {
+        for fault in self.faults(&lab.bench.gate.calls()) {
             let lab = self.lab();
             let run = lab.begin("beta 80%").await;
             lab.bench.gate.arm(fault);
@@ -108,7 +109,7 @@ impl<'a> Sweep<'a> {
     pub async fn rollback(&mut self) {
         let lab = self.lab();
         let run = going_back(&lab).await;
-        for fault in faults(&lab.calls(Direction::Rollback, &run).await) {
+        for fault in self.faults(&lab.calls(Direction::Rollback, &run).await) {
             let lab = self.lab();
             let run = going_back(&lab).await;
             let hit = lab.to_fault(Direction::Rollback, &run, fault).await;
@@ -130,7 +131,7 @@ impl<'a> Sweep<'a> {
         for first in self.faults_in_apply().await.into_iter().filter(|fault| hidden.contains(&fault.kind)) {
             let lab = self.lab();
             let run = half_done(&lab, first).await;
-            for second in faults(&lab.calls(Direction::Rollback, &run).await) {
+            for second in self.faults(&lab.calls(Direction::Rollback, &run).await) {
                 let lab = self.lab();
                 let run = half_done(&lab, first).await;
                 let hit = lab.to_fault(Direction::Rollback, &run, second).await;
@@ -203,16 +204,28 @@ impl<'a> Sweep<'a> {
     async fn faults_in_apply(&self) -> Vec<Fault> {
         let lab = self.lab();
         let run = lab.open("beta 80%").await;
-        faults(&lab.calls(Direction::Apply, &run).await)
+        self.faults(&lab.calls(Direction::Apply, &run).await)
+    }
+
+    /// Everything that may go wrong with these calls, one at a time.
+    fn faults(&self, calls: &[String]) -> Vec<Fault> {
+        let mut alike = BTreeSet::new();
+        let mut faults = Vec::new();
+        for (call, at) in calls.iter().zip(1..) {
+            let reads = is_read(call);
+            if !reads {
+                alike.clear();
+            }
+            if !self.scenario.thin || !reads || alike.insert(call) {
+                faults.extend(if reads { OF_READS } else { KINDS }.iter().map(|kind| Fault { at, kind: *kind }));
+            }
+        }
+        faults
     }
 }
 
-/// Everything that may go wrong with these calls, one at a time.
-fn faults(calls: &[String]) -> Vec<Fault> {
-    let reads = ["ledger get", "ledger list", "Describe", "Get", "List", "plan", "observe"];
-    let kinds = |call: &String| if reads.iter().any(|read| call.starts_with(read)) { OF_READS } else { KINDS };
-    let all = calls.iter().zip(1..).flat_map(|(call, at)| kinds(call).iter().map(move |kind| Fault { at, kind: *kind }));
-    all.collect()
+fn is_read(call: &str) -> bool {
+    ["ledger get", "ledger list", "Describe", "Get", "List", "plan", "observe"].iter().any(|read| call.starts_with(read))
 }
 
 /// Rolls a run back to its end, and looks whether everything is as before.

@@ -145,6 +145,8 @@ pub enum Ready {
     Go(Vec<Planned>),
     /// Not yet, for this reason.
     NotYet(String),
+    /// Not in the next so many seconds, for this reason.
+    NotFor(i64, String),
 }
 
 /// What a facet was seen to be.

@@ -441,7 +441,7 @@ impl StopInstances {
         }
         // The check has only just been resumed: it must have had the time to find somebody unhealthy.
         if !first && gate.waited < JUDGED_AFTER && !started.is_empty() && groups_judge(gate) {
-            return Ok(Ready::NotYet("the group's check has only just been resumed".to_owned()));
+            return Ok(Ready::NotFor(JUDGED_AFTER - gate.waited, "the group's check has only just been resumed".to_owned()));
         }
         Ok(Ready::Go(Vec::new()))
     }

@@ -288,30 +288,37 @@ impl Drive<'_> {
         let steps = all.iter().map(|step| (step.facet.clone(), step.phase)).collect();
         let gate = Gate { direction: job.direction, unit: unit.to_owned(), order: order_now, waited, steps };
         let ready = job.action.ready(&gate).await.map_err(|source| failed(run, job.part, "getting a unit ready", source))?;
-        match ready {
+        let (again, why) = match ready {
             Ready::Go(members) => {
                 let known: BTreeSet<&FacetId> = all.iter().map(|step| &step.facet).collect();
                 let found: Vec<_> = members.into_iter().filter(|member| !known.contains(&member.facet)).collect();
-                if !found.is_empty() {
-                    self.add(run, job.part, found).await?;
+                if !found.is_empty() && self.add(run, job.part, found).await? {
                     sooner(&mut end.due, AFTER_CONFLICT);
                 }
-                Ok(Pass::Open)
+                return Ok(Pass::Open);
             }
-            Ready::NotYet(_) if waited >= job.action.patience().limit && force => Ok(Pass::Open),
-            Ready::NotYet(why) if waited >= job.action.patience().limit => Ok(Pass::Never(format!("after {waited} s still: {why}"))),
-            Ready::NotYet(_) => {
-                sooner(&mut end.due, next_look(job.action, waited));
-                Ok(Pass::NotYet)
-            }
+            Ready::NotYet(why) => (next_look(job.action, waited), why),
+            Ready::NotFor(seconds, why) => (seconds.max(1), why),
+        };
+        if waited < job.action.patience().limit {
+            sooner(&mut end.due, again);
+            return Ok(Pass::NotYet);
         }
+        Ok(if force { Pass::Open } else { Pass::Never(format!("after {waited} s still: {why}")) })
     }
 
-    /// What came to a unit after the plan becomes steps of the run.
-    async fn add(&self, run: &Run, part: usize, found: Vec<crate::action::Planned>) -> Result<(), DriveError> {
-        let Some(PartPlan::Written(written)) = run.parts.get(part).map(|part| &part.plan) else { return Ok(()) };
-        let steps = found.into_iter().map(|planned| Step { late: true, ..self.step(run, part, &written.token, planned, None) });
-        Ok(self.ledger.add_steps(&steps.collect::<Vec<_>>()).await?)
+    /// What came to a unit after the plan becomes steps of the run. Says whether there is any.
+    async fn add(&self, run: &Run, part: usize, found: Vec<crate::action::Planned>) -> Result<bool, DriveError> {
+        let Some(PartPlan::Written(written)) = run.parts.get(part).map(|part| &part.plan) else { return Ok(false) };
+        // One that has a step already, by itself or in another unit, came here after the plan. Two steps of one part would share
+        // a hold, and the first to let go would take it from the other.
+        let planned = self.ledger.steps_under(&run.id, part, &written.token).await?;
+        let planned: BTreeSet<&FacetId> = planned.iter().map(|step| &step.value.facet).collect();
+        let found = found.into_iter().filter(|found| !planned.contains(&found.facet));
+        let steps = found.map(|found| Step { late: true, ..self.step(run, part, &written.token, found, None) });
+        let steps: Vec<Step> = steps.collect();
+        self.ledger.add_steps(&steps).await?;
+        Ok(!steps.is_empty())
     }
 
     /// Writes moves, and counts those that were written. The others were changed by somebody else: they are looked at again.
