@@ -13,8 +13,8 @@ use guardrails_model::decide::Target;
 use guardrails_model::drive::{Cursor, Drive, DriveError, Progress};
 use guardrails_model::ids::{FacetId, GuardrailName, Nonce, RunId};
 use guardrails_model::ledger::{Item, Key, Ledger, LedgerError, Page, Store, Write, memory::MemoryStore};
-use guardrails_model::record::{Direction, Part, PartPlan, RollbackRequest, Run};
 use guardrails_model::pace::{Levels, Pace};
+use guardrails_model::record::{Direction, Part, PartPlan, RollbackRequest, Run};
 use guardrails_model::runs::{
     Begun, Closed, Ended, Places, RollbackAsked, RunError, Runs, Started, Workflow, WorkflowError, WorkflowInput,
 };

@@ -148,7 +148,10 @@ async fn a_member_that_was_unhealthy_before_is_left_alone_and_never_called_healt
     ill(&told);
     let run = told.stop_beta("beta 80%").await;
     let why = "its Auto Scaling group fleet finds it unhealthy already";
-    assert_eq!(told.members(&run).await[..3], ["i-1: applied".to_owned(), format!("i-2: skipped ({why})"), "i-3: applied".to_owned()]);
+    assert_eq!(
+        told.members(&run).await[..3],
+        ["i-1: applied".to_owned(), format!("i-2: skipped ({why})"), "i-3: applied".to_owned()]
+    );
     told.put_back(&run).await;
     told.hour().await;
     assert_eq!(told.world.account().scaling("fleet").roll()[1], "i-2 InService Unhealthy");

@@ -213,7 +213,10 @@ async fn what_aws_never_has_room_for_fails_loudly_at_the_bound() {
     let run = story.stop_beta_with("beta 80%", json!({"keep-trying": "2h"})).await;
     let began = now(&story);
     story.put_back(&run).await;
-    assert_eq!((story.is(), story.state(&run).await), (strings(&["i-1 Running", "i-2 Stopped", "i-3 Running"]), "rollback failed"));
+    assert_eq!(
+        (story.is(), story.state(&run).await),
+        (strings(&["i-1 Running", "i-2 Stopped", "i-3 Running"]), "rollback failed")
+    );
     let told = story.told(&run).await;
     assert!(told[1].starts_with("i-2: rollback failed (") && told[1].contains(NO_VCPUS), "{told:?}");
     let took = (now(&story) - began).get_seconds();
@@ -248,7 +251,10 @@ async fn what_falls_back_is_asked_for_seldom_and_its_reason_kept() {
     let began = now(&never);
     never.put_back(&run).await;
     assert_eq!(never.told(&run).await[1], format!("i-2: rollback failed ({KEY})"));
-    assert_eq!((never.is(), never.state(&run).await), (strings(&["i-1 Running", "i-2 Stopped", "i-3 Running"]), "rollback failed"));
+    assert_eq!(
+        (never.is(), never.state(&run).await),
+        (strings(&["i-1 Running", "i-2 Stopped", "i-3 Running"]), "rollback failed")
+    );
     let took = (now(&never) - began).get_seconds();
     assert!((7200..9000).contains(&took), "{took}");
 }

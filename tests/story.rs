@@ -104,7 +104,8 @@ impl Story {
     pub fn picture(&self) -> Vec<String> {
         let mut is = self.is();
         let account = self.world.account();
-        let rolls = account.fleets.values().flat_map(|group| group.roll().into_iter().map(|line| format!("{}: {line}", group.name)));
+        let rolls =
+            account.fleets.values().flat_map(|group| group.roll().into_iter().map(|line| format!("{}: {line}", group.name)));
         is.extend(rolls);
         is
     }

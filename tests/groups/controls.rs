@@ -87,7 +87,8 @@ impl Action for Careless {
         // The way back makes the change that it is told, and asks nobody whether a group would mind.
         let mut answers = Vec::new();
         for change in changes {
-            let done = if is_process(&change.facet) { vec![Answer::Accepted] } else { self.inner.rollback(&[change.clone()]).await };
+            let done =
+                if is_process(&change.facet) { vec![Answer::Accepted] } else { self.inner.rollback(&[change.clone()]).await };
             answers.extend(done);
         }
         answers

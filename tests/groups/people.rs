@@ -83,7 +83,10 @@ async fn a_group_that_somebody_deletes_is_said_and_the_rest_put_back() {
         let (state, told) = (story.state(&run).await, story.told(&run).await);
         assert_eq!(state, "rolled back", "{told:?}");
         let why = if gone { "is there no more" } else { "is going (Delete in progress)" };
-        assert_eq!(story.processes(&run).await, [format!("rolled back (nothing to put back: the Auto Scaling group fleet {why})")]);
+        assert_eq!(
+            story.processes(&run).await,
+            [format!("rolled back (nothing to put back: the Auto Scaling group fleet {why})")]
+        );
         assert_eq!(story.world.account().snapshot()["i-8"], "Running");
     }
 }

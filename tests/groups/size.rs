@@ -134,7 +134,10 @@ async fn a_group_s_name_may_hold_slashes() {
         account.instance(Instance::new("i-1", Power::Running, "").in_group("a//b/"));
     });
     let run = to_zero(&story).await;
-    assert_eq!((story.told(&run).await, size(&story, "a//b/")), (vec!["group a//b/: applied".to_owned()], "0 <= 0 <= 0".to_owned()));
+    assert_eq!(
+        (story.told(&run).await, size(&story, "a//b/")),
+        (vec!["group a//b/: applied".to_owned()], "0 <= 0 <= 0".to_owned())
+    );
     story.put_back(&run).await;
     assert_eq!((story.state(&run).await, size(&story, "a//b/")), ("rolled back", "0 <= 1 <= 2".to_owned()));
 }

@@ -110,7 +110,10 @@ fn impaired() -> Story {
 #[tokio::test]
 async fn a_group_with_a_member_without_capacity_stays_suspended() {
     let mend = |story: &Story| {
-        let (power, becomes) = { let account = story.world.account(); (account.instances["i-2"].power, account.instances["i-2"].becomes) };
+        let (power, becomes) = {
+            let account = story.world.account();
+            (account.instances["i-2"].power, account.instances["i-2"].becomes)
+        };
         assert_eq!(becomes, None);
         story.world.account().instance(crate::world::Instance::new("i-2", power, "Project=Beta").in_group("fleet"));
     };

@@ -30,6 +30,11 @@ const KINDS: &[Kind] = &[
 /// The same for a call that only reads: when it has its effect makes no difference.
 const OF_READS: &[Kind] = &[Kind::DieBefore, Kind::Refused];
 
+/// Where calls are many, what is the drive's alone is swept by the other scenarios: a writer's death before and after a write
+/// to the ledger, and a reader's before a call of its own kind, are met here still, and all kinds by each change in the account.
+const THIN: &[Kind] = &[Kind::DieBefore, Kind::DieAfter];
+const THIN_OF_READS: &[Kind] = &[Kind::DieBefore];
+
 /// A scenario, its ledger sound or sabotaged, and what was found wrong.
 pub struct Sweep<'a> {
     scenario: &'a Scenario,
@@ -143,7 +148,7 @@ impl<'a> Sweep<'a> {
 
     /// An applier that stands still at any call while the run is rolled back, and comes to itself in its last second.
     pub async fn stalled_apply(&mut self) {
-        for at in 1.. {
+        for at in self.moments(Direction::Apply).await {
             let lab = self.lab();
             let run = lab.open("beta 80%").await;
             let back = async {
@@ -158,7 +163,7 @@ impl<'a> Sweep<'a> {
 
     /// An applier that stands still at any call while a second invocation does the same work.
     pub async fn stalled_twin(&mut self) {
-        for at in 1.. {
+        for at in self.moments(Direction::Apply).await {
             let lab = self.lab();
             let run = lab.open("beta 80%").await;
             let twin = async {
@@ -175,13 +180,10 @@ impl<'a> Sweep<'a> {
 
     /// A rollback that stands still at any call while another finishes it and a new run comes.
     pub async fn stalled_rollback(&mut self) {
-        for at in 1.. {
+        for at in self.moments(Direction::Rollback).await {
             let lab = self.lab();
             let run = lab.open("beta 80%").await;
-            lab.execute(Direction::Apply, &run).await;
-            // Later, when the appliers' calls cannot land any more.
-            lab.bench.wait(2 * LIFE).await;
-            lab.ask_back(&run).await;
+            enforce_and_ask_back(&lab, &run).await;
             let mut next = None;
             let others = async {
                 let left = meanwhile(&lab, &run, Direction::Rollback, LIFE - 1).await;
@@ -212,16 +214,43 @@ impl<'a> Sweep<'a> {
         let mut alike = BTreeSet::new();
         let mut faults = Vec::new();
         for (call, at) in calls.iter().zip(1..) {
-            let reads = is_read(call);
-            if !reads {
+            if !is_read(call) {
                 alike.clear();
             }
-            if !self.scenario.thin || !reads || alike.insert(call) {
-                faults.extend(if reads { OF_READS } else { KINDS }.iter().map(|kind| Fault { at, kind: *kind }));
-            }
+            let kinds = match (is_read(call), self.scenario.thin) {
+                (true, false) => OF_READS,
+                (false, true) if call.starts_with("ledger") => THIN,
+                (false, _) => KINDS,
+                (true, true) if !call.starts_with("ledger") && alike.insert(call) => THIN_OF_READS,
+                (true, true) => &[],
+            };
+            faults.extend(kinds.iter().map(|kind| Fault { at, kind: *kind }));
         }
         faults
     }
+
+    /// The calls of a first invocation at which somebody may stand still.
+    async fn moments(&self, direction: Direction) -> Vec<usize> {
+        let lab = self.lab();
+        let run = lab.open("beta 80%").await;
+        if direction == Direction::Rollback {
+            enforce_and_ask_back(&lab, &run).await;
+        }
+        lab.bench.gate.disarm();
+        for part in lab.parts(direction) {
+            let _ = lab.bench.invoke(direction, &run, part).await;
+        }
+        let calls = lab.bench.gate.calls();
+        let counts = |(call, at): (&String, usize)| (!self.scenario.thin || !is_read(call)).then_some(at);
+        calls.iter().zip(1..).filter_map(counts).collect()
+    }
+}
+
+/// A run that was enforced, and whose rollback is asked for when the appliers' calls cannot land any more.
+async fn enforce_and_ask_back(lab: &Lab<'_>, run: &RunId) {
+    lab.execute(Direction::Apply, run).await;
+    lab.bench.wait(2 * LIFE).await;
+    lab.ask_back(run).await;
 }
 
 fn is_read(call: &str) -> bool {

@@ -99,9 +99,11 @@ impl Size {
     }
 
     fn read(value: &Value) -> Option<Self> {
-        let mut numbers = value.as_str().split(", ").zip(["min ", "desired ", "max "]).map(|(word, name)| {
-            word.strip_prefix(name).and_then(|number| number.parse::<i32>().ok())
-        });
+        let mut numbers = value
+            .as_str()
+            .split(", ")
+            .zip(["min ", "desired ", "max "])
+            .map(|(word, name)| word.strip_prefix(name).and_then(|number| number.parse::<i32>().ok()));
         let (Some(Some(min)), Some(Some(desired)), Some(Some(max)), None) =
             (numbers.next(), numbers.next(), numbers.next(), numbers.next())
         else {
@@ -140,19 +142,22 @@ impl ActionType for ScaleGroupToZero {
         if all.is_empty() {
             return Vec::new();
         }
-        let mut grants = vec![operators::grant(), Grant {
-            sid: "Look".to_owned(),
-            uses: &[Use::Plan, Use::Apply, Use::Rollback],
-            actions: &[
-                "ec2:DescribeRegions",
-                "ec2:DescribeInstances",
-                "autoscaling:DescribeAutoScalingGroups",
-                "autoscaling:DescribeInstanceRefreshes",
-            ],
-            resources: vec!["*".to_owned()],
-            condition: json!(null),
-            why_any: Some("AWS has no resource for these Describe calls"),
-        }];
+        let mut grants = vec![
+            operators::grant(),
+            Grant {
+                sid: "Look".to_owned(),
+                uses: &[Use::Plan, Use::Apply, Use::Rollback],
+                actions: &[
+                    "ec2:DescribeRegions",
+                    "ec2:DescribeInstances",
+                    "autoscaling:DescribeAutoScalingGroups",
+                    "autoscaling:DescribeInstanceRefreshes",
+                ],
+                resources: vec!["*".to_owned()],
+                condition: json!(null),
+                why_any: Some("AWS has no resource for these Describe calls"),
+            },
+        ];
         let mut scopes: BTreeMap<String, (&Params, BTreeSet<String>)> = BTreeMap::new();
         for params in all {
             let arns = params.regions.arns("autoscaling", "autoScalingGroup:*:autoScalingGroupName/*");
@@ -198,10 +203,12 @@ impl Action for ScaleGroupToZero {
         let mut planned = Vec::new();
         for group in self.groups.all().await?.iter().filter(|group| self.is_in_scope(group)) {
             let name = groups::name(group);
-            let facet = FacetId::new(FACET, &self.region, &groups::written(name)).map_err(|error| ActionError::Refused(error.to_string()))?;
+            let facet = FacetId::new(FACET, &self.region, &groups::written(name))
+                .map_err(|error| ActionError::Refused(error.to_string()))?;
             let size = Size::of(group);
             let members = group.instances().len();
-            let note = (members > 0).then(|| format!("its {members} members will be TERMINATED, and others launched in their place"));
+            let note =
+                (members > 0).then(|| format!("its {members} members will be TERMINATED, and others launched in their place"));
             let skip = self.reason_against(group).await?;
             let plan = Planned::new(facet, format!("group {name}"), size.value(), Size::ZERO.value());
             planned.push(Planned { skip, note, ..plan });
@@ -323,7 +330,9 @@ mod tests {
         let size = Size { min: 1, desired: 4, max: 8 };
         assert_eq!(size.value(), Value::new("min 1, desired 4, max 8"));
         assert_eq!(Size::read(&size.value()), Some(size));
-        for no_size in ["", "min 1, desired 4", "min 1, desired 4, max 8, more 1", "desired 1, min 4, max 8", "min a, desired 4, max 8"] {
+        for no_size in
+            ["", "min 1, desired 4", "min 1, desired 4, max 8, more 1", "desired 1, min 4, max 8", "min a, desired 4, max 8"]
+        {
             assert_eq!(Size::read(&Value::new(no_size)), None, "{no_size}");
         }
     }

@@ -136,7 +136,8 @@ pub struct StopInstances {
 
 impl ActionType for StopInstances {
     const NAME: &'static str = "stop-instances";
-    const CHANGES: &'static str = "stops the running EC2 instances that carry the tags, in all Regions, members of Auto Scaling groups too";
+    const CHANGES: &'static str =
+        "stops the running EC2 instances that carry the tags, in all Regions, members of Auto Scaling groups too";
     const PUTS_BACK: &'static str = "starts just the instances that it stopped, and resumes just the processes that it suspended";
     const LIMIT: Option<(guardrails_model::pace::Limit, guardrails_model::pace::Limit)> =
         Some((guardrails_model::pace::Limit::StopInstances, guardrails_model::pace::Limit::StartInstances));
@@ -327,7 +328,9 @@ impl StopInstances {
         for instance in instances {
             match instance.instance_id().and_then(|id| members.get(id)) {
                 Some(group) => of_groups.entry(group).or_default().push(instance),
-                None => planned.extend(self.power(instance, by.out_of_scope(instance).or_else(|| by.not_for_stopping(instance)))?),
+                None => {
+                    planned.extend(self.power(instance, by.out_of_scope(instance).or_else(|| by.not_for_stopping(instance)))?)
+                }
             }
         }
         for (name, in_scope) in of_groups {
@@ -503,7 +506,9 @@ fn harm_by(group: &AutoScalingGroup, id: &str) -> Option<Answer> {
     }
     if let Some(process) = groups::harmful(group) {
         let name = groups::name(group);
-        return Some(Answer::Refused(format!("somebody resumed {process} of its Auto Scaling group {name}, which would terminate it")));
+        return Some(Answer::Refused(format!(
+            "somebody resumed {process} of its Auto Scaling group {name}, which would terminate it"
+        )));
     }
     groups::unhealthy(group, id).map(Answer::LeftAlone)
 }

@@ -128,7 +128,8 @@ impl Facts {
             pacer.spend(Limit::DescribeRequests, 1);
             let answer = ec2.describe_spot_instance_requests().filters(named).send().await;
             let answer = answer.map_err(|error| Failure::of(&error).reading("asking about spot requests"))?;
-            let lasting = answer.spot_instance_requests().iter().filter(|request| request.r#type() == Some(&SpotInstanceType::Persistent));
+            let lasting =
+                answer.spot_instance_requests().iter().filter(|request| request.r#type() == Some(&SpotInstanceType::Persistent));
             facts.persistent.extend(lasting.filter_map(|request| request.spot_instance_request_id().map(str::to_owned)));
         }
         Ok(facts)
@@ -201,9 +202,11 @@ impl Bystanders<'_> {
             return Some(operator.principal().unwrap_or("another service").to_owned());
         }
         let carries = |(key, _): &&(&str, &str)| {
-            instance.tags().iter().filter_map(|tag| tag.key()).any(|of| {
-                key.strip_suffix('*').map_or(of == *key, |beginning| of.starts_with(beginning))
-            })
+            instance
+                .tags()
+                .iter()
+                .filter_map(|tag| tag.key())
+                .any(|of| key.strip_suffix('*').map_or(of == *key, |beginning| of.starts_with(beginning)))
         };
         if let Some((_, keeper)) = KEEPERS.iter().find(carries) {
             return Some((*keeper).to_owned());

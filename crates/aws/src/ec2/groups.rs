@@ -142,8 +142,7 @@ impl Groups {
         let mut members = HashMap::new();
         for batch in ids.chunks(INSTANCES) {
             let ids = batch.iter().map(|id| (*id).to_owned()).collect();
-            let mut pages =
-                self.client.describe_auto_scaling_instances().set_instance_ids(Some(ids)).into_paginator().send();
+            let mut pages = self.client.describe_auto_scaling_instances().set_instance_ids(Some(ids)).into_paginator().send();
             while let Some(page) = pages.next().await {
                 let page = page.map_err(|error| Failure::of(&error).reading("asking Auto Scaling for members"))?;
                 for member in page.auto_scaling_instances() {
@@ -165,7 +164,9 @@ impl Groups {
             return Ok(Some(format!("its {going}")));
         }
         if group.warm_pool_configuration().is_some() {
-            return Ok(Some(format!("its Auto Scaling group {called} has a warm pool, whose instances come and go by themselves")));
+            return Ok(Some(format!(
+                "its Auto Scaling group {called} has a warm pool, whose instances come and go by themselves"
+            )));
         }
         let refreshing = self.refreshing(called).await?;
         Ok(refreshing.then(|| format!("an instance refresh of its Auto Scaling group {called} is under way")))
@@ -203,10 +204,7 @@ impl Groups {
         let answer = call.send().await.map_err(|error| Failure::of(&error).reading("asking for scaling activities"))?;
         // The warm-up after a launch changes no member any more.
         let over = |status: &Activity| {
-            matches!(
-                status,
-                Activity::Successful | Activity::Failed | Activity::Cancelled | Activity::WaitingForInstanceWarmup
-            )
+            matches!(status, Activity::Successful | Activity::Failed | Activity::Cancelled | Activity::WaitingForInstanceWarmup)
         };
         let busy = answer.activities().iter().find(|activity| activity.status_code().is_some_and(|status| !over(status)));
         Ok(busy.map(|activity| activity.description().unwrap_or("a scaling activity is in progress").to_owned()))

@@ -52,8 +52,7 @@ impl Checks<'_> {
         // A group does not check those in standby.
         let in_service = |state: Option<&LifecycleState>| state == Some(&LifecycleState::InService);
         let members = group.instances().iter().filter(|member| in_service(member.lifecycle_state()));
-        let members: Vec<_> =
-            members.filter(|member| member.instance_id().is_some_and(|id| started.contains(id))).collect();
+        let members: Vec<_> = members.filter(|member| member.instance_id().is_some_and(|id| started.contains(id))).collect();
         let ids: Vec<&str> = members.iter().filter_map(|member| member.instance_id()).collect();
         if let Some(why) = self.by_ec2(&ids).await? {
             return Ok(Some(why));
@@ -100,9 +99,10 @@ impl Checks<'_> {
             let answer = self.balancers.describe_target_health().target_group_arn(&arn).send().await;
             let answer = answer.map_err(|error| Failure::of(&error).reading("asking for target health"))?;
             for id in ids {
-                let of_target = answer.target_health_descriptions().iter().filter(|target| {
-                    target.target().and_then(|target| target.id()) == Some(*id)
-                });
+                let of_target = answer
+                    .target_health_descriptions()
+                    .iter()
+                    .filter(|target| target.target().and_then(|target| target.id()) == Some(*id));
                 if let Some(health) = of_target.filter_map(|target| target.target_health()).find(|health| !is_well(health)) {
                     let state = health.state().map_or("in no known state", TargetHealthStateEnum::as_str);
                     return Ok(Some(format!("{id} is {state} in its target group")));

@@ -127,7 +127,9 @@ impl Lister {
 pub fn state(instance: &Instance) -> Seen {
     match instance.state().and_then(|state| state.name()) {
         Some(InstanceStateName::Running) => Seen::Is(running()),
-        Some(InstanceStateName::Stopped) => why_stopped(instance).map_or(Seen::Is(stopped()), |why| Seen::FellBack(stopped(), why)),
+        Some(InstanceStateName::Stopped) => {
+            why_stopped(instance).map_or(Seen::Is(stopped()), |why| Seen::FellBack(stopped(), why))
+        }
         Some(InstanceStateName::Pending) => Seen::Moving(running()),
         Some(InstanceStateName::Stopping) => Seen::Moving(stopped()),
         other => {

@@ -70,7 +70,9 @@ impl Switch {
                     pending.extend([(turn, second), (turn, batch)]);
                 }
                 // EC2 has several reasons, and some of them pass; a plain stop says whether it can be stopped at all.
-                Some(failure) if turn == Turn::Hibernate && failure.kind == FailureKind::Refused => pending.push((Turn::Stop, batch)),
+                Some(failure) if turn == Turn::Hibernate && failure.kind == FailureKind::Refused => {
+                    pending.push((Turn::Stop, batch))
+                }
                 failure => {
                     let answer = failure.map_or(Answer::Accepted, |failure| answer(turn, failure));
                     for index in batch {

@@ -273,8 +273,9 @@ impl Drive<'_> {
         let patience = action.patience();
         let (waited, limit) = match answer {
             Answer::LeftAlone(why) if untouched => return over(Phase::Skipped, Some(why), false),
-            // Not for us, but a call of somebody before us may still land: that is waited for before it is let go.
-            Answer::LeftAlone(_) if direction == Direction::Apply && is(before) => return Outcome::Waiting,
+            // Not for us; but a call of somebody before us may still land, or nobody saw that it is as it was: it is asked again
+            // before it is let go.
+            Answer::LeftAlone(_) if direction == Direction::Apply && (is(before) || seen.is_none()) => return Outcome::Waiting,
             Answer::Refused(why) | Answer::LeftAlone(why) => return over(failed, Some(why), !untouched),
             Answer::Later(_) | Answer::NoRoom(_) => (self.asked_for(run, step), patience.give_up),
             Answer::Accepted | Answer::Unknown(_) => (self.waited(run, step), patience.limit),

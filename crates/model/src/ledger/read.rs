@@ -194,4 +194,3 @@ impl Ledger {
         items.into_iter().flatten().next().map(read).transpose()
     }
 }
-
