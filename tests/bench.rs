@@ -24,6 +24,8 @@ use crate::world::{FaultyStore, Gate, VirtualClock, World, lock};
 
 /// How many seconds an invocation has.
 pub const LIFE: i64 = 60;
+/// The guardrails' own CloudFormation stack.
+pub const STACK: &str = "guardrails";
 /// More invocations than any part needs, and as many as the state machine makes before it says so.
 const MOST_ROUNDS: usize = 150;
 
@@ -43,8 +45,9 @@ pub fn catalog_at(world: &Arc<World>, operators: &[&str], pace: Pace) -> MakeAct
     let kept: Mutex<BTreeMap<String, Arc<dyn Action>>> = Mutex::default();
     Box::new(move |part: &Part| {
         let spec = ActionSpec { name: part.action.clone(), params: part.params.clone() };
-        let context =
+        let mut context =
             Context::new(&config, &operators, clock.clone()).at(part.place.as_ref()).paced(pace.clone(), Levels::default());
+        context.stack = Some(STACK.to_owned());
         let make = || actions::make(&spec, &context).expect("an action of the catalog").into();
         Arc::clone(lock(&kept).entry(format!("{spec:?} {:?}", part.place)).or_insert_with(make))
     })

@@ -50,7 +50,9 @@ fn the_templates_are_plain_yaml_so_that_none_of_their_tags_is_lost() {
 #[test]
 fn the_walk_through_s_file_is_the_example_but_for_the_time_of_watching() {
     let read = |name: &str| fs::read_to_string(root().join("examples").join(name)).unwrap();
-    let lines = |text: &str| text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+    let lines = |text: &str| {
+        text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()
+    };
     assert_eq!(lines(&read("walkthrough.yaml").replace(", watch-health: 1s", "")), lines(&read("guardrails.yaml")));
 }
 

@@ -66,6 +66,26 @@ async fn starting_those_that_did_not_refuse_can_be_cut_anywhere() {
 }
 
 #[tokio::test]
+async fn stopping_a_group_can_be_cut_anywhere() {
+    apply("stop-instances, a group").await;
+}
+
+#[tokio::test]
+async fn starting_a_group_again_can_be_cut_anywhere() {
+    rollback("stop-instances, a group").await;
+}
+
+#[tokio::test]
+async fn scaling_a_group_to_zero_can_be_cut_anywhere() {
+    apply("scale-group-to-zero").await;
+}
+
+#[tokio::test]
+async fn scaling_a_group_back_can_be_cut_anywhere() {
+    rollback("scale-group-to-zero").await;
+}
+
+#[tokio::test]
 async fn swapping_policies_can_be_cut_anywhere() {
     apply("swap-group-policy").await;
 }

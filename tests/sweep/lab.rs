@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 
 use crate::bench::{self, Bench, Carried, MakeAction};
 use crate::toy::Toy;
-use crate::world::{Account, Fault, Gate, Instance, Power, VirtualClock, World};
+use crate::world::{Account, Fault, Gate, Group, Instance, Power, Spot, VirtualClock, World};
 
 /// What is, by name.
 pub type Snapshot = BTreeMap<String, String>;
@@ -29,6 +29,10 @@ pub struct Scenario {
     pub enforced: &'static [(&'static str, &'static str)],
     /// Steps that AWS refuses to apply, for good.
     pub refused: usize,
+    /// Members that a group may terminate; it launches others for them, by other names.
+    pub disposable: &'static [&'static str],
+    /// Does it take so many calls that those that are alike need not all meet all faults?
+    pub thin: bool,
     pub place: fn() -> Place,
 }
 
@@ -39,6 +43,7 @@ pub struct Place {
     make: MakeAction,
     snapshot: Box<dyn Fn() -> Snapshot + Send + Sync>,
     touched: Box<dyn Fn() -> BTreeSet<String> + Send + Sync>,
+    terminated: Box<dyn Fn() -> Vec<String> + Send + Sync>,
 }
 
 impl Place {
@@ -47,10 +52,17 @@ impl Place {
         let world = Arc::new(World::default());
         fill(&mut world.account());
         let (clock, gate, make) = (Arc::clone(&world.clock), Arc::clone(&world.gate), bench::catalog(&world, &[]));
-        let other = Arc::clone(&world);
-        let snapshot = Box::new(move || world.account().snapshot());
+        let (other, third) = (Arc::clone(&world), Arc::clone(&world));
+        let snapshot = Box::new(move || {
+            let account = world.account();
+            let well = |member: &String| member.ends_with(" InService Healthy");
+            let well = |group: &Group| group.roll().iter().filter(|member| well(member)).count().to_string();
+            let members = account.fleets.values().map(|group| (format!("{} members", group.name), well(group)));
+            account.snapshot().into_iter().chain(members).collect()
+        });
         let touched = Box::new(move || other.account().touched.clone());
-        Self { clock, gate, make, snapshot, touched }
+        let terminated = Box::new(move || third.account().terminated.clone());
+        Self { clock, gate, make, snapshot, touched, terminated }
     }
 
     /// Lamps.
@@ -60,7 +72,8 @@ impl Place {
         let make = move |part: &Part| lamps.action(part.params.as_str().expect("a text"));
         let snapshot = move || toy.snapshot().into_iter().map(|(name, value)| (name, value.to_string())).collect();
         let touched = move || others.lamps().touched.clone();
-        Self { clock, gate, make: Box::new(make), snapshot: Box::new(snapshot), touched: Box::new(touched) }
+        let terminated = Box::new(Vec::new);
+        Self { clock, gate, make: Box::new(make), snapshot: Box::new(snapshot), touched: Box::new(touched), terminated }
     }
 }
 
@@ -71,15 +84,18 @@ pub struct Lab<'a> {
     pub before: Snapshot,
     snapshot: Box<dyn Fn() -> Snapshot + Send + Sync>,
     touched: Box<dyn Fn() -> BTreeSet<String> + Send + Sync>,
+    terminated: Box<dyn Fn() -> Vec<String> + Send + Sync>,
 }
 
 impl<'a> Lab<'a> {
     /// A scenario from its beginning, with a ledger on what `between` makes of a sound store.
     pub fn new(scenario: &'a Scenario, between: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Self {
         let place = (scenario.place)();
-        let before = (place.snapshot)();
+        let mut before = (place.snapshot)();
+        before.retain(|name, _| !scenario.disposable.contains(&name.as_str()));
         let bench = Bench::new(place.clock, place.gate, between, place.make);
-        Self { scenario, bench, before, snapshot: place.snapshot, touched: place.touched }
+        let Place { snapshot, touched, terminated, .. } = place;
+        Self { scenario, bench, before, snapshot, touched, terminated }
     }
 
     /// The alert of a stage that does what the scenario says.
@@ -165,6 +181,10 @@ impl<'a> Lab<'a> {
         if let Some(difference) = self.difference(&self.before) {
             return Err(format!("the world is not as before: {difference}"));
         }
+        let terminated = (self.terminated)();
+        if !terminated.is_empty() && self.scenario.disposable.is_empty() {
+            return Err(format!("the world is not as before: {terminated:?} were terminated"));
+        }
         let foreign: Vec<String> =
             (self.touched)().into_iter().filter(|name| !self.scenario.scope.contains(&name.as_str())).collect();
         if !foreign.is_empty() {
@@ -206,6 +226,7 @@ fn reasons(steps: &[guardrails_model::record::Step]) -> String {
 /// A scenario or more for every action of the catalog, and one with several actions in a stage.
 pub fn scenarios() -> Vec<Scenario> {
     let mut all = stop_instances();
+    all.extend(groups());
     all.extend(swap_group_policy());
     all.push(both());
     all
@@ -218,7 +239,9 @@ pub const LAG: i64 = 3;
 pub fn lagging() -> Vec<Scenario> {
     let instances = Scenario { place: || lag(instances), ..stop_instances().remove(0) };
     let group = Scenario { place: || lag(group), ..swap_group_policy().remove(0) };
-    vec![instances, group]
+    let held = Scenario { place: || lag(fleet), ..groups().remove(0) };
+    let size = Scenario { place: || lag(fleet), ..groups().remove(1) };
+    vec![instances, group, held, size]
 }
 
 fn lag(fill: fn(&mut Account)) -> Place {
@@ -252,6 +275,8 @@ fn stop_instances() -> Vec<Scenario> {
             scope: &["i-1", "i-2"],
             enforced: &[("i-1", STOPPED), ("i-2", STOPPED)],
             refused: 0,
+            disposable: &[],
+            thin: false,
             place: || Place::world(instances),
         },
         Scenario {
@@ -260,15 +285,62 @@ fn stop_instances() -> Vec<Scenario> {
             scope: &["i-1", "i-3"],
             enforced: &[("i-1", STOPPED), ("i-3", STOPPED)],
             refused: 0,
+            disposable: &[],
+            thin: false,
             place: || {
                 Place::world(|account| {
+                    let running = |id: &str, more: &str| Instance::new(id, Power::Running, &format!("Project=Beta {more}"));
                     account
-                        .instance(Instance::new("i-1", Power::Running, "Project=Beta"))
-                        .instance(Instance::new("i-2", Power::Running, "Project=Beta").protected())
-                        .instance(Instance::new("i-3", Power::Running, "Project=Beta"))
-                        .instance(Instance::new("i-4", Power::Running, "Project=Beta").one_time_spot());
+                        .instance(running("i-1", ""))
+                        .instance(running("i-2", "").protected())
+                        .instance(running("i-3", ""))
+                        .instance(running("i-4", "").one_time_spot())
+                        .instance(running("i-5", "").spot(Spot::Cancelled))
+                        .instance(running("i-6", "").instance_store_root())
+                        .instance(running("i-7", "").of_type("m5d.large"))
+                        .instance(running("i-8", "").managed_by("lambda.amazonaws.com"))
+                        .instance(running("i-9", "guardrails:exempt="))
+                        .instance(running("j-1", "karpenter.sh/nodepool=default"))
+                        .page = 50;
                 })
             },
+        },
+    ]
+}
+
+/// A group of two of which an operator has suspended a process, and an instance beside it. Everything is quick, and comes in
+/// one page: every call more is met by every fault. While somebody waits for a group, calls are alike, and of those between two
+/// changes one of each kind meets a fault: nothing but time passes between it and the next.
+fn fleet(account: &mut Account) {
+    let member = |id: &str| Instance::new(id, Power::Running, "Project=Beta").in_group("fleet");
+    account.fleet(Group::new("fleet", 1, 2, 3).suspended(&["AZRebalance"]).tag("Project=Beta"));
+    account.instance(member("i-1")).instance(member("i-2")).instance(Instance::new("i-8", Power::Running, "Project=Beta"));
+    (account.page, account.takes, account.initializing, account.activity) = (50, 4, 1, 5);
+}
+
+fn groups() -> Vec<Scenario> {
+    const HELD: &str =
+        "AZRebalance, AlarmNotification, HealthCheck, InstanceRefresh, Launch, ReplaceUnhealthy, ScheduledActions, Terminate";
+    vec![
+        Scenario {
+            name: "stop-instances, a group",
+            actions: vec![("stop-instances", json!({"tag": {"Project": "Beta"}}))],
+            scope: &["fleet", "i-1", "i-2", "i-8"],
+            enforced: &[("i-1", STOPPED), ("i-2", STOPPED), ("i-8", STOPPED), ("fleet processes", HELD)],
+            refused: 0,
+            disposable: &[],
+            thin: true,
+            place: || Place::world(fleet),
+        },
+        Scenario {
+            name: "scale-group-to-zero",
+            actions: vec![("scale-group-to-zero", json!({"tag": {"Project": "Beta"}, "members-are-disposable": true}))],
+            scope: &["fleet"],
+            enforced: &[("fleet size", "0 <= 0 <= 0"), ("fleet members", "0")],
+            refused: 0,
+            disposable: &["i-1", "i-2"],
+            thin: true,
+            place: || Place::world(fleet),
         },
     ]
 }
@@ -295,6 +367,8 @@ fn swap_group_policy() -> Vec<Scenario> {
             scope: &["ProjectBeta"],
             enforced: &[("group ProjectBeta", SWAPPED)],
             refused: 0,
+            disposable: &[],
+            thin: false,
             place: || Place::world(group),
         },
         Scenario {
@@ -306,6 +380,8 @@ fn swap_group_policy() -> Vec<Scenario> {
             scope: &["Full"],
             enforced: &[("group Full", FULL_SWAPPED)],
             refused: 0,
+            disposable: &[],
+            thin: false,
             place: || {
                 Place::world(|account| {
                     let arn = |name: String| format!("arn:aws:iam::aws:policy/{name}");
@@ -329,6 +405,8 @@ fn both() -> Scenario {
         scope: &["ProjectBeta", "i-1", "i-2"],
         enforced: &[("group ProjectBeta", SWAPPED), ("i-1", STOPPED), ("i-2", STOPPED)],
         refused: 0,
+        disposable: &[],
+        thin: false,
         place: || {
             Place::world(|account| {
                 group(account);
@@ -346,6 +424,8 @@ pub fn lamps() -> Scenario {
         scope: &["a", "b"],
         enforced: &[("a", "off"), ("b", "off")],
         refused: 0,
+        disposable: &[],
+        thin: false,
         place: || Place::lamps("a: on, b: dim, c: off, d: on"),
     }
 }

@@ -1,5 +1,6 @@
 //! The sweeps: a fault of every kind at every call, each time in a world made anew.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -28,6 +29,11 @@ const KINDS: &[Kind] = &[
 ];
 /// The same for a call that only reads: when it has its effect makes no difference.
 const OF_READS: &[Kind] = &[Kind::DieBefore, Kind::Refused];
+
+/// Where calls are many, what is the drive's alone is swept by the other scenarios: a writer's death before and after a write
+/// to the ledger, and a reader's before a call of its own kind, are met here still, and all kinds by each change in the account.
+const THIN: &[Kind] = &[Kind::DieBefore, Kind::DieAfter];
+const THIN_OF_READS: &[Kind] = &[Kind::DieBefore];
 
 /// A scenario, its ledger sound or sabotaged, and what was found wrong.
 pub struct Sweep<'a> {
@@ -69,7 +75,7 @@ impl<'a> Sweep<'a> {
         let run = lab.begin("beta 80%").await;
         lab.bench.gate.disarm();
         lab.bench.open(&run).await.expect("it opens");
-        for fault in faults(&lab.bench.gate.calls()) {
+        for fault in self.faults(&lab.bench.gate.calls()) {
             let lab = self.lab();
             let run = lab.begin("beta 80%").await;
             lab.bench.gate.arm(fault);
@@ -108,7 +114,7 @@ impl<'a> Sweep<'a> {
     pub async fn rollback(&mut self) {
         let lab = self.lab();
         let run = going_back(&lab).await;
-        for fault in faults(&lab.calls(Direction::Rollback, &run).await) {
+        for fault in self.faults(&lab.calls(Direction::Rollback, &run).await) {
             let lab = self.lab();
             let run = going_back(&lab).await;
             let hit = lab.to_fault(Direction::Rollback, &run, fault).await;
@@ -130,7 +136,7 @@ impl<'a> Sweep<'a> {
         for first in self.faults_in_apply().await.into_iter().filter(|fault| hidden.contains(&fault.kind)) {
             let lab = self.lab();
             let run = half_done(&lab, first).await;
-            for second in faults(&lab.calls(Direction::Rollback, &run).await) {
+            for second in self.faults(&lab.calls(Direction::Rollback, &run).await) {
                 let lab = self.lab();
                 let run = half_done(&lab, first).await;
                 let hit = lab.to_fault(Direction::Rollback, &run, second).await;
@@ -142,7 +148,7 @@ impl<'a> Sweep<'a> {
 
     /// An applier that stands still at any call while the run is rolled back, and comes to itself in its last second.
     pub async fn stalled_apply(&mut self) {
-        for at in 1.. {
+        for at in self.moments(Direction::Apply).await {
             let lab = self.lab();
             let run = lab.open("beta 80%").await;
             let back = async {
@@ -157,7 +163,7 @@ impl<'a> Sweep<'a> {
 
     /// An applier that stands still at any call while a second invocation does the same work.
     pub async fn stalled_twin(&mut self) {
-        for at in 1.. {
+        for at in self.moments(Direction::Apply).await {
             let lab = self.lab();
             let run = lab.open("beta 80%").await;
             let twin = async {
@@ -174,13 +180,10 @@ impl<'a> Sweep<'a> {
 
     /// A rollback that stands still at any call while another finishes it and a new run comes.
     pub async fn stalled_rollback(&mut self) {
-        for at in 1.. {
+        for at in self.moments(Direction::Rollback).await {
             let lab = self.lab();
             let run = lab.open("beta 80%").await;
-            lab.execute(Direction::Apply, &run).await;
-            // Later, when the appliers' calls cannot land any more.
-            lab.bench.wait(2 * LIFE).await;
-            lab.ask_back(&run).await;
+            enforce_and_ask_back(&lab, &run).await;
             let mut next = None;
             let others = async {
                 let left = meanwhile(&lab, &run, Direction::Rollback, LIFE - 1).await;
@@ -203,16 +206,55 @@ impl<'a> Sweep<'a> {
     async fn faults_in_apply(&self) -> Vec<Fault> {
         let lab = self.lab();
         let run = lab.open("beta 80%").await;
-        faults(&lab.calls(Direction::Apply, &run).await)
+        self.faults(&lab.calls(Direction::Apply, &run).await)
+    }
+
+    /// Everything that may go wrong with these calls, one at a time.
+    fn faults(&self, calls: &[String]) -> Vec<Fault> {
+        let mut alike = BTreeSet::new();
+        let mut faults = Vec::new();
+        for (call, at) in calls.iter().zip(1..) {
+            if !is_read(call) {
+                alike.clear();
+            }
+            let kinds = match (is_read(call), self.scenario.thin) {
+                (true, false) => OF_READS,
+                (false, true) if call.starts_with("ledger") => THIN,
+                (false, _) => KINDS,
+                (true, true) if !call.starts_with("ledger") && alike.insert(call) => THIN_OF_READS,
+                (true, true) => &[],
+            };
+            faults.extend(kinds.iter().map(|kind| Fault { at, kind: *kind }));
+        }
+        faults
+    }
+
+    /// The calls of a first invocation at which somebody may stand still.
+    async fn moments(&self, direction: Direction) -> Vec<usize> {
+        let lab = self.lab();
+        let run = lab.open("beta 80%").await;
+        if direction == Direction::Rollback {
+            enforce_and_ask_back(&lab, &run).await;
+        }
+        lab.bench.gate.disarm();
+        for part in lab.parts(direction) {
+            let _ = lab.bench.invoke(direction, &run, part).await;
+        }
+        let calls = lab.bench.gate.calls();
+        let counts = |(call, at): (&String, usize)| (!self.scenario.thin || !is_read(call)).then_some(at);
+        calls.iter().zip(1..).filter_map(counts).collect()
     }
 }
 
-/// Everything that may go wrong with these calls, one at a time.
-fn faults(calls: &[String]) -> Vec<Fault> {
-    let reads = ["ledger get", "ledger list", "Describe", "Get", "List", "plan", "observe"];
-    let kinds = |call: &String| if reads.iter().any(|read| call.starts_with(read)) { OF_READS } else { KINDS };
-    let all = calls.iter().zip(1..).flat_map(|(call, at)| kinds(call).iter().map(move |kind| Fault { at, kind: *kind }));
-    all.collect()
+/// A run that was enforced, and whose rollback is asked for when the appliers' calls cannot land any more.
+async fn enforce_and_ask_back(lab: &Lab<'_>, run: &RunId) {
+    lab.execute(Direction::Apply, run).await;
+    lab.bench.wait(2 * LIFE).await;
+    lab.ask_back(run).await;
+}
+
+fn is_read(call: &str) -> bool {
+    ["ledger get", "ledger list", "Describe", "Get", "List", "plan", "observe"].iter().any(|read| call.starts_with(read))
 }
 
 /// Rolls a run back to its end, and looks whether everything is as before.

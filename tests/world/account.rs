@@ -23,6 +23,8 @@ pub struct Account {
     pub groups: BTreeMap<String, Group>,
     /// ARNs of the policies that exist.
     pub policies: BTreeSet<String>,
+    /// The role of each instance profile, by their names.
+    pub profiles: BTreeMap<String, String>,
     pub instances: BTreeMap<String, Instance>,
     /// Auto Scaling's groups.
     pub fleets: Fleets,
@@ -63,6 +65,7 @@ impl Default for Account {
         Self {
             groups: BTreeMap::new(),
             policies: BTreeSet::new(),
+            profiles: BTreeMap::new(),
             instances: BTreeMap::new(),
             fleets: BTreeMap::new(),
             regions: BTreeSet::from([HOME.to_owned()]),
@@ -224,7 +227,8 @@ impl Account {
         match (call.service, call.only_reads()) {
             (Service::Iam, true) => match self.past_iam.at(then).cloned() {
                 Some((groups, policies)) => {
-                    let mut past = Self { groups, policies, page: self.page, ..Self::default() };
+                    let profiles = self.profiles.clone();
+                    let mut past = Self { groups, policies, profiles, page: self.page, ..Self::default() };
                     iam::answer(&mut past, call)
                 }
                 None => iam::answer(self, call),

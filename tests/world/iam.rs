@@ -21,6 +21,7 @@ pub fn answer(account: &mut Account, call: &Call) -> Result<String, Refusal> {
         "GetGroup" => get_group(account, call),
         "ListAttachedGroupPolicies" => list_attached(account, call),
         "GetPolicy" => get_policy(account, call),
+        "GetInstanceProfile" => get_profile(account, call),
         "AttachGroupPolicy" => attach(account, call),
         "DetachGroupPolicy" => detach(account, call),
         other => panic!("the double of IAM has no {other}"),
@@ -54,6 +55,19 @@ fn get_policy(account: &mut Account, call: &Call) -> Result<String, Refusal> {
     let dates = format!("{}{}", tag("CreateDate", CREATED), tag("UpdateDate", CREATED));
     let rest = "<PolicyId>ANPA</PolicyId><DefaultVersionId>v1</DefaultVersionId><IsAttachable>true</IsAttachable>";
     Ok(format!("<Policy>{name}{path}{}{rest}{dates}</Policy>", tag("Arn", &arn)))
+}
+
+fn get_profile(account: &Account, call: &Call) -> Result<String, Refusal> {
+    let name = call.require("InstanceProfileName")?;
+    let role = account.profiles.get(name).ok_or_else(|| missing(format!("Instance Profile {name} cannot be found.")))?;
+    let about = |kind: &str, name: &str| {
+        let arn = tag("Arn", &format!("arn:aws:iam::123456789012:{kind}/{name}"));
+        format!("<Path>/</Path>{arn}{}", tag("CreateDate", CREATED))
+    };
+    let role_fields = format!("{}{}<RoleId>AROA</RoleId>", tag("RoleName", role), about("role", role));
+    let ids = format!("{}<InstanceProfileId>AIPA</InstanceProfileId>", tag("InstanceProfileName", name));
+    let profile = format!("{ids}{}{}", about("instance-profile", name), list("Roles", "member", [role_fields]));
+    Ok(format!("<InstanceProfile>{profile}</InstanceProfile>"))
 }
 
 fn attach(account: &mut Account, call: &Call) -> Result<String, Refusal> {

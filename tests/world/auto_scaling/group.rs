@@ -94,7 +94,8 @@ pub struct Group {
     /// In which state its warm pool, if it has one, keeps instances.
     pub(super) warm_pool: Option<&'static str>,
     pub(super) launch_by: LaunchBy,
-    pub(super) status: Option<&'static str>,
+    /// What it is on its way to, such as `Delete in progress`.
+    pub status: Option<&'static str>,
     pub(super) refreshes: Vec<String>,
     pub(super) activities: Vec<Activity>,
     /// How many instances it has launched.
@@ -167,7 +168,8 @@ impl Group {
         self.checked_by("EBS")
     }
 
-    fn checked_by(mut self, check: &'static str) -> Self {
+    /// This check of its members counts too, such as `VPC_LATTICE`.
+    pub fn checked_by(mut self, check: &'static str) -> Self {
         self.checks.insert(check);
         self
     }

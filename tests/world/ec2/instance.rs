@@ -43,6 +43,8 @@ pub enum Spot {
     Persistent,
     /// Of a spot fleet.
     Fleet,
+    /// Its request was cancelled long ago, and EC2 has forgotten it.
+    Cancelled,
 }
 
 /// How an instance has its public address.
@@ -68,6 +70,7 @@ pub(super) enum Quirk {
     Protected,
     StoreRoot,
     Hibernates,
+    NotReadyToHibernate,
     KeyDisabled,
 }
 
@@ -80,6 +83,8 @@ pub struct Instance {
     pub becomes: Option<(Timestamp, Power)>,
     pub region: String,
     pub tags: BTreeMap<String, String>,
+    /// Was it hibernated when it was stopped last?
+    pub hibernated: bool,
     /// The check that it fails.
     pub impaired: Option<Check>,
     pub(super) kind: String,
@@ -115,6 +120,7 @@ impl Instance {
             becomes: None,
             region: HOME.to_owned(),
             tags: tags.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+            hibernated: false,
             impaired: None,
             kind: "t3.micro".to_owned(),
             launched: LONG_AGO.parse().expect("a time"),
@@ -205,9 +211,19 @@ impl Instance {
         self.with(Quirk::Hibernates)
     }
 
+    /// It can hibernate, but not yet.
+    pub fn not_ready_to_hibernate(self) -> Self {
+        self.with(Quirk::Hibernates).with(Quirk::NotReadyToHibernate)
+    }
+
     /// The key of its volumes is disabled: a start is accepted, and it ends stopped.
     pub fn key_disabled(self) -> Self {
         self.with(Quirk::KeyDisabled)
+    }
+
+    /// The key of its volumes works again.
+    pub fn enable_key(&mut self) {
+        self.quirks.remove(&Quirk::KeyDisabled);
     }
 
     fn with(mut self, quirk: Quirk) -> Self {
@@ -291,6 +307,11 @@ impl Instance {
 
     pub(super) fn has(&self, quirk: Quirk) -> bool {
         self.quirks.contains(&quirk)
+    }
+
+    /// Has EC2 forgotten its spot request?
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.spot == Some(Spot::Cancelled)
     }
 
     /// The id of the spot request that it came from.

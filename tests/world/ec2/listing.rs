@@ -1,5 +1,7 @@
 //! What EC2 tells of instances, their types and spot requests, and of Regions.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::filters::{Filter, select};
@@ -80,16 +82,20 @@ pub fn describe_types(call: &Call) -> Result<String, Refusal> {
 }
 
 pub fn describe_spot_requests(account: &Account, call: &Call) -> Result<String, Refusal> {
-    let ids = call.list("SpotInstanceRequestId");
-    let of_id = |id: &&str| {
-        let found = account.instances.get(&format!("i-{}", id.trim_start_matches("sir-")));
-        found.filter(|instance| instance.region == call.region && instance.spot.is_some()).ok_or_else(|| {
-            let message = format!("The spot instance request ID '{id}' does not exist");
-            Refusal(400, "InvalidSpotInstanceRequestID.NotFound", message)
-        })
+    let (ids, filters) = (call.list("SpotInstanceRequestId"), Filter::read(call));
+    assert!(!ids.is_empty() || !filters.is_empty(), "the double of EC2 tells only of spot requests that are named");
+    let known = account.instances.values().filter(|instance| instance.region == call.region && !instance.is_forgotten());
+    let known: BTreeMap<String, &Instance> = known.filter_map(|instance| Some((instance.request()?, instance))).collect();
+    if let Some(id) = ids.iter().find(|id| !known.contains_key(**id)) {
+        let message = format!("The spot instance request ID '{id}' does not exist");
+        return Err(Refusal(400, "InvalidSpotInstanceRequestID.NotFound", message));
+    }
+    let lets = |filter: &Filter, id: &str| match filter.name.as_str() {
+        "spot-instance-request-id" => filter.lets(id),
+        other => panic!("the double of EC2 has no filter {other} of spot requests"),
     };
-    assert!(!ids.is_empty(), "the double of EC2 tells only of spot requests that are named");
-    let found = ids.iter().map(of_id).collect::<Result<Vec<_>, _>>()?;
+    let asked = |id: &str| (ids.is_empty() || ids.contains(&id)) && filters.iter().all(|filter| lets(filter, id));
+    let found: Vec<&Instance> = known.iter().filter(|(id, _)| asked(id)).map(|(_, instance)| *instance).collect();
     let described = |instance: &Instance| {
         let kind = if instance.spot == Some(Spot::Persistent) { "persistent" } else { "one-time" };
         let request = tag("spotInstanceRequestId", &instance.request().unwrap_or_default());

@@ -14,6 +14,12 @@ pub fn stop(account: &mut Account, call: &Call, now: Timestamp) -> Result<String
     for id in &ids {
         check_stop(&account.instances[*id], hibernate)?;
     }
+    for id in &ids {
+        let instance = account.instances.get_mut(*id).expect("its id was checked");
+        if instance.power == Power::Running {
+            instance.hibernated = hibernate;
+        }
+    }
     Ok(turn(account, call, Power::Running, Power::Stopping, now, |_| Power::Stopped))
 }
 
@@ -39,7 +45,7 @@ fn check_stop(instance: &Instance, hibernate: bool) -> Result<(), Refusal> {
         return refused("UnsupportedOperation", message);
     }
     match instance.spot {
-        Some(Spot::OneTime) => {
+        Some(Spot::OneTime | Spot::Cancelled) => {
             let why = "it is associated with a one-time Spot Instance request. You can only stop Spot Instances associated with \
                        persistent Spot Instance requests.";
             return refused("UnsupportedOperation", format!("You can't stop the Spot Instance '{id}' because {why}"));
@@ -53,6 +59,9 @@ fn check_stop(instance: &Instance, hibernate: bool) -> Result<(), Refusal> {
     if hibernate && !instance.has(Quirk::Hibernates) {
         let message = format!("The instance '{id}' is not enabled for hibernation.");
         return refused("UnsupportedHibernationConfiguration", message);
+    }
+    if hibernate && instance.has(Quirk::NotReadyToHibernate) {
+        return refused("UnsupportedOperation", format!("Instance '{id}' is not ready to hibernate yet."));
     }
     Ok(())
 }

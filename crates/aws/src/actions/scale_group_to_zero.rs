@@ -197,7 +197,8 @@ impl Action for ScaleGroupToZero {
         let mut planned = Vec::new();
         for group in self.groups.all().await?.iter().filter(|group| self.is_in_scope(group)) {
             let name = groups::name(group);
-            let facet = FacetId::new(FACET, &self.region, name).map_err(|error| ActionError::Refused(error.to_string()))?;
+            let facet = FacetId::new(FACET, &self.region, &groups::written(name))
+                .map_err(|error| ActionError::Refused(error.to_string()))?;
             let size = Size::of(group);
             let members = group.instances().len();
             let note =
@@ -212,8 +213,8 @@ impl Action for ScaleGroupToZero {
     async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {
         let groups = self.groups.named(facets.iter().map(group_of)).await?;
         let seen = facets.iter().map(|facet| {
-            let gone = || Seen::Gone(format!("the Auto Scaling group {} is there no more", group_of(facet)));
-            (facet.clone(), groups.get(group_of(facet)).map_or_else(gone, |group| Seen::Is(Size::of(group).value())))
+            let name = group_of(facet);
+            (facet.clone(), groups::seen(&name, groups.get(&name), |group| Size::of(group).value()))
         });
         Ok(seen.collect())
     }
@@ -227,7 +228,7 @@ impl Action for ScaleGroupToZero {
         };
         let mut answers = Vec::new();
         for change in changes {
-            let against = match groups.get(group_of(&change.facet)) {
+            let against = match groups.get(&group_of(&change.facet)) {
                 Some(group) => self.reason_against(group).await.map_err(|error| error.to_string()),
                 None => Ok(None),
             };
@@ -266,8 +267,8 @@ impl ScaleGroupToZero {
         if tag(group, EXEMPT_TAG).is_some_and(|value| !value.eq_ignore_ascii_case("false")) {
             return Ok(Some(format!("it carries the tag {EXEMPT_TAG}")));
         }
-        if let Some(status) = group.status().filter(|status| !status.is_empty()) {
-            return Ok(Some(format!("it is going ({status})")));
+        if let Some(going) = groups::going(group) {
+            return Ok(Some(format!("the {going}")));
         }
         if groups::is_suspended(group, TERMINATE) {
             return Ok(Some(format!("its {TERMINATE} process is suspended: it would keep its members")));
@@ -306,8 +307,8 @@ impl ScaleGroupToZero {
     }
 }
 
-fn group_of(facet: &FacetId) -> &str {
-    facet.parts().2
+fn group_of(facet: &FacetId) -> String {
+    groups::read(facet.parts().2)
 }
 
 fn tag<'a>(group: &'a AutoScalingGroup, key: &str) -> Option<&'a str> {

@@ -33,6 +33,7 @@ use crate::grants::{Grant, Use, sid};
 const BATCH: usize = 50;
 /// For how long a group's check is watched, when the stage does not say.
 const WATCH_HEALTH: Duration = Duration::from_secs(60);
+const LONGEST_WATCH: Duration = Duration::from_secs(15 * 60);
 /// For how long an instance is started again that AWS has no capacity for, when the stage does not say.
 const KEEP_TRYING: Duration = Duration::from_secs(6 * 3600);
 
@@ -123,6 +124,9 @@ impl TryFrom<Raw> for Params {
         raw.exempt.check()?;
         if raw.tag.is_empty() {
             return Err("`tag` is empty: name at least one tag, such as `{Project: Beta}`".to_owned());
+        }
+        if raw.watch_health.is_some_and(|watch| watch > LONGEST_WATCH) {
+            return Err(format!("`watch-health` is longer than {LONGEST_WATCH}, and a group is given up after half an hour"));
         }
         let Raw { tag, regions, exempt, partial_groups, instance_store_data, hibernate, keep_trying, watch_health } = raw;
         Ok(Self { tag, regions, exempt, partial_groups, instance_store_data, hibernate, keep_trying, watch_health })
@@ -274,7 +278,7 @@ impl Action for StopInstances {
     }
 
     async fn ready(&self, gate: &Gate) -> Result<Ready, ActionError> {
-        let groups = self.groups.named([gate.unit.as_str()]).await?;
+        let groups = self.groups.named([gate.unit.clone()]).await?;
         // What became of its members is seen one by one.
         let Some(group) = groups.get(&gate.unit) else { return Ok(Ready::Go(Vec::new())) };
         match gate.direction {
@@ -382,7 +386,8 @@ impl StopInstances {
         let mut planned = Vec::new();
         let mut stopping = false;
         for (instance, out_of_scope) in in_scope.iter().zip(out_of_scope) {
-            let why = out_of_scope.or_else(|| by.not_for_stopping(instance)).or_else(|| refusal.clone());
+            let unhealthy = || groups::unhealthy(group, instance.instance_id().unwrap_or_default());
+            let why = out_of_scope.or_else(|| by.not_for_stopping(instance)).or_else(|| refusal.clone()).or_else(unhealthy);
             stopping |= why.is_none();
             let member = self.power(instance, why)?;
             planned.extend(member.map(|member| Planned { unit: Some(groups::member_unit(name)), ..member }));
@@ -413,6 +418,10 @@ impl StopInstances {
 
     /// The processes are suspended: once nothing is in progress any more, what are the members now?
     async fn ready_to_stop(&self, group: &AutoScalingGroup) -> Result<Ready, ActionError> {
+        // Each member is told so when its turn comes.
+        if groups::going(group).is_some() {
+            return Ok(Ready::Go(Vec::new()));
+        }
         if let Some(process) = groups::harmful(group) {
             return Ok(Ready::NotYet(format!("{process} of group {} is not suspended", groups::name(group))));
         }
@@ -430,7 +439,11 @@ impl StopInstances {
     /// The members are started: are they well by every check that the group goes by?
     async fn ready_to_resume(&self, group: &AutoScalingGroup, gate: &Gate) -> Result<Ready, ActionError> {
         let started = gate.steps.iter().filter(|(facet, phase)| facet.parts().0 == POWER && *phase == Phase::RolledBack);
-        let started: BTreeSet<&str> = started.map(|(facet, _)| instance_id(facet)).collect();
+        let ids: Vec<&str> = started.map(|(facet, _)| instance_id(facet)).collect();
+        // Those that somebody terminated meanwhile never become well, and what the group does about them is its own affair.
+        let listed = self.lister.with_ids(&ids).await?;
+        let there = listed.iter().filter(|instance| !matches!(instances::state(instance), Seen::Gone(_)));
+        let started: BTreeSet<&str> = there.filter_map(Instance::instance_id).collect();
         let first = PROCESSES.iter().find(|(process, _)| *process == HEALTH_CHECK).is_some_and(|(_, order)| *order == gate.order);
         let checks = Checks {
             ec2: &self.lister.ec2,
@@ -454,18 +467,16 @@ impl StopInstances {
         let instances: Vec<&Change> = changes.iter().filter(|change| change.facet.parts().0 == POWER).collect();
         let ids: Vec<&str> = instances.iter().map(|change| instance_id(&change.facet)).collect();
         let members = self.groups.of_instances(&ids).await?;
-        let groups = self.groups.named(members.values().map(String::as_str)).await?;
+        let groups = self.groups.named(members.values().cloned()).await?;
         let mut harm = HashMap::new();
         for change in instances {
-            let Some(group) = members.get(instance_id(&change.facet)) else { continue };
-            let answer = match (&change.unit, groups.get(group).map(groups::harmful)) {
-                (Some(unit), Some(None)) if unit == group => continue,
-                (Some(unit), Some(Some(process))) if unit == group => Answer::Refused(format!(
-                    "somebody resumed {process} of its Auto Scaling group {group}, which would terminate it"
-                )),
-                _ => Answer::LeftAlone(format!("it joined the Auto Scaling group {group} after the plan")),
+            let id = instance_id(&change.facet);
+            let Some(group) = members.get(id) else { continue };
+            let answer = match groups.get(group).filter(|_| change.unit.as_ref() == Some(group)) {
+                Some(group) => harm_by(group, id),
+                None => Some(Answer::LeftAlone(format!("it joined the Auto Scaling group {group} after the plan"))),
             };
-            harm.insert(change.facet.clone(), answer);
+            harm.extend(answer.map(|answer| (change.facet.clone(), answer)));
         }
         Ok(harm)
     }
@@ -499,6 +510,20 @@ impl StopInstances {
         };
         Ok(listed.iter().filter(can).filter_map(|instance| instance.instance_id().map(str::to_owned)).collect())
     }
+}
+
+/// Why a member must not be stopped now, if it must not.
+fn harm_by(group: &AutoScalingGroup, id: &str) -> Option<Answer> {
+    if let Some(going) = groups::going(group) {
+        return Some(Answer::LeftAlone(format!("its {going}")));
+    }
+    if let Some(process) = groups::harmful(group) {
+        let name = groups::name(group);
+        return Some(Answer::Refused(format!(
+            "somebody resumed {process} of its Auto Scaling group {name}, which would terminate it"
+        )));
+    }
+    groups::unhealthy(group, id).map(Answer::LeftAlone)
 }
 
 /// Has the check been resumed by this run just now? One that somebody had suspended stays so, and judges nobody.

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::instances::{carries, tag};
+use super::instances::{carries, filter, tag};
 use crate::error::Failure;
 
 /// The tag with which people exempt an instance of theirs.
@@ -123,9 +123,10 @@ impl Facts {
             facts.instance_store.extend(with.filter_map(|of_type| Some(of_type.instance_type()?.as_str().to_owned())));
         }
         for batch in requests.into_iter().collect::<Vec<_>>().chunks(BATCH) {
-            let ids = Some(batch.iter().map(|id| (*id).to_owned()).collect());
+            // EC2 forgets requests that were cancelled: by ids, one of them would fail the call.
+            let named = filter("spot-instance-request-id", batch.iter().copied());
             pacer.spend(Limit::DescribeRequests, 1);
-            let answer = ec2.describe_spot_instance_requests().set_spot_instance_request_ids(ids).send().await;
+            let answer = ec2.describe_spot_instance_requests().filters(named).send().await;
             let answer = answer.map_err(|error| Failure::of(&error).reading("asking about spot requests"))?;
             let lasting =
                 answer.spot_instance_requests().iter().filter(|request| request.r#type() == Some(&SpotInstanceType::Persistent));

@@ -57,13 +57,26 @@ pub fn suspended() -> Value {
 /// # Errors
 /// When the group's name makes no facet.
 pub fn process_facet(region: &str, group: &str, process: &str) -> Result<FacetId, BadName> {
-    FacetId::new(PROCESS, region, &format!("{process}/{group}"))
+    FacetId::new(PROCESS, region, &format!("{process}/{}", written(group)))
 }
 
 /// Process and group of a facet.
 #[must_use]
-pub fn process_of(facet: &FacetId) -> (&str, &str) {
-    facet.parts().2.split_once('/').unwrap_or_default()
+pub fn process_of(facet: &FacetId) -> (&str, String) {
+    let (process, group) = facet.parts().2.split_once('/').unwrap_or_default();
+    (process, read(group))
+}
+
+/// A group's name as part of a facet: it may hold slashes, also at its end.
+#[must_use]
+pub fn written(name: &str) -> String {
+    name.replace('%', "%25").replace('/', "%2F")
+}
+
+/// The name that was [`written`].
+#[must_use]
+pub fn read(name: &str) -> String {
+    name.replace("%2F", "/").replace("%25", "%")
 }
 
 /// Where a process stands in its group's order.
@@ -100,11 +113,8 @@ impl Groups {
     ///
     /// # Errors
     /// When Auto Scaling does not list them.
-    pub async fn named<'a>(
-        &self,
-        names: impl IntoIterator<Item = &'a str>,
-    ) -> Result<HashMap<String, AutoScalingGroup>, ActionError> {
-        let names: Vec<String> = names.into_iter().collect::<BTreeSet<_>>().into_iter().map(str::to_owned).collect();
+    pub async fn named(&self, names: impl IntoIterator<Item = String>) -> Result<HashMap<String, AutoScalingGroup>, ActionError> {
+        let names: Vec<String> = names.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
         let mut found = HashMap::new();
         for batch in names.chunks(NAMES) {
             let groups = self.list(Some(batch.to_vec())).await?;
@@ -150,8 +160,8 @@ impl Groups {
     /// When Auto Scaling does not say.
     pub async fn refusal(&self, group: &AutoScalingGroup) -> Result<Option<String>, ActionError> {
         let called = name(group);
-        if let Some(status) = group.status().filter(|status| !status.is_empty()) {
-            return Ok(Some(format!("its Auto Scaling group {called} is going ({status})")));
+        if let Some(going) = going(group) {
+            return Ok(Some(format!("its {going}")));
         }
         if group.warm_pool_configuration().is_some() {
             return Ok(Some(format!(
@@ -208,10 +218,8 @@ impl Groups {
         let groups = self.named(facets.iter().map(|facet| process_of(facet).1)).await?;
         let seen = facets.iter().map(|facet| {
             let (process, group) = process_of(facet);
-            let seen = groups.get(group).map_or_else(
-                || Seen::Gone(format!("the Auto Scaling group {group} is there no more")),
-                |group| Seen::Is(if is_suspended(group, process) { suspended() } else { working() }),
-            );
+            let state = |group: &AutoScalingGroup| if is_suspended(group, process) { suspended() } else { working() };
+            let seen = seen(&group, groups.get(&group), state);
             ((*facet).clone(), seen)
         });
         Ok(seen.collect())
@@ -220,14 +228,14 @@ impl Groups {
     /// Suspends or resumes. Members that this run stopped and started again are called healthy before the group's check is
     /// resumed: what a group found unhealthy once never recovers by itself.
     pub async fn turn(&self, changes: &[&Change]) -> Vec<Answer> {
-        let mut calls: BTreeMap<(&str, bool), Vec<usize>> = BTreeMap::new();
+        let mut calls: BTreeMap<(String, bool), Vec<usize>> = BTreeMap::new();
         for (index, change) in changes.iter().enumerate() {
             calls.entry((process_of(&change.facet).1, change.to == suspended())).or_default().push(index);
         }
         let mut answers = vec![Answer::Unknown("no answer".to_owned()); changes.len()];
         for ((group, suspend), indexes) in calls {
             let of_group: Vec<&Change> = indexes.iter().map(|index| changes[*index]).collect();
-            let answer = self.turn_group(group, suspend, &of_group).await;
+            let answer = self.turn_group(&group, suspend, &of_group).await;
             for index in indexes {
                 answers[index] = answer.clone();
             }
@@ -251,14 +259,14 @@ impl Groups {
     }
 
     async fn call_healthy(&self, group: &str, turned: &[FacetId]) -> Result<(), Answer> {
-        let groups = self.named([group]).await.map_err(|error| match error {
+        let groups = self.named([group.to_owned()]).await.map_err(|error| match error {
             ActionError::Retryable(why) => Answer::Later(why),
             ActionError::Refused(why) | ActionError::OutOfBounds(why) => Answer::Refused(why),
         })?;
         let ours: BTreeSet<&str> =
             turned.iter().filter(|facet| facet.parts().0 == super::instances::POWER).map(instance_id).collect();
         let members = groups.get(group).map(AutoScalingGroup::instances).unwrap_or_default();
-        for id in members.iter().filter(|member| !is_healthy(member)).filter_map(|member| member.instance_id()) {
+        for id in members.iter().filter(|member| is_unhealthy(member)).filter_map(|member| member.instance_id()) {
             if ours.contains(id) {
                 let call = self.changes.set_instance_health().instance_id(id).health_status("Healthy");
                 let call = call.should_respect_grace_period(false).send().await;
@@ -287,10 +295,34 @@ pub fn harmful(group: &AutoScalingGroup) -> Option<&'static str> {
     PROCESSES.into_iter().map(|(process, _)| process).find(|process| !is_suspended(group, process))
 }
 
-/// Does the group find its member healthy?
+/// Does the group find its member unhealthy, and may it be called healthy again? Those on their way out may not.
 #[must_use]
-pub fn is_healthy(member: &aws_sdk_autoscaling::types::Instance) -> bool {
-    member.health_status().is_some_and(|status| status.eq_ignore_ascii_case("Healthy"))
+pub fn is_unhealthy(member: &aws_sdk_autoscaling::types::Instance) -> bool {
+    let healthy = member.health_status().is_some_and(|status| status.eq_ignore_ascii_case("Healthy"));
+    member.lifecycle_state() == Some(&LifecycleState::InService) && !healthy
+}
+
+/// Why the group finds this member unhealthy, in words, if it does.
+#[must_use]
+pub fn unhealthy(group: &AutoScalingGroup, id: &str) -> Option<String> {
+    let member = group.instances().iter().find(|member| member.instance_id() == Some(id));
+    member.is_some_and(is_unhealthy).then(|| format!("its Auto Scaling group {} finds it unhealthy already", name(group)))
+}
+
+/// That the group is being deleted, if it is: nothing of it can be changed any more.
+#[must_use]
+pub fn going(group: &AutoScalingGroup) -> Option<String> {
+    let status = group.status().filter(|status| !status.is_empty())?;
+    Some(format!("Auto Scaling group {} is going ({status})", name(group)))
+}
+
+/// What something of a group of this name is.
+pub fn seen(name: &str, group: Option<&AutoScalingGroup>, state: impl FnOnce(&AutoScalingGroup) -> Value) -> Seen {
+    match group.map(|group| (group, going(group))) {
+        None => Seen::Gone(format!("the Auto Scaling group {name} is there no more")),
+        Some((_, Some(going))) => Seen::Gone(format!("the {going}")),
+        Some((group, None)) => Seen::Is(state(group)),
+    }
 }
 
 /// Is a member on its way in or out?

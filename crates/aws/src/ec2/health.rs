@@ -11,7 +11,7 @@ use aws_sdk_elasticloadbalancingv2::types::{TargetHealth, TargetHealthReasonEnum
 use guardrails_model::action::ActionError;
 use guardrails_model::pace::{Limit, Pacer};
 
-use super::groups::{is_healthy, name};
+use super::groups::{is_unhealthy, name};
 use crate::error::Failure;
 
 /// Instances that one question takes.
@@ -32,10 +32,8 @@ pub struct Checks<'a> {
 /// Why the group's check cannot be waited for here, if it cannot: then its members are better left alone.
 #[must_use]
 pub fn unknown_check(group: &AutoScalingGroup) -> Option<String> {
-    let lattice = group.traffic_sources().iter().any(|source| source.r#type() == Some("vpc-lattice"));
     let named = group.health_check_type().unwrap_or_default();
-    let unknown = named.split(',').map(str::trim).find(|check| !matches!(*check, "" | "EC2" | "ELB" | "EBS"));
-    let check = unknown.or_else(|| (lattice && named.contains("VPC_LATTICE")).then_some("VPC_LATTICE"))?;
+    let check = named.split(',').map(str::trim).find(|check| !matches!(*check, "" | "EC2" | "ELB" | "EBS"))?;
     Some(format!("its Auto Scaling group {} goes by the check {check}, which is not known here", name(group)))
 }
 
@@ -64,7 +62,7 @@ impl Checks<'_> {
         {
             return Ok(Some(why));
         }
-        let unhealthy = members.iter().find(|member| judged && !is_healthy(member));
+        let unhealthy = members.iter().find(|member| judged && is_unhealthy(member));
         Ok(unhealthy.map(|member| format!("the group finds {} unhealthy", member.instance_id().unwrap_or_default())))
     }
 

@@ -63,7 +63,7 @@ impl Operators {
 pub fn grant() -> Grant {
     Grant {
         sid: "WhoWorksFromIt".to_owned(),
-        uses: &[Use::Plan],
+        uses: &[Use::Plan, Use::Apply],
         actions: &["iam:GetInstanceProfile"],
         resources: vec!["arn:${AWS::Partition}:iam::${AWS::AccountId}:instance-profile/*".to_owned()],
         condition: json!(null),

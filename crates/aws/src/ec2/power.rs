@@ -15,7 +15,6 @@ use crate::error::{Failure, FailureKind};
 const LOOKS: usize = 4;
 /// How EC2 says that an instance is not for stopping, whoever asks.
 const NOT_FOR_STOPPING: [&str; 2] = ["OperationNotPermitted", "UnsupportedOperation"];
-const NOT_FOR_HIBERNATION: &str = "UnsupportedHibernationConfiguration";
 
 /// Turns instances on and off, within the pace.
 pub struct Switch {
@@ -70,7 +69,10 @@ impl Switch {
                     let second = batch.split_off(batch.len() / 2);
                     pending.extend([(turn, second), (turn, batch)]);
                 }
-                Some(failure) if turn == Turn::Hibernate && failure.is(NOT_FOR_HIBERNATION) => pending.push((Turn::Stop, batch)),
+                // EC2 has several reasons, and some of them pass; a plain stop says whether it can be stopped at all.
+                Some(failure) if turn == Turn::Hibernate && failure.kind == FailureKind::Refused => {
+                    pending.push((Turn::Stop, batch))
+                }
                 failure => {
                     let answer = failure.map_or(Answer::Accepted, |failure| answer(turn, failure));
                     for index in batch {

@@ -162,7 +162,8 @@ impl Drive<'_> {
             }
             match outcome {
                 Outcome::Waiting => {
-                    let (step, due) = self.asked(direction, &intent.step, answer, action);
+                    let earlier = intent.facet.as_ref().and_then(|facet| facet.value.lease.as_ref()?.earlier_until);
+                    let (step, due) = self.asked(direction, &intent.step, answer, earlier, action);
                     sooner(&mut end.due, due);
                     if !may_land_yet {
                         let (phase, reason) = (step.value.phase, step.value.reason.clone());
@@ -186,6 +187,7 @@ impl Drive<'_> {
         direction: Direction,
         step: &Versioned<Step>,
         answer: &Answer,
+        earlier: Option<Timestamp>,
         action: &dyn Action,
     ) -> (Versioned<Step>, i64) {
         let (now, poll) = (self.clock.now(), action.patience().poll);
@@ -199,7 +201,13 @@ impl Drive<'_> {
                 step.value.again_at = Some(now + SignedDuration::from_secs(poll));
                 step.value.reason = Some(why.clone());
             }
-            Answer::Accepted | Answer::Refused(_) | Answer::LeftAlone(_) | Answer::Unknown(_) => {}
+            // When the last call of those before us has landed or never will.
+            Answer::LeftAlone(_) => {
+                let seconds = earlier.map_or(poll, |until| (until - now).get_seconds() + 1);
+                step.value.again_at = Some(now + SignedDuration::from_secs(seconds));
+                return (step, seconds);
+            }
+            Answer::Accepted | Answer::Refused(_) | Answer::Unknown(_) => {}
         }
         (step, poll)
     }
@@ -268,6 +276,9 @@ impl Drive<'_> {
         let patience = action.patience();
         let (waited, limit) = match answer {
             Answer::LeftAlone(why) if untouched => return over(Phase::Skipped, Some(why), false),
+            // Not for us; but a call of somebody before us may still land, or nobody saw that it is as it was: it is asked again
+            // before it is let go.
+            Answer::LeftAlone(_) if direction == Direction::Apply && (is(before) || seen.is_none()) => return Outcome::Waiting,
             Answer::Refused(why) | Answer::LeftAlone(why) => return over(failed, Some(why), !untouched),
             Answer::Later(_) | Answer::NoRoom(_) => (self.asked_for(run, step), patience.give_up),
             Answer::Accepted | Answer::Unknown(_) => (self.waited(run, step), patience.limit),

@@ -231,8 +231,7 @@ impl Drive<'_> {
             return Ok(Some(Move { step: self.taken_up(job.run, step), facet: None }));
         }
         if waited < patience.limit {
-            let slower = if waited > SLOW { SLOWER } else { 1 };
-            sooner(&mut end.due, patience.poll * slower);
+            sooner(&mut end.due, next_look(job.action, waited));
             return Ok(None);
         }
         let phase = if job.direction == Direction::Apply { Phase::ApplyFailed } else { Phase::RollbackFailed };
@@ -264,19 +263,25 @@ impl Drive<'_> {
         let of_unit = |step: &&Versioned<Step>| step.value.unit.as_ref().is_some_and(|of| of.name == unit);
         let all: Vec<&Step> = job.steps.iter().filter(of_unit).map(|step| &step.value).collect();
         let earlier: Vec<&Step> = all.iter().copied().filter(|step| order(step, job.direction) < order_now).collect();
-        if earlier.is_empty() || force {
+        if earlier.is_empty() {
+            return Ok(Pass::Open);
+        }
+        // Force does not wait for what has failed before. Everything else it waits for as long as it may take: others of the unit
+        // may be on their way, and a step too early does them harm.
+        let waived = |step: &Step| force && step.events.iter().any(|event| event.phase == Phase::RollbackFailed);
+        if all.iter().any(|step| order(step, job.direction) == order_now && waived(step)) {
             return Ok(Pass::Open);
         }
         let done = |step: &&&Step| match job.direction {
             Direction::Apply => matches!(step.phase, Phase::Applied | Phase::Skipped),
-            Direction::Rollback => step.phase.is_final(),
+            Direction::Rollback => step.phase.is_final() || waived(step),
         };
         if earlier.iter().any(|step| !done(&step) && is_open(job.direction, run, step)) {
-            // What it waits for says itself when to look again.
-            sooner(&mut end.due, job.action.patience().poll);
+            // What it waits for has said itself when to look again, which may be in a long while.
+            end.due.get_or_insert(job.action.patience().poll);
             return Ok(Pass::NotYet(None));
         }
-        if let Some(undone) = earlier.iter().find(|step| !done(step)) {
+        if let Some(undone) = earlier.iter().find(|step| !done(step) && !force) {
             let reason = undone.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
             return Ok(Pass::Never(format!("first comes {}, which is {}{reason}", undone.label, undone.phase)));
         }
@@ -285,35 +290,37 @@ impl Drive<'_> {
         let steps = all.iter().map(|step| (step.facet.clone(), step.phase)).collect();
         let gate = Gate { direction: job.direction, unit: unit.to_owned(), order: order_now, waited, steps };
         let ready = job.action.ready(&gate).await.map_err(|source| failed(run, job.part, "getting a unit ready", source))?;
-        match ready {
+        let (again, why) = match ready {
             Ready::Go(members) => {
                 let known: BTreeSet<&FacetId> = all.iter().map(|step| &step.facet).collect();
                 let found: Vec<_> = members.into_iter().filter(|member| !known.contains(&member.facet)).collect();
-                if !found.is_empty() {
-                    self.add(run, job.part, found).await?;
+                if !found.is_empty() && self.add(run, job.part, found).await? {
                     sooner(&mut end.due, AFTER_CONFLICT);
                 }
-                Ok(Pass::Open)
+                return Ok(Pass::Open);
             }
-            Ready::In(seconds, why) => {
-                sooner(&mut end.due, seconds.max(1));
-                Ok(Pass::NotYet(Some(format!("waits: {why}"))))
-            }
-            Ready::NotYet(why) if waited >= job.action.patience().limit => {
-                Ok(Pass::Never(format!("after {waited} s still: {why}")))
-            }
-            Ready::NotYet(why) => {
-                sooner(&mut end.due, job.action.patience().poll);
-                Ok(Pass::NotYet(Some(format!("waits: {why}"))))
-            }
+            Ready::NotYet(why) => (next_look(job.action, waited), why),
+            Ready::In(seconds, why) => (seconds.max(1), why),
+        };
+        if waited < job.action.patience().limit {
+            sooner(&mut end.due, again);
+            return Ok(Pass::NotYet(Some(format!("waits: {why}"))));
         }
+        Ok(if force { Pass::Open } else { Pass::Never(format!("after {waited} s still: {why}")) })
     }
 
-    /// What came to a unit after the plan becomes steps of the run.
-    async fn add(&self, run: &Run, part: usize, found: Vec<crate::action::Planned>) -> Result<(), DriveError> {
-        let Some(PartPlan::Written(written)) = run.parts.get(part).map(|part| &part.plan) else { return Ok(()) };
-        let steps = found.into_iter().map(|planned| Step { late: true, ..self.step(run, part, &written.token, planned, None) });
-        Ok(self.ledger.add_steps(&steps.collect::<Vec<_>>()).await?)
+    /// What came to a unit after the plan becomes steps of the run. Says whether there is any.
+    async fn add(&self, run: &Run, part: usize, found: Vec<crate::action::Planned>) -> Result<bool, DriveError> {
+        let Some(PartPlan::Written(written)) = run.parts.get(part).map(|part| &part.plan) else { return Ok(false) };
+        // One that has a step already, by itself or in another unit, came here after the plan. Two steps of one part would share
+        // a hold, and the first to let go would take it from the other.
+        let planned = self.ledger.steps_under(&run.id, part, &written.token).await?;
+        let planned: BTreeSet<&FacetId> = planned.iter().map(|step| &step.value.facet).collect();
+        let found = found.into_iter().filter(|found| !planned.contains(&found.facet));
+        let steps = found.map(|found| Step { late: true, ..self.step(run, part, &written.token, found, None) });
+        let steps: Vec<Step> = steps.collect();
+        self.ledger.add_steps(&steps).await?;
+        Ok(!steps.is_empty())
     }
 
     /// Writes moves, and counts those that were written. The others were changed by somebody else: they are looked at again.
@@ -343,6 +350,11 @@ fn waiting(step: &Versioned<Step>, why: Option<String>) -> Option<Move> {
     Some(Move { step: Versioned { rev: step.rev, value }, facet: None })
 }
 
+/// Seconds until the next look at what has been waited for so long.
+fn next_look(action: &dyn Action, waited: i64) -> i64 {
+    action.patience().poll * if waited > SLOW { SLOWER } else { 1 }
+}
+
 /// Steps of no unit stand first: nothing is before them.
 fn order(step: &Step, direction: Direction) -> u8 {
     step.unit.as_ref().map_or(0, |unit| unit.order(direction))
@@ -354,7 +366,10 @@ fn change(job: &Job<'_>, intent: &Move) -> Change {
         Direction::Apply => &step.wanted,
         Direction::Rollback => step.before.as_ref().unwrap_or(&step.present),
     };
-    let turned = |other: &&Versioned<Step>| other.value.before.is_some() && other.value.facet != step.facet;
+    // What was left alone when its turn came has a Before too, and was not turned.
+    let turned = |other: &&Versioned<Step>| {
+        other.value.before.is_some() && other.value.phase != Phase::Skipped && other.value.facet != step.facet
+    };
     let same = |other: &&Versioned<Step>| {
         let names = (step.unit.as_ref().map(|unit| &unit.name), other.value.unit.as_ref().map(|unit| &unit.name));
         names.0.is_some() && names.0 == names.1

@@ -1,0 +1,154 @@
+//! What people do to a group meanwhile is theirs: it is said, and the rest is put back.
+
+use serde_json::json;
+
+use super::{four, member, story};
+use crate::story::Story;
+use crate::world::{Kind, Power};
+
+#[tokio::test]
+async fn nothing_is_stopped_when_somebody_resumes_a_process_before_it() {
+    for process in ["HealthCheck", "Terminate", "AZRebalance"] {
+        let story = story(four());
+        let run = story.open_beta("beta 80%", json!({})).await;
+        // The processes are suspended, and whoever would stop the members now dies.
+        story.bench.gate.arm_for("DescribeScalingActivities", Kind::DieBefore);
+        while story.bench.gate.hit().is_none() {
+            story.bench.invoke(guardrails_model::record::Direction::Apply, &run, 0).await;
+            story.bench.wait(5).await;
+        }
+        story.world.account().scaling("fleet").suspended.remove(process);
+        story.apply(&run).await;
+        story.hour().await;
+        assert!(story.world.account().snapshot().iter().all(|(id, is)| !id.starts_with("i-") || id == "i-8" || is == "Running"));
+        let told = story.members(&run).await;
+        assert!(told[0].contains(&format!("{process} of group fleet is not suspended")), "{told:?}");
+        story.put_back(&run).await;
+        story.hour().await;
+        assert_eq!((story.state(&run).await, story.terminated()), ("rolled back", Vec::new()), "{:?}", story.told(&run).await);
+        assert!(story.world.account().scaling("fleet").suspended.is_empty());
+    }
+}
+
+/// Rolled back, it says this of `i-2`, and the rest is as before.
+async fn is_put_back_but_for_the_second(story: &Story, run: &guardrails_model::ids::RunId, says: &str) {
+    story.put_back(run).await;
+    assert_eq!(story.members(run).await[1], says);
+    assert_eq!(story.state(run).await, "rolled back", "{:?}", story.told(run).await);
+    story.hour().await;
+    let is = story.world.account().snapshot();
+    assert!(["i-1", "i-3", "i-4", "i-8"].iter().all(|id| is[*id] == "Running"), "{is:?}");
+    assert!(story.world.account().scaling("fleet").suspended.is_empty());
+}
+
+#[tokio::test]
+async fn a_member_that_somebody_terminated_is_not_waited_for() {
+    let terminated = story(four());
+    let run = terminated.stop_beta("beta 80%").await;
+    terminated.world.account().instances.get_mut("i-2").unwrap().power = Power::Terminated;
+    let says = "i-2: rolled back (nothing to put back: the instance i-2 is terminated)";
+    is_put_back_but_for_the_second(&terminated, &run, says).await;
+
+    let forgotten = story(four());
+    let run = forgotten.stop_beta("beta 80%").await;
+    forgotten.world.account().instances.remove("i-2");
+    let says = "i-2: rolled back (nothing to put back: the instance i-2 is there no more)";
+    is_put_back_but_for_the_second(&forgotten, &run, says).await;
+
+    let detached = story(four());
+    let run = detached.stop_beta("beta 80%").await;
+    detached.world.account().scaling("fleet").members.remove("i-2");
+    detached.world.account().scaling("fleet").desired = 3;
+    is_put_back_but_for_the_second(&detached, &run, "i-2: rolled back").await;
+    assert!(detached.terminated().is_empty());
+}
+
+#[tokio::test]
+async fn a_group_that_somebody_deletes_is_said_and_the_rest_put_back() {
+    for gone in [false, true] {
+        let story = story(four());
+        let run = story.stop_beta("beta 80%").await;
+        {
+            let mut account = story.world.account();
+            for id in ["i-1", "i-2", "i-3", "i-4"] {
+                account.instances.get_mut(id).unwrap().power = Power::Terminated;
+            }
+            if gone {
+                account.fleets.clear();
+            } else {
+                account.scaling("fleet").status = Some("Delete in progress");
+            }
+        }
+        story.put_back(&run).await;
+        let (state, told) = (story.state(&run).await, story.told(&run).await);
+        assert_eq!(state, "rolled back", "{told:?}");
+        let why = if gone { "is there no more" } else { "is going (Delete in progress)" };
+        assert_eq!(
+            story.processes(&run).await,
+            [format!("rolled back (nothing to put back: the Auto Scaling group fleet {why})")]
+        );
+        assert_eq!(story.world.account().snapshot()["i-8"], "Running");
+    }
+}
+
+#[tokio::test]
+async fn a_group_that_is_deleted_before_its_members_stop_is_left_alone() {
+    let story = story(four());
+    let run = story.open_beta("beta 80%", json!({})).await;
+    story.world.account().scaling("fleet").status = Some("Delete in progress");
+    story.apply(&run).await;
+    assert_eq!(story.state(&run).await, "enforced", "{:?}", story.told(&run).await);
+    assert_eq!(story.members(&run).await[0], "i-1: skipped (its Auto Scaling group fleet is going (Delete in progress))");
+}
+
+#[tokio::test]
+async fn what_a_group_does_when_somebody_resumes_it_is_theirs_and_is_said() {
+    for after in [31, 3600] {
+        let story = story(four());
+        let run = story.stop_beta("beta 80%").await;
+        story.world.account().scaling("fleet").suspended.clear();
+        story.bench.wait(after).await;
+        assert_eq!(story.terminated(), ["i-1", "i-2", "i-3", "i-4"]);
+        story.put_back(&run).await;
+        assert_eq!(story.state(&run).await, "rolled back", "{:?}", story.told(&run).await);
+        assert_eq!(story.processes(&run).await, ["rolled back (somebody made it working already)"]);
+        let told = story.members(&run).await;
+        assert!(told[0].starts_with("i-1: rolled back (nothing to put back: the instance i-1 is "), "{told:?}");
+        assert_eq!(story.world.account().snapshot()["i-8"], "Running");
+    }
+}
+
+#[tokio::test]
+async fn a_member_that_a_half_resumed_group_is_terminating_does_not_keep_the_rest() {
+    let story = story(four());
+    let run = story.stop_beta("beta 80%").await;
+    {
+        let mut account = story.world.account();
+        account.activity = 100_000;
+        let group = account.scaling("fleet");
+        group.members.get_mut("i-2").unwrap().healthy = false;
+        group.suspended.retain(|process, _| !["Terminate", "ReplaceUnhealthy"].contains(&process.as_str()));
+    }
+    story.bench.wait(40).await;
+    assert_eq!(story.terminated(), ["i-2"]);
+    story.put_back(&run).await;
+    assert_eq!(story.state(&run).await, "rolled back", "{:?}", story.told(&run).await);
+    assert_eq!(story.terminated(), ["i-2"]);
+}
+
+#[tokio::test]
+async fn an_instance_that_joined_a_group_after_the_plan_is_left_alone() {
+    let story = story(four());
+    let run = story.open_beta("beta 80%", json!({})).await;
+    {
+        let mut account = story.world.account();
+        account.scaling("fleet").desired = 5;
+        account.instance(member("i-8"));
+    }
+    story.apply(&run).await;
+    assert_eq!(story.members(&run).await[4], "i-8: skipped (it joined the Auto Scaling group fleet after the plan)");
+    assert_eq!(story.world.account().snapshot()["i-8"], "Running");
+    story.put_back(&run).await;
+    story.hour().await;
+    assert_eq!((story.state(&run).await, story.terminated()), ("rolled back", Vec::new()));
+}
