@@ -13,8 +13,8 @@ use guardrails_model::decide::Target;
 use guardrails_model::drive::{Cursor, Drive, DriveError, Progress};
 use guardrails_model::ids::{FacetId, GuardrailName, Nonce, RunId};
 use guardrails_model::ledger::{Item, Key, Ledger, LedgerError, Page, Store, Write, memory::MemoryStore};
-use guardrails_model::record::{Direction, Part, PartPlan, RollbackRequest, Run};
 use guardrails_model::pace::{Levels, Pace};
+use guardrails_model::record::{Direction, Part, PartPlan, RollbackRequest, Run};
 use guardrails_model::runs::{
     Begun, Closed, Ended, Places, RollbackAsked, RunError, Runs, Started, Workflow, WorkflowError, WorkflowInput,
 };
@@ -43,7 +43,8 @@ pub fn catalog_at(world: &Arc<World>, operators: &[&str], pace: Pace) -> MakeAct
     let kept: Mutex<BTreeMap<String, Arc<dyn Action>>> = Mutex::default();
     Box::new(move |part: &Part| {
         let spec = ActionSpec { name: part.action.clone(), params: part.params.clone() };
-        let context = Context::new(&config, &operators, clock.clone()).at(part.place.as_ref()).paced(pace.clone(), Levels::default());
+        let context =
+            Context::new(&config, &operators, clock.clone()).at(part.place.as_ref()).paced(pace.clone(), Levels::default());
         let make = || actions::make(&spec, &context).expect("an action of the catalog").into();
         Arc::clone(lock(&kept).entry(format!("{spec:?} {:?}", part.place)).or_insert_with(make))
     })
@@ -225,7 +226,7 @@ impl Bench {
                 Carried::Done | Carried::Hit | Carried::Superseded => {}
             }
         }
-        let ended = Ended { direction, try_number: Some(begun.try_number()), failures, unfinished: false };
+        let ended = Ended { direction, try_number: Some(begun.try_number()), failures, unfinished: Vec::new() };
         let closed = self.runs().close(run, &ended).await;
         self.workflow.end_all();
         closed
@@ -260,6 +261,13 @@ impl FakeWorkflow {
     /// All executions end.
     pub fn end_all(&self) {
         lock(&self.0).values_mut().for_each(|(_, running)| *running = false);
+    }
+
+    /// One execution ends.
+    pub fn end(&self, name: &str) {
+        if let Some((_, running)) = lock(&self.0).get_mut(name) {
+            *running = false;
+        }
     }
 
     /// The names of all executions that were ever started.

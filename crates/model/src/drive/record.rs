@@ -181,7 +181,13 @@ impl Drive<'_> {
     }
 
     /// A step after its change was asked for, by what the service answered, and in how many seconds to look at it again.
-    fn asked(&self, direction: Direction, step: &Versioned<Step>, answer: &Answer, action: &dyn Action) -> (Versioned<Step>, i64) {
+    fn asked(
+        &self,
+        direction: Direction,
+        step: &Versioned<Step>,
+        answer: &Answer,
+        action: &dyn Action,
+    ) -> (Versioned<Step>, i64) {
         let (now, poll) = (self.clock.now(), action.patience().poll);
         let mut step = step.clone();
         let accepted = *answer == Answer::Accepted;
@@ -190,6 +196,11 @@ impl Drive<'_> {
         match answer {
             Answer::NoRoom(why) => return self.delayed(step, why.clone()),
             Answer::Later(_) => step.value.again_at = Some(now + SignedDuration::from_secs(poll)),
+            // When the others, that are asked for again sooner, are out of its way.
+            Answer::OneOfThese(_) => {
+                step.value.again_at = Some(now + SignedDuration::from_secs(2 * poll));
+                return (step, 2 * poll);
+            }
             Answer::Accepted | Answer::Refused(_) | Answer::LeftAlone(_) | Answer::Unknown(_) => {}
         }
         (step, poll)
@@ -260,7 +271,7 @@ impl Drive<'_> {
         let (waited, limit) = match answer {
             Answer::LeftAlone(why) if untouched => return over(Phase::Skipped, Some(why), false),
             Answer::Refused(why) | Answer::LeftAlone(why) => return over(failed, Some(why), !untouched),
-            Answer::Later(_) | Answer::NoRoom(_) => (self.asked_for(run, step), patience.give_up),
+            Answer::Later(_) | Answer::NoRoom(_) | Answer::OneOfThese(_) => (self.asked_for(run, step), patience.give_up),
             Answer::Accepted | Answer::Unknown(_) => (self.waited(run, step), patience.limit),
         };
         if waited < limit {
@@ -269,7 +280,9 @@ impl Drive<'_> {
         let state = seen.map_or_else(|| "it could not be seen".to_owned(), describe);
         let last = match answer {
             Answer::Accepted | Answer::Refused(_) | Answer::LeftAlone(_) => String::new(),
-            Answer::Later(why) | Answer::NoRoom(why) | Answer::Unknown(why) => format!("; the last answer was: {why}"),
+            Answer::Later(why) | Answer::NoRoom(why) | Answer::OneOfThese(why) | Answer::Unknown(why) => {
+                format!("; the last answer was: {why}")
+            }
         };
         over(failed, Some(&format!("not {goal} after {waited} s: {state}{last}")), true)
     }
