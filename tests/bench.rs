@@ -229,7 +229,7 @@ impl Bench {
                 Carried::Done | Carried::Hit | Carried::Superseded => {}
             }
         }
-        let ended = Ended { direction, try_number: Some(begun.try_number()), failures, unfinished: false };
+        let ended = Ended { direction, try_number: Some(begun.try_number()), failures, unfinished: Vec::new() };
         let closed = self.runs().close(run, &ended).await;
         self.workflow.end_all();
         closed
@@ -264,6 +264,13 @@ impl FakeWorkflow {
     /// All executions end.
     pub fn end_all(&self) {
         lock(&self.0).values_mut().for_each(|(_, running)| *running = false);
+    }
+
+    /// One execution ends.
+    pub fn end(&self, name: &str) {
+        if let Some((_, running)) = lock(&self.0).get_mut(name) {
+            *running = false;
+        }
     }
 
     /// The names of all executions that were ever started.

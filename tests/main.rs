@@ -11,6 +11,7 @@ mod groups;
 mod instances;
 mod regions;
 mod report;
+mod size;
 mod story;
 mod sweep;
 mod toy;

@@ -59,7 +59,7 @@ async fn handle<T: ActionType>(order: Order, invocation: Invocation) -> Result<R
     let run = ledger.run(&order.run).await?.ok_or_else(|| Fault::failed(format!("the ledger has no run `{}`", order.run)))?.value;
     let part = run.parts.get(order.part).filter(|part| part.action.as_str() == name);
     let part = part.ok_or_else(|| Fault::failed(format!("part {} of run {} is not for {name}", order.part, order.run)))?;
-    let cursor = order.cursor.clone().unwrap_or_default();
+    let cursor = order.cursor.clone().or_else(|| part.cursor.clone()).unwrap_or_default();
     let mut context = Context::new(&invocation.sdk, &run.operators, Arc::new(invocation.clock))
         .at(part.place.as_ref())
         .paced(run.pace.clone(), cursor.levels.clone());

@@ -4,6 +4,7 @@
 use guardrails_model::alert::{self, Reading};
 use guardrails_model::clock::Clock;
 use guardrails_model::decide::{Decision, decide};
+use guardrails_model::drive::Cursor;
 use guardrails_model::envelope::{self, Message};
 use guardrails_model::ids::{Place, RunId};
 use guardrails_model::record::{AlertRecord, Direction, FORMAT, Part, PartPlan, RunState};
@@ -62,6 +63,9 @@ struct PartResult {
     end: End,
     #[serde(default)]
     why: Option<String>,
+    /// Where an unfinished part was left.
+    #[serde(default)]
+    cursor: Option<Cursor>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -116,7 +120,8 @@ async fn handle(event: Json, invocation: Invocation) -> Result<Json, Fault> {
         Order::Close { run, direction, try_number, results } => {
             let results: Vec<PartResult> = results.into_iter().flatten().collect();
             let failures = results.iter().filter(|result| result.end == End::Failed).map(failure).collect();
-            let unfinished = results.iter().any(|result| result.end == End::Unfinished);
+            let unfinished = results.iter().filter(|result| result.end == End::Unfinished);
+            let unfinished = unfinished.map(|result| (result.part, result.cursor.clone())).collect();
             let closed = runs.close(&run, &Ended { direction, try_number, failures, unfinished }).await?;
             tracing::info!(%run, direction = direction.as_str(), outcome = ?closed.outcome, state = ?closed.run.state, "closed");
             if direction == Direction::Apply && closed.run.state == RunState::Enforced {

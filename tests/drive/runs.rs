@@ -62,7 +62,10 @@ async fn a_run_that_goes_on_in_another_execution_does_not_try_again_what_failed(
     let closed = story
         .bench
         .runs()
-        .close(&run, &Ended { direction: Direction::Apply, try_number: Some(1), failures: Vec::new(), unfinished: true })
+        .close(
+            &run,
+            &Ended { direction: Direction::Apply, try_number: Some(1), failures: Vec::new(), unfinished: vec![(0, None)] },
+        )
         .await
         .unwrap();
     assert_eq!((closed.outcome, closed.run.attempts.apply, closed.run.tries.apply), (Outcome::Continued, 2, 1));

@@ -212,7 +212,7 @@ async fn an_execution_that_ends_does_not_say_that_what_was_asked_for_after_it_be
     story.invoke(Direction::Rollback, &run).await.unwrap().unwrap();
     story.bench.wait(1).await;
     assert!(matches!(story.bench.ask_back(&run, &[], false).await, RollbackAsked::Changed(_)));
-    let ended = Ended { direction: Direction::Rollback, try_number: Some(1), failures: Vec::new(), unfinished: false };
+    let ended = Ended { direction: Direction::Rollback, try_number: Some(1), failures: Vec::new(), unfinished: Vec::new() };
     let closed = story.bench.runs().close(&run, &ended).await.unwrap();
     assert_eq!((closed.outcome, closed.run.state, closed.run.attempts.rollback), (Outcome::Continued, RunState::RollingBack, 2));
     story.bench.execute(Direction::Rollback, &run).await.unwrap();

@@ -45,6 +45,11 @@ impl World {
         account
     }
 
+    /// A call of somebody else in the account, as a form: its status.
+    pub fn ask(&self, region: &str, form: &str) -> u16 {
+        self.settled().answer(&wire::Call::read(region, form.as_bytes()), self.clock.now()).0
+    }
+
     fn settled(&self) -> MutexGuard<'_, Account> {
         let mut account = lock(&self.account);
         account.settle(self.clock.now());

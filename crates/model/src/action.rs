@@ -188,6 +188,9 @@ pub enum Answer {
     Later(String),
     /// The service did nothing, for want of capacity or quota, and may be asked again in a while.
     NoRoom(String),
+    /// The service did nothing, because of one of those that were asked for together: to be asked again soon, without the
+    /// others.
+    OneOfThese(String),
     /// The answer was lost: it may have been done, or may yet be.
     Unknown(String),
 }

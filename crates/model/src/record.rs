@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use crate::action::Unit;
 use crate::config::{Budget, StageAt};
 use crate::decide::Target;
+use crate::drive::Cursor;
 use crate::ids::{ActionName, FacetId, GuardrailName, Nonce, Place, RunId, Selector, Value};
 use crate::pace::Pace;
 use crate::phase::Phase;
@@ -189,6 +190,9 @@ pub struct Part {
     pub place: Option<Place>,
     /// Its plan.
     pub plan: PartPlan,
+    /// Where an execution left it that grew too long: the next one goes on there, and knows how full the buckets are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<Cursor>,
 }
 
 impl Part {

@@ -300,6 +300,16 @@ impl Instance {
         (self.power == Power::Running).then(|| now.duration_since(self.running_since).as_secs())
     }
 
+    /// How many times it was started.
+    pub fn starts(&self) -> usize {
+        self.starts
+    }
+
+    /// Since when it runs, or ran last.
+    pub fn running_since(&self) -> Timestamp {
+        self.running_since
+    }
+
     /// Was it started after it had been stopped?
     pub(in crate::world) fn was_started(&self) -> bool {
         self.starts > 0

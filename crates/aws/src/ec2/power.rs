@@ -61,35 +61,47 @@ impl Switch {
             batches.entry(turn).or_default().push(index);
         }
         let mut pending: Vec<(Turn, Vec<usize>)> = batches.into_iter().collect();
+        let mut first = true;
         while let Some((turn, mut batch)) = pending.pop() {
-            let ids = batch.iter().map(|index| instance_id(&changes[*index].facet)).collect();
-            match self.call(turn, ids).await {
-                // One bad instance fails the whole call: it is halved until that one is found.
-                Some(failure) if is_of_one(&failure) && batch.len() > 1 => {
-                    let second = batch.split_off(batch.len() / 2);
-                    pending.extend([(turn, second), (turn, batch)]);
-                }
-                // EC2 has several reasons, and some of them pass; a plain stop says whether it can be stopped at all.
-                Some(failure) if turn == Turn::Hibernate && failure.kind == FailureKind::Refused => {
-                    pending.push((Turn::Stop, batch))
-                }
-                failure => {
-                    let answer = failure.map_or(Answer::Accepted, |failure| answer(turn, failure));
-                    for index in batch {
-                        answers[index] = Some(answer.clone());
+            let answer = if first || self.may_call(turn) {
+                first = false;
+                let ids = batch.iter().map(|index| instance_id(&changes[*index].facet)).collect();
+                match self.call(turn, ids).await {
+                    // One bad instance fails the whole call: it is halved until that one is found.
+                    Some(failure) if is_of_one(&failure) && batch.len() > 1 => {
+                        if self.may_call(turn) {
+                            let second = batch.split_off(batch.len() / 2);
+                            pending.extend([(turn, second), (turn, batch)]);
+                            continue;
+                        }
+                        Answer::OneOfThese(failure.message)
                     }
+                    // EC2 has several reasons, and some of them pass; a plain stop says whether it can be stopped at all.
+                    Some(failure) if turn == Turn::Hibernate && failure.kind == FailureKind::Refused => {
+                        pending.push((Turn::Stop, batch));
+                        continue;
+                    }
+                    failure => failure.map_or(Answer::Accepted, |failure| answer(turn, failure)),
                 }
+            } else {
+                Answer::Later("one of those in the same call was refused, and for now there is no room for more calls".to_owned())
+            };
+            for index in batch {
+                answers[index] = Some(answer.clone());
             }
         }
         let unknown = |change: &&Change| Answer::Refused(format!("`{}` is neither running nor stopped", change.to));
         answers.into_iter().zip(changes).map(|(answer, change)| answer.unwrap_or_else(|| unknown(change))).collect()
     }
 
+    /// Is there room for one more call?
+    fn may_call(&self, turn: Turn) -> bool {
+        let (requests, _) = limits(turn);
+        self.pacer.room(requests, requests, 1).changes > 0
+    }
+
     async fn call(&self, turn: Turn, ids: BTreeSet<&str>) -> Option<Failure> {
-        let (requests, instances) = match turn {
-            Turn::Stop | Turn::Hibernate => (Limit::StopRequests, Limit::StopInstances),
-            Turn::Start => (Limit::StartRequests, Limit::StartInstances),
-        };
+        let (requests, instances) = limits(turn);
         self.pacer.spend(requests, 1);
         self.pacer.spend(instances, ids.len());
         let ids = Some(ids.into_iter().map(str::to_owned).collect());
@@ -107,6 +119,13 @@ impl Switch {
             self.pacer.empty(instances);
         }
         failure
+    }
+}
+
+fn limits(turn: Turn) -> (Limit, Limit) {
+    match turn {
+        Turn::Stop | Turn::Hibernate => (Limit::StopRequests, Limit::StopInstances),
+        Turn::Start => (Limit::StartRequests, Limit::StartInstances),
     }
 }
 

@@ -201,6 +201,11 @@ impl Drive<'_> {
                 step.value.again_at = Some(now + SignedDuration::from_secs(poll));
                 step.value.reason = Some(why.clone());
             }
+            // When the others, that are asked for again sooner, are out of its way.
+            Answer::OneOfThese(_) => {
+                step.value.again_at = Some(now + SignedDuration::from_secs(2 * poll));
+                return (step, 2 * poll);
+            }
             // When the last call of those before us has landed or never will.
             Answer::LeftAlone(_) => {
                 let seconds = earlier.map_or(poll, |until| (until - now).get_seconds() + 1);
@@ -280,7 +285,7 @@ impl Drive<'_> {
             // before it is let go.
             Answer::LeftAlone(_) if direction == Direction::Apply && (is(before) || seen.is_none()) => return Outcome::Waiting,
             Answer::Refused(why) | Answer::LeftAlone(why) => return over(failed, Some(why), !untouched),
-            Answer::Later(_) | Answer::NoRoom(_) => (self.asked_for(run, step), patience.give_up),
+            Answer::Later(_) | Answer::NoRoom(_) | Answer::OneOfThese(_) => (self.asked_for(run, step), patience.give_up),
             Answer::Accepted | Answer::Unknown(_) => (self.waited(run, step), patience.limit),
         };
         if waited < limit {
@@ -289,7 +294,9 @@ impl Drive<'_> {
         let state = seen.map_or_else(|| "it could not be seen".to_owned(), describe);
         let last = match answer {
             Answer::Accepted | Answer::Refused(_) | Answer::LeftAlone(_) => String::new(),
-            Answer::Later(why) | Answer::NoRoom(why) | Answer::Unknown(why) => format!("; the last answer was: {why}"),
+            Answer::Later(why) | Answer::NoRoom(why) | Answer::OneOfThese(why) | Answer::Unknown(why) => {
+                format!("; the last answer was: {why}")
+            }
         };
         over(failed, Some(&format!("not {goal} after {waited} s: {state}{last}")), true)
     }

@@ -21,7 +21,11 @@ pub(super) struct Scan<'a> {
     token: Option<Nonce>,
     after: Option<String>,
     read: VecDeque<Versioned<Step>>,
+    page: usize,
 }
+
+/// Steps of the first page: a round that has room for few reads few. Each page is twice as long as the one before.
+const FIRST_PAGE: usize = 128;
 
 impl<'a> Scan<'a> {
     /// The steps of a part after the place `after`.
@@ -30,7 +34,7 @@ impl<'a> Scan<'a> {
             Some(PartPlan::Written(written)) => Some(written.token.clone()),
             _ => None,
         };
-        Self { ledger, run: run.id.clone(), part, token, after, read: VecDeque::new() }
+        Self { ledger, run: run.id.clone(), part, token, after, read: VecDeque::new(), page: FIRST_PAGE }
     }
 
     /// The next steps: about `size`, and more only to keep a unit whole. Nothing at the end.
@@ -48,11 +52,12 @@ impl<'a> Scan<'a> {
 
     async fn peek(&mut self) -> Result<Option<&Step>, LedgerError> {
         if let (true, Some(token)) = (self.read.is_empty(), &self.token) {
-            let page = self.ledger.steps_after(&self.run, self.part, token, self.after.as_deref()).await?;
+            let page = self.ledger.steps_after(&self.run, self.part, token, self.after.as_deref(), self.page).await?;
             self.after = page.last().map(|step| step_place(&step.value)).or(self.after.take());
-            if page.len() < PAGE {
+            if page.len() < self.page {
                 self.token = None;
             }
+            self.page = (self.page * 2).min(PAGE);
             self.read = page.into();
         }
         Ok(self.read.front().map(|step| &step.value))

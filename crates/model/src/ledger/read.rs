@@ -125,7 +125,7 @@ impl Ledger {
         let Some(PartPlan::Written(written)) = run.parts.get(part).map(|part| &part.plan) else { return Ok(()) };
         let (mut planned, mut after) = (0, None);
         loop {
-            let page = self.steps_after(&run.id, part, &written.token, after.as_deref()).await?;
+            let page = self.steps_after(&run.id, part, &written.token, after.as_deref(), PAGE).await?;
             let whole = page.len() == PAGE;
             planned += page.iter().filter(|step| !step.value.late).count();
             after = page.last().map(|step| step_place(&step.value));
@@ -150,7 +150,7 @@ impl Ledger {
         self.store.list(&page).await?.into_iter().map(read).collect()
     }
 
-    /// At most [`PAGE`] steps that stand under a token, from the first one after the place `after` on.
+    /// At most `limit` steps that stand under a token, from the first one after the place `after` on.
     ///
     /// # Errors
     /// When the ledger cannot be read.
@@ -160,10 +160,11 @@ impl Ledger {
         part: usize,
         token: &Nonce,
         after: Option<&str>,
+        limit: usize,
     ) -> Result<Vec<Versioned<Step>>, LedgerError> {
         let prefix = step_prefix(part, token);
         let after = after.map(|place| format!("{prefix}{place}"));
-        let page = Page { prefix, after, limit: Some(PAGE), ..Page::whole(step_partition(run)) };
+        let page = Page { prefix, after, limit: Some(limit), ..Page::whole(step_partition(run)) };
         self.store.list(&page).await?.into_iter().map(read).collect()
     }
 

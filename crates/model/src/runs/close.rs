@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{RunError, Runs, released};
+use crate::drive::Cursor;
 use crate::ids::RunId;
 use crate::ledger::{LedgerError, Versioned};
 use crate::phase::Phase;
 use crate::record::{Direction, PartPlan, Run, RunState, Slot};
 
 /// What an execution says at its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Ended {
     /// Which way it went.
     pub direction: Direction,
@@ -19,8 +20,8 @@ pub struct Ended {
     pub try_number: Option<u32>,
     /// Parts that broke down, and why.
     pub failures: Vec<String>,
-    /// It left work undone because it grew too long: another goes on.
-    pub unfinished: bool,
+    /// Parts that it left undone because it grew too long, and where: another execution goes on there.
+    pub unfinished: Vec<(usize, Option<Cursor>)>,
 }
 
 impl Runs<'_> {
@@ -49,7 +50,12 @@ impl Runs<'_> {
         // Something else was asked for meanwhile, and it may have passed what is in its scope.
         let asked_anew = run.value.direction == Direction::Rollback
             && ended.try_number.is_some_and(|try_number| try_number != run.value.try_number());
-        if ended.unfinished || asked_anew {
+        for (part, cursor) in &ended.unfinished {
+            if let Some(part) = run.value.parts.get_mut(*part) {
+                part.cursor.clone_from(cursor);
+            }
+        }
+        if !ended.unfinished.is_empty() || asked_anew {
             let run = self.launch(run).await?;
             return Ok(Closed { outcome: Outcome::Continued, run: run.value });
         }

@@ -166,6 +166,7 @@ impl Runs<'_> {
                 params: action.params.clone(),
                 place: None,
                 plan: PartPlan::Missing,
+                cursor: None,
             })
         });
         let mut run = Run {
