@@ -59,12 +59,7 @@ async fn a_run_that_goes_on_in_another_execution_does_not_try_again_what_failed(
     story.toy.lamps().by_name.get_mut("b").unwrap().refuses = Some("glued");
     let run = story.open("beta 80%", "a: off, b: off").await;
     story.invoke(Direction::Apply, &run).await.unwrap().unwrap();
-    let closed = story
-        .bench
-        .runs()
-        .close(&run, &Ended { direction: Direction::Apply, try_number: Some(1), failures: Vec::new(), unfinished: true })
-        .await
-        .unwrap();
+    let closed = story.bench.runs().close(&run, &Ended { direction: Direction::Apply, try_number: Some(1), failures: Vec::new(), unfinished: true }).await.unwrap();
     assert_eq!((closed.outcome, closed.run.attempts.apply, closed.run.tries.apply), (Outcome::Continued, 2, 1));
     story.toy.lamps().by_name.get_mut("b").unwrap().refuses = None;
     story.invoke(Direction::Apply, &run).await.unwrap().unwrap();

@@ -155,7 +155,7 @@ impl<'a> Sweep<'a> {
                 lab.ask_back(&run).await;
                 meanwhile(&lab, &run, Direction::Rollback, LIFE - 1).await;
             };
-            let Some(hit) = stall(&lab, at, Direction::Apply, &run, back).await else { break };
+            let Some(hit) = Box::pin(stall(&lab, at, Direction::Apply, &run, back)).await else { break };
             let back = roll_back(&lab, &run).await;
             self.note(hit, "rolled back meanwhile", back);
         }
@@ -169,7 +169,7 @@ impl<'a> Sweep<'a> {
             let twin = async {
                 meanwhile(&lab, &run, Direction::Apply, LIFE - 1).await;
             };
-            let Some(hit) = stall(&lab, at, Direction::Apply, &run, twin).await else { break };
+            let Some(hit) = Box::pin(stall(&lab, at, Direction::Apply, &run, twin)).await else { break };
             lab.execute(Direction::Apply, &run).await;
             let enforced = lab.check_enforced(&run).await;
             self.note(&hit, "applied twice", enforced);
@@ -191,7 +191,7 @@ impl<'a> Sweep<'a> {
                 meanwhile(&lab, &run, Direction::Apply, left).await;
                 next = Some(run);
             };
-            let Some(hit) = stall(&lab, at, Direction::Rollback, &run, others).await else { break };
+            let Some(hit) = Box::pin(stall(&lab, at, Direction::Rollback, &run, others)).await else { break };
             let next = next.expect("another run");
             lab.execute(Direction::Rollback, &run).await;
             lab.execute(Direction::Apply, &next).await;
@@ -220,10 +220,9 @@ impl<'a> Sweep<'a> {
             let of_ledger = call.starts_with("ledger");
             let kinds = match (self.scenario.meets, is_read(call)) {
                 (Meets::All, true) => OF_READS,
-                (Meets::All, false) => KINDS,
                 (Meets::Different, true) if !of_ledger && alike.insert(call) => &OF_READS[..1],
                 (Meets::Different, false) if of_ledger => OF_WRITES,
-                (Meets::Different, false) => KINDS,
+                (Meets::All | Meets::Different, false) => KINDS,
                 (Meets::Hidden, false) if !of_ledger => HIDDEN,
                 (Meets::Different | Meets::Hidden, _) => &[],
             };

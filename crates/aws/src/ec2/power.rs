@@ -71,7 +71,7 @@ impl Switch {
                 }
                 // EC2 has several reasons, and some of them pass; a plain stop says whether it can be stopped at all.
                 Some(failure) if turn == Turn::Hibernate && failure.kind == FailureKind::Refused => {
-                    pending.push((Turn::Stop, batch))
+                    pending.push((Turn::Stop, batch));
                 }
                 failure => {
                     let answer = failure.map_or(Answer::Accepted, |failure| answer(turn, failure));

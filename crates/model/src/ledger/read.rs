@@ -194,3 +194,4 @@ impl Ledger {
         items.into_iter().flatten().next().map(read).transpose()
     }
 }
+
