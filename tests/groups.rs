@@ -116,10 +116,10 @@ async fn several_groups_go_each_by_itself() {
 
 #[tokio::test]
 async fn a_group_s_name_may_hold_slashes() {
-    let story = story(four());
-    let mut account = story.world.account();
-    account.fleet(Group::new("team//web/", 0, 1, 1)).instance(running("i-6").in_group("team//web/"));
-    drop(account);
+    let story = Story::of(|account| {
+        beta(account, four());
+        account.fleet(Group::new("team//web/", 0, 1, 1)).instance(running("i-6").in_group("team//web/"));
+    });
     let run = story.stop_beta("beta 80%").await;
     assert_eq!(story.world.account().snapshot()["i-6"], "Stopped");
     story.put_back(&run).await;

@@ -87,8 +87,11 @@ impl Action for Careless {
         // The way back makes the change that it is told, and asks nobody whether a group would mind.
         let mut answers = Vec::new();
         for change in changes {
-            let done =
-                if is_process(&change.facet) { vec![Answer::Accepted] } else { self.inner.rollback(&[change.clone()]).await };
+            let done = if is_process(&change.facet) {
+                vec![Answer::Accepted]
+            } else {
+                self.inner.rollback(std::slice::from_ref(change)).await
+            };
             answers.extend(done);
         }
         answers
@@ -97,7 +100,9 @@ impl Action for Careless {
     async fn rollback(&self, changes: &[Change]) -> Vec<Answer> {
         let mut changes = changes.to_vec();
         if self.how == Carelessness::CallsNobodyHealthy {
-            changes.iter_mut().for_each(|change| change.others.clear());
+            for change in &mut changes {
+                change.others.clear();
+            }
         }
         self.inner.rollback(&changes).await
     }

@@ -1,5 +1,7 @@
 //! What people do to a group meanwhile is theirs: it is said, and the rest is put back.
 
+use guardrails_model::ids::RunId;
+use guardrails_model::record::Direction;
 use serde_json::json;
 
 use super::{four, member, story};
@@ -14,7 +16,7 @@ async fn nothing_is_stopped_when_somebody_resumes_a_process_before_it() {
         // The processes are suspended, and whoever would stop the members now dies.
         story.bench.gate.arm_for("DescribeScalingActivities", Kind::DieBefore);
         while story.bench.gate.hit().is_none() {
-            story.bench.invoke(guardrails_model::record::Direction::Apply, &run, 0).await;
+            story.bench.invoke(Direction::Apply, &run, 0).await;
             story.bench.wait(5).await;
         }
         story.world.account().scaling("fleet").suspended.remove(process);
@@ -30,8 +32,36 @@ async fn nothing_is_stopped_when_somebody_resumes_a_process_before_it() {
     }
 }
 
+#[tokio::test]
+async fn nothing_is_stopped_when_somebody_resumes_a_process_in_the_last_moment() {
+    let story = Story::of(|account| {
+        account.fleet(four());
+        for id in ["i-1", "i-2", "i-3", "i-4"] {
+            account.instance(member(id));
+        }
+    });
+    let before = story.picture();
+    let run = story.open_beta("beta 80%", json!({})).await;
+    story.bench.gate.arm_for("DescribeAutoScalingInstances", Kind::Stall);
+    let mut stopping = Box::pin(story.bench.invoke(Direction::Apply, &run, 0));
+    tokio::select! {
+        biased;
+        _ = &mut stopping => panic!("nobody asks once more before the stop"),
+        () = story.bench.gate.stall() => {}
+    }
+    story.world.account().scaling("fleet").suspended.remove("Terminate");
+    story.bench.gate.wake();
+    stopping.await;
+    story.apply(&run).await;
+    let why = "apply failed (somebody resumed Terminate of its Auto Scaling group fleet, which would terminate it)";
+    assert_eq!(story.members(&run).await[0], format!("i-1: {why}"));
+    story.put_back(&run).await;
+    story.hour().await;
+    assert_eq!((story.picture(), story.terminated()), (before, Vec::new()));
+}
+
 /// Rolled back, it says this of `i-2`, and the rest is as before.
-async fn is_put_back_but_for_the_second(story: &Story, run: &guardrails_model::ids::RunId, says: &str) {
+async fn is_put_back_but_for_the_second(story: &Story, run: &RunId, says: &str) {
     story.put_back(run).await;
     assert_eq!(story.members(run).await[1], says);
     assert_eq!(story.state(run).await, "rolled back", "{:?}", story.told(run).await);

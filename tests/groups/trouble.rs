@@ -1,10 +1,12 @@
 //! What goes wrong by itself: activities in progress, and members that do not come back.
 
+use guardrails_model::drive::{Cursor, Progress};
+use guardrails_model::ids::RunId;
 use guardrails_model::phase::Phase;
-use guardrails_model::record::Step;
+use guardrails_model::record::{Direction, Step};
 use serde_json::json;
 
-use super::{beta, four, goes_and_comes_back, member, of, story};
+use super::{beta, four, member, of, story};
 use crate::story::Story;
 use crate::world::{Check, Group};
 
@@ -166,9 +168,40 @@ async fn force_does_not_resume_a_group_whose_members_are_only_just_starting() {
     assert_eq!((story.picture(), story.terminated()), (before, Vec::new()), "{:?}", story.told(&run).await);
 }
 
+/// Invokes the way back until the group's check is resumed, and nothing that acts on it.
+async fn go_back_to_the_check(story: &Story, run: &RunId) {
+    story.bench.ask_back(run, &[], false).await;
+    let mut cursor = Cursor::default();
+    while story.world.account().scaling("fleet").suspended.contains_key("HealthCheck") {
+        match story.bench.invoke_from(Direction::Rollback, run, 0, cursor).await {
+            Some(Ok(Progress::Settling { seconds, cursor: next, .. })) => {
+                cursor = next;
+                story.bench.wait(seconds.min(5)).await;
+            }
+            other => panic!("{other:?} {:?}", story.steps(run).await),
+        }
+    }
+}
+
 #[tokio::test]
-async fn a_group_without_faults_is_the_measure() {
-    goes_and_comes_back(&story(four())).await;
+async fn a_member_that_fails_once_the_group_looks_again_is_not_terminated() {
+    let story = story(four());
+    let before = story.picture();
+    let run = story.stop_beta("beta 80%").await;
+    go_back_to_the_check(&story, &run).await;
+    story.world.account().instances.get_mut("i-2").unwrap().impaired = Some(Check::Instance);
+    story.bench.execute(Direction::Rollback, &run).await.unwrap();
+    story.hour().await;
+    assert_eq!((story.state(&run).await, story.terminated()), ("rollback failed", Vec::new()));
+    // It is well again, and nobody has told the group: that is said.
+    story.world.account().instances.get_mut("i-2").unwrap().impaired = None;
+    story.put_back(&run).await;
+    let told = story.processes(&run).await;
+    assert!(told.iter().any(|process| process.contains("the group finds i-2 unhealthy, and does so until `aws")), "{told:?}");
+    story.world.account().scaling("fleet").members.get_mut("i-2").unwrap().healthy = true;
+    story.put_back(&run).await;
+    story.hour().await;
+    assert_eq!((story.picture(), story.terminated()), (before, Vec::new()));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use guardrails_model::ids::RunId;
 use guardrails_model::ledger::Store;
 use guardrails_model::record::Direction;
 
-use super::lab::{LAG, Lab, Scenario};
+use super::lab::{LAG, Lab, Meets, Scenario};
 use super::sabotage::{Sabotage, Sabotaged};
 use crate::bench::LIFE;
 use crate::world::{Fault, Kind};
@@ -30,10 +30,10 @@ const KINDS: &[Kind] = &[
 /// The same for a call that only reads: when it has its effect makes no difference.
 const OF_READS: &[Kind] = &[Kind::DieBefore, Kind::Refused];
 
-/// Where calls are many, what is the drive's alone is swept by the other scenarios: a writer's death before and after a write
-/// to the ledger, and a reader's before a call of its own kind, are met here still, and all kinds by each change in the account.
-const THIN: &[Kind] = &[Kind::DieBefore, Kind::DieAfter];
-const THIN_OF_READS: &[Kind] = &[Kind::DieBefore];
+/// Of them, those that leave more behind than is written down.
+const HIDDEN: &[Kind] = &[Kind::DieAfter, Kind::DieLate(20), Kind::DieLate(LATEST), Kind::LostAnswer];
+/// What may go wrong with a write to the ledger where it is the account that matters.
+const OF_WRITES: &[Kind] = &[Kind::DieBefore, Kind::DieAfter];
 
 /// A scenario, its ledger sound or sabotaged, and what was found wrong.
 pub struct Sweep<'a> {
@@ -155,7 +155,7 @@ impl<'a> Sweep<'a> {
                 lab.ask_back(&run).await;
                 meanwhile(&lab, &run, Direction::Rollback, LIFE - 1).await;
             };
-            let Some(hit) = stall(&lab, at, Direction::Apply, &run, back).await else { break };
+            let Some(hit) = Box::pin(stall(&lab, at, Direction::Apply, &run, back)).await else { break };
             let back = roll_back(&lab, &run).await;
             self.note(hit, "rolled back meanwhile", back);
         }
@@ -169,7 +169,7 @@ impl<'a> Sweep<'a> {
             let twin = async {
                 meanwhile(&lab, &run, Direction::Apply, LIFE - 1).await;
             };
-            let Some(hit) = stall(&lab, at, Direction::Apply, &run, twin).await else { break };
+            let Some(hit) = Box::pin(stall(&lab, at, Direction::Apply, &run, twin)).await else { break };
             lab.execute(Direction::Apply, &run).await;
             let enforced = lab.check_enforced(&run).await;
             self.note(&hit, "applied twice", enforced);
@@ -191,7 +191,7 @@ impl<'a> Sweep<'a> {
                 meanwhile(&lab, &run, Direction::Apply, left).await;
                 next = Some(run);
             };
-            let Some(hit) = stall(&lab, at, Direction::Rollback, &run, others).await else { break };
+            let Some(hit) = Box::pin(stall(&lab, at, Direction::Rollback, &run, others)).await else { break };
             let next = next.expect("another run");
             lab.execute(Direction::Rollback, &run).await;
             lab.execute(Direction::Apply, &next).await;
@@ -217,12 +217,14 @@ impl<'a> Sweep<'a> {
             if !is_read(call) {
                 alike.clear();
             }
-            let kinds = match (is_read(call), self.scenario.thin) {
-                (true, false) => OF_READS,
-                (false, true) if call.starts_with("ledger") => THIN,
-                (false, _) => KINDS,
-                (true, true) if !call.starts_with("ledger") && alike.insert(call) => THIN_OF_READS,
-                (true, true) => &[],
+            let of_ledger = call.starts_with("ledger");
+            let kinds = match (self.scenario.meets, is_read(call)) {
+                (Meets::All, true) => OF_READS,
+                (Meets::Different, true) if !of_ledger && alike.insert(call) => &OF_READS[..1],
+                (Meets::Different, false) if of_ledger => OF_WRITES,
+                (Meets::All | Meets::Different, false) => KINDS,
+                (Meets::Hidden, false) if !of_ledger => HIDDEN,
+                (Meets::Different | Meets::Hidden, _) => &[],
             };
             faults.extend(kinds.iter().map(|kind| Fault { at, kind: *kind }));
         }
@@ -241,7 +243,7 @@ impl<'a> Sweep<'a> {
             let _ = lab.bench.invoke(direction, &run, part).await;
         }
         let calls = lab.bench.gate.calls();
-        let counts = |(call, at): (&String, usize)| (!self.scenario.thin || !is_read(call)).then_some(at);
+        let counts = |(call, at): (&String, usize)| (self.scenario.meets == Meets::All || !is_read(call)).then_some(at);
         calls.iter().zip(1..).filter_map(counts).collect()
     }
 }

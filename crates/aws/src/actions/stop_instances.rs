@@ -341,19 +341,19 @@ impl StopInstances {
             match instance.instance_id().and_then(|id| members.get(id)) {
                 Some(group) => of_groups.entry(group).or_default().push(instance),
                 None => {
-                    planned.extend(self.power(instance, by.out_of_scope(instance).or_else(|| by.not_for_stopping(instance)))?)
+                    let why = by.out_of_scope(instance).or_else(|| by.not_for_stopping(instance));
+                    planned.extend(self.power(instance, why)?);
                 }
             }
         }
         for (name, in_scope) in of_groups {
-            match groups.iter().find(|group| groups::name(group) == name) {
-                Some(group) => planned.extend(self.plan_group(group, &in_scope, &by).await?),
-                None => {
-                    let why = format!("it is a member of the Auto Scaling group {name}, which is not listed");
-                    for instance in in_scope {
-                        planned.extend(self.power(instance, Some(why.clone()))?);
-                    }
-                }
+            if let Some(group) = groups.iter().find(|group| groups::name(group) == name) {
+                planned.extend(self.plan_group(group, &in_scope, &by).await?);
+                continue;
+            }
+            let why = format!("it is a member of the Auto Scaling group {name}, which is not listed");
+            for instance in in_scope {
+                planned.extend(self.power(instance, Some(why.clone()))?);
             }
         }
         Ok(planned)

@@ -63,7 +63,10 @@ impl Checks<'_> {
             return Ok(Some(why));
         }
         let unhealthy = members.iter().find(|member| judged && is_unhealthy(member));
-        Ok(unhealthy.map(|member| format!("the group finds {} unhealthy", member.instance_id().unwrap_or_default())))
+        Ok(unhealthy.map(|member| {
+            let id = member.instance_id().unwrap_or_default();
+            format!("the group finds {id} unhealthy, and does so until `aws autoscaling set-instance-health` says otherwise")
+        }))
     }
 
     async fn by_ec2(&self, ids: &[&str]) -> Result<Option<String>, ActionError> {

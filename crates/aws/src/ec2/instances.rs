@@ -143,7 +143,7 @@ pub fn state(instance: &Instance) -> Seen {
 fn why_stopped(instance: &Instance) -> Option<String> {
     let reason = instance.state_reason()?;
     let code = reason.code().filter(|code| !ASKED_FOR.contains(code) && !code.is_empty())?;
-    Some(reason.message().filter(|message| *message != code).map_or_else(|| code.to_owned(), |message| message.to_owned()))
+    Some(reason.message().filter(|message| *message != code).unwrap_or(code).to_owned())
 }
 
 /// Does the instance carry all of the tags, each with one of its values?

@@ -50,7 +50,11 @@ impl Operators {
                     return Err(failure.reading(&format!("asking for the roles of the instance profile {name}")));
                 }
             };
-            if profile.iter().flat_map(|profile| profile.roles()).any(|role| self.roles.contains(role.role_name())) {
+            if profile
+                .iter()
+                .flat_map(aws_sdk_iam::types::InstanceProfile::roles)
+                .any(|role| self.roles.contains(role.role_name()))
+            {
                 controller.profiles.insert(arn.to_owned());
             }
         }
@@ -75,8 +79,7 @@ pub fn grant() -> Grant {
 fn role_name(arn: &str) -> Option<&str> {
     let resource = arn.splitn(6, ':').nth(5)?;
     match resource.split('/').collect::<Vec<_>>().as_slice() {
-        ["role", .., name] => Some(name),
-        ["assumed-role", name, ..] => Some(name),
+        ["role", .., name] | ["assumed-role", name, ..] => Some(name),
         _ => None,
     }
 }

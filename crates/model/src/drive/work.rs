@@ -268,13 +268,13 @@ impl Drive<'_> {
         }
         // Force does not wait for what has failed before. Everything else it waits for as long as it may take: others of the unit
         // may be on their way, and a step too early does them harm.
-        let waived = |step: &Step| force && step.events.iter().any(|event| event.phase == Phase::RollbackFailed);
-        if all.iter().any(|step| order(step, job.direction) == order_now && waived(step)) {
+        let is_waived = |step: &Step| force && step.events.iter().any(|event| event.phase == Phase::RollbackFailed);
+        if all.iter().any(|step| order(step, job.direction) == order_now && is_waived(step)) {
             return Ok(Pass::Open);
         }
         let done = |step: &&&Step| match job.direction {
             Direction::Apply => matches!(step.phase, Phase::Applied | Phase::Skipped),
-            Direction::Rollback => step.phase.is_final() || waived(step),
+            Direction::Rollback => step.phase.is_final() || is_waived(step),
         };
         if earlier.iter().any(|step| !done(&step) && is_open(job.direction, run, step)) {
             // What it waits for has said itself when to look again, which may be in a long while.

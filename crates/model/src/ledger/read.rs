@@ -214,3 +214,4 @@ impl Ledger {
         items.into_iter().flatten().next().map(read).transpose()
     }
 }
+
