@@ -7,6 +7,7 @@ mod command;
 mod deployed;
 mod documents;
 mod drive;
+mod properties;
 mod size;
 mod sweep;
 mod toy;
