@@ -5,8 +5,6 @@ mod lab;
 mod machine;
 mod neighbour;
 
-use std::collections::BTreeMap;
-
 use guardrails_model::pace::{Bucket, Limit, Pace};
 use guardrails_model::record::{Direction, RunState};
 use guardrails_model::runs::RollbackAsked;
@@ -31,31 +29,51 @@ fn no_pace() -> Pace {
 
 #[tokio::test]
 async fn at_a_share_of_one_ten_thousand_stop_and_start_as_fast_as_ec2_lets_them() {
-    let lab = Lab::with(10_000, &[HOME], share(1.0));
-    let run = lab.open().await;
-    let stopped = lab.machine().execute(Direction::Apply, &run).await;
-    assert_eq!(lab.count(Power::Stopped), 10_000);
+    let (few, _) = there_and_back(2_000).await;
+    let (many, took) = there_and_back(10_000).await;
+    let [stopped, started] = took;
     // A thousand at once, and twenty more each second: 450 s.
     assert!((450..=495).contains(&stopped.seconds), "{stopped:?}");
-    lab.bench.ask_back(&run, &[], false).await;
-    let started = lab.machine().execute(Direction::Rollback, &run).await;
-    assert_eq!(lab.count(Power::Running), 10_000);
     // A thousand at once, and two more each second: 4,500 s.
     assert!((4_500..=4_950).contains(&started.seconds), "{started:?}");
-    let throttled = lab.world.account().calls.values().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-    eprintln!("stopped {stopped:?}\nstarted {started:?}\ncalls {:?}", lab.world.account().calls);
-    assert!(throttled.1 * 100 < throttled.0, "{throttled:?}");
+    for (few, many) in few.into_iter().zip(many) {
+        assert!((many / few - 1.0).abs() < 0.2, "a step costs {few} among 2,000, and {many} among 10,000");
+    }
+}
+
+/// Stops and starts so many at a share of one: what each step cost of the ledger's and EC2's calls, and how long it took.
+async fn there_and_back(count: usize) -> ([f64; 2], [machine::Took; 2]) {
+    let lab = Lab::with(count, &[HOME], share(1.0));
+    let run = lab.open().await;
+    let mut costs = [0.0; 2];
+    let mut took = [machine::Took::default(), machine::Took::default()];
+    for (at, (direction, power)) in
+        [(Direction::Apply, Power::Stopped), (Direction::Rollback, Power::Running)].into_iter().enumerate()
+    {
+        if direction == Direction::Rollback {
+            lab.bench.ask_back(&run, &[], false).await;
+        }
+        lab.costs.reset();
+        lab.world.account().calls.clear();
+        took[at] = lab.machine().execute(direction, &run).await;
+        assert_eq!(lab.count(power), count);
+        let (throttled, calls) = throttled(&lab.world);
+        assert!(throttled * 100 < calls, "{throttled} of {calls} calls were throttled");
+        let ledger = lab.costs.sum();
+        costs[at] = (calls + ledger.reads + ledger.writes) as f64 / count as f64;
+    }
+    (costs, took)
 }
 
 #[tokio::test]
 async fn without_a_pace_many_calls_are_throttled() {
-    let lab = Lab::with(3_000, &[HOME], no_pace());
+    let lab = Lab::with(1_200, &[HOME], no_pace());
     let run = lab.open().await;
     lab.machine().execute(Direction::Apply, &run).await;
     lab.bench.ask_back(&run, &[], false).await;
     lab.machine().execute(Direction::Rollback, &run).await;
     let calls = lab.world.account().calls.clone();
-    assert_eq!(lab.count(Power::Running), 3_000);
+    assert_eq!(lab.count(Power::Running), 1_200);
     for operation in ["StopInstances", "StartInstances"] {
         let (all, throttled) = calls[operation];
         assert!(throttled * 10 > all, "{operation}: {throttled} of {all}");
@@ -67,16 +85,15 @@ async fn at_half_a_share_whoever_takes_the_other_half_is_never_throttled() {
     let lab = Lab::with(2_000, &[HOME], share(0.5));
     let run = lab.open().await;
     let neighbour = Neighbour::of(&lab.world);
-    let others = || neighbour.second();
+    let others = |seconds: i64| neighbour.take(seconds);
     // An execution of few rounds: how full the buckets are must come through to the next.
     let machine = machine::Machine { others: Some(&others), most: Some(12), ..lab.machine() };
-    let stopped = machine.execute(Direction::Apply, &run).await;
+    machine.execute(Direction::Apply, &run).await;
     lab.bench.ask_back(&run, &[], false).await;
     let started = machine.execute(Direction::Rollback, &run).await;
     assert!(started.executions > 1, "it goes on in another execution: {started:?}");
     let (asked, refused) = neighbour.calls();
-    eprintln!("{stopped:?}\n{started:?}\n{asked} {refused:?} {:?}", throttled(&lab.world));
-    assert!(asked > 5_000);
+    assert!(asked > 1_000, "{asked}: they ask all the time");
     assert_eq!(refused, Vec::<String>::new());
 }
 
@@ -90,7 +107,6 @@ async fn ten_thousand_in_four_regions_make_short_histories_and_small_states() {
         }
         lab.costs.reset();
         let took = lab.machine().execute(direction, &run).await;
-        eprintln!("{direction:?} {took:?} {:?}", lab.costs.sum());
         assert!(took.events < 12_000, "{took:?}");
         assert!(took.longest < 25_000 / 2, "Step Functions ends an execution at 25,000: {took:?}");
         assert!(took.state < 256 * 1024 / 16, "Step Functions takes 256 KiB: {took:?}");
@@ -102,46 +118,19 @@ async fn ten_thousand_in_four_regions_make_short_histories_and_small_states() {
 }
 
 #[tokio::test]
-async fn what_a_step_costs_does_not_grow_with_the_others() {
-    let mut costs: BTreeMap<usize, [f64; 2]> = BTreeMap::new();
-    for count in [2_000, 10_000] {
-        let lab = Lab::with(count, &[HOME], share(1.0));
-        let run = lab.open().await;
-        let mut of = [0.0; 2];
-        for (at, direction) in [Direction::Apply, Direction::Rollback].into_iter().enumerate() {
-            if direction == Direction::Rollback {
-                lab.bench.ask_back(&run, &[], false).await;
-            }
-            lab.costs.reset();
-            lab.world.account().calls.clear();
-            lab.machine().execute(direction, &run).await;
-            let ec2: usize = lab.world.account().calls.values().map(|(calls, _)| calls).sum();
-            let ledger = lab.costs.sum();
-            eprintln!("{count} {direction:?} ec2 {ec2} {ledger:?}");
-            of[at] = (ec2 + ledger.reads + ledger.writes) as f64 / count as f64;
-        }
-        costs.insert(count, of);
-    }
-    for at in 0..2 {
-        let (few, many) = (costs[&2_000][at], costs[&10_000][at]);
-        assert!((many / few - 1.0).abs() < 0.2, "a step costs {few} among 2,000 and {many} among 10,000");
-    }
-}
-
-#[tokio::test]
 async fn a_rollback_of_thousands_is_killed_narrowed_and_taken_up_and_starts_nothing_twice() {
-    let lab = Lab::with(4_000, &[HOME], share(1.0));
+    let lab = Lab::with(3_000, &[HOME], share(1.0));
     let before = lab.world.account().snapshot();
     let run = lab.open().await;
     lab.machine().execute(Direction::Apply, &run).await;
     assert!(matches!(lab.bench.ask_back(&run, &[], false).await, RollbackAsked::Started(_)));
-    for round in [0, 1, 7, 20] {
+    for round in [0, 1, 7, 15] {
         let killed = machine::Machine { killed_at: Some(round), ..lab.machine() };
         assert!(killed.execute(Direction::Rollback, &run).await.closed.is_none());
         assert!(matches!(lab.bench.ask_back(&run, &[], false).await, RollbackAsked::Started(_)));
     }
     // While it is under way, only some of the last ones are asked for.
-    let only: Vec<_> = lab.steps(&run).await[3_900..].iter().map(|step| step.facet.clone()).collect();
+    let only: Vec<_> = lab.steps(&run).await[2_900..].iter().map(|step| step.facet.clone()).collect();
     let down = lab.count(Power::Stopped);
     assert!(matches!(lab.bench.ask_back(&run, &only, false).await, RollbackAsked::Changed(_)));
     let narrowed = lab.machine().execute(Direction::Rollback, &run).await;
@@ -169,7 +158,7 @@ async fn one_instance_without_capacity_does_not_hold_up_the_others() {
     let when = lab.running_since();
     let others = when.iter().filter(|(id, _)| *id != "i-00000").map(|(_, at)| (*at - began).get_seconds()).max().unwrap();
     // A thousand at once, and two more each second.
-    assert!((500..=550).contains(&others), "the last of the others ran after {others} s");
+    assert!((500..=600).contains(&others), "the last of the others ran after {others} s");
     assert!(took.seconds > 3_600, "{took:?}");
     assert!(took.rounds < 60, "it is not looked at all the time: {took:?}");
     assert_eq!(lab.count(Power::Running), 2_000);

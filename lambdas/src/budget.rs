@@ -105,7 +105,10 @@ async fn ensure(properties: Json, stack: String, invocation: &Invocation) -> Res
     let guardrail: Guardrail = serde_json::from_str(&properties.definition)
         .map_err(|error| Fault::failed(format!("the property Definition is not a guardrail: {error}")))?;
     let operators = properties.operators.into_iter().filter(|operator| !operator.is_empty()).collect();
-    let pace: Pace = properties.pace.as_deref().map_or_else(|| Ok(Pace::default()), serde_json::from_str)
+    let pace: Pace = properties
+        .pace
+        .as_deref()
+        .map_or_else(|| Ok(Pace::default()), serde_json::from_str)
         .map_err(|error| Fault::failed(format!("the property Pace is not a pace: {error}")))?;
     budgets(stack, invocation)?.ensure(&guardrail).await?;
     Ok(invocation.ledger()?.define(guardrail, operators, pace).await?)

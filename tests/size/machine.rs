@@ -20,8 +20,8 @@ use crate::world::World;
 pub struct Machine<'a> {
     pub bench: &'a Bench,
     pub world: &'a Arc<World>,
-    /// What others do in the account, each second.
-    pub others: Option<&'a (dyn Fn() + Sync)>,
+    /// What others do in the account after so many seconds.
+    pub others: Option<&'a (dyn Fn(i64) + Sync)>,
     /// The execution is killed before this round of it.
     pub killed_at: Option<usize>,
     /// The most rounds of a part in one execution, where that is not the state machine's own number.
@@ -143,10 +143,9 @@ impl Machine<'_> {
     }
 
     async fn wait(&self, seconds: i64) {
-        let Some(others) = self.others else { return self.bench.wait(seconds).await };
-        for _ in 0..seconds {
-            self.bench.wait(1).await;
-            others();
+        self.bench.wait(seconds).await;
+        if let Some(others) = self.others {
+            others(seconds);
         }
     }
 }

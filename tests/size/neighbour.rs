@@ -35,13 +35,14 @@ impl Neighbour {
         Self { world: Arc::clone(world), state: Mutex::new(State { left, calls: 0, refused: Vec::new() }) }
     }
 
-    /// A second of theirs: they take all that their half holds.
-    pub fn second(&self) {
+    /// So many seconds have passed: they take all that their half holds.
+    pub fn take(&self, seconds: i64) {
+        let seconds = seconds as f64;
         let mut state = lock(&self.state);
         for (index, (operation, requests, instances)) in HALVES.into_iter().enumerate() {
             let [mut calls, mut tokens] = state.left[index];
-            calls = (calls + requests[1]).min(requests[0]);
-            tokens = (tokens + instances[1]).min(instances[0]);
+            calls = (calls + requests[1] * seconds).min(requests[0]);
+            tokens = (tokens + instances[1] * seconds).min(instances[0]);
             while calls >= 1.0 && tokens >= 1.0 {
                 let count = if operation == "DescribeInstances" { 0.0 } else { tokens.min(MOST).floor() };
                 let status = self.world.ask(HOME, &form(operation, count as usize));

@@ -1,5 +1,6 @@
 //! What is done to this project rather than with it: `cargo xtask <command>`, with nothing to install first.
 
+mod bench;
 mod demo;
 mod generate;
 
@@ -18,6 +19,8 @@ struct Xtask {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measures how the product fares with size, and writes docs/benchmarks.md.
+    Bench(bench::Args),
     /// Shows on a local AWS how a guardrail is enforced and rolled back. Also `cargo demo`.
     Demo(demo::Args),
     /// Writes what follows from the code: binaries, policies, the schema, the README's table.
@@ -27,6 +30,7 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let result = match Xtask::parse().command {
+        Command::Bench(args) => Box::pin(bench::run(&root(), &args)).await,
         Command::Demo(args) => Box::pin(demo::run(&args)).await,
         Command::Generate(args) => generate::run(&root(), &args),
     };

@@ -44,6 +44,12 @@ pub trait Action: Send + Sync {
     /// How many seconds to wait between looks at a change that takes its time, and how long to wait in all.
     fn patience(&self) -> Patience;
 
+    /// Does a change of `facet` that the service took go on for a while? Then nobody looks for its end at once.
+    fn takes_time(&self, facet: &FacetId) -> bool {
+        let _ = facet;
+        false
+    }
+
     /// How many of `changes` more changes the service's limits leave room for now.
     fn room(&self, direction: Direction, changes: usize) -> Room {
         let _ = direction;

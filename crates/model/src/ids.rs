@@ -239,7 +239,11 @@ mod tests {
         let facet = FacetId::new("instance-power", "eu-west-1", "i-1").unwrap();
         let means = |selector: &str| selector.parse::<Selector>().unwrap().means(&facet);
         assert!(means("instance-power/eu-west-1/i-1") && means("instance-power/eu-west-1/") && means("instance-power/"));
-        assert!(!means("instance-power/eu-west-1") && !means("instance-power/eu-west-1/i-") && !means("instance-power/eu-west-1/i-12"));
+        assert!(
+            !means("instance-power/eu-west-1")
+                && !means("instance-power/eu-west-1/i-")
+                && !means("instance-power/eu-west-1/i-12")
+        );
         for bad in ["", "/", "instance-power", "a//b", "//"] {
             assert!(bad.parse::<Selector>().is_err(), "{bad:?}");
         }

@@ -140,7 +140,12 @@ impl Pacer {
     /// How many of `things` may be asked for now, in calls of `requests`. Either as many as make a call worth it, or none
     /// and the seconds until then.
     #[must_use]
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small, not negative")]
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "small, not negative"
+    )]
     pub fn room(&self, requests: Limit, limit: Limit, things: usize) -> Room {
         let (calls, tokens) = (self.tokens(requests), self.tokens(limit));
         let (of_calls, of_things) = (self.pace.bucket(requests), self.pace.bucket(limit));

@@ -241,7 +241,11 @@ mod tests {
     #[test]
     fn names_are_distinct_and_were_not_changed() {
         let names: Vec<&str> = ALL.iter().map(|entry| entry.name).collect();
-        assert_eq!(names, ["scale-group-to-zero", "stop-instances", "swap-group-policy"], "a stored name is kept: add, never rename");
+        assert_eq!(
+            names,
+            ["scale-group-to-zero", "stop-instances", "swap-group-policy"],
+            "a stored name is kept: add, never rename"
+        );
     }
 
     #[test]

@@ -315,6 +315,10 @@ impl Action for StopInstances {
         Patience { poll: 5, limit: 1800, give_up }
     }
 
+    fn takes_time(&self, facet: &FacetId) -> bool {
+        facet.parts().0 == POWER
+    }
+
     fn room(&self, direction: Direction, changes: usize) -> Room {
         self.switch.room(direction, changes)
     }

@@ -33,7 +33,9 @@ impl TryFrom<Raw> for Regions {
         match raw {
             Raw::Word(word) if word == "all" => Ok(Self::All),
             Raw::Named(named) if !named.is_empty() => Ok(Self::Named(named)),
-            Raw::Word(_) | Raw::Named(_) => Err("expected `all`, or a list of Regions such as `[us-east-1, eu-west-1]`".to_owned()),
+            Raw::Word(_) | Raw::Named(_) => {
+                Err("expected `all`, or a list of Regions such as `[us-east-1, eu-west-1]`".to_owned())
+            }
         }
     }
 }

@@ -129,10 +129,13 @@ fn check<A: Actions>(file: File<A>) -> Result<Config, Problem> {
     for operator in &file.operators {
         check_operator(&operator.value).map_err(|what| Problem::at(operator.referenced, what))?;
     }
-    let pace = file.pace.map_or_else(|| Ok(Pace::default()), |pace| match pace.value.check() {
-        Ok(()) => Ok(pace.value),
-        Err(what) => Err(Problem::at(pace.referenced, what)),
-    })?;
+    let pace = file.pace.map_or_else(
+        || Ok(Pace::default()),
+        |pace| match pace.value.check() {
+            Ok(()) => Ok(pace.value),
+            Err(what) => Err(Problem::at(pace.referenced, what)),
+        },
+    )?;
     if file.guardrails.is_empty() {
         return Err(Problem { at: None, what: "`guardrails` is empty: name at least one guardrail".to_owned() });
     }

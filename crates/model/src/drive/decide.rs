@@ -53,12 +53,9 @@ pub fn is_applied(step: &Step, attempt: u32) -> bool {
     match step.phase {
         Phase::Planned | Phase::Applying => false,
         Phase::ApplyFailed => step.attempt >= attempt,
-        Phase::Applied
-        | Phase::Skipped
-        | Phase::RollingBack
-        | Phase::RolledBack
-        | Phase::RollbackFailed
-        | Phase::Abandoned => true,
+        Phase::Applied | Phase::Skipped | Phase::RollingBack | Phase::RolledBack | Phase::RollbackFailed | Phase::Abandoned => {
+            true
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! The drive's writing: holds and leases before a change, and what came of it after.
 
+use std::collections::HashMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::work::End;
-use super::{Drive, DriveError, LEASE_MARGIN, describe, ids, sooner};
+use super::{Drive, DriveError, LEASE_MARGIN, describe, sooner};
 use crate::action::{Action, Answer, Seen};
-use crate::ids::Value;
+use crate::ids::{FacetId, Value};
 use crate::ledger::{LedgerError, Move, Versioned};
 use crate::phase::Phase;
 use crate::record::{Direction, FORMAT, Facet, Holder, Lease, Run, Step};
@@ -145,9 +147,15 @@ impl Drive<'_> {
         action: &dyn Action,
         end: &mut End,
     ) -> Result<Vec<Move>, DriveError> {
-        let steps: Vec<Versioned<Step>> = begun.iter().map(|intent| intent.step.clone()).collect();
+        let under_way =
+            |(intent, answer): &(&Move, &Answer)| **answer == Answer::Accepted && action.takes_time(&intent.step.value.facet);
+        let looked_at = begun.iter().zip(answers).filter(|asked| !under_way(asked));
+        let looked_at: Vec<FacetId> = looked_at.map(|(intent, _)| intent.step.value.facet.clone()).collect();
         // A world that cannot be seen now is looked at again later: the intents are written down.
-        let seen = self.observe(run, part, action, &ids(&steps)).await.unwrap_or_default();
+        let seen = match looked_at.as_slice() {
+            [] => HashMap::new(),
+            ids => self.observe(run, part, action, ids).await.unwrap_or_default(),
+        };
         let mut after = Vec::new();
         for (index, intent) in begun.iter().enumerate() {
             let lost = Answer::Unknown("the action gave no answer".to_owned());

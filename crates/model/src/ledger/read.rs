@@ -214,4 +214,3 @@ impl Ledger {
         items.into_iter().flatten().next().map(read).transpose()
     }
 }
-

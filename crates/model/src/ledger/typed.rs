@@ -205,7 +205,6 @@ impl Ledger {
             }
         }
     }
-
 }
 
 /// SHA-256 of what `steps` plan: their facets, what they are, and what is wanted.
