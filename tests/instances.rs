@@ -188,7 +188,7 @@ async fn what_aws_has_no_room_for_is_asked_for_seldom_until_it_has() {
             account.instance(running(id));
         }
         let until = "2026-11-23T06:00:00Z".parse().unwrap();
-        account.instance(running("i-1").over_the_limit_until(until)).instance(running("i-9").refusing_start(9));
+        account.instance(running("i-1").over_the_limit_until(until)).instance(running("i-9").refusing_start(25));
     });
     let before = story.is();
     let run = story.stop_beta("beta 80%").await;

@@ -160,6 +160,8 @@ async fn one_instance_without_capacity_does_not_hold_up_the_others() {
     // A thousand at once, and two more each second.
     assert!((500..=600).contains(&others), "the last of the others ran after {others} s");
     assert!(took.seconds > 3_600, "{took:?}");
-    assert!(took.rounds < 60, "it is not looked at all the time: {took:?}");
+    // No wait is longer than five minutes, so that a change of mind is seen.
+    let rounds = i64::try_from(took.rounds).unwrap();
+    assert!(rounds < 40 + took.seconds / 300, "it is not looked at all the time: {took:?}");
     assert_eq!(lab.count(Power::Running), 2_000);
 }
