@@ -1,19 +1,18 @@
 //! What the ledger keeps: runs, their steps, the facets they hold, and each stage's state in a period. Every record carries
 //! the number of its format; a format that this program does not know is an error before anything runs.
 
-use std::collections::BTreeMap;
+mod step;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::action::Unit;
+pub use self::step::{Facet, Holder, Lease, Step, StepEvent};
 use crate::config::{Budget, StageAt};
 use crate::decide::Target;
 use crate::drive::Cursor;
-use crate::ids::{ActionName, FacetId, GuardrailName, Nonce, Place, RunId, Selector, Value};
+use crate::ids::{ActionName, FacetId, GuardrailName, Nonce, Place, RunId, Selector};
 use crate::pace::Pace;
-use crate::phase::Phase;
 
 /// The format of the records that this program writes.
 pub const FORMAT: u32 = 1;
@@ -276,149 +275,6 @@ pub struct RunEvent {
     pub what: String,
 }
 
-/// One facet in one run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
-    /// [`FORMAT`].
-    pub format: u32,
-    /// The run.
-    pub run: RunId,
-    /// The index of its part.
-    pub part: usize,
-    /// The plan it belongs to.
-    pub token: Nonce,
-    /// The facet.
-    pub facet: FacetId,
-    /// The target as people know it, such as `i-0abc (web-1)`.
-    pub label: String,
-    /// What sort of target it is, such as an instance's type.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-    /// What people should know of the change.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
-    /// What it is done with in order, if it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unit: Option<Unit>,
-    /// It was not in the plan: it came to its unit after that.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub late: bool,
-    /// What it was when the plan was made.
-    pub present: Value,
-    /// What the stage wants it to be.
-    pub wanted: Value,
-    /// What rollback puts back: what it was before the first run that holds it changed it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<Value>,
-    /// Where it stands.
-    pub phase: Phase,
-    /// Why, where that needs saying.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// The try, in the direction of its phase, that worked on it last.
-    #[serde(default)]
-    pub attempt: u32,
-    /// When the present phase began, or an attempt took it up again: what bounds the waiting for the world.
-    pub since: Timestamp,
-    /// Putting Before back was accepted: when it is then seen, it is no old listing.
-    #[serde(default)]
-    pub put_back: bool,
-    /// When the service last took the change: from then on the world is given its time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub accepted: Option<Timestamp>,
-    /// Not before then is the change asked for again: the service had no room for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub again_at: Option<Timestamp>,
-    /// How many times the service had no room for it.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub delays: u32,
-    /// What happened to it, in order; only ever appended.
-    pub events: Vec<StepEvent>,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_zero(value: &u32) -> bool {
-    *value == 0
-}
-
-impl Step {
-    /// By what name its facet knows the one who holds it: two actions of one stage may meet at one facet.
-    #[must_use]
-    pub fn holder(&self) -> String {
-        format!("{}#{}", self.run, self.part)
-    }
-}
-
-/// Something that happened to a step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StepEvent {
-    /// When.
-    pub at: Timestamp,
-    /// A function and its request id.
-    pub by: String,
-    /// The phase it brought.
-    pub phase: Phase,
-    /// Why, where that needs saying.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-/// A facet, while runs hold it: the unit of snapshot, hold, drift and rollback.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Facet {
-    /// [`FORMAT`].
-    pub format: u32,
-    /// Which.
-    pub facet: FacetId,
-    /// What it was before the first holder's change. Means nothing while nobody holds it.
-    pub before: Value,
-    /// What the holders want.
-    pub wanted: Value,
-    /// Who holds it, by [`Step::holder`]. The last to leave puts Before back.
-    pub holders: BTreeMap<String, Holder>,
-    /// A writer's claim, while its calls may land.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lease: Option<Lease>,
-}
-
-/// A run's claim on a facet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
-    /// The run.
-    pub run: RunId,
-    /// Whose run.
-    pub guardrail: GuardrailName,
-    /// Since when.
-    pub since: Timestamp,
-}
-
-/// While it runs, calls of its direction may land, even from a caller that died: the other direction waits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lease {
-    /// Which way the calls go.
-    pub direction: Direction,
-    /// Who wrote it last.
-    pub owner: Nonce,
-    /// Until when the owner's calls may land.
-    pub until: Timestamp,
-    /// Until when the calls of earlier owners may land.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub earlier_until: Option<Timestamp>,
-}
-
-impl Lease {
-    /// Until when calls may land, whoever's.
-    #[must_use]
-    pub fn ends(&self) -> Timestamp {
-        self.earlier_until.map_or(self.until, |earlier| earlier.max(self.until))
-    }
-}
-
 /// What a stage's slot in a period is taken by: at most one open run for each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slot {
@@ -456,4 +312,9 @@ pub struct AlertRecord {
     pub text: String,
     /// What was decided then, for people.
     pub decision: String,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }

@@ -1,0 +1,186 @@
+//! Which instances are to be stopped, with which groups, and when a group's next step may begin.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aws_sdk_autoscaling::types::AutoScalingGroup;
+use aws_sdk_ec2::types::Instance;
+use guardrails_model::action::{ActionError, Gate, Planned, Ready, Seen};
+use guardrails_model::config::Duration;
+use guardrails_model::ids::{BadName, FacetId};
+use guardrails_model::phase::Phase;
+
+use super::StopInstances;
+use super::params::{InstanceStoreData, PartialGroups};
+use crate::ec2::bystanders::{Bystanders, Facts};
+use crate::ec2::groups::{self, HEALTH_CHECK, PROCESS, PROCESSES};
+use crate::ec2::health::{Checks, unknown_check};
+use crate::ec2::instances::{self, POWER, instance_id, running, stopped};
+
+/// For how long a group's check is watched, when the stage does not say.
+const WATCH_HEALTH: Duration = Duration::from_secs(60);
+
+impl StopInstances {
+    /// What is to be done with these instances, and with the groups of those that are members.
+    pub(super) async fn plan_for(&self, instances: &[Instance], groups: &[AutoScalingGroup]) -> Result<Vec<Planned>, ActionError> {
+        let members = members(instances, groups);
+        let all: Vec<&Instance> = instances.iter().collect();
+        let facts = Facts::about(&all, &self.lister.ec2, &self.lister.pacer).await?;
+        let controller = self.operators.controller(instances).await?;
+        let by = Bystanders {
+            exempt: &self.params.exempt,
+            lose_data: self.params.instance_store_data == InstanceStoreData::Lose,
+            controller: &controller,
+            facts: &facts,
+            members: &members,
+            now: self.clock.now(),
+        };
+        let mut planned = Vec::new();
+        let mut of_groups: BTreeMap<&str, Vec<&Instance>> = BTreeMap::new();
+        for instance in instances {
+            match instance.instance_id().and_then(|id| members.get(id)) {
+                Some(group) => of_groups.entry(group).or_default().push(instance),
+                None => {
+                    let why = by.out_of_scope(instance).or_else(|| by.not_for_stopping(instance));
+                    planned.extend(self.power(instance, why)?);
+                }
+            }
+        }
+        for (name, in_scope) in of_groups {
+            if let Some(group) = groups.iter().find(|group| groups::name(group) == name) {
+                planned.extend(self.plan_group(group, &in_scope, &by).await?);
+                continue;
+            }
+            let why = format!("it is a member of the Auto Scaling group {name}, which is not listed");
+            for instance in in_scope {
+                planned.extend(self.power(instance, Some(why.clone()))?);
+            }
+        }
+        Ok(planned)
+    }
+
+    /// The members of one group that carry the tags, and the processes that must be suspended before they stop.
+    async fn plan_group(
+        &self,
+        group: &AutoScalingGroup,
+        in_scope: &[&Instance],
+        by: &Bystanders<'_>,
+    ) -> Result<Vec<Planned>, ActionError> {
+        let name = groups::name(group);
+        let out_of_scope: Vec<Option<String>> = in_scope.iter().map(|instance| by.out_of_scope(instance)).collect();
+        let ours: BTreeSet<&str> = in_scope
+            .iter()
+            .zip(&out_of_scope)
+            .filter(|(_, why)| why.is_none())
+            .filter_map(|(instance, _)| instance.instance_id())
+            .collect();
+        let all = group.instances().len();
+        let others = group.instances().iter().filter(|member| member.instance_id().is_none_or(|id| !ours.contains(id))).count();
+        let mut refusal = self.groups.refusal(group).await?.or_else(|| unknown_check(group));
+        if refusal.is_none() && others > 0 && self.params.partial_groups == PartialGroups::Leave {
+            refusal = Some(format!(
+                "only {} of the {all} members of its Auto Scaling group {name} are in scope (`partial-groups: stop` stops those)",
+                all - others
+            ));
+        }
+        let mut planned = Vec::new();
+        let mut stopping = false;
+        for (instance, out_of_scope) in in_scope.iter().zip(out_of_scope) {
+            let unhealthy = || groups::unhealthy(group, instance.instance_id().unwrap_or_default());
+            let why = out_of_scope.or_else(|| by.not_for_stopping(instance)).or_else(|| refusal.clone()).or_else(unhealthy);
+            stopping |= why.is_none();
+            let member = self.power(instance, why)?;
+            planned.extend(member.map(|member| Planned { unit: Some(groups::member_unit(name)), ..member }));
+        }
+        if stopping {
+            for (process, back) in PROCESSES {
+                let facet = groups::process_facet(&self.region, name, process).map_err(unnamed)?;
+                let present = if groups::is_suspended(group, process) { groups::suspended() } else { groups::working() };
+                let label = format!("{process} of group {name}");
+                let unit = Some(groups::process_unit(name, back));
+                planned.push(Planned { unit, ..Planned::new(facet, label, present, groups::suspended()) });
+            }
+        }
+        Ok(planned)
+    }
+
+    /// Whether an instance runs. Nothing of one that is about to be terminated.
+    fn power(&self, instance: &Instance, skip: Option<String>) -> Result<Option<Planned>, ActionError> {
+        let present = match instances::state(instance) {
+            Seen::Is(value) | Seen::FellBack(value, _) | Seen::Moving(value) => value,
+            Seen::Gone(_) => return Ok(None),
+        };
+        let facet = FacetId::new(POWER, &self.region, instance.instance_id().unwrap_or_default()).map_err(unnamed)?;
+        let note = instances::note(instance).filter(|_| present == running());
+        let planned = Planned::new(facet, instances::label(instance), present, stopped());
+        Ok(Some(Planned { skip, kind: instances::kind(instance), note, ..planned }))
+    }
+
+    /// The processes are suspended: once nothing is in progress any more, what are the members now?
+    pub(super) async fn ready_to_stop(&self, group: &AutoScalingGroup) -> Result<Ready, ActionError> {
+        // Each member is told so when its turn comes.
+        if groups::going(group).is_some() {
+            return Ok(Ready::Go(Vec::new()));
+        }
+        if let Some(process) = groups::harmful(group) {
+            return Ok(Ready::NotYet(format!("{process} of group {} is not suspended", groups::name(group))));
+        }
+        if let Some(activity) = self.groups.activity(group).await? {
+            return Ok(Ready::NotYet(activity));
+        }
+        let ids: Vec<&str> = group.instances().iter().filter_map(|member| member.instance_id()).collect();
+        let mut members = self.lister.with_ids(&ids).await?;
+        members.retain(|member| instances::carries(member, &self.params.tag));
+        let mut planned = self.plan_for(&members, std::slice::from_ref(group)).await?;
+        planned.retain(|planned| planned.facet.parts().0 == POWER);
+        Ok(Ready::Go(planned))
+    }
+
+    /// The members are started: are they well by every check that the group goes by?
+    pub(super) async fn ready_to_resume(&self, group: &AutoScalingGroup, gate: &Gate) -> Result<Ready, ActionError> {
+        let started = gate.steps.iter().filter(|(facet, phase)| facet.parts().0 == POWER && *phase == Phase::RolledBack);
+        let ids: Vec<&str> = started.map(|(facet, _)| instance_id(facet)).collect();
+        // Those that somebody terminated meanwhile never become well, and what the group does about them is its own affair.
+        let listed = self.lister.with_ids(&ids).await?;
+        let there = listed.iter().filter(|instance| !matches!(instances::state(instance), Seen::Gone(_)));
+        let started: BTreeSet<&str> = there.filter_map(Instance::instance_id).collect();
+        let first = PROCESSES.iter().find(|(process, _)| *process == HEALTH_CHECK).is_some_and(|(_, order)| *order == gate.order);
+        let checks = Checks {
+            ec2: &self.lister.ec2,
+            balancers: &aws_sdk_elasticloadbalancingv2::Client::new(&self.sdk),
+            classic: &aws_sdk_elasticloadbalancing::Client::new(&self.sdk),
+            pacer: &self.lister.pacer,
+        };
+        if let Some(why) = checks.unwell(group, &started, !first).await? {
+            return Ok(Ready::NotYet(why));
+        }
+        // The check has only just been resumed: it must have had the time to find somebody unhealthy.
+        let left = self.params.watch_health.unwrap_or(WATCH_HEALTH).seconds() - gate.waited;
+        if !first && left > 0 && !started.is_empty() && judges(gate) {
+            return Ok(Ready::In(left, "its resumed health check is watched".to_owned()));
+        }
+        Ok(Ready::Go(Vec::new()))
+    }
+}
+
+/// Has the check been resumed by this run just now? One that somebody had suspended stays so, and judges nobody.
+fn judges(gate: &Gate) -> bool {
+    let check = |facet: &FacetId| facet.parts().0 == PROCESS && groups::process_of(facet).0 == HEALTH_CHECK;
+    gate.order == 2 && gate.steps.iter().any(|(facet, phase)| check(facet) && *phase == Phase::RolledBack)
+}
+
+/// The group of each instance that is in one: as the groups say, and as its tag says where it was just launched.
+fn members(instances: &[Instance], groups: &[AutoScalingGroup]) -> HashMap<String, String> {
+    let tagged = instances.iter().filter_map(|instance| {
+        Some((instance.instance_id()?.to_owned(), instances::tag(instance, groups::MEMBER_TAG)?.to_owned()))
+    });
+    let listed = groups.iter().flat_map(|group| {
+        let ids = group.instances().iter().filter_map(|member| member.instance_id());
+        ids.map(|id| (id.to_owned(), groups::name(group).to_owned()))
+    });
+    tagged.chain(listed).collect()
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
+fn unnamed(error: BadName) -> ActionError {
+    ActionError::Refused(error.to_string())
+}
