@@ -5,6 +5,7 @@ mod alerts;
 mod budgets;
 mod commands;
 mod fleets;
+mod histories;
 mod lab;
 mod rollbacks;
 

@@ -132,7 +132,9 @@ impl Play {
     async fn happen(&mut self, event: Event) {
         match event {
             Event::Alert(first) => self.alert(if first { "beta 80%" } else { "beta 100%" }).await,
-            Event::Start(at) => self.meddle(at, |play, id, region| play.ask(region, &format!("StartInstances&InstanceId.1={id}"))),
+            Event::Start(at) => {
+                self.meddle(at, |play, id, region| play.ask(region, &format!("StartInstances&InstanceId.1={id}")))
+            }
             Event::Stop(at) => self.meddle(at, |play, id, region| play.ask(region, &format!("StopInstances&InstanceId.1={id}"))),
             Event::Tag(at) => self.tag(at, "Project", "Beta"),
             Event::Untag(at) => self.tag(at, "Project", "Alpha"),
@@ -190,7 +192,10 @@ impl Play {
 
     fn process(&mut self, call: &str, group: usize, process: &str) {
         self.meddled(group);
-        let form = format!("Action={call}&Version=2011-01-01&AutoScalingGroupName={}&ScalingProcesses.member.1={process}", GROUPS[group]);
+        let form = format!(
+            "Action={call}&Version=2011-01-01&AutoScalingGroupName={}&ScalingProcesses.member.1={process}",
+            GROUPS[group]
+        );
         self.world.ask(HOME, &form);
     }
 
