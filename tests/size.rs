@@ -161,6 +161,6 @@ async fn one_instance_without_capacity_does_not_hold_up_the_others() {
     // A thousand at once, and two more each second.
     assert!((500..=600).contains(&others), "the last of the others ran after {others} s");
     assert!(took.seconds > 3_600, "{took:?}");
-    assert!(took.rounds < 60, "it is not looked at all the time: {took:?}");
+    assert!(took.rounds < 120, "it is not looked at all the time: {took:?}");
     assert_eq!(lab.count(Power::Running), 2_000);
 }
