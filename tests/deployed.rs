@@ -6,6 +6,7 @@ mod budgets;
 mod commands;
 mod fleets;
 mod groups;
+mod histories;
 mod lab;
 mod rollbacks;
 mod size;

@@ -23,11 +23,27 @@ pub struct Rounds {
 pub fn events(direction: Direction, input: &WorkflowInput, rounds: &Rounds) -> usize {
     let machine: Json = serde_json::from_str(MACHINE).expect("the state machine is JSON");
     let planned: Vec<Vec<usize>> = input.groups.iter().map(|group| vec![1; group.len()]).collect();
-    2 + walk(&machine, direction, &planned, rounds, &[], &mut 0)
+    2 + walk(&machine, direction, &planned, rounds, &[], &mut Vec::new())
 }
 
-/// The events of the states from `StartAt` to the end: `at` is the place in the maps around them.
-fn walk(machine: &Json, direction: Direction, planned: &[Vec<usize>], rounds: &Rounds, at: &[usize], round: &mut usize) -> usize {
+/// The states outside of all maps that an execution goes through that ends well.
+pub fn path(direction: Direction) -> Vec<String> {
+    let machine: Json = serde_json::from_str(MACHINE).expect("the state machine is JSON");
+    let mut path = Vec::new();
+    walk(&machine, direction, &[], &Rounds { groups: Vec::new(), continued: false }, &[], &mut path);
+    path
+}
+
+/// The events of the states from `StartAt` to the end: `at` is the place in the maps around them, `path` what was gone
+/// through.
+fn walk(
+    machine: &Json,
+    direction: Direction,
+    planned: &[Vec<usize>],
+    rounds: &Rounds,
+    at: &[usize],
+    path: &mut Vec<String>,
+) -> usize {
     let mut name = machine["StartAt"].as_str().expect("a first state");
     let mut events = 0;
     loop {
@@ -41,16 +57,17 @@ fn walk(machine: &Json, direction: Direction, planned: &[Vec<usize>], rounds: &R
                 let items = at.first().map_or(groups.len(), |group| groups[*group].len());
                 let inner = |item: usize| {
                     let at = [at, &[item]].concat();
-                    2 + walk(&state["ItemProcessor"], direction, planned, rounds, &at, &mut 0)
+                    2 + walk(&state["ItemProcessor"], direction, planned, rounds, &at, &mut Vec::new())
                 };
                 4 + (0..items).map(inner).sum::<usize>()
             }
             other => panic!("what events does a {other} make?"),
         };
-        *round += usize::from(name == "WorkOnPart");
+        path.push(name.to_owned());
+        let round = path.iter().filter(|name| *name == "WorkOnPart").count();
         let next = match name {
             "WhichWay" => Some(if direction == Direction::Apply { "FindPlaces" } else { "Work" }),
-            "IsSettled" if *round < rounds.groups[at[0]][at[1]] => Some("LetItSettle"),
+            "IsSettled" if round < rounds.groups[at[0]][at[1]] => Some("LetItSettle"),
             "IsSettled" => Some("PartDone"),
             "WhoIsTold" => Some(if rounds.continued { "Done" } else { "Tell" }),
             "HowDidItEnd" => Some("Done"),

@@ -66,7 +66,7 @@ impl Machine<'_> {
             let (events, unfinished) = self.one(&present, &mut took).await;
             took.events += events;
             took.longest = took.longest.max(events);
-            took.seconds = (self.bench.clock.now() - began).total(jiff::Unit::Second).unwrap().round() as i64;
+            took.seconds = (self.bench.clock.now() - began).get_seconds();
             self.bench.workflow.end(&name);
             let Some(unfinished) = unfinished else { return took };
             let ended = Ended { direction, try_number: Some(present.try_number()), failures: Vec::new(), unfinished };

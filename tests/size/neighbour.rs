@@ -36,6 +36,12 @@ impl Neighbour {
     }
 
     /// So many seconds have passed: they take all that their half holds.
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "small, not negative"
+    )]
     pub fn take(&self, seconds: i64) {
         let seconds = seconds as f64;
         let mut state = lock(&self.state);

@@ -211,7 +211,11 @@ pub(super) mod tests {
 
     fn part(region: &str, outcome: Outcome) -> PartMade {
         let (action, place) = ("stop-instances".parse().unwrap(), Some(region.parse().unwrap()));
-        PartMade { part: Part { group: 0, action, params: json!({}), place, plan: PartPlan::Missing }, warning: None, outcome }
+        PartMade {
+            part: Part { group: 0, action, params: json!({}), place, plan: PartPlan::Missing, cursor: None },
+            warning: None,
+            outcome,
+        }
     }
 
     pub(crate) fn made(parts: &[(&str, Vec<Step>)]) -> Made {
