@@ -2,12 +2,14 @@
 //! The controls at the end show that the sweep would find what it looks for.
 
 mod lab;
+mod scenarios;
 mod sabotage;
 mod sweeps;
 
 use std::collections::BTreeSet;
 
-use lab::{Scenario, lagging, lamps, scenarios};
+use lab::Scenario;
+use scenarios::{lagging, lamps, scenarios};
 use sabotage::Sabotage;
 use sweeps::Sweep;
 

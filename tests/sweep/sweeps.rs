@@ -9,7 +9,8 @@ use guardrails_model::ids::RunId;
 use guardrails_model::ledger::Store;
 use guardrails_model::record::Direction;
 
-use super::lab::{LAG, Lab, Meets, Scenario};
+use super::lab::{Lab, Meets, Scenario};
+use super::scenarios::LAG;
 use super::sabotage::{Sabotage, Sabotaged};
 use crate::bench::LIFE;
 use crate::world::{Fault, Kind};

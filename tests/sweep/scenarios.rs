@@ -1,0 +1,212 @@
+//! What is swept: for every action a small account with what is in scope, what is nearly in scope, and what is nobody's business.
+
+use serde_json::{Value as Json, json};
+
+use super::lab::{Meets, Place, Scenario};
+use crate::world::{Account, Group, Instance, Power, Spot};
+
+/// A scenario or more for every action of the catalog, and one with several actions in a stage.
+pub fn scenarios() -> Vec<Scenario> {
+    let mut all = stop_instances();
+    all.extend(groups());
+    all.extend(swap_group_policy());
+    all.push(both());
+    all
+}
+
+/// How many seconds listings lag behind where they do.
+pub const LAG: i64 = 3;
+
+/// The same where listings lag behind the world, as those of IAM and EC2 do.
+pub fn lagging() -> Vec<Scenario> {
+    let instances = Scenario { place: || lag(instances), ..stop_instances().remove(0) };
+    let group = Scenario { place: || lag(group), ..swap_group_policy().remove(0) };
+    let held = Scenario { place: || lag(fleet), meets: Meets::Hidden, ..groups().remove(0) };
+    let size = Scenario { place: || lag(fleet), ..groups().remove(1) };
+    vec![instances, group, held, size]
+}
+
+fn lag(fill: fn(&mut Account)) -> Place {
+    Place::world(|account| {
+        fill(account);
+        account.lag = LAG;
+    })
+}
+
+const STOPPED: &str = "Stopped";
+
+fn instances(account: &mut Account) {
+    let instance = |id: &str, power, tags: &str| Instance::new(id, power, tags);
+    account
+        .instance(instance("i-1", Power::Running, "Project=Beta Name=web-1"))
+        .instance(instance("i-2", Power::Running, "Project=Beta"))
+        .instance(instance("i-3", Power::Stopped, "Project=Beta"))
+        .instance(instance("i-4", Power::Running, "Project=Gamma"))
+        .instance(instance("i-5", Power::Running, "Project=Beta").in_group("fleet"))
+        .instance(instance("i-8", Power::Running, "").in_group("fleet"))
+        .instance(instance("i-6", Power::Running, ""))
+        .instance(instance("i-7", Power::Terminated, "Project=Beta"));
+}
+
+fn stop_instances() -> Vec<Scenario> {
+    let actions = || vec![("stop-instances", json!({"tag": {"Project": "Beta"}}))];
+    vec![
+        Scenario {
+            name: "stop-instances",
+            actions: actions(),
+            scope: &["i-1", "i-2"],
+            enforced: &[("i-1", STOPPED), ("i-2", STOPPED)],
+            refused: 0,
+            disposable: &[],
+            meets: Meets::All,
+            place: || Place::world(instances),
+        },
+        Scenario {
+            name: "stop-instances, some refuse",
+            actions: actions(),
+            scope: &["i-1", "i-3"],
+            enforced: &[("i-1", STOPPED), ("i-3", STOPPED)],
+            refused: 0,
+            disposable: &[],
+            meets: Meets::All,
+            place: || {
+                Place::world(|account| {
+                    let running = |id: &str, more: &str| Instance::new(id, Power::Running, &format!("Project=Beta {more}"));
+                    account
+                        .instance(running("i-1", ""))
+                        .instance(running("i-2", "").protected())
+                        .instance(running("i-3", ""))
+                        .instance(running("i-4", "").one_time_spot())
+                        .instance(running("i-5", "").spot(Spot::Cancelled))
+                        .instance(running("i-6", "").instance_store_root())
+                        .instance(running("i-7", "").of_type("m5d.large"))
+                        .instance(running("i-8", "").managed_by("lambda.amazonaws.com"))
+                        .instance(running("i-9", "guardrails:exempt="))
+                        .instance(running("j-1", "karpenter.sh/nodepool=default"))
+                        .page = 50;
+                })
+            },
+        },
+    ]
+}
+
+/// A group of two of which an operator has suspended a process, and an instance beside it. Everything is quick, and comes in
+/// one page: every call more meets faults.
+fn fleet(account: &mut Account) {
+    let member = |id: &str| Instance::new(id, Power::Running, "Project=Beta").in_group("fleet");
+    account.fleet(Group::new("fleet", 1, 2, 3).suspended(&["AZRebalance"]).tag("Project=Beta"));
+    account.instance(member("i-1")).instance(member("i-2")).instance(Instance::new("i-8", Power::Running, "Project=Beta"));
+    (account.page, account.takes, account.initializing, account.activity) = (50, 4, 1, 5);
+}
+
+fn groups() -> Vec<Scenario> {
+    const HELD: &str =
+        "AZRebalance, AlarmNotification, HealthCheck, InstanceRefresh, Launch, ReplaceUnhealthy, ScheduledActions, Terminate";
+    vec![
+        Scenario {
+            name: "stop-instances, a group",
+            actions: vec![("stop-instances", json!({"tag": {"Project": "Beta"}}))],
+            scope: &["fleet", "i-1", "i-2", "i-8"],
+            enforced: &[("i-1", STOPPED), ("i-2", STOPPED), ("i-8", STOPPED), ("fleet processes", HELD)],
+            refused: 0,
+            disposable: &[],
+            meets: Meets::Different,
+            place: || Place::world(fleet),
+        },
+        Scenario {
+            name: "scale-group-to-zero",
+            actions: vec![("scale-group-to-zero", json!({"tag": {"Project": "Beta"}, "members-are-disposable": true}))],
+            scope: &["fleet"],
+            enforced: &[("fleet size", "0 <= 0 <= 0"), ("fleet members", "0")],
+            refused: 0,
+            disposable: &["i-1", "i-2"],
+            meets: Meets::All,
+            place: || Place::world(fleet),
+        },
+    ]
+}
+
+const FULL: &str = "arn:aws:iam::aws:policy/AmazonEC2FullAccess";
+const READ_ONLY: &str = "arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess";
+const LOGS: &str = "arn:aws:iam::123456789012:policy/Logs";
+
+fn group(account: &mut Account) {
+    account.policy(READ_ONLY).group("ProjectBeta", &[FULL, LOGS]).group("ProjectGamma", &[FULL]);
+}
+
+fn swap() -> Json {
+    json!({"group": "ProjectBeta", "detach": ["AmazonEC2FullAccess"], "attach": ["AmazonEC2ReadOnlyAccess"]})
+}
+
+const SWAPPED: &str = "{\"arn:aws:iam::123456789012:policy/Logs\", \"arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess\"}";
+
+fn swap_group_policy() -> Vec<Scenario> {
+    vec![
+        Scenario {
+            name: "swap-group-policy",
+            actions: vec![("swap-group-policy", swap())],
+            scope: &["ProjectBeta"],
+            enforced: &[("group ProjectBeta", SWAPPED)],
+            refused: 0,
+            disposable: &[],
+            meets: Meets::All,
+            place: || Place::world(group),
+        },
+        Scenario {
+            name: "swap-group-policy, no slot is free",
+            actions: vec![(
+                "swap-group-policy",
+                json!({"group": "Full", "detach": ["P0", "P1", "Gone"], "attach": ["N0", "P9"]}),
+            )],
+            scope: &["Full"],
+            enforced: &[("group Full", FULL_SWAPPED)],
+            refused: 0,
+            disposable: &[],
+            meets: Meets::All,
+            place: || {
+                Place::world(|account| {
+                    let arn = |name: String| format!("arn:aws:iam::aws:policy/{name}");
+                    let ten: Vec<String> = (0..10).map(|n| arn(format!("P{n}"))).collect();
+                    account.group("Full", &ten.iter().map(String::as_str).collect::<Vec<_>>());
+                    account.policy(&arn("N0".into())).policy(&arn("Gone".into())).page = 6;
+                })
+            },
+        },
+    ]
+}
+
+const FULL_SWAPPED: &str = "{\"arn:aws:iam::aws:policy/N0\", \"arn:aws:iam::aws:policy/P2\", \"arn:aws:iam::aws:policy/P3\", \
+    \"arn:aws:iam::aws:policy/P4\", \"arn:aws:iam::aws:policy/P5\", \"arn:aws:iam::aws:policy/P6\", \
+    \"arn:aws:iam::aws:policy/P7\", \"arn:aws:iam::aws:policy/P8\", \"arn:aws:iam::aws:policy/P9\"}";
+
+fn both() -> Scenario {
+    Scenario {
+        name: "swap-group-policy, then stop-instances",
+        actions: vec![("swap-group-policy", swap()), ("stop-instances", json!({"tag": {"Project": "Beta"}}))],
+        scope: &["ProjectBeta", "i-1", "i-2"],
+        enforced: &[("group ProjectBeta", SWAPPED), ("i-1", STOPPED), ("i-2", STOPPED)],
+        refused: 0,
+        disposable: &[],
+        meets: Meets::All,
+        place: || {
+            Place::world(|account| {
+                group(account);
+                instances(account);
+            })
+        },
+    }
+}
+
+/// Lamps in three batches: quick enough for faults in pairs.
+pub fn lamps() -> Scenario {
+    Scenario {
+        name: "lamps",
+        actions: vec![("toy", json!("a: off, b: off, c: off"))],
+        scope: &["a", "b"],
+        enforced: &[("a", "off"), ("b", "off")],
+        refused: 0,
+        disposable: &[],
+        meets: Meets::All,
+        place: || Place::lamps("a: on, b: dim, c: off, d: on"),
+    }
+}
