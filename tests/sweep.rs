@@ -2,15 +2,15 @@
 //! The controls at the end show that the sweep would find what it looks for.
 
 mod lab;
-mod scenarios;
 mod sabotage;
+mod scenarios;
 mod sweeps;
 
 use std::collections::BTreeSet;
 
 use lab::Scenario;
-use scenarios::{lagging, lamps, scenarios};
 use sabotage::Sabotage;
+use scenarios::{lagging, lamps, scenarios};
 use sweeps::Sweep;
 
 fn scenario(name: &str) -> Scenario {

@@ -10,8 +10,8 @@ use guardrails_model::ledger::Store;
 use guardrails_model::record::Direction;
 
 use super::lab::{Lab, Meets, Scenario};
-use super::scenarios::LAG;
 use super::sabotage::{Sabotage, Sabotaged};
+use super::scenarios::LAG;
 use crate::bench::LIFE;
 use crate::world::{Fault, Kind};
 

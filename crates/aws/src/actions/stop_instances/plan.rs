@@ -21,7 +21,11 @@ const WATCH_HEALTH: Duration = Duration::from_secs(60);
 
 impl StopInstances {
     /// What is to be done with these instances, and with the groups of those that are members.
-    pub(super) async fn plan_for(&self, instances: &[Instance], groups: &[AutoScalingGroup]) -> Result<Vec<Planned>, ActionError> {
+    pub(super) async fn plan_for(
+        &self,
+        instances: &[Instance],
+        groups: &[AutoScalingGroup],
+    ) -> Result<Vec<Planned>, ActionError> {
         let members = members(instances, groups);
         let all: Vec<&Instance> = instances.iter().collect();
         let facts = Facts::about(&all, &self.lister.ec2, &self.lister.pacer).await?;
