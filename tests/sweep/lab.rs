@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 
 use crate::bench::{self, Bench, Carried, MakeAction};
 use crate::toy::Toy;
-use crate::world::{Account, Fault, Gate, VirtualClock, World};
+use crate::world::{Account, Fault, Gate, Group, VirtualClock, World};
 
 /// What is, by name.
 pub type Snapshot = BTreeMap<String, String>;
