@@ -1,5 +1,6 @@
 //! Thousands of instances: how fast they stop and start within EC2's limits, what that costs, and how long histories grow.
 
+mod calls;
 pub mod history;
 mod lab;
 mod machine;

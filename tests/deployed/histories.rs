@@ -10,7 +10,7 @@ use crate::size::history::{self, Rounds};
 #[tokio::test(flavor = "multi_thread")]
 async fn histories_are_as_long_as_they_are_counted_to_be() {
     let one_region = EXAMPLE.replace(
-        "stop-instances: { tag: { Project: Beta } }",
+        "stop-instances: { tag: { Project: Beta }, watch-health: 1s }",
         "stop-instances: { tag: { Project: Alpha }, regions: [us-east-1] }",
     );
     assert_ne!(one_region, EXAMPLE);

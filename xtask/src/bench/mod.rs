@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: how the product fares with size, measured on a local AWS and written to docs/benchmarks.md. A program
 //! and no test: what it says depends on the machine.
 
+mod calls;
 mod functions;
 mod stack;
 
@@ -41,6 +42,7 @@ pub async fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     let folder = command.parent().context("the command is in no folder")?;
     let mut page = header(args)?;
     functions::measure(folder, args.starts, &mut page).await?;
+    calls::measure(root, &mut page).await?;
     if !args.functions_only {
         stack::measure(&command, &args.sizes, args.repetitions, &mut page).await?;
     }
@@ -78,7 +80,7 @@ fn header(args: &Args) -> Result<String> {
     )?;
     writeln!(
         page,
-        "How many calls and ledger writes a step costs, and how long EC2's limits make a run, is not measured but tested:"
+        "What a step costs of the ledger, and how long EC2's limits make a run of 10,000, is not measured but tested:"
     )?;
     writeln!(page, "[tests/size.rs](../tests/size.rs).")?;
     Ok(page)

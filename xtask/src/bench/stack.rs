@@ -1,9 +1,10 @@
 //! The deployed stack over fleets of several sizes: from the alert until the run is enforced, and until it is put back.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -55,9 +56,11 @@ struct Outputs {
 struct Took {
     enforced: f64,
     rolled_back: f64,
-    /// The most memory that a function of the action had, in KiB.
-    memory: u64,
+    memory: Peaks,
 }
+
+/// The most memory that each function had, in KiB.
+type Peaks = BTreeMap<String, u64>;
 
 /// Measures each size so many times.
 pub async fn measure(command: &Path, sizes: &[usize], repetitions: usize, page: &mut String) -> Result<()> {
@@ -73,31 +76,45 @@ pub async fn measure(command: &Path, sizes: &[usize], repetitions: usize, page: 
         page,
         "machine's waits are a twentieth. \"Each\" is the time by the number of instances, and what that is of the first row's.\n"
     )?;
-    writeln!(page, "| instances | enforced | each | ratio | rolled back | each | ratio | peak memory |")?;
-    writeln!(page, "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")?;
-    let mut first = None;
+    writeln!(page, "| instances | enforced | each | ratio | rolled back | each | ratio |")?;
+    writeln!(page, "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")?;
+    let (mut first, mut peaks) = (None, BTreeMap::new());
     for size in sizes {
         let mut runs = Vec::new();
         for repetition in 0..repetitions {
             let took = once(command, *size).await?;
-            eprintln!("{size} ({repetition}): {:.2} s, back {:.2} s, {} KiB", took.enforced, took.rolled_back, took.memory);
+            eprintln!("{size} ({repetition}): {:.2} s, back {:.2} s", took.enforced, took.rolled_back);
             runs.push(took);
         }
         #[allow(clippy::cast_precision_loss, reason = "thousands")]
         let count = *size as f64;
         let enforced = median(runs.iter().map(|took| took.enforced).collect());
         let back = median(runs.iter().map(|took| took.rolled_back).collect());
-        let memory = runs.iter().map(|took| took.memory).max().unwrap_or_default().div_ceil(1024);
+        for (function, peak) in runs.iter().flat_map(|took| &took.memory) {
+            let known = peaks.entry((function.clone(), *size)).or_insert(0_u64);
+            *known = (*known).max(peak.div_ceil(1024));
+        }
         let each = (enforced * 1000.0 / count, back * 1000.0 / count);
         let (of, of_back) = *first.get_or_insert(each);
         writeln!(
             page,
-            "| {size} | {enforced:.2} s | {:.1} ms | {:.3} | {back:.2} s | {:.1} ms | {:.3} | {memory} MiB |",
+            "| {size} | {enforced:.2} s | {:.1} ms | {:.3} | {back:.2} s | {:.1} ms | {:.3} |",
             each.0,
             each.0 / of,
             each.1,
             each.1 / of_back
         )?;
+    }
+    let columns: String = sizes.iter().map(|size| format!(" {size} instances |")).collect();
+    writeln!(page, "\nThe most memory that a function had in these runs (each has 256 MB):\n\n| function |{columns}")?;
+    writeln!(page, "| --- |{}", " ---: |".repeat(sizes.len()))?;
+    let functions: BTreeSet<&String> = peaks.keys().map(|(function, _)| function).collect();
+    for function in functions {
+        let cells = sizes.iter().map(|size| {
+            let peak = peaks.get(&(function.clone(), *size));
+            peak.map_or(" - |".to_owned(), |peak| format!(" {peak} MiB |"))
+        });
+        writeln!(page, "| `{function}` |{}", cells.collect::<String>())?;
     }
     Ok(())
 }
@@ -133,7 +150,7 @@ async fn once(command: &Path, size: usize) -> Result<Took> {
     ensure!(back.status.success(), "guardrails rollback: {}\n{}", String::from_utf8_lossy(&back.stderr), local.log_tail());
     let rolled_back = began.elapsed().as_secs_f64();
     watch.abort();
-    let memory = PEAK.swap(0, std::sync::atomic::Ordering::Relaxed);
+    let memory = std::mem::take(&mut *PEAKS.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(Took { enforced, rolled_back, memory })
 }
 
@@ -168,9 +185,9 @@ async fn enforced(ledger: &Ledger, size: usize) -> Result<()> {
     }
 }
 
-static PEAK: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+static PEAKS: Mutex<Peaks> = Mutex::new(Peaks::new());
 
-/// Looks again and again how much memory the action's functions have had, that work against this endpoint.
+/// Looks again and again how much memory the functions have had that work against this endpoint.
 async fn watch(endpoint: String) {
     let mut ticks = tokio::time::interval(POLL);
     loop {
@@ -179,13 +196,14 @@ async fn watch(endpoint: String) {
         for process in processes {
             let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
             let environment = String::from_utf8_lossy(&environment);
-            let is_one = |part: &str| part.starts_with("AWS_LAMBDA_FUNCTION_NAME=") && part.ends_with("stop-instances");
-            if !environment.contains(&endpoint) || !environment.split('\0').any(is_one) {
-                continue;
-            }
+            let function =
+                environment.split('\0').find_map(|part| part.strip_prefix("AWS_LAMBDA_FUNCTION_NAME=budget-guardrails-"));
+            let Some(function) = function.filter(|_| environment.contains(&endpoint)) else { continue };
             let status = std::fs::read_to_string(process.path().join("status")).unwrap_or_default();
             let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
-            PEAK.fetch_max(peak.unwrap_or_default(), std::sync::atomic::Ordering::Relaxed);
+            let mut peaks = PEAKS.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = peaks.entry(function.to_owned()).or_default();
+            *known = (*known).max(peak.unwrap_or_default());
         }
     }
 }
