@@ -133,7 +133,7 @@ impl Play {
         match event {
             Event::Alert(first) => self.alert(if first { "beta 80%" } else { "beta 100%" }).await,
             Event::Start(at) => {
-                self.meddle(at, |play, id, region| play.ask(region, &format!("StartInstances&InstanceId.1={id}")))
+                self.meddle(at, |play, id, region| play.ask(region, &format!("StartInstances&InstanceId.1={id}")));
             }
             Event::Stop(at) => self.meddle(at, |play, id, region| play.ask(region, &format!("StopInstances&InstanceId.1={id}"))),
             Event::Tag(at) => self.tag(at, "Project", "Beta"),

@@ -105,7 +105,7 @@ pub async fn measure(command: &Path, sizes: &[usize], repetitions: usize, page: 
             each.1 / of_back
         )?;
     }
-    let columns: String = sizes.iter().map(|size| format!(" {size} instances |")).collect();
+    let columns = sizes.iter().map(|size| format!(" {size} instances |")).collect::<Vec<_>>().concat();
     writeln!(page, "\nThe most memory that a function had in these runs (each has 256 MB):\n\n| function |{columns}")?;
     writeln!(page, "| --- |{}", " ---: |".repeat(sizes.len()))?;
     let functions: BTreeSet<&String> = peaks.keys().map(|(function, _)| function).collect();

@@ -41,12 +41,11 @@ impl StopInstances {
         let mut planned = Vec::new();
         let mut of_groups: BTreeMap<&str, Vec<&Instance>> = BTreeMap::new();
         for instance in instances {
-            match instance.instance_id().and_then(|id| members.get(id)) {
-                Some(group) => of_groups.entry(group).or_default().push(instance),
-                None => {
-                    let why = by.out_of_scope(instance).or_else(|| by.not_for_stopping(instance));
-                    planned.extend(self.power(instance, why)?);
-                }
+            if let Some(group) = instance.instance_id().and_then(|id| members.get(id)) {
+                of_groups.entry(group).or_default().push(instance);
+            } else {
+                let why = by.out_of_scope(instance).or_else(|| by.not_for_stopping(instance));
+                planned.extend(self.power(instance, why)?);
             }
         }
         for (name, in_scope) in of_groups {
