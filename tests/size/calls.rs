@@ -60,6 +60,8 @@ async fn a_run_makes_few_more_calls_than_the_least_that_could_do() {
         println!("| {instances} | {operation} | {calls} | {least} | {ratio:.2} |");
     }
     for Row { instances, operation, calls, least } in all {
-        assert!(calls <= 4 * least, "{operation} of {instances}: {calls} calls, and {least} could do");
+        // Fifty are looked at together, so that no decision is older than the one call that follows it.
+        let most = if operation == "DescribeInstances" { 6 * least } else { least };
+        assert!(calls <= most, "{operation} of {instances}: {calls} calls, and {least} could do");
     }
 }
