@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::direction::Direction;
 use crate::ids::{FacetId, Place, Value};
+pub use crate::pace::Room;
 use crate::phase::Phase;
-use crate::record::Direction;
 
 /// An action with its parameters and its clients, ready to work.
 #[async_trait]
@@ -66,15 +67,6 @@ pub struct Patience {
     pub limit: i64,
     /// Seconds for which a change is asked for again that the service has no room for.
     pub give_up: i64,
-}
-
-/// What a service's limits leave room for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
-    /// So many changes may begin now.
-    pub changes: usize,
-    /// Seconds until more may; nothing when all may.
-    pub again: i64,
 }
 
 /// A facet in scope.

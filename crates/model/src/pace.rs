@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::action::Room;
 use crate::clock::Clock;
 
 /// One of AWS's buckets in each Region.
@@ -99,6 +98,15 @@ impl Pace {
         let bucket = self.bucket(limit);
         ((things as f64 - bucket.capacity) / bucket.refill).max(0.0)
     }
+}
+
+/// What a service's limits leave room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// So many changes may begin now.
+    pub changes: usize,
+    /// Seconds until more may; nothing when all may.
+    pub again: i64,
 }
 
 /// How full the buckets are. It travels through the state machine from one invocation to the next.

@@ -9,34 +9,14 @@ use serde_json::Value as Json;
 
 pub use self::step::{Facet, Holder, Lease, Step, StepEvent};
 use crate::config::{Budget, StageAt};
+use crate::cursor::Cursor;
 use crate::decide::Target;
-use crate::drive::Cursor;
+pub use crate::direction::Direction;
 use crate::ids::{ActionName, FacetId, GuardrailName, Nonce, Place, RunId, Selector};
 use crate::pace::Pace;
 
 /// The format of the records that this program writes.
 pub const FORMAT: u32 = 1;
-
-/// Which way a run goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Direction {
-    /// Towards what the stage wants.
-    Apply,
-    /// Back to what was before.
-    Rollback,
-}
-
-impl Direction {
-    /// As it stands in the state machine's input and in names of executions.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Apply => "apply",
-            Self::Rollback => "rollback",
-        }
-    }
-}
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

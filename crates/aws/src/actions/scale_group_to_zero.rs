@@ -181,7 +181,7 @@ impl ActionType for ScaleGroupToZero {
                 client: aws_sdk_autoscaling::Client::new(&context.sdk),
                 changes: aws_sdk_autoscaling::Client::new(&context.sdk_for_changes()),
             },
-            operators: Operators::new(context),
+            operators: Operators::new(context.operators, context.stack.clone(), context.sdk.clone()),
             clock: Arc::clone(&context.clock),
         }
     }

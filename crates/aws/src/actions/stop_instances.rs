@@ -142,7 +142,7 @@ impl ActionType for StopInstances {
                 client: aws_sdk_autoscaling::Client::new(&context.sdk),
                 changes: aws_sdk_autoscaling::Client::new(&changes),
             },
-            operators: Operators::new(context),
+            operators: Operators::new(context.operators, context.stack.clone(), context.sdk.clone()),
             clock: Arc::clone(&context.clock),
             sdk: context.sdk.clone(),
         }

@@ -8,7 +8,6 @@ use guardrails_model::action::ActionError;
 use serde_json::json;
 
 use super::bystanders::Controller;
-use crate::actions::Context;
 use crate::error::Failure;
 use crate::grants::{Grant, Use};
 
@@ -20,11 +19,11 @@ pub struct Operators {
 }
 
 impl Operators {
-    /// Those of a run.
+    /// Those of a run, whose ARNs are `operators`.
     #[must_use]
-    pub fn new(context: &Context<'_>) -> Self {
-        let roles = context.operators.iter().filter_map(|arn| role_name(arn).map(str::to_owned)).collect();
-        Self { roles, stack: context.stack.clone(), sdk: context.sdk.clone() }
+    pub fn new(operators: &[String], stack: Option<String>, sdk: SdkConfig) -> Self {
+        let roles = operators.iter().filter_map(|arn| role_name(arn).map(str::to_owned)).collect();
+        Self { roles, stack, sdk }
     }
 
     /// Which of the instances' profiles are an operator's.

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::{Action, ActionError, Planned, Seen};
 use crate::clock::Clock;
+pub use crate::cursor::Cursor;
 use crate::ids::{FacetId, Nonce, RunId};
 use crate::ledger::{Ledger, LedgerError, Versioned};
 use crate::pace::Levels;
@@ -107,22 +108,6 @@ pub enum Progress {
     },
     /// The run goes the other way now: leave it.
     Superseded,
-}
-
-/// Where a part's work goes on. It travels through the state machine from one invocation to the next; without it work
-/// begins at the first step again, and costs only time.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Cursor {
-    /// What was asked for when it was written; of anything else it is no cursor.
-    asked: Option<Timestamp>,
-    /// All steps up to this place are over, or were left behind.
-    from: Option<String>,
-    /// When the first of those that were left behind is to be looked at again.
-    behind: Option<Timestamp>,
-    /// How full the services' buckets are.
-    #[serde(default)]
-    pub levels: Levels,
 }
 
 impl<'a> Drive<'a> {

@@ -1,0 +1,24 @@
+//! The two ways that everything goes.
+
+use serde::{Deserialize, Serialize};
+
+/// Which way a run goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// Towards what the stage wants.
+    Apply,
+    /// Back to what was before.
+    Rollback,
+}
+
+impl Direction {
+    /// As it stands in the state machine's input and in names of executions.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Apply => "apply",
+            Self::Rollback => "rollback",
+        }
+    }
+}
