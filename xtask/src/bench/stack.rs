@@ -64,14 +64,12 @@ type Peaks = BTreeMap<String, u64>;
 
 /// Measures each size so many times.
 pub async fn measure(command: &Path, sizes: &[usize], repetitions: usize, page: &mut String) -> Result<()> {
+    let runs = if repetitions == 1 { "One run of each size".to_owned() } else { format!("Medians of {repetitions} runs") };
     writeln!(
         page,
         "\n## Alert to enforced, and back\n\nThe deployed stack on the local AWS, with instances that take no time and EC2 without limits: what is"
     )?;
-    writeln!(
-        page,
-        "measured is the product's own work, and the emulator's. Medians of {repetitions} runs, each on an AWS of its own; the state"
-    )?;
+    writeln!(page, "measured is the product's own work, and the emulator's. {runs}, each on an AWS of its own; the state")?;
     writeln!(
         page,
         "machine's waits are a twentieth. \"Each\" is the time by the number of instances, and what that is of the first row's.\n"
