@@ -193,6 +193,16 @@ pub enum Answer {
     Unknown(String),
 }
 
+/// What it comes to for a change that could not be asked for, because the account could not be read first.
+impl From<ActionError> for Answer {
+    fn from(error: ActionError) -> Self {
+        match error {
+            ActionError::Retryable(why) => Self::Later(why),
+            ActionError::Refused(why) | ActionError::OutOfBounds(why) => Self::Refused(why),
+        }
+    }
+}
+
 /// Why an action could not plan or observe.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ActionError {

@@ -223,19 +223,18 @@ impl Action for ScaleGroupToZero {
         // Somebody may have exempted it, or suspended its Terminate, since the plan.
         let groups = match self.groups.named(changes.iter().map(|change| group_of(&change.facet))).await {
             Ok(groups) => groups,
-            Err(ActionError::Retryable(why)) => return vec![Answer::Later(why); changes.len()],
-            Err(ActionError::Refused(why) | ActionError::OutOfBounds(why)) => return vec![Answer::Refused(why); changes.len()],
+            Err(error) => return vec![error.into(); changes.len()],
         };
         let mut answers = Vec::new();
         for change in changes {
             let against = match groups.get(&group_of(&change.facet)) {
-                Some(group) => self.reason_against(group).await.map_err(|error| error.to_string()),
+                Some(group) => self.reason_against(group).await,
                 None => Ok(None),
             };
             answers.push(match against {
                 Ok(None) => self.resize(change).await,
                 Ok(Some(why)) => Answer::LeftAlone(why),
-                Err(why) => Answer::Later(why),
+                Err(error) => error.into(),
             });
         }
         answers

@@ -190,8 +190,7 @@ impl Action for StopInstances {
         // An instance may have joined a group since the plan, or somebody resumed what was suspended.
         let harm = match self.harm(changes).await {
             Ok(harm) => harm,
-            Err(ActionError::Retryable(why)) => return vec![Answer::Later(why); changes.len()],
-            Err(ActionError::Refused(why) | ActionError::OutOfBounds(why)) => return vec![Answer::Refused(why); changes.len()],
+            Err(error) => return vec![error.into(); changes.len()],
         };
         let free: Vec<Change> = changes.iter().filter(|change| !harm.contains_key(&change.facet)).cloned().collect();
         let mut answers: HashMap<FacetId, Answer> = harm;
@@ -250,7 +249,7 @@ impl StopInstances {
         let mut of_processes = self.groups.turn(&processes).await.into_iter();
         let mut of_instances = match hibernates {
             Ok(hibernates) => self.switch.turn(&instances, &hibernates).await.into_iter(),
-            Err(why) => vec![Answer::Later(why); instances.len()].into_iter(),
+            Err(error) => vec![error.into(); instances.len()].into_iter(),
         };
         let lost = || Answer::Unknown("no answer".to_owned());
         let next = |change: &Change| {
@@ -260,13 +259,13 @@ impl StopInstances {
     }
 
     /// Those of the instances that are to be hibernated, and can be.
-    async fn hibernating(&self, changes: &[&Change]) -> Result<BTreeSet<String>, String> {
+    async fn hibernating(&self, changes: &[&Change]) -> Result<BTreeSet<String>, ActionError> {
         let stopping = changes.iter().filter(|change| change.to == stopped());
         let ids: Vec<&str> = stopping.map(|change| instance_id(&change.facet)).collect();
         if !self.params.hibernate || ids.is_empty() {
             return Ok(BTreeSet::new());
         }
-        let listed = self.lister.with_ids(&ids).await.map_err(|error| error.to_string())?;
+        let listed = self.lister.with_ids(&ids).await?;
         let can = |instance: &&Instance| {
             instance.hibernation_options().and_then(aws_sdk_ec2::types::HibernationOptions::configured) == Some(true)
         };

@@ -226,8 +226,7 @@ impl Action for SwapGroupPolicy {
         // Membership may have changed since the plan.
         match self.refuse_operators().await {
             Ok(()) => self.change(changes).await,
-            Err(ActionError::Refused(why) | ActionError::OutOfBounds(why)) => vec![Answer::Refused(why); changes.len()],
-            Err(ActionError::Retryable(why)) => vec![Answer::Later(why); changes.len()],
+            Err(error) => vec![error.into(); changes.len()],
         }
     }
 
@@ -250,8 +249,7 @@ impl SwapGroupPolicy {
     async fn change(&self, changes: &[Change]) -> Vec<Answer> {
         let mut free = match self.attached(&self.params.group).await {
             Ok(policies) => QUOTA.saturating_sub(policies.map_or(0, |policies| policies.len())),
-            Err(ActionError::Refused(why) | ActionError::OutOfBounds(why)) => return vec![Answer::Refused(why); changes.len()],
-            Err(ActionError::Retryable(why)) => return vec![Answer::Later(why); changes.len()],
+            Err(error) => return vec![error.into(); changes.len()],
         };
         let of =
             |wanted: Value| changes.iter().enumerate().filter(move |(_, change)| change.to == wanted).map(|(index, _)| index);

@@ -259,10 +259,7 @@ impl Groups {
     }
 
     async fn call_healthy(&self, group: &str, turned: &[FacetId]) -> Result<(), Answer> {
-        let groups = self.named([group.to_owned()]).await.map_err(|error| match error {
-            ActionError::Retryable(why) => Answer::Later(why),
-            ActionError::Refused(why) | ActionError::OutOfBounds(why) => Answer::Refused(why),
-        })?;
+        let groups = self.named([group.to_owned()]).await.map_err(Answer::from)?;
         let ours: BTreeSet<&str> =
             turned.iter().filter(|facet| facet.parts().0 == super::instances::POWER).map(instance_id).collect();
         let members = groups.get(group).map(AutoScalingGroup::instances).unwrap_or_default();

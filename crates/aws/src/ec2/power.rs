@@ -36,10 +36,7 @@ impl Switch {
     /// How many more instances may be turned now.
     #[must_use]
     pub fn room(&self, direction: Direction, changes: usize) -> Room {
-        let (requests, instances) = match direction {
-            Direction::Apply => (Limit::StopRequests, Limit::StopInstances),
-            Direction::Rollback => (Limit::StartRequests, Limit::StartInstances),
-        };
+        let (requests, instances) = limits(if direction == Direction::Apply { Turn::Stop } else { Turn::Start });
         let looks = self.pacer.room(Limit::DescribeRequests, Limit::DescribeRequests, LOOKS);
         if changes > 0 && looks.changes == 0 {
             return looks;
