@@ -1,6 +1,7 @@
 //! What people see of a deployed stack through the command.
 
 use guardrails_model::record::RunState;
+use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::lab::{Lab, text};
@@ -42,7 +43,8 @@ async fn history_tells_who_did_what_and_what_was_there_before() {
     assert!(told("begun by a simulated alert")["by"].as_str().unwrap().starts_with("budget-guardrails-master"));
     assert!(told("the money is back")["by"].as_str().unwrap().starts_with("arn:aws:iam::123456789012:"));
     assert_eq!(told("AmazonEC2FullAccess of group ProjectBeta: applied")["before"], "attached");
-    let times: Vec<&str> = entries.iter().map(|entry| entry["at"].as_str().unwrap()).collect();
+    // As times, not as texts: trailing zeros of a second's fraction are not written.
+    let times: Vec<Timestamp> = entries.iter().map(|entry| entry["at"].as_str().unwrap().parse().unwrap()).collect();
     assert!(times.is_sorted(), "{times:?}");
 }
 
