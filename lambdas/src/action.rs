@@ -95,13 +95,14 @@ async fn places(run: &Run, part: usize, action: &dyn Action) -> Result<Reply, Fa
 
 async fn plan(drive: &Drive<'_>, run: &Run, part: usize, action: &dyn Action) -> Result<Reply, Fault> {
     // A plan that counts already is kept: its steps may hold facets.
-    let plan = match &run.parts[part].plan {
-        written @ PartPlan::Written(_) => written.clone(),
-        PartPlan::Missing | PartPlan::Failed { .. } | PartPlan::Skipped { .. } => match drive.plan(run, part, action).await {
+    let plan = if run.is_settled(part) {
+        run.parts[part].plan.clone()
+    } else {
+        match drive.plan(run, part, action).await {
             Ok(written) => PartPlan::Written(written),
             Err(DriveError::Action { source: ActionError::OutOfBounds(reason), .. }) => PartPlan::Skipped { reason },
             Err(error) => return Err(error.into()),
-        },
+        }
     };
     tracing::info!(run = %run.id, part, ?plan, "planned");
     Ok(Reply::Planned { part, plan })

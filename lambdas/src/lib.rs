@@ -1,6 +1,7 @@
 //! The functions. Each binary in `src/bin` is one function with a role of its own; here is what they do.
 
 pub mod action;
+mod approvals;
 pub mod budget;
 pub mod fault;
 pub mod master;

@@ -8,13 +8,14 @@ use guardrails_model::drive::Cursor;
 use guardrails_model::envelope::{self, Message};
 use guardrails_model::ids::{Place, RunId};
 use guardrails_model::record::{AlertRecord, Direction, FORMAT, Part, PartPlan, RunState};
-use guardrails_model::runs::{Begun, Ended, Outcome, PartRef, Places, Runs, groups};
+use guardrails_model::runs::{Begun, Ended, Heard, Outcome, PartRef, Places, Runs, groups};
 use jiff::Unit;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
+use crate::approvals;
 use crate::fault::{Fault, Kind};
 use crate::messages;
 use crate::metrics::{Metric, emit};
@@ -28,6 +29,15 @@ enum Order {
     Spread { run: RunId, places: Vec<Vec<PlacesResult>> },
     /// The plans are written: make them count.
     Open { run: RunId, plans: Vec<Vec<PlanResult>> },
+    /// An execution wants to wait for a person's approval: tell people what is asked.
+    Ask {
+        run: RunId,
+        attempt: u32,
+        /// By which it is woken.
+        token: String,
+    },
+    /// It waits no more: what is it to do?
+    Hear { run: RunId, attempt: u32 },
     /// The work is over: judge the run.
     Close {
         run: RunId,
@@ -85,6 +95,12 @@ enum End {
 enum Reply {
     /// What to plan, or to work on.
     Groups { run: RunId, groups: Vec<Vec<PartRef>> },
+    /// What to work on, unless a person is to be waited for so many seconds first.
+    Opened { run: RunId, groups: Vec<Vec<PartRef>>, ask: i64 },
+    /// What an execution that waited is to do.
+    Heard { run: RunId, #[serde(flatten)] heard: Heard },
+    /// Nobody reads it: the execution waits for its token.
+    Waits { run: RunId },
     /// How it ended.
     Ended { run: RunId, outcome: Outcome },
 }
@@ -115,7 +131,17 @@ async fn handle(event: Json, invocation: Invocation) -> Result<Json, Fault> {
         Order::Open { run, plans } => {
             let plans: Vec<(usize, PartPlan)> = plans.into_iter().flatten().map(|result| (result.part, result.plan)).collect();
             let opened = runs.open(&run, &plans).await?;
-            Reply::Groups { run, groups: groups(&opened, Part::has_steps) }
+            let ask = opened.waits_for(invocation.clock.now()).unwrap_or_default();
+            Reply::Opened { run, groups: groups(&opened, Part::has_steps), ask }
+        }
+        Order::Ask { run, attempt, token } => {
+            approvals::ask(&runs, &run, attempt, &token, &invocation).await?;
+            Reply::Waits { run }
+        }
+        Order::Hear { run, attempt } => {
+            let heard = runs.hear(&run, attempt).await?;
+            tracing::info!(%run, attempt, ?heard, "waits no more");
+            Reply::Heard { run, heard }
         }
         Order::Close { run, direction, try_number, results } => {
             let results: Vec<PartResult> = results.into_iter().flatten().collect();
@@ -192,7 +218,7 @@ async fn one_alert(message: &Message, invocation: &Invocation) -> Result<Json, F
     let guardrail = guardrail.ok_or_else(|| Fault::retryable("the guardrail was removed while its alert was read"))?;
     let workflow = invocation.workflow()?;
     let runs = Runs { ledger: &ledger, workflow: &workflow, clock: &invocation.clock, by: invocation.by.clone() };
-    let (what, run) = match runs.begin(&target, &config, guardrail, &digest).await? {
+    let (what, run) = match runs.begin(&target, &config, guardrail, &digest, &[]).await? {
         Begun::Started(run) => {
             emit(now, &[(Metric::RunsStarted, 1.0)], &[("run", run.id.as_str())]);
             ("started", run)

@@ -2,7 +2,7 @@
 
 use guardrails_model::ids::RunId;
 use guardrails_model::ledger::Ledger;
-use guardrails_model::record::Direction;
+use guardrails_model::record::{Direction, Run};
 use guardrails_model::report::{Keep, Report};
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::messages;
 use crate::runtime::{Invocation, serve};
 
 /// Steps that a message shows: all of a small run, and of a large one those that people must know of.
-const SHOWN: Keep = Keep { whole: 100, most: 100 };
+pub(crate) const SHOWN: Keep = Keep { whole: 100, most: 100 };
 
 /// What the state machine asks.
 #[derive(Debug, Deserialize)]
@@ -42,7 +42,7 @@ async fn handle(order: Order, invocation: Invocation) -> Result<Sent, Fault> {
     let run = ledger.run(&order.run).await?.ok_or_else(|| Fault::failed(format!("the ledger has no run `{}`", order.run)))?;
     let report = Report::of(&ledger, run.value, SHOWN).await?;
     let (subject, text) = match &order.broken {
-        None => (report.headline(), format!("{}{}", report.text(), alert(&ledger, &report, order.direction).await?)),
+        None => (report.headline(), format!("{}{}", report.text(), alert(&ledger, &report.run, order.direction).await?)),
         Some(error) => (
             format!("BROKEN {}", report.headline()),
             format!(
@@ -59,7 +59,7 @@ async fn handle(order: Order, invocation: Invocation) -> Result<Sent, Fault> {
 }
 
 /// The alert that began the run, as it came: its figures are what people ask for first.
-async fn alert(ledger: &Ledger, report: &Report, direction: Direction) -> Result<String, Fault> {
-    let alert = if direction == Direction::Apply { ledger.alert(&report.run.alert).await? } else { None };
+pub(crate) async fn alert(ledger: &Ledger, run: &Run, direction: Direction) -> Result<String, Fault> {
+    let alert = if direction == Direction::Apply { ledger.alert(&run.alert).await? } else { None };
     Ok(alert.map_or_else(String::new, |alert| format!("\nThe alert, received {}:\n\n{}\n", alert.at, alert.text)))
 }

@@ -6,7 +6,7 @@ use aws_sdk_sfn::types::ExecutionStatus;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use guardrails_model::runs::{Started, Workflow, WorkflowError, WorkflowInput};
+use guardrails_model::runs::{Started, Woken, Workflow, WorkflowError, WorkflowInput};
 
 use crate::error::{Failure, FailureKind};
 
@@ -64,6 +64,20 @@ impl Workflow for StateMachine {
                 Ok(false)
             }
             Err(error) => Err(failed(format!("looking at the execution {name}"), &error)),
+        }
+    }
+
+    async fn wake(&self, token: &str) -> Result<Woken, WorkflowError> {
+        match self.client.send_task_success().task_token(token).output("{}").send().await {
+            Ok(_) => Ok(Woken::Woken),
+            Err(error)
+                if error.as_service_error().is_some_and(|error| {
+                    error.is_task_does_not_exist() || error.is_task_timed_out() || error.is_invalid_token()
+                }) =>
+            {
+                Ok(Woken::Gone)
+            }
+            Err(error) => Err(failed("waking the execution that waits".to_owned(), &error)),
         }
     }
 }

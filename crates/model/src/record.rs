@@ -1,12 +1,14 @@
 //! What the ledger keeps: runs, their steps, the facets they hold, and each stage's state in a period. Every record carries
 //! the number of its format; a format that this program does not know is an error before anything runs.
 
+mod approval;
 mod step;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+pub use self::approval::{Approval, ApprovalDecision, Listed, ListedPart, Question};
 pub use self::step::{Facet, Holder, Lease, Step, StepEvent};
 use crate::config::{Budget, StageAt};
 use crate::cursor::Cursor;
@@ -23,6 +25,8 @@ pub const FORMAT: u32 = 1;
 pub enum RunState {
     /// Its plan is being written; its steps are inert.
     Opening,
+    /// Its plan is written, and waits for a person's approval; its steps are inert.
+    Waiting,
     /// The plan is whole and being carried out.
     Applying,
     /// Every step is applied or skipped.
@@ -37,13 +41,15 @@ pub enum RunState {
     RolledBack,
     /// A stage that only notifies has notified.
     Notified,
+    /// A person said no, or nobody said yes in time: nothing was changed.
+    Rejected,
 }
 
 impl RunState {
     /// Does the run hold, or may it yet hold, a facet?
     #[must_use]
     pub fn is_open(self) -> bool {
-        !matches!(self, Self::RolledBack | Self::Notified)
+        !matches!(self, Self::RolledBack | Self::Notified | Self::Rejected)
     }
 
     /// For people.
@@ -51,6 +57,7 @@ impl RunState {
     pub fn words(self) -> &'static str {
         match self {
             Self::Opening => "planning",
+            Self::Waiting => "waiting for approval",
             Self::Applying => "applying",
             Self::Enforced => "enforced",
             Self::ApplyFailed => "apply failed",
@@ -58,6 +65,7 @@ impl RunState {
             Self::RollbackFailed => "rollback failed",
             Self::RolledBack => "rolled back",
             Self::Notified => "notified",
+            Self::Rejected => "rejected",
         }
     }
 }
@@ -101,6 +109,9 @@ pub struct Run {
     /// When the present try was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tried_at: Option<Timestamp>,
+    /// A person is asked before anything is changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// Who asked for it to be put back, and how much of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<RollbackRequest>,
@@ -131,6 +142,14 @@ impl Run {
             Direction::Apply => self.tries.apply,
             Direction::Rollback => self.tries.rollback,
         }
+    }
+
+    /// Does the plan of `part` count for good? Its steps may hold facets, so it is never replaced. One that waits for an
+    /// approval is planned again after it.
+    #[must_use]
+    pub fn is_settled(&self, part: usize) -> bool {
+        let written = self.parts.get(part).is_some_and(|part| matches!(part.plan, PartPlan::Written(_)));
+        written && self.approval.as_ref().is_none_or(|approval| approval.settled.contains(&part))
     }
 
     /// When what it does now was asked for.
@@ -265,7 +284,7 @@ pub struct Slot {
     /// The latest run holds nothing any more: who looks for open runs need not read it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub over: bool,
-    /// Set when a person put the run back before the period's end: alerts are then recorded, not enforced.
+    /// Set when a person put the run back, or rejected it, before the period's end: alerts are then recorded, not enforced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released: Option<Released>,
 }

@@ -11,7 +11,7 @@ use serde::de::{DeserializeOwned, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_saphyr::{Location, Spanned};
 
-use super::{ActionSpec, Budget, Config, Guardrail, Period, Stage, StageAt};
+use super::{ActionSpec, ApprovalRule, Budget, Config, Guardrail, Period, Plausibility, Stage, StageAt};
 use crate::alert::AlertType;
 use crate::ids::{FacetId, GuardrailName, Value};
 use crate::pace::Pace;
@@ -57,6 +57,9 @@ struct GuardrailBody<A> {
     /// What is done, and where: 1 to 10 stages.
     #[schemars(with = "Vec<StageBody<A>>", length(min = 1, max = 10))]
     stages: Vec<Spanned<StageBody<A>>>,
+    /// Which alerts are believed.
+    #[schemars(with = "Option<Plausibility>")]
+    plausibility: Option<Spanned<Plausibility>>,
 }
 
 /// A threshold and what is done there.
@@ -68,6 +71,9 @@ struct StageBody<A> {
     at: StageAt,
     /// `notify`, actions, and lists of actions that run side by side; one after another. Every stage notifies.
     r#do: Vec<Item<A>>,
+    /// Ask a person before anything is changed: `approval: {}` for the defaults.
+    #[schemars(with = "Option<ApprovalRule>")]
+    approval: Option<Spanned<ApprovalRule>>,
 }
 
 enum Item<A> {
@@ -191,9 +197,22 @@ fn check_guardrail<A: Actions>(name: GuardrailName, body: GuardrailBody<A>, wish
             }
             groups.push(actions.iter().map(spec).collect::<Result<_, _>>().map_err(problem)?);
         }
-        stages.push(Stage { at: stage.at, groups });
+        let approval = stage.approval.map(|approval| check_approval(&approval, &groups)).transpose()?;
+        stages.push(Stage { at: stage.at, groups, approval });
     }
-    Ok(Guardrail { name, budget, stages })
+    let plausibility = body.plausibility.map_or_else(
+        || Ok(Plausibility::default()),
+        |rule| rule.value.check().map(|()| rule.value).map_err(|what| Problem::at(rule.referenced, what)),
+    )?;
+    Ok(Guardrail { name, budget, stages, plausibility })
+}
+
+fn check_approval(approval: &Spanned<ApprovalRule>, groups: &[Vec<ActionSpec>]) -> Result<ApprovalRule, Problem> {
+    let problem = |what| Problem::at(approval.referenced, what);
+    if groups.is_empty() {
+        return Err(problem("the stage only notifies, so there is nothing to approve: leave `approval` out".to_owned()));
+    }
+    approval.value.check().map(|()| approval.value).map_err(problem)
 }
 
 fn check_budget(budget: &Budget) -> Result<(), String> {

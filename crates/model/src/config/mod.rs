@@ -1,6 +1,7 @@
 //! What a guardrail is: a budget, a scope and stages. These types are what the ledger keeps and what decisions are
 //! made from; [`file`] reads them from `guardrails.yaml`.
 
+mod approval;
 pub mod file;
 mod words;
 
@@ -9,7 +10,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use words::{Amount, BadWord, Duration, Period, StageAt};
+pub use approval::{ApprovalRule, Otherwise, Plausibility};
+pub use words::{Amount, BadWord, Duration, Percent, Period, StageAt};
 
 use crate::ids::{ActionName, GuardrailName};
 use crate::pace::Pace;
@@ -34,6 +36,9 @@ pub struct Guardrail {
     pub budget: Budget,
     /// The stages, in the order of the file.
     pub stages: Vec<Stage>,
+    /// Which alerts are believed.
+    #[serde(default)]
+    pub plausibility: Plausibility,
 }
 
 /// The budget that AWS watches.
@@ -62,6 +67,9 @@ pub struct Stage {
     /// Groups of actions, one group after another; the actions of a group side by side. Empty when the stage only
     /// notifies.
     pub groups: Vec<Vec<ActionSpec>>,
+    /// How a person is asked before anything is changed, if one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalRule>,
 }
 
 /// An action as a stage asks for it.

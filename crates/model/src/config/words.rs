@@ -7,6 +7,7 @@ use std::str::FromStr;
 use jiff::SignedDuration;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +100,44 @@ impl FromStr for StageAt {
 impl fmt::Display for StageAt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&format!("{}% {}", self.percent, self.alert_type.as_str().to_ascii_lowercase()))
+    }
+}
+
+/// A part of something: `0%`, `10%`, `12.5%`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Percent(Decimal);
+
+impl Percent {
+    const EXPECTED: &str = "a percentage like `10%`: a number from 0 to 1000 with at most two decimals, and `%`";
+
+    /// None of it.
+    pub const ZERO: Self = Self(Decimal::ZERO);
+
+    /// So much of `whole`, rounded down.
+    #[must_use]
+    pub fn of(self, whole: usize) -> usize {
+        let part = Decimal::from(whole) * self.0 / Decimal::ONE_HUNDRED;
+        part.floor().to_usize().unwrap_or(usize::MAX)
+    }
+}
+
+impl FromStr for Percent {
+    type Err = BadWord;
+
+    fn from_str(given: &str) -> Result<Self, BadWord> {
+        let percent = given
+            .strip_suffix('%')
+            .filter(|number| number.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+            .and_then(|number| Decimal::from_str(number).ok())
+            .filter(|percent| *percent <= Decimal::ONE_THOUSAND && percent.scale() <= 2);
+        percent.map(|percent| Self(percent.normalize())).ok_or_else(|| BadWord { given: given.to_owned(), expected: Self::EXPECTED })
+    }
+}
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", self.0)
     }
 }
 
@@ -207,6 +246,7 @@ macro_rules! word {
 }
 
 word!(Duration, r"^[1-9][0-9]*[smhd]$", "A length of time, such as `90m`, `2h` or `30d`.");
+word!(Percent, r"^[0-9]+(\.[0-9]{1,2})?%$", "A percentage, such as `10%`.");
 word!(Amount, r"^[0-9]+(\.[0-9]{1,2})? USD$", "An amount of money, such as `100 USD`.");
 word!(StageAt, r"^[0-9]+(\.[0-9]{1,3})?% (actual|forecasted)$", "A threshold in percent of the budget, such as `100% actual`.");
 
@@ -231,6 +271,17 @@ mod tests {
         }
         for word in ["2", "2USD", "2 EUR", "0 USD", "-2 USD", "2.005 USD", "1,000 USD", " USD"] {
             assert!(word.parse::<Amount>().unwrap_err().to_string().contains("`100 USD`"), "{word}");
+        }
+    }
+
+    #[test]
+    fn a_percentage_is_of_a_whole_and_rounded_down() {
+        for (word, whole, part) in [("0%", 50, 0), ("10%", 19, 1), ("12.5%", 16, 2), ("200%", 3, 6)] {
+            let percent: Percent = word.parse().unwrap();
+            assert_eq!((percent.to_string().as_str(), percent.of(whole)), (word, part));
+        }
+        for word in ["10", "-1%", "1e1%", "10 %", "2000%", "%", "1.555%"] {
+            assert!(word.parse::<Percent>().unwrap_err().to_string().contains("`10%`"), "{word}");
         }
     }
 

@@ -249,7 +249,8 @@ impl<'a> Drive<'a> {
     async fn current(&self, direction: Direction, run: &RunId, part: usize) -> Result<Option<Versioned<Run>>, DriveError> {
         let current = self.ledger.run(run).await?.filter(|run| part < run.value.parts.len());
         let current = current.ok_or_else(|| DriveError::NoSuchPart(run.clone(), part))?;
-        let live = current.value.state.is_open() && current.value.state != RunState::Opening;
+        let inert = matches!(current.value.state, RunState::Opening | RunState::Waiting);
+        let live = current.value.state.is_open() && !inert;
         Ok((live && current.value.direction == direction).then_some(current))
     }
 

@@ -2,6 +2,7 @@
 //! have ten thousand steps: a report counts all of them, and keeps only those that it shows.
 
 mod alike;
+mod approval;
 mod words;
 
 use serde::Serialize;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Counts, Report, unplanned, waits};
+use super::{Counts, Report, approval, unplanned, waits};
 use crate::phase::Phase;
 use crate::record::{RunState, Step};
 
@@ -23,6 +23,7 @@ impl Report {
         if run.simulated {
             text.push_str("This run was begun by a simulated alert. What it did is real.\n");
         }
+        text.push_str(&approval::text(run));
         for why in run.parts.iter().filter_map(unplanned) {
             let _ = writeln!(text, "  {why}");
         }
@@ -76,10 +77,16 @@ impl Report {
             RunState::RollbackFailed => {
                 Some(format!("When the reasons are dealt with: guardrails rollback {} --run {}", run.guardrail, run.id))
             }
-            RunState::RolledBack if run.simulated => Some("Real alerts of this stage are enforced as ever.".to_owned()),
+            RunState::RolledBack | RunState::Rejected if run.simulated => Some("Real alerts of this stage are enforced as ever.".to_owned()),
             RunState::RolledBack => Some(format!(
                 "Alerts of this stage are recorded, not enforced, until the next period. To enforce them again: guardrails \
                  rearm {}",
+                run.guardrail
+            )),
+            RunState::Waiting => Some(approval::next(run)),
+            RunState::Rejected => Some(format!(
+                "Nothing was changed. Alerts of this stage are recorded, not enforced, until the next period. To enforce them \
+                 again: guardrails rearm {}",
                 run.guardrail
             )),
             RunState::Opening | RunState::Applying | RunState::RollingBack | RunState::Notified => None,

@@ -44,7 +44,8 @@ impl Runs<'_> {
             // Closed before, and the answer was lost: people are still to be told.
             return Ok(Closed { outcome: Outcome::Succeeded, run: run.value });
         }
-        if run.value.direction != ended.direction {
+        // One that waits for a person was not worked on: another execution hears what they say.
+        if run.value.direction != ended.direction || run.value.state == RunState::Waiting {
             return Ok(Closed { outcome: Outcome::Superseded, run: run.value });
         }
         // Something else was asked for meanwhile, and it may have passed what is in its scope.
@@ -94,7 +95,7 @@ impl Runs<'_> {
             return Ok(None);
         };
         if let Some(request) = run.rollback.as_ref().filter(|request| !request.only.is_empty()) {
-            slot = released(slot, request);
+            slot = released(slot, &request.by, request.at, &request.why);
         }
         slot.value.over = true;
         Ok(Some(slot))

@@ -1,22 +1,26 @@
 //! The life of a run around its steps: who begins it, when its plan counts, how it ends, and what a rollback asks of it.
 //! The ledger deduplicates, not the execution's name: at most one open run for a stage in a period.
 
+mod approval;
 mod close;
 mod open;
 mod rollback;
 mod workflow;
 
+pub use approval::{Answer, Answered, Asked, Heard};
 pub use close::{Closed, Ended, Outcome};
 pub use open::Places;
 pub use rollback::RollbackAsked;
-pub use workflow::{PartRef, Started, Workflow, WorkflowError, WorkflowInput, execution_name, groups, input};
+pub use workflow::{PartRef, Started, Woken, Workflow, WorkflowError, WorkflowInput, execution_name, groups, input};
+
+use jiff::Timestamp;
 
 use crate::clock::Clock;
 use crate::config::{Config, Guardrail};
 use crate::decide::Target;
 use crate::ids::RunId;
 use crate::ledger::{Ledger, LedgerError, Versioned};
-use crate::record::{Attempts, Direction, FORMAT, Part, PartPlan, Released, RollbackRequest, Run, RunState, Slot, Step};
+use crate::record::{Attempts, Direction, FORMAT, Part, PartPlan, Released, Run, RunState, Slot, Step};
 
 /// Why a run could not be begun, ended or put back.
 #[derive(Debug, thiserror::Error)]
@@ -82,20 +86,35 @@ pub struct Runs<'a> {
 }
 
 impl Runs<'_> {
-    /// Sees to it that `target` is enforced: begins a run, tries a failed one again, or finds that it is done.
+    /// Sees to it that `target` is enforced: begins a run, tries a failed one again, or finds that it is done. A run that is
+    /// begun with `doubts` (reasons not to believe the alert, for people) waits for a person's approval.
     ///
     /// # Errors
     /// When the ledger or the workflow cannot be reached: the alert is to be delivered again.
-    pub async fn begin(&self, target: &Target, config: &Config, guardrail: &Guardrail, alert: &str) -> Result<Begun, RunError> {
+    pub async fn begin(
+        &self,
+        target: &Target,
+        config: &Config,
+        guardrail: &Guardrail,
+        alert: &str,
+        doubts: &[String],
+    ) -> Result<Begun, RunError> {
         loop {
-            match self.try_begin(target, config, guardrail, alert).await {
+            match self.try_begin(target, config, guardrail, alert, doubts).await {
                 Err(RunError::Ledger(LedgerError::Conflict)) => {}
                 other => return other,
             }
         }
     }
 
-    async fn try_begin(&self, target: &Target, config: &Config, guardrail: &Guardrail, alert: &str) -> Result<Begun, RunError> {
+    async fn try_begin(
+        &self,
+        target: &Target,
+        config: &Config,
+        guardrail: &Guardrail,
+        alert: &str,
+        doubts: &[String],
+    ) -> Result<Begun, RunError> {
         let slot = self.ledger.slot(target).await?;
         if let Some(slot) = &slot {
             let run = self.load(&slot.value.run).await?;
@@ -113,7 +132,8 @@ impl Runs<'_> {
                 return Ok(Begun::Already(Box::new(run.value)));
             }
         }
-        let run = self.draft(target, config, guardrail, alert);
+        let mut run = self.draft(target, config, guardrail, alert);
+        run.doubt(guardrail, doubts, self.clock.now(), &self.by);
         let slot = Versioned {
             rev: slot.map_or(0, |slot| slot.rev),
             value: Slot { format: FORMAT, run: run.id.clone(), over: false, released: None },
@@ -126,10 +146,12 @@ impl Runs<'_> {
     async fn resume(&self, run: Versioned<Run>) -> Result<Begun, RunError> {
         match run.value.state {
             RunState::Enforced => Ok(Begun::Already(Box::new(run.value))),
-            RunState::RollingBack | RunState::RollbackFailed | RunState::RolledBack | RunState::Notified => {
-                Ok(Begun::GoingBack(Box::new(run.value)))
-            }
-            RunState::Opening | RunState::Applying | RunState::ApplyFailed => {
+            RunState::RollingBack
+            | RunState::RollbackFailed
+            | RunState::RolledBack
+            | RunState::Notified
+            | RunState::Rejected => Ok(Begun::GoingBack(Box::new(run.value))),
+            RunState::Opening | RunState::Waiting | RunState::Applying | RunState::ApplyFailed => {
                 // A failed one may still be telling people of it: it is tried again all the same.
                 if run.value.state != RunState::ApplyFailed && self.present_attempt_runs(&run.value).await? {
                     return Ok(Begun::Already(Box::new(run.value)));
@@ -187,6 +209,7 @@ impl Runs<'_> {
             tries: Attempts { apply: 1, rollback: 0 },
             parts: parts.collect(),
             tried_at: None,
+            approval: approval::asked_for(guardrail.stage(target.stage)),
             rollback: None,
             events: Vec::new(),
         };
@@ -229,7 +252,7 @@ impl Runs<'_> {
     }
 }
 
-fn released(slot: Versioned<Slot>, request: &RollbackRequest) -> Versioned<Slot> {
-    let released = Some(Released { by: request.by.clone(), at: request.at, why: request.why.clone() });
+fn released(slot: Versioned<Slot>, by: &str, at: Timestamp, why: &str) -> Versioned<Slot> {
+    let released = Some(Released { by: by.to_owned(), at, why: why.to_owned() });
     Versioned { rev: slot.rev, value: Slot { released, ..slot.value } }
 }

@@ -3,7 +3,7 @@
 use super::{RunError, Runs};
 use crate::ids::{Place, RunId};
 use crate::ledger::step_digest;
-use crate::record::{Direction, Part, PartPlan, Run, RunState, Step};
+use crate::record::{Direction, Part, PartPlan, Run, Step};
 
 /// Where a part's action works.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,11 +26,15 @@ impl Runs<'_> {
         }
         let before = run.value.parts.clone();
         for (index, places) in found {
-            match (run.value.parts.get(*index).map(|part| &part.plan), places) {
-                // A plan that counts is never touched: its steps may hold facets.
-                (None | Some(PartPlan::Written(_)), _) => {}
-                (Some(_), Places::Unknown(reason)) => run.value.parts[*index].plan = PartPlan::Failed { reason: reason.clone() },
-                (Some(_), Places::Found(places)) => spread_part(&mut run.value, *index, places),
+            // A plan that counts is never touched: its steps may hold facets.
+            if *index >= run.value.parts.len() || run.value.is_settled(*index) {
+                continue;
+            }
+            match (&run.value.parts[*index].plan, places) {
+                (_, Places::Unknown(reason)) => run.value.parts[*index].plan = PartPlan::Failed { reason: reason.clone() },
+                // It was spread before, and stays listed until it is planned again.
+                (PartPlan::Written(_), Places::Found(_)) => {}
+                (_, Places::Found(places)) => spread_part(&mut run.value, *index, places),
             }
         }
         if run.value.parts == before {
@@ -40,7 +44,8 @@ impl Runs<'_> {
     }
 
     /// Makes a plan count: the parts' plans are written into the run in one conditional write, after the steps were seen
-    /// to be there. Steps of a run that has not opened are inert.
+    /// to be there. Steps of a run that has not opened are inert. A run that needs a person's approval waits for it with this plan,
+    /// and plans again after it.
     ///
     /// # Errors
     /// [`RunError::Torn`] when steps are missing.
@@ -50,9 +55,8 @@ impl Runs<'_> {
             return Ok(run.value);
         }
         for (part, plan) in plans {
-            let Some(present) = run.value.parts.get(*part).map(|part| part.plan.clone()) else { continue };
             // A plan that counts already is never replaced: its steps may hold facets.
-            if matches!(present, PartPlan::Written(_)) {
+            if *part >= run.value.parts.len() || run.value.is_settled(*part) {
                 continue;
             }
             if let PartPlan::Written(written) = plan {
@@ -64,10 +68,7 @@ impl Runs<'_> {
             }
             run.value.parts[*part].plan = plan.clone();
         }
-        if run.value.state != RunState::Applying {
-            run.value.note(self.clock.now(), &self.by, "the plan is whole");
-        }
-        run.value.state = RunState::Applying;
+        self.gate(&mut run.value).await?;
         Ok(self.ledger.save_run(run, None).await?.value)
     }
 }

@@ -26,6 +26,11 @@ impl Runs<'_> {
         if !run.value.state.is_open() {
             return Ok(RollbackAsked::NothingToDo(Box::new(run.value)));
         }
+        let waits = run.value.state == RunState::Waiting;
+        let nothing_begun = run.value.approval.as_ref().is_some_and(|approval| approval.settled.is_empty());
+        if !request.only.is_empty() && waits && nothing_begun {
+            return Ok(RollbackAsked::NothingToDo(Box::new(run.value)));
+        }
         if !request.only.is_empty() {
             let mut any = false;
             self.ledger.visit(&run.value, |step| any |= !step.phase.is_final() && request.covers(&step.facet)).await?;
@@ -44,14 +49,19 @@ impl Runs<'_> {
         run.value.note(request.at, &request.by, format!("{what}: {}", request.why));
         run.value.rollback = Some(request.clone());
         let slot = self.ledger.slot(&run.value.target()).await?.filter(|slot| slot.value.run == *id && request.only.is_empty());
-        let slot = slot.map(|slot| released(slot, request));
+        let slot = slot.map(|slot| released(slot, &request.by, request.at, &request.why));
         run.value.tries.rollback += 1;
         run.value.tried_at = Some(self.clock.now());
         if under_way {
             // The execution that runs goes by what is asked for now; one that is just ending starts another.
             return Ok(RollbackAsked::Changed(Box::new(self.ledger.save_run(run, slot.as_ref()).await?.value)));
         }
-        Ok(RollbackAsked::Started(Box::new(self.launch_with(run, slot).await?.value)))
+        let run = self.launch_with(run, slot).await?;
+        if waits {
+            // What waits for an approval learns that there is nothing to approve any more. If not now, when its time is up.
+            self.wake(&run.value).await.ok();
+        }
+        Ok(RollbackAsked::Started(Box::new(run.value)))
     }
 
     /// Tries an open run of `target` again that failed, or whose execution died; an ACTUAL alert is sent once a period, so

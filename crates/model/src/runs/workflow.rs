@@ -14,6 +14,18 @@ pub trait Workflow: Send + Sync {
 
     /// Is the execution `name` running?
     async fn is_running(&self, name: &str) -> Result<bool, WorkflowError>;
+
+    /// Wakes the execution that waits under `token`.
+    async fn wake(&self, token: &str) -> Result<Woken, WorkflowError>;
+}
+
+/// What came of waking an execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Woken {
+    /// It goes on.
+    Woken,
+    /// Nothing waits under that token any more.
+    Gone,
 }
 
 /// What came of starting an execution.

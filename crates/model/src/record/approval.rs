@@ -1,0 +1,110 @@
+//! What a run keeps of its approval: why a person is asked, what was listed when they were, and what they said.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::config::ApprovalRule;
+use crate::ids::Nonce;
+
+/// A run that changes nothing before a person said yes to its list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Why a person is asked.
+    pub why: Vec<String>,
+    /// How: by the definition when the run began.
+    pub rule: ApprovalRule,
+    /// What is asked, or was asked last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<Question>,
+    /// What was said, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<ApprovalDecision>,
+    /// What was approved: the plans of which the steps may be carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Listed>,
+    /// How many changes were begun beyond what was approved, within what the rule allows.
+    #[serde(default)]
+    pub exceeded: usize,
+    /// Parts whose plan counts for good: work on them may have begun. The others are planned again after each approval.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settled: Vec<usize>,
+}
+
+impl Approval {
+    /// A person is to be asked, for these reasons.
+    #[must_use]
+    pub fn needed(why: Vec<String>, rule: ApprovalRule) -> Self {
+        Self { why, rule, question: None, decisions: Vec::new(), approved: None, exceeded: 0, settled: Vec::new() }
+    }
+
+    /// The last that was said.
+    #[must_use]
+    pub fn decision(&self) -> Option<&ApprovalDecision> {
+        self.decisions.last()
+    }
+}
+
+/// What a person is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// When it was first asked.
+    pub at: Timestamp,
+    /// Until when they may answer.
+    pub until: Timestamp,
+    /// Why it is asked again, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<String>,
+    /// What would be changed.
+    pub list: Listed,
+    /// When people were told of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Timestamp>,
+    /// By which the execution that waits is woken. It does no more than that: what was decided is read from this record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
+/// The changes that are planned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// How many.
+    pub changes: usize,
+    /// SHA-256 of their facets and what is wanted: who approves, approves this.
+    pub digest: String,
+    /// The plans that they stand in.
+    pub parts: Vec<ListedPart>,
+}
+
+/// The changes of one part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedPart {
+    /// Its index.
+    pub part: usize,
+    /// Under which its steps stand.
+    pub token: Nonce,
+    /// How many.
+    pub changes: usize,
+}
+
+/// What was said to a question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalDecision {
+    /// Yes?
+    pub approved: bool,
+    /// The ARN of the person; the function that applied the rule when nobody answered.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// In their words.
+    pub why: String,
+    /// [`Listed::digest`] of what they were shown.
+    pub digest: String,
+}
+
+impl ApprovalDecision {
+    /// For people.
+    #[must_use]
+    pub fn words(&self) -> String {
+        format!("{} by {}: {}", if self.approved { "approved" } else { "rejected" }, self.by, self.why)
+    }
+}

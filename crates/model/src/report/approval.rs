@@ -1,0 +1,39 @@
+//! What people are told of a run's approval: what is asked, why, until when, and what was said.
+
+use std::fmt::Write;
+
+use crate::config::Otherwise;
+use crate::record::{Run, RunState};
+
+/// What is asked, or was said; nothing of a run that needs no approval.
+pub(super) fn text(run: &Run) -> String {
+    let Some(approval) = &run.approval else { return String::new() };
+    let mut text = String::new();
+    if let (RunState::Waiting, Some(question)) = (run.state, &approval.question) {
+        let silence = match approval.rule.otherwise {
+            Otherwise::Reject => "rejects it",
+            Otherwise::Approve => "approves it",
+        };
+        let _ = writeln!(
+            text,
+            "Nothing below is changed before a person approves it. They are asked until {}; silence {silence}. Why:",
+            question.until
+        );
+        for why in question.again.iter().chain(&approval.why) {
+            let _ = writeln!(text, "  - {why}");
+        }
+        let _ = writeln!(text, "Asked about: {} changes", question.list.changes);
+    } else {
+        let _ = writeln!(text, "It needs a person's approval: {}", approval.why.join("; "));
+    }
+    for decision in &approval.decisions {
+        let _ = writeln!(text, "{}: {}", decision.at, decision.words());
+    }
+    text
+}
+
+/// Both commands.
+pub(super) fn next(run: &Run) -> String {
+    let id = &run.id;
+    format!("To approve it: guardrails approve {id} --reason ...\nTo reject it:  guardrails reject {id} --reason ...")
+}
