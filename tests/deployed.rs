@@ -8,6 +8,7 @@ mod fleets;
 mod groups;
 mod histories;
 mod lab;
+mod reconcile;
 mod rollbacks;
 mod size;
 

@@ -6,6 +6,8 @@
     reason = "CostFilters and CostTypes: FilterExpression cannot be read back with them, and old budgets have them"
 )]
 
+mod standing;
+
 use std::collections::HashMap;
 use std::str::FromStr;
 
@@ -22,6 +24,7 @@ use guardrails_model::config::{Guardrail, Period, StageAt};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
+pub use self::standing::Standings;
 use crate::error::{Failure, FailureKind};
 
 /// The tag that says whose a budget is: its value is the stack's id.

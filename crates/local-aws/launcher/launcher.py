@@ -147,12 +147,14 @@ def patch_ministack():
     import iam_truth
     import service_behaviour
     import service_roles
+    import spending
     import workflows
 
     iam_truth.install()
     service_roles.install()
     workflows.install()
     service_behaviour.install()
+    spending.install()
     ec2_behaviour.install()
     auto_scaling.install()
     cfn_resources.install()

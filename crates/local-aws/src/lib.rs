@@ -13,8 +13,10 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use aws_sdk_budgets::types::ResourceTag;
 use aws_sdk_iam::config::{Credentials, SharedCredentialsProvider};
 use guardrails_aws::clients;
+use guardrails_aws::error::chain;
 
 pub use aws_config::SdkConfig;
 pub use error::Error;
@@ -27,6 +29,9 @@ pub const REGION: &str = "us-east-1";
 
 /// The local AWS takes an account's number for the key of that account's root, with any secret.
 const ROOT_SECRET: &str = "any";
+
+/// The launcher takes a tag of this key on a budget for what was spent.
+const SPEND_TAG: &str = "local-aws:spend";
 
 /// How to start it.
 #[derive(Debug, Clone)]
@@ -165,6 +170,21 @@ impl LocalAws {
         }
         command.envs(self.environment());
         command
+    }
+
+    /// Makes AWS Budgets say so much of `budget`, in dollars, such as `"2.31"`. Notifications whose threshold is exceeded are in
+    /// alarm from then on; no alert is sent.
+    ///
+    /// # Errors
+    /// When there is no such budget, or an amount is no number.
+    pub async fn spend(&self, budget: &str, actual: &str, forecast: Option<&str>) -> Result<(), Error> {
+        let refused = |message| Error::Call { doing: format!("setting the spend of the budget `{budget}`"), message };
+        let value = forecast.map_or_else(|| actual.to_owned(), |forecast| format!("{actual} {forecast}"));
+        let tag = ResourceTag::builder().key(SPEND_TAG).value(value).build().map_err(|error| refused(chain(&error)))?;
+        let arn = format!("arn:aws:budgets::{ACCOUNT}:budget/{budget}");
+        let client = aws_sdk_budgets::Client::new(&self.sdk_config().await?);
+        let sent = client.tag_resource().resource_arn(arn).resource_tags(tag).send().await;
+        sent.map(|_| ()).map_err(|error| refused(chain(&error)))
     }
 
     /// Where its log is.

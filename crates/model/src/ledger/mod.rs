@@ -3,6 +3,7 @@
 
 pub mod memory;
 mod read;
+mod spend;
 mod typed;
 
 use async_trait::async_trait;

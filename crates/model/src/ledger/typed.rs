@@ -232,7 +232,7 @@ fn written(mut step: Move) -> Move {
     step
 }
 
-fn write<T: Serialize>(key: Key, expect: u64, value: &T) -> Result<Write, LedgerError> {
+pub(super) fn write<T: Serialize>(key: Key, expect: u64, value: &T) -> Result<Write, LedgerError> {
     let doc = serde_json::to_value(value).map_err(|error| unreadable(&key, error.to_string()))?;
     Ok(Write { key, expect, doc })
 }

@@ -1,0 +1,70 @@
+//! What AWS Budgets says of a budget, beside its alerts: an alert may be lost, late or wrong.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Guardrail, StageAt};
+use crate::ids::GuardrailName;
+
+/// What AWS Budgets says of a budget now. Which period its figures speak of, it does not say: in a period's first days they
+/// may be the old one's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The budget, in dollars a period.
+    pub limit: Decimal,
+    /// Spent, in dollars. After an update of the budget it is 0 until AWS has computed it anew.
+    pub actual: Decimal,
+    /// Expected by the period's end, in dollars. There is none without some weeks of usage.
+    pub forecast: Option<Decimal>,
+    /// When somebody last updated the budget. AWS does not say when it last computed the spend.
+    pub updated: Option<Timestamp>,
+    /// The stages of the guardrail whose notification is in alarm: their threshold is passed, whether or not an alert arrived.
+    pub alarms: Vec<StageAt>,
+}
+
+/// What reads it.
+#[async_trait]
+pub trait Spending: Send + Sync {
+    /// How the budget of `guardrail` stands; nothing when there is no such budget. Reads only.
+    async fn standing(&self, guardrail: &Guardrail) -> Result<Option<Standing>, SpendError>;
+}
+
+/// Budgets did not say.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{doing}: {message}")]
+pub struct SpendError {
+    /// What was being done.
+    pub doing: String,
+    /// AWS's words, or what was not as expected.
+    pub message: String,
+    /// Is it worth trying again as it is?
+    pub retryable: bool,
+}
+
+/// The last known spend of a guardrail: what a new figure is judged by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spend {
+    /// [`crate::record::FORMAT`].
+    pub format: u32,
+    /// Of which guardrail.
+    pub guardrail: GuardrailName,
+    /// The period that the figures speak of, such as `2026-11`.
+    pub period: String,
+    /// The most that was known to be spent in it, in dollars: spending does not shrink, but an update zeroes what is shown.
+    pub actual: Decimal,
+    /// Expected by the period's end, in dollars, as it was last seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Decimal>,
+    /// The budget, in dollars a period, as it was last seen.
+    pub limit: Decimal,
+    /// When somebody last updated the budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated: Option<Timestamp>,
+    /// When it was last seen.
+    pub seen: Timestamp,
+    /// Since when Budgets has shown less than `actual`, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub below_since: Option<Timestamp>,
+}
