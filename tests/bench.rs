@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use guardrails_aws::actions::{self, Context};
 use guardrails_model::action::{Action, ActionError};
 use guardrails_model::clock::Clock;
-use guardrails_model::config::{ActionSpec, Budget, Config, Guardrail, Period, Stage, StageAt, Tags};
+use guardrails_model::config::{ActionSpec, Budget, Config, Guardrail, Period, Plausibility, Stage, StageAt, Tags};
 use guardrails_model::decide::Target;
 use guardrails_model::drive::{Cursor, Drive, DriveError, Progress};
 use guardrails_model::ids::{FacetId, GuardrailName, Nonce, RunId};
@@ -16,7 +16,7 @@ use guardrails_model::ledger::{Item, Key, Ledger, LedgerError, Page, Store, Writ
 use guardrails_model::pace::{Levels, Pace};
 use guardrails_model::record::{Direction, Part, PartPlan, RollbackRequest, Run};
 use guardrails_model::runs::{
-    Begun, Closed, Ended, Places, RollbackAsked, RunError, Runs, Started, Workflow, WorkflowError, WorkflowInput,
+    Begun, Closed, Ended, Places, RollbackAsked, RunError, Runs, Started, Woken, Workflow, WorkflowError, WorkflowInput,
 };
 use jiff::SignedDuration;
 
@@ -129,9 +129,14 @@ impl Bench {
 
     /// An alert for `guardrail` at `target`.
     pub async fn alert(&self, target: &Target, guardrail: &Guardrail) -> Result<Begun, RunError> {
+        self.doubted_alert(target, guardrail, &[]).await
+    }
+
+    /// The same, which is not believed for these reasons.
+    pub async fn doubted_alert(&self, target: &Target, guardrail: &Guardrail, doubts: &[String]) -> Result<Begun, RunError> {
         let guardrails = BTreeMap::from([(guardrail.name.clone(), guardrail.clone())]);
         let config = Config { guardrails, ..Config::default() };
-        self.runs().begin(target, &config, guardrail, "digest").await
+        self.runs().begin(target, &config, guardrail, "digest", doubts).await
     }
 
     /// Plans the parts of `run`, and opens it. What is worth trying again is tried again, as the state machine does.
@@ -253,16 +258,28 @@ pub fn stage(who: &str, groups: Vec<Vec<ActionSpec>>) -> (Target, Guardrail) {
     let amount = "2 USD".parse().expect("an amount");
     let budget = Budget { amount, period: Period::Monthly, service: Vec::new(), tag: Tags::default() };
     let target = Target { guardrail: guardrail.clone(), stage: at, period: "2026-11".to_owned(), simulated };
-    (target, Guardrail { name: guardrail, budget, stages: vec![Stage { at, groups }] })
+    let stages = vec![Stage { at, groups, approval: None }];
+    (target, Guardrail { name: guardrail, budget, stages, plausibility: Plausibility::default() })
 }
 
-/// Executions in a map.
+/// Executions in a map, and the tokens that some of them wait under.
 #[derive(Debug, Default)]
-pub struct FakeWorkflow(Mutex<BTreeMap<String, (WorkflowInput, bool)>>);
+pub struct FakeWorkflow(Mutex<BTreeMap<String, (WorkflowInput, bool)>>, Mutex<BTreeMap<String, usize>>);
 
 impl FakeWorkflow {
+    /// An execution waits under `token`.
+    pub fn waits(&self, token: &str) {
+        lock(&self.1).insert(token.to_owned(), 0);
+    }
+
+    /// How many times `token` was used.
+    pub fn woken(&self, token: &str) -> usize {
+        lock(&self.1).get(token).copied().unwrap_or_default()
+    }
+
     /// All executions end.
     pub fn end_all(&self) {
+        lock(&self.1).clear();
         lock(&self.0).values_mut().for_each(|(_, running)| *running = false);
     }
 
@@ -292,6 +309,17 @@ impl Workflow for FakeWorkflow {
     async fn is_running(&self, name: &str) -> Result<bool, WorkflowError> {
         tokio::task::yield_now().await;
         Ok(lock(&self.0).get(name).is_some_and(|(_, running)| *running))
+    }
+
+    async fn wake(&self, token: &str) -> Result<Woken, WorkflowError> {
+        tokio::task::yield_now().await;
+        let mut waiting = lock(&self.1);
+        // As Step Functions does: a token that was used is known to nobody any more.
+        let times = waiting.get_mut(token);
+        Ok(times.map_or(Woken::Gone, |times| {
+            *times += 1;
+            if *times == 1 { Woken::Woken } else { Woken::Gone }
+        }))
     }
 }
 

@@ -45,6 +45,7 @@ fn run(parts: Vec<Part>) -> Run {
         tries: Attempts { apply: 1, rollback: 0 },
         parts,
         tried_at: None,
+        approval: None,
         rollback: None,
         events: vec![event],
     }

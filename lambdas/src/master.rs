@@ -1,15 +1,21 @@
 //! The master: turns what arrives on the topic into runs, and keeps their books for the state machine (the plan that counts,
 //! the end). It changes nothing in the account but the ledger.
 
+use guardrails_aws::budgets::Standings;
 use guardrails_model::alert::{self, Reading};
 use guardrails_model::clock::Clock;
+use guardrails_model::config::Config;
 use guardrails_model::decide::{Decision, decide};
 use guardrails_model::drive::Cursor;
 use guardrails_model::envelope::{self, Message};
 use guardrails_model::ids::{Place, RunId};
+use guardrails_model::ledger::Ledger;
+use guardrails_model::plausible::{self, Against, Belief};
 use guardrails_model::record::{AlertRecord, Direction, FORMAT, Part, PartPlan, RunState};
 use guardrails_model::runs::{Begun, Ended, Heard, Outcome, PartRef, Places, Runs, groups};
+use guardrails_model::spend::Spending;
 use jiff::Unit;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -193,12 +199,14 @@ async fn one_alert(message: &Message, invocation: &Invocation) -> Result<Json, F
     let config = ledger.config().await?;
     let account = variable("ACCOUNT_ID")?;
     let today = now.to_zoned(TimeZone::UTC).date();
-    let decision = decide(message, &config.guardrails, &account, today);
+    let decided = decide(message, &config.guardrails, &account, today);
+    let (decision, doubts) = believe(message, decided, &config, &account, today, &ledger, invocation).await?;
     let digest = format!("{:x}", Sha256::digest(json!([message.text, message.attributes]).to_string()));
     let words = match &decision {
         Decision::Enforce(target) => {
             let simulated = if target.simulated { " (simulated)" } else { "" };
-            format!("enforce {} at {} in {}{simulated}", target.guardrail, target.stage, target.period)
+            let doubted = if doubts.is_empty() { String::new() } else { format!("; doubted: {}", doubts.join("; ")) };
+            format!("enforce {} at {} in {}{simulated}{doubted}", target.guardrail, target.stage, target.period)
         }
         Decision::Report { why } => format!("report: {why}"),
     };
@@ -218,7 +226,7 @@ async fn one_alert(message: &Message, invocation: &Invocation) -> Result<Json, F
     let guardrail = guardrail.ok_or_else(|| Fault::retryable("the guardrail was removed while its alert was read"))?;
     let workflow = invocation.workflow()?;
     let runs = Runs { ledger: &ledger, workflow: &workflow, clock: &invocation.clock, by: invocation.by.clone() };
-    let (what, run) = match runs.begin(&target, &config, guardrail, &digest, &[]).await? {
+    let (what, run) = match runs.begin(&target, &config, guardrail, &digest, &doubts).await? {
         Begun::Started(run) => {
             emit(now, &[(Metric::RunsStarted, 1.0)], &[("run", run.id.as_str())]);
             ("started", run)
@@ -232,6 +240,36 @@ async fn one_alert(message: &Message, invocation: &Invocation) -> Result<Json, F
     };
     tracing::info!(run = %run.id, guardrail = %target.guardrail, simulated = target.simulated, what, "the run");
     Ok(json!({"decision": what, "run": run.id, "simulated": run.simulated}))
+}
+
+/// Holds a real alert against what AWS Budgets says now, and what is known of it: what becomes of it, and why it is doubted. When
+/// Budgets does not say, the alert is delivered again: nothing is enforced unseen, and nothing is lost.
+async fn believe(
+    message: &Message,
+    decided: Decision,
+    config: &Config,
+    account: &str,
+    today: Date,
+    ledger: &Ledger,
+    invocation: &Invocation,
+) -> Result<(Decision, Vec<String>), Fault> {
+    let (Decision::Enforce(target), Reading::Budget(alert)) = (&decided, alert::read(&message.text)) else {
+        return Ok((decided, Vec::new()));
+    };
+    let Some(guardrail) = config.guardrails.get(&target.guardrail).filter(|_| !target.simulated) else {
+        return Ok((decided, Vec::new()));
+    };
+    let standings = Standings { client: aws_sdk_budgets::Client::new(&invocation.sdk), account: account.to_owned() };
+    let standing = standings.standing(guardrail).await;
+    let standing =
+        standing.map_err(|error| Fault::retryable(format!("the alert is held against AWS Budgets before it counts: {error}")))?;
+    let last = ledger.spend(&target.guardrail).await?.map(|last| last.value);
+    let against = Against { last: last.as_ref(), standing: standing.as_ref(), today };
+    Ok(match plausible::judge(&alert, target, guardrail, against) {
+        Belief::Plausible => (decided, Vec::new()),
+        Belief::Doubted(doubts) => (decided, doubts),
+        Belief::OldPeriod(why) => (Decision::Report { why }, Vec::new()),
+    })
 }
 
 /// An alert that is not enforced is told to people, with the text as it came.

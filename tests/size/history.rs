@@ -69,6 +69,7 @@ fn walk(
             "WhichWay" => Some(if direction == Direction::Apply { "FindPlaces" } else { "Work" }),
             "IsSettled" if round < rounds.groups[at[0]][at[1]] => Some("LetItSettle"),
             "IsSettled" => Some("PartDone"),
+            "MustAsk" => Some("Work"),
             "WhoIsTold" => Some(if rounds.continued { "Done" } else { "Tell" }),
             "HowDidItEnd" => Some("Done"),
             _ => state["Next"].as_str(),

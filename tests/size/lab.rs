@@ -52,7 +52,7 @@ impl Lab {
         let (target, guardrail) = bench::stage("beta 80%", vec![vec![spec]]);
         let guardrails = BTreeMap::from([(guardrail.name.clone(), guardrail.clone())]);
         let config = Config { guardrails, pace: self.pace.clone(), ..Config::default() };
-        let Begun::Started(run) = self.bench.runs().begin(&target, &config, &guardrail, "digest").await.unwrap() else {
+        let Begun::Started(run) = self.bench.runs().begin(&target, &config, &guardrail, "digest", &[]).await.unwrap() else {
             panic!("it begins")
         };
         self.bench.open(&run).await.expect("it opens").id

@@ -171,6 +171,17 @@ pub(crate) struct Rollback {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Answer {
+    /// The run that waits.
+    pub(crate) run: RunId,
+    /// Why, for the record.
+    #[arg(long)]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Rearm {
     /// The guardrail.
     pub(crate) guardrail: GuardrailName,

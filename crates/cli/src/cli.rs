@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::args::{Deploy, Explain, File, Global, History, Package, Plan, Rearm, Rollback, Simulate, Status};
+use crate::args::{Answer, Deploy, Explain, File, Global, History, Package, Plan, Rearm, Rollback, Simulate, Status};
 use crate::commands;
 use crate::exit::Exit;
 
@@ -42,6 +42,10 @@ enum Command {
     Status(Status),
     /// Says what happened, in order.
     History(History),
+    /// Says yes to a run that waits for a person: what it lists is done.
+    Approve(Answer),
+    /// Says no to a run that waits for a person: nothing is changed.
+    Reject(Answer),
     /// Puts back what a guardrail changed.
     Rollback(Rollback),
     /// Lets alerts be enforced again after a rollback, before the period's end; tries failed runs again.
@@ -64,6 +68,8 @@ impl Cli {
             Command::Explain(args) => commands::explain::run(args),
             Command::Status(args) => commands::status::run(global, args).await,
             Command::History(args) => commands::history::run(global, args).await,
+            Command::Approve(args) => commands::approve::run(global, args, true).await,
+            Command::Reject(args) => commands::approve::run(global, args, false).await,
             Command::Rollback(args) => commands::rollback::run(global, args).await,
             Command::Rearm(args) => commands::rearm::run(global, args).await,
         }

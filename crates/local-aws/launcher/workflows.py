@@ -23,8 +23,8 @@ def install():
         "_fail_execution": _fail_only_running,
         "_execute_task": _task,
         "_invoke_resource": _authorized,
-        "_invoke_with_callback": _authorized,
-        "_call_lambda": _named_throttle,
+        "_invoke_with_callback": lambda original: _authorized(_failing_callback(original)),
+        "_call_lambda": lambda original: _named_throttle(_fails_the_callback(original)),
         "_error_matches": _uncatchable,
         "_run_sub_machine": _own_scope,
         "_run_parallel_branches": _jsonata_parallel,
@@ -130,6 +130,33 @@ def _task_permission(resource, arguments):
             return "DynamoDB.AccessDeniedException", f"dynamodb:{operation[0].upper()}{operation[1:]}", target
     raise stepfunctions._ExecutionError(
         "States.Runtime", f"the launcher does not know which permission {resource} needs: add it to workflows.py")
+
+
+_callback = contextvars.ContextVar("launcher_callback", default=None)
+
+
+def _failing_callback(original):
+    def invoke(resource, arguments, token, state):
+        within = _callback.set(token)
+        try:
+            return original(resource, arguments, token, state)
+        finally:
+            _callback.reset(within)
+    return invoke
+
+
+def _fails_the_callback(original):
+    """A function that fails fails its task; MiniStack would wait for the token all the same."""
+    def call(function, event):
+        try:
+            return original(function, event)
+        except stepfunctions._ExecutionError as error:
+            waiting = stepfunctions._task_tokens.get(_callback.get()) if _callback.get() else None
+            if waiting:
+                waiting["error"] = {"Error": error.error, "Cause": error.cause}
+                waiting["event"].set()
+            raise
+    return call
 
 
 def _named_throttle(original):

@@ -69,9 +69,9 @@ async fn begun(deployment: &Deployment, target: &Target, before: Option<&(RunId,
             let now = present(deployment, target).await?;
             let open = match &now {
                 Some((run, _)) if now.as_ref() == before => {
-                    // Nothing new is begun where the stage is enforced already.
+                    // Nothing new is begun where the stage is enforced already, or waits for a person.
                     let run = deployment.ledger.run(run).await?;
-                    run.is_some_and(|run| run.value.state == RunState::Enforced)
+                    run.is_some_and(|run| matches!(run.value.state, RunState::Enforced | RunState::Waiting))
                 }
                 Some(_) => true,
                 None => false,

@@ -1,0 +1,59 @@
+//! `guardrails approve` and `guardrails reject`: shows what is asked, asks for a yes, writes the answer down, and follows what it
+//! leads to.
+
+use anyhow::{Result, anyhow};
+use guardrails_model::record::{Approval, Run, RunState};
+use guardrails_model::runs::{Answer as Said, Answered};
+
+use crate::args::{Answer, Format, Global};
+use crate::deployment::Deployment;
+use crate::exit::Exit;
+use crate::{follow, output};
+
+pub(crate) async fn run(global: &Global, args: &Answer, approved: bool) -> Result<Exit> {
+    let deployment = Deployment::find(global).await?;
+    let run = follow::load(&deployment, &args.run).await?;
+    let question = run.approval.as_ref().and_then(|approval| approval.question.clone());
+    let question = question.ok_or_else(|| not_asked(&run))?;
+    let asks = run.state == RunState::Waiting;
+    output::tell(&follow::report(&deployment, run, false).await?.text());
+    let ask = if approved { "Approve this?" } else { "Reject this? Alerts of this stage are then recorded, not enforced." };
+    if asks && !output::agreed(&args.consent, ask)? {
+        return Ok(Exit::Declined);
+    }
+    let said = Said {
+        approved,
+        by: deployment.caller.arn.clone(),
+        why: args.reason.clone(),
+        digest: question.list.digest,
+    };
+    match deployment.runs().answer(&args.run, &said).await? {
+        Answered::Taken(_) => {}
+        Answered::Already(run) => {
+            let before = run.approval.as_ref().and_then(Approval::decision);
+            output::tell(&format!("{} was {} already", run.id, before.map_or("answered".to_owned(), |before| before.words())));
+        }
+        Answered::NotAsked(run) => return Err(not_asked(&run)),
+        Answered::AskedAnew(run) => {
+            return Err(anyhow!("{} asks about something else by now: nothing was answered\nhint: the same command shows it", run.id));
+        }
+    }
+    let Some(settled) = follow::until_settled(&deployment, &args.run, follow::Known::new()).await? else {
+        return Ok(Exit::Interrupted);
+    };
+    let report = follow::report(&deployment, settled, global.output == Format::Json).await?;
+    output::result(global, &report, &report.text())?;
+    Ok(match report.run.state {
+        RunState::ApplyFailed | RunState::RollbackFailed => Exit::PartlyFailed,
+        // More is planned by now than was approved: it is asked again, and nothing was done.
+        RunState::Waiting => Exit::PartlyFailed,
+        _ => Exit::Done,
+    })
+}
+
+fn not_asked(run: &Run) -> anyhow::Error {
+    let (id, state) = (&run.id, run.state.words());
+    let said = run.approval.as_ref().and_then(Approval::decision);
+    let said = said.map_or_else(String::new, |said| format!(": it was {}", said.words()));
+    anyhow!("run {id} does not wait for an approval, it is {state}{said}\nhint: guardrails status --run {id}")
+}
