@@ -60,6 +60,20 @@ fn a_bad_file_is_refused_with_line_caret_and_what_was_expected() {
 }
 
 #[test]
+fn an_approval_or_a_plausibility_that_cannot_be_meant_is_refused() {
+    let stage = "      - at: 100% actual\n";
+    let asks = |rule: &str| format!("{stage}        approval: {rule}\n");
+    refused(stage, &asks("{ within: 8d }"), 18, &["`within: 8d` is too long", "`7d`"]);
+    refused(stage, &asks("{ within: a day }"), 18, &["`a day`", "`90m`"]);
+    refused(stage, &asks("{ otherwise: wait }"), 18, &["wait", "reject"]);
+    refused(stage, &asks("{ beyond: 10 }"), 18, &["10"]);
+    refused(stage, &asks("{ by: ann }"), 18, &["by", "within"]);
+    refused("        do: [notify]\n", "        do: [notify]\n        approval: {}\n", 17, &["only notifies"]);
+    refused("    stages:\n", "    plausibility: { factor: 1 }\n    stages:\n", 14, &["a factor of 1", "from 2 on"]);
+    refused("    stages:\n", "    plausibility: { approval: { within: 30d } }\n    stages:\n", 14, &["too long"]);
+}
+
+#[test]
 fn stages_that_alerts_could_not_tell_apart_are_refused() {
     refused("80% forecasted", "99.6% actual", 17, &["a cent or less apart", "`99.6% actual`"]);
 }

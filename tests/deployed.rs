@@ -2,6 +2,7 @@
 //! IAM enforced. Each test has an AWS of its own.
 
 mod alerts;
+mod approvals;
 mod budgets;
 mod commands;
 mod fleets;

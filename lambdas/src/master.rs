@@ -104,7 +104,11 @@ enum Reply {
     /// What to work on, unless a person is to be waited for so many seconds first.
     Opened { run: RunId, groups: Vec<Vec<PartRef>>, ask: i64 },
     /// What an execution that waited is to do.
-    Heard { run: RunId, #[serde(flatten)] heard: Heard },
+    Heard {
+        run: RunId,
+        #[serde(flatten)]
+        heard: Heard,
+    },
     /// Nobody reads it: the execution waits for its token.
     Waits { run: RunId },
     /// How it ended.

@@ -11,6 +11,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use guardrails_aws::store::DynamoStore;
 use guardrails_local_aws::walkthrough::{Snapshot, Walkthrough};
 use guardrails_local_aws::{LocalAws, Options, SdkConfig, programs};
+use guardrails_model::alert::{self, AlertType, Reading};
 use guardrails_model::ledger::Ledger;
 use guardrails_model::record::{Run, RunState, Step};
 use serde_json::{Value as Json, json};
@@ -80,7 +81,19 @@ impl Lab {
         text(&output.stdout)
     }
 
+    /// What arrives on the topic; AWS Budgets itself says the same as an alert does.
     pub async fn publish(&self, message: &str, attributes: &[(&str, &str)]) {
+        if let Reading::Budget(alert) = alert::read(message) {
+            let amount = alert.amount.to_string();
+            let forecast = (alert.alert_type == AlertType::Forecasted).then_some(amount.as_str());
+            // There may be no such budget: that is for the product to find out.
+            self.local.spend(&alert.budget, &amount, forecast).await.ok();
+        }
+        self.publish_alone(message, attributes).await;
+    }
+
+    /// The same, whatever AWS Budgets itself says.
+    pub async fn publish_alone(&self, message: &str, attributes: &[(&str, &str)]) {
         let mut call = aws_sdk_sns::Client::new(&self.root).publish().topic_arn(&self.outputs["AlertTopicArn"]).message(message);
         for (name, value) in attributes {
             let value = MessageAttributeValue::builder().data_type("String").string_value(*value).build().unwrap();

@@ -159,8 +159,7 @@ mod tests {
         let amount: Amount = "100 USD".parse().unwrap();
         let budget = Budget { amount, period: case.period, service: Vec::new(), tag: Tags::default() };
         let name: crate::ids::GuardrailName = "beta".parse().unwrap();
-        let guardrail =
-            Guardrail { name: name.clone(), budget, stages: Vec::new(), plausibility: Plausibility::default() };
+        let guardrail = Guardrail { name: name.clone(), budget, stages: Vec::new(), plausibility: Plausibility::default() };
         let date: Date = case.date.parse().unwrap();
         let alert = BudgetAlert {
             date,

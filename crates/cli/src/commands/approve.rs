@@ -2,7 +2,7 @@
 //! leads to.
 
 use anyhow::{Result, anyhow};
-use guardrails_model::record::{Approval, Run, RunState};
+use guardrails_model::record::{Approval, ApprovalDecision, Run, RunState};
 use guardrails_model::runs::{Answer as Said, Answered};
 
 use crate::args::{Answer, Format, Global};
@@ -21,21 +21,19 @@ pub(crate) async fn run(global: &Global, args: &Answer, approved: bool) -> Resul
     if asks && !output::agreed(&args.consent, ask)? {
         return Ok(Exit::Declined);
     }
-    let said = Said {
-        approved,
-        by: deployment.caller.arn.clone(),
-        why: args.reason.clone(),
-        digest: question.list.digest,
-    };
+    let said = Said { approved, by: deployment.caller.arn.clone(), why: args.reason.clone(), digest: question.list.digest };
     match deployment.runs().answer(&args.run, &said).await? {
         Answered::Taken(_) => {}
         Answered::Already(run) => {
             let before = run.approval.as_ref().and_then(Approval::decision);
-            output::tell(&format!("{} was {} already", run.id, before.map_or("answered".to_owned(), |before| before.words())));
+            output::tell(&format!("{} was {} already", run.id, before.map_or("answered".to_owned(), ApprovalDecision::words)));
         }
         Answered::NotAsked(run) => return Err(not_asked(&run)),
         Answered::AskedAnew(run) => {
-            return Err(anyhow!("{} asks about something else by now: nothing was answered\nhint: the same command shows it", run.id));
+            return Err(anyhow!(
+                "{} asks about something else by now: nothing was answered\nhint: the same command shows it",
+                run.id
+            ));
         }
     }
     let Some(settled) = follow::until_settled(&deployment, &args.run, follow::Known::new()).await? else {
@@ -44,9 +42,8 @@ pub(crate) async fn run(global: &Global, args: &Answer, approved: bool) -> Resul
     let report = follow::report(&deployment, settled, global.output == Format::Json).await?;
     output::result(global, &report, &report.text())?;
     Ok(match report.run.state {
-        RunState::ApplyFailed | RunState::RollbackFailed => Exit::PartlyFailed,
-        // More is planned by now than was approved: it is asked again, and nothing was done.
-        RunState::Waiting => Exit::PartlyFailed,
+        // One that waits again plans more by now than was approved: nothing was done yet.
+        RunState::ApplyFailed | RunState::RollbackFailed | RunState::Waiting => Exit::PartlyFailed,
         _ => Exit::Done,
     })
 }

@@ -131,7 +131,9 @@ impl FromStr for Percent {
             .filter(|number| number.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
             .and_then(|number| Decimal::from_str(number).ok())
             .filter(|percent| *percent <= Decimal::ONE_THOUSAND && percent.scale() <= 2);
-        percent.map(|percent| Self(percent.normalize())).ok_or_else(|| BadWord { given: given.to_owned(), expected: Self::EXPECTED })
+        percent
+            .map(|percent| Self(percent.normalize()))
+            .ok_or_else(|| BadWord { given: given.to_owned(), expected: Self::EXPECTED })
     }
 }
 

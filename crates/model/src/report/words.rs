@@ -77,7 +77,9 @@ impl Report {
             RunState::RollbackFailed => {
                 Some(format!("When the reasons are dealt with: guardrails rollback {} --run {}", run.guardrail, run.id))
             }
-            RunState::RolledBack | RunState::Rejected if run.simulated => Some("Real alerts of this stage are enforced as ever.".to_owned()),
+            RunState::RolledBack | RunState::Rejected if run.simulated => {
+                Some("Real alerts of this stage are enforced as ever.".to_owned())
+            }
             RunState::RolledBack => Some(format!(
                 "Alerts of this stage are recorded, not enforced, until the next period. To enforce them again: guardrails \
                  rearm {}",

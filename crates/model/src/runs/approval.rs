@@ -12,9 +12,7 @@ use crate::config::{Guardrail, Otherwise, Stage};
 use crate::ids::{FacetId, Nonce, RunId, Value};
 use crate::ledger::{LedgerError, Versioned};
 use crate::phase::Phase;
-use crate::record::{
-    Approval, ApprovalDecision, Direction, Listed, ListedPart, PartPlan, Question, Run, RunState, Slot, Step,
-};
+use crate::record::{Approval, ApprovalDecision, Direction, Listed, ListedPart, PartPlan, Question, Run, RunState, Slot, Step};
 
 /// Steps that are named where a list exceeds what was approved.
 const NAMED: usize = 10;
@@ -187,7 +185,7 @@ impl Runs<'_> {
     /// The steps of a plan that nothing was begun of, as far as they would change something.
     async fn changes(&self, run: &RunId, part: usize, token: &Nonce) -> Result<Vec<Step>, LedgerError> {
         let steps = self.ledger.steps_under(run, part, token).await?.into_iter().map(|step| step.value);
-        Ok(steps.filter(|step| step.phase == Phase::Planned).collect())
+        Ok(steps.filter(|step| step.phase == Phase::Planned && step.present != step.wanted).collect())
     }
 
     /// What was approved: read from the plans that were, which stay in the ledger.
@@ -227,7 +225,8 @@ impl Runs<'_> {
         loop {
             let mut run = self.load(id).await?;
             let now = self.clock.now();
-            let question = question_mut(&mut run.value).filter(|question| question.list.digest == digest && question.told.is_none());
+            let question =
+                question_mut(&mut run.value).filter(|question| question.list.digest == digest && question.told.is_none());
             let Some(question) = question else { return Ok(()) };
             question.told = Some(now);
             match self.ledger.save_run(run, None).await {

@@ -146,11 +146,9 @@ impl Runs<'_> {
     async fn resume(&self, run: Versioned<Run>) -> Result<Begun, RunError> {
         match run.value.state {
             RunState::Enforced => Ok(Begun::Already(Box::new(run.value))),
-            RunState::RollingBack
-            | RunState::RollbackFailed
-            | RunState::RolledBack
-            | RunState::Notified
-            | RunState::Rejected => Ok(Begun::GoingBack(Box::new(run.value))),
+            RunState::RollingBack | RunState::RollbackFailed | RunState::RolledBack | RunState::Notified | RunState::Rejected => {
+                Ok(Begun::GoingBack(Box::new(run.value)))
+            }
             RunState::Opening | RunState::Waiting | RunState::Applying | RunState::ApplyFailed => {
                 // A failed one may still be telling people of it: it is tried again all the same.
                 if run.value.state != RunState::ApplyFailed && self.present_attempt_runs(&run.value).await? {

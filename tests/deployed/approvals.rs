@@ -1,0 +1,189 @@
+//! Runs that wait for a person, on the deployed stack: by the stage's wish, or because the alert is not believed.
+
+use aws_sdk_ec2::types::Tag;
+use aws_sdk_sfn::types::ExecutionStatus;
+use guardrails_local_aws::walkthrough::{Access, Role};
+use guardrails_model::record::{Run, RunState};
+use serde_json::json;
+
+use super::lab::{EXAMPLE, Lab, alert, real_alert, text};
+
+/// The example, whose enforcing stage asks for approval.
+fn asking(rule: &str) -> String {
+    let at = "      - at: 100% actual\n";
+    assert!(EXAMPLE.contains(at));
+    EXAMPLE.replace(at, &format!("{at}        approval: {rule}\n"))
+}
+
+/// Every execution has ended, and so.
+async fn executions_ended(lab: &Lab, status: &ExecutionStatus) {
+    let sfn = aws_sdk_sfn::Client::new(&lab.root);
+    lab.eventually("the executions' end", || async {
+        let listed = sfn.list_executions().state_machine_arn(&lab.outputs["StateMachineArn"]).send().await.unwrap();
+        listed.executions.iter().all(|execution| execution.status() == status).then_some(())
+    })
+    .await;
+}
+
+fn said_by_a_person(run: &Run, words: &str) -> bool {
+    run.events.iter().any(|event| event.what.contains(words) && event.by.starts_with("arn:aws:iam::123456789012:"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_changed_until_a_person_approves_and_the_way_back_is_exact() {
+    let lab = Lab::with(&asking("{ within: 1h }"), 0.2).await;
+    let before = lab.snapshot().await;
+    lab.publish(&real_alert(), &[]).await;
+    let run = lab.run_when(RunState::Waiting).await.id.to_string();
+    let (subject, asked) = lab.told().await;
+    assert_eq!(subject, "Budget Guardrails: project-beta: waiting for approval at 100% actual in 2026-11");
+    for words in [
+        "the stage asks for approval",
+        "silence rejects it",
+        &format!("guardrails approve {run} --reason"),
+        &format!("guardrails reject {run} --reason"),
+        "beta-1",
+        "ACTUAL Amount: $2.31",
+    ] {
+        assert!(asked.contains(words), "no {words:?} in:\n{asked}");
+    }
+    assert!(lab.say(&["status"]).await.contains("waiting for approval"));
+
+    let declined = lab.run(&["approve", &run, "--reason", "looked at it"]).await;
+    assert_eq!(declined.status.code(), Some(5), "{}", text(&declined.stderr));
+    assert!(text(&declined.stderr).contains("beta-1"), "{}", text(&declined.stderr));
+    assert_eq!(lab.snapshot().await, before);
+
+    lab.say(&["approve", &run, "--reason", "looked at it", "--yes"]).await;
+    let enforced = lab.run_when(RunState::Enforced).await;
+    assert!(said_by_a_person(&enforced, "looked at it"), "{:?}", enforced.events);
+    assert_eq!(lab.snapshot().await.user["RunInstances"], Access::Denied);
+    let again = lab.run(&["approve", &run, "--reason", "once more", "--yes"]).await;
+    assert!(again.status.success() && text(&again.stderr).contains("looked at it already"), "{}", text(&again.stderr));
+    let late = lab.run(&["reject", &run, "--reason", "no", "--yes"]).await;
+    assert_eq!(late.status.code(), Some(1));
+    assert!(
+        text(&late.stderr).contains("does not wait for an approval, it is enforced: it was approved by"),
+        "{}",
+        text(&late.stderr)
+    );
+    let (_, report) = lab.told().await;
+    assert!(report.contains("approved by") && report.contains("looked at it"), "{report}");
+
+    lab.say(&["rollback", "project-beta", "--yes"]).await;
+    assert_eq!(lab.snapshot().await, before);
+    executions_ended(&lab, &ExecutionStatus::Succeeded).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejected_run_ends_without_a_change_and_alerts_are_recorded_only_until_rearm() {
+    let lab = Lab::with(&asking("{}"), 0.2).await;
+    let before = lab.snapshot().await;
+    lab.publish(&real_alert(), &[]).await;
+    let run = lab.run_when(RunState::Waiting).await.id.to_string();
+    lab.told().await;
+    lab.say(&["reject", &run, "--reason", "the load test", "--yes"]).await;
+    let rejected = lab.run_when(RunState::Rejected).await;
+    assert!(said_by_a_person(&rejected, "the load test"), "{:?}", rejected.events);
+    let (subject, report) = lab.told().await;
+    assert!(
+        subject.contains("rejected at 100% actual") && report.contains("guardrails rearm project-beta"),
+        "{subject}\n{report}"
+    );
+    executions_ended(&lab, &ExecutionStatus::Succeeded).await;
+
+    lab.publish(&real_alert(), &[]).await;
+    let recorded = |run: &Run| run.events.iter().any(|event| event.what.contains("recorded, not enforced"));
+    lab.runs_when(|runs| runs.len() == 1 && recorded(&runs[0])).await;
+    assert!(lab.say(&["rearm", "project-beta"]).await.contains("100% actual"));
+    lab.publish(&real_alert(), &[]).await;
+    lab.runs_when(|runs| runs.len() == 2 && runs[1].state == RunState::Waiting).await;
+    assert_eq!(lab.snapshot().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_rejects_or_approves_as_the_stage_says() {
+    for (otherwise, state) in [("reject", RunState::Rejected), ("approve", RunState::Enforced)] {
+        let lab = Lab::with(&asking(&format!("{{ within: 2s, otherwise: {otherwise} }}")), 0.2).await;
+        let before = lab.snapshot().await;
+        lab.publish(&real_alert(), &[]).await;
+        lab.run_when(state).await;
+        assert!(lab.told().await.0.contains("waiting for approval"));
+        let (_, report) = lab.told().await;
+        assert!(report.contains("nobody answered within 2s"), "{report}");
+        assert_eq!(lab.snapshot().await == before, otherwise == "reject");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_that_is_not_believed_waits_says_why_and_can_be_put_back() {
+    let lab = Lab::new().await;
+    let before = lab.snapshot().await;
+    // As AWS sent it in July 2026, and Budgets itself says the same.
+    lab.publish(&alert("project-beta", "123456789012", "$2.00", "$2.00", "$183,965,812,157.54"), &[]).await;
+    let run = lab.run_when(RunState::Waiting).await;
+    let (_, asked) = lab.told().await;
+    assert!(asked.contains("$183965812157.54 is more than 10 times the budget of $2"), "{asked}");
+    lab.say(&["rollback", "project-beta", "--yes", "--run", run.id.as_str()]).await;
+    lab.run_when(RunState::RolledBack).await;
+    executions_ended(&lab, &ExecutionStatus::Succeeded).await;
+
+    // Plausible by itself, but Budgets knows nothing of it.
+    lab.say(&["rearm", "project-beta"]).await;
+    lab.local.spend("project-beta", "0.20", None).await.unwrap();
+    lab.publish_alone(&real_alert(), &[]).await;
+    let runs = lab.runs_when(|runs| runs.len() == 2 && runs[1].state == RunState::Waiting).await;
+    let why = runs[1].approval.as_ref().unwrap().why.join("\n");
+    assert!(why.contains("AWS Budgets shows $0.20 spent, which is below the threshold of $2"), "{why}");
+    assert_eq!(lab.snapshot().await, before);
+    lab.say(&["approve", runs[1].id.as_str(), "--reason", "the console says so", "--yes"]).await;
+    assert_eq!(lab.snapshot().await.user["RunInstances"], Access::Denied);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_added_after_the_question_is_asked_about_again() {
+    let lab = Lab::with(&asking("{ beyond: 5% }"), 0.2).await;
+    let before = lab.snapshot().await;
+    lab.publish(&real_alert(), &[]).await;
+    let run = lab.run_when(RunState::Waiting).await.id.to_string();
+    lab.told().await;
+    let other = &lab.world.with_role(Role::Untagged).next().unwrap().id;
+    let tag = Tag::builder().key("Project").value("Beta").build();
+    aws_sdk_ec2::Client::new(&lab.root).create_tags().resources(other).tags(tag).send().await.unwrap();
+
+    let approved = lab.run(&["approve", &run, "--reason", "fine", "--yes"]).await;
+    assert_eq!(approved.status.code(), Some(4), "{}", text(&approved.stderr));
+    assert_eq!(lab.snapshot().await, before);
+    let (_, asked) = lab.told().await;
+    assert!(asked.contains("more than the 5% that may be beyond them") && asked.contains(other.as_str()), "{asked}");
+    lab.say(&["approve", &run, "--reason", "that one too", "--yes"]).await;
+    assert_eq!(lab.snapshot().await.instances[other], "stopped");
+    lab.say(&["rollback", "project-beta", "--yes"]).await;
+    assert_eq!(lab.snapshot().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_that_cannot_be_held_against_budgets_is_not_enforced_and_counts_when_it_comes_again() {
+    let lab = Lab::new().await;
+    let before = lab.snapshot().await;
+    let iam = aws_sdk_iam::Client::new(&lab.root);
+    let roles = iam.list_roles().send().await.unwrap().roles;
+    let master =
+        roles.iter().map(aws_sdk_iam::types::Role::role_name).find(|name| name.contains("Master")).expect("master's role");
+    let looks = async |effect: &str| {
+        let statement = json!({"Effect": effect, "Action": "budgets:ViewBudget", "Resource": "*"});
+        let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+        iam.put_role_policy().role_name(master).policy_name("test").policy_document(policy).send().await.unwrap();
+    };
+    looks("Deny").await;
+    lab.publish(&real_alert(), &[]).await;
+    // What needs no look at Budgets is told as ever.
+    lab.publish("please stop everything", &[]).await;
+    assert!(lab.told().await.0.ends_with("was not enforced"));
+    assert!(lab.ledger.runs(None).await.unwrap().is_empty());
+    assert_eq!(lab.snapshot().await, before);
+
+    looks("Allow").await;
+    lab.publish(&real_alert(), &[]).await;
+    lab.run_when(RunState::Enforced).await;
+}
