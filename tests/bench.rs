@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use guardrails_aws::actions::{self, Context};
 use guardrails_model::action::{Action, ActionError};
 use guardrails_model::clock::Clock;
-use guardrails_model::config::{ActionSpec, Budget, Config, Guardrail, Period, Stage, StageAt, Tags};
+use guardrails_model::config::{ActionSpec, Budget, Config, Guardrail, Period, Release, Stage, StageAt, Tags};
 use guardrails_model::decide::Target;
 use guardrails_model::drive::{Cursor, Drive, DriveError, Progress};
 use guardrails_model::ids::{FacetId, GuardrailName, Nonce, RunId};
@@ -163,6 +163,14 @@ impl Bench {
             if matches!(part.plan, PartPlan::Failed { .. }) {
                 continue;
             }
+            if let (Some(_), written @ PartPlan::Written(_)) = (run.looking, &part.plan) {
+                let looked = self.drive().look_again(&run.id, index, &*self.action(part)).await;
+                plans.push((
+                    index,
+                    looked.map_or_else(|error| PartPlan::Failed { reason: error.to_string() }, |()| written.clone()),
+                ));
+                continue;
+            }
             let plan = match self.drive().plan(&run, index, &*self.action(part)).await {
                 Ok(written) => PartPlan::Written(written),
                 Err(error) if error.is_retryable() => return Err(LedgerError::Unavailable(error.into()).into()),
@@ -253,7 +261,7 @@ pub fn stage(who: &str, groups: Vec<Vec<ActionSpec>>) -> (Target, Guardrail) {
     let amount = "2 USD".parse().expect("an amount");
     let budget = Budget { amount, period: Period::Monthly, service: Vec::new(), tag: Tags::default() };
     let target = Target { guardrail: guardrail.clone(), stage: at, period: "2026-11".to_owned(), simulated };
-    (target, Guardrail { name: guardrail, budget, stages: vec![Stage { at, groups }] })
+    (target, Guardrail { name: guardrail, budget, stages: vec![Stage { at, groups }], release: Release::default() })
 }
 
 /// Executions in a map.

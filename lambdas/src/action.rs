@@ -96,7 +96,12 @@ async fn places(run: &Run, part: usize, action: &dyn Action) -> Result<Reply, Fa
 async fn plan(drive: &Drive<'_>, run: &Run, part: usize, action: &dyn Action) -> Result<Reply, Fault> {
     // A plan that counts already is kept: its steps may hold facets.
     let plan = match &run.parts[part].plan {
-        written @ PartPlan::Written(_) => written.clone(),
+        written @ PartPlan::Written(_) => {
+            if run.looking.is_some() {
+                drive.look_again(&run.id, part, action).await?;
+            }
+            written.clone()
+        }
         PartPlan::Missing | PartPlan::Failed { .. } | PartPlan::Skipped { .. } => match drive.plan(run, part, action).await {
             Ok(written) => PartPlan::Written(written),
             Err(DriveError::Action { source: ActionError::OutOfBounds(reason), .. }) => PartPlan::Skipped { reason },

@@ -46,6 +46,8 @@ enum Command {
     Rollback(Rollback),
     /// Lets alerts be enforced again after a rollback, before the period's end; tries failed runs again.
     Rearm(Rearm),
+    /// Compares AWS Budgets with the ledger now, as the schedule does.
+    Reconcile,
 }
 
 impl Cli {
@@ -66,6 +68,7 @@ impl Cli {
             Command::History(args) => commands::history::run(global, args).await,
             Command::Rollback(args) => commands::rollback::run(global, args).await,
             Command::Rearm(args) => commands::rearm::run(global, args).await,
+            Command::Reconcile => commands::reconcile::run(global).await,
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The life of a run around its steps: who begins it, when its plan counts, how it ends, and what a rollback asks of it.
 //! The ledger deduplicates, not the execution's name: at most one open run for a stage in a period.
 
+mod again;
 mod close;
 mod open;
 mod rollback;
 mod workflow;
 
+pub use again::Looked;
 pub use close::{Closed, Ended, Outcome};
 pub use open::Places;
 pub use rollback::RollbackAsked;
@@ -137,6 +139,7 @@ impl Runs<'_> {
                 let mut run = run;
                 run.value.tries.apply += 1;
                 run.value.tried_at = Some(self.clock.now());
+                run.value.looking = None;
                 if run.value.state == RunState::ApplyFailed {
                     run.value.state = RunState::Applying;
                 }
@@ -167,6 +170,8 @@ impl Runs<'_> {
                 place: None,
                 plan: PartPlan::Missing,
                 cursor: None,
+                late: false,
+                unseen: None,
             })
         });
         let mut run = Run {
@@ -187,6 +192,7 @@ impl Runs<'_> {
             tries: Attempts { apply: 1, rollback: 0 },
             parts: parts.collect(),
             tried_at: None,
+            looking: None,
             rollback: None,
             events: Vec::new(),
         };

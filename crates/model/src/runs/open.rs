@@ -49,10 +49,18 @@ impl Runs<'_> {
         if run.value.direction != Direction::Apply || !run.value.state.is_open() {
             return Ok(run.value);
         }
+        let before = run.value.clone();
         for (part, plan) in plans {
             let Some(present) = run.value.parts.get(*part).map(|part| part.plan.clone()) else { continue };
             // A plan that counts already is never replaced: its steps may hold facets.
             if matches!(present, PartPlan::Written(_)) {
+                if run.value.looking.is_some() {
+                    let PartPlan::Failed { reason } = plan else {
+                        run.value.parts[*part].unseen = None;
+                        continue;
+                    };
+                    run.value.parts[*part].unseen = Some(reason.clone());
+                }
                 continue;
             }
             if let PartPlan::Written(written) = plan {
@@ -64,10 +72,15 @@ impl Runs<'_> {
             }
             run.value.parts[*part].plan = plan.clone();
         }
-        if run.value.state != RunState::Applying {
+        // A run that looks again at what it holds stays enforced meanwhile.
+        let looks = run.value.looking.is_some() && run.value.state == RunState::Enforced;
+        if run.value.state != RunState::Applying && !looks {
             run.value.note(self.clock.now(), &self.by, "the plan is whole");
+            run.value.state = RunState::Applying;
         }
-        run.value.state = RunState::Applying;
+        if run.value == before {
+            return Ok(before);
+        }
         Ok(self.ledger.save_run(run, None).await?.value)
     }
 }
