@@ -103,10 +103,12 @@ impl Lab {
 
     /// Carries out what is under way.
     pub async fn settle(&self) {
+        let mut under_way = Vec::new();
         for run in self.bench.truth.open_runs(None).await.unwrap() {
-            if !self.bench.workflow.is_running(&execution_name(&run)).await.unwrap() {
-                continue;
-            }
+            under_way.extend(self.bench.workflow.is_running(&execution_name(&run)).await.unwrap().then_some(run));
+        }
+        // To carry one out ends the executions of all.
+        for run in under_way {
             if run.direction == Direction::Apply {
                 self.bench.open(&run).await.unwrap();
             }
