@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use guardrails_aws::actions::{self, Context};
 use guardrails_model::action::{Action, ActionError};
 use guardrails_model::clock::Clock;
-use guardrails_model::config::{ActionSpec, Budget, Config, Guardrail, Period, Plausibility, Stage, StageAt, Tags};
+use guardrails_model::config::{ActionSpec, Budget, Config, Guardrail, Period, Plausibility, Release, Stage, StageAt, Tags};
 use guardrails_model::decide::Target;
 use guardrails_model::drive::{Cursor, Drive, DriveError, Progress};
 use guardrails_model::ids::{FacetId, GuardrailName, Nonce, RunId};
@@ -168,6 +168,14 @@ impl Bench {
             if matches!(part.plan, PartPlan::Failed { .. }) {
                 continue;
             }
+            if let (Some(_), written @ PartPlan::Written(_)) = (run.looking, &part.plan) {
+                let looked = self.drive().look_again(&run.id, index, &*self.action(part)).await;
+                plans.push((
+                    index,
+                    looked.map_or_else(|error| PartPlan::Failed { reason: error.to_string() }, |()| written.clone()),
+                ));
+                continue;
+            }
             let plan = match self.drive().plan(&run, index, &*self.action(part)).await {
                 Ok(written) => PartPlan::Written(written),
                 Err(error) if error.is_retryable() => return Err(LedgerError::Unavailable(error.into()).into()),
@@ -259,7 +267,8 @@ pub fn stage(who: &str, groups: Vec<Vec<ActionSpec>>) -> (Target, Guardrail) {
     let budget = Budget { amount, period: Period::Monthly, service: Vec::new(), tag: Tags::default() };
     let target = Target { guardrail: guardrail.clone(), stage: at, period: "2026-11".to_owned(), simulated };
     let stages = vec![Stage { at, groups, approval: None }];
-    (target, Guardrail { name: guardrail, budget, stages, plausibility: Plausibility::default() })
+    let guardrail = Guardrail { name: guardrail, budget, stages, plausibility: Plausibility::default(), release: Release::default() };
+    (target, guardrail)
 }
 
 /// Executions in a map, and the tokens that some of them wait under.

@@ -13,4 +13,4 @@ mod reconcile;
 mod rollbacks;
 mod size;
 
-pub use lab::guardrails;
+pub use lab::{alert, guardrails};

@@ -1,6 +1,7 @@
 //! What the sequencer and the life of runs promise, each promise a story: lamps, alerts, people, rollbacks.
 
 mod approvals;
+mod again;
 mod drift;
 mod holds;
 mod ledger;

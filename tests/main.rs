@@ -10,6 +10,7 @@ mod drive;
 mod groups;
 mod instances;
 mod properties;
+mod reconcile;
 mod regions;
 mod report;
 mod size;

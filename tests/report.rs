@@ -21,7 +21,16 @@ const OF_EACH: usize = 5000;
 
 fn part(region: Option<&str>, plan: PartPlan) -> Part {
     let place = region.map(|region| region.parse::<Place>().unwrap());
-    Part { group: 0, action: "stop-instances".parse().unwrap(), params: json!({}), place, plan, cursor: None }
+    Part {
+        group: 0,
+        action: "stop-instances".parse().unwrap(),
+        params: json!({}),
+        place,
+        plan,
+        cursor: None,
+        late: false,
+        unseen: None,
+    }
 }
 
 fn run(parts: Vec<Part>) -> Run {
@@ -46,6 +55,7 @@ fn run(parts: Vec<Part>) -> Run {
         parts,
         tried_at: None,
         approval: None,
+        looking: None,
         rollback: None,
         events: vec![event],
     }

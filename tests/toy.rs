@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use guardrails_model::action::{
-    Action, ActionError, Answer, Change, Gate as Question, Patience, Planned, Ready, Room, Seen, Unit,
+    Action, ActionError, Answer, Change, Gate as Question, Meanwhile, Patience, Planned, Ready, Room, Seen, Unit,
 };
 use guardrails_model::clock::Clock;
 use guardrails_model::ids::{FacetId, Value};
@@ -202,6 +202,11 @@ impl Action for ToyAction {
             Planned { unit: unit(name), ..planned }
         });
         Ok(Ready::Go(if gate.direction == Direction::Apply { found.collect() } else { Vec::new() }))
+    }
+
+    /// Lamps that are called `fixed` are not turned again.
+    fn meanwhile(&self, facet: &FacetId) -> Meanwhile {
+        if name(facet).starts_with("fixed") { Meanwhile::Tell } else { Meanwhile::Enforce }
     }
 
     fn room(&self, _: Direction, changes: usize) -> Room {

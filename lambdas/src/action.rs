@@ -96,6 +96,9 @@ async fn places(run: &Run, part: usize, action: &dyn Action) -> Result<Reply, Fa
 async fn plan(drive: &Drive<'_>, run: &Run, part: usize, action: &dyn Action) -> Result<Reply, Fault> {
     // A plan that counts already is kept: its steps may hold facets.
     let plan = if run.is_settled(part) {
+        if run.looking.is_some() {
+            drive.look_again(&run.id, part, action).await?;
+        }
         run.parts[part].plan.clone()
     } else {
         match drive.plan(run, part, action).await {

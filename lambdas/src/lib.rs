@@ -8,4 +8,5 @@ pub mod master;
 mod messages;
 pub mod metrics;
 pub mod notify;
+pub mod reconcile;
 pub mod runtime;

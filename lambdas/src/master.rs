@@ -160,7 +160,9 @@ async fn handle(event: Json, invocation: Invocation) -> Result<Json, Fault> {
             let unfinished = unfinished.map(|result| (result.part, result.cursor.clone())).collect();
             let closed = runs.close(&run, &Ended { direction, try_number, failures, unfinished }).await?;
             tracing::info!(%run, direction = direction.as_str(), outcome = ?closed.outcome, state = ?closed.run.state, "closed");
-            if direction == Direction::Apply && closed.run.state == RunState::Enforced {
+            // What a later look found is not what the alert took.
+            let by_alert = closed.run.looking.is_none();
+            if direction == Direction::Apply && closed.run.state == RunState::Enforced && by_alert {
                 let now = invocation.clock.now();
                 let seconds = (now - closed.run.began).total(Unit::Second).unwrap_or_default();
                 emit(now, &[(Metric::SecondsToEnforce, seconds)], &[("run", run.as_str())]);

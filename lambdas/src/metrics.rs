@@ -25,6 +25,8 @@ pub enum Metric {
     StepsFailed,
     /// From the alert's reception to the run's being enforced.
     SecondsToEnforce,
+    /// Rounds of the reconciler in which nothing went wrong.
+    Reconciled,
 }
 
 impl Metric {
@@ -37,6 +39,7 @@ impl Metric {
             Self::StepsRolledBack => "StepsRolledBack",
             Self::StepsFailed => "StepsFailed",
             Self::SecondsToEnforce => "SecondsToEnforce",
+            Self::Reconciled => "Reconciled",
         }
     }
 

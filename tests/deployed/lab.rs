@@ -14,6 +14,7 @@ use guardrails_local_aws::{LocalAws, Options, SdkConfig, programs};
 use guardrails_model::alert::{self, AlertType, Reading};
 use guardrails_model::ledger::Ledger;
 use guardrails_model::record::{Run, RunState, Step};
+use guardrails_model::runs::execution_name;
 use serde_json::{Value as Json, json};
 
 pub const EXAMPLE: &str = include_str!("../../examples/walkthrough.yaml");
@@ -115,6 +116,21 @@ impl Lab {
     /// The only run there is, once it stands so.
     pub async fn run_when(&self, state: RunState) -> Run {
         self.runs_when(|runs| runs.len() == 1 && runs[0].state == state).await.remove(0)
+    }
+
+    /// Waits until the only run's attempt of that number is over.
+    pub async fn looked(&self, attempt: u32) {
+        let machine = &self.outputs["StateMachineArn"];
+        let client = aws_sdk_sfn::Client::new(&self.root);
+        self.eventually("the look", || async {
+            let run = self.ledger.runs(None).await.unwrap().remove(0).value;
+            assert_eq!(run.attempts.apply, attempt);
+            let execution = format!("{}:{}", machine.replace(":stateMachine:", ":execution:"), execution_name(&run));
+            let found = client.describe_execution().execution_arn(execution).send().await.ok()?;
+            assert_ne!(found.status().as_str(), "FAILED", "{found:?}");
+            (found.status().as_str() == "SUCCEEDED").then_some(())
+        })
+        .await;
     }
 
     pub async fn steps(&self, run: &Run) -> Vec<Step> {

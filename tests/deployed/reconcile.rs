@@ -3,10 +3,12 @@
 use aws_sdk_budgets::types::{Budget, BudgetType, Spend, TimeUnit};
 use guardrails_aws::budgets::Standings;
 use guardrails_local_aws::ACCOUNT;
+use guardrails_local_aws::walkthrough::Role;
 use guardrails_model::config::Guardrail;
+use guardrails_model::record::RunState;
 use guardrails_model::spend::Spending;
 
-use super::lab::Lab;
+use super::lab::{EXAMPLE, Lab, text};
 
 async fn guardrail(lab: &Lab) -> Guardrail {
     lab.ledger.config().await.unwrap().guardrails.into_values().next().unwrap()
@@ -42,4 +44,56 @@ async fn how_a_budget_stands_is_read_with_its_alarms_and_an_update_zeroes_it() {
     client.delete_budget().account_id(ACCOUNT).budget_name("project-beta").send().await.unwrap();
     assert_eq!(standings.standing(&guardrail).await.unwrap(), None);
     assert!(lab.local.spend("project-beta", "1", None).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_alert_is_enforced_and_what_is_started_meanwhile_is_stopped_again_and_all_of_it_comes_back() {
+    let lab = Lab::with(EXAMPLE, 0.0).await;
+    let before = lab.snapshot().await;
+    // The alert is sent once, and lost.
+    lab.local.spend("project-beta", "2.31", None).await.unwrap();
+    let said = lab.say(&["reconcile"]).await;
+    assert!(said.contains("project-beta: $2.31 of $2 in ") && said.contains("at 100% actual: its alert never arrived"), "{said}");
+    let run = lab.run_when(RunState::Enforced).await;
+    let (_, told) = lab.told().await;
+    assert!(told.contains("AWS Budgets says that its notification is in alarm"), "{told}");
+
+    // Nothing changed: nobody is told, and nothing is written of it.
+    lab.say(&["reconcile"]).await;
+    lab.looked(2).await;
+    assert_eq!(lab.run_when(RunState::Enforced).await.events, run.events);
+
+    let mut fleet = lab.world.with_role(Role::Fleet);
+    let (again, kept) = (&fleet.next().unwrap().id, &fleet.next().unwrap().id);
+    let idle = &lab.world.with_role(Role::AlreadyStopped).next().unwrap().id;
+    let ec2 = aws_sdk_ec2::Client::new(&lab.root);
+    let tag = aws_sdk_ec2::types::Tag::builder().key("guardrails:release").value("ann").build();
+    ec2.create_tags().resources(kept).tags(tag).send().await.unwrap();
+    ec2.start_instances().instance_ids(again).instance_ids(kept).instance_ids(idle).send().await.unwrap();
+    let said = lab.say(&["reconcile", "--output", "json"]).await;
+    assert!(said.contains("looks again at what run"), "{said}");
+    lab.looked(3).await;
+    let states = lab.snapshot().await.instances;
+    assert_eq!([&states[again], &states[idle], &states[kept]], ["stopped", "stopped", "running"]);
+    let (_, told) = lab.told().await;
+    assert!(told.contains("it carries the tag guardrails:release"), "{told}");
+
+    lab.say(&["rollback", "project-beta", "--yes"]).await;
+    let mut expected = before;
+    // It ran when the run took it up: that is what comes back.
+    expected.instances.insert(idle.clone(), "running".to_owned());
+    assert_eq!(lab.snapshot().await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_that_is_gone_fails_the_round_loudly_and_is_named() {
+    let lab = Lab::new().await;
+    let client = aws_sdk_budgets::Client::new(&lab.root);
+    client.delete_budget().account_id(ACCOUNT).budget_name("project-beta").send().await.unwrap();
+    let failed = lab.run(&["reconcile"]).await;
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(text(&failed.stdout).contains("FAILED AWS Budgets has no budget of this name"), "{}", text(&failed.stdout));
+    assert!(text(&failed.stderr).contains("Guardrails.Failed"), "{}", text(&failed.stderr));
+    let round = lab.ledger.round().await.unwrap().unwrap();
+    assert_eq!((round.clean, round.troubles().len()), (None, 1));
 }

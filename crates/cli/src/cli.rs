@@ -50,6 +50,8 @@ enum Command {
     Rollback(Rollback),
     /// Lets alerts be enforced again after a rollback, before the period's end; tries failed runs again.
     Rearm(Rearm),
+    /// Compares AWS Budgets with the ledger now, as the schedule does.
+    Reconcile,
 }
 
 impl Cli {
@@ -72,6 +74,7 @@ impl Cli {
             Command::Reject(args) => commands::approve::run(global, args, false).await,
             Command::Rollback(args) => commands::rollback::run(global, args).await,
             Command::Rearm(args) => commands::rearm::run(global, args).await,
+            Command::Reconcile => commands::reconcile::run(global).await,
         }
     }
 }

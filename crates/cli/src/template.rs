@@ -43,6 +43,7 @@ pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
         resources.insert(format!("{logical}Function"), function(action, key(keys, action.name)?, &logical));
         callable(&mut resources["MachineRole"], &logical)?;
     }
+    reconcile(resources, config)?;
     // Made last, and deleted first: a guardrail that holds something refuses to go, and all that puts it back is still there.
     let others = resources.iter().filter(|(name, resource)| *name != "BudgetFunction" && resource["Condition"].is_null());
     let others: Vec<String> = others.map(|(name, _)| name.clone()).collect();
@@ -148,6 +149,21 @@ fn callable(machine_role: &mut Json, logical: &str) -> Result<()> {
     let functions = statement["Resource"].as_array_mut().filter(|_| is_it);
     let functions = functions.ok_or_else(|| anyhow!("the machine's role does not begin with the functions that it calls"))?;
     functions.push(json!({"Fn::GetAtt": [format!("{logical}Function"), "Arn"]}));
+    Ok(())
+}
+
+/// The reconciler comes as often as the file says, and reads the budgets of the guardrails, no others.
+fn reconcile(resources: &mut serde_json::Map<String, Json>, config: &Config) -> Result<()> {
+    let every = config.reconcile.every.seconds();
+    resources["ReconcileSchedule"]["Properties"]["ScheduleExpression"] = json!(format!("rate({} minutes)", every / 60));
+    resources["ReconcileMissingAlarm"]["Properties"]["Period"] = json!(every);
+    let statements = resources["ReconcileRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].as_array_mut();
+    let budgets = statements.and_then(|statements| statements.iter_mut().find(|one| one["Sid"] == "ReadBudgets"));
+    let budgets = budgets.ok_or_else(|| anyhow!("the reconciler's role has no statement `ReadBudgets`"))?;
+    let names = config.guardrails.keys();
+    let arns =
+        names.map(|name| json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:budgets::${{AWS::AccountId}}:budget/{name}")}));
+    budgets["Resource"] = arns.collect();
     Ok(())
 }
 

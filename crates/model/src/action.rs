@@ -51,11 +51,26 @@ pub trait Action: Send + Sync {
         false
     }
 
+    /// What is done when `facet` is found otherwise while a run holds it, or comes into scope only then.
+    fn meanwhile(&self, facet: &FacetId) -> Meanwhile {
+        let _ = facet;
+        Meanwhile::Tell
+    }
+
     /// How many of `changes` more changes the service's limits leave room for now.
     fn room(&self, direction: Direction, changes: usize) -> Room {
         let _ = direction;
         Room { changes, again: 0 }
     }
+}
+
+/// What is done when a facet is found otherwise than wanted while a run holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meanwhile {
+    /// It is somebody's change: people are told of it, and it stays.
+    Tell,
+    /// It is enforced again. Who wants it otherwise exempts it.
+    Enforce,
 }
 
 /// How long a change may take.

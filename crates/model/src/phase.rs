@@ -38,18 +38,21 @@ impl Phase {
             Applying => {
                 matches!(next, Applying | Applied | ApplyFailed | Skipped | RollingBack | RolledBack | RollbackFailed | Abandoned)
             }
-            Applied => matches!(next, RollingBack | RolledBack | RollbackFailed | Abandoned),
+            // While its run holds it: somebody's change that stays is said, and one that does not is undone, with the first Before.
+            Applied => matches!(next, Applied | Applying | RollingBack | RolledBack | RollbackFailed | Abandoned),
             // A failed step is put back too, since its change may have come about; and it may be tried again.
             ApplyFailed => {
                 matches!(next, Applying | Applied | Skipped | ApplyFailed | RollingBack | RolledBack | RollbackFailed | Abandoned)
             }
             RollingBack => matches!(next, RollingBack | RolledBack | RollbackFailed | Abandoned),
             RollbackFailed => matches!(next, RollingBack | RolledBack | RollbackFailed | Abandoned),
-            Skipped | RolledBack | Abandoned => false,
+            // It holds nothing. While its run is held it may be planned again: somebody started it, or it is exempt no more.
+            Skipped => matches!(next, Planned),
+            RolledBack | Abandoned => false,
         }
     }
 
-    /// Will neither direction ever change it again?
+    /// Does it hold nothing, so that no rollback ever changes it?
     #[must_use]
     pub fn is_final(self) -> bool {
         matches!(self, Self::Skipped | Self::RolledBack | Self::Abandoned)
@@ -108,9 +111,19 @@ mod tests {
     fn a_final_phase_has_no_successor_and_every_other_has_a_way_to_the_end() {
         for phase in ALL {
             let successors: Vec<_> = ALL.into_iter().filter(|next| phase.may_become(*next)).collect();
-            assert_eq!(successors.is_empty(), phase.is_final(), "{phase}");
+            // What was left alone may be planned again, which holds nothing either.
+            let over = successors.is_empty() || successors == [Phase::Planned];
+            assert_eq!(over, phase.is_final(), "{phase}");
             assert!(phase.is_final() || successors.iter().any(|next| next.is_final()), "{phase}");
         }
+    }
+
+    #[test]
+    fn what_was_put_back_or_settled_by_hand_is_never_planned_again() {
+        let again: Vec<_> = ALL.into_iter().filter(|phase| phase.may_become(Phase::Planned)).collect();
+        assert_eq!(again, [Phase::Skipped]);
+        // What is held goes on without losing its hold, never through a phase that a rollback takes for not begun.
+        assert!(Phase::Applied.may_become(Phase::Applying) && !Phase::Applied.may_become(Phase::Planned));
     }
 
     #[test]

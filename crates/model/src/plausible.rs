@@ -47,8 +47,8 @@ pub fn judge(alert: &BudgetAlert, target: &Target, guardrail: &Guardrail, agains
     let factor = Decimal::from(guardrail.plausibility.factor);
     let known = against.last.filter(|last| last.period == target.period);
     let doubts: Vec<String> = [
-        beyond_budget(alert, guardrail, factor),
-        known.and_then(|last| beyond_last(alert, last, guardrail, factor)),
+        beyond_budget(alert.amount, guardrail, factor),
+        known.and_then(|last| beyond_last(alert.amount, alert.alert_type, last, guardrail, factor)),
         against.standing.is_none().then(|| "AWS Budgets has no budget of this name".to_owned()),
         against.standing.and_then(|standing| other_limit(alert, standing)),
         standing.and_then(|standing| contradiction(alert, standing, target.stage, guardrail)),
@@ -57,6 +57,22 @@ pub fn judge(alert: &BudgetAlert, target: &Target, guardrail: &Guardrail, agains
     .flatten()
     .collect();
     if doubts.is_empty() { Belief::Plausible } else { Belief::Doubted(doubts) }
+}
+
+/// Why what AWS Budgets itself says of `stage` in `period` is not to be believed, where its alert never arrived; nothing when it is.
+#[must_use]
+pub fn doubts(standing: &Standing, stage: StageAt, period: &str, guardrail: &Guardrail, last: Option<&Spend>) -> Vec<String> {
+    let amount = match stage.alert_type {
+        AlertType::Actual => standing.actual,
+        AlertType::Forecasted => match standing.forecast {
+            Some(forecast) => forecast,
+            None => return vec!["its notification is in alarm, and AWS Budgets shows no forecast".to_owned()],
+        },
+    };
+    let factor = Decimal::from(guardrail.plausibility.factor);
+    let known = last.filter(|last| last.period == period);
+    let beyond_last = known.and_then(|last| beyond_last(amount, stage.alert_type, last, guardrail, factor));
+    beyond_budget(amount, guardrail, factor).into_iter().chain(beyond_last).collect()
 }
 
 /// Budgets computes the old period's last days in the new one's first days, and says so as if it were the new one's.
@@ -72,24 +88,30 @@ fn old_period(alert: &BudgetAlert, standing: &Standing, today: Date) -> Option<S
     })
 }
 
-fn beyond_budget(alert: &BudgetAlert, guardrail: &Guardrail, factor: Decimal) -> Option<String> {
+fn beyond_budget(amount: Decimal, guardrail: &Guardrail, factor: Decimal) -> Option<String> {
     let budget = guardrail.budget.amount.dollars();
-    (alert.amount > factor.saturating_mul(budget))
-        .then(|| format!("its amount of ${} is more than {factor} times the budget of ${budget}", alert.amount))
+    (amount > factor.saturating_mul(budget))
+        .then(|| format!("its amount of ${amount} is more than {factor} times the budget of ${budget}"))
 }
 
 /// Early in a period any rise is a large one: a spend below that part of the budget is no measure.
-fn beyond_last(alert: &BudgetAlert, last: &Spend, guardrail: &Guardrail, factor: Decimal) -> Option<String> {
-    let (known, what) = match alert.alert_type {
+fn beyond_last(
+    amount: Decimal,
+    alert_type: AlertType,
+    last: &Spend,
+    guardrail: &Guardrail,
+    factor: Decimal,
+) -> Option<String> {
+    let (known, what) = match alert_type {
         AlertType::Actual => (last.actual, "spend"),
         AlertType::Forecasted => (last.forecast?, "forecast"),
     };
     let most = known.saturating_mul(factor);
     let counts = most >= guardrail.budget.amount.dollars();
-    (counts && alert.amount > most).then(|| {
+    (counts && amount > most).then(|| {
         format!(
-            "its amount of ${} is more than {factor} times the last known {what} of this period, ${known} (seen {})",
-            alert.amount, last.seen
+            "its amount of ${amount} is more than {factor} times the last known {what} of this period, ${known} (seen {})",
+            last.seen
         )
     })
 }
@@ -127,7 +149,7 @@ fn is_above(amount: Decimal, other: Decimal) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Amount, Budget, Plausibility, Tags};
+    use crate::config::{Amount, Budget, Plausibility, Release, Tags};
     use crate::record::FORMAT;
 
     const NOW: &str = "2026-07-17";
@@ -159,7 +181,7 @@ mod tests {
         let amount: Amount = "100 USD".parse().unwrap();
         let budget = Budget { amount, period: case.period, service: Vec::new(), tag: Tags::default() };
         let name: crate::ids::GuardrailName = "beta".parse().unwrap();
-        let guardrail = Guardrail { name: name.clone(), budget, stages: Vec::new(), plausibility: Plausibility::default() };
+        let guardrail = Guardrail { name: name.clone(), budget, stages: Vec::new(), plausibility: Plausibility::default(), release: Release::default() };
         let date: Date = case.date.parse().unwrap();
         let alert = BudgetAlert {
             date,

@@ -112,6 +112,9 @@ pub struct Run {
     /// A person is asked before anything is changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    /// Set when the present try looks again at what the run holds: how it stood before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looking: Option<RunState>,
     /// Who asked for it to be put back, and how much of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<RollbackRequest>,
@@ -191,6 +194,12 @@ pub struct Part {
     /// Where an execution left it that grew too long: the next one goes on there, and knows how full the buckets are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<Cursor>,
+    /// There may be steps that came after the plan.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub late: bool,
+    /// Why it could not be planned again, the last time that this was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<String>,
 }
 
 impl Part {
@@ -203,7 +212,7 @@ impl Part {
     /// Is there anything to work on?
     #[must_use]
     pub fn has_steps(&self) -> bool {
-        matches!(&self.plan, PartPlan::Written(written) if written.steps > 0)
+        matches!(&self.plan, PartPlan::Written(written) if written.steps > 0 || self.late)
     }
 }
 

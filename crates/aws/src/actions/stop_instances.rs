@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 use aws_sdk_ec2::types::Instance;
-use guardrails_model::action::{Action, ActionError, Answer, Change, Gate, Patience, Planned, Ready, Room, Seen};
+use guardrails_model::action::{Action, ActionError, Answer, Change, Gate, Meanwhile, Patience, Planned, Ready, Room, Seen};
 use guardrails_model::clock::Clock;
 use guardrails_model::config::Duration;
 use guardrails_model::ids::{FacetId, Place, Value};
@@ -215,6 +215,11 @@ impl Action for StopInstances {
 
     fn takes_time(&self, facet: &FacetId) -> bool {
         facet.parts().0 == POWER
+    }
+
+    /// What was launched or started while the stage is enforced is stopped too. A process that somebody resumed is theirs.
+    fn meanwhile(&self, facet: &FacetId) -> Meanwhile {
+        if facet.parts().0 == POWER { Meanwhile::Enforce } else { Meanwhile::Tell }
     }
 
     fn room(&self, direction: Direction, changes: usize) -> Room {

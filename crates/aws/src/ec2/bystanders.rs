@@ -17,6 +17,8 @@ use crate::error::Failure;
 
 /// The tag with which people exempt an instance of theirs.
 pub const EXEMPT_TAG: &str = "guardrails:exempt";
+/// The tag with which people start an instance while it is held, and keep it running.
+pub const RELEASE_TAG: &str = "guardrails:release";
 /// Types, and spot requests, that one question takes.
 const BATCH: usize = 100;
 
@@ -42,7 +44,7 @@ const FLEET: (&str, &str) = ("aws:ec2:fleet-id", "an EC2 Fleet");
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Exempt {
-    /// Instances that carry all of these tags. Those with the tag `guardrails:exempt` always are.
+    /// Instances that carry all of these tags. Those with the tag `guardrails:exempt` or `guardrails:release` always are.
     #[serde(skip_serializing_if = "Tags::is_empty")]
     pub tag: Tags,
     /// Instances with these ids.
@@ -69,8 +71,9 @@ impl Exempt {
 
     fn reason(&self, instance: &Instance, now: Timestamp) -> Option<String> {
         let id = instance.instance_id().unwrap_or_default();
-        if tag(instance, EXEMPT_TAG).is_some_and(|value| !value.eq_ignore_ascii_case("false")) {
-            return Some(format!("it carries the tag {EXEMPT_TAG}"));
+        let says = |key: &&&str| tag(instance, key).is_some_and(|value| !value.eq_ignore_ascii_case("false"));
+        if let Some(key) = [EXEMPT_TAG, RELEASE_TAG].iter().find(says) {
+            return Some(format!("it carries the tag {key}"));
         }
         if self.id.iter().any(|exempt| exempt == id) {
             return Some("it is exempt by its id".to_owned());

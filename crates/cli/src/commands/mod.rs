@@ -8,6 +8,7 @@ pub(crate) mod history;
 pub(crate) mod package;
 pub(crate) mod plan;
 pub(crate) mod rearm;
+pub(crate) mod reconcile;
 pub(crate) mod rollback;
 pub(crate) mod simulate;
 pub(crate) mod status;

@@ -11,7 +11,7 @@ use serde::de::{DeserializeOwned, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_saphyr::{Location, Spanned};
 
-use super::{ActionSpec, ApprovalRule, Budget, Config, Guardrail, Period, Plausibility, Stage, StageAt};
+use super::{ActionSpec, ApprovalRule, Budget, Config, Guardrail, Period, Plausibility, Reconcile, Release, Stage, StageAt};
 use crate::alert::AlertType;
 use crate::ids::{FacetId, GuardrailName, Value};
 use crate::pace::Pace;
@@ -41,6 +41,9 @@ pub struct File<A> {
     /// How fast the account's services are asked: half of what AWS allows when left out.
     #[schemars(with = "Option<Pace>")]
     pace: Option<Spanned<Pace>>,
+    /// How often AWS Budgets is compared with what is enforced: every hour when left out.
+    #[schemars(with = "Option<Reconcile>")]
+    reconcile: Option<Spanned<Reconcile>>,
     /// The guardrails by name: 1 to 60 lower-case letters, digits and hyphens. The AWS budget gets the same name.
     #[schemars(with = "BTreeMap<String, GuardrailBody<A>>")]
     guardrails: BTreeMap<GuardrailName, GuardrailBody<A>>,
@@ -60,6 +63,10 @@ struct GuardrailBody<A> {
     /// Which alerts are believed.
     #[schemars(with = "Option<Plausibility>")]
     plausibility: Option<Spanned<Plausibility>>,
+    /// What happens at the end of the budget's period to what is held: `new-period` puts it back as soon as the spend of the new
+    /// period is known and below the threshold, `manual` leaves that to people. `new-period` when left out.
+    #[serde(default)]
+    release: Release,
 }
 
 /// A threshold and what is done there.
@@ -142,6 +149,13 @@ fn check<A: Actions>(file: File<A>) -> Result<Config, Problem> {
             Err(what) => Err(Problem::at(pace.referenced, what)),
         },
     )?;
+    let reconcile = file.reconcile.map_or_else(
+        || Ok(Reconcile::default()),
+        |reconcile| match reconcile.value.check() {
+            Ok(()) => Ok(reconcile.value),
+            Err(what) => Err(Problem::at(reconcile.referenced, what)),
+        },
+    )?;
     if file.guardrails.is_empty() {
         return Err(Problem { at: None, what: "`guardrails` is empty: name at least one guardrail".to_owned() });
     }
@@ -151,7 +165,7 @@ fn check<A: Actions>(file: File<A>) -> Result<Config, Problem> {
         guardrails.insert(name.clone(), check_guardrail(name, body, &mut wishes)?);
     }
     let operators = file.operators.into_iter().map(|operator| operator.value).collect();
-    Ok(Config { operators, pace, guardrails })
+    Ok(Config { operators, pace, reconcile, guardrails })
 }
 
 fn check_operator(arn: &str) -> Result<(), String> {
@@ -204,7 +218,7 @@ fn check_guardrail<A: Actions>(name: GuardrailName, body: GuardrailBody<A>, wish
         || Ok(Plausibility::default()),
         |rule| rule.value.check().map(|()| rule.value).map_err(|what| Problem::at(rule.referenced, what)),
     )?;
-    Ok(Guardrail { name, budget, stages, plausibility })
+    Ok(Guardrail { name, budget, stages, plausibility, release: body.release })
 }
 
 fn check_approval(approval: &Spanned<ApprovalRule>, groups: &[Vec<ActionSpec>]) -> Result<ApprovalRule, Problem> {

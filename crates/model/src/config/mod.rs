@@ -23,6 +23,9 @@ pub struct Config {
     pub operators: Vec<String>,
     /// How fast the account's services are asked.
     pub pace: Pace,
+    /// How often AWS Budgets is compared with the ledger.
+    #[serde(default)]
+    pub reconcile: Reconcile,
     /// The guardrails, by name.
     pub guardrails: BTreeMap<GuardrailName, Guardrail>,
 }
@@ -39,6 +42,55 @@ pub struct Guardrail {
     /// Which alerts are believed.
     #[serde(default)]
     pub plausibility: Plausibility,
+    /// What happens to what is held at the end of the budget's period.
+    #[serde(default, skip_serializing_if = "Release::is_usual")]
+    pub release: Release,
+}
+
+/// What happens to what is held at the end of the budget's period.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Release {
+    /// It is put back, as soon as the spend of the new period is known and below the stage's threshold.
+    #[default]
+    NewPeriod,
+    /// It stays until a person puts it back.
+    Manual,
+}
+
+impl Release {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    fn is_usual(&self) -> bool {
+        *self == Self::NewPeriod
+    }
+}
+
+/// How AWS Budgets is compared with the ledger: an alert may be lost, and a period ends without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reconcile {
+    /// How often: whole minutes, from `5m` to `1d`.
+    pub every: Duration,
+}
+
+impl Default for Reconcile {
+    fn default() -> Self {
+        Self { every: Duration::from_secs(3600) }
+    }
+}
+
+impl Reconcile {
+    /// Says what is wrong with it, if anything is.
+    ///
+    /// # Errors
+    /// When it is no interval that the scheduler takes.
+    pub fn check(&self) -> Result<(), String> {
+        let seconds = self.every.seconds();
+        if seconds % 60 == 0 && (300..=86_400).contains(&seconds) {
+            return Ok(());
+        }
+        Err(format!("`every: {}` is not an interval of the reconciler: expected whole minutes, from `5m` to `1d`", self.every))
+    }
 }
 
 /// The budget that AWS watches.

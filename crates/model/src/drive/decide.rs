@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use crate::action::Seen;
+use crate::action::{Meanwhile, Planned, Seen, Unit};
 use crate::ids::Value;
 use crate::phase::Phase;
 use crate::record::{Direction, Facet, Step};
@@ -45,6 +45,46 @@ pub enum RollbackNext {
     Refuse(String),
     /// Look again: when the world has moved on, or at the moment given.
     Wait(Option<Timestamp>),
+}
+
+/// What a look at a facet asks for while a run holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgainNext {
+    /// It is as it is written down, or not for this run any more.
+    Nothing,
+    /// Write what is to be said of it, or that there is nothing to be said any more.
+    Say(Option<String>),
+    /// Write that it is to be changed again. The hold and its Before stay.
+    Enforce(String),
+    /// Write that it is to be changed after all. What it is then will be its Before.
+    Plan(String),
+}
+
+/// Judges a step of a run that holds, by what a plan made now finds.
+#[must_use]
+pub fn again(step: &Step, facet: Option<&Facet>, found: &Planned, meanwhile: Meanwhile) -> AgainNext {
+    let is_otherwise = found.present != step.wanted;
+    let unit = |unit: Option<&Unit>| unit.map(|unit| unit.name.clone());
+    // One that joined another unit since is for that unit's order, which this step does not know.
+    let enforced =
+        meanwhile == Meanwhile::Enforce && found.skip.is_none() && unit(found.unit.as_ref()) == unit(step.unit.as_ref());
+    match step.phase {
+        Phase::Applied if !facet.is_some_and(|facet| facet.holders.contains_key(&step.holder())) => AgainNext::Nothing,
+        Phase::Applied if is_otherwise && enforced => AgainNext::Enforce(format!("somebody made it {} meanwhile", found.present)),
+        Phase::Applied => AgainNext::Say(is_otherwise.then(|| {
+            let why = found.skip.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+            format!("somebody made it {} meanwhile: it is left so{why}", found.present)
+        })),
+        Phase::Skipped if is_otherwise && enforced => AgainNext::Plan(format!("it is {} now", found.present)),
+        Phase::Skipped
+        | Phase::Planned
+        | Phase::Applying
+        | Phase::ApplyFailed
+        | Phase::RollingBack
+        | Phase::RolledBack
+        | Phase::RollbackFailed
+        | Phase::Abandoned => AgainNext::Nothing,
+    }
 }
 
 /// Is there nothing left to do for a step on its way forward, in the run's `attempt`-th try?

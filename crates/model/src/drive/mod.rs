@@ -7,6 +7,7 @@
 //! - A step is Applied or `RolledBack` only when the world was seen to agree.
 //! - Whatever was interrupted is taken up from what the ledger and the world say, never from memory.
 
+mod again;
 mod decide;
 mod record;
 mod scan;

@@ -3,6 +3,7 @@
 
 pub mod memory;
 mod read;
+mod round;
 mod spend;
 mod typed;
 

@@ -127,10 +127,20 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be written.
     pub async fn add_steps(&self, steps: &[Step]) -> Result<(), LedgerError> {
-        for step in steps {
-            match self.store.commit(&Nonce::fresh(), &[write(step_key(step), 0, step)?]).await {
+        let writes: Vec<Write> = steps.iter().map(|step| write(step_key(step), 0, step)).collect::<Result<_, _>>()?;
+        for batch in writes.chunks(MOST_WRITES) {
+            match self.store.commit(&Nonce::fresh(), batch).await {
                 Err(LedgerError::Conflict) => {}
-                other => other?,
+                other => {
+                    other?;
+                    continue;
+                }
+            }
+            for write in batch {
+                match self.store.commit(&Nonce::fresh(), std::slice::from_ref(write)).await {
+                    Err(LedgerError::Conflict) => {}
+                    other => other?,
+                }
             }
         }
         Ok(())

@@ -236,6 +236,9 @@ fn is_to_go(run: &Run, step: &Step) -> bool {
 
 /// Why a part has no plan, in one line.
 fn unplanned(part: &Part) -> Option<String> {
+    if let Some(why) = &part.unseen {
+        return Some(format!("FAILED  {}: it could not be planned again: {why}", part.title()));
+    }
     match &part.plan {
         PartPlan::Failed { reason } => Some(format!("FAILED  {}: {reason}", part.title())),
         PartPlan::Skipped { reason } => {

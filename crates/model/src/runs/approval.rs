@@ -159,10 +159,12 @@ impl Runs<'_> {
         if let Some(approval) = &mut run.approval {
             approval.settled = settled;
         }
-        if run.state != RunState::Applying {
+        // A run that looks again at what it holds stays enforced meanwhile.
+        let looks = run.looking.is_some() && run.state == RunState::Enforced;
+        if run.state != RunState::Applying && !looks {
             run.note(self.clock.now(), &self.by, "the plan is whole");
+            run.state = RunState::Applying;
         }
-        run.state = RunState::Applying;
     }
 
     /// What a person is to say yes to: the changes of all plans that do not count for good yet.

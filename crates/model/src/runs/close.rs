@@ -9,7 +9,7 @@ use crate::cursor::Cursor;
 use crate::ids::RunId;
 use crate::ledger::{LedgerError, Versioned};
 use crate::phase::Phase;
-use crate::record::{Direction, PartPlan, Run, RunState, Slot};
+use crate::record::{Direction, Part, PartPlan, Run, RunState, Slot};
 
 /// What an execution says at its end.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,7 +61,21 @@ impl Runs<'_> {
             return Ok(Closed { outcome: Outcome::Continued, run: run.value });
         }
         let census = self.census(&run.value).await?;
+        if ended.direction == Direction::Rollback && ended.failures.is_empty() && census.asked_and_planned > 0 {
+            // Whoever looked again wrote them behind this execution's back.
+            let run = self.launch(run).await?;
+            return Ok(Closed { outcome: Outcome::Continued, run: run.value });
+        }
         let verdict = verdict(&run.value, &census, &ended.failures);
+        let looked = run.value.looking.filter(|_| ended.direction == Direction::Apply);
+        if looked == Some(verdict.state) && !census.touched && ended.failures.is_empty() {
+            // Nobody is told again of what they know.
+            if run.value.state != verdict.state {
+                run.value.state = verdict.state;
+                run = self.ledger.save_run(run, None).await?;
+            }
+            return Ok(Closed { outcome: Outcome::Unchanged, run: run.value });
+        }
         run.value.state = verdict.state;
         run.value.note(self.clock.now(), &self.by, verdict.words);
         let outcome = if verdict.failed { Outcome::Failed } else { Outcome::Succeeded };
@@ -80,6 +94,8 @@ impl Runs<'_> {
                 *census.phases.entry(step.phase).or_default() += 1;
                 let asked = run.rollback.as_ref().is_none_or(|request| request.covers(&step.facet));
                 census.asked_and_held += usize::from(asked && !step.phase.is_final());
+                census.asked_and_planned += usize::from(asked && step.phase == Phase::Planned);
+                census.touched |= step.attempt == run.try_number();
             })
             .await?;
         Ok(census)
@@ -123,6 +139,8 @@ pub enum Outcome {
     Superseded,
     /// Another execution goes on.
     Continued,
+    /// It looked again at what is held, and found everything as it was.
+    Unchanged,
 }
 
 /// How many steps stand where.
@@ -131,6 +149,10 @@ struct Census {
     phases: BTreeMap<Phase, usize>,
     /// Of those that the rollback asks for, and not over.
     asked_and_held: usize,
+    /// Of those that the rollback asks for, and not begun.
+    asked_and_planned: usize,
+    /// The present try has worked on some step.
+    touched: bool,
 }
 
 impl Census {
@@ -152,7 +174,8 @@ struct Verdict {
 
 fn verdict(run: &Run, census: &Census, failures: &[String]) -> Verdict {
     let count = |phases: &[Phase]| census.count(phases);
-    let unplanned = run.parts.iter().filter(|part| matches!(part.plan, PartPlan::Missing | PartPlan::Failed { .. })).count();
+    let is_unplanned = |part: &&Part| part.unseen.is_some() || matches!(part.plan, PartPlan::Missing | PartPlan::Failed { .. });
+    let unplanned = run.parts.iter().filter(is_unplanned).count();
     match run.direction {
         Direction::Apply => {
             let failed = count(&[Phase::Planned, Phase::Applying, Phase::ApplyFailed]) + unplanned;

@@ -1,12 +1,14 @@
 //! The life of a run around its steps: who begins it, when its plan counts, how it ends, and what a rollback asks of it.
 //! The ledger deduplicates, not the execution's name: at most one open run for a stage in a period.
 
+mod again;
 mod approval;
 mod close;
 mod open;
 mod rollback;
 mod workflow;
 
+pub use again::Looked;
 pub use approval::{Answer, Answered, Asked, Heard};
 pub use close::{Closed, Ended, Outcome};
 pub use open::Places;
@@ -157,6 +159,7 @@ impl Runs<'_> {
                 let mut run = run;
                 run.value.tries.apply += 1;
                 run.value.tried_at = Some(self.clock.now());
+                run.value.looking = None;
                 if run.value.state == RunState::ApplyFailed {
                     run.value.state = RunState::Applying;
                 }
@@ -187,6 +190,8 @@ impl Runs<'_> {
                 place: None,
                 plan: PartPlan::Missing,
                 cursor: None,
+                late: false,
+                unseen: None,
             })
         });
         let mut run = Run {
@@ -208,6 +213,7 @@ impl Runs<'_> {
             parts: parts.collect(),
             tried_at: None,
             approval: approval::asked_for(guardrail.stage(target.stage)),
+            looking: None,
             rollback: None,
             events: Vec::new(),
         };

@@ -54,9 +54,17 @@ impl Runs<'_> {
         if run.value.direction != Direction::Apply || !run.value.state.is_open() {
             return Ok(run.value);
         }
+        let before = run.value.clone();
         for (part, plan) in plans {
             // A plan that counts already is never replaced: its steps may hold facets.
-            if *part >= run.value.parts.len() || run.value.is_settled(*part) {
+            if *part >= run.value.parts.len() {
+                continue;
+            }
+            if run.value.is_settled(*part) {
+                if run.value.looking.is_some() {
+                    let unseen = if let PartPlan::Failed { reason } = plan { Some(reason.clone()) } else { None };
+                    run.value.parts[*part].unseen = unseen;
+                }
                 continue;
             }
             if let PartPlan::Written(written) = plan {
@@ -69,6 +77,9 @@ impl Runs<'_> {
             run.value.parts[*part].plan = plan.clone();
         }
         self.gate(&mut run.value).await?;
+        if run.value == before {
+            return Ok(before);
+        }
         Ok(self.ledger.save_run(run, None).await?.value)
     }
 }

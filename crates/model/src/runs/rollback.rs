@@ -13,15 +13,27 @@ impl Runs<'_> {
     /// # Errors
     /// When the ledger or the workflow cannot be reached.
     pub async fn roll_back(&self, id: &RunId, request: &RollbackRequest) -> Result<RollbackAsked, RunError> {
+        self.roll_back_with(id, request, true).await
+    }
+
+    /// The same, and the stage stays armed: the next alert of its period is enforced.
+    ///
+    /// # Errors
+    /// As [`Self::roll_back`].
+    pub async fn roll_back_armed(&self, id: &RunId, request: &RollbackRequest) -> Result<RollbackAsked, RunError> {
+        self.roll_back_with(id, request, false).await
+    }
+
+    async fn roll_back_with(&self, id: &RunId, request: &RollbackRequest, release: bool) -> Result<RollbackAsked, RunError> {
         loop {
-            match self.try_roll_back(id, request).await {
+            match self.try_roll_back(id, request, release).await {
                 Err(RunError::Ledger(LedgerError::Conflict)) => {}
                 other => return other,
             }
         }
     }
 
-    async fn try_roll_back(&self, id: &RunId, request: &RollbackRequest) -> Result<RollbackAsked, RunError> {
+    async fn try_roll_back(&self, id: &RunId, request: &RollbackRequest, release: bool) -> Result<RollbackAsked, RunError> {
         let mut run = self.load(id).await?;
         if !run.value.state.is_open() {
             return Ok(RollbackAsked::NothingToDo(Box::new(run.value)));
@@ -48,8 +60,10 @@ impl Runs<'_> {
         let what = if request.only.is_empty() { "rollback asked for" } else { "rollback of some facets asked for" };
         run.value.note(request.at, &request.by, format!("{what}: {}", request.why));
         run.value.rollback = Some(request.clone());
-        let slot = self.ledger.slot(&run.value.target()).await?.filter(|slot| slot.value.run == *id && request.only.is_empty());
+        let whole = request.only.is_empty();
+        let slot = self.ledger.slot(&run.value.target()).await?.filter(|slot| release && whole && slot.value.run == *id);
         let slot = slot.map(|slot| released(slot, &request.by, request.at, &request.why));
+        run.value.looking = None;
         run.value.tries.rollback += 1;
         run.value.tried_at = Some(self.clock.now());
         if under_way {

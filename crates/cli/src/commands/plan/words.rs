@@ -212,7 +212,16 @@ pub(super) mod tests {
     fn part(region: &str, outcome: Outcome) -> PartMade {
         let (action, place) = ("stop-instances".parse().unwrap(), Some(region.parse().unwrap()));
         PartMade {
-            part: Part { group: 0, action, params: json!({}), place, plan: PartPlan::Missing, cursor: None },
+            part: Part {
+                group: 0,
+                action,
+                params: json!({}),
+                place,
+                plan: PartPlan::Missing,
+                cursor: None,
+                late: false,
+                unseen: None,
+            },
             warning: None,
             outcome,
         }

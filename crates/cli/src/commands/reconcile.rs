@@ -1,0 +1,40 @@
+//! `guardrails reconcile`: compares AWS Budgets with the ledger now, as the schedule does, and shows what was found and done.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use guardrails_aws::error::Failure;
+
+use crate::args::Global;
+use crate::deployment::Deployment;
+use crate::exit::Exit;
+use crate::output;
+
+/// More than the function has.
+const LONGEST: Duration = Duration::from_secs(330);
+
+pub(crate) async fn run(global: &Global) -> Result<Exit> {
+    let deployment = Deployment::find(global).await?;
+    let function = format!("{}-reconcile", deployment.stack);
+    output::tell("one round of the reconciler");
+    // The round may take as long as its function lives, and one is enough.
+    let patient = aws_sdk_lambda::config::Builder::default()
+        .timeout_config(TimeoutConfig::builder().operation_timeout(LONGEST).build())
+        .retry_config(RetryConfig::disabled());
+    let invoke = aws_sdk_lambda::Client::new(&deployment.sdk).invoke().function_name(&function);
+    let sent = invoke.customize().config_override(patient).send().await;
+    let answer = sent.map_err(|error| anyhow!("invoking {function}: {}", Failure::of(&error).message))?;
+    // A round in which something went wrong is kept too.
+    let round = deployment.ledger.round().await.context("reading the ledger")?;
+    let round = round.ok_or_else(|| anyhow!("{function} has kept no round\nhint: see its log"))?;
+    output::result(global, &round, &round.text())?;
+    match answer.function_error {
+        None => Ok(Exit::Done),
+        Some(_) => {
+            let said = answer.payload.map(|payload| String::from_utf8_lossy(payload.as_ref()).into_owned()).unwrap_or_default();
+            Err(anyhow!("the round failed: {said}\nhint: what it names needs a person; everything else is done"))
+        }
+    }
+}

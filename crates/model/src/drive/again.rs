@@ -1,0 +1,119 @@
+//! Planning a part again while its run holds: what came into scope since becomes steps of the same run, and what somebody
+//! changed is enforced again or said. Reads the account, and writes steps; the changes are made by the work that follows.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::decide::{self, AgainNext};
+use super::{Drive, DriveError, failed};
+use crate::action::{Action, Meanwhile, Planned};
+use crate::ids::{FacetId, RunId};
+use crate::ledger::{LedgerError, Move, Versioned};
+use crate::phase::Phase;
+use crate::record::{Direction, PartPlan, Run, Step, Written};
+
+impl Drive<'_> {
+    /// Plans a part again, of a run whose plan counts. A run that goes back is left alone.
+    ///
+    /// # Errors
+    /// When the action cannot or must not plan, or the ledger cannot be read or written.
+    pub async fn look_again(&self, run: &RunId, part: usize, action: &dyn Action) -> Result<(), DriveError> {
+        let Some(run) = self.current(Direction::Apply, run, part).await? else { return Ok(()) };
+        let run = run.value;
+        let Some(PartPlan::Written(written)) = run.parts.get(part).map(|part| part.plan.clone()) else { return Ok(()) };
+        let found = action.plan().await.map_err(|source| failed(&run, part, "planning again", source))?;
+        let steps = self.ledger.steps_under(&run.id, part, &written.token).await?;
+        let steps: HashMap<FacetId, Versioned<Step>> = steps.into_iter().map(|step| (step.value.facet.clone(), step)).collect();
+        // To plan may take its time: a run that goes back by now gets no new steps.
+        let Some(run) = self.current(Direction::Apply, &run.id, part).await? else { return Ok(()) };
+        self.look_at_steps(&run.value, &steps, &found, action).await?;
+        self.add_what_came(run, part, &written, &steps, found, action).await
+    }
+
+    /// What is found of the facets that are steps of the run already.
+    async fn look_at_steps(
+        &self,
+        run: &Run,
+        steps: &HashMap<FacetId, Versioned<Step>>,
+        found: &[Planned],
+        action: &dyn Action,
+    ) -> Result<(), DriveError> {
+        let known: Vec<(&Planned, &Versioned<Step>)> =
+            found.iter().filter_map(|found| Some((found, steps.get(&found.facet)?))).collect();
+        let ids: Vec<FacetId> = known.iter().map(|(found, _)| found.facet.clone()).collect();
+        let facets = self.ledger.facets(&ids).await?;
+        let mut moves: Vec<Move> = Vec::new();
+        for (found, step) in known {
+            let facet = facets.get(&found.facet).map(|facet| &facet.value);
+            let (phase, reason) = match decide::again(&step.value, facet, found, action.meanwhile(&found.facet)) {
+                AgainNext::Nothing => continue,
+                AgainNext::Say(reason) if reason == step.value.reason => continue,
+                AgainNext::Say(reason) => (Phase::Applied, reason),
+                AgainNext::Enforce(reason) => (Phase::Applying, Some(reason)),
+                AgainNext::Plan(reason) => (Phase::Planned, Some(reason)),
+            };
+            let present = if phase == Phase::Planned { found.present.clone() } else { step.value.present.clone() };
+            let step = Versioned { rev: step.rev, value: Step { present, ..step.value.clone() } };
+            moves.push(self.advance(run, &step, None, phase, reason)?);
+        }
+        // A step that somebody else wrote meanwhile is looked at the next time.
+        for outcome in self.ledger.save_moves(moves).await? {
+            match outcome {
+                Ok(_) | Err(LedgerError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// What came into scope and is to be changed becomes late steps, each with the whole of its unit, whose order it needs.
+    async fn add_what_came(
+        &self,
+        run: Versioned<Run>,
+        part: usize,
+        written: &Written,
+        steps: &HashMap<FacetId, Versioned<Step>>,
+        found: Vec<Planned>,
+        action: &dyn Action,
+    ) -> Result<(), DriveError> {
+        let new: Vec<Planned> = found.into_iter().filter(|found| !steps.contains_key(&found.facet)).collect();
+        let is_wanted = |found: &&Planned| {
+            found.skip.is_none() && found.present != found.wanted && action.meanwhile(&found.facet) == Meanwhile::Enforce
+        };
+        let units: BTreeSet<String> =
+            new.iter().filter(is_wanted).filter_map(|found| found.unit.as_ref().map(|unit| unit.name.clone())).collect();
+        let belongs = |found: &Planned| match &found.unit {
+            Some(unit) => units.contains(&unit.name),
+            None => is_wanted(&found),
+        };
+        let new: Vec<Planned> = new.into_iter().filter(belongs).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let Some(run) = self.mark_late(run, part).await? else { return Ok(()) };
+        let ids: Vec<FacetId> = new.iter().map(|found| found.facet.clone()).collect();
+        let facets = self.ledger.facets(&ids).await?;
+        let late = new.into_iter().map(|found| {
+            let facet = facets.get(&found.facet);
+            let holder = format!("{}#{part}", run.id);
+            let refused = facet.and_then(|facet| decide::opposite_wish(&facet.value, &holder, &found.wanted));
+            Step { late: true, ..self.step(&run, part, &written.token, found, refused) }
+        });
+        let late: Vec<Step> = late.collect();
+        Ok(self.ledger.add_steps(&late).await?)
+    }
+
+    /// Writes down that a part has late steps, before it has: a rollback passes over parts that have none. Nothing when the run
+    /// goes back by now.
+    async fn mark_late(&self, mut run: Versioned<Run>, part: usize) -> Result<Option<Run>, DriveError> {
+        while !run.value.parts[part].late {
+            run.value.parts[part].late = true;
+            match self.ledger.save_run(run.clone(), None).await {
+                Err(LedgerError::Conflict) => {}
+                other => return Ok(Some(other?.value)),
+            }
+            let Some(current) = self.current(Direction::Apply, &run.value.id, part).await? else { return Ok(None) };
+            run = current;
+        }
+        Ok(Some(run.value))
+    }
+}

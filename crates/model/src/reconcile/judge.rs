@@ -1,0 +1,268 @@
+//! What a round finds of one guardrail, and what is to be done about it. Pure: [`super`] carries it out.
+//!
+//! AWS Budgets does not say of which period its figures are. In a period's first days they are the old one's, and after an
+//! update of the budget they are zero. So a figure is believed for what it can only be: one that fell is of a new period, or
+//! was updated away; one that only rises is of the same.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan};
+use rust_decimal::Decimal;
+
+use crate::alert::AlertType;
+use crate::config::{Guardrail, Period, Release, StageAt};
+use crate::ids::RunId;
+use crate::record::{FORMAT, Run, RunState};
+use crate::spend::{Spend, Standing};
+
+/// After so long Budgets shows the new period of a monthly budget, and what it shows less of is no update's doing.
+const SETTLED_MONTHLY: SignedDuration = SignedDuration::from_hours(72);
+/// The same of a daily budget.
+const SETTLED_DAILY: SignedDuration = SignedDuration::from_hours(12);
+/// A figure that fell below this share of the last known one is a new period's: what is spent is corrected by less.
+const FALLEN: i64 = 2;
+/// So often a run whose execution dies is taken up at once; after that once a day, as what failed is.
+const QUICK_TRIES: u32 = 3;
+const SLOWLY: SignedDuration = SignedDuration::from_hours(24);
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Measure {
+    /// A stage's alert never arrived: it is enforced as if it had.
+    Begin(StageAt),
+    /// An execution may have died.
+    TakeUp(RunId),
+    /// A run holds: what it holds is looked at again.
+    LookAgain(RunId),
+    /// A run is put back, for this reason.
+    Release {
+        /// Which.
+        run: RunId,
+        /// In words.
+        why: String,
+        /// Alerts of its period are enforced again.
+        armed: bool,
+    },
+    /// Nothing is done, and people who ask are to know why.
+    Say(String),
+}
+
+/// What is judged by.
+pub struct Books<'a> {
+    /// The guardrail as it is deployed.
+    pub guardrail: &'a Guardrail,
+    /// What Budgets says; nothing when it does not say.
+    pub standing: Option<&'a Standing>,
+    /// The last known spend.
+    pub last: Option<&'a Spend>,
+    /// How the stages stand in the present period, by real alerts.
+    pub stages: &'a [StageNow],
+    /// The guardrail's open runs.
+    pub open: &'a [Run],
+    /// The present moment.
+    pub now: Timestamp,
+}
+
+/// A stage that has a slot in the present period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageNow {
+    /// Which stage.
+    pub stage: StageAt,
+    /// Where its latest run stands.
+    pub run: RunState,
+    /// A person let it go.
+    pub released: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// What is known of the spend from now on, where Budgets said something.
+    pub spend: Option<Spend>,
+    /// What is to be done, in order.
+    pub measures: Vec<Measure>,
+}
+
+/// The period that is present at `now`, by the name that alerts of today give it.
+#[must_use]
+pub fn present(period: Period, now: Timestamp) -> String {
+    period.of_alert(today(now))
+}
+
+/// Judges one guardrail.
+#[must_use]
+pub fn judge(books: &Books<'_>) -> Judgement {
+    let spend = books.standing.map(|standing| known(books, standing));
+    let mut measures = Vec::new();
+    if let (Some(standing), Some(spend)) = (books.standing, &spend) {
+        lost_alerts(books, standing, spend, &mut measures);
+    }
+    for run in books.open {
+        if is_left_to_people(books, run) {
+            measures.push(Measure::Say(format!("run {} is held over the end of {}: `release: manual`", run.id, run.period)));
+        }
+        let released = books.standing.zip(spend.as_ref()).and_then(|(standing, spend)| release(books, run, standing, spend));
+        measures.extend(released.or_else(|| look_after(run, books.now)));
+    }
+    Judgement { spend, measures }
+}
+
+/// The last known spend with what Budgets says now: of which period is it?
+fn known(books: &Books<'_>, standing: &Standing) -> Spend {
+    let (kind, now) = (books.guardrail.budget.period, books.now);
+    let present = present(kind, now);
+    let fresh = |period: String| Spend {
+        format: FORMAT,
+        guardrail: books.guardrail.name.clone(),
+        period,
+        actual: standing.actual,
+        forecast: standing.forecast,
+        limit: standing.limit,
+        updated: standing.updated,
+        seen: now,
+        below_since: None,
+    };
+    let Some(last) = books.last else {
+        return fresh(if is_settled(kind, now) { present } else { before(kind, now) });
+    };
+    if last.period != present && (is_settled(kind, now) || turned_over(last, standing)) {
+        return fresh(present);
+    }
+    let of_last = fresh(last.period.clone());
+    if standing.actual >= last.actual {
+        return of_last;
+    }
+    // Less than was known: after an update of the budget, until it is computed anew. For ever, where the update was one of
+    // what counts.
+    let since = last.below_since.unwrap_or(now);
+    if now.duration_since(since) >= SETTLED_MONTHLY {
+        return of_last;
+    }
+    Spend { actual: last.actual, below_since: Some(since), ..of_last }
+}
+
+/// Is the figure of a later period than the last known one?
+fn turned_over(last: &Spend, standing: &Standing) -> bool {
+    let two = Decimal::from(FALLEN);
+    if standing.actual.is_zero() {
+        // Or the budget was updated.
+        return !last.actual.is_zero() && standing.updated == last.updated && standing.limit == last.limit;
+    }
+    standing.actual * two < last.actual
+}
+
+fn lost_alerts(books: &Books<'_>, standing: &Standing, spend: &Spend, measures: &mut Vec<Measure>) {
+    let present = present(books.guardrail.budget.period, books.now);
+    for stage in standing.alarms.iter().copied() {
+        let slot = books.stages.iter().find(|slot| slot.stage == stage);
+        if slot.is_some_and(|slot| slot.released || slot.run != RunState::RolledBack) {
+            continue;
+        }
+        let say = |why: String| Measure::Say(format!("{stage} is in alarm, and no run was begun: {why}"));
+        let amount = books.guardrail.budget.amount.dollars();
+        measures.push(if spend.period != present {
+            say(format!("what Budgets shows may be of {} yet", spend.period))
+        } else if standing.limit != amount {
+            say(format!("its budget is of ${}, and the guardrail's of ${amount}: deploy again", standing.limit))
+        } else if is_below(stage, standing) {
+            say("what Budgets shows of its spend is below the threshold".to_owned())
+        } else {
+            Measure::Begin(stage)
+        });
+    }
+}
+
+fn is_left_to_people(books: &Books<'_>, run: &Run) -> bool {
+    let is_over = run.period < present(books.guardrail.budget.period, books.now);
+    books.guardrail.release == Release::Manual && is_over && !run.simulated
+}
+
+/// Whether what a real run holds is put back now.
+fn release(books: &Books<'_>, run: &Run, standing: &Standing, spend: &Spend) -> Option<Measure> {
+    let present = present(books.guardrail.budget.period, books.now);
+    let holds = matches!(run.state, RunState::Enforced | RunState::ApplyFailed)
+        || run.state == RunState::RollbackFailed && is_due(run, books.now);
+    if run.simulated || !holds || spend.period != present {
+        return None;
+    }
+    let (stage, actual) = (run.stage, standing.actual);
+    let in_alarm = standing.alarms.contains(&stage) || !is_below(stage, standing);
+    let id = run.id.clone();
+    if run.period < present {
+        if books.guardrail.release == Release::Manual {
+            return None;
+        }
+        // What the new period holds too passes over to its run, without a gap.
+        let slot = books.stages.iter().find(|slot| slot.stage == stage);
+        let passed = slot.is_some_and(|slot| slot.released || matches!(slot.run, RunState::Enforced | RunState::Notified));
+        let why = format!("{} is over, and ${actual} are spent of {}", run.period, present);
+        return (!in_alarm || passed).then_some(Measure::Release { run: id, why, armed: false });
+    }
+    let (was, is) = (run.budget.amount.dollars(), books.guardrail.budget.amount.dollars());
+    let raised = is > was && standing.limit == is;
+    let fresh = spend.below_since.is_none() && !actual.is_zero();
+    let why = format!("the budget was raised from ${was} to ${is}, and ${actual} are spent");
+    (raised && fresh && !in_alarm && run.state != RunState::RollbackFailed).then_some(Measure::Release {
+        run: id,
+        why,
+        armed: true,
+    })
+}
+
+/// What an open run needs that is not put back.
+fn look_after(run: &Run, now: Timestamp) -> Option<Measure> {
+    match run.state {
+        RunState::Opening | RunState::Waiting | RunState::Applying | RunState::RollingBack => {
+            is_due(run, now).then(|| Measure::TakeUp(run.id.clone()))
+        }
+        RunState::Enforced if !run.simulated => Some(Measure::LookAgain(run.id.clone())),
+        RunState::ApplyFailed if !run.simulated && is_slowly_due(run, now) => Some(Measure::LookAgain(run.id.clone())),
+        RunState::Enforced
+        | RunState::ApplyFailed
+        | RunState::RollbackFailed
+        | RunState::RolledBack
+        | RunState::Notified
+        | RunState::Rejected => None,
+    }
+}
+
+fn is_due(run: &Run, now: Timestamp) -> bool {
+    run.try_number() <= QUICK_TRIES || is_slowly_due(run, now)
+}
+
+fn is_slowly_due(run: &Run, now: Timestamp) -> bool {
+    now.duration_since(run.asked_at()) >= SLOWLY
+}
+
+/// Is the stage's figure known, and at or below its threshold?
+fn is_below(stage: StageAt, standing: &Standing) -> bool {
+    let threshold = stage.threshold(standing.limit);
+    match stage.alert_type {
+        AlertType::Actual => standing.actual <= threshold,
+        AlertType::Forecasted => standing.forecast.is_none_or(|forecast| forecast <= threshold),
+    }
+}
+
+fn today(now: Timestamp) -> Date {
+    now.to_zoned(TimeZone::UTC).date()
+}
+
+/// Has the present period been on for so long that Budgets' figures are of it?
+fn is_settled(period: Period, now: Timestamp) -> bool {
+    let now = now.to_zoned(TimeZone::UTC).datetime();
+    let (since, settled) = match period {
+        Period::Daily => (now.date(), SETTLED_DAILY),
+        Period::Monthly => (now.date().first_of_month(), SETTLED_MONTHLY),
+    };
+    now.duration_since(since.at(0, 0, 0, 0)) >= settled
+}
+
+/// The period before the present one.
+fn before(period: Period, now: Timestamp) -> String {
+    let today = today(now);
+    let last = match period {
+        Period::Daily => today,
+        Period::Monthly => today.first_of_month(),
+    };
+    period.of_alert(last.checked_sub(1.day()).unwrap_or(last))
+}

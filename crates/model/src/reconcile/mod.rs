@@ -1,0 +1,218 @@
+//! Compares every guardrail with AWS Budgets and with the ledger, again and again: an alert may be lost, a period ends without
+//! one, an execution may die, and people launch what a run would have stopped. All of it goes the way of an alert, and is
+//! idempotent with alerts and with other rounds.
+
+mod judge;
+mod round;
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+pub use judge::{Books, Judgement, Measure, StageNow, judge};
+pub use round::{Found, Round};
+
+use crate::alert::{self, AlertType, Reading};
+use crate::config::{Config, Guardrail, StageAt};
+use crate::decide::Target;
+use crate::ledger::{LedgerError, Versioned};
+use crate::plausible;
+use crate::record::{AlertRecord, FORMAT, RollbackRequest, Run};
+use crate::runs::{Begun, Looked, RollbackAsked, RunError, Runs};
+use crate::spend::{Spend, Spending, Standing};
+
+/// Carries rounds out.
+pub struct Reconciler<'a> {
+    /// The life of runs, in the name of who reconciles.
+    pub runs: Runs<'a>,
+    /// What Budgets says.
+    pub spending: &'a dyn Spending,
+}
+
+impl Reconciler<'_> {
+    /// One round over all guardrails, written into the ledger. What goes wrong with one of them costs the others nothing, and
+    /// stands in the round.
+    ///
+    /// # Errors
+    /// When the ledger cannot say which guardrails there are, or not keep the round.
+    pub async fn round(&self) -> Result<Round, RunError> {
+        let (ledger, clock) = (self.runs.ledger, self.runs.clock);
+        let began = clock.now();
+        let config = ledger.config().await?;
+        let mut found = Vec::new();
+        for guardrail in config.guardrails.values() {
+            found.push(self.guardrail(&config, guardrail).await);
+        }
+        let round = Round { format: FORMAT, began, ended: clock.now(), by: self.runs.by.clone(), clean: None, guardrails: found };
+        Ok(ledger.save_round(round).await?)
+    }
+
+    async fn guardrail(&self, config: &Config, guardrail: &Guardrail) -> Found {
+        let mut found = Found::of(guardrail.name.clone());
+        let standing = match self.spending.standing(guardrail).await {
+            Ok(Some(standing)) => Some(standing),
+            Ok(None) => found.trouble(&"AWS Budgets has no budget of this name: deploy again"),
+            Err(error) => found.trouble(&error),
+        };
+        if let Err(error) = self.compare(config, guardrail, standing.as_ref(), &mut found).await {
+            found.trouble::<()>(&chain(&error));
+        }
+        found
+    }
+
+    async fn compare(
+        &self,
+        config: &Config,
+        guardrail: &Guardrail,
+        standing: Option<&Standing>,
+        found: &mut Found,
+    ) -> Result<(), RunError> {
+        let (ledger, now) = (self.runs.ledger, self.runs.clock.now());
+        let period = judge::present(guardrail.budget.period, now);
+        let open = ledger.open_runs(Some(&guardrail.name)).await?;
+        let last = ledger.spend(&guardrail.name).await?;
+        let known = self.with_alerts(last.as_ref().map(|last| &last.value), &open).await?;
+        let stages = self.stages(guardrail, &period).await?;
+        let judged = judge(&Books { guardrail, standing, last: known.as_ref(), stages: &stages, open: &open, now });
+        if let Some(spend) = judged.spend {
+            (found.period, found.actual, found.limit) = (Some(spend.period.clone()), Some(spend.actual), Some(spend.limit));
+            match ledger.save_spend(&Versioned { rev: last.map_or(0, |last| last.rev), value: spend }).await {
+                // Another round was quicker.
+                Ok(()) | Err(LedgerError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let seen = Seen { config, guardrail, standing, last: known.as_ref(), period: &period };
+        for measure in judged.measures {
+            match self.carry(&measure, seen).await {
+                Ok(Some(done)) => found.did.push(done),
+                Ok(None) => {}
+                Err(error) => {
+                    found.trouble::<()>(&format!("{}: {}", words(&measure), chain(&error)));
+                }
+            }
+            if let Measure::Say(what) = measure {
+                found.said.push(what);
+            }
+        }
+        Ok(())
+    }
+
+    /// What an alert said was spent in a period is known too, though no round has seen it.
+    async fn with_alerts(&self, last: Option<&Spend>, open: &[Run]) -> Result<Option<Spend>, LedgerError> {
+        let mut known = last.cloned();
+        for run in open.iter().filter(|run| !run.simulated && run.stage.alert_type == AlertType::Actual) {
+            let Some(alert) = self.runs.ledger.alert(&run.alert).await? else { continue };
+            let Reading::Budget(alert) = alert::read(&alert.text) else { continue };
+            let spend = known.get_or_insert_with(|| Spend {
+                format: FORMAT,
+                guardrail: run.guardrail.clone(),
+                period: run.period.clone(),
+                actual: alert.amount,
+                forecast: None,
+                limit: alert.budgeted,
+                updated: None,
+                seen: run.began,
+                below_since: None,
+            });
+            if spend.period == run.period {
+                spend.actual = spend.actual.max(alert.amount);
+            }
+        }
+        Ok(known)
+    }
+
+    async fn stages(&self, guardrail: &Guardrail, period: &str) -> Result<Vec<StageNow>, RunError> {
+        let mut stages = Vec::new();
+        for stage in guardrail.stages.iter().map(|stage| stage.at) {
+            let target = target(guardrail, stage, period);
+            let Some(slot) = self.runs.ledger.slot(&target).await? else { continue };
+            let run = self.runs.ledger.run(&slot.value.run).await?.ok_or(RunError::NoSuchRun(slot.value.run))?;
+            stages.push(StageNow { stage, run: run.value.state, released: slot.value.released.is_some() });
+        }
+        Ok(stages)
+    }
+
+    /// Carries one measure out. Says what was done, if anything was.
+    async fn carry(&self, measure: &Measure, seen: Seen<'_>) -> Result<Option<String>, RunError> {
+        match measure {
+            Measure::Begin(stage) => {
+                let Some(standing) = seen.standing else { return Ok(None) };
+                self.begin(seen, &target(seen.guardrail, *stage, seen.period), standing).await
+            }
+            Measure::TakeUp(run) => {
+                let taken = self.runs.take_up(run).await?;
+                Ok(taken.map(|run| format!("took up run {}, whose execution had died ({})", run.id, run.state.words())))
+            }
+            Measure::LookAgain(run) => Ok(match self.runs.look_again(run).await? {
+                Looked::Started(run) => Some(format!("looks again at what run {} holds", run.id)),
+                Looked::UnderWay(_) | Looked::NotHeld(_) => None,
+            }),
+            Measure::Release { run, why, armed } => {
+                let (at, by) = (self.runs.clock.now(), self.runs.by.clone());
+                let request = RollbackRequest { by, at, why: why.clone(), only: Vec::new(), force: false };
+                let asked = match armed {
+                    true => self.runs.roll_back_armed(run, &request).await?,
+                    false => self.runs.roll_back(run, &request).await?,
+                };
+                Ok(match asked {
+                    RollbackAsked::Started(run) | RollbackAsked::Changed(run) => Some(format!("puts run {} back: {why}", run.id)),
+                    RollbackAsked::UnderWay(_) | RollbackAsked::NothingToDo(_) => None,
+                })
+            }
+            Measure::Say(_) => Ok(None),
+        }
+    }
+
+    /// A stage whose alert never arrived is enforced as if it had, or waits for a person where the figures are not believed.
+    async fn begin(&self, seen: Seen<'_>, target: &Target, standing: &Standing) -> Result<Option<String>, RunError> {
+        let doubts = plausible::doubts(standing, target.stage, &target.period, seen.guardrail, seen.last);
+        let text = format!(
+            "No alert of {} at {} in {} was received. AWS Budgets says that its notification is in alarm: ${} are spent{} of ${}.",
+            target.guardrail,
+            target.stage,
+            target.period,
+            standing.actual,
+            standing.forecast.map_or_else(String::new, |forecast| format!(", ${forecast} are forecast,")),
+            standing.limit
+        );
+        let decision = format!("enforce {} at {} in {}: its alert never arrived", target.guardrail, target.stage, target.period);
+        let digest = format!("{:x}", Sha256::digest(json!([text, "reconcile"]).to_string()));
+        let alert = AlertRecord { format: FORMAT, at: self.runs.clock.now(), text, decision };
+        self.runs.ledger.record_alert(&digest, &alert).await?;
+        Ok(match self.runs.begin(target, seen.config, seen.guardrail, &digest, &doubts).await? {
+            Begun::Started(run) => Some(format!("began run {} at {}: its alert never arrived", run.id, target.stage)),
+            Begun::Already(_) | Begun::GoingBack(_) | Begun::Released(_) => None,
+        })
+    }
+}
+
+/// What a round saw of one guardrail.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    config: &'a Config,
+    guardrail: &'a Guardrail,
+    standing: Option<&'a Standing>,
+    /// The last known spend, before this round.
+    last: Option<&'a Spend>,
+    period: &'a str,
+}
+
+fn target(guardrail: &Guardrail, stage: StageAt, period: &str) -> Target {
+    Target { guardrail: guardrail.name.clone(), stage, period: period.to_owned(), simulated: false }
+}
+
+fn words(measure: &Measure) -> String {
+    match measure {
+        Measure::Begin(stage) => format!("beginning a run at {stage}"),
+        Measure::TakeUp(run) => format!("taking up run {run}"),
+        Measure::LookAgain(run) => format!("looking again at run {run}"),
+        Measure::Release { run, .. } => format!("putting run {run} back"),
+        Measure::Say(what) => what.clone(),
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,81 @@
+//! What nobody asked for again, and is due all the same: a run whose execution died is taken up, and one that holds looks again
+//! at what it holds.
+
+use super::{RunError, Runs};
+use crate::ids::RunId;
+use crate::ledger::LedgerError;
+use crate::record::{Direction, Run, RunState};
+
+/// What came of looking again.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Looked {
+    /// An execution was started for it.
+    Started(Box<Run>),
+    /// An execution of the run is under way.
+    UnderWay(Box<Run>),
+    /// The run does not hold what it wants: there is nothing to look after.
+    NotHeld(Box<Run>),
+}
+
+impl Runs<'_> {
+    /// Starts an execution that plans a run's parts again: what came into scope since becomes steps of the run, what somebody
+    /// changed is enforced again or told to people, and what had failed is tried again. People are told only of what changed.
+    ///
+    /// # Errors
+    /// When the ledger or the workflow cannot be reached.
+    pub async fn look_again(&self, id: &RunId) -> Result<Looked, RunError> {
+        loop {
+            match self.try_look_again(id).await {
+                Err(RunError::Ledger(LedgerError::Conflict)) => {}
+                other => return other,
+            }
+        }
+    }
+
+    async fn try_look_again(&self, id: &RunId) -> Result<Looked, RunError> {
+        let mut run = self.load(id).await?;
+        if !matches!(run.value.state, RunState::Enforced | RunState::ApplyFailed) {
+            return Ok(Looked::NotHeld(Box::new(run.value)));
+        }
+        if self.present_attempt_runs(&run.value).await? {
+            return Ok(Looked::UnderWay(Box::new(run.value)));
+        }
+        run.value.looking = Some(run.value.state);
+        run.value.tries.apply += 1;
+        run.value.tried_at = Some(self.clock.now());
+        if run.value.state == RunState::ApplyFailed {
+            run.value.state = RunState::Applying;
+        }
+        Ok(Looked::Started(Box::new(self.launch(run).await?.value)))
+    }
+
+    /// Takes up a run whose execution died, whichever way it goes. Nothing when there is none to take up.
+    ///
+    /// # Errors
+    /// When the ledger or the workflow cannot be reached.
+    pub async fn take_up(&self, id: &RunId) -> Result<Option<Run>, RunError> {
+        loop {
+            match self.try_take_up(id).await {
+                Err(RunError::Ledger(LedgerError::Conflict)) => {}
+                other => return other,
+            }
+        }
+    }
+
+    async fn try_take_up(&self, id: &RunId) -> Result<Option<Run>, RunError> {
+        let mut run = self.load(id).await?;
+        let under_way = matches!(run.value.state, RunState::Opening | RunState::Waiting | RunState::Applying | RunState::RollingBack);
+        if !under_way || self.present_attempt_runs(&run.value).await? {
+            return Ok(None);
+        }
+        let now = self.clock.now();
+        match run.value.direction {
+            Direction::Apply => run.value.tries.apply += 1,
+            Direction::Rollback => run.value.tries.rollback += 1,
+        }
+        run.value.tried_at = Some(now);
+        run.value.looking = None;
+        run.value.note(now, &self.by, "taken up: its execution had ended without an outcome");
+        Ok(Some(self.launch(run).await?.value))
+    }
+}

@@ -1,0 +1,219 @@
+//! A run that holds looks again: what came since is its too, and people's own changes are theirs.
+
+use guardrails_model::ids::RunId;
+use guardrails_model::phase::Phase;
+use guardrails_model::record::{Direction, PartPlan, Run};
+use guardrails_model::runs::{Looked, Outcome, input};
+
+use super::story::Story;
+use crate::world::{Fault, Kind};
+
+impl Story {
+    /// A look that the reconciler asks for, begun and not yet carried out.
+    async fn begin_look(&self, run: &RunId) -> Run {
+        let Looked::Started(run) = self.bench.runs().look_again(run).await.unwrap() else { panic!("no look was begun") };
+        *run
+    }
+
+    /// The same, carried out as the state machine does. How it ended.
+    async fn look(&self, run: &RunId) -> Outcome {
+        let run = self.begin_look(run).await;
+        self.bench.open(&run).await.unwrap();
+        self.bench.execute(Direction::Apply, &run.id).await.unwrap().outcome
+    }
+
+    async fn load(&self, run: &RunId) -> Run {
+        self.bench.truth.run(run).await.unwrap().unwrap().value
+    }
+
+    /// How much was written down of a run and of its steps.
+    async fn events(&self, run: &RunId) -> usize {
+        let run = self.load(run).await;
+        let steps = self.bench.truth.all_steps(&run).await.unwrap();
+        run.events.len() + steps.iter().map(|step| step.events.len()).sum::<usize>()
+    }
+}
+
+#[tokio::test]
+async fn what_came_since_becomes_a_step_of_the_same_run_and_comes_back_as_it_was() {
+    let story = Story::of("a: on");
+    let run = story.enforce("beta 80%", "a: off, b: off").await;
+    story.toy.set("b: on");
+    assert_eq!(story.look(&run).await, Outcome::Succeeded);
+    let held = ["a: off (was on, held by beta 80%)", "b: off (was on, held by beta 80%)"];
+    story.check(&[held[0], held[1], "beta 80%: enforced; a applied, b applied"]).await;
+    story.put_back(&run).await;
+    story.check(&["a: on", "b: on", "beta 80%: rolled back; a rolled back, b rolled back"]).await;
+}
+
+#[tokio::test]
+async fn what_somebody_turned_is_turned_again_and_its_first_before_stays() {
+    let story = Story::of("a: dim");
+    let run = story.enforce("beta 80%", "a: off").await;
+    story.toy.set("a: on");
+    assert_eq!(story.look(&run).await, Outcome::Succeeded);
+    story.check(&["a: off (was dim, held by beta 80%)", "beta 80%: enforced; a applied"]).await;
+    story.put_back(&run).await;
+    story.check(&["a: dim", "beta 80%: rolled back; a rolled back"]).await;
+}
+
+#[tokio::test]
+async fn what_was_off_before_and_was_turned_on_since_comes_back_on() {
+    let story = Story::of("a: off");
+    let run = story.enforce("beta 80%", "a: off").await;
+    story.check(&["a: off", "beta 80%: enforced; a skipped (it was off already)"]).await;
+    story.toy.set("a: on");
+    assert_eq!(story.look(&run).await, Outcome::Succeeded);
+    story.check(&["a: off (was on, held by beta 80%)", "beta 80%: enforced; a applied"]).await;
+    story.put_back(&run).await;
+    story.check(&["a: on", "beta 80%: rolled back; a rolled back"]).await;
+}
+
+#[tokio::test]
+async fn somebody_s_change_that_stays_is_said_and_told_once() {
+    let story = Story::of("fixed: on");
+    let run = story.enforce("beta 80%", "fixed: off").await;
+    story.toy.set("fixed: on");
+    assert_eq!(story.look(&run).await, Outcome::Succeeded, "people are told");
+    let said = "beta 80%: enforced; fixed applied (somebody made it on meanwhile: it is left so)";
+    story.check(&["fixed: on (was on, held by beta 80%)", said]).await;
+    let events = story.events(&run).await;
+    for _ in 0..3 {
+        assert_eq!(story.look(&run).await, Outcome::Unchanged);
+    }
+    assert_eq!(story.events(&run).await, events);
+    story.toy.set("fixed: off");
+    assert_eq!(story.look(&run).await, Outcome::Succeeded, "and when it is as wanted again");
+    story.check(&["fixed: off (was on, held by beta 80%)", "beta 80%: enforced; fixed applied"]).await;
+}
+
+#[tokio::test]
+async fn a_look_that_finds_nothing_tells_nobody_and_leaves_nothing_behind() {
+    let story = Story::of("a: on, b: off");
+    let run = story.enforce("beta 80%", "a: off, b: off").await;
+    let events = story.events(&run).await;
+    for _ in 0..50 {
+        assert_eq!(story.look(&run).await, Outcome::Unchanged);
+        story.bench.wait(3600).await;
+    }
+    assert_eq!(story.events(&run).await, events);
+    story
+        .check(&["a: off (was on, held by beta 80%)", "b: off", "beta 80%: enforced; a applied, b skipped (it was off already)"])
+        .await;
+}
+
+#[tokio::test]
+async fn a_part_that_had_nothing_in_scope_is_put_back_when_something_came() {
+    let story = Story::of("");
+    let run = story.enforce("beta 80%", "a: off").await;
+    assert!(!story.load(&run).await.parts[0].has_steps());
+    story.toy.set("a: on");
+    story.look(&run).await;
+    let held = story.load(&run).await;
+    let back = Run { direction: Direction::Rollback, ..held };
+    assert_eq!(input(&back).groups.concat().len(), 1, "a rollback passes over parts that have no steps");
+    story.put_back(&run).await;
+    story.check(&["a: on", "beta 80%: rolled back; a rolled back"]).await;
+}
+
+#[tokio::test]
+async fn what_was_put_back_piece_by_piece_is_not_taken_again() {
+    let story = Story::of("a: on, b: on");
+    let run = story.enforce("beta 80%", "a: off, b: off").await;
+    story.put_back_only(&run, &["a"], false).await;
+    assert_eq!(story.look(&run).await, Outcome::Unchanged);
+    story.check(&["a: on", "b: off (was on, held by beta 80%)", "beta 80%: enforced; a rolled back, b applied"]).await;
+}
+
+#[tokio::test]
+async fn what_came_to_a_unit_is_turned_in_its_order() {
+    let story = Story::of("hall-0-1-fuse: on, hall-1-0-lamp: on");
+    let run = story
+        .enforce("beta 80%", "hall-0-1-fuse: off, hall-1-0-lamp: off, hall-1-0-new: off, attic-0-1-fuse: off, attic-1-0-new: off")
+        .await;
+    story.toy.set("hall-1-0-new: on, attic-0-1-fuse: on, attic-1-0-new: on");
+    assert_eq!(story.look(&run).await, Outcome::Succeeded);
+    assert!(story.toy.snapshot().values().all(|value| value.as_str() == "off"), "{:?}", story.toy.snapshot());
+    story.put_back(&run).await;
+    assert!(story.toy.snapshot().values().all(|value| value.as_str() == "on"), "{:?}", story.toy.snapshot());
+}
+
+#[tokio::test]
+async fn a_run_that_goes_back_gets_no_new_steps() {
+    let story = Story::of("a: on");
+    let run = story.enforce("beta 80%", "a: off, b: off").await;
+    let looking = story.begin_look(&run).await;
+    story.bench.ask_back(&run, &[], false).await;
+    story.toy.set("b: on");
+    story.bench.drive().look_again(&looking.id, 0, &*story.toy.action("a: off, b: off")).await.unwrap();
+    assert_eq!(story.bench.execute(Direction::Apply, &run).await.unwrap().outcome, Outcome::Superseded);
+    story.bench.execute(Direction::Rollback, &run).await.unwrap();
+    story.check(&["a: on", "b: on", "beta 80%: rolled back; a rolled back"]).await;
+}
+
+#[tokio::test]
+async fn what_a_look_wrote_behind_a_rollback_s_back_is_passed_by_another_execution() {
+    let story = Story::of("a: on, b: off");
+    let run = story.enforce("beta 80%", "a: off, b: off").await;
+    story.bench.ask_back(&run, &[], false).await;
+    // The rollback has passed `b`, which was left alone; a look that began before it writes now.
+    story.invoke(Direction::Rollback, &run).await.unwrap().unwrap();
+    let steps = story.bench.truth.steps(&story.load(&run).await, 0).await.unwrap();
+    let step = steps.into_iter().find(|step| step.value.phase == Phase::Skipped).unwrap();
+    let at = story.load(&run).await.began;
+    let late = guardrails_model::ledger::Move::advance(step, None, Phase::Planned, None, at, "test").unwrap();
+    story.bench.truth.save_moves(vec![late]).await.unwrap();
+    assert_eq!(story.bench.execute(Direction::Rollback, &run).await.unwrap().outcome, Outcome::Succeeded);
+    let skipped = "b skipped (rolled back before it was begun)";
+    story.check(&["a: on", "b: off", &format!("beta 80%: rolled back; a rolled back, {skipped}")]).await;
+}
+
+#[tokio::test]
+async fn a_part_that_cannot_be_planned_again_fails_loudly_and_recovers() {
+    let story = Story::of("a: on");
+    let run = story.enforce("beta 80%", "a: off").await;
+    story.begin_look(&run).await;
+    let failed = PartPlan::Failed { reason: "AccessDenied".to_owned() };
+    let opened = story.bench.runs().open(&run, &[(0, failed)]).await.unwrap();
+    assert_eq!(opened.parts[0].unseen.as_deref(), Some("AccessDenied"));
+    assert_eq!(story.bench.execute(Direction::Apply, &run).await.unwrap().outcome, Outcome::Failed);
+    story.check(&["a: off (was on, held by beta 80%)", "beta 80%: apply failed; a applied"]).await;
+    assert_eq!(story.look(&run).await, Outcome::Succeeded, "people are told that it is well again");
+    story.check(&["a: off (was on, held by beta 80%)", "beta 80%: enforced; a applied"]).await;
+}
+
+#[tokio::test]
+async fn two_looks_at_once_are_one_execution() {
+    let story = Story::of("a: on");
+    let run = story.enforce("beta 80%", "a: off").await;
+    let before = story.bench.workflow.names().len();
+    let runs = story.bench.runs();
+    let (one, other) = futures::join!(runs.look_again(&run), runs.look_again(&run));
+    let started = [one.unwrap(), other.unwrap()].into_iter().filter(|looked| matches!(looked, Looked::Started(_))).count();
+    assert_eq!((started, story.bench.workflow.names().len()), (1, before + 1));
+}
+
+#[tokio::test]
+async fn a_look_that_dies_anywhere_can_be_put_back() {
+    for kind in [Kind::DieBefore, Kind::DieAfter] {
+        for at in 1.. {
+            let story = Story::of("a: on, c: off");
+            let run = story.enforce("beta 80%", "a: off, b: off, c: off").await;
+            story.toy.set("a: on, b: on, c: on");
+            story.bench.gate.arm(Fault { at, kind });
+            let ended = story.bench.gate.until_death(story.look(&run)).await;
+            let hit = story.bench.gate.hit();
+            story.bench.gate.disarm();
+            story.bench.workflow.end_all();
+            if hit.is_none() {
+                assert!(at > 10 && ended.is_some(), "the fault was never met");
+                break;
+            }
+            story.bench.wait(120).await;
+            story.put_back(&run).await;
+            let is = story.toy.snapshot();
+            assert!(is.values().all(|value| value.as_str() == "on"), "dead at call {at}, {hit:?}: {is:?}");
+            assert_eq!(story.load(&run).await.state.words(), "rolled back", "dead at call {at}, {hit:?}");
+        }
+    }
+}

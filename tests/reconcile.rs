@@ -1,0 +1,7 @@
+//! What a round of the reconciler finds and does, told over lamps.
+
+mod file;
+mod lab;
+mod periods;
+mod raised;
+mod rounds;

@@ -1,0 +1,164 @@
+//! A guardrail over a lamp, what AWS Budgets says of it, and rounds.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use guardrails_model::clock::Clock;
+use guardrails_model::config::{ActionSpec, Guardrail, Release, Stage};
+use guardrails_model::decide::Target;
+use guardrails_model::ids::GuardrailName;
+use guardrails_model::pace::Pace;
+use guardrails_model::reconcile::{Reconciler, Round};
+use guardrails_model::record::{AlertRecord, Direction, FORMAT, Part, Run, RunState};
+use guardrails_model::runs::{Begun, Workflow, execution_name};
+use guardrails_model::spend::{SpendError, Spending, Standing};
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use serde_json::json;
+
+use crate::bench::{self, Bench};
+use crate::toy::Toy;
+use crate::world::lock;
+
+/// What AWS Budgets says, by the budget's name.
+#[derive(Default)]
+pub struct Figures(Mutex<BTreeMap<GuardrailName, Result<Option<Standing>, SpendError>>>);
+
+#[async_trait]
+impl Spending for Figures {
+    async fn standing(&self, guardrail: &Guardrail) -> Result<Option<Standing>, SpendError> {
+        tokio::task::yield_now().await;
+        lock(&self.0).get(&guardrail.name).cloned().unwrap_or(Ok(None))
+    }
+}
+
+pub struct Lab {
+    pub bench: Bench,
+    pub toy: Arc<Toy>,
+    pub figures: Figures,
+    pub guardrail: Guardrail,
+}
+
+impl Lab {
+    /// `beta`, 2 USD a month, which turns the lamp `a` off at 100 %, and only notifies at 80 %.
+    pub async fn new() -> Self {
+        let toy = Toy::new("a: on");
+        let lamps = Arc::clone(&toy);
+        let make = Box::new(move |part: &Part| lamps.action(part.params.as_str().expect("a text")));
+        let bench = Bench::new(Arc::clone(&toy.clock), Arc::clone(&toy.gate), |store| store, make);
+        let spec = ActionSpec { name: "toy".parse().unwrap(), params: json!("a: off, b: off") };
+        let (_, mut guardrail) = bench::stage("beta 100%", vec![vec![spec]]);
+        guardrail.stages.insert(0, Stage { at: "80% actual".parse().unwrap(), groups: Vec::new() });
+        let mut lab = Self { bench, toy, figures: Figures::default(), guardrail };
+        lab.deploy().await;
+        lab
+    }
+
+    pub async fn deploy(&mut self) {
+        self.bench.truth.define(self.guardrail.clone(), Vec::new(), Pace::default()).await.unwrap();
+    }
+
+    pub async fn manual(mut self) -> Self {
+        self.guardrail.release = Release::Manual;
+        self.deploy().await;
+        self
+    }
+
+    /// Budgets says so much of `beta`, with the alarms that follow; the budget was last updated long ago.
+    pub fn says(&self, actual: &str) {
+        self.says_since(actual, Timestamp::UNIX_EPOCH);
+    }
+
+    /// The same of a budget that was updated then.
+    pub fn says_since(&self, actual: &str, updated: Timestamp) {
+        let (actual, limit): (Decimal, _) = (actual.parse().unwrap(), self.guardrail.budget.amount.dollars());
+        let alarms = self.guardrail.stages.iter().map(|stage| stage.at).filter(|at| actual > at.threshold(limit)).collect();
+        let standing = Standing { limit, actual, forecast: None, updated: Some(updated), alarms };
+        lock(&self.figures.0).insert(self.guardrail.name.clone(), Ok(Some(standing)));
+    }
+
+    pub fn says_nothing(&self, of: &str) {
+        let error = SpendError { doing: "reading the budget".to_owned(), message: "AccessDenied".to_owned(), retryable: false };
+        lock(&self.figures.0).insert(of.parse().unwrap(), Err(error));
+    }
+
+    /// It is then.
+    pub async fn at(&self, time: &str) {
+        let then: Timestamp = time.parse().unwrap();
+        self.bench.wait((then - self.bench.clock.now()).get_seconds()).await;
+    }
+
+    /// One round, and nothing of what it starts is carried out yet.
+    pub async fn bare_round(&self) -> Round {
+        Reconciler { runs: self.bench.runs(), spending: &self.figures }.round().await.unwrap()
+    }
+
+    /// One round, and all that it starts is carried out.
+    pub async fn round(&self) -> Round {
+        let round = self.bare_round().await;
+        self.settle().await;
+        round
+    }
+
+    /// Carries out what is under way.
+    pub async fn settle(&self) {
+        let mut under_way = Vec::new();
+        for run in self.bench.truth.open_runs(None).await.unwrap() {
+            under_way.extend(self.bench.workflow.is_running(&execution_name(&run)).await.unwrap().then_some(run));
+        }
+        // To carry one out ends the executions of all.
+        for run in under_way {
+            if run.direction == Direction::Apply {
+                self.bench.open(&run).await.unwrap();
+            }
+            self.bench.execute(run.direction, &run.id).await.unwrap();
+        }
+    }
+
+    pub fn target(&self, period: &str) -> Target {
+        let stage = self.guardrail.stages[1].at;
+        Target { guardrail: self.guardrail.name.clone(), stage, period: period.to_owned(), simulated: false }
+    }
+
+    /// The alert of the 100 % stage arrives, and is carried out.
+    pub async fn alert(&self, period: &str) -> Begun {
+        let begun = self.bench.alert(&self.target(period), &self.guardrail).await.unwrap();
+        self.settle().await;
+        begun
+    }
+
+    pub fn bench_now(&self) -> Timestamp {
+        self.bench.clock.now()
+    }
+
+    /// An alert of the 100 % stage that says that so much was spent, kept and carried out as the master does.
+    pub async fn take_alert(&self, amount: &str) {
+        let text = crate::deployed::alert("beta", guardrails_local_aws::ACCOUNT, "$2.00", "$2.00", amount);
+        let record = AlertRecord { format: FORMAT, at: self.bench_now(), text, decision: String::new() };
+        // What the bench calls all alerts.
+        self.bench.truth.record_alert("digest", &record).await.unwrap();
+        self.alert("2026-11").await;
+    }
+
+    /// The runs that change something, oldest first, such as `2026-11 enforced`.
+    pub async fn runs(&self) -> Vec<String> {
+        let shown = |run: &Run| {
+            let simulated = if run.simulated { " simulated" } else { "" };
+            format!("{} {}{simulated}", run.period, run.state.words())
+        };
+        let runs = self.all().await;
+        runs.iter().filter(|run| run.state != RunState::Notified).map(shown).collect()
+    }
+
+    pub async fn all(&self) -> Vec<Run> {
+        let mut runs: Vec<Run> = self.bench.truth.runs(None).await.unwrap().into_iter().map(|run| run.value).collect();
+        runs.sort_by_key(|run| (run.began, run.period.clone()));
+        runs
+    }
+
+    /// The lamp.
+    pub fn lamp(&self) -> String {
+        self.toy.snapshot()["a"].to_string()
+    }
+}

@@ -1,0 +1,44 @@
+//! A budget that is raised while a stage is held: an update zeroes the spend, which is no recovery.
+
+use super::lab::Lab;
+
+#[tokio::test]
+async fn a_raised_budget_lets_go_only_when_fresh_figures_say_so_and_stays_armed() {
+    let mut lab = Lab::new().await;
+    lab.says("2.31");
+    lab.round().await;
+    lab.guardrail.budget.amount = "3 USD".parse().unwrap();
+    lab.deploy().await;
+    let updated = lab.bench_now();
+    for actual in ["0", "0.4"] {
+        lab.bench.wait(3600).await;
+        lab.says_since(actual, updated);
+        lab.round().await;
+        assert_eq!((lab.lamp().as_str(), lab.runs().await), ("off", vec!["2026-11 enforced".to_owned()]), "{actual}");
+    }
+    lab.bench.wait(3600).await;
+    lab.says_since("2.35", updated);
+    let round = lab.round().await;
+    assert_eq!((lab.lamp().as_str(), lab.runs().await), ("on", vec!["2026-11 rolled back".to_owned()]));
+    assert!(round.guardrails[0].did[0].contains("raised from $2 to $3, and $2.35 are spent"), "{round:?}");
+    lab.round().await;
+    assert_eq!(lab.lamp(), "on", "it does not flap");
+    lab.says_since("3.01", updated);
+    lab.round().await;
+    assert_eq!((lab.lamp().as_str(), lab.runs().await.last().unwrap().as_str()), ("off", "2026-11 enforced"));
+}
+
+#[tokio::test]
+async fn what_an_alert_said_is_known_though_no_round_has_seen_it() {
+    let mut lab = Lab::new().await;
+    lab.take_alert("$2.31").await;
+    assert_eq!(lab.lamp(), "off");
+    lab.guardrail.budget.amount = "3 USD".parse().unwrap();
+    lab.deploy().await;
+    lab.says("1.20");
+    lab.round().await;
+    assert_eq!(lab.lamp(), "off", "less than the alert said is not fresh");
+    lab.says("2.31");
+    lab.round().await;
+    assert_eq!(lab.lamp(), "on");
+}

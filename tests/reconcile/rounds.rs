@@ -1,0 +1,185 @@
+//! Alerts that never arrived, executions that died, and rounds that meet alerts, each other and their end.
+
+use futures::future::join_all;
+use guardrails_model::record::RunState;
+use guardrails_model::runs::{Begun, Workflow, execution_name};
+
+use super::lab::Lab;
+use crate::world::{Fault, Kind};
+
+#[tokio::test]
+async fn an_alert_that_never_arrived_is_enforced_and_the_round_says_so() {
+    let lab = Lab::new().await;
+    lab.says("2.31");
+    let round = lab.round().await;
+    assert_eq!((lab.lamp().as_str(), lab.runs().await), ("off", vec!["2026-11 enforced".to_owned()]));
+    assert!(round.guardrails[0].did.iter().any(|did| did.contains("at 100% actual: its alert never arrived")), "{round:?}");
+    assert_eq!((round.clean, round.troubles()), (Some(round.ended), Vec::new()));
+    assert_eq!(lab.bench.truth.round().await.unwrap(), Some(round));
+    let run = lab.all().await.into_iter().find(|run| run.state == RunState::Enforced).unwrap();
+    let alert = lab.bench.truth.alert(&run.alert).await.unwrap().unwrap();
+    assert!(alert.text.contains("$2.31 are spent of $2") && alert.decision.contains("never arrived"), "{alert:?}");
+}
+
+#[tokio::test]
+async fn what_is_below_its_threshold_is_left_alone() {
+    let lab = Lab::new().await;
+    lab.says("1.59");
+    lab.round().await;
+    assert_eq!((lab.lamp().as_str(), lab.all().await.len()), ("on", 0));
+    lab.says("1.61");
+    lab.round().await;
+    let runs = lab.all().await;
+    assert_eq!((lab.lamp().as_str(), runs.len(), runs[0].state), ("on", 1, RunState::Notified));
+    lab.round().await;
+    assert_eq!(lab.all().await.len(), 1, "a stage that only notifies notifies once");
+}
+
+#[tokio::test]
+async fn rounds_and_the_alert_itself_at_once_are_one_run() {
+    let lab = Lab::new().await;
+    lab.says("2.31");
+    let rounds = join_all((0..5).map(|_| lab.bare_round()));
+    let target = lab.target("2026-11");
+    let (_, alert) = futures::join!(rounds, lab.bench.alert(&target, &lab.guardrail));
+    assert!(matches!(alert.unwrap(), Begun::Started(_) | Begun::Already(_)));
+    lab.settle().await;
+    assert_eq!(lab.runs().await, ["2026-11 enforced"]);
+    assert!(matches!(lab.alert("2026-11").await, Begun::Already(_)), "the alert arrives late");
+}
+
+#[tokio::test]
+async fn a_stage_that_a_person_let_go_stays_so_and_nothing_is_written_of_it() {
+    let lab = Lab::new().await;
+    lab.says("2.31");
+    lab.round().await;
+    let run = lab.all().await.into_iter().find(|run| run.state == RunState::Enforced).unwrap();
+    lab.bench.ask_back(&run.id, &[], false).await;
+    lab.settle().await;
+    let before = lab.all().await;
+    for _ in 0..5 {
+        lab.round().await;
+        lab.bench.wait(3600).await;
+    }
+    assert_eq!((lab.lamp().as_str(), lab.all().await), ("on", before));
+    assert!(lab.bench.runs().rearm(&run.target()).await.unwrap());
+    lab.round().await;
+    assert_eq!(lab.lamp(), "off", "rearmed, what is in alarm is enforced");
+}
+
+#[tokio::test]
+async fn a_simulated_run_is_no_enforcement() {
+    let lab = Lab::new().await;
+    let mut target = lab.target("2026-11");
+    target.simulated = true;
+    lab.bench.alert(&target, &lab.guardrail).await.unwrap();
+    lab.settle().await;
+    lab.says("2.31");
+    lab.round().await;
+    let mut runs = lab.runs().await;
+    runs.sort();
+    assert_eq!(runs, ["2026-11 enforced", "2026-11 enforced simulated"]);
+}
+
+#[tokio::test]
+async fn a_notification_in_alarm_that_the_figures_contradict_is_said_and_not_enforced() {
+    let lab = Lab::new().await;
+    lab.says("2.31");
+    let mut deployed = lab.guardrail.clone();
+    deployed.budget.amount = "5 USD".parse().unwrap();
+    lab.bench.truth.define(deployed, Vec::new(), Default::default()).await.unwrap();
+    let round = lab.round().await;
+    assert_eq!(lab.lamp(), "on");
+    assert!(
+        round.guardrails[0].said.iter().any(|said| said.contains("its budget is of $2, and the guardrail's of $5")),
+        "{round:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_was_turned_on_and_what_came_is_turned_off_by_the_next_round() {
+    let lab = Lab::new().await;
+    lab.says("2.31");
+    lab.round().await;
+    lab.toy.set("a: on, b: on");
+    lab.round().await;
+    let is: Vec<String> = lab.toy.snapshot().values().map(ToString::to_string).collect();
+    assert_eq!((is, lab.runs().await), (vec!["off".to_owned(); 2], vec!["2026-11 enforced".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_run_whose_execution_died_is_taken_up() {
+    let lab = Lab::new().await;
+    lab.says("2.31");
+    lab.bare_round().await;
+    assert_eq!(lab.bare_round().await.guardrails[0].did, Vec::<String>::new(), "it runs");
+    lab.bench.workflow.end_all();
+    let round = lab.round().await;
+    assert!(round.guardrails[0].did.iter().any(|did| did.starts_with("took up run")), "{round:?}");
+    assert_eq!(lab.runs().await, ["2026-11 enforced"]);
+    let run = lab.all().await.into_iter().find(|run| run.state == RunState::Enforced).unwrap();
+    lab.bench.ask_back(&run.id, &[], false).await;
+    lab.bench.workflow.end_all();
+    lab.round().await;
+    assert_eq!((lab.lamp().as_str(), lab.runs().await), ("on", vec!["2026-11 rolled back".to_owned()]));
+}
+
+#[tokio::test]
+async fn what_failed_is_tried_again_once_a_day() {
+    let lab = Lab::new().await;
+    lab.toy.lamps().by_name.get_mut("a").unwrap().refuses = Some("glued");
+    lab.says("2.31");
+    lab.round().await;
+    assert_eq!(lab.runs().await, ["2026-11 apply failed"]);
+    let executions = lab.bench.workflow.names().len();
+    for _ in 0..23 {
+        lab.bench.wait(3600).await;
+        lab.round().await;
+    }
+    assert_eq!(lab.bench.workflow.names().len(), executions);
+    lab.toy.lamps().by_name.get_mut("a").unwrap().refuses = None;
+    lab.bench.wait(3600).await;
+    lab.round().await;
+    assert_eq!((lab.lamp().as_str(), lab.runs().await), ("off", vec!["2026-11 enforced".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_guardrail_that_cannot_be_read_costs_the_others_nothing_and_is_named() {
+    let mut lab = Lab::new().await;
+    lab.says("2.31");
+    let clean = lab.round().await.clean;
+    lab.guardrail.name = "alpha".parse().unwrap();
+    lab.deploy().await;
+    lab.says_nothing("alpha");
+    lab.toy.set("a: on");
+    let round = lab.round().await;
+    assert_eq!(round.troubles(), ["alpha: reading the budget: AccessDenied"]);
+    assert_eq!((round.clean, lab.lamp().as_str()), (clean, "off"));
+    // What is held is looked after also where Budgets says nothing.
+    lab.says_nothing("beta");
+    lab.toy.set("a: on");
+    lab.round().await;
+    assert_eq!(lab.lamp(), "off");
+}
+
+#[tokio::test]
+async fn a_round_that_dies_anywhere_is_finished_by_the_next() {
+    for at in 1.. {
+        let lab = Lab::new().await;
+        lab.says("2.31");
+        lab.bench.gate.arm(Fault { at, kind: Kind::DieAfter });
+        let ended = lab.bench.gate.until_death(lab.bare_round()).await;
+        lab.bench.gate.disarm();
+        if ended.is_some() {
+            assert!(at > 5, "the fault was never met");
+            break;
+        }
+        lab.round().await;
+        lab.settle().await;
+        assert_eq!((lab.lamp().as_str(), lab.runs().await), ("off", vec!["2026-11 enforced".to_owned()]), "dead at call {at}");
+        for run in lab.all().await {
+            let running = lab.bench.workflow.is_running(&execution_name(&run)).await.unwrap();
+            assert!(!running, "dead at call {at}: {run:?}");
+        }
+    }
+}
