@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::args::{Deploy, Explain, File, Global, History, Package, Plan, Rearm, Rollback, Simulate, Status};
+use crate::args::{Abandon, Deploy, Explain, File, Global, History, Package, Plan, Rearm, Rollback, Simulate, Status};
 use crate::commands;
 use crate::exit::Exit;
 
@@ -44,6 +44,8 @@ enum Command {
     History(History),
     /// Puts back what a guardrail changed.
     Rollback(Rollback),
+    /// Lets go of what a person settled by hand. Changes nothing in the account.
+    Abandon(Abandon),
     /// Lets alerts be enforced again after a rollback, before the period's end; tries failed runs again.
     Rearm(Rearm),
 }
@@ -65,6 +67,7 @@ impl Cli {
             Command::Status(args) => commands::status::run(global, args).await,
             Command::History(args) => commands::history::run(global, args).await,
             Command::Rollback(args) => commands::rollback::run(global, args).await,
+            Command::Abandon(args) => commands::abandon::run(global, args).await,
             Command::Rearm(args) => commands::rearm::run(global, args).await,
         }
     }

@@ -14,6 +14,7 @@ pub mod ids;
 pub mod ledger;
 pub mod pace;
 pub mod phase;
+pub mod receipt;
 pub mod record;
 pub mod report;
 pub mod runs;

@@ -1,22 +1,26 @@
 //! The life of a run around its steps: who begins it, when its plan counts, how it ends, and what a rollback asks of it.
 //! The ledger deduplicates, not the execution's name: at most one open run for a stage in a period.
 
+mod abandon;
 mod close;
 mod open;
 mod rollback;
 mod workflow;
 
+pub use abandon::{AbandonRequest, Abandoned, Left, is_quiet};
 pub use close::{Closed, Ended, Outcome};
 pub use open::Places;
 pub use rollback::RollbackAsked;
 pub use workflow::{PartRef, Started, Workflow, WorkflowError, WorkflowInput, execution_name, groups, input};
+
+use jiff::Timestamp;
 
 use crate::clock::Clock;
 use crate::config::{Config, Guardrail};
 use crate::decide::Target;
 use crate::ids::RunId;
 use crate::ledger::{Ledger, LedgerError, Versioned};
-use crate::record::{Attempts, Direction, FORMAT, Part, PartPlan, Released, RollbackRequest, Run, RunState, Slot, Step};
+use crate::record::{Attempts, Direction, FORMAT, Log, Part, PartPlan, Released, Run, RunState, Slot, Step};
 
 /// Why a run could not be begun, ended or put back.
 #[derive(Debug, thiserror::Error)]
@@ -126,9 +130,11 @@ impl Runs<'_> {
     async fn resume(&self, run: Versioned<Run>) -> Result<Begun, RunError> {
         match run.value.state {
             RunState::Enforced => Ok(Begun::Already(Box::new(run.value))),
-            RunState::RollingBack | RunState::RollbackFailed | RunState::RolledBack | RunState::Notified => {
-                Ok(Begun::GoingBack(Box::new(run.value)))
-            }
+            RunState::RollingBack
+            | RunState::RollbackFailed
+            | RunState::RolledBack
+            | RunState::Notified
+            | RunState::Abandoned => Ok(Begun::GoingBack(Box::new(run.value))),
             RunState::Opening | RunState::Applying | RunState::ApplyFailed => {
                 // A failed one may still be telling people of it: it is tried again all the same.
                 if run.value.state != RunState::ApplyFailed && self.present_attempt_runs(&run.value).await? {
@@ -137,6 +143,7 @@ impl Runs<'_> {
                 let mut run = run;
                 run.value.tries.apply += 1;
                 run.value.tried_at = Some(self.clock.now());
+                run.value.note(self.clock.now(), &self.by, "tried again");
                 if run.value.state == RunState::ApplyFailed {
                     run.value.state = RunState::Applying;
                 }
@@ -188,7 +195,7 @@ impl Runs<'_> {
             parts: parts.collect(),
             tried_at: None,
             rollback: None,
-            events: Vec::new(),
+            events: Log::default(),
         };
         run.note(now, &self.by, if target.simulated { "begun by a simulated alert" } else { "begun by an alert" });
         run
@@ -229,7 +236,7 @@ impl Runs<'_> {
     }
 }
 
-fn released(slot: Versioned<Slot>, request: &RollbackRequest) -> Versioned<Slot> {
-    let released = Some(Released { by: request.by.clone(), at: request.at, why: request.why.clone() });
+fn released(slot: Versioned<Slot>, by: &str, at: Timestamp, why: &str) -> Versioned<Slot> {
+    let released = Some(Released { by: by.to_owned(), at, why: why.to_owned() });
     Versioned { rev: slot.rev, value: Slot { released, ..slot.value } }
 }

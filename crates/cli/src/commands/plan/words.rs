@@ -205,7 +205,7 @@ pub(super) mod tests {
             accepted: None,
             again_at: None,
             delays: 0,
-            events: Vec::new(),
+            events: Default::default(),
         }
     }
 
