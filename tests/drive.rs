@@ -1,5 +1,6 @@
 //! What the sequencer and the life of runs promise, each promise a story: lamps, alerts, people, rollbacks.
 
+mod abandon;
 mod drift;
 mod holds;
 mod ledger;
