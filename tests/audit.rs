@@ -41,7 +41,10 @@ async fn each_step_names_the_request_that_decided_it() {
     for number in 10..75 {
         let id = format!("i-{number}");
         let calls = calls(&story, &run, &id).await;
-        assert!(calls.iter().all(|(_, form)| form.contains(&format!("={id}&")) || form.ends_with(&format!("={id}"))), "{calls:?}");
+        assert!(
+            calls.iter().all(|(_, form)| form.contains(&format!("={id}&")) || form.ends_with(&format!("={id}"))),
+            "{calls:?}"
+        );
         let told: Vec<&str> = calls.iter().map(|(told, _)| told.as_str()).collect();
         if number == 42 {
             assert_eq!(told, ["ec2:StopInstances OperationNotPermitted"], "the call for it alone");
@@ -89,7 +92,8 @@ async fn the_world_before_and_after_is_written_down_and_a_lost_answer_is_said_to
         .iter()
         .map(|event| {
             let value = |value: &Option<Value>| value.as_ref().map_or("-".to_owned(), ToString::to_string);
-            let calls: Vec<String> = event.calls.iter().map(|call| format!("{}", call.error.as_deref().unwrap_or("ok"))).collect();
+            let calls: Vec<String> =
+                event.calls.iter().map(|call| format!("{}", call.error.as_deref().unwrap_or("ok"))).collect();
             format!("{}: {} {} {}", event.phase, value(&event.before), value(&event.after), calls.join(" ")).trim_end().to_owned()
         })
         .collect();
@@ -131,7 +135,8 @@ fn a_step_that_is_tried_for_months_stays_small_and_no_time_is_lost() {
             _ => "IncorrectInstanceState".to_owned(),
         };
         let phase = if number % 2 == 0 { Phase::Applying } else { Phase::ApplyFailed };
-        let mut event = StepEvent::new(at, "budget-guardrails-stop-instances 8f6d1e0a-7a51-4c0e-9d5e-0123456789ab", phase, Some(why));
+        let mut event =
+            StepEvent::new(at, "budget-guardrails-stop-instances 8f6d1e0a-7a51-4c0e-9d5e-0123456789ab", phase, Some(why));
         event.calls = (0..10)
             .map(|call| Call::new(format!("ec2:StartInstances{call}"), Some("8f6d1e0a-7a51-4c0e-9d5e-0123456789ab".into()), None))
             .collect();
@@ -153,7 +158,8 @@ async fn an_entry_of_the_export_has_every_field_of_its_schema_and_no_other() {
     });
     let run = story.stop_beta("beta 80%").await;
     let run = story.load(&run).await;
-    let alert = AlertRecord { format: FORMAT, at: Timestamp::UNIX_EPOCH, text: "a".into(), decision: "b".into(), guardrail: None };
+    let alert =
+        AlertRecord { format: FORMAT, at: Timestamp::UNIX_EPOCH, text: "a".into(), decision: "b".into(), guardrail: None };
     let mut entries = vec![Entry::of_alert("digest", &alert)];
     entries.extend(run.events.iter().map(|event| Entry::of_run(&run, event)));
     for step in story.steps(&run.id).await {

@@ -14,9 +14,7 @@ use guardrails_model::drive::{Cursor, Drive, DriveError, Progress};
 use guardrails_model::ids::{FacetId, GuardrailName, Nonce, RunId};
 use guardrails_model::ledger::{Item, Key, Ledger, LedgerError, Page, Store, Write, memory::MemoryStore};
 use guardrails_model::pace::{Levels, Pace};
-use guardrails_model::record::{
-    Direction, Event, Log, Part, PartPlan, RollbackRequest, Run, RunEvent, StepEvent,
-};
+use guardrails_model::record::{Direction, Event, Log, Part, PartPlan, RollbackRequest, Run, RunEvent, StepEvent};
 use guardrails_model::runs::{
     Begun, Closed, Ended, Places, RollbackAsked, RunError, Runs, Started, Workflow, WorkflowError, WorkflowInput,
 };

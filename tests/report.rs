@@ -26,7 +26,8 @@ fn part(region: Option<&str>, plan: PartPlan) -> Part {
 
 fn run(parts: Vec<Part>) -> Run {
     let budget: Budget = serde_json::from_value(json!({"amount": "2 USD", "period": "monthly"})).unwrap();
-    let event = RunEvent { at: Timestamp::UNIX_EPOCH, by: "test".to_owned(), what: "begun by an alert".to_owned(), repeats: None };
+    let event =
+        RunEvent { at: Timestamp::UNIX_EPOCH, by: "test".to_owned(), what: "begun by an alert".to_owned(), repeats: None };
     Run {
         format: FORMAT,
         id: "r-20261123-014653-7f3k9q".parse().unwrap(),

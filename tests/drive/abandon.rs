@@ -34,7 +34,10 @@ async fn what_is_abandoned_stays_as_it_is_and_the_run_is_over() {
 
     let (target, guardrail) = stage("beta 80%", "a: off, b: off");
     let slot = story.bench.truth.slot(&target).await.unwrap().unwrap().value;
-    assert_eq!((slot.over, slot.released.map(|released| (released.by, released.why))), (true, Some(("ann".into(), "replaced by hand".into()))));
+    assert_eq!(
+        (slot.over, slot.released.map(|released| (released.by, released.why))),
+        (true, Some(("ann".into(), "replaced by hand".into())))
+    );
     assert!(matches!(story.bench.alert(&target, &guardrail).await.unwrap(), Begun::Released(_)), "as after a rollback");
     let record = story.bench.truth.run(&run).await.unwrap().unwrap().value;
     let said = record.events.iter().find(|event| event.what.contains("settled by hand")).unwrap();

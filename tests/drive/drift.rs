@@ -63,7 +63,10 @@ async fn what_is_not_put_back_is_listed_with_its_reason_and_the_command_that_for
     let record = story.bench.truth.run(&run).await.unwrap().unwrap().value;
     let text = Report::of(&story.bench.truth, record, Keep::ALL).await.unwrap().text();
     let forced = format!("      to force it: guardrails rollback beta --run {run} --only lamp/a/light --force\n");
-    assert!(text.contains("FAILED  a: off -> on: rollback failed (somebody made it dim meanwhile") && text.contains(&forced), "{text}");
+    assert!(
+        text.contains("FAILED  a: off -> on: rollback failed (somebody made it dim meanwhile") && text.contains(&forced),
+        "{text}"
+    );
     assert!(text.contains(&format!("guardrails abandon {run} --only lamp/a/light --reason WHY")), "{text}");
     assert!(text.contains("FAILED  b: off -> on: rollback failed (no power)"), "{text}");
     assert!(text.contains(&format!("When the reasons are dealt with: guardrails rollback beta --run {run}.")), "{text}");

@@ -201,7 +201,9 @@ async fn a_report_says_who_else_holds_what_and_what_it_waits_for() {
         (report.text(), serde_json::to_value(&report).unwrap())
     };
     let (said, json) = text(&first).await;
-    let other = format!("      also held by run {second} of gamma at 100% actual [simulated]: on is put back when the last of them lets go\n");
+    let other = format!(
+        "      also held by run {second} of gamma at 100% actual [simulated]: on is put back when the last of them lets go\n"
+    );
     assert_eq!(said.matches("held by").count(), 1, "{said}");
     assert!(said.contains(&other), "{said}");
     assert_eq!((json["holds"][0]["holders"].as_array().unwrap().len(), &json["holds"][0]["before"]), (2, &"on".into()));

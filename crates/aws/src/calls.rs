@@ -18,32 +18,39 @@ const NO_ANSWER: &str = "no answer";
 ///
 /// # Errors
 /// What AWS refused, or that it did not answer.
-pub async fn make<'a, O, E>(
+pub fn make<'a, O, E>(
     operation: &str,
     changes: impl IntoIterator<Item = &'a Change>,
     call: impl Future<Output = Result<O, SdkError<E, HttpResponse>>>,
-) -> Result<O, Failure>
+) -> impl Future<Output = Result<O, Failure>>
 where
     O: RequestId,
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let (call, result) = ask(operation, call).await;
-    changes.into_iter().for_each(|change| change.receipt.add(call.clone()));
-    result
+    let asked = ask(operation, call);
+    async move {
+        let (call, result) = asked.await;
+        changes.into_iter().for_each(|change| change.receipt.add(call.clone()));
+        result
+    }
 }
 
 /// Makes one call, for which it is not known yet whether it decides anything.
-pub async fn ask<O, E>(
+pub fn ask<O, E>(
     operation: &str,
     call: impl Future<Output = Result<O, SdkError<E, HttpResponse>>>,
-) -> (Call, Result<O, Failure>)
+) -> impl Future<Output = (Call, Result<O, Failure>)>
 where
     O: RequestId,
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let result = call.await;
-    let request_id = result.request_id().map(str::to_owned);
-    let result = result.map_err(|error| Failure::of(&error));
-    let error = result.as_ref().err().map(|failure| failure.code.clone().unwrap_or_else(|| NO_ANSWER.to_owned()));
-    (Call::new(operation, request_id, error), result)
+    // The SDK's futures are large: a pointer to one is handed on from here.
+    let call = Box::pin(call);
+    async move {
+        let result = call.await;
+        let request_id = result.request_id().map(str::to_owned);
+        let result = result.map_err(|error| Failure::of(&error));
+        let error = result.as_ref().err().map(|failure| failure.code.clone().unwrap_or_else(|| NO_ANSWER.to_owned()));
+        (Call::new(operation, request_id, error), result)
+    }
 }

@@ -24,7 +24,9 @@ fn moment(words: &str) -> Result<Timestamp, String> {
     let day = |day: civil::Date| day.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp());
     let at = words.parse().ok().or_else(|| words.parse().ok().and_then(day));
     let at = at.or_else(|| words.parse().ok().and_then(ago));
-    at.ok_or_else(|| "expected a moment such as 2026-11-23T01:46:53Z, a day such as 2026-11-23, or so long ago: 24h, 7d".to_owned())
+    at.ok_or_else(|| {
+        "expected a moment such as 2026-11-23T01:46:53Z, a day such as 2026-11-23, or so long ago: 24h, 7d".to_owned()
+    })
 }
 
 /// What all subcommands take.

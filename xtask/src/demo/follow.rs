@@ -73,7 +73,8 @@ impl Follow {
         for step in steps {
             let shown = self.shown.insert(step.facet.clone(), step.events.len()).unwrap_or_default();
             // That the same phase goes on, by other calls, is for the history.
-            let is_news = |at: &usize| *at == 0 || step.events[*at].phase != step.events[at - 1].phase || step.events[*at].reason.is_some();
+            let is_news =
+                |at: &usize| *at == 0 || step.events[*at].phase != step.events[at - 1].phase || step.events[*at].reason.is_some();
             for event in (shown..step.events.len()).filter(is_news).map(|at| &step.events[at]) {
                 if event.phase != Phase::Planned {
                     self.show(&words(step, event));

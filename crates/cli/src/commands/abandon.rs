@@ -18,7 +18,7 @@ pub(crate) async fn run(global: &Global, args: &Abandon) -> Result<Exit> {
     let deployment = Deployment::find(global).await?;
     let run = follow::load(&deployment, &args.run).await?;
     if run.state.is_open() && !is_quiet(run.state) {
-        return busy(&run);
+        return Ok(busy(&run));
     }
     let mut steps = Vec::new();
     let visit = |step: Step| {
@@ -46,7 +46,7 @@ pub(crate) async fn run(global: &Global, args: &Abandon) -> Result<Exit> {
     };
     let (run, left) = match deployment.runs().abandon(&run.id, &request).await? {
         Abandoned::NothingToDo(run) => (run, Left::default()),
-        Abandoned::Busy(run) => return busy(&run),
+        Abandoned::Busy(run) => return Ok(busy(&run)),
         Abandoned::Done { run, left, .. } => (run, left),
     };
     let report = follow::report(&deployment, *run, global.output == Format::Json).await?;
@@ -57,7 +57,8 @@ pub(crate) async fn run(global: &Global, args: &Abandon) -> Result<Exit> {
 /// What each is, and stays, and who else holds it.
 async fn will_do(deployment: &Deployment, run: &Run, steps: &[Step], args: &Abandon) -> Result<String> {
     let headline = Report::unread(run.clone()).headline();
-    let mut lines = vec![format!("{headline} ({}) will let go of {} and change nothing:", run.id, output::count(steps.len(), "step"))];
+    let mut lines =
+        vec![format!("{headline} ({}) will let go of {} and change nothing:", run.id, output::count(steps.len(), "step"))];
     let named = &steps[..steps.len().min(NAMED)];
     let facets: Vec<_> = named.iter().map(|step| step.facet.clone()).collect();
     let holds = holds(&deployment.ledger, &facets).await.context("reading the ledger")?;
@@ -79,14 +80,14 @@ async fn will_do(deployment: &Deployment, run: &Run, steps: &[Step], args: &Aban
     Ok(lines.join("\n"))
 }
 
-fn busy(run: &Run) -> Result<Exit> {
+fn busy(run: &Run) -> Exit {
     let (id, name) = (&run.id, &run.guardrail);
     output::tell(&format!(
         "Run {id} is {}: an execution works on it, and would not know of what you settle beside it. Nothing was done.\nhint: wait \
          for its end (guardrails status --run {id}); if its execution died, guardrails rollback {name} --run {id} takes it up",
         run.state.words()
     ));
-    Ok(Exit::Failed)
+    Exit::Failed
 }
 
 /// Says what was not let go, and what to do about it.

@@ -94,7 +94,9 @@ async fn export(deployment: &Deployment, sources: Vec<Source>, since: Option<&st
                 };
                 deployment.ledger.visit(&run, of_step).await.context("reading the ledger")?;
                 entries.sort_by(|a, b| a.at.cmp(&b.at));
-                entries.iter().for_each(|entry| array.write(entry));
+                for entry in &entries {
+                    array.write(entry);
+                }
             }
         }
     }
@@ -193,7 +195,9 @@ mod tests {
     fn written(entries: &[&str], since: Option<&str>) -> serde_json::Value {
         let mut out = Vec::new();
         let mut array = Array { out: &mut out, since, first: true, failed: None };
-        entries.iter().for_each(|at| array.write(&entry(at)));
+        for at in entries {
+            array.write(&entry(at));
+        }
         array.end().unwrap();
         serde_json::from_slice(&out).unwrap()
     }

@@ -63,8 +63,8 @@ pub(crate) async fn run(global: &Global, args: &Status) -> Result<Exit> {
 
 /// One facet: what it was, who holds it, and what it waits for.
 async fn of_facet(global: &Global, deployment: &Deployment, facet: &FacetId) -> Result<Exit> {
-    let mut held = holds(&deployment.ledger, std::slice::from_ref(facet)).await.context("reading the ledger")?;
-    let hold = held.remove(facet);
+    let mut found = holds(&deployment.ledger, std::slice::from_ref(facet)).await.context("reading the ledger")?;
+    let hold = found.remove(facet);
     let text = match &hold {
         Some(hold) => hold.text(SystemClock.now()),
         None => format!("Nobody holds `{facet}`. hint: guardrails status --run RUN --output json names a run's facets"),

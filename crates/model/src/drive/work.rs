@@ -207,7 +207,9 @@ impl Drive<'_> {
                 RollbackNext::Nothing => {}
                 RollbackNext::Wait(until) => settled.extend(self.keep_waiting(job, step, seen, until, end)?),
                 RollbackNext::Skip => settled.push(self.advance(run, step, None, Phase::Skipped, looked(seen, None))?),
-                RollbackNext::Settled(why) => settled.push(self.let_go(run, step, facet, Phase::RolledBack, looked(seen, why))?),
+                RollbackNext::Settled(why) => {
+                    settled.push(self.let_go(run, step, facet, Phase::RolledBack, looked(seen, why))?);
+                }
                 RollbackNext::Refuse(why) => {
                     settled.push(self.advance(run, step, None, Phase::RollbackFailed, looked(seen, Some(why)))?);
                 }

@@ -202,7 +202,8 @@ impl Ledger {
             let entries: Vec<AlertEntry> =
                 items.into_iter().map(|item| read(item).map(|entry| entry.value)).collect::<Result<_, _>>()?;
             let keys: Vec<Key> = entries.iter().map(|entry| alert_key(&entry.digest)).collect();
-            let alerts = self.store.get(&keys).await?.into_iter().zip(entries).filter_map(|(item, entry)| Some((entry.digest, item?)));
+            let alerts =
+                self.store.get(&keys).await?.into_iter().zip(entries).filter_map(|(item, entry)| Some((entry.digest, item?)));
             for (digest, item) in alerts {
                 let alert = read::<AlertRecord>(item)?.value;
                 if since.is_some_and(|since| alert.at < since) {

@@ -79,7 +79,7 @@ pub enum Kind {
 pub struct Request {
     /// Such as `ec2:StopInstances`.
     pub operation: String,
-    /// AWS's id of the request, as CloudTrail has it too; nothing when there was no answer.
+    /// AWS's id of the request, as `CloudTrail` has it too; nothing when there was no answer.
     pub request_id: Option<String>,
     /// AWS's error code where it refused, `no answer` where none came.
     pub error: Option<String>,

@@ -34,7 +34,9 @@ pub fn next(run: &Run) -> Option<String> {
             "When the reasons are dealt with: guardrails rollback {guardrail} --run {id}. To put back also what somebody changed \
              meanwhile: the same with --force. To let go of what you settled by hand: guardrails abandon {id} --reason WHY"
         ),
-        RunState::RolledBack | RunState::Abandoned if run.simulated => "Real alerts of this stage are enforced as ever.".to_owned(),
+        RunState::RolledBack | RunState::Abandoned if run.simulated => {
+            "Real alerts of this stage are enforced as ever.".to_owned()
+        }
         RunState::RolledBack | RunState::Abandoned => format!(
             "Alerts of this stage are recorded, not enforced, until the next period. To enforce them again: guardrails rearm \
              {guardrail}"

@@ -7,7 +7,7 @@ use super::{RunError, Runs, released};
 use crate::ids::{ActionName, Nonce, Place, RunId, Selector};
 use crate::ledger::{LedgerError, Move, PAGE, Versioned, step_place};
 use crate::phase::Phase;
-use crate::record::{Direction, Facet, PartPlan, Run, RunState, Scope, Step};
+use crate::record::{Direction, Facet, Lease, PartPlan, Run, RunState, Scope, Step};
 
 /// Steps that are let go together.
 const BATCH: usize = 50;
@@ -145,7 +145,7 @@ impl Runs<'_> {
         for step in steps {
             let facet = facets.get(&step.value.facet);
             // What a caller that died asked for may still land, and nobody would know whose it was.
-            let claimed = facet.and_then(|facet| facet.value.lease.as_ref()).map(|lease| lease.ends()).filter(|until| *until > now);
+            let claimed = facet.and_then(|facet| facet.value.lease.as_ref()).map(Lease::ends).filter(|until| *until > now);
             match claimed {
                 Some(until) => left.claimed.push((step.value.label.clone(), until)),
                 None => moves.push(let_go(step, facet, request)?),
@@ -183,8 +183,11 @@ impl Runs<'_> {
         let mut slot = None;
         if held == 0 {
             let ours = self.ledger.slot(&run.value.target()).await?.filter(|slot| slot.value.run == *id);
-            slot = ours.map(|slot| released(slot, &request.by, request.at, &request.why));
-            slot.iter_mut().for_each(|slot| slot.value.over = true);
+            slot = ours.map(|slot| {
+                let mut slot = released(slot, &request.by, request.at, &request.why);
+                slot.value.over = true;
+                slot
+            });
         }
         Ok(self.ledger.save_run(run, slot.as_ref()).await?.value)
     }
