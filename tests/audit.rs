@@ -93,7 +93,7 @@ async fn the_world_before_and_after_is_written_down_and_a_lost_answer_is_said_to
         .map(|event| {
             let value = |value: &Option<Value>| value.as_ref().map_or("-".to_owned(), ToString::to_string);
             let calls: Vec<String> =
-                event.calls.iter().map(|call| format!("{}", call.error.as_deref().unwrap_or("ok"))).collect();
+                event.calls.iter().map(|call| call.error.clone().unwrap_or_else(|| "ok".to_owned())).collect();
             format!("{}: {} {} {}", event.phase, value(&event.before), value(&event.after), calls.join(" ")).trim_end().to_owned()
         })
         .collect();

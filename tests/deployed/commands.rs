@@ -90,8 +90,11 @@ async fn what_is_put_back_is_narrowed_by_action_and_what_is_settled_by_hand_is_l
     assert_eq!((&partly.instances, &partly.user["RunInstances"]), (&before.instances, &Access::Denied));
 
     // The policies a person puts back by hand, and the run lets go.
-    let held = lab.run(&["abandon", run.id.as_str(), "--reason", "done in the console"]).await;
-    assert_eq!((held.status.code(), text(&held.stderr).contains("it was attached, and is not put back")), (Some(5), true));
+    let declined = lab.run(&["abandon", run.id.as_str(), "--reason", "done in the console"]).await;
+    assert_eq!(
+        (declined.status.code(), text(&declined.stderr).contains("it was attached, and is not put back")),
+        (Some(5), true)
+    );
     let said = lab.say(&["abandon", run.id.as_str(), "--reason", "done in the console", "--yes"]).await;
     assert!(said.contains("abandoned") && said.contains("done in the console"), "{said}");
     assert_eq!(lab.snapshot().await.groups, partly.groups, "nothing is changed");
