@@ -14,11 +14,13 @@ use guardrails_model::drive::{Cursor, Drive, DriveError, Progress};
 use guardrails_model::ids::{FacetId, GuardrailName, Nonce, RunId};
 use guardrails_model::ledger::{Item, Key, Ledger, LedgerError, Page, Store, Write, memory::MemoryStore};
 use guardrails_model::pace::{Levels, Pace};
-use guardrails_model::record::{Direction, Part, PartPlan, RollbackRequest, Run};
+use guardrails_model::record::{Direction, Event, Log, Part, PartPlan, RollbackRequest, Run, RunEvent, StepEvent};
 use guardrails_model::runs::{
     Begun, Closed, Ended, Places, RollbackAsked, RunError, Runs, Started, Woken, Workflow, WorkflowError, WorkflowInput,
 };
 use jiff::SignedDuration;
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
 
 use crate::world::{FaultyStore, Gate, VirtualClock, World, lock};
 
@@ -252,7 +254,7 @@ impl Bench {
     pub async fn ask_back(&self, run: &RunId, only: &[FacetId], force: bool) -> RollbackAsked {
         let (by, why) = ("arn:aws:iam::123456789012:user/ann".to_owned(), "because".to_owned());
         let only = only.iter().cloned().map(Into::into).collect();
-        let request = RollbackRequest { by, at: self.clock.now(), why, only, force };
+        let request = RollbackRequest { by, at: self.clock.now(), why, only, actions: Vec::new(), places: Vec::new(), force };
         self.runs().roll_back(run, &request).await.expect("the ledger and the workflow")
     }
 }
@@ -332,7 +334,8 @@ impl Workflow for FakeWorkflow {
     }
 }
 
-/// Lets others in before every call, so that callers side by side meet in each other's middle.
+/// Lets others in before every call, so that callers side by side meet in each other's middle; and holds every writer to it that
+/// events are only ever appended.
 struct YieldingStore(Arc<MemoryStore>);
 
 #[async_trait]
@@ -349,6 +352,26 @@ impl Store for YieldingStore {
 
     async fn commit(&self, nonce: &Nonce, writes: &[Write]) -> Result<(), LedgerError> {
         tokio::task::yield_now().await;
+        for write in writes.iter().filter(|write| write.expect > 0) {
+            let present = self.0.get(std::slice::from_ref(&write.key)).await?.remove(0);
+            if let Some(present) = present.filter(|present| present.rev == write.expect) {
+                only_appends(&write.key, &present.doc, &write.doc);
+            }
+        }
         self.0.commit(nonce, writes).await
     }
+}
+
+/// Of every record that any test here writes: no event that was written before is changed or lost.
+fn only_appends(key: &Key, present: &Json, next: &Json) {
+    fn extends<E: Event + DeserializeOwned>(present: &Json, next: &Json) -> bool {
+        let log = |doc: &Json| serde_json::from_value::<Log<E>>(doc["events"].clone()).expect("a log");
+        log(next).extends(&log(present))
+    }
+    let extends = match key.pk.split('#').next() {
+        Some("STEP") => extends::<StepEvent>(present, next),
+        Some("RUN") => extends::<RunEvent>(present, next),
+        _ => true,
+    };
+    assert!(extends, "{key:?}: events were changed\n{}\n{}", present["events"], next["events"]);
 }

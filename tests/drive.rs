@@ -1,7 +1,8 @@
 //! What the sequencer and the life of runs promise, each promise a story: lamps, alerts, people, rollbacks.
 
-mod approvals;
+mod abandon;
 mod again;
+mod approvals;
 mod drift;
 mod holds;
 mod ledger;

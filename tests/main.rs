@@ -2,6 +2,7 @@
 
 mod actions;
 mod alerts;
+mod audit;
 mod bench;
 mod command;
 mod deployed;

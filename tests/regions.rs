@@ -1,9 +1,11 @@
 //! Regions: an action works in each by itself.
 
-use guardrails_model::record::PartPlan;
+use guardrails_model::clock::Clock;
+use guardrails_model::record::{Direction, PartPlan, RollbackRequest};
+use guardrails_model::runs::RollbackAsked;
 use serde_json::json;
 
-use crate::story::{Story, running};
+use crate::story::{ANN, Story, running};
 use crate::world::{Account, Group};
 
 /// Instances in scope in two Regions, in one of them members of a group too; and in a third nobody may do anything.
@@ -69,6 +71,40 @@ async fn one_region_is_put_back_and_the_rest_stays_held() {
     assert_eq!((story.state(&run).await, is["eu-west-1/fleet processes"].split(", ").count()), ("enforced", 8));
     story.put_back(&run).await;
     story.hour().await;
+    assert_eq!((story.picture(), story.state(&run).await), (before, "rolled back"));
+    assert!(story.terminated().is_empty());
+}
+
+#[tokio::test]
+async fn one_action_in_one_region_is_put_back_and_what_is_named_narrows_together() {
+    let story = Story::of(fill);
+    let before = story.picture();
+    let run = story.stop_beta("beta 80%").await;
+    let ask = async |actions: &[&str], places: &[&str], only: &[&str]| {
+        let request = RollbackRequest {
+            by: ANN.to_owned(),
+            at: story.world.clock.now(),
+            why: "because".to_owned(),
+            only: only.iter().map(|selector| selector.parse().unwrap()).collect(),
+            actions: actions.iter().map(|action| action.parse().unwrap()).collect(),
+            places: places.iter().map(|place| place.parse().unwrap()).collect(),
+            force: false,
+        };
+        let asked = story.bench.runs().roll_back(&run, &request).await.unwrap();
+        if matches!(asked, RollbackAsked::Started(_)) {
+            story.bench.execute(Direction::Rollback, &run).await.unwrap();
+            story.hour().await;
+        }
+        matches!(asked, RollbackAsked::Started(_))
+    };
+    assert!(!ask(&["swap-group-policy"], &[], &[]).await, "it did nothing here");
+    assert!(!ask(&["stop-instances"], &["us-east-1"], &["instance-power/eu-west-1/"]).await, "no step is both");
+    assert!(ask(&["stop-instances"], &["eu-west-1"], &["instance-power/"]).await);
+    let is = story.world.account().snapshot();
+    assert_eq!((is["eu-west-1/i-2"].as_str(), is["i-1"].as_str(), story.state(&run).await), ("Running", "Stopped", "enforced"));
+    assert!(!ask(&[], &["eu-west-1"], &["instance-power/"]).await, "that is back");
+    assert!(ask(&[], &["eu-west-1"], &[]).await, "its group's processes");
+    assert!(ask(&[], &["us-east-1"], &[]).await);
     assert_eq!((story.picture(), story.state(&run).await), (before, "rolled back"));
     assert!(story.terminated().is_empty());
 }

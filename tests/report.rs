@@ -35,7 +35,8 @@ fn part(region: Option<&str>, plan: PartPlan) -> Part {
 
 fn run(parts: Vec<Part>) -> Run {
     let budget: Budget = serde_json::from_value(json!({"amount": "2 USD", "period": "monthly"})).unwrap();
-    let event = RunEvent { at: Timestamp::UNIX_EPOCH, by: "test".to_owned(), what: "begun by an alert".to_owned() };
+    let event =
+        RunEvent { at: Timestamp::UNIX_EPOCH, by: "test".to_owned(), what: "begun by an alert".to_owned(), repeats: None };
     Run {
         format: FORMAT,
         id: "r-20261123-014653-7f3k9q".parse().unwrap(),
@@ -57,7 +58,7 @@ fn run(parts: Vec<Part>) -> Run {
         approval: None,
         looking: None,
         rollback: None,
-        events: vec![event],
+        events: event.into(),
     }
 }
 
@@ -71,7 +72,7 @@ fn step(run: &Run, part: usize, token: &Nonce, number: usize) -> Step {
         _ => (Phase::Applied, None),
     };
     let again_at = (phase == Phase::Applying).then(|| "2026-11-23T12:34:56Z".parse().unwrap());
-    let event = StepEvent { at: Timestamp::UNIX_EPOCH, by: "test".to_owned(), phase, reason: reason.clone() };
+    let event = StepEvent::new(Timestamp::UNIX_EPOCH, "test", phase, reason.clone());
     Step {
         format: FORMAT,
         run: run.id.clone(),
@@ -94,7 +95,7 @@ fn step(run: &Run, part: usize, token: &Nonce, number: usize) -> Step {
         accepted: None,
         again_at,
         delays: 0,
-        events: vec![event],
+        events: event.into(),
     }
 }
 
@@ -163,6 +164,8 @@ async fn what_a_rollback_has_yet_to_do_is_what_it_was_asked_for() {
         at: Timestamp::UNIX_EPOCH,
         why: "test".to_owned(),
         only: vec!["instance-power/us-east-1/".parse().unwrap()],
+        actions: Vec::new(),
+        places: Vec::new(),
         force: false,
     };
     let run = Run { direction: Direction::Rollback, state: RunState::RollingBack, rollback: Some(rollback), ..run };

@@ -85,7 +85,15 @@ impl Story {
     /// Rolls back what the selectors mean, such as `instance-power/eu-west-1/`.
     pub async fn put_back_by(&self, run: &RunId, only: &[&str], force: bool) {
         let only = only.iter().map(|selector| selector.parse().unwrap()).collect();
-        let request = RollbackRequest { by: ANN.to_owned(), at: self.world.clock.now(), why: "because".to_owned(), only, force };
+        let request = RollbackRequest {
+            by: ANN.to_owned(),
+            at: self.world.clock.now(),
+            why: "because".to_owned(),
+            only,
+            actions: Vec::new(),
+            places: Vec::new(),
+            force,
+        };
         self.bench.runs().roll_back(run, &request).await.unwrap();
         self.bench.execute(Direction::Rollback, run).await.unwrap();
     }

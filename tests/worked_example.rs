@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use aws_sdk_iam::Client;
 use aws_sdk_iam::types::StatusType;
 use guardrails_aws::actions::{ActionType, Context};
+use guardrails_aws::calls;
 use guardrails_aws::error::Failure;
 use guardrails_aws::grants::{Grant, Use};
 use guardrails_local_aws::walkthrough::{USER, Walkthrough};
@@ -120,7 +121,9 @@ impl DisableAccessKey {
             let (_, user, key) = change.facet.parts();
             let status = if change.to == inactive() { StatusType::Inactive } else { StatusType::Active };
             let call = self.iam_changes.update_access_key().user_name(user).access_key_id(key).status(status);
-            answers.push(call.send().await.map_or_else(|error| Failure::of(&error).answer(), |_| Answer::Accepted));
+            // Made so, the history says by which of AWS's requests it was.
+            let turned = calls::make("iam:UpdateAccessKey", [change], call.send()).await;
+            answers.push(turned.map_or_else(Failure::answer, |_| Answer::Accepted));
         }
         answers
     }

@@ -216,7 +216,11 @@ async fn one_alert(message: &Message, invocation: &Invocation) -> Result<Json, F
         }
         Decision::Report { why } => format!("report: {why}"),
     };
-    let record = AlertRecord { format: FORMAT, at: now, text: message.text.clone(), decision: words.clone() };
+    let guardrail = match &decision {
+        Decision::Enforce(target) => Some(target.guardrail.clone()),
+        Decision::Report { .. } => None,
+    };
+    let record = AlertRecord { format: FORMAT, at: now, text: message.text.clone(), decision: words.clone(), guardrail };
     ledger.record_alert(&digest, &record).await?;
     tracing::info!(digest, decision = words, "an alert was received");
 

@@ -46,9 +46,15 @@ async fn handle(order: Order, invocation: Invocation) -> Result<Sent, Fault> {
         Some(error) => (
             format!("BROKEN {}", report.headline()),
             format!(
-                "The {} of run {} broke down. To take it up: guardrails rearm, or guardrails rollback.\n{error}\n\n{}",
+                "The {0} of run {1} broke down. To take it up: {2}. To put back what was done: guardrails rollback {3} --run \
+                 {1}\n{error}\n\n{4}",
                 order.direction.as_str(),
                 order.run,
+                match order.direction {
+                    Direction::Apply => format!("guardrails rearm {}", report.run.guardrail),
+                    Direction::Rollback => "the same command again".to_owned(),
+                },
+                report.run.guardrail,
                 report.text()
             ),
         ),

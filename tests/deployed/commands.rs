@@ -1,10 +1,10 @@
 //! What people see of a deployed stack through the command.
 
+use guardrails_local_aws::walkthrough::Access;
 use guardrails_model::record::RunState;
-use jiff::Timestamp;
 use serde_json::Value as Json;
 
-use super::lab::{Lab, text};
+use super::lab::{Lab, real_alert, text};
 
 fn json(output: &str) -> Json {
     serde_json::from_str(output).unwrap_or_else(|error| panic!("{error}: {output}"))
@@ -43,9 +43,66 @@ async fn history_tells_who_did_what_and_what_was_there_before() {
     assert!(told("begun by a simulated alert")["by"].as_str().unwrap().starts_with("budget-guardrails-master"));
     assert!(told("the money is back")["by"].as_str().unwrap().starts_with("arn:aws:iam::123456789012:"));
     assert_eq!(told("AmazonEC2FullAccess of group ProjectBeta: applied")["before"], "attached");
-    // As times, not as texts: trailing zeros of a second's fraction are not written.
-    let times: Vec<Timestamp> = entries.iter().map(|entry| entry["at"].as_str().unwrap().parse().unwrap()).collect();
-    assert!(times.is_sorted(), "{times:?}");
+    let applied = told("AmazonEC2FullAccess of group ProjectBeta: applied");
+    assert_eq!(applied["after"], "detached");
+    let times: Vec<&str> = entries.iter().map(|entry| entry["at"].as_str().unwrap()).collect();
+    assert!(times.is_sorted(), "they sort as text: {times:?}");
+    // The alert, with what was decided of it, comes first.
+    assert_eq!((entries[0]["kind"].as_str(), &entries[0]["guardrail"]), (Some("alert"), &"project-beta".into()));
+    assert!(entries[0]["what"].as_str().unwrap().contains("enforce project-beta at 100% actual"), "{}", entries[0]);
+    // Who asked AWS for what, as CloudTrail knows it: what was stopped together has one id.
+    let requests = |operation: &str| -> Vec<&str> {
+        let all = entries.iter().flat_map(|entry| entry["requests"].as_array().unwrap());
+        let ids = all.filter(|request| request["operation"] == operation).map(|request| request["request_id"].as_str());
+        ids.map(|id| id.expect("an id")).collect()
+    };
+    let stops = requests("ec2:StopInstances");
+    assert!(stops.len() > 1 && stops.iter().collect::<std::collections::BTreeSet<_>>().len() < stops.len(), "{stops:?}");
+    assert_eq!(requests("iam:DetachGroupPolicy").len(), 2, "there and back");
+    assert!(json(&lab.say(&["history", "--since", "2999-01-01", "--output", "json"]).await).as_array().unwrap().is_empty());
+    let text = lab.say(&["history"]).await;
+    assert!(text.contains("attached -> detached") && text.contains("iam:DetachGroupPolicy"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_put_back_is_narrowed_by_action_and_what_is_settled_by_hand_is_let_go() {
+    let lab = Lab::new().await;
+    let before = lab.snapshot().await;
+    lab.publish(&real_alert(), &[]).await;
+    let run = lab.run_when(RunState::Enforced).await;
+    lab.say(&["simulate", "project-beta", "--at", "100% actual", "--yes"]).await;
+    let runs = lab.runs_when(|runs| runs.len() == 2).await;
+    let simulated = &runs.iter().find(|run| run.simulated).unwrap().id;
+
+    // Held by both: said of the run, and of the facet.
+    let facet = "group-policy/ProjectBeta/arn:aws:iam::aws:policy/AmazonEC2FullAccess";
+    let status = lab.say(&["status", "--run", run.id.as_str()]).await;
+    assert!(status.contains(&format!("also held by run {simulated} of project-beta at 100% actual [simulated]")), "{status}");
+    let hold = json(&lab.say(&["status", "--facet", facet, "--output", "json"]).await);
+    assert_eq!((&hold["before"], hold["holders"].as_array().unwrap().len()), (&"attached".into(), 2), "{hold}");
+    lab.say(&["rollback", "project-beta", "--run", simulated.as_str(), "--yes"]).await;
+    assert_eq!(lab.snapshot().await.user["RunInstances"], Access::Denied, "the real one holds it still");
+
+    let wrong = lab.run(&["rollback", "project-beta", "--action", "stop-time", "--yes"]).await;
+    assert!(!wrong.status.success() && text(&wrong.stderr).contains("there are: stop-instances"), "{}", text(&wrong.stderr));
+    lab.say(&["rollback", "project-beta", "--action", "stop-instances", "--in", "us-east-1", "--yes"]).await;
+    let partly = lab.snapshot().await;
+    assert_eq!((&partly.instances, &partly.user["RunInstances"]), (&before.instances, &Access::Denied));
+
+    // The policies a person puts back by hand, and the run lets go.
+    let declined = lab.run(&["abandon", run.id.as_str(), "--reason", "done in the console"]).await;
+    assert_eq!(
+        (declined.status.code(), text(&declined.stderr).contains("it was attached, and is not put back")),
+        (Some(5), true)
+    );
+    let said = lab.say(&["abandon", run.id.as_str(), "--reason", "done in the console", "--yes"]).await;
+    assert!(said.contains("abandoned") && said.contains("done in the console"), "{said}");
+    assert_eq!(lab.snapshot().await.groups, partly.groups, "nothing is changed");
+    let slots = lab.run(&["status"]).await;
+    assert!(text(&slots.stderr).contains("is released") && text(&slots.stdout).contains("No guardrail holds anything"));
+    assert!(lab.say(&["status", "--facet", facet]).await.contains("Nobody holds"));
+    let history = lab.say(&["history", "--run", run.id.as_str()]).await;
+    assert!(history.contains("settled by hand and let go") && history.contains("arn:aws:iam::123456789012:"), "{history}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,7 @@
 //! What people did meanwhile: theirs is left alone, and only force takes it from them.
 
+use guardrails_model::report::{Keep, Report};
+
 use super::story::Story;
 
 #[tokio::test]
@@ -49,4 +51,28 @@ async fn a_rollback_that_the_service_refuses_keeps_the_hold_until_it_succeeds() 
     story.toy.lamps().by_name.get_mut("a").unwrap().refuses = None;
     story.put_back(&run).await;
     story.check(&["a: on", "beta 80%: rolled back; a rolled back"]).await;
+}
+
+#[tokio::test]
+async fn what_is_not_put_back_is_listed_with_its_reason_and_the_command_that_forces_it() {
+    let story = Story::of("a: on, b: on, c: on");
+    let run = story.enforce("beta 80%", "a: off, b: off, c: off").await;
+    story.toy.set("a: dim");
+    story.toy.lamps().by_name.get_mut("b").unwrap().refuses = Some("no power");
+    story.put_back(&run).await;
+    let record = story.bench.truth.run(&run).await.unwrap().unwrap().value;
+    let text = Report::of(&story.bench.truth, record, Keep::ALL).await.unwrap().text();
+    let forced = format!("      to force it: guardrails rollback beta --run {run} --only lamp/a/light --force\n");
+    assert!(
+        text.contains("FAILED  a: off -> on: rollback failed (somebody made it dim meanwhile") && text.contains(&forced),
+        "{text}"
+    );
+    assert!(text.contains(&format!("guardrails abandon {run} --only lamp/a/light --reason WHY")), "{text}");
+    assert!(text.contains("FAILED  b: off -> on: rollback failed (no power)"), "{text}");
+    assert!(text.contains(&format!("When the reasons are dealt with: guardrails rollback beta --run {run}.")), "{text}");
+    // Repeated until clean.
+    story.toy.lamps().by_name.get_mut("b").unwrap().refuses = None;
+    story.put_back(&run).await;
+    story.put_back_only(&run, &["a"], true).await;
+    story.check(&["a: on", "b: on", "c: on", "beta 80%: rolled back; a rolled back, b rolled back, c rolled back"]).await;
 }

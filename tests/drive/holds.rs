@@ -1,9 +1,12 @@
 //! Facets that several want, and calls that may yet land: who holds, who waits, who puts back.
 
+use guardrails_model::clock::Clock;
 use guardrails_model::drive::Progress;
 use guardrails_model::record::Direction;
+use guardrails_model::report::{Keep, Report, holds};
 
 use super::story::Story;
+use crate::toy::facet;
 use crate::world::Kind;
 
 #[tokio::test]
@@ -165,4 +168,56 @@ async fn rolling_back_some_targets_leaves_the_rest_held() {
     story.check(&["a: on", "b: off (was on, held by beta 80%)", "beta 80%: enforced; a rolled back, b applied"]).await;
     story.put_back_only(&run, &["b"], false).await;
     story.check(&["a: on", "b: on", "beta 80%: rolled back; a rolled back, b rolled back"]).await;
+}
+
+#[tokio::test]
+async fn whoever_lets_go_first_a_lamp_is_turned_back_once_and_by_the_last() {
+    for pair in [["beta 80%", "gamma 80%"], ["beta 80%", "beta 100%"], ["beta 80%", "beta 80% simulated"]] {
+        for backwards in [false, true] {
+            let story = Story::of("a: on");
+            let first = story.enforce(pair[0], "a: off").await;
+            let second = story.enforce(pair[1], "a: off").await;
+            story.bench.gate.disarm();
+            let order = if backwards { [&second, &first] } else { [&first, &second] };
+            for (index, run) in order.into_iter().enumerate() {
+                story.put_back(run).await;
+                let turned = story.bench.gate.calls().iter().filter(|call| *call == "turn a on").count();
+                assert_eq!(turned, index, "{pair:?} {backwards}");
+            }
+            assert_eq!(story.toy.snapshot()["a"].as_str(), "on");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_report_says_who_else_holds_what_and_what_it_waits_for() {
+    let story = Story::of("a: on, b: on");
+    let first = story.enforce("beta 80%", "a: off, b: off").await;
+    let second = story.enforce("gamma 100% simulated", "a: off").await;
+    let text = async |run: &guardrails_model::ids::RunId| {
+        let run = story.bench.truth.run(run).await.unwrap().unwrap().value;
+        let mut report = Report::of(&story.bench.truth, run, Keep::ALL).await.unwrap();
+        report.look_up_holds(&story.bench.truth, story.bench.clock.now()).await.unwrap();
+        (report.text(), serde_json::to_value(&report).unwrap())
+    };
+    let (said, json) = text(&first).await;
+    let other = format!(
+        "      also held by run {second} of gamma at 100% actual [simulated]: on is put back when the last of them lets go\n"
+    );
+    assert_eq!(said.matches("held by").count(), 1, "{said}");
+    assert!(said.contains(&other), "{said}");
+    assert_eq!((json["holds"][0]["holders"].as_array().unwrap().len(), &json["holds"][0]["before"]), (2, &"on".into()));
+    story.put_back(&first).await;
+    let (said, _) = text(&first).await;
+    assert!(said.contains(&other.replace("also held", "held")), "{said}");
+    story.put_back(&second).await;
+    assert!(!text(&first).await.0.contains("held by run"));
+
+    // While calls of somebody who died may land, the other way waits, and says until when.
+    let run = story.open("delta 80%", "b: dim").await;
+    story.bench.gate.arm_for("turn b", Kind::DieLate(74));
+    assert!(story.invoke(Direction::Apply, &run).await.is_none());
+    story.bench.ask_back(&run, &[], false).await;
+    let hold = holds(&story.bench.truth, &[facet("b")]).await.unwrap().remove(&facet("b")).unwrap();
+    assert!(hold.text(story.bench.clock.now()).contains("calls that apply it may land until"), "{hold:?}");
 }

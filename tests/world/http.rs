@@ -58,7 +58,8 @@ impl HttpConnector for Door {
 
 impl World {
     async fn receive(&self, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let call = Call::read(region(request), request.body().bytes().expect("a body in memory"));
+        let form = request.body().bytes().expect("a body in memory");
+        let (call, id) = (Call::read(region(request), form), self.receive_as(form));
         let (effect, ending) = self.gate.pass(&call.operation, self.clock.now()).await;
         let reply = match effect {
             Effect::Now => Some(self.settled().answer(&call, self.clock.now())),
@@ -69,8 +70,8 @@ impl World {
             Effect::Never => None,
         };
         match (ending, reply) {
-            (Ending::Answer, Some(reply)) => Ok(response(reply)),
-            (Ending::Throttled, _) => Ok(response(wire::answer(&call, Err(wire::throttled(call.service))))),
+            (Ending::Answer, Some(reply)) => Ok(response(reply, &id)),
+            (Ending::Throttled, _) => Ok(response(wire::answer(&call, Err(wire::throttled(call.service))), &id)),
             (Ending::Reset, _) => Err(broken(io::ErrorKind::ConnectionReset)),
             (Ending::Answer | Ending::Refused, _) => Err(broken(io::ErrorKind::ConnectionRefused)),
             (Ending::Death, _) => self.gate.die().await,
@@ -84,8 +85,10 @@ fn region(request: &HttpRequest) -> &str {
     signed.split('/').nth(2).unwrap_or_else(|| panic!("a request that is not signed: {signed}"))
 }
 
-fn response((status, body): Reply) -> HttpResponse {
-    HttpResponse::new(status.try_into().expect("a status"), SdkBody::from(body))
+fn response((status, body): Reply, id: &str) -> HttpResponse {
+    let mut response = HttpResponse::new(status.try_into().expect("a status"), SdkBody::from(body));
+    response.headers_mut().insert("x-amzn-requestid", id.to_owned());
+    response
 }
 
 fn broken(kind: io::ErrorKind) -> ConnectorError {

@@ -35,6 +35,7 @@ pub struct World {
     pub clock: Arc<VirtualClock>,
     pub gate: Arc<Gate>,
     account: Mutex<Account>,
+    requests: Mutex<Vec<String>>,
 }
 
 impl World {
@@ -48,6 +49,19 @@ impl World {
     /// A call of somebody else in the account, as a form: its status.
     pub fn ask(&self, region: &str, form: &str) -> u16 {
         self.settled().answer(&wire::Call::read(region, form.as_bytes()), self.clock.now()).0
+    }
+
+    /// The form of the request that was answered under this id.
+    pub fn request(&self, id: &str) -> String {
+        let number: usize = id.strip_prefix("request-").and_then(|number| number.parse().ok()).expect("an id of this world");
+        lock(&self.requests)[number].clone()
+    }
+
+    /// Writes a request down, and gives it an id.
+    fn receive_as(&self, form: &[u8]) -> String {
+        let mut requests = lock(&self.requests);
+        requests.push(String::from_utf8_lossy(form).into_owned());
+        format!("request-{}", requests.len() - 1)
     }
 
     fn settled(&self) -> MutexGuard<'_, Account> {

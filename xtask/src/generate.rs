@@ -9,6 +9,7 @@ use anyhow::{Context, Result, anyhow};
 use guardrails_aws::actions::{ALL, Any};
 use guardrails_aws::grants;
 use guardrails_model::config::{Config, file};
+use guardrails_model::report::history;
 
 /// Where the README's table stands.
 const TABLE: (&str, &str) = ("<!-- actions: written by `cargo xtask generate` -->\n", "<!-- end of actions -->");
@@ -51,6 +52,7 @@ fn files(root: &Path) -> Result<Vec<(PathBuf, String)>> {
     let config = file::parse::<Any>("examples/guardrails.yaml", &text)?;
     let mut files = vec![
         (PathBuf::from("examples/guardrails.schema.json"), json(&serde_json::to_value(file::schema::<Any>())?)?),
+        (PathBuf::from("docs/history.schema.json"), json(&serde_json::to_value(history::schema())?)?),
         (PathBuf::from("README.md"), readme(root)?),
         (PathBuf::from("policies/README.md"), rights(&config)?),
     ];

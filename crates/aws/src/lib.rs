@@ -3,6 +3,7 @@
 
 pub mod actions;
 pub mod budgets;
+pub mod calls;
 pub mod clients;
 pub mod ec2;
 pub mod error;

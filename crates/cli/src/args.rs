@@ -4,14 +4,29 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use guardrails_aws::clients::Options;
+use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::config::StageAt;
-use guardrails_model::ids::{GuardrailName, RunId, Selector};
+use guardrails_model::ids::{ActionName, FacetId, GuardrailName, Place, RunId, Selector};
+use guardrails_model::record::Scope as Steps;
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp, civil};
 
 /// Runs of a list.
 const RUNS: usize = 50;
 
 fn at_least_one(words: &str) -> Result<usize, String> {
     words.parse().ok().filter(|number| *number > 0).ok_or_else(|| "expected a number from 1 on".to_owned())
+}
+
+/// A moment, a day (in UTC), or so long ago.
+fn moment(words: &str) -> Result<Timestamp, String> {
+    let ago = |span: Span| SystemClock.now().to_zoned(TimeZone::UTC).checked_sub(span).ok().map(|at| at.timestamp());
+    let day = |day: civil::Date| day.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp());
+    let at = words.parse().ok().or_else(|| words.parse().ok().and_then(day));
+    let at = at.or_else(|| words.parse().ok().and_then(ago));
+    at.ok_or_else(|| {
+        "expected a moment such as 2026-11-23T01:46:53Z, a day such as 2026-11-23, or so long ago: 24h, 7d".to_owned()
+    })
 }
 
 /// What all subcommands take.
@@ -135,6 +150,9 @@ pub(crate) struct Status {
     /// With `--all`: how many runs, the newest first.
     #[arg(long, default_value_t = RUNS, value_parser = at_least_one)]
     pub(crate) limit: usize,
+    /// Only this facet, as `--run RUN --output json` names it: what it was, who holds it, and what it waits for.
+    #[arg(long, conflicts_with_all = ["guardrail", "run", "all"])]
+    pub(crate) facet: Option<FacetId>,
 }
 
 #[derive(Debug, Args)]
@@ -144,9 +162,50 @@ pub(crate) struct History {
     /// Only this run.
     #[arg(long)]
     pub(crate) run: Option<RunId>,
-    /// Of how many runs, the newest first.
+    /// Of how many runs and alerts, the newest first.
     #[arg(long, default_value_t = RUNS, value_parser = at_least_one)]
     pub(crate) limit: usize,
+    /// Only what happened since: a moment such as 2026-11-23T01:46:53Z, a day such as 2026-11-23, or so long ago: 24h, 7d.
+    #[arg(long, value_parser = moment)]
+    pub(crate) since: Option<Timestamp>,
+}
+
+/// Which of a run's steps: what all of these name.
+#[derive(Debug, Args)]
+pub(crate) struct Scope {
+    /// Only this facet, as `status --run RUN --output json` names it, or all that begin so, such as `instance-power/eu-west-1/`; may be
+    /// given more than once.
+    #[arg(long, value_name = "FACET")]
+    pub(crate) only: Vec<Selector>,
+    /// Only what this action changed; may be given more than once.
+    #[arg(long)]
+    pub(crate) action: Vec<ActionName>,
+    /// Only what was changed in this Region; may be given more than once. (`--region` is where the stack is.)
+    #[arg(long = "in", value_name = "REGION")]
+    pub(crate) within: Vec<Place>,
+}
+
+impl Scope {
+    pub(crate) fn of(&self) -> Steps<'_> {
+        Steps { only: &self.only, actions: &self.action, places: &self.within }
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        self.only.is_empty() && self.action.is_empty() && self.within.is_empty()
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Abandon {
+    /// The run.
+    pub(crate) run: RunId,
+    #[command(flatten)]
+    pub(crate) scope: Scope,
+    /// Why, for the record.
+    #[arg(long)]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
 }
 
 #[derive(Debug, Args)]
@@ -156,10 +215,8 @@ pub(crate) struct Rollback {
     /// Only this run.
     #[arg(long)]
     pub(crate) run: Option<RunId>,
-    /// Only this facet, as `status --run RUN --output json` names it, or all that begin so, such as `instance-power/eu-west-1/`; may be
-    /// given more than once.
-    #[arg(long)]
-    pub(crate) only: Vec<Selector>,
+    #[command(flatten)]
+    pub(crate) scope: Scope,
     /// Put back also what somebody changed meanwhile.
     #[arg(long)]
     pub(crate) force: bool,

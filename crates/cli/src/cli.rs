@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::args::{Answer, Deploy, Explain, File, Global, History, Package, Plan, Rearm, Rollback, Simulate, Status};
+use crate::args::{Abandon, Answer, Deploy, Explain, File, Global, History, Package, Plan, Rearm, Rollback, Simulate, Status};
 use crate::commands;
 use crate::exit::Exit;
 
@@ -48,6 +48,8 @@ enum Command {
     Reject(Answer),
     /// Puts back what a guardrail changed.
     Rollback(Rollback),
+    /// Lets go of what a person settled by hand. Changes nothing in the account.
+    Abandon(Abandon),
     /// Lets alerts be enforced again after a rollback, before the period's end; tries failed runs again.
     Rearm(Rearm),
     /// Compares AWS Budgets with the ledger now, as the schedule does.
@@ -73,6 +75,7 @@ impl Cli {
             Command::Approve(args) => commands::approve::run(global, args, true).await,
             Command::Reject(args) => commands::approve::run(global, args, false).await,
             Command::Rollback(args) => commands::rollback::run(global, args).await,
+            Command::Abandon(args) => commands::abandon::run(global, args).await,
             Command::Rearm(args) => commands::rearm::run(global, args).await,
             Command::Reconcile => commands::reconcile::run(global).await,
         }

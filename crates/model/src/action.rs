@@ -10,6 +10,7 @@ use crate::direction::Direction;
 use crate::ids::{FacetId, Place, Value};
 pub use crate::pace::Room;
 use crate::phase::Phase;
+use crate::receipt::Receipt;
 
 /// An action with its parameters and its clients, ready to work.
 #[async_trait]
@@ -186,6 +187,8 @@ pub struct Change {
     pub unit: Option<String>,
     /// The other facets of its unit that this run has turned, both ways.
     pub others: Vec<FacetId>,
+    /// Where the calls that are made for it are written down.
+    pub receipt: Receipt,
 }
 
 /// What came of one change.

@@ -2,6 +2,7 @@
 //! the number of its format; a format that this program does not know is an error before anything runs.
 
 mod approval;
+mod log;
 mod step;
 
 use jiff::Timestamp;
@@ -9,16 +10,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 pub use self::approval::{Approval, ApprovalDecision, Listed, ListedPart, Question};
+pub use self::log::{Event, Log, Repeats};
+use self::log::{counts_on, same_words, short};
 pub use self::step::{Facet, Holder, Lease, Step, StepEvent};
 use crate::config::{Budget, StageAt};
 use crate::cursor::Cursor;
 use crate::decide::Target;
 pub use crate::direction::Direction;
-use crate::ids::{ActionName, FacetId, GuardrailName, Nonce, Place, RunId, Selector};
+use crate::ids::{ActionName, GuardrailName, Nonce, Place, RunId, Selector};
 use crate::pace::Pace;
 
 /// The format of the records that this program writes.
 pub const FORMAT: u32 = 1;
+
+/// Letters that are kept of what happened to a run.
+const LONGEST_NOTE: usize = 2000;
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -43,13 +49,15 @@ pub enum RunState {
     Notified,
     /// A person said no, or nobody said yes in time: nothing was changed.
     Rejected,
+    /// A person settled by hand what it still held, and it lets go.
+    Abandoned,
 }
 
 impl RunState {
     /// Does the run hold, or may it yet hold, a facet?
     #[must_use]
     pub fn is_open(self) -> bool {
-        !matches!(self, Self::RolledBack | Self::Notified | Self::Rejected)
+        !matches!(self, Self::RolledBack | Self::Notified | Self::Rejected | Self::Abandoned)
     }
 
     /// For people.
@@ -66,6 +74,7 @@ impl RunState {
             Self::RolledBack => "rolled back",
             Self::Notified => "notified",
             Self::Rejected => "rejected",
+            Self::Abandoned => "abandoned",
         }
     }
 }
@@ -119,7 +128,7 @@ pub struct Run {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<RollbackRequest>,
     /// What happened to the run, in order.
-    pub events: Vec<RunEvent>,
+    pub events: Log<RunEvent>,
 }
 
 impl Run {
@@ -164,7 +173,7 @@ impl Run {
 
     /// Writes down that something happened.
     pub fn note(&mut self, at: Timestamp, by: &str, what: impl Into<String>) {
-        self.events.push(RunEvent { at, by: by.to_owned(), what: what.into() });
+        self.events.append(RunEvent { at, by: by.to_owned(), what: short(what.into(), LONGEST_NOTE), repeats: None });
     }
 }
 
@@ -259,16 +268,52 @@ pub struct RollbackRequest {
     /// Only these facets; all when empty.
     #[serde(default)]
     pub only: Vec<Selector>,
+    /// Of those, only what these actions changed; of all when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<ActionName>,
+    /// Of those, only what was changed in these places; in all when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<Place>,
     /// Put back also what a person changed meanwhile.
     #[serde(default)]
     pub force: bool,
 }
 
 impl RollbackRequest {
-    /// Does it ask for `facet`?
+    /// Does it ask for this step of `run`?
     #[must_use]
-    pub fn covers(&self, facet: &FacetId) -> bool {
-        self.only.is_empty() || self.only.iter().any(|selector| selector.means(facet))
+    pub fn covers(&self, run: &Run, step: &Step) -> bool {
+        Scope { only: &self.only, actions: &self.actions, places: &self.places }.covers(run, step)
+    }
+
+    /// Does it ask for all that the run holds?
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.only.is_empty() && self.actions.is_empty() && self.places.is_empty()
+    }
+}
+
+/// Which of a run's steps somebody speaks of: what all of these name.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// Facets; all when empty.
+    pub only: &'a [Selector],
+    /// Actions; all when empty.
+    pub actions: &'a [ActionName],
+    /// Places; all when empty.
+    pub places: &'a [Place],
+}
+
+impl Scope<'_> {
+    /// Does it take in this step of `run`?
+    #[must_use]
+    pub fn covers(self, run: &Run, step: &Step) -> bool {
+        let part = run.parts.get(step.part);
+        let of_action = |part: &Part| self.actions.contains(&part.action);
+        let in_place = |part: &Part| part.place.as_ref().is_some_and(|place| self.places.contains(place));
+        (self.only.is_empty() || self.only.iter().any(|selector| selector.means(&step.facet)))
+            && (self.actions.is_empty() || part.is_some_and(of_action))
+            && (self.places.is_empty() || part.is_some_and(in_place))
     }
 }
 
@@ -281,6 +326,36 @@ pub struct RunEvent {
     pub by: String,
     /// What.
     pub what: String,
+    /// How often the same happened again, if it did so very often.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<Repeats>,
+}
+
+impl Event for RunEvent {
+    fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    fn repeats(&self) -> Option<&Repeats> {
+        self.repeats.as_ref()
+    }
+
+    fn says_the_same(&self, later: &Self) -> bool {
+        same_words(&self.what, &later.what)
+    }
+
+    fn is_like(&self, _: &Self) -> bool {
+        true
+    }
+
+    fn count(&mut self, later: Self) {
+        self.repeats = Some(Repeats::once_more(self.repeats.as_ref(), later.at));
+    }
+
+    fn is(&self, earlier: &Self) -> bool {
+        let first = |event: &Self| Self { repeats: None, ..event.clone() };
+        first(self) == first(earlier) && counts_on(self.repeats.as_ref(), earlier.repeats.as_ref())
+    }
 }
 
 /// What a stage's slot in a period is taken by: at most one open run for each.
@@ -320,6 +395,18 @@ pub struct AlertRecord {
     pub text: String,
     /// What was decided then, for people.
     pub decision: String,
+    /// The guardrail whose stage it asked for, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guardrail: Option<GuardrailName>,
+}
+
+/// That an alert was received, in the order in which they came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertEntry {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The alert's digest.
+    pub digest: String,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]

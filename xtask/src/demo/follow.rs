@@ -72,8 +72,13 @@ impl Follow {
     fn show_steps(&mut self, steps: &[Step]) {
         for step in steps {
             let shown = self.shown.insert(step.facet.clone(), step.events.len()).unwrap_or_default();
-            for event in step.events.iter().skip(shown).filter(|event| event.phase != Phase::Planned) {
-                self.show(&words(step, event));
+            // That the same phase goes on, by other calls, is for the history.
+            let is_news =
+                |at: &usize| *at == 0 || step.events[*at].phase != step.events[at - 1].phase || step.events[*at].reason.is_some();
+            for event in (shown..step.events.len()).filter(is_news).map(|at| &step.events[at]) {
+                if event.phase != Phase::Planned {
+                    self.show(&words(step, event));
+                }
             }
         }
     }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{ActionType, Context};
+use crate::calls;
 use crate::ec2::bystanders::{Bystanders, EXEMPT_TAG, Exempt, Facts};
 use crate::ec2::groups::{self, Groups};
 use crate::ec2::instances::Lister;
@@ -302,7 +303,8 @@ impl ScaleGroupToZero {
         let Some(size) = Size::read(&change.to) else { return Answer::Refused(format!("`{}` is no size of a group", change.to)) };
         let call = self.groups.changes.update_auto_scaling_group().auto_scaling_group_name(group_of(&change.facet));
         let call = call.min_size(size.min).desired_capacity(size.desired).max_size(size.max);
-        call.send().await.err().map_or(Answer::Accepted, |error| Failure::of(&error).answer())
+        let resized = calls::make("autoscaling:UpdateAutoScalingGroup", [change], call.send()).await;
+        resized.map_or_else(Failure::answer, |_| Answer::Accepted)
     }
 }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{ActionType, Context};
+use crate::calls;
 use crate::error::Failure;
 use crate::grants::{Grant, Use, sid};
 
@@ -276,17 +277,18 @@ impl SwapGroupPolicy {
     async fn turn(&self, change: &Change) -> Answer {
         let (_, group, policy) = change.facet.parts();
         let failure = if change.to == attached() {
-            let call = self.iam_changes.attach_group_policy().group_name(group).policy_arn(policy).send().await;
-            let failure = call.err().map(|error| Failure::of(&error));
+            let call = self.iam_changes.attach_group_policy().group_name(group).policy_arn(policy).send();
+            let failure = calls::make("iam:AttachGroupPolicy", [change], call).await.err();
             // The group is full for now: a policy that leaves it makes room.
             if let Some(full) = failure.as_ref().filter(|failure| failure.is("LimitExceeded")) {
                 return Answer::Later(full.message.clone());
             }
             failure
         } else {
-            let call = self.iam_changes.detach_group_policy().group_name(group).policy_arn(policy).send().await;
+            let call = self.iam_changes.detach_group_policy().group_name(group).policy_arn(policy).send();
+            let failure = calls::make("iam:DetachGroupPolicy", [change], call).await.err();
             // What is not attached needs no detaching.
-            call.err().map(|error| Failure::of(&error)).filter(|failure| !failure.is("NoSuchEntity"))
+            failure.filter(|failure| !failure.is("NoSuchEntity"))
         };
         failure.map_or(Answer::Accepted, Failure::answer)
     }

@@ -12,6 +12,7 @@ use guardrails_model::action::{ActionError, Answer, Change, Seen, Unit};
 use guardrails_model::ids::{BadName, FacetId, Value};
 
 use super::instances::instance_id;
+use crate::calls;
 use crate::error::Failure;
 
 /// The kind of the facet: is the process of the group suspended?
@@ -247,27 +248,29 @@ impl Groups {
         let processes: Vec<String> = changes.iter().map(|change| process_of(&change.facet).0.to_owned()).collect();
         if suspend {
             let call = self.changes.suspend_processes().auto_scaling_group_name(group).set_scaling_processes(Some(processes));
-            return call.send().await.err().map_or(Answer::Accepted, |error| Failure::of(&error).answer());
+            let suspended = calls::make("autoscaling:SuspendProcesses", changes.iter().copied(), call.send()).await;
+            return suspended.map_or_else(Failure::answer, |_| Answer::Accepted);
         }
         if let Some(check) = changes.iter().find(|change| process_of(&change.facet).0 == HEALTH_CHECK)
-            && let Err(answer) = self.call_healthy(group, &check.others).await
+            && let Err(answer) = self.call_healthy(group, check).await
         {
             return answer;
         }
         let call = self.changes.resume_processes().auto_scaling_group_name(group).set_scaling_processes(Some(processes));
-        call.send().await.err().map_or(Answer::Accepted, |error| Failure::of(&error).answer())
+        let resumed = calls::make("autoscaling:ResumeProcesses", changes.iter().copied(), call.send()).await;
+        resumed.map_or_else(Failure::answer, |_| Answer::Accepted)
     }
 
-    async fn call_healthy(&self, group: &str, turned: &[FacetId]) -> Result<(), Answer> {
+    async fn call_healthy(&self, group: &str, check: &Change) -> Result<(), Answer> {
         let groups = self.named([group.to_owned()]).await.map_err(Answer::from)?;
-        let ours: BTreeSet<&str> =
-            turned.iter().filter(|facet| facet.parts().0 == super::instances::POWER).map(instance_id).collect();
+        let turned = check.others.iter().filter(|facet| facet.parts().0 == super::instances::POWER);
+        let ours: BTreeSet<&str> = turned.map(instance_id).collect();
         let members = groups.get(group).map(AutoScalingGroup::instances).unwrap_or_default();
         for id in members.iter().filter(|member| is_unhealthy(member)).filter_map(|member| member.instance_id()) {
             if ours.contains(id) {
                 let call = self.changes.set_instance_health().instance_id(id).health_status("Healthy");
-                let call = call.should_respect_grace_period(false).send().await;
-                call.map_err(|error| Failure::of(&error).answer())?;
+                let call = call.should_respect_grace_period(false).send();
+                calls::make("autoscaling:SetInstanceHealth", [check], call).await.map_err(Failure::answer)?;
             }
         }
         Ok(())

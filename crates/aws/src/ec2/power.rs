@@ -6,9 +6,11 @@ use std::sync::Arc;
 use aws_sdk_ec2::Client;
 use guardrails_model::action::{Answer, Change, Room};
 use guardrails_model::pace::{Limit, Pacer};
+use guardrails_model::receipt::Call;
 use guardrails_model::record::Direction;
 
 use super::instances::{instance_id, running, stopped};
+use crate::calls;
 use crate::error::{Failure, FailureKind};
 
 /// Calls that one batch of changes may need beside its own: looks before and after.
@@ -60,10 +62,13 @@ impl Switch {
         let mut pending: Vec<(Turn, Vec<usize>)> = batches.into_iter().collect();
         let mut first = true;
         while let Some((turn, mut batch)) = pending.pop() {
+            // A call that is asked again for fewer decided nothing for any of them.
+            let note = |batch: &[usize], call: &Call| batch.iter().for_each(|index| changes[*index].receipt.add(call.clone()));
             let answer = if first || self.may_call(turn) {
                 first = false;
                 let ids = batch.iter().map(|index| instance_id(&changes[*index].facet)).collect();
-                match self.call(turn, ids).await {
+                let (call, failure) = self.call(turn, ids).await;
+                match failure {
                     // One bad instance fails the whole call: it is halved until that one is found.
                     Some(failure) if is_of_one(&failure) && batch.len() > 1 => {
                         if self.may_call(turn) {
@@ -71,14 +76,19 @@ impl Switch {
                             pending.extend([(turn, second), (turn, batch)]);
                             continue;
                         }
+                        note(&batch, &call);
                         Answer::OneOfThese(failure.message)
                     }
                     // EC2 has several reasons, and some of them pass; a plain stop says whether it can be stopped at all.
                     Some(failure) if turn == Turn::Hibernate && failure.kind == FailureKind::Refused => {
+                        note(&batch, &call);
                         pending.push((Turn::Stop, batch));
                         continue;
                     }
-                    failure => failure.map_or(Answer::Accepted, |failure| answer(turn, failure)),
+                    failure => {
+                        note(&batch, &call);
+                        failure.map_or(Answer::Accepted, |failure| answer(turn, failure))
+                    }
                 }
             } else {
                 Answer::Later("one of those in the same call was refused, and for now there is no room for more calls".to_owned())
@@ -97,25 +107,30 @@ impl Switch {
         self.pacer.room(requests, requests, 1).changes > 0
     }
 
-    async fn call(&self, turn: Turn, ids: BTreeSet<&str>) -> Option<Failure> {
+    async fn call(&self, turn: Turn, ids: BTreeSet<&str>) -> (Call, Option<Failure>) {
         let (requests, instances) = limits(turn);
         self.pacer.spend(requests, 1);
         self.pacer.spend(instances, ids.len());
         let ids = Some(ids.into_iter().map(str::to_owned).collect());
-        let failure = match turn {
+        let (call, failure) = match turn {
             Turn::Stop | Turn::Hibernate => {
                 let call = self.ec2.stop_instances().set_instance_ids(ids);
                 let call = if turn == Turn::Hibernate { call.hibernate(true) } else { call };
-                call.send().await.err().map(|error| Failure::of(&error))
+                let (call, result) = calls::ask("ec2:StopInstances", call.send()).await;
+                (call, result.err())
             }
-            Turn::Start => self.ec2.start_instances().set_instance_ids(ids).send().await.err().map(|error| Failure::of(&error)),
+            Turn::Start => {
+                let call = self.ec2.start_instances().set_instance_ids(ids).send();
+                let (call, result) = calls::ask("ec2:StartInstances", call).await;
+                (call, result.err())
+            }
         };
         // EC2 does not say which of the two was empty.
         if failure.as_ref().is_some_and(Failure::is_throttling) {
             self.pacer.empty(requests);
             self.pacer.empty(instances);
         }
-        failure
+        (call, failure)
     }
 }
 

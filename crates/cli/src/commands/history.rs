@@ -1,78 +1,213 @@
-//! `guardrails history`: what happened, in order, to runs and to each of their steps.
+//! `guardrails history`: what happened, in order: to alerts, to runs and to each of their steps. For programs all of it, written
+//! as it is read, so that a run of ten thousand steps takes no more room than one of ten.
+
+use std::io::{BufWriter, Write};
 
 use anyhow::{Context, Result};
-use guardrails_model::ids::RunId;
 use guardrails_model::record::{Run, Step};
+use guardrails_model::report::history::{Entry, Kind};
 use jiff::Timestamp;
-use serde::Serialize;
 
-use crate::args::{Global, History};
+use crate::args::{Format, Global, History};
 use crate::deployment::Deployment;
 use crate::exit::Exit;
 use crate::follow::{self, LIVELY};
 use crate::output;
 
-/// One event.
-#[derive(Debug, Serialize)]
-struct Entry {
-    at: Timestamp,
-    run: RunId,
-    guardrail: String,
-    simulated: bool,
-    facet: Option<String>,
-    what: String,
-    before: Option<String>,
-    by: String,
-}
-
 pub(crate) async fn run(global: &Global, args: &History) -> Result<Exit> {
     let deployment = Deployment::find(global).await?;
-    let runs = match &args.run {
+    let (mut sources, runs) = match &args.run {
         Some(id) => {
             let run = follow::load(&deployment, id).await?;
-            if args.guardrail.as_ref().is_none_or(|name| *name == run.guardrail) { vec![run] } else { Vec::new() }
+            let mine = args.guardrail.as_ref().is_none_or(|name| *name == run.guardrail);
+            let runs = if mine { vec![run] } else { Vec::new() };
+            let mut sources = Vec::new();
+            for run in &runs {
+                let alert = deployment.ledger.alert(&run.alert).await.context("reading the ledger")?;
+                sources.extend(alert.map(|alert| Source::Alert(Box::new(Entry::of_alert(&run.alert, &alert)))));
+            }
+            (sources, runs)
         }
-        None => deployment.newest_runs(args.guardrail.as_ref(), args.limit).await?,
+        None => (alerts(&deployment, args).await?, deployment.newest_runs(args.guardrail.as_ref(), args.limit).await?),
     };
-    let mut entries = Vec::new();
-    for run in runs {
-        entries.extend(run.events.iter().map(|event| entry(&run, event.at, None, event.what.clone(), &event.by)));
-        // Among others, a large run would be all that there is to see.
-        if args.run.is_none() && follow::planned(&run) > LIVELY {
-            output::tell(&format!("{0}: its {1} steps: guardrails history --run {0}", run.id, follow::planned(&run)));
-            continue;
-        }
-        let of_step = |step: Step| entries.extend(of_step(&run, &step));
-        deployment.ledger.visit(&run, of_step).await.context("reading the ledger")?;
+    let ended_before = |run: &Run| {
+        let latest = run.events.iter().map(|event| event.repeats.as_ref().map_or(event.at, |repeats| repeats.until)).max();
+        !run.state.is_open() && args.since.zip(latest).is_some_and(|(since, latest)| latest < since)
+    };
+    sources.extend(runs.into_iter().filter(|run| !ended_before(run)).map(|run| Source::Run(Box::new(run))));
+    sources.sort_by_key(Source::began);
+    let since = args.since.map(guardrails_model::ledger::sortable);
+    match global.output {
+        Format::Json => export(&deployment, sources, since.as_deref()).await?,
+        Format::Text => show(&deployment, args, sources, since.as_deref()).await?,
     }
-    entries.sort_by_key(|entry| entry.at);
-    let rows = entries.iter().map(|entry| {
-        let simulated = if entry.simulated { " [simulated]" } else { "" };
-        let at = entry.at.strftime("%Y-%m-%d %H:%M:%S").to_string();
-        vec![at, format!("{}{simulated}", entry.run), entry.what.clone(), entry.by.clone()]
-    });
-    let text = output::table(&["at (UTC)", "run", "what", "by"], rows);
-    output::result(global, &entries, &text)?;
     Ok(Exit::Done)
 }
 
-fn of_step(run: &Run, step: &Step) -> Vec<Entry> {
-    let events = step.events.iter().map(|event| {
-        let reason = event.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        entry(run, event.at, Some(step), format!("{}: {}{reason}", step.label, event.phase), &event.by)
-    });
-    events.collect()
+/// Where entries come from.
+enum Source {
+    Alert(Box<Entry>),
+    Run(Box<Run>),
 }
 
-fn entry(run: &Run, at: Timestamp, step: Option<&Step>, what: String, by: &str) -> Entry {
-    Entry {
-        at,
-        run: run.id.clone(),
-        guardrail: run.guardrail.to_string(),
-        simulated: run.simulated,
-        facet: step.map(|step| step.facet.to_string()),
-        what,
-        before: step.and_then(|step| step.before.as_ref()).map(ToString::to_string),
-        by: by.to_owned(),
+impl Source {
+    /// An alert comes before the run that it begins.
+    fn began(&self) -> (String, bool) {
+        match self {
+            Self::Alert(entry) => (entry.at.clone(), false),
+            Self::Run(run) => (guardrails_model::ledger::sortable(run.began), true),
+        }
+    }
+}
+
+async fn alerts(deployment: &Deployment, args: &History) -> Result<Vec<Source>> {
+    let alerts = deployment.ledger.alerts(args.since, args.limit).await.context("reading the ledger")?;
+    let asked = alerts.iter().filter(|(_, alert)| args.guardrail.is_none() || alert.guardrail == args.guardrail);
+    Ok(asked.map(|(digest, alert)| Source::Alert(Box::new(Entry::of_alert(digest, alert)))).collect())
+}
+
+fn of_step(run: &Run, step: &Step) -> Vec<Entry> {
+    step.events.iter().map(|event| Entry::of_step(run, step, event)).collect()
+}
+
+fn of_run(run: &Run) -> Vec<Entry> {
+    run.events.iter().map(|event| Entry::of_run(run, event)).collect()
+}
+
+/// An array of entries, each in a line of its own: alerts and runs as they came, and of a run of few steps all in the order of
+/// time.
+async fn export(deployment: &Deployment, sources: Vec<Source>, since: Option<&str>) -> Result<()> {
+    let mut array = Array { out: BufWriter::new(std::io::stdout()), since, first: true, failed: None };
+    for source in sources {
+        match source {
+            Source::Alert(entry) => array.write(&entry),
+            Source::Run(run) => {
+                let lively = follow::planned(&run) <= LIVELY;
+                let mut entries = of_run(&run);
+                if !lively {
+                    entries.drain(..).for_each(|entry| array.write(&entry));
+                }
+                let of_step = |step: Step| {
+                    for entry in of_step(&run, &step) {
+                        if lively { entries.push(entry) } else { array.write(&entry) }
+                    }
+                };
+                deployment.ledger.visit(&run, of_step).await.context("reading the ledger")?;
+                entries.sort_by(|a, b| a.at.cmp(&b.at));
+                for entry in &entries {
+                    array.write(entry);
+                }
+            }
+        }
+    }
+    array.end().context("writing to stdout")
+}
+
+/// A JSON array that is written element by element.
+struct Array<'a, W: Write> {
+    out: W,
+    since: Option<&'a str>,
+    first: bool,
+    failed: Option<std::io::Error>,
+}
+
+impl<W: Write> Array<'_, W> {
+    fn write(&mut self, entry: &Entry) {
+        if self.failed.is_none() && self.since.is_none_or(|since| entry.until.as_str() >= since) {
+            self.failed = self.try_write(entry).err();
+        }
+    }
+
+    fn try_write(&mut self, entry: &Entry) -> std::io::Result<()> {
+        self.out.write_all(if self.first { b"[\n" } else { b",\n" })?;
+        self.first = false;
+        serde_json::to_writer(&mut self.out, entry).map_err(Into::into)
+    }
+
+    fn end(mut self) -> std::io::Result<()> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        self.out.write_all(if self.first { b"[]\n" } else { b"\n]\n" })?;
+        self.out.flush()
+    }
+}
+
+async fn show(deployment: &Deployment, args: &History, sources: Vec<Source>, since: Option<&str>) -> Result<()> {
+    let mut entries = Vec::new();
+    for source in sources {
+        match source {
+            Source::Alert(entry) => entries.push(*entry),
+            Source::Run(run) => {
+                entries.extend(of_run(&run));
+                // Among others, a large run would be all that there is to see.
+                if args.run.is_none() && follow::planned(&run) > LIVELY {
+                    output::tell(&format!("{0}: its {1} steps: guardrails history --run {0}", run.id, follow::planned(&run)));
+                    continue;
+                }
+                let of_step = |step: Step| entries.extend(of_step(&run, &step));
+                deployment.ledger.visit(&run, of_step).await.context("reading the ledger")?;
+            }
+        }
+    }
+    entries.retain(|entry| since.is_none_or(|since| entry.until.as_str() >= since));
+    entries.sort_by(|a, b| a.at.cmp(&b.at));
+    let text = output::table(&["at (UTC)", "run", "what", "by"], entries.iter().map(row));
+    writeln!(std::io::stdout().lock(), "{}", text.trim_end()).context("writing to stdout")
+}
+
+fn row(entry: &Entry) -> Vec<String> {
+    let simulated = if entry.simulated == Some(true) { " [simulated]" } else { "" };
+    let run = match entry.kind {
+        Kind::Alert => "alert".to_owned(),
+        Kind::Run | Kind::Step => format!("{}{simulated}", entry.run.as_deref().unwrap_or_default()),
+    };
+    let seen = match (&entry.before, &entry.after) {
+        (Some(before), Some(after)) => format!("; {before} -> {after}"),
+        (Some(before), None) => format!("; it is {before}"),
+        (None, Some(after)) => format!("; it is {after}"),
+        (None, None) => String::new(),
+    };
+    let request = |request: &guardrails_model::report::history::Request| {
+        let error = request.error.as_ref().map(|error| format!(" {error}")).unwrap_or_default();
+        format!("; {}{error} {}", request.operation, request.request_id.as_deref().unwrap_or_default()).trim_end().to_owned()
+    };
+    let requests: String = entry.requests.iter().map(request).collect();
+    let again = if entry.times == 1 { String::new() } else { format!("; {} times, until {}", entry.times, shown(&entry.until)) };
+    let what = format!("{}{seen}{requests}{again}", entry.what);
+    vec![shown(&entry.at), run, what, entry.by.clone().unwrap_or_default()]
+}
+
+/// To the second.
+fn shown(at: &str) -> String {
+    at.parse::<Timestamp>().map_or_else(|_| at.to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(at: &str) -> Entry {
+        let alert = serde_json::json!({"format": 1, "at": at, "text": "a", "decision": "report"});
+        Entry::of_alert("digest", &serde_json::from_value(alert).unwrap())
+    }
+
+    fn written(entries: &[&str], since: Option<&str>) -> serde_json::Value {
+        let mut out = Vec::new();
+        let mut array = Array { out: &mut out, since, first: true, failed: None };
+        for at in entries {
+            array.write(&entry(at));
+        }
+        array.end().unwrap();
+        serde_json::from_slice(&out).unwrap()
+    }
+
+    #[test]
+    fn what_is_written_element_by_element_is_an_array_of_any_length() {
+        assert_eq!(written(&[], None), serde_json::json!([]));
+        let two = ["2026-11-23T01:02:03Z", "2026-11-23T01:02:03.5Z"];
+        let times: Vec<String> = written(&two, None).as_array().unwrap().iter().map(|entry| entry["at"].to_string()).collect();
+        assert_eq!(times, ["\"2026-11-23T01:02:03.000000Z\"", "\"2026-11-23T01:02:03.500000Z\""]);
+        assert_eq!(written(&two, Some("2026-11-23T01:02:03.100000Z")).as_array().unwrap().len(), 1);
     }
 }

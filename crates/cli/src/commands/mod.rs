@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+pub(crate) mod abandon;
 pub(crate) mod approve;
 pub(crate) mod check;
 pub(crate) mod deploy;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, anyhow};
 use guardrails_model::clock::{Clock, SystemClock};
-use guardrails_model::ids::{FacetId, Selector};
+use guardrails_model::ids::Selector;
 use guardrails_model::phase::Phase;
 use guardrails_model::record::{RollbackRequest, Run, RunState, Step};
 use guardrails_model::report::Report;
@@ -85,25 +85,35 @@ async fn held(deployment: &Deployment, args: &Rollback) -> Result<Vec<Held>> {
             return Err(anyhow!("run {id} is of `{}`, not of `{}`", other.guardrail, args.guardrail));
         }
     }
-    let mut unknown: Vec<&Selector> = args.only.iter().collect();
+    let mut unknown: Vec<&Selector> = args.scope.only.iter().collect();
+    let (mut acted, mut worked) = (BTreeSet::new(), BTreeSet::new());
     let mut all = Vec::new();
     for run in open {
         let mut held = Held { counts: BTreeMap::new(), named: Vec::new(), units: Default::default(), known: Known::new(), run };
         let run = held.run.clone();
         let lively = follow::planned(&run) <= LIVELY;
+        acted.extend(run.parts.iter().map(|part| part.action.clone()));
+        worked.extend(run.parts.iter().filter_map(|part| part.place.clone()));
         let visit = |step: Step| {
             unknown.retain(|only| !only.means(&step.facet));
             if lively {
                 held.known.insert(step.facet.clone(), step.phase);
             }
             if !step.phase.is_final() {
-                held.add(&step, asks_for(args, &step.facet));
+                held.add(&step, args.scope.of().covers(&run, &step));
             }
         };
         deployment.ledger.visit(&run, visit).await.context("reading the ledger")?;
-        if args.only.is_empty() || !held.counts.is_empty() {
+        if args.scope.is_whole() || !held.counts.is_empty() {
             all.push(held);
         }
+    }
+    let name = &args.guardrail;
+    if let Some(action) = args.scope.action.iter().find(|action| !acted.contains(action)) {
+        return Err(anyhow!("no open run of `{name}` has the action `{action}`; there are: {}", listed(&acted)));
+    }
+    if let Some(place) = args.scope.within.iter().find(|place| !worked.contains(place)) {
+        return Err(anyhow!("no open run of `{name}` works in `{place}`; there are: {}", listed(&worked)));
     }
     match unknown.first() {
         Some(facet) => Err(anyhow!(
@@ -115,8 +125,8 @@ async fn held(deployment: &Deployment, args: &Rollback) -> Result<Vec<Held>> {
     }
 }
 
-fn asks_for(args: &Rollback, facet: &FacetId) -> bool {
-    args.only.is_empty() || args.only.iter().any(|only| only.means(facet))
+fn listed<T: ToString>(names: &BTreeSet<T>) -> String {
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 impl Held {
@@ -161,7 +171,7 @@ impl Held {
         if self.steps() == 0 {
             lines.push("  nothing".to_owned());
         }
-        if args.only.is_empty() && !run.simulated {
+        if args.scope.is_whole() && !run.simulated {
             lines.push("and alerts of this stage are recorded, not enforced, until the next period".to_owned());
         }
         lines.join("\n")
@@ -195,7 +205,9 @@ async fn put_back(deployment: &Deployment, held: Held, args: &Rollback) -> Resul
         by: deployment.caller.arn.clone(),
         at: SystemClock.now(),
         why: args.why.clone(),
-        only: args.only.clone(),
+        only: args.scope.only.clone(),
+        actions: args.scope.action.clone(),
+        places: args.scope.within.clone(),
         force: args.force,
     };
     match deployment.runs().roll_back(run, &request).await? {
@@ -211,16 +223,18 @@ async fn put_back(deployment: &Deployment, held: Held, args: &Rollback) -> Resul
 
 /// That our request took the place of one that was under way, and what that means for the other.
 fn changed(before: &Run, request: &RollbackRequest) -> String {
-    let of = |only: &[Selector]| {
-        let names: Vec<String> = only.iter().map(ToString::to_string).collect();
+    let of = |request: &RollbackRequest| {
+        let only = request.only.iter().map(ToString::to_string);
+        let actions = request.actions.iter().map(ToString::to_string);
+        let names: Vec<String> = only.chain(actions).chain(request.places.iter().map(ToString::to_string)).collect();
         if names.is_empty() { "all of it".to_owned() } else { names.join(", ") }
     };
     let other = before.rollback.as_ref().map_or_else(
         || "another rollback was just asked for".to_owned(),
-        |other| format!("a rollback of {} was under way, asked for by {} ({})", of(&other.only), other.by, other.why),
+        |other| format!("a rollback of {} was under way, asked for by {} ({})", of(other), other.by, other.why),
     );
-    let now = format!("{}: {other}; what is under way now goes by this request: {}", before.id, of(&request.only));
-    if request.only.is_empty() {
+    let now = format!("{}: {other}; what is under way now goes by this request: {}", before.id, of(request));
+    if request.is_whole() {
         now
     } else {
         format!("{now}. What only the other asked for and is not begun stays held: ask for it again when it shall come back")
@@ -233,7 +247,7 @@ async fn is_left(deployment: &Deployment, run: &Run, args: &Rollback) -> Result<
         return Ok(false);
     }
     let mut left = 0;
-    let visit = |step: Step| left += usize::from(!step.phase.is_final() && asks_for(args, &step.facet));
+    let visit = |step: Step| left += usize::from(!step.phase.is_final() && args.scope.of().covers(run, &step));
     deployment.ledger.visit(run, visit).await.context("reading the ledger")?;
     if left > 0 {
         output::tell(&format!(

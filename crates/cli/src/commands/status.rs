@@ -3,8 +3,9 @@
 use anyhow::{Context, Result};
 use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::decide::Target;
+use guardrails_model::ids::FacetId;
 use guardrails_model::record::Run;
-use guardrails_model::report::{Keep, Report};
+use guardrails_model::report::{Keep, Report, holds};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -13,8 +14,8 @@ use crate::deployment::Deployment;
 use crate::exit::Exit;
 use crate::{follow, output};
 
-/// Of a run among others, the steps that people must know of.
-const AMONG_OTHERS: Keep = Keep { whole: 0, most: 20 };
+/// Of a run among others: all steps of a small one, and of a larger one those that people must know of.
+const AMONG_OTHERS: Keep = Keep { whole: 20, most: 20 };
 
 /// A run in the list. Of one that is over, its own record says enough: its steps are not read.
 #[derive(Serialize)]
@@ -35,11 +36,16 @@ impl Listed {
 
 pub(crate) async fn run(global: &Global, args: &Status) -> Result<Exit> {
     let deployment = Deployment::find(global).await?;
+    if let Some(facet) = &args.facet {
+        return of_facet(global, &deployment, facet).await;
+    }
     let listed = match &args.run {
         Some(id) => {
             let run = follow::load(&deployment, id).await?;
             let whole = args.all || global.output == Format::Json;
-            vec![Listed::Open(Box::new(follow::report(&deployment, run, whole).await?))]
+            let mut report = follow::report(&deployment, run, whole).await?;
+            report.look_up_holds(&deployment.ledger, SystemClock.now()).await.context("reading the ledger")?;
+            vec![Listed::Open(Box::new(report))]
         }
         None => list(&deployment, args).await?,
     };
@@ -55,6 +61,18 @@ pub(crate) async fn run(global: &Global, args: &Status) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// One facet: what it was, who holds it, and what it waits for.
+async fn of_facet(global: &Global, deployment: &Deployment, facet: &FacetId) -> Result<Exit> {
+    let mut found = holds(&deployment.ledger, std::slice::from_ref(facet)).await.context("reading the ledger")?;
+    let hold = found.remove(facet);
+    let text = match &hold {
+        Some(hold) => hold.text(SystemClock.now()),
+        None => format!("Nobody holds `{facet}`. hint: guardrails status --run RUN --output json names a run's facets"),
+    };
+    output::result(global, &hold, &text)?;
+    Ok(Exit::Done)
+}
+
 async fn list(deployment: &Deployment, args: &Status) -> Result<Vec<Listed>> {
     let guardrail = args.guardrail.as_ref();
     let runs = if args.all {
@@ -65,7 +83,8 @@ async fn list(deployment: &Deployment, args: &Status) -> Result<Vec<Listed>> {
     let mut listed = Vec::new();
     for run in runs {
         listed.push(if run.state.is_open() {
-            let report = Report::of(&deployment.ledger, run, AMONG_OTHERS).await.context("reading the ledger")?;
+            let mut report = Report::of(&deployment.ledger, run, AMONG_OTHERS).await.context("reading the ledger")?;
+            report.look_up_holds(&deployment.ledger, SystemClock.now()).await.context("reading the ledger")?;
             Listed::Open(Box::new(report))
         } else {
             Listed::Over { run: Box::new(run) }

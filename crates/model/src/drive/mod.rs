@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 use crate::action::{Action, ActionError, Planned, Seen};
 use crate::clock::Clock;
 pub use crate::cursor::Cursor;
-use crate::ids::{FacetId, Nonce, RunId};
-use crate::ledger::{Ledger, LedgerError, Versioned};
+use crate::ids::{FacetId, Nonce, RunId, Value};
+use crate::ledger::{Ledger, LedgerError, News, Versioned};
 use crate::pace::Levels;
 use crate::phase::Phase;
 use crate::record::{Direction, FORMAT, Run, RunState, Step, StepEvent, Written};
@@ -176,7 +176,7 @@ impl<'a> Drive<'a> {
             accepted: None,
             again_at: None,
             delays: 0,
-            events: vec![StepEvent { at: now, by: self.by.clone(), phase, reason }],
+            events: StepEvent::new(now, &self.by, phase, reason).into(),
         }
     }
 
@@ -281,6 +281,19 @@ impl<'a> Drive<'a> {
 fn failed(run: &Run, part: usize, doing: &'static str, source: ActionError) -> DriveError {
     let action = run.parts.get(part).map_or_else(String::new, |part| part.action.to_string());
     DriveError::Action { action, doing, source }
+}
+
+/// What it was seen to be, or to become.
+fn value(seen: &Seen) -> Option<Value> {
+    match seen {
+        Seen::Is(value) | Seen::FellBack(value, _) | Seen::Moving(value) => Some(value.clone()),
+        Seen::Gone(_) => None,
+    }
+}
+
+/// It was seen as it is now, and nothing is to be changed.
+fn looked(seen: &Seen, reason: Option<String>) -> News {
+    News { after: value(seen), ..reason.into() }
 }
 
 fn describe(seen: &Seen) -> String {

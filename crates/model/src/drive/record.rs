@@ -5,16 +5,24 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::work::End;
-use super::{Drive, DriveError, LEASE_MARGIN, describe, sooner};
+use super::{Drive, DriveError, LEASE_MARGIN, describe, looked, sooner, value};
 use crate::action::{Action, Answer, Seen};
 use crate::ids::{FacetId, Value};
-use crate::ledger::{LedgerError, Move, Versioned};
+use crate::ledger::{LedgerError, Move, News, Versioned};
 use crate::phase::Phase;
+use crate::receipt::Call;
 use crate::record::{Direction, FORMAT, Facet, Holder, Lease, Run, Step};
 
 /// Seconds until a change is asked for again that the service had no room for: twice as many each time, up to the longest.
 const FIRST_DELAY: i64 = 60;
 const LONGEST_DELAY: i64 = 900;
+
+/// A change that was asked for: what was written before, and what came of it.
+pub(super) struct Asked {
+    pub(super) intent: Move,
+    pub(super) answer: Answer,
+    pub(super) calls: Vec<Call>,
+}
 
 /// What is to be written after a change was asked for.
 enum Outcome {
@@ -32,10 +40,10 @@ impl Drive<'_> {
         step: &Versioned<Step>,
         facet: Option<Versioned<Facet>>,
         phase: Phase,
-        reason: Option<String>,
+        news: impl Into<News>,
     ) -> Result<Move, LedgerError> {
         let step = self.taken_up(run, step);
-        Move::advance(step, facet, phase, reason, self.clock.now(), &self.by)
+        Move::advance(step, facet, phase, news, self.clock.now(), &self.by)
     }
 
     /// The step as this attempt works on it: the world is given its time anew.
@@ -57,6 +65,7 @@ impl Drive<'_> {
         step: &Versioned<Step>,
         facet: Option<&Versioned<Facet>>,
         before: Option<Value>,
+        seen: &Seen,
     ) -> Result<Move, LedgerError> {
         let now = self.clock.now();
         let holder = Holder { run: run.id.clone(), guardrail: run.guardrail.clone(), since: now };
@@ -85,18 +94,27 @@ impl Drive<'_> {
         }
         let mut step = step.clone();
         step.value.before = Some(facet.value.before.clone());
-        let phase = if changes { Phase::Applying } else { Phase::Applied };
-        self.advance(run, &step, Some(facet), phase, None)
+        if changes {
+            self.advance(run, &step, Some(facet), Phase::Applying, intended(seen))
+        } else {
+            self.advance(run, &step, Some(facet), Phase::Applied, looked(seen, None))
+        }
     }
 
     /// The run claims the facet, to put Before back.
-    pub(super) fn claim(&self, run: &Run, step: &Versioned<Step>, facet: Option<&Versioned<Facet>>) -> Result<Move, LedgerError> {
+    pub(super) fn claim(
+        &self,
+        run: &Run,
+        step: &Versioned<Step>,
+        facet: Option<&Versioned<Facet>>,
+        seen: &Seen,
+    ) -> Result<Move, LedgerError> {
         let facet = facet.map(|known| {
             let mut facet = known.clone();
             facet.value.lease = Some(self.lease(&facet.value, Direction::Rollback, self.clock.now()));
             facet
         });
-        self.advance(run, step, facet, Phase::RollingBack, None)
+        self.advance(run, step, facet, Phase::RollingBack, intended(seen))
     }
 
     /// The step goes to `phase`, and the run holds the facet no more.
@@ -106,7 +124,7 @@ impl Drive<'_> {
         step: &Versioned<Step>,
         facet: Option<&Versioned<Facet>>,
         phase: Phase,
-        reason: Option<String>,
+        news: News,
     ) -> Result<Move, LedgerError> {
         let held = facet.filter(|facet| facet.value.holders.contains_key(&step.value.holder())).map(|known| {
             let mut facet = known.clone();
@@ -114,7 +132,7 @@ impl Drive<'_> {
             self.release(&mut facet.value, self.clock.now());
             facet
         });
-        self.advance(run, step, held, phase, reason)
+        self.advance(run, step, held, phase, news)
     }
 
     /// A lease for calls in `direction` from now to this invocation's end. Earlier owners' calls may land until theirs.
@@ -135,32 +153,28 @@ impl Drive<'_> {
         }
     }
 
-    /// Looks at the world after `begun` was asked for, and says what is to be written down of it.
-    #[allow(clippy::too_many_arguments, reason = "all of them are the call's own state")]
+    /// Looks at the world after changes were asked for, and says what is to be written down of it.
     pub(super) async fn record(
         &self,
         run: &Run,
         part: usize,
         direction: Direction,
-        begun: &[Move],
-        answers: &[Answer],
+        asked: Vec<Asked>,
         action: &dyn Action,
         end: &mut End,
     ) -> Result<Vec<Move>, DriveError> {
-        let under_way =
-            |(intent, answer): &(&Move, &Answer)| **answer == Answer::Accepted && action.takes_time(&intent.step.value.facet);
-        let looked_at = begun.iter().zip(answers).filter(|asked| !under_way(asked));
-        let looked_at: Vec<FacetId> = looked_at.map(|(intent, _)| intent.step.value.facet.clone()).collect();
+        let under_way = |asked: &&Asked| asked.answer == Answer::Accepted && action.takes_time(&asked.intent.step.value.facet);
+        let looked_at = asked.iter().filter(|asked| !under_way(asked));
+        let looked_at: Vec<FacetId> = looked_at.map(|asked| asked.intent.step.value.facet.clone()).collect();
         // A world that cannot be seen now is looked at again later: the intents are written down.
         let seen = match looked_at.as_slice() {
             [] => HashMap::new(),
             ids => self.observe(run, part, action, ids).await.unwrap_or_default(),
         };
         let mut after = Vec::new();
-        for (index, intent) in begun.iter().enumerate() {
-            let lost = Answer::Unknown("the action gave no answer".to_owned());
-            let answer = answers.get(index).unwrap_or(&lost);
-            let outcome = self.outcome(run, direction, intent, answer, seen.get(&intent.step.value.facet), action);
+        for Asked { intent, answer, calls } in asked {
+            let seen = seen.get(&intent.step.value.facet);
+            let outcome = self.outcome(run, direction, &intent, &answer, seen, action);
             // After a lost answer the call may land yet, whatever was seen: the lease stays. After any other it has landed,
             // and the other direction need not wait for us.
             let may_land_yet = matches!(answer, Answer::Unknown(_));
@@ -171,18 +185,23 @@ impl Drive<'_> {
             match outcome {
                 Outcome::Waiting => {
                     let earlier = intent.facet.as_ref().and_then(|facet| facet.value.lease.as_ref()?.earlier_until);
-                    let (step, due) = self.asked(direction, &intent.step, answer, earlier, action);
+                    let (step, due) = self.asked(direction, &intent.step, &answer, earlier, action);
                     sooner(&mut end.due, due);
                     if !may_land_yet {
                         let (phase, reason) = (step.value.phase, step.value.reason.clone());
-                        after.push(self.advance(run, &step, facet, phase, reason)?);
+                        after.push(self.advance(run, &step, facet, phase, News { calls, ..reason.into() })?);
+                    } else if !calls.is_empty() {
+                        // The step stays as the intent left it; only that it was asked for is written down.
+                        let (phase, reason) = (intent.step.value.phase, intent.step.value.reason.clone());
+                        after.push(self.advance(run, &intent.step, None, phase, News { calls, ..reason.into() })?);
                     }
                 }
                 Outcome::Over { phase, reason, keep_hold } => {
                     if let Some(facet) = facet.as_mut().filter(|_| !keep_hold) {
                         facet.value.holders.remove(&intent.step.value.holder());
                     }
-                    after.push(self.advance(run, &intent.step, facet, phase, reason)?);
+                    let news = News { reason, before: None, after: seen.and_then(value), calls };
+                    after.push(self.advance(run, &intent.step, facet, phase, news)?);
                 }
             }
         }
@@ -308,6 +327,11 @@ impl Drive<'_> {
         };
         over(failed, Some(&format!("not {goal} after {waited} s: {state}{last}")), true)
     }
+}
+
+/// It was seen as it is now, and is to be changed.
+fn intended(seen: &Seen) -> News {
+    News { before: value(seen), ..News::default() }
 }
 
 /// Did the service take the call, or refuse it for good?

@@ -6,11 +6,13 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::Timestamp;
 
 use super::decide::{self, ApplyNext, RollbackNext};
-use super::{AFTER_CONFLICT, Drive, DriveError, LONGEST_REST, Tally, describe, failed, ids, sooner};
-use crate::action::{Action, Change, Gate, Ready, Seen};
+use super::record::Asked;
+use super::{AFTER_CONFLICT, Drive, DriveError, LONGEST_REST, Tally, describe, failed, ids, looked, sooner};
+use crate::action::{Action, Answer, Change, Gate, Ready, Seen};
 use crate::ids::{FacetId, Value};
 use crate::ledger::{LedgerError, Move, Versioned};
 use crate::phase::Phase;
+use crate::receipt::Receipt;
 use crate::record::{Direction, PartPlan, Run, Step};
 
 /// A change that the world has not followed for so many seconds is looked at less often.
@@ -63,7 +65,7 @@ pub(super) fn is_open(direction: Direction, run: &Run, step: &Step) -> bool {
     match direction {
         Direction::Apply => !decide::is_applied(step, run.tries.apply),
         Direction::Rollback => {
-            let covered = run.rollback.as_ref().is_none_or(|request| request.covers(&step.facet));
+            let covered = run.rollback.as_ref().is_none_or(|request| request.covers(run, step));
             covered && !decide::is_rolled_back(step, run.tries.rollback)
         }
     }
@@ -130,8 +132,13 @@ impl Drive<'_> {
                 Direction::Apply => job.action.apply(&changes).await,
                 Direction::Rollback => job.action.rollback(&changes).await,
             };
-            let after = self.record(job.run, job.part, job.direction, &begun, &answers, job.action, end).await?;
-            written.extend(begun);
+            written.extend(begun.iter().cloned());
+            let mut answers = answers.into_iter();
+            let asked = begun.into_iter().zip(changes).map(|(intent, change)| {
+                let answer = answers.next().unwrap_or_else(|| Answer::Unknown("the action gave no answer".to_owned()));
+                Asked { intent, answer, calls: change.receipt.take() }
+            });
+            let after = self.record(job.run, job.part, job.direction, asked.collect(), job.action, end).await?;
             written.extend(self.save(after, end, tally).await?);
         }
         Ok(written.into_iter().map(|moved| moved.step).collect())
@@ -158,11 +165,13 @@ impl Drive<'_> {
             match decide::apply(&step.value, facet.map(|f| &f.value), seen, run.tries.apply, now) {
                 ApplyNext::Nothing => {}
                 ApplyNext::Wait(until) => settled.extend(self.keep_waiting(job, step, seen, until, end)?),
-                ApplyNext::Skip(why) => settled.push(self.let_go(run, step, facet, Phase::Skipped, Some(why))?),
-                ApplyNext::Refuse(why) => settled.push(self.advance(run, step, None, Phase::ApplyFailed, Some(why))?),
-                ApplyNext::Settled => settled.push(self.hold(run, step, facet, None)?),
+                ApplyNext::Skip(why) => settled.push(self.let_go(run, step, facet, Phase::Skipped, looked(seen, Some(why)))?),
+                ApplyNext::Refuse(why) => {
+                    settled.push(self.advance(run, step, None, Phase::ApplyFailed, looked(seen, Some(why)))?);
+                }
+                ApplyNext::Settled => settled.push(self.hold(run, step, facet, None, seen)?),
                 ApplyNext::Change { before } => match self.pass(job, &step.value, passes, end).await? {
-                    Pass::Open => decided.intents.push(self.hold(run, step, facet, Some(before))?),
+                    Pass::Open => decided.intents.push(self.hold(run, step, facet, Some(before), seen)?),
                     Pass::NotYet(why) => settled.extend(waiting(step, why)),
                     Pass::Never(why) => settled.push(self.advance(run, step, None, Phase::ApplyFailed, Some(why))?),
                 },
@@ -197,12 +206,16 @@ impl Drive<'_> {
             match decide::rollback(&step.value, facet.map(|f| &f.value), seen, force, run.tries.rollback, now) {
                 RollbackNext::Nothing => {}
                 RollbackNext::Wait(until) => settled.extend(self.keep_waiting(job, step, seen, until, end)?),
-                RollbackNext::Skip => settled.push(self.advance(run, step, None, Phase::Skipped, None)?),
-                RollbackNext::Settled(why) => settled.push(self.let_go(run, step, facet, Phase::RolledBack, why)?),
-                RollbackNext::Refuse(why) => settled.push(self.advance(run, step, None, Phase::RollbackFailed, Some(why))?),
+                RollbackNext::Skip => settled.push(self.advance(run, step, None, Phase::Skipped, looked(seen, None))?),
+                RollbackNext::Settled(why) => {
+                    settled.push(self.let_go(run, step, facet, Phase::RolledBack, looked(seen, why))?);
+                }
+                RollbackNext::Refuse(why) => {
+                    settled.push(self.advance(run, step, None, Phase::RollbackFailed, looked(seen, Some(why)))?);
+                }
                 RollbackNext::Later(why) => settled.push(self.ask_later(run, step, why, action, end)?),
                 RollbackNext::PutBack => match self.pass(job, &step.value, passes, end).await? {
-                    Pass::Open => decided.intents.push(self.claim(run, step, facet)?),
+                    Pass::Open => decided.intents.push(self.claim(run, step, facet, seen)?),
                     Pass::NotYet(why) => settled.extend(waiting(step, why)),
                     Pass::Never(why) => settled.push(self.advance(run, step, None, Phase::RollbackFailed, Some(why))?),
                 },
@@ -236,7 +249,7 @@ impl Drive<'_> {
         }
         let phase = if job.direction == Direction::Apply { Phase::ApplyFailed } else { Phase::RollbackFailed };
         let why = format!("the world did not settle: {}", describe(seen));
-        self.advance(job.run, step, None, phase, Some(why)).map(Some)
+        self.advance(job.run, step, None, phase, looked(seen, Some(why))).map(Some)
     }
 
     /// May this step of a unit begin? All steps of one order of a unit get one answer.
@@ -376,5 +389,5 @@ fn change(job: &Job<'_>, intent: &Move) -> Change {
     };
     let others = job.steps.iter().filter(same).filter(turned).map(|other| other.value.facet.clone()).collect();
     let unit = step.unit.as_ref().map(|unit| unit.name.clone());
-    Change { facet: step.facet.clone(), to: to.clone(), unit, others }
+    Change { facet: step.facet.clone(), to: to.clone(), unit, others, receipt: Receipt::default() }
 }

@@ -14,7 +14,7 @@ use crate::ids::Nonce;
 
 pub use read::PAGE;
 pub(crate) use typed::step_place;
-pub use typed::{Ledger, Move, Versioned, step_digest};
+pub use typed::{Ledger, Move, News, Versioned, sortable, step_digest};
 
 /// Where an item stands: a partition and a place in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,16 +4,17 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use futures::future::try_join_all;
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
 use super::typed::{
-    Definition, alert_key, facet_key, read, run_key, slot_key, slot_partition, step_partition, step_place, step_prefix,
+    ALERTS, Definition, alert_key, facet_key, read, run_key, slot_key, slot_partition, step_partition, step_place, step_prefix,
 };
 use super::{Key, Ledger, LedgerError, Page, Versioned};
 use crate::config::Config;
 use crate::decide::Target;
 use crate::ids::{FacetId, GuardrailName, Nonce, RunId};
-use crate::record::{AlertRecord, Facet, PartPlan, Run, Slot, Step};
+use crate::record::{AlertEntry, AlertRecord, Facet, PartPlan, Run, Slot, Step};
 
 /// Steps of a page: what DynamoDB reads in one go.
 pub const PAGE: usize = 500;
@@ -185,6 +186,37 @@ impl Ledger {
     /// When the ledger cannot be read.
     pub async fn alert(&self, digest: &str) -> Result<Option<AlertRecord>, LedgerError> {
         Ok(self.one(&alert_key(digest)).await?.map(|alert| alert.value))
+    }
+
+    /// The newest `limit` alerts that were received since, with their digests, newest first. Those that versions before this
+    /// one received are known by their digests only.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn alerts(&self, since: Option<Timestamp>, limit: usize) -> Result<Vec<(String, AlertRecord)>, LedgerError> {
+        let (mut found, mut after) = (Vec::new(), None);
+        while found.len() < limit {
+            let page = Page { newest_first: true, after, limit: Some(limit.min(PAGE)), ..Page::whole(ALERTS) };
+            let items = self.store.list(&page).await?;
+            after = items.last().map(|item| item.key.sk.clone());
+            let entries: Vec<AlertEntry> =
+                items.into_iter().map(|item| read(item).map(|entry| entry.value)).collect::<Result<_, _>>()?;
+            let keys: Vec<Key> = entries.iter().map(|entry| alert_key(&entry.digest)).collect();
+            let alerts =
+                self.store.get(&keys).await?.into_iter().zip(entries).filter_map(|(item, entry)| Some((entry.digest, item?)));
+            for (digest, item) in alerts {
+                let alert = read::<AlertRecord>(item)?.value;
+                if since.is_some_and(|since| alert.at < since) {
+                    return Ok(found);
+                }
+                found.push((digest, alert));
+            }
+            if after.is_none() {
+                break;
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
     }
 
     /// The deployed guardrails.

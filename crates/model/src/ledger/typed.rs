@@ -11,10 +11,11 @@ use sha2::{Digest, Sha256};
 use super::{Item, Key, LedgerError, MOST_WRITES, Store, Write};
 use crate::config::Guardrail;
 use crate::decide::Target;
-use crate::ids::{FacetId, GuardrailName, Nonce, RunId};
+use crate::ids::{FacetId, GuardrailName, Nonce, RunId, Value};
 use crate::pace::Pace;
 use crate::phase::Phase;
-use crate::record::{AlertRecord, FORMAT, Facet, Run, Slot, Step, StepEvent, Written};
+use crate::receipt::Call;
+use crate::record::{AlertEntry, AlertRecord, FORMAT, Facet, Run, Slot, Step, StepEvent, Written};
 
 /// A record with the revision that it was read at.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +35,25 @@ pub struct Move {
     pub facet: Option<Versioned<Facet>>,
 }
 
+/// What there is to say of a step's transition.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct News {
+    /// Why, where that needs saying.
+    pub reason: Option<String>,
+    /// What the world was seen to be, when it is to be changed now.
+    pub before: Option<Value>,
+    /// What the world was seen to be, when nothing is to be changed any more.
+    pub after: Option<Value>,
+    /// The calls that decided it.
+    pub calls: Vec<Call>,
+}
+
+impl From<Option<String>> for News {
+    fn from(reason: Option<String>) -> Self {
+        Self { reason, ..Self::default() }
+    }
+}
+
 impl Move {
     /// The step goes to `phase`: the only way a phase changes.
     ///
@@ -43,10 +63,11 @@ impl Move {
         mut step: Versioned<Step>,
         facet: Option<Versioned<Facet>>,
         phase: Phase,
-        reason: Option<String>,
+        news: impl Into<News>,
         at: Timestamp,
         by: &str,
     ) -> Result<Self, LedgerError> {
+        let News { reason, before, after, calls } = news.into();
         let from = step.value.phase;
         if !from.may_become(phase) {
             return Err(LedgerError::IllegalMove { facet: step.value.facet.to_string(), from, to: phase });
@@ -56,8 +77,13 @@ impl Move {
             (step.value.accepted, step.value.again_at, step.value.delays) = (None, None, 0);
         }
         // Taking up the same phase again is no news, and an item may not grow with every look.
-        if from != phase || step.value.reason != reason {
-            step.value.events.push(StepEvent { at, by: by.to_owned(), phase, reason: reason.clone() });
+        let is_new_reason = reason.is_some() && step.value.reason != reason;
+        if from != phase || is_new_reason || !calls.is_empty() {
+            // What became of a change is told together with what was there.
+            let intended = || step.value.events.iter().rev().find(|event| event.phase == from && event.before.is_some());
+            let before = before.or_else(|| after.as_ref().and_then(|_| intended()?.before.clone()));
+            let event = StepEvent::new(at, by, phase, reason.clone());
+            step.value.events.append(StepEvent { before, after, calls, ..event });
         }
         step.value.phase = phase;
         step.value.reason = reason;
@@ -172,13 +198,14 @@ impl Ledger {
         Ok(done)
     }
 
-    /// Keeps an alert by its digest; one that was kept before stays as it was.
+    /// Keeps an alert by its digest, and in the order in which they came; one that was kept before stays as it was.
     ///
     /// # Errors
     /// When the ledger cannot be written.
     pub async fn record_alert(&self, digest: &str, alert: &AlertRecord) -> Result<(), LedgerError> {
-        let key = alert_key(digest);
-        match self.store.commit(&Nonce::fresh(), &[write(key, 0, alert)?]).await {
+        let entry = AlertEntry { format: FORMAT, digest: digest.to_owned() };
+        let writes = [write(alert_key(digest), 0, alert)?, write(alert_entry_key(alert.at, digest), 0, &entry)?];
+        match self.store.commit(&Nonce::fresh(), &writes).await {
             Err(LedgerError::Conflict) => Ok(()),
             other => other,
         }
@@ -298,6 +325,19 @@ pub(super) fn facet_key(facet: &FacetId) -> Key {
 
 pub(super) fn alert_key(digest: &str) -> Key {
     Key { pk: format!("ALERT#{digest}"), sk: "ALERT".to_owned() }
+}
+
+/// The partition in which alerts stand in the order in which they came.
+pub(super) const ALERTS: &str = "ALERTS";
+
+fn alert_entry_key(at: Timestamp, digest: &str) -> Key {
+    Key { pk: ALERTS.to_owned(), sk: format!("{}#{digest}", sortable(at)) }
+}
+
+/// A time in words that sort as the times do: always as long.
+#[must_use]
+pub fn sortable(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }
 
 pub(super) fn guardrail_key(name: &GuardrailName) -> Key {

@@ -222,7 +222,8 @@ fn look_after(run: &Run, now: Timestamp) -> Option<Measure> {
         | RunState::RollbackFailed
         | RunState::RolledBack
         | RunState::Notified
-        | RunState::Rejected => None,
+        | RunState::Rejected
+        | RunState::Abandoned => None,
     }
 }
 

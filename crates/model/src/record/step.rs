@@ -5,10 +5,15 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::log::{Event, Log, Repeats, counts_on, same_words, short};
 use super::{Direction, is_false};
 use crate::action::Unit;
 use crate::ids::{FacetId, GuardrailName, Nonce, RunId, Value};
 use crate::phase::Phase;
+use crate::receipt::Call;
+
+/// Letters of a reason that an event keeps; the step has the whole.
+const LONGEST_REASON: usize = 1000;
 
 /// One facet in one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +72,7 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub delays: u32,
     /// What happened to it, in order; only ever appended.
-    pub events: Vec<StepEvent>,
+    pub events: Log<StepEvent>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -88,13 +93,80 @@ impl Step {
 pub struct StepEvent {
     /// When.
     pub at: Timestamp,
-    /// A function and its request id.
+    /// A function and its request id, or a person's ARN.
     pub by: String,
     /// The phase it brought.
     pub phase: Phase,
     /// Why, where that needs saying.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What the world was seen to be when the change was intended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    /// What the world was seen to be when nothing was to be changed any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Value>,
+    /// The calls that decided it, as AWS knows them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<Call>,
+    /// How often the same happened again, if it did so very often.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<Repeats>,
+    /// The calls of the last of these times.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last_calls: Vec<Call>,
+}
+
+impl StepEvent {
+    /// An event that says no more than this.
+    #[must_use]
+    pub fn new(at: Timestamp, by: &str, phase: Phase, reason: Option<String>) -> Self {
+        Self {
+            at,
+            by: by.to_owned(),
+            phase,
+            reason: reason.map(|reason| short(reason, LONGEST_REASON)),
+            before: None,
+            after: None,
+            calls: Vec::new(),
+            repeats: None,
+            last_calls: Vec::new(),
+        }
+    }
+}
+
+impl Event for StepEvent {
+    fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    fn repeats(&self) -> Option<&Repeats> {
+        self.repeats.as_ref()
+    }
+
+    fn says_the_same(&self, later: &Self) -> bool {
+        let words = |event: &Self| event.reason.clone().unwrap_or_default();
+        let calls = self.calls.len() == later.calls.len();
+        self.is_like(later)
+            && (&self.before, &self.after) == (&later.before, &later.after)
+            && same_words(&words(self), &words(later))
+            && calls
+            && self.calls.iter().zip(&later.calls).all(|(one, other)| one.is_like(other))
+    }
+
+    fn is_like(&self, later: &Self) -> bool {
+        self.phase == later.phase
+    }
+
+    fn count(&mut self, later: Self) {
+        self.repeats = Some(Repeats::once_more(self.repeats.as_ref(), later.at));
+        self.last_calls = later.calls;
+    }
+
+    fn is(&self, earlier: &Self) -> bool {
+        let first = |event: &Self| Self { repeats: None, last_calls: Vec::new(), ..event.clone() };
+        first(self) == first(earlier) && counts_on(self.repeats.as_ref(), earlier.repeats.as_ref())
+    }
 }
 
 /// A facet, while runs hold it: the unit of snapshot, hold, drift and rollback.

@@ -3,16 +3,24 @@
 
 mod alike;
 mod approval;
+pub mod history;
+mod holds;
+mod remedy;
 mod words;
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::ids::Place;
+use crate::ids::{FacetId, Place};
 use crate::ledger::{Ledger, LedgerError};
 use crate::phase::Phase;
 use crate::record::{Direction, Part, PartPlan, Run, Step};
 
 pub use alike::{Alike, Kind};
+pub use holds::{HeldBy, HeldUntil, Hold, holds};
+pub use remedy::remedy;
 pub use words::line;
 
 /// A run, how its steps stand, and those of them that are shown.
@@ -28,10 +36,18 @@ pub struct Report {
     pub left_alone: Alike,
     /// What people were to know of the changes.
     pub notes: Alike,
+    /// Why steps were let go without a change back: somebody else holds them, or made them so, or they are gone.
+    pub let_go: Alike,
     /// The steps that are shown, in order: all of them, or the most telling.
     pub steps: Vec<Step>,
     /// How many more are as telling.
     pub more: usize,
+    /// Who holds the facets of the steps that are shown, where somebody asked for that.
+    #[serde(serialize_with = "values")]
+    pub holds: BTreeMap<FacetId, Hold>,
+    /// When that was asked for.
+    #[serde(skip)]
+    looked_at: Timestamp,
     #[serde(skip)]
     whole: bool,
 }
@@ -63,6 +79,8 @@ pub struct Counts {
     pub failed: usize,
     /// Put back.
     pub rolled_back: usize,
+    /// Settled by hand.
+    pub abandoned: usize,
     /// Of all, how many came after the plan.
     pub late: usize,
     /// Of all, how many the run has yet to work on, the way that it goes and as far as it was asked to.
@@ -89,7 +107,7 @@ impl Counts {
     /// All steps.
     #[must_use]
     pub fn all(&self) -> usize {
-        self.applied + self.skipped + self.pending + self.failed + self.rolled_back
+        self.applied + self.skipped + self.pending + self.failed + self.rolled_back + self.abandoned
     }
 
     fn add(&mut self, run: &Run, step: &Step) {
@@ -98,7 +116,8 @@ impl Counts {
             Phase::Skipped => &mut self.skipped,
             Phase::Planned | Phase::Applying | Phase::RollingBack => &mut self.pending,
             Phase::ApplyFailed | Phase::RollbackFailed => &mut self.failed,
-            Phase::RolledBack | Phase::Abandoned => &mut self.rolled_back,
+            Phase::RolledBack => &mut self.rolled_back,
+            Phase::Abandoned => &mut self.abandoned,
         };
         *count += 1;
         self.waiting += usize::from(waits(step));
@@ -131,6 +150,17 @@ impl Report {
         Ok(writer.report(run))
     }
 
+    /// Looks up who holds the facets of the steps that are shown, and what they wait for.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn look_up_holds(&mut self, ledger: &Ledger, now: Timestamp) -> Result<(), LedgerError> {
+        let facets: Vec<FacetId> = self.steps.iter().map(|step| step.facet.clone()).collect();
+        self.holds = holds(ledger, &facets).await?;
+        self.looked_at = now;
+        Ok(())
+    }
+
     /// Of a run whose steps nobody asked for: it says what the run itself says.
     #[must_use]
     pub fn unread(run: Run) -> Self {
@@ -147,6 +177,7 @@ struct Writer {
     counts: Counts,
     left_alone: Alike,
     notes: Alike,
+    let_go: Alike,
     /// The most telling first; last those that are shown of a small run only.
     kept: [Vec<Step>; 4],
     telling: usize,
@@ -161,6 +192,7 @@ impl Writer {
             counts: Counts::default(),
             left_alone: Alike::default(),
             notes: Alike::default(),
+            let_go: Alike::default(),
             kept: Default::default(),
             telling: 0,
         }
@@ -173,6 +205,8 @@ impl Writer {
         }
         if step.phase == Phase::Skipped {
             self.left_alone.add(step.reason.as_deref().unwrap_or("there was nothing to do"), &step.label);
+        } else if let (Phase::RolledBack | Phase::Abandoned, Some(reason)) = (step.phase, &step.reason) {
+            self.let_go.add(reason, &step.label);
         } else if let Some(note) = step.note.as_ref().filter(|_| !step.phase.is_final()) {
             self.notes.add(note, &step.label);
         }
@@ -196,7 +230,19 @@ impl Writer {
         }
         let more = if whole { 0 } else { self.telling - steps.len() };
         steps.sort_by(|a, b| (a.part, order(a)).cmp(&(b.part, order(b))));
-        Report { run, counts: self.counts, parts: self.parts, left_alone: self.left_alone, notes: self.notes, steps, more, whole }
+        Report {
+            run,
+            counts: self.counts,
+            parts: self.parts,
+            left_alone: self.left_alone,
+            notes: self.notes,
+            let_go: self.let_go,
+            steps,
+            more,
+            holds: BTreeMap::new(),
+            looked_at: Timestamp::UNIX_EPOCH,
+            whole,
+        }
     }
 }
 
@@ -229,9 +275,13 @@ fn is_to_go(run: &Run, step: &Step) -> bool {
         Direction::Apply => matches!(step.phase, Phase::Planned | Phase::Applying),
         Direction::Rollback => {
             let tried = step.phase == Phase::RollbackFailed && step.attempt == run.tries.rollback;
-            !step.phase.is_final() && !tried && run.rollback.as_ref().is_none_or(|request| request.covers(&step.facet))
+            !step.phase.is_final() && !tried && run.rollback.as_ref().is_none_or(|request| request.covers(run, step))
         }
     }
+}
+
+fn values<S: serde::Serializer>(holds: &BTreeMap<FacetId, Hold>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(holds.values())
 }
 
 /// Why a part has no plan, in one line.

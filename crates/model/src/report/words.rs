@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::remedy::{next, remedy};
 use super::{Counts, Report, approval, unplanned, waits};
 use crate::phase::Phase;
 use crate::record::{RunState, Step};
@@ -32,6 +33,10 @@ impl Report {
         }
         for step in &self.steps {
             let _ = writeln!(text, "  {}", line(step));
+            let waits = self.holds.get(&step.facet).map(|hold| hold.waits(run, step, self.looked_at));
+            for more in waits.into_iter().flatten().chain(remedy(run, step).filter(|_| step.phase == Phase::RollbackFailed)) {
+                let _ = writeln!(text, "      {more}");
+            }
         }
         if self.more > 0 {
             let _ = writeln!(text, "  ... and {} more: guardrails status --run {} --all", self.more, run.id);
@@ -39,8 +44,9 @@ impl Report {
         if !self.whole {
             text.push_str(&section("left alone", &self.left_alone.lines()));
             text.push_str(&section("to know", &self.notes.lines()));
+            text.push_str(&section("let go as it is", &self.let_go.lines()));
         }
-        if let Some(event) = run.events.last() {
+        if let Some(event) = run.events.latest() {
             let _ = writeln!(text, "{}", event.what);
         }
         if let Some(next) = self.next() {
@@ -67,32 +73,7 @@ impl Report {
     /// The command that comes next, where one does.
     #[must_use]
     pub fn next(&self) -> Option<String> {
-        let run = &self.run;
-        match run.state {
-            RunState::Enforced => Some(format!("To put it back: guardrails rollback {} --run {}", run.guardrail, run.id)),
-            RunState::ApplyFailed => Some(format!(
-                "To try what failed again: guardrails rearm {}. To put back what was done: guardrails rollback {} --run {}",
-                run.guardrail, run.guardrail, run.id
-            )),
-            RunState::RollbackFailed => {
-                Some(format!("When the reasons are dealt with: guardrails rollback {} --run {}", run.guardrail, run.id))
-            }
-            RunState::RolledBack | RunState::Rejected if run.simulated => {
-                Some("Real alerts of this stage are enforced as ever.".to_owned())
-            }
-            RunState::RolledBack => Some(format!(
-                "Alerts of this stage are recorded, not enforced, until the next period. To enforce them again: guardrails \
-                 rearm {}",
-                run.guardrail
-            )),
-            RunState::Waiting => Some(approval::next(run)),
-            RunState::Rejected => Some(format!(
-                "Nothing was changed. Alerts of this stage are recorded, not enforced, until the next period. To enforce them \
-                 again: guardrails rearm {}",
-                run.guardrail
-            )),
-            RunState::Opening | RunState::Applying | RunState::RollingBack | RunState::Notified => None,
-        }
+        next(&self.run)
     }
 }
 
@@ -105,6 +86,7 @@ impl Counts {
         let said = [
             (self.applied, format!("applied{late}")),
             (self.rolled_back, "put back".to_owned()),
+            (self.abandoned, "settled by hand".to_owned()),
             (self.pending, format!("under way{waiting}")),
             (self.failed, "FAILED".to_owned()),
             (self.skipped, "left alone".to_owned()),

@@ -87,12 +87,12 @@ impl Runs<'_> {
         Ok(Closed { outcome, run: self.ledger.save_run(run, slot.as_ref()).await?.value })
     }
 
-    async fn census(&self, run: &Run) -> Result<Census, LedgerError> {
+    pub(super) async fn census(&self, run: &Run) -> Result<Census, LedgerError> {
         let mut census = Census::default();
         self.ledger
             .visit(run, |step| {
                 *census.phases.entry(step.phase).or_default() += 1;
-                let asked = run.rollback.as_ref().is_none_or(|request| request.covers(&step.facet));
+                let asked = run.rollback.as_ref().is_none_or(|request| request.covers(run, &step));
                 census.asked_and_held += usize::from(asked && !step.phase.is_final());
                 census.asked_and_planned += usize::from(asked && step.phase == Phase::Planned);
                 census.touched |= step.attempt == run.try_number();
@@ -110,7 +110,7 @@ impl Runs<'_> {
         let Some(mut slot) = self.ledger.slot(&run.target()).await?.filter(|slot| slot.value.run == run.id) else {
             return Ok(None);
         };
-        if let Some(request) = run.rollback.as_ref().filter(|request| !request.only.is_empty()) {
+        if let Some(request) = run.rollback.as_ref().filter(|request| !request.is_whole()) {
             slot = released(slot, &request.by, request.at, &request.why);
         }
         slot.value.over = true;
@@ -145,7 +145,7 @@ pub enum Outcome {
 
 /// How many steps stand where.
 #[derive(Default)]
-struct Census {
+pub(super) struct Census {
     phases: BTreeMap<Phase, usize>,
     /// Of those that the rollback asks for, and not over.
     asked_and_held: usize,
@@ -161,7 +161,7 @@ impl Census {
     }
 
     /// Not over.
-    fn held(&self) -> usize {
+    pub(super) fn held(&self) -> usize {
         self.phases.iter().filter(|(phase, _)| !phase.is_final()).map(|(_, count)| count).sum()
     }
 }
@@ -174,11 +174,9 @@ struct Verdict {
 
 fn verdict(run: &Run, census: &Census, failures: &[String]) -> Verdict {
     let count = |phases: &[Phase]| census.count(phases);
-    let is_unplanned = |part: &&Part| part.unseen.is_some() || matches!(part.plan, PartPlan::Missing | PartPlan::Failed { .. });
-    let unplanned = run.parts.iter().filter(is_unplanned).count();
     match run.direction {
         Direction::Apply => {
-            let failed = count(&[Phase::Planned, Phase::Applying, Phase::ApplyFailed]) + unplanned;
+            let failed = count(&[Phase::Planned, Phase::Applying, Phase::ApplyFailed]) + unplanned(run);
             let failed = failed > 0 || !failures.is_empty();
             let state = match (failed, run.parts.is_empty()) {
                 (true, _) => RunState::ApplyFailed,
@@ -198,21 +196,48 @@ fn verdict(run: &Run, census: &Census, failures: &[String]) -> Verdict {
         }
         Direction::Rollback => {
             let failed = census.asked_and_held > 0 || !failures.is_empty();
-            let rest = census.held();
-            let half_done = count(&[Phase::Planned, Phase::Applying, Phase::ApplyFailed]) + unplanned > 0;
-            let state = match (failed, rest) {
+            let state = match (failed, census.held()) {
                 (true, _) => RunState::RollbackFailed,
                 (false, 0) => RunState::RolledBack,
-                (false, _) if count(&[Phase::RollingBack, Phase::RollbackFailed]) > 0 => RunState::RollbackFailed,
-                // Some facets were put back, and the others are as applying left them.
-                (false, _) if half_done => RunState::ApplyFailed,
-                (false, _) => RunState::Enforced,
+                (false, _) => judge(run, census),
             };
-            let words =
-                format!("{}: {} put back, {rest} still held{}", state.words(), count(&[Phase::RolledBack]), told(failures));
+            let by_hand = match count(&[Phase::Abandoned]) {
+                0 => String::new(),
+                some => format!("{some} settled by hand, "),
+            };
+            let words = format!(
+                "{}: {} put back, {by_hand}{}{}",
+                state.words(),
+                count(&[Phase::RolledBack]),
+                rest(census.held()),
+                told(failures)
+            );
             Verdict { state, failed, words }
         }
     }
+}
+
+/// How a run stands of which some was let go, and some is still held.
+pub(super) fn judge(run: &Run, census: &Census) -> RunState {
+    let half_done = census.count(&[Phase::Planned, Phase::Applying, Phase::ApplyFailed]) + unplanned(run) > 0;
+    if census.count(&[Phase::RollingBack, Phase::RollbackFailed]) > 0 {
+        RunState::RollbackFailed
+    } else if half_done {
+        // Some facets were put back, and the others are as applying left them.
+        RunState::ApplyFailed
+    } else {
+        RunState::Enforced
+    }
+}
+
+/// In words, how much is still held.
+pub(super) fn rest(held: usize) -> String {
+    format!("{held} still held")
+}
+
+fn unplanned(run: &Run) -> usize {
+    let is_unplanned = |part: &&Part| part.unseen.is_some() || matches!(part.plan, PartPlan::Missing | PartPlan::Failed { .. });
+    run.parts.iter().filter(is_unplanned).count()
 }
 
 fn told(failures: &[String]) -> String {

@@ -1,6 +1,7 @@
 //! The life of a run around its steps: who begins it, when its plan counts, how it ends, and what a rollback asks of it.
 //! The ledger deduplicates, not the execution's name: at most one open run for a stage in a period.
 
+mod abandon;
 mod again;
 mod approval;
 mod close;
@@ -8,6 +9,7 @@ mod open;
 mod rollback;
 mod workflow;
 
+pub use abandon::{AbandonRequest, Abandoned, Left, is_quiet};
 pub use again::Looked;
 pub use approval::{Answer, Answered, Asked, Heard};
 pub use close::{Closed, Ended, Outcome};
@@ -22,7 +24,7 @@ use crate::config::{Config, Guardrail};
 use crate::decide::Target;
 use crate::ids::RunId;
 use crate::ledger::{Ledger, LedgerError, Versioned};
-use crate::record::{Attempts, Direction, FORMAT, Part, PartPlan, Released, Run, RunState, Slot, Step};
+use crate::record::{Attempts, Direction, FORMAT, Log, Part, PartPlan, Released, Run, RunState, Slot, Step};
 
 /// Why a run could not be begun, ended or put back.
 #[derive(Debug, thiserror::Error)]
@@ -148,9 +150,12 @@ impl Runs<'_> {
     async fn resume(&self, run: Versioned<Run>) -> Result<Begun, RunError> {
         match run.value.state {
             RunState::Enforced => Ok(Begun::Already(Box::new(run.value))),
-            RunState::RollingBack | RunState::RollbackFailed | RunState::RolledBack | RunState::Notified | RunState::Rejected => {
-                Ok(Begun::GoingBack(Box::new(run.value)))
-            }
+            RunState::RollingBack
+            | RunState::RollbackFailed
+            | RunState::RolledBack
+            | RunState::Notified
+            | RunState::Rejected
+            | RunState::Abandoned => Ok(Begun::GoingBack(Box::new(run.value))),
             RunState::Opening | RunState::Waiting | RunState::Applying | RunState::ApplyFailed => {
                 // A failed one may still be telling people of it: it is tried again all the same.
                 if run.value.state != RunState::ApplyFailed && self.present_attempt_runs(&run.value).await? {
@@ -160,6 +165,7 @@ impl Runs<'_> {
                 run.value.tries.apply += 1;
                 run.value.tried_at = Some(self.clock.now());
                 run.value.looking = None;
+                run.value.note(self.clock.now(), &self.by, "tried again");
                 if run.value.state == RunState::ApplyFailed {
                     run.value.state = RunState::Applying;
                 }
@@ -215,7 +221,7 @@ impl Runs<'_> {
             approval: approval::asked_for(guardrail.stage(target.stage)),
             looking: None,
             rollback: None,
-            events: Vec::new(),
+            events: Log::default(),
         };
         run.note(now, &self.by, if target.simulated { "begun by a simulated alert" } else { "begun by an alert" });
         run

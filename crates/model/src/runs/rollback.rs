@@ -40,27 +40,29 @@ impl Runs<'_> {
         }
         let waits = run.value.state == RunState::Waiting;
         let nothing_begun = run.value.approval.as_ref().is_some_and(|approval| approval.settled.is_empty());
-        if !request.only.is_empty() && waits && nothing_begun {
+        if !request.is_whole() && waits && nothing_begun {
             return Ok(RollbackAsked::NothingToDo(Box::new(run.value)));
         }
-        if !request.only.is_empty() {
+        if !request.is_whole() {
             let mut any = false;
-            self.ledger.visit(&run.value, |step| any |= !step.phase.is_final() && request.covers(&step.facet)).await?;
+            self.ledger.visit(&run.value, |step| any |= !step.phase.is_final() && request.covers(&run.value, &step)).await?;
             if !any {
                 return Ok(RollbackAsked::NothingToDo(Box::new(run.value)));
             }
         }
         let under_way = run.value.state == RunState::RollingBack && self.present_attempt_runs(&run.value).await?;
-        let same = |present: &RollbackRequest| present.only == request.only && present.force == request.force;
+        let what =
+            |request: &RollbackRequest| (request.only.clone(), request.actions.clone(), request.places.clone(), request.force);
+        let same = |present: &RollbackRequest| what(present) == what(request);
         if under_way && run.value.rollback.as_ref().is_some_and(same) {
             return Ok(RollbackAsked::UnderWay(Box::new(run.value)));
         }
         run.value.direction = Direction::Rollback;
         run.value.state = RunState::RollingBack;
-        let what = if request.only.is_empty() { "rollback asked for" } else { "rollback of some facets asked for" };
-        run.value.note(request.at, &request.by, format!("{what}: {}", request.why));
+        let words = if request.is_whole() { "rollback asked for" } else { "rollback of some facets asked for" };
+        run.value.note(request.at, &request.by, format!("{words}: {}", request.why));
         run.value.rollback = Some(request.clone());
-        let whole = request.only.is_empty();
+        let whole = request.is_whole();
         let slot = self.ledger.slot(&run.value.target()).await?.filter(|slot| release && whole && slot.value.run == *id);
         let slot = slot.map(|slot| released(slot, &request.by, request.at, &request.why));
         run.value.looking = None;
@@ -107,9 +109,12 @@ impl Runs<'_> {
                 return Ok(false);
             };
             slot.value.released = None;
-            match self.ledger.save_slot(target, &slot).await {
+            // The run whose rollback had released it says so too: its events are what an audit reads.
+            let mut run = self.load(&slot.value.run).await?;
+            run.value.note(self.clock.now(), &self.by, "the stage is armed again: alerts are enforced");
+            match self.ledger.save_run(run, Some(&slot)).await {
                 Err(LedgerError::Conflict) => {}
-                other => return Ok(other.map(|()| true)?),
+                other => return Ok(other.map(|_| true)?),
             }
         }
     }

@@ -175,7 +175,7 @@ pub(super) mod tests {
     use guardrails_aws::ec2::groups::{member_unit, process_facet, process_unit};
     use guardrails_model::ids::{FacetId, Nonce, Value};
     use guardrails_model::pace::Pace;
-    use guardrails_model::record::{Part, PartPlan};
+    use guardrails_model::record::{Log, Part, PartPlan};
     use jiff::Timestamp;
     use serde_json::json;
 
@@ -205,7 +205,7 @@ pub(super) mod tests {
             accepted: None,
             again_at: None,
             delays: 0,
-            events: Vec::new(),
+            events: Log::default(),
         }
     }
 

@@ -1,0 +1,76 @@
+//! What a person can type about something that did not go as asked for.
+
+use super::approval;
+use crate::phase::Phase;
+use crate::record::{Run, RunState, Step};
+
+/// The command that comes next for a step that failed, with the step named exactly.
+#[must_use]
+pub fn remedy(run: &Run, step: &Step) -> Option<String> {
+    let (guardrail, id, facet) = (&run.guardrail, &run.id, quoted(step.facet.as_str()));
+    match step.phase {
+        Phase::ApplyFailed if run.state.is_open() => Some(format!("to try again: guardrails rearm {guardrail}")),
+        Phase::RollbackFailed if was_refused(step) => {
+            Some(format!("when AWS lets it be: guardrails rollback {guardrail} --run {id} --only {facet}"))
+        }
+        Phase::RollbackFailed => Some(format!(
+            "to force it: guardrails rollback {guardrail} --run {id} --only {facet} --force\n      to leave it as it is: \
+             guardrails abandon {id} --only {facet} --reason WHY"
+        )),
+        _ => None,
+    }
+}
+
+/// The commands that come next for a run, where some do.
+#[must_use]
+pub fn next(run: &Run) -> Option<String> {
+    let (guardrail, id) = (&run.guardrail, &run.id);
+    let text = match run.state {
+        RunState::Enforced => format!("To put it back: guardrails rollback {guardrail} --run {id}"),
+        RunState::ApplyFailed => format!(
+            "To try what failed again: guardrails rearm {guardrail}. To put back what was done: guardrails rollback {guardrail} \
+             --run {id}"
+        ),
+        RunState::RollbackFailed => format!(
+            "When the reasons are dealt with: guardrails rollback {guardrail} --run {id}. To put back also what somebody changed \
+             meanwhile: the same with --force. To let go of what you settled by hand: guardrails abandon {id} --reason WHY"
+        ),
+        RunState::Waiting => approval::next(run),
+        RunState::RolledBack | RunState::Abandoned | RunState::Rejected if run.simulated => {
+            "Real alerts of this stage are enforced as ever.".to_owned()
+        }
+        RunState::RolledBack | RunState::Abandoned => format!(
+            "Alerts of this stage are recorded, not enforced, until the next period. To enforce them again: guardrails rearm \
+             {guardrail}"
+        ),
+        RunState::Rejected => format!(
+            "Nothing was changed. Alerts of this stage are recorded, not enforced, until the next period. To enforce them \
+             again: guardrails rearm {guardrail}"
+        ),
+        RunState::Opening | RunState::Applying | RunState::RollingBack | RunState::Notified => return None,
+    };
+    Some(text)
+}
+
+/// Was it AWS that refused? Force does not help against that.
+fn was_refused(step: &Step) -> bool {
+    let latest = step.events.latest();
+    latest.is_some_and(|event| event.calls.iter().chain(&event.last_calls).any(|call| call.error.is_some()))
+}
+
+/// As a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_shell_would_take_apart_is_quoted() {
+        assert_eq!(quoted("group-policy/Beta/arn:aws:iam::aws:policy/X"), "group-policy/Beta/arn:aws:iam::aws:policy/X");
+        assert_eq!(quoted("group-size/us-east-1/it's web"), r"'group-size/us-east-1/it'\''s web'");
+    }
+}
