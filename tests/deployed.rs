@@ -4,6 +4,7 @@
 mod alerts;
 mod budgets;
 mod commands;
+mod doctor;
 mod fleets;
 mod groups;
 mod histories;
