@@ -167,7 +167,7 @@ mod tests {
     use super::*;
     use crate::commands::doctor::finding::Severity;
 
-    const ID: &str = "01-test";
+    const ID: &str = "r-20261123-014653-7f3k9q";
 
     fn run(state: RunState) -> Run {
         serde_json::from_value(json!({
@@ -216,8 +216,8 @@ mod tests {
         let table = [
             (seen(RunState::Opening, no(), 6), Severity::Failure, "guardrails rearm beta"),
             (seen(RunState::Applying, no(), 6), Severity::Failure, "guardrails rearm beta"),
-            (seen(RunState::RollingBack, no(), 6), Severity::Failure, "guardrails rollback beta --run 01-test"),
-            (seen(RunState::Applying, no(), 4), Severity::Note, "guardrails status --run 01-test"),
+            (seen(RunState::RollingBack, no(), 6), Severity::Failure, "guardrails rollback beta --run r-20261123-014653-7f3k9q"),
+            (seen(RunState::Applying, no(), 4), Severity::Note, "guardrails status --run r-20261123-014653-7f3k9q"),
             (seen(RunState::Applying, Some(unread), 6), Severity::CouldNotCheck, "states:DescribeExecution"),
             (seen(RunState::ApplyFailed, None, 6), Severity::Failure, "guardrails rearm beta"),
             (seen(RunState::RollbackFailed, None, 6), Severity::Failure, "--force"),
