@@ -5,6 +5,7 @@ mod alerts;
 mod approvals;
 mod budgets;
 mod commands;
+mod doctor;
 mod fleets;
 mod groups;
 mod histories;

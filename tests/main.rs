@@ -1,6 +1,7 @@
 //! All tests that need more than one crate, in one binary: one link, one list.
 
 mod actions;
+mod alarms;
 mod alerts;
 mod audit;
 mod bench;

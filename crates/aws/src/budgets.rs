@@ -6,6 +6,7 @@
     reason = "CostFilters and CostTypes: FilterExpression cannot be read back with them, and old budgets have them"
 )]
 
+mod inspect;
 mod standing;
 
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ use guardrails_model::config::{Guardrail, Period, StageAt};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
+pub use self::inspect::Inspected;
 pub use self::standing::Standings;
 use crate::error::{Failure, FailureKind};
 
@@ -144,13 +146,7 @@ impl Budgets {
 
     async fn ensure_notifications(&self, guardrail: &Guardrail) -> Result<(), BudgetError> {
         let name = guardrail.name.as_str();
-        let call = self.client.describe_notifications_for_budget().account_id(&self.account).budget_name(name);
-        let mut pages = call.into_paginator().send();
-        let mut present = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| failed("listing the budget's notifications", &error))?;
-            present.extend(page.notifications.unwrap_or_default());
-        }
+        let present = self.notifications(name).await?;
         let wanted = guardrail.stages.iter().map(|stage| notification(stage.at)).collect::<Result<Vec<_>, _>>()?;
         for surplus in present.iter().filter(|there| !wanted.iter().any(|one| same(one, there))) {
             let call = self.client.delete_notification().account_id(&self.account).budget_name(name);

@@ -8,6 +8,7 @@ pub mod clients;
 pub mod ec2;
 pub mod error;
 pub mod grants;
+pub mod holds;
 mod items;
 pub mod store;
 pub mod workflow;

@@ -156,6 +156,13 @@ pub(crate) struct Status {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// What is well, too.
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct History {
     /// Only this guardrail.
     pub(crate) guardrail: Option<GuardrailName>,

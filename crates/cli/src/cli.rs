@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::args::{Abandon, Answer, Deploy, Explain, File, Global, History, Package, Plan, Rearm, Rollback, Simulate, Status};
+use crate::args::{
+    Abandon, Answer, Deploy, Doctor, Explain, File, Global, History, Package, Plan, Rearm, Rollback, Simulate, Status,
+};
 use crate::commands;
 use crate::exit::Exit;
 
@@ -14,7 +16,7 @@ use crate::exit::Exit;
     about,
     after_help = "\
 Exit codes: 0 done · 1 could not be done · 2 bad arguments or guardrails.yaml · 3 unknown alert (explain) · 4 ended with failed \
-steps · 5 declined · 130 interrupted (the run goes on).
+steps · 5 declined · 10 warnings, 11 failures, 12 not all could be checked (doctor) · 130 interrupted (the run goes on).
 stdout is data, stderr is talk. Credentials, Region and endpoints come from where the AWS CLI takes them."
 )]
 pub struct Cli {
@@ -40,6 +42,8 @@ enum Command {
     Explain(Explain),
     /// Says what is held, by whom, and how each step stands.
     Status(Status),
+    /// Checks the deployment from outside: each finding with what to do. Changes nothing.
+    Doctor(Doctor),
     /// Says what happened, in order.
     History(History),
     /// Says yes to a run that waits for a person: what it lists is done.
@@ -71,6 +75,7 @@ impl Cli {
             Command::Simulate(args) => commands::simulate::run(global, args).await,
             Command::Explain(args) => commands::explain::run(args),
             Command::Status(args) => commands::status::run(global, args).await,
+            Command::Doctor(args) => commands::doctor::run(global, args).await,
             Command::History(args) => commands::history::run(global, args).await,
             Command::Approve(args) => commands::approve::run(global, args, true).await,
             Command::Reject(args) => commands::approve::run(global, args, false).await,

@@ -17,6 +17,12 @@ pub enum Exit {
     PartlyFailed,
     /// 5: a person said no, or could not be asked; nothing was done.
     Declined,
+    /// 10: `doctor` found nothing worse than warnings.
+    Warned,
+    /// 11: `doctor` found failures.
+    Unwell,
+    /// 12: `doctor` found no failure, and could not look at everything.
+    NotChecked,
     /// 130: a person waited no longer; the run goes on by itself.
     Interrupted,
 }
@@ -30,6 +36,9 @@ impl From<Exit> for ExitCode {
             Exit::Unknown => 3,
             Exit::PartlyFailed => 4,
             Exit::Declined => 5,
+            Exit::Warned => 10,
+            Exit::Unwell => 11,
+            Exit::NotChecked => 12,
             // As shells have it for a program that Ctrl-C ended.
             Exit::Interrupted => 130,
         })

@@ -9,7 +9,7 @@ use guardrails_model::config::{Config, Guardrail};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
-use crate::artifacts::FIXED_FUNCTIONS;
+use crate::artifacts::{self, FIXED_FUNCTIONS};
 
 const SOURCE: &str = include_str!("../../../infra/guardrails.yaml");
 const MACHINE: &str = include_str!("../../../statemachine/guardrails.asl.json");
@@ -44,6 +44,9 @@ pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
         callable(&mut resources["MachineRole"], &logical)?;
     }
     reconcile(resources, config)?;
+    for function in artifacts::functions() {
+        resources.insert(format!("{}ErrorAlarm", pascal(function)), error_alarm(function));
+    }
     // Made last, and deleted first: a guardrail that holds something refuses to go, and all that puts it back is still there.
     let others = resources.iter().filter(|(name, resource)| *name != "BudgetFunction" && resource["Condition"].is_null());
     let others: Vec<String> = others.map(|(name, _)| name.clone()).collect();
@@ -140,6 +143,26 @@ fn with_pseudo_parameters(statement: &Json) -> Json {
         }
     }
     statement
+}
+
+/// Tells people that a function failed.
+fn error_alarm(function: &str) -> Json {
+    json!({
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {
+            "AlarmDescription": format!("The function {function} failed. See its log, and guardrails doctor."),
+            "Namespace": "AWS/Lambda",
+            "MetricName": "Errors",
+            "Dimensions": [{"Name": "FunctionName", "Value": {"Ref": format!("{}Function", pascal(function))}}],
+            "Statistic": "Sum",
+            "Period": 60,
+            "EvaluationPeriods": 1,
+            "Threshold": 1,
+            "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+            "TreatMissingData": "notBreaching",
+            "AlarmActions": [{"Ref": "NotifyTopic"}],
+        },
+    })
 }
 
 /// Lets the state machine call the action's function.

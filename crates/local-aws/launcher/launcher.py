@@ -143,6 +143,7 @@ def start_fleets(host):
 def patch_ministack():
     import auto_scaling
     import cfn_resources
+    import cost_explorer
     import ec2_behaviour
     import iam_truth
     import service_behaviour
@@ -158,6 +159,7 @@ def patch_ministack():
     ec2_behaviour.install()
     auto_scaling.install()
     cfn_resources.install()
+    cost_explorer.install()
 
 
 def serve(listener):

@@ -241,6 +241,11 @@ def _budgets(call):
     return checks
 
 
+def _cost_explorer(call):
+    """Cost Explorer's lists take no resource."""
+    return [Check(call.action)]
+
+
 def _lambda(call):
     """A call on a version or an alias is a call on the qualified ARN."""
     found = re.search(r"/functions/([^/]+)", call.path)
@@ -267,7 +272,7 @@ def _load_balancing(call):
 
 
 _READERS = {"iam": _iam, "ec2": _ec2, "dynamodb": _dynamodb, "autoscaling": _autoscaling, "budgets": _budgets,
-            "lambda": _lambda, "logs": _logs, "elasticloadbalancing": _load_balancing}
+            "ce": _cost_explorer, "lambda": _lambda, "logs": _logs, "elasticloadbalancing": _load_balancing}
 
 
 def json_body(body):

@@ -1,13 +1,14 @@
-"""Behaviour of IAM, Lambda and load balancers that the product meets on AWS and that MiniStack lacks."""
+"""Behaviour of IAM, Lambda, logs and load balancers that the product meets on AWS and that MiniStack lacks."""
 
 import re
 
-from ministack.services import alb, ec2, iam, lambda_svc
+from ministack.services import alb, cloudwatch_logs, ec2, iam, lambda_svc
 
 
 def install():
     iam._IAM_HANDLERS["AttachGroupPolicy"] = _attach_group_policy
     lambda_svc._provided_worker_env = _function_environment(lambda_svc._provided_worker_env)
+    cloudwatch_logs._compile_filter_pattern = _any_of(cloudwatch_logs._compile_filter_pattern)
     alb._ACTION_MAP |= {"DescribeTargetHealth": _describe_target_health, "DescribeInstanceHealth": _describe_instance_health}
 
 
@@ -45,6 +46,18 @@ def _function_environment(original):
                 "AWS_LAMBDA_LOG_FORMAT": logging.get("LogFormat", "Text"),
                 "AWS_LAMBDA_LOG_GROUP_NAME": logging.get("LogGroup", f"/aws/lambda/{config['FunctionName']}"), **inherited}
     return environment
+
+
+# ---- Logs ----
+
+def _any_of(original):
+    """`?A ?"B C"` finds what has any of these words; MiniStack wants all of them, and a letter before each."""
+    def compiled(pattern):
+        words = [quoted or plain for quoted, plain in re.findall(r'\?(?:"([^"]*)"|(\S+))', pattern or "")]
+        if not (pattern or "").lstrip().startswith("?"):
+            return original(pattern)
+        return lambda message: any(word in message for word in words)
+    return compiled
 
 
 # ---- Load balancers ----

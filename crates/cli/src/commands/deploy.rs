@@ -11,6 +11,7 @@ use guardrails_aws::error::Failure;
 
 use crate::args::{Deploy, Global};
 use crate::artifacts::{self, Artifact};
+use crate::commands::doctor;
 use crate::deployment::{self, Caller};
 use crate::exit::Exit;
 use crate::{output, template};
@@ -47,6 +48,11 @@ async fn finish(global: &Global, sdk: &SdkConfig) -> Result<Exit> {
     let outputs: BTreeMap<String, String> = deployment::outputs(sdk, &global.stack_name).await?.into_iter().collect();
     let rows = outputs.iter().map(|(name, value)| vec![name.clone(), value.clone()]);
     output::result(global, &outputs, &output::table(&["output", "value"], rows))?;
+    if let Some(topic) = outputs.get("NotifyTopicArn")
+        && let Some(words) = doctor::nobody_is_told(sdk, topic).await
+    {
+        output::tell(&words);
+    }
     output::tell("next: guardrails plan GUARDRAIL shows what its stages would change; guardrails simulate GUARDRAIL tries it");
     Ok(Exit::Done)
 }

@@ -4,6 +4,7 @@ pub(crate) mod abandon;
 pub(crate) mod approve;
 pub(crate) mod check;
 pub(crate) mod deploy;
+pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod package;

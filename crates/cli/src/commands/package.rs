@@ -28,11 +28,14 @@ pub(crate) fn run(global: &Global, args: &Package) -> Result<Exit> {
     let next = format!(
         "aws s3 cp --recursive {out}/guardrails s3://BUCKET/guardrails\naws cloudformation deploy --template-file {} --stack-name \
          {} --capabilities CAPABILITY_IAM --parameter-overrides ArtifactBucket=BUCKET \
-         Deployer=$(aws sts get-caller-identity --query Arn --output text)",
+         Deployer=$(aws sts get-caller-identity --query Arn --output text) NotifyEmail=YOU@EXAMPLE.COM",
         template.display(),
         global.stack_name
     );
     let value = json!({"template": template, "code": keys});
     output::result(global, &value, &format!("{}\n\nTo deploy it without `guardrails deploy`:\n{next}", template.display()))?;
+    output::tell(
+        "WARNING: without NotifyEmail, runs, failures and alarms reach nobody until somebody subscribes to the notify topic",
+    );
     Ok(Exit::Done)
 }

@@ -1,0 +1,106 @@
+//! `guardrails doctor`: is the deployment well? Looks from outside, changes nothing, and says of each finding what to do.
+
+mod alarms;
+mod budgets;
+mod finding;
+mod functions;
+mod keys;
+mod letters;
+mod policy;
+mod runs;
+mod schedules;
+mod site;
+mod stack;
+mod subscriptions;
+mod topics;
+
+use anyhow::Result;
+use aws_config::SdkConfig;
+use guardrails_model::clock::{Clock, SystemClock};
+use serde_json::json;
+
+use self::finding::{Sheet, exit};
+use self::site::Site;
+use crate::args::{Doctor, Global};
+use crate::deployment::Deployment;
+use crate::exit::Exit;
+use crate::output;
+
+pub(crate) async fn run(global: &Global, args: &Doctor) -> Result<Exit> {
+    let site = Site::find(Deployment::find(global).await?).await?;
+    let sheets = examine(&site).await;
+    let exit = exit(&sheets);
+    let value = json!({"stack": site.deployment.stack, "verdict": verdict(exit), "areas": sheets});
+    output::result(global, &value, &text(&site.deployment.stack, &sheets, exit, args.all))?;
+    Ok(exit)
+}
+
+/// Is anybody told of what happens? Words for whoever deployed it, when not.
+pub(crate) async fn nobody_is_told(sdk: &SdkConfig, topic: &str) -> Option<String> {
+    let mut sheet = Sheet::new("people");
+    subscriptions::judge_people(&mut sheet, topic, &subscriptions::list(sdk, topic).await);
+    let findings = sheet.findings.iter();
+    let words: Vec<String> = findings
+        .map(|finding| format!("{}: {}: {}\n  do: {}", finding.severity.words(), finding.found, finding.means, finding.remedy))
+        .collect();
+    (!words.is_empty()).then(|| words.join("\n"))
+}
+
+async fn examine(site: &Site) -> Vec<Sheet> {
+    let now = SystemClock.now();
+    let (topics, subscriptions, budgets, functions, letters, alarms, runs, schedules, stack) = tokio::join!(
+        topics::look(site),
+        subscriptions::look(site),
+        budgets::look(site, now),
+        functions::look(site, now),
+        letters::look(site),
+        alarms::look(site),
+        runs::look(site, now),
+        schedules::look(site),
+        stack::look(site),
+    );
+    vec![
+        topics::judge(&topics),
+        subscriptions::judge(&subscriptions),
+        budgets::judge(&budgets),
+        functions::judge(&functions),
+        letters::judge(&letters),
+        runs::judge(&runs),
+        alarms::judge(&alarms),
+        schedules::judge(&schedules),
+        stack::judge(&stack),
+    ]
+}
+
+fn verdict(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Unwell => "failures",
+        Exit::NotChecked => "not all could be checked",
+        Exit::Warned => "warnings",
+        _ => "well",
+    }
+}
+
+fn text(stack: &str, sheets: &[Sheet], exit: Exit, all: bool) -> String {
+    let mut findings: Vec<_> = sheets.iter().flat_map(|sheet| &sheet.findings).collect();
+    findings.sort_by_key(|finding| finding.severity);
+    let mut lines = Vec::new();
+    for finding in findings {
+        lines.push(format!("{}  {}: {}", finding.severity.words(), finding.checked, finding.found));
+        lines.push(format!("    means: {}\n    do:    {}\n", finding.means, finding.remedy));
+    }
+    for sheet in sheets {
+        if all {
+            lines.extend(sheet.well.iter().map(|checked| format!("well  {checked}")));
+        } else {
+            lines.push(format!(
+                "{:<14} {} well, {}",
+                sheet.area,
+                sheet.well.len(),
+                output::count(sheet.findings.len(), "finding")
+            ));
+        }
+    }
+    lines.push(format!("\nstack {stack}: {}", verdict(exit)));
+    lines.join("\n")
+}

@@ -1,0 +1,298 @@
+//! What a resource policy says to an AWS service that asks for something: the part of IAM's evaluation that topics, queues, keys
+//! and functions need. Where it hangs on something that cannot be known from here, the answer is that it does.
+
+use serde_json::Value as Json;
+
+/// What a service asks for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ask<'a> {
+    /// The service, such as `budgets.amazonaws.com`.
+    pub(super) service: &'a str,
+    /// What it wants to do, such as `sns:Publish`.
+    pub(super) action: &'a str,
+    /// With what: an ARN.
+    pub(super) resource: &'a str,
+    /// For which account.
+    pub(super) account: &'a str,
+    /// For what of that account: an ARN.
+    pub(super) source: &'a str,
+}
+
+/// What a policy says to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It may.
+    Allowed,
+    /// A statement forbids it, whatever the others say.
+    Denied(String),
+    /// No statement lets it.
+    NotAllowed,
+    /// It hangs on the condition of this statement, which cannot be judged from here.
+    Unsure(String),
+}
+
+/// What a condition comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Truth {
+    Yes,
+    No,
+    Unsure,
+}
+
+/// The value of a condition key.
+enum Key {
+    Is(String),
+    Absent,
+    Unknown,
+}
+
+/// Keys that speak of a person or a role, which a service that calls for itself is not.
+const ABSENT: &[&str] = &[
+    "aws:principalarn",
+    "aws:principalaccount",
+    "aws:principalorgid",
+    "aws:principaltype",
+    "aws:userid",
+    "aws:username",
+    "aws:sourcevpc",
+    "aws:sourcevpce",
+];
+
+/// What the policy `document` says to `ask`.
+///
+/// # Errors
+/// When it is no policy document; in words.
+pub(super) fn answer(document: &str, ask: &Ask) -> Result<Answer, String> {
+    let policy: Json = serde_json::from_str(document).map_err(|error| format!("the policy is not JSON: {error}"))?;
+    let statements = many(&policy["Statement"]);
+    if statements.is_empty() {
+        return Err("the policy has no statements".to_owned());
+    }
+    let (mut allowed, mut unsure) = (false, None);
+    for (index, statement) in statements.iter().enumerate().filter(|(_, statement)| is_about(statement, ask)) {
+        let name = statement["Sid"].as_str().map_or_else(|| format!("statement {}", index + 1), |sid| format!("`{sid}`"));
+        let denies = statement["Effect"] == "Deny";
+        match holds(&statement["Condition"], ask) {
+            Truth::Yes if denies => return Ok(Answer::Denied(name)),
+            Truth::Yes => allowed = true,
+            Truth::Unsure => unsure = unsure.or(Some((denies, name))),
+            Truth::No => {}
+        }
+    }
+    Ok(match (allowed, unsure) {
+        (true, Some((true, name))) | (false, Some((_, name))) => Answer::Unsure(name),
+        (true, _) => Answer::Allowed,
+        (false, None) => Answer::NotAllowed,
+    })
+}
+
+/// Is the statement about this service, action and resource?
+fn is_about(statement: &Json, ask: &Ask) -> bool {
+    let among =
+        |field: &str, name: &str| many(&statement[field]).iter().filter_map(|one| one.as_str()).any(|one| like(one, name));
+    let listed = |field: &str, name: &str| {
+        let not = format!("Not{field}");
+        if statement[&not].is_null() { among(field, name) } else { !among(&not, name) }
+    };
+    let principal = if statement["NotPrincipal"].is_null() {
+        is_service(&statement["Principal"], ask.service)
+    } else {
+        !is_service(&statement["NotPrincipal"], ask.service)
+    };
+    principal && listed("Action", ask.action) && listed("Resource", ask.resource)
+}
+
+fn is_service(principal: &Json, service: &str) -> bool {
+    let has = |field: &str, name: &str| many(&principal[field]).iter().any(|one| *one == name);
+    principal == "*" || has("AWS", "*") || has("Service", service) || has("Service", "*")
+}
+
+/// All of a statement's conditions.
+fn holds(condition: &Json, ask: &Ask) -> Truth {
+    let operators = condition.as_object().into_iter().flatten();
+    let tests = operators.flat_map(|(operator, keys)| {
+        keys.as_object().into_iter().flatten().map(move |(key, values)| test(operator, &value(key, ask), values))
+    });
+    tests.fold(Truth::Yes, |all, one| match (all, one) {
+        (Truth::No, _) | (_, Truth::No) => Truth::No,
+        (Truth::Unsure, _) | (_, Truth::Unsure) => Truth::Unsure,
+        (Truth::Yes, Truth::Yes) => Truth::Yes,
+    })
+}
+
+fn value(key: &str, ask: &Ask) -> Key {
+    let is = |value: &str| Key::Is(value.to_owned());
+    match key.to_ascii_lowercase().as_str() {
+        "aws:sourceaccount" => is(ask.account),
+        "aws:sourcearn" => is(ask.source),
+        // What AWS's own policy of a new topic asks for; it is known of alarms only.
+        "aws:sourceowner" if ask.service == "cloudwatch.amazonaws.com" => is(ask.account),
+        "aws:principalisawsservice" | "aws:securetransport" => is("true"),
+        "aws:principalservicename" => is(ask.service),
+        absent if ABSENT.contains(&absent) || absent.starts_with("aws:principaltag/") => Key::Absent,
+        _ => Key::Unknown,
+    }
+}
+
+fn test(operator: &str, key: &Key, wanted: &Json) -> Truth {
+    let if_exists = operator.ends_with("IfExists");
+    let operator = operator.trim_end_matches("IfExists");
+    let truth = |is: bool| if is { Truth::Yes } else { Truth::No };
+    let negated = operator.contains("Not");
+    match key {
+        Key::Unknown => Truth::Unsure,
+        Key::Absent if operator == "Null" => truth(is_among(wanted, |one| one == "true")),
+        Key::Is(_) if operator == "Null" => truth(is_among(wanted, |one| one == "false")),
+        Key::Absent => truth(if_exists || negated),
+        Key::Is(value) => match operator.replacen("Not", "", 1).as_str() {
+            "StringEquals" => truth(is_among(wanted, |one| one == value) != negated),
+            "StringEqualsIgnoreCase" | "Bool" => truth(is_among(wanted, |one| one.eq_ignore_ascii_case(value)) != negated),
+            "StringLike" | "ArnLike" | "ArnEquals" => truth(is_among(wanted, |one| matches(one, value)) != negated),
+            _ => Truth::Unsure,
+        },
+    }
+}
+
+fn is_among(wanted: &Json, test: impl Fn(&str) -> bool) -> bool {
+    many(wanted).iter().any(|one| one.as_str().map_or_else(|| test(&one.to_string()), &test))
+}
+
+/// One, or a list of them.
+fn many(value: &Json) -> Vec<&Json> {
+    match value {
+        Json::Null => Vec::new(),
+        Json::Array(values) => values.iter().collect(),
+        one => vec![one],
+    }
+}
+
+fn like(pattern: &str, name: &str) -> bool {
+    matches(&pattern.to_ascii_lowercase(), &name.to_ascii_lowercase())
+}
+
+/// Does `text` fit `pattern`, in which `*` is any text and `?` any letter?
+fn matches(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern.chars().count() == text.chars().count() && same_letters(pattern, text),
+        Some((head, rest)) => {
+            let Some((at, _)) = text.char_indices().chain([(text.len(), ' ')]).nth(head.chars().count()) else { return false };
+            let (front, back) = text.split_at(at);
+            same_letters(head, front) && back.char_indices().chain([(back.len(), ' ')]).any(|(at, _)| matches(rest, &back[at..]))
+        }
+    }
+}
+
+fn same_letters(pattern: &str, text: &str) -> bool {
+    pattern.chars().zip(text.chars()).all(|(wanted, letter)| wanted == '?' || wanted == letter)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:alerts";
+
+    fn budgets() -> Ask<'static> {
+        Ask {
+            service: "budgets.amazonaws.com",
+            action: "SNS:Publish",
+            resource: TOPIC,
+            account: "123456789012",
+            source: "arn:aws:budgets::123456789012:budget/beta",
+        }
+    }
+
+    fn said(statements: &Json) -> Answer {
+        answer(&json!({"Version": "2012-10-17", "Statement": statements}).to_string(), &budgets()).unwrap()
+    }
+
+    fn allow(condition: &Json) -> Json {
+        json!({"Effect": "Allow", "Principal": {"Service": "budgets.amazonaws.com"}, "Action": "sns:Publish",
+            "Resource": TOPIC, "Condition": condition})
+    }
+
+    fn deny(condition: &Json) -> Json {
+        json!({"Sid": "No", "Effect": "Deny", "Principal": "*", "Action": "sns:*", "Resource": "*", "Condition": condition})
+    }
+
+    #[test]
+    fn a_service_may_what_a_statement_lets_it() {
+        let ours = json!({"StringEquals": {"aws:SourceAccount": "123456789012"},
+            "ArnLike": {"aws:SourceArn": "arn:aws:budgets::123456789012:*"}});
+        let others = json!({"StringEquals": {"AWS:SourceAccount": ["210987654321"]}});
+        let owner = json!({"StringEquals": {"AWS:SourceOwner": "123456789012"}});
+        let table = [
+            (json!([allow(&json!(null))]), Answer::Allowed),
+            (json!(allow(&ours)), Answer::Allowed),
+            (json!([allow(&others)]), Answer::NotAllowed),
+            (json!([allow(&owner)]), Answer::Unsure("statement 1".to_owned())),
+            (json!([allow(&owner), allow(&ours)]), Answer::Allowed),
+            (
+                json!([{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "SNS:Pub*", "Resource": "arn:aws:sns:*:alert?"}]),
+                Answer::Allowed,
+            ),
+            (
+                json!([{"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sns:Publish",
+                "Resource": TOPIC}]),
+                Answer::NotAllowed,
+            ),
+            (
+                json!([{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}, "Action": "sns:*",
+                "Resource": "*"}]),
+                Answer::NotAllowed,
+            ),
+            (json!([{"Effect": "Allow", "Principal": "*", "NotAction": "sns:Publish", "Resource": "*"}]), Answer::NotAllowed),
+            (
+                json!([{"Effect": "Allow", "Principal": "*", "Action": "sns:Publish", "Resource": format!("{TOPIC}-other")}]),
+                Answer::NotAllowed,
+            ),
+        ];
+        for (statements, expected) in table {
+            assert_eq!(said(&statements), expected, "{statements}");
+        }
+    }
+
+    #[test]
+    fn a_deny_is_stronger_unless_its_condition_spares_services() {
+        let open = allow(&json!(null));
+        let table = [
+            (json!({}), Answer::Denied("`No`".to_owned())),
+            (json!({"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}}), Answer::Denied("`No`".to_owned())),
+            (
+                json!({"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}, "Bool": {"aws:PrincipalIsAWSService": "false"}}),
+                Answer::Allowed,
+            ),
+            (json!({"BoolIfExists": {"aws:SecureTransport": false}}), Answer::Allowed),
+            (json!({"Null": {"aws:PrincipalArn": "true"}}), Answer::Denied("`No`".to_owned())),
+            (json!({"StringNotEquals": {"aws:SourceAccount": "123456789012"}}), Answer::Allowed),
+            (json!({"StringNotEquals": {"aws:SourceOrgID": "o-1"}}), Answer::Unsure("`No`".to_owned())),
+            (json!({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}), Answer::Unsure("`No`".to_owned())),
+        ];
+        for (condition, expected) in table {
+            assert_eq!(said(&json!([open, deny(&condition)])), expected, "{condition}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_policy_is_no_answer() {
+        for document in ["", "[]", "{}", "{\"Statement\": []}"] {
+            assert!(answer(document, &budgets()).is_err(), "{document}");
+        }
+    }
+
+    #[test]
+    fn patterns_match_as_iam_has_them() {
+        for (pattern, text, expected) in [
+            ("*", "", true),
+            ("a*c", "abc", true),
+            ("a*c", "abd", false),
+            ("a?c", "abc", true),
+            ("a?", "a", false),
+            ("a", "ab", false),
+        ] {
+            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+}
