@@ -17,3 +17,4 @@ pub mod phase;
 pub mod record;
 pub mod report;
 pub mod runs;
+pub mod wire;
