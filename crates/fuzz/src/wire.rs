@@ -18,6 +18,9 @@ use serde_json::Value as Json;
 
 use crate::lamps::{self, Bench};
 
+/// Runs are carried for the inputs whose length is a multiple of this.
+const SELDOM: usize = 16;
+
 /// Reads `text` as each function does.
 ///
 /// # Panics
@@ -32,7 +35,7 @@ pub fn check(text: &str) -> Vec<&'static str> {
     tell("scope", same::<OpenRunsProperties>(&value).is_some());
     let order = same::<MasterOrder>(&value);
     tell("master", order.is_some());
-    if let Some(order) = order {
+    if let Some(order) = order.filter(|_| text.len().is_multiple_of(SELDOM)) {
         block_on(obeyed(order));
     }
     let order = same::<ActionOrder>(&value);
@@ -41,7 +44,10 @@ pub fn check(text: &str) -> Vec<&'static str> {
     tell("cursor", cursor.is_some());
     if let Some(cursor) = cursor {
         paced(&cursor);
-        block_on(only_time(cursor));
+        // A run is carried to its end in a hundred times the time of all else here: one input in so many is enough.
+        if text.len().is_multiple_of(SELDOM) {
+            block_on(only_time(cursor));
+        }
     }
     let properties = same::<GuardrailProperties>(&value);
     tell("properties", properties.is_some());
