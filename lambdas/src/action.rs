@@ -5,36 +5,16 @@ use std::sync::Arc;
 use guardrails_aws::actions::{self, ActionType, Context};
 use guardrails_model::action::{Action, ActionError};
 use guardrails_model::clock::Clock;
-use guardrails_model::drive::{Cursor, Drive, DriveError, Progress};
-use guardrails_model::ids::{Place, RunId};
+use guardrails_model::drive::{Drive, DriveError, Progress};
+use guardrails_model::ids::Place;
 use guardrails_model::record::{Direction, PartPlan, Run};
-use serde::{Deserialize, Serialize};
+use guardrails_model::wire::{ActionOrder as Order, Op};
+use serde::Serialize;
 use tracing::Instrument;
 
 use crate::fault::Fault;
 use crate::metrics::{Metric, emit};
 use crate::runtime::{Invocation, serve, variable};
-
-/// What the state machine asks.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Order {
-    op: Op,
-    run: RunId,
-    part: usize,
-    /// Where an earlier invocation left off.
-    #[serde(default)]
-    cursor: Option<Cursor>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Op {
-    Places,
-    Plan,
-    Apply,
-    Rollback,
-}
 
 /// What it answers.
 #[derive(Debug, Serialize)]

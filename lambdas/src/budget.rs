@@ -13,25 +13,11 @@ use guardrails_model::ids::GuardrailName;
 use guardrails_model::ledger::Ledger;
 use guardrails_model::pace::Pace;
 use guardrails_model::record::Part;
-use serde::Deserialize;
+use guardrails_model::wire::{GuardrailProperties as Properties, OpenRunsProperties as Scope};
 use serde_json::{Value as Json, json};
 
 use crate::fault::Fault;
 use crate::runtime::{Invocation, serve, variable};
-
-/// The properties of a `Custom::Guardrail`.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Properties {
-    /// The guardrail, as JSON.
-    definition: String,
-    /// Whom no guardrail may restrict; empty ones are parameters that were not given.
-    #[serde(default)]
-    operators: Vec<String>,
-    /// How fast its runs work, as JSON.
-    #[serde(default)]
-    pace: Option<String>,
-}
 
 /// Left before the deadline to answer the stack.
 const RESERVE: Duration = Duration::from_secs(30);
@@ -139,17 +125,6 @@ fn budgets(stack: String, invocation: &Invocation) -> Result<Budgets, Fault> {
         stack,
         topic: variable("ALERT_TOPIC_ARN")?,
     })
-}
-
-/// What the deployed functions may work on from now on: the properties of `Custom::OpenRuns`.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Scope {
-    /// Each action with its parameters, as JSON.
-    #[serde(default)]
-    actions: Vec<String>,
-    #[serde(default)]
-    guardrails: Vec<String>,
 }
 
 /// The functions' rights follow guardrails.yaml. As long as a run is open, what it works on must stay in it.

@@ -6,18 +6,18 @@ use guardrails_model::alert::{self, Reading};
 use guardrails_model::clock::Clock;
 use guardrails_model::config::Config;
 use guardrails_model::decide::{Decision, decide};
-use guardrails_model::drive::Cursor;
 use guardrails_model::envelope::{self, Message};
-use guardrails_model::ids::{Place, RunId};
+use guardrails_model::ids::RunId;
 use guardrails_model::ledger::Ledger;
 use guardrails_model::plausible::{self, Against, Belief};
 use guardrails_model::record::{AlertRecord, Direction, FORMAT, Part, PartPlan, RunState};
 use guardrails_model::runs::{Begun, Ended, Heard, Outcome, PartRef, Places, Runs, groups};
 use guardrails_model::spend::Spending;
+use guardrails_model::wire::{End, MasterOrder as Order, PartResult, PlacesResult};
 use jiff::Unit;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
@@ -26,74 +26,6 @@ use crate::fault::{Fault, Kind};
 use crate::messages;
 use crate::metrics::{Metric, emit};
 use crate::runtime::{Invocation, serve, variable};
-
-/// What the state machine asks of the master.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
-enum Order {
-    /// Each action said where it works: give each place a part.
-    Spread { run: RunId, places: Vec<Vec<PlacesResult>> },
-    /// The plans are written: make them count.
-    Open { run: RunId, plans: Vec<Vec<PlanResult>> },
-    /// An execution wants to wait for a person's approval: tell people what is asked.
-    Ask {
-        run: RunId,
-        attempt: u32,
-        /// By which it is woken.
-        token: String,
-    },
-    /// It waits no more: what is it to do?
-    Hear { run: RunId, attempt: u32 },
-    /// The work is over: judge the run.
-    Close {
-        run: RunId,
-        direction: Direction,
-        /// The try that the execution was started for.
-        #[serde(default, rename = "try")]
-        try_number: Option<u32>,
-        results: Vec<Vec<PartResult>>,
-    },
-}
-
-/// Where one part's action works, or why it could not say.
-#[derive(Debug, Deserialize)]
-struct PlacesResult {
-    part: usize,
-    #[serde(default)]
-    places: Vec<Place>,
-    #[serde(default)]
-    failed: Option<String>,
-}
-
-/// What became of planning one part.
-#[derive(Debug, Deserialize)]
-struct PlanResult {
-    part: usize,
-    plan: PartPlan,
-}
-
-/// What became of working on one part.
-#[derive(Debug, Deserialize)]
-struct PartResult {
-    part: usize,
-    end: End,
-    #[serde(default)]
-    why: Option<String>,
-    /// Where an unfinished part was left.
-    #[serde(default)]
-    cursor: Option<Cursor>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum End {
-    /// Nothing is left to do.
-    Done,
-    /// More rounds are needed than one execution has.
-    Unfinished,
-    /// The function failed for good.
-    Failed,
-}
 
 /// What the machine is told.
 #[derive(Debug, Serialize)]

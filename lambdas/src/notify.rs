@@ -1,10 +1,10 @@
 //! Tells people how a run ended: what was done, what failed and why, and which command comes next.
 
-use guardrails_model::ids::RunId;
 use guardrails_model::ledger::Ledger;
 use guardrails_model::record::{Direction, Run};
 use guardrails_model::report::{Keep, Report};
-use serde::{Deserialize, Serialize};
+use guardrails_model::wire::NotifyOrder as Order;
+use serde::Serialize;
 
 use crate::fault::Fault;
 use crate::messages;
@@ -12,17 +12,6 @@ use crate::runtime::{Invocation, serve};
 
 /// Steps that a message shows: all of a small run, and of a large one those that people must know of.
 pub(crate) const SHOWN: Keep = Keep { whole: 100, most: 100 };
-
-/// What the state machine asks.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Order {
-    run: RunId,
-    direction: Direction,
-    /// Set when the execution broke down before it could say how the run stands.
-    #[serde(default)]
-    broken: Option<String>,
-}
 
 #[derive(Debug, Serialize)]
 struct Sent {

@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod generate;
 
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ enum Command {
     Bench(bench::Args),
     /// Shows on a local AWS how a guardrail is enforced and rolled back. Also `cargo demo`.
     Demo(demo::Args),
+    /// Fuzzes what reads alerts, guardrails.yaml, the ledger and the wire. Needs cargo-fuzz.
+    Fuzz(fuzz::Args),
     /// Writes what follows from the code: binaries, policies, the schema, the README's table.
     Generate(generate::Args),
 }
@@ -32,6 +35,7 @@ async fn main() -> ExitCode {
     let result = match Xtask::parse().command {
         Command::Bench(args) => Box::pin(bench::run(&root(), &args)).await,
         Command::Demo(args) => Box::pin(demo::run(&args)).await,
+        Command::Fuzz(args) => fuzz::run(&root(), &args),
         Command::Generate(args) => generate::run(&root(), &args),
     };
     result.unwrap_or_else(|error| {

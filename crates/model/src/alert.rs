@@ -90,6 +90,10 @@ fn read_budget(text: &str) -> Result<BudgetAlert, String> {
     let date = Date::strptime("%B %d, %Y", date.trim())
         .map_err(|_| format!("the first line's date is not like `May 04, 2020`: {}", excerpt(date)))?;
 
+    if text.lines().skip(1).any(|line| line.starts_with(FIRST_LINE)) {
+        return Err(format!("the line `{FIRST_LINE}<date>` stands there more than once"));
+    }
+
     let kind = field(text, "Budget Type")?;
     if kind != "Cost" {
         return Err(format!("Budget Type is {}: only Cost is understood", excerpt(kind)));
@@ -223,6 +227,7 @@ mod tests {
         }
         unknown(REAL.strip_prefix("AWS ").unwrap(), "first line");
         unknown(&REAL.replace("March 04, 2023", "a Saturday"), "date");
+        unknown(&REAL.replace("Dear AWS Customer", "AWS Budget Notification April 04, 2023"), "more than once");
         unknown(&format!("\n{REAL}"), "first line");
         unknown(&REAL.replace(": Cost", ": Usage"), "only Cost");
         unknown(&REAL.replace("> $0.00", "$0.00"), "Alert Threshold");

@@ -21,3 +21,4 @@ pub mod record;
 pub mod report;
 pub mod runs;
 pub mod spend;
+pub mod wire;

@@ -27,8 +27,10 @@ pub struct BadWord {
 pub struct Amount(Decimal);
 
 impl Amount {
-    const EXPECTED: &str = "an amount like `100 USD`: a number over 0 with at most two decimals, a space, and `USD` \
-        (alerts in other currencies are not understood yet)";
+    const EXPECTED: &str = "an amount like `100 USD`: a number over 0 and below 10^18 with at most two decimals, a space, and \
+        `USD` (alerts in other currencies are not understood yet)";
+    /// No amount is as large: a hundred times it can still be counted, to a tenth of a cent.
+    const TOO_MUCH: Decimal = Decimal::from_parts(2_808_348_672, 232_830_643, 0, false, 0);
 
     /// The amount in dollars.
     #[must_use]
@@ -45,7 +47,7 @@ impl FromStr for Amount {
             .strip_suffix(" USD")
             .filter(|number| number.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
             .and_then(|number| Decimal::from_str(number).ok())
-            .filter(|amount| *amount > Decimal::ZERO && amount.scale() <= 2);
+            .filter(|amount| *amount > Decimal::ZERO && *amount < Self::TOO_MUCH && amount.scale() <= 2);
         amount.map(Self).ok_or_else(|| BadWord { given: given.to_owned(), expected: Self::EXPECTED })
     }
 }
@@ -271,7 +273,7 @@ mod tests {
             let error = word.parse::<StageAt>().unwrap_err().to_string();
             assert!(error.contains(word) && error.contains("`80% forecasted`"), "{error}");
         }
-        for word in ["2", "2USD", "2 EUR", "0 USD", "-2 USD", "2.005 USD", "1,000 USD", " USD"] {
+        for word in ["1000000000000000000 USD", "2", "2USD", "2 EUR", "0 USD", "-2 USD", "2.005 USD", "1,000 USD", " USD"] {
             assert!(word.parse::<Amount>().unwrap_err().to_string().contains("`100 USD`"), "{word}");
         }
     }
@@ -285,6 +287,13 @@ mod tests {
         for word in ["10", "-1%", "1e1%", "10 %", "2000%", "%", "1.555%"] {
             assert!(word.parse::<Percent>().unwrap_err().to_string().contains("`10%`"), "{word}");
         }
+    }
+
+    #[test]
+    fn the_threshold_of_the_largest_budget_can_be_told() {
+        let most: Amount = "999999999999999999.99 USD".parse().unwrap();
+        let at: StageAt = "9999.999% actual".parse().unwrap();
+        assert_eq!(at.threshold(most.dollars()).round_dp(2).to_string(), "99999989999999999999.00");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What carries runs out: the state machine, as the model sees it.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -98,17 +100,37 @@ pub fn input(run: &Run) -> WorkflowInput {
 /// The parts that `counts`, in groups that go one after another: mirrored on the way back.
 #[must_use]
 pub fn groups(run: &Run, counts: impl Fn(&Part) -> bool) -> Vec<Vec<PartRef>> {
-    let mut groups: Vec<Vec<PartRef>> = Vec::new();
+    let mut groups: BTreeMap<usize, Vec<PartRef>> = BTreeMap::new();
     for (index, part) in run.parts.iter().enumerate().filter(|(_, part)| counts(part)) {
-        let reference = PartRef { part: index, action: part.action.to_string() };
-        if groups.len() <= part.group {
-            groups.resize_with(part.group + 1, Vec::new);
-        }
-        groups[part.group].push(reference);
+        groups.entry(part.group).or_default().push(PartRef { part: index, action: part.action.to_string() });
     }
-    groups.retain(|group| !group.is_empty());
-    if run.direction == Direction::Rollback {
-        groups.reverse();
+    match run.direction {
+        Direction::Apply => groups.into_values().collect(),
+        Direction::Rollback => groups.into_values().rev().collect(),
     }
-    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn groups_go_by_their_numbers_whichever_those_are() {
+        let part = |group: usize| json!({"group": group, "action": "stop-instances", "params": {}, "plan": {"is": "missing"}});
+        let mut run: Run = serde_json::from_value(json!({
+            "format": 1, "id": "r-20261123-014653-7f3k9q", "guardrail": "beta", "stage": "100% actual", "period": "2026-11",
+            "simulated": false, "budget": {"amount": "2 USD", "period": "monthly"}, "operators": [],
+            "began": "2026-11-23T01:46:53Z", "alert": "", "state": "Opening", "direction": "apply",
+            "attempts": {"apply": 1, "rollback": 0}, "tries": {"apply": 1, "rollback": 0},
+            "parts": [part(usize::MAX), part(0), part(usize::MAX), part(7)], "events": []
+        }))
+        .unwrap();
+        let indexes = |run: &Run| -> Vec<Vec<usize>> {
+            groups(run, |_| true).iter().map(|group| group.iter().map(|part| part.part).collect()).collect()
+        };
+        assert_eq!(indexes(&run), [vec![1], vec![3], vec![0, 2]]);
+        run.direction = Direction::Rollback;
+        assert_eq!(indexes(&run), [vec![0, 2], vec![3], vec![1]]);
+    }
 }

@@ -1,0 +1,32 @@
+//! What must hold for any input whatsoever. Each function takes an input as it comes, does with it what the product does,
+//! and panics where something does not hold that must. The fuzzer calls them with inputs that it invents (`fuzz/`), and the
+//! tests with those that were kept (`fuzz/corpus`).
+
+pub mod alert;
+pub mod config;
+mod lamps;
+pub mod ledger;
+pub mod mutate;
+mod stand_in;
+pub mod wire;
+
+pub use stand_in::StandIn;
+
+/// A check by the name of its target.
+pub type Check = fn(&str);
+
+/// Every target, with its check. What it returns besides is for tests that ask how far an input got.
+pub const TARGETS: [(&str, Check); 4] = [
+    ("alert", |input| {
+        alert::check(input);
+    }),
+    ("config", |input| {
+        config::check::<StandIn>(input);
+    }),
+    ("ledger", |input| {
+        ledger::check(input);
+    }),
+    ("wire", |input| {
+        wire::check(input);
+    }),
+];

@@ -1,0 +1,173 @@
+//! What the state machine and CloudFormation ask of the functions: each order as it travels. Who answers is in `lambdas`; what
+//! the machine makes of it, in `statemachine`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cursor::Cursor;
+use crate::ids::{Place, RunId};
+use crate::record::{Direction, PartPlan};
+
+/// What the state machine asks of the master.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
+pub enum MasterOrder {
+    /// Each action said where it works: give each place a part.
+    Spread {
+        /// The run.
+        run: RunId,
+        /// Group by group.
+        places: Vec<Vec<PlacesResult>>,
+    },
+    /// The plans are written: make them count.
+    Open {
+        /// The run.
+        run: RunId,
+        /// Group by group.
+        plans: Vec<Vec<PlanResult>>,
+    },
+    /// An execution wants to wait for a person's approval: tell people what is asked.
+    Ask {
+        /// The run.
+        run: RunId,
+        /// The execution's number.
+        attempt: u32,
+        /// By which it is woken.
+        token: String,
+    },
+    /// It waits no more: what is it to do?
+    Hear {
+        /// The run.
+        run: RunId,
+        /// The execution's number.
+        attempt: u32,
+    },
+    /// The work is over: judge the run.
+    Close {
+        /// The run.
+        run: RunId,
+        /// Which way the execution went.
+        direction: Direction,
+        /// The try that the execution was started for.
+        #[serde(default, rename = "try")]
+        try_number: Option<u32>,
+        /// Group by group.
+        results: Vec<Vec<PartResult>>,
+    },
+}
+
+/// Where one part's action works, or why it could not say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlacesResult {
+    /// The part's index.
+    pub part: usize,
+    /// Where.
+    #[serde(default)]
+    pub places: Vec<Place>,
+    /// Why it could not say.
+    #[serde(default)]
+    pub failed: Option<String>,
+}
+
+/// What became of planning one part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanResult {
+    /// The part's index.
+    pub part: usize,
+    /// Its plan.
+    pub plan: PartPlan,
+}
+
+/// What became of working on one part.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PartResult {
+    /// The part's index.
+    pub part: usize,
+    /// How the work ended.
+    pub end: End,
+    /// Why, where it failed.
+    #[serde(default)]
+    pub why: Option<String>,
+    /// Where an unfinished part was left.
+    #[serde(default)]
+    pub cursor: Option<Cursor>,
+}
+
+/// How the work on a part ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum End {
+    /// Nothing is left to do.
+    Done,
+    /// More rounds are needed than one execution has.
+    Unfinished,
+    /// The function failed for good.
+    Failed,
+}
+
+/// What the state machine asks of an action's function.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActionOrder {
+    /// What to do.
+    pub op: Op,
+    /// The run.
+    pub run: RunId,
+    /// The part's index.
+    pub part: usize,
+    /// Where an earlier invocation left off.
+    #[serde(default)]
+    pub cursor: Option<Cursor>,
+}
+
+/// What an action's function does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Op {
+    /// Says where it works.
+    Places,
+    /// Plans, and changes nothing.
+    Plan,
+    /// Takes the part on towards what the stage wants.
+    Apply,
+    /// Takes it on back.
+    Rollback,
+}
+
+/// What the state machine asks of notify.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NotifyOrder {
+    /// The run.
+    pub run: RunId,
+    /// Which way the execution went.
+    pub direction: Direction,
+    /// Set when the execution broke down before it could say how the run stands.
+    #[serde(default)]
+    pub broken: Option<String>,
+}
+
+/// The properties of a `Custom::Guardrail`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct GuardrailProperties {
+    /// The guardrail, as JSON.
+    pub definition: String,
+    /// Whom no guardrail may restrict; empty ones are parameters that were not given.
+    #[serde(default)]
+    pub operators: Vec<String>,
+    /// How fast its runs work, as JSON.
+    #[serde(default)]
+    pub pace: Option<String>,
+}
+
+/// What the deployed functions may work on from now on: the properties of `Custom::OpenRuns`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct OpenRunsProperties {
+    /// Each action with its parameters, as JSON.
+    #[serde(default)]
+    pub actions: Vec<String>,
+    /// The guardrails' names.
+    #[serde(default)]
+    pub guardrails: Vec<String>,
+}
