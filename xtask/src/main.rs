@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod generate;
+mod soak;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,6 +26,8 @@ enum Command {
     Demo(demo::Args),
     /// Writes what follows from the code: binaries, policies, the schema, the README's table.
     Generate(generate::Args),
+    /// Tries the deployed stack with faults between the functions and AWS, scenario by scenario, each from a seed.
+    Soak(soak::Args),
 }
 
 #[tokio::main]
@@ -33,6 +36,7 @@ async fn main() -> ExitCode {
         Command::Bench(args) => Box::pin(bench::run(&root(), &args)).await,
         Command::Demo(args) => Box::pin(demo::run(&args)).await,
         Command::Generate(args) => generate::run(&root(), &args),
+        Command::Soak(args) => Box::pin(soak::run(&args)).await,
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
