@@ -3,6 +3,7 @@
 
 mod alerts;
 mod budgets;
+mod chaos;
 mod commands;
 mod fleets;
 mod groups;

@@ -35,19 +35,27 @@ pub enum Shape {
     Beside,
     /// A message that nobody understands.
     Unknown,
+    /// None: the budget's amount is changed by a deployment.
+    Deploy,
 }
 
 impl Shape {
     /// Those that the catalogue is made of: together they make every call.
-    pub const RECORDED: [Self; 3] = [Self::First(1), Self::Second(1), Self::Unknown];
+    pub const RECORDED: [Self; 4] = [Self::First(1), Self::Second(1), Self::Unknown, Self::Deploy];
 
     /// The one of which it makes the calls.
     fn recorded(self) -> Self {
         match self {
             Self::First(_) | Self::Beside => Self::First(1),
             Self::Second(_) | Self::Both { .. } => Self::Second(1),
-            Self::Unknown => Self::Unknown,
+            Self::Unknown | Self::Deploy => self,
         }
+    }
+
+    /// Does it ask for runs?
+    #[must_use]
+    pub fn has_runs(self) -> bool {
+        !matches!(self, Self::Unknown | Self::Deploy)
     }
 }
 
@@ -64,6 +72,7 @@ impl fmt::Display for Shape {
             }
             Self::Beside => f.write_str("a simulated alert and a real one at once"),
             Self::Unknown => f.write_str("a message that nobody understands"),
+            Self::Deploy => f.write_str("a deployment of another amount"),
         }
     }
 }
@@ -163,9 +172,9 @@ impl Catalogue {
         let first = &changes[index % changes.len()];
         let sort = SORTS[index / changes.len()];
         let shape = self.draw_shape(first, &mut rng);
-        let simulated = shape != Shape::Beside && shape != Shape::Unknown && rng.random_bool(0.6);
-        let impatient = first.0 == Direction::Apply && shape != Shape::Unknown && rng.random_bool(0.2);
-        let again = !impatient && rng.random_bool(0.5);
+        let simulated = shape != Shape::Beside && shape.has_runs() && rng.random_bool(0.6);
+        let impatient = first.0 == Direction::Apply && shape.has_runs() && rng.random_bool(0.2);
+        let again = shape.has_runs() && !impatient && rng.random_bool(0.5);
         let (apply, rollback) = (Vec::new(), Vec::new());
         let mut scenario = Scenario { seed, shape, simulated, again, impatient, apply, rollback };
         self.inject(&mut scenario, first, sort, &mut rng);
@@ -191,6 +200,7 @@ impl Catalogue {
             both(rng.random_bool(0.5), rng.random_bool(0.5)),
             Shape::Beside,
             Shape::Unknown,
+            Shape::Deploy,
         ];
         let makes = |shape: &&Shape| self.counts.get(&shape.recorded()).is_some_and(|counts| counts.contains_key(change));
         let fitting: Vec<&Shape> = all.iter().filter(makes).collect();
@@ -224,5 +234,46 @@ impl Catalogue {
         let from = [1, 1, 1, 2, 3, 5].choose(rng).copied().unwrap_or(1).min(count);
         let faults = if *direction == Direction::Apply { &mut scenario.apply } else { &mut scenario.rollback };
         faults.push(Fault { kind, aim, from, times });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn catalogue() -> Catalogue {
+        let mut catalogue = Catalogue::default();
+        for (shape, operations) in [
+            (Shape::First(1), &["StopInstances", "PutItem", "DescribeInstances"][..]),
+            (Shape::Second(1), &["StopInstances", "UpdateAutoScalingGroup"]),
+            (Shape::Unknown, &["Publish"]),
+        ] {
+            let call = |operation: &&str| Call { function: "f".to_owned(), service: "s".to_owned(), operation: (*operation).to_owned() };
+            catalogue.add(shape, Direction::Apply, operations.iter().map(|operation| (call(operation), 2)).collect());
+        }
+        catalogue
+    }
+
+    #[test]
+    fn a_round_of_seeds_aims_each_sort_of_fault_at_each_change_and_at_no_read() {
+        let catalogue = catalogue();
+        assert_eq!(catalogue.changes().len(), 4);
+        let first = |seed| catalogue.scenario(seed).apply.swap_remove(0);
+        let aimed: BTreeSet<_> = (1_000..1_000 + catalogue.round() as u64).map(first).map(|fault| (fault.kind.name(), fault.aim)).collect();
+        for (_, call) in catalogue.changes() {
+            for kind in ["throttled", "refused", "slow", "reset", "answer lost", "hangs", "killed before", "killed after"] {
+                assert!(aimed.contains(&(kind, Aim::At(call.clone()))), "{kind} at {call}");
+            }
+        }
+        assert!(aimed.iter().any(|(_, aim)| *aim == Aim::Service("dynamodb")));
+    }
+
+    #[test]
+    fn a_scenario_is_its_seeds_alone() {
+        for seed in 0..100 {
+            assert_eq!(catalogue().scenario(seed), catalogue().scenario(seed));
+        }
     }
 }

@@ -18,12 +18,13 @@ use guardrails_aws::workflow::StateMachine;
 use guardrails_local_aws::walkthrough::{Snapshot, Walkthrough};
 use guardrails_local_aws::{ACCOUNT, LocalAws, Options, REGION, SdkConfig};
 use guardrails_model::clock::{Clock, SystemClock};
-use guardrails_model::config::Config;
+use guardrails_model::config::Guardrail;
 use guardrails_model::decide::{SIMULATED_ATTRIBUTE, Target, simulated_text};
 use guardrails_model::ledger::Ledger;
 use guardrails_model::record::Run;
 use guardrails_model::runs::{Runs, execution_name};
 use jiff::tz::TimeZone;
+use rust_decimal::Decimal;
 use serde_json::{Value as Json, json};
 use tokio::process::Command;
 
@@ -48,7 +49,6 @@ pub struct Stack {
     pub(crate) local: LocalAws,
     pub(crate) proxy: Arc<Proxy>,
     pub(crate) ledger: Ledger,
-    pub(crate) config: Config,
     root: SdkConfig,
     walkthrough: Walkthrough,
     outputs: BTreeMap<String, String>,
@@ -103,23 +103,45 @@ impl Stack {
         }
         let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(&root), outputs["LedgerTable"].clone());
         let ledger = Ledger::new(Arc::new(store));
-        let config = ledger.config().await.context("reading the deployed guardrails")?;
         let inbox = inbox(&root, &outputs["NotifyTopicArn"]).await?;
         let command = command.to_owned();
-        Ok(Self { local, proxy, ledger, config, root, walkthrough, outputs, command, folder, inbox })
+        Ok(Self { local, proxy, ledger, root, walkthrough, outputs, command, folder, inbox })
     }
 
     /// The stage at a threshold of this guardrail, in the present period.
-    pub(crate) fn target(&self, at: &str, simulated: bool) -> Result<Target> {
-        let (name, guardrail) = self.config.guardrails.first_key_value().context("no guardrail is deployed")?;
+    pub(crate) async fn target(&self, at: &str, simulated: bool) -> Result<Target> {
+        let guardrail = self.guardrail().await?;
         let stage = at.parse().map_err(|error| anyhow!("{error}"))?;
         let period = guardrail.budget.period.of_alert(today());
-        Ok(Target { guardrail: name.clone(), stage, period, simulated })
+        Ok(Target { guardrail: guardrail.name, stage, period, simulated })
+    }
+
+    /// The only guardrail, as it is deployed now.
+    async fn guardrail(&self) -> Result<Guardrail> {
+        let config = self.ledger.config().await.context("reading the deployed guardrails")?;
+        config.guardrails.into_values().next().context("no guardrail is deployed")
+    }
+
+    /// The budget's amount as the ledger has it, and as AWS Budgets does.
+    pub(crate) async fn amounts(&self) -> Result<[Decimal; 2]> {
+        let known = self.guardrail().await?.budget.amount.dollars();
+        let budgets = aws_sdk_budgets::Client::new(&self.root);
+        let found = budgets.describe_budget().account_id(ACCOUNT).budget_name(GUARDRAIL).send().await;
+        let found = found.map_err(|error| anyhow!("looking at the budget: {}", Failure::of(&error).message))?;
+        let limit = found.budget.and_then(|budget| budget.budget_limit).context("the budget has no limit")?;
+        Ok([known, limit.amount.parse().context("reading the budget's limit")?])
+    }
+
+    /// `guardrails deploy` of another amount.
+    pub(crate) async fn deploy_amount(&self, amount: Decimal) -> Result<Output> {
+        let file = FILE.replace("amount: 2 USD", &format!("amount: {amount} USD"));
+        std::fs::write(self.folder.path().join("guardrails.yaml"), file).context("writing guardrails.yaml")?;
+        self.run(&["deploy", "--yes"]).await
     }
 
     /// Publishes an alert as AWS Budgets would, or as a simulation.
     pub(crate) async fn alert(&self, target: &Target) -> Result<()> {
-        let message = simulated_text(&self.config.guardrails[&target.guardrail], target.stage, ACCOUNT, today());
+        let message = simulated_text(&self.guardrail().await?, target.stage, ACCOUNT, today());
         self.publish(&message, target.simulated).await
     }
 
@@ -200,11 +222,15 @@ impl Stack {
 
     /// `guardrails rollback` of all that is held.
     pub(crate) async fn roll_back(&self) -> Result<Output> {
+        self.run(&["rollback", GUARDRAIL, "--yes", "--why", "the trial is over"]).await
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Result<Output> {
         let mut command = Command::from(self.local.command(&self.command));
-        command.args(["rollback", GUARDRAIL, "--yes", "--why", "the trial is over"]).current_dir(self.folder.path());
-        command.stdin(Stdio::null()).kill_on_drop(true);
+        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null()).kill_on_drop(true);
         let output = tokio::time::timeout(COMMAND_LIMIT, command.output()).await;
-        output.map_err(|_| anyhow!("guardrails rollback did not end within {} s", COMMAND_LIMIT.as_secs()))?.context("running it")
+        let late = || anyhow!("guardrails {} did not end within {} s", arguments[0], COMMAND_LIMIT.as_secs());
+        output.map_err(|_| late())?.context("running the command")
     }
 
     /// Lets real alerts of a stage be enforced again, after a rollback has let it go.

@@ -9,8 +9,9 @@ use aws_sdk_sfn::types::ExecutionStatus;
 use guardrails_model::decide::Target;
 use guardrails_model::ids::RunId;
 use guardrails_model::record::{Direction, Run, RunState};
+use rust_decimal::Decimal;
 
-use crate::proxy::{Fault, POLL};
+use crate::proxy::{Aim, Fault, POLL};
 use crate::scenario::{Catalogue, Scenario, Shape};
 use crate::stack::{Stack, Told, World, text};
 
@@ -91,10 +92,15 @@ pub async fn record(stack: &Stack) -> Result<Catalogue> {
         let scenario = Scenario { seed: 0, shape, simulated: true, again: false, impatient: false, apply, rollback };
         stack.proxy.seen();
         let mut trial = Trial::new(stack, &scenario).await?;
+        if shape == Shape::Deploy {
+            trial.deploy().await?;
+        }
         trial.send().await?;
         trial.rest().await?;
         catalogue.add(shape, Direction::Apply, stack.proxy.seen());
-        trial.check_applied().await?;
+        if shape != Shape::Deploy {
+            trial.check_applied().await?;
+        }
         trial.roll_back_for_good().await?;
         catalogue.add(shape, Direction::Rollback, stack.proxy.seen());
     }
@@ -105,7 +111,9 @@ async fn attempt(stack: &Stack, scenario: &Scenario) -> Result<(&'static str, Ve
     let mut trial = Trial::new(stack, scenario).await?;
     stack.proxy.arm(&scenario.apply);
     trial.send().await?;
-    let outcome = if scenario.impatient {
+    let outcome = if scenario.shape == Shape::Deploy {
+        trial.deploy().await?
+    } else if scenario.impatient {
         trial.until_struck().await?;
         trial.lift(Direction::Apply);
         trial.roll_back_amid().await?;
@@ -122,7 +130,7 @@ async fn attempt(stack: &Stack, scenario: &Scenario) -> Result<(&'static str, Ve
         trial.check_rolled_back(output).await?;
         trial.lift(Direction::Rollback);
     }
-    if scenario.again && scenario.shape != Shape::Unknown {
+    if scenario.again {
         trial.ask_again().await?;
     }
     trial.roll_back_for_good().await?;
@@ -132,13 +140,13 @@ async fn attempt(stack: &Stack, scenario: &Scenario) -> Result<(&'static str, Ve
 impl<'a> Trial<'a> {
     async fn new(stack: &'a Stack, scenario: &'a Scenario) -> Result<Self> {
         let targets = match scenario.shape {
-            Shape::First(_) => vec![stack.target("100% actual", scenario.simulated)?],
-            Shape::Second(_) => vec![stack.target("150% actual", scenario.simulated)?],
+            Shape::First(_) => vec![stack.target("100% actual", scenario.simulated).await?],
+            Shape::Second(_) => vec![stack.target("150% actual", scenario.simulated).await?],
             Shape::Both { .. } => {
-                vec![stack.target("100% actual", scenario.simulated)?, stack.target("150% actual", scenario.simulated)?]
+                vec![stack.target("100% actual", scenario.simulated).await?, stack.target("150% actual", scenario.simulated).await?]
             }
-            Shape::Beside => vec![stack.target("100% actual", true)?, stack.target("100% actual", false)?],
-            Shape::Unknown => Vec::new(),
+            Shape::Beside => vec![stack.target("100% actual", true).await?, stack.target("100% actual", false).await?],
+            Shape::Unknown | Shape::Deploy => Vec::new(),
         };
         let mut earlier = Vec::new();
         for target in &targets {
@@ -177,7 +185,25 @@ impl<'a> Trial<'a> {
                 futures::future::try_join_all(alerts).await.map(drop)
             }
             Shape::Unknown => self.stack.publish(NONSENSE, false).await,
+            Shape::Deploy => Ok(()),
         }
+    }
+
+    /// A deployment either makes the ledger and AWS Budgets agree, or fails; and once there is no fault left, it does.
+    async fn deploy(&mut self) -> Result<&'static str> {
+        let two = Decimal::TWO;
+        let wanted = if self.stack.amounts().await?[0] == two { two + Decimal::ONE } else { two };
+        let output = self.stack.deploy_amount(wanted).await?;
+        self.lift(Direction::Apply);
+        let first = self.stack.amounts().await?;
+        let outcome = if output.status.success() { "deployed" } else { "not deployed" };
+        anyhow::ensure!(!output.status.success() || first == [wanted; 2], "deployed, and the amounts are {first:?}");
+        let output = self.stack.deploy_amount(wanted).await?;
+        let said = || format!("{}{}", text(&output.stdout), text(&output.stderr));
+        anyhow::ensure!(output.status.success(), "with no fault left, the deployment failed: {}", said());
+        let amounts = self.stack.amounts().await?;
+        anyhow::ensure!(amounts == [wanted; 2], "deployed again, and the amounts are {amounts:?}: {}", said());
+        Ok(outcome)
     }
 
     async fn rest(&self) -> Result<()> {
@@ -293,12 +319,21 @@ impl<'a> Trial<'a> {
         );
         let told = self.told.iter().any(|told| told.text.contains(run.id.as_str()));
         anyhow::ensure!(
-            told || error == "Guardrails.NotTold" || error == "Guardrails.BrokeDown",
+            told || self.notify_was_hit(),
             "run {} is {}, its execution failed with {error}, and nobody was told",
             run.id,
             run.state.words()
         );
         Ok(())
+    }
+
+    /// Did a fault keep people from being told?
+    fn notify_was_hit(&self) -> bool {
+        let hits = |aim: &Aim| match aim {
+            Aim::At(call) => call.function == "notify",
+            Aim::Service(_) => true,
+        };
+        self.scenario.apply.iter().chain(&self.scenario.rollback).any(|fault| hits(&fault.aim))
     }
 
     async fn loud_or_told(&self, run: &Run, what: &str) -> Result<()> {

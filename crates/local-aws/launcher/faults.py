@@ -1,21 +1,47 @@
 """What a fault injector in front of the functions' calls asks of the local AWS: who calls, an end to that caller at this very
-moment, and whether alerts are still on their way.
+moment, whether alerts are still on their way, and that CloudFormation bears a function's death as AWS's does.
 
 A function's process is told to call itself `<function>+<port>` in its requests' User-Agent, where the port is that of its own
 Runtime API: so a process is known exactly, and only processes that MiniStack started can be ended.
 """
 
+import contextvars
 import json
 import threading
 
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
+from ministack.services.cloudformation import custom_resource
 
 _PREFIX = "/_guardrails/"
+
+_of_a_stack = contextvars.ContextVar("launcher_of_a_stack", default=False)
 
 
 def install():
     lambda_svc._provided_worker_env = _named(lambda_svc._provided_worker_env)
+    lambda_svc._execute_function_with_config_scope = _asynchronous(lambda_svc._execute_function_with_config_scope)
+    custom_resource.invoke_custom_resource = _marked(custom_resource.invoke_custom_resource)
+
+
+def _marked(original):
+    def invoke(*arguments, **named):
+        token = _of_a_stack.set(True)
+        try:
+            return original(*arguments, **named)
+        finally:
+            _of_a_stack.reset(token)
+    return invoke
+
+
+def _asynchronous(original):
+    """CloudFormation invokes a custom resource's function as an event, so that Lambda tries again when it fails."""
+    def execute(record, event):
+        if not _of_a_stack.get():
+            return original(record, event)
+        _of_a_stack.set(False)  # what the function leads to is not the stack's
+        return lambda_svc.invoke_async_with_retry(record, event)
+    return execute
 
 
 def _named(original):

@@ -242,4 +242,4 @@ impl Proxy {
 }
 
 /// Between two looks at whether something has come about.
-pub(crate) const POLL: Duration = Duration::from_millis(50);
+pub(crate) const POLL: Duration = Duration::from_millis(100);
