@@ -37,7 +37,7 @@ async fn survived(scenarios: Vec<(Scenario, &str)>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_calls_meet_on_the_way_forward_it_is_enforced_or_fails_loudly_and_one_rollback_puts_everything_back() {
-    let ledger_away = Fault { kind: Kind::Failed, aim: Aim::Service("dynamodb"), from: 3, times: Some(12) };
+    let ledger_away = Fault { kind: Kind::Failed, aim: Aim::Service("dynamodb"), from: 3, times: Some(8) };
     let again = |scenario: Scenario| Scenario { again: true, ..scenario };
     survived(vec![
         (

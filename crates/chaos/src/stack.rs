@@ -15,7 +15,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use guardrails_aws::error::Failure;
 use guardrails_aws::store::DynamoStore;
 use guardrails_aws::workflow::StateMachine;
-use guardrails_local_aws::walkthrough::{Snapshot, Walkthrough};
+use guardrails_local_aws::walkthrough::{AUTO_SCALING_GROUP, GROUP, Role, Snapshot, Walkthrough};
 use guardrails_local_aws::{ACCOUNT, LocalAws, Options, REGION, SdkConfig};
 use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::config::Guardrail;
@@ -64,6 +64,8 @@ pub(crate) struct World {
     pub(crate) snapshot: Snapshot,
     /// Minimum, desired and maximum size of the disposable group, and its members in service.
     pub(crate) spare: [i32; 4],
+    /// The members of the other group, with their health.
+    pub(crate) health: BTreeMap<String, String>,
 }
 
 /// A message to people: its subject and its text.
@@ -245,18 +247,37 @@ impl Stack {
         let mut snapshot = self.walkthrough.snapshot().await?;
         let known = |id: &String| self.walkthrough.instances.iter().any(|instance| instance.id == *id);
         snapshot.instances.retain(|id, _| known(id));
-        let asked = aws_sdk_autoscaling::Client::new(&self.root).describe_auto_scaling_groups().auto_scaling_group_names(SPARE);
-        let found = asked.send().await.map_err(|error| anyhow!("looking at a group: {}", Failure::of(&error).message))?;
-        let group = found.auto_scaling_groups().first().context("the disposable group is gone")?;
+        let asked = aws_sdk_autoscaling::Client::new(&self.root).describe_auto_scaling_groups();
+        let found = asked.send().await.map_err(|error| anyhow!("looking at the groups: {}", Failure::of(&error).message))?;
+        let named = |name: &str| {
+            let mut groups = found.auto_scaling_groups().iter();
+            groups.find(|group| group.auto_scaling_group_name() == Some(name)).with_context(|| format!("the group {name} is gone"))
+        };
+        let word = |word: Option<&str>| word.unwrap_or_default().to_owned();
+        let members = named(AUTO_SCALING_GROUP)?.instances().iter();
+        let health = members.map(|member| (word(member.instance_id()), word(member.health_status()))).collect();
+        let group = named(SPARE)?;
         let in_service = group.instances().iter().filter(|member| member.lifecycle_state().is_some_and(|is| is.as_str() == "InService"));
         let [min, desired, max] = [group.min_size(), group.desired_capacity(), group.max_size()].map(Option::unwrap_or_default);
-        Ok(World { snapshot, spare: [min, desired, max, i32::try_from(in_service.count())?] })
+        Ok(World { snapshot, spare: [min, desired, max, i32::try_from(in_service.count())?], health })
+    }
+
+    /// While nothing of the group can act on it, somebody finds its members unhealthy: stopped as they are, they are.
+    pub(crate) async fn call_unhealthy(&self) -> Result<()> {
+        let world = self.world().await?;
+        if !world.snapshot.scaling[AUTO_SCALING_GROUP].contains("ReplaceUnhealthy") {
+            return Ok(());
+        }
+        for member in world.health.keys() {
+            let call = aws_sdk_autoscaling::Client::new(&self.root).set_instance_health().instance_id(member);
+            let said = call.health_status("Unhealthy").send().await;
+            said.map_err(|error| anyhow!("calling a member unhealthy: {}", Failure::of(&error).message))?;
+        }
+        Ok(())
     }
 
     /// What of a world is not as a stage wants it; empty when all of it is.
     pub(crate) fn amiss(&self, world: &World, target: &Target) -> Vec<String> {
-        use guardrails_local_aws::walkthrough::{GROUP, Role};
-
         let mut amiss = Vec::new();
         let policies: Vec<&str> = world.snapshot.groups[GROUP].iter().map(String::as_str).collect();
         if policies != ["AmazonEC2ReadOnlyAccess"] {

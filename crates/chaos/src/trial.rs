@@ -100,6 +100,7 @@ pub async fn record(stack: &Stack) -> Result<Catalogue> {
         catalogue.add(shape, Direction::Apply, stack.proxy.seen());
         if shape != Shape::Deploy {
             trial.check_applied().await?;
+            stack.call_unhealthy().await?;
         }
         trial.roll_back_for_good().await?;
         catalogue.add(shape, Direction::Rollback, stack.proxy.seen());
@@ -120,7 +121,9 @@ async fn attempt(stack: &Stack, scenario: &Scenario) -> Result<(&'static str, Ve
         "rolled back meanwhile"
     } else {
         trial.rest().await?;
-        trial.check_applied().await?
+        let outcome = trial.check_applied().await?;
+        stack.call_unhealthy().await?;
+        outcome
     };
     trial.lift(Direction::Apply);
     if !scenario.rollback.is_empty() {
