@@ -250,7 +250,8 @@ mod tests {
             (Shape::Second(1), &["StopInstances", "UpdateAutoScalingGroup"]),
             (Shape::Unknown, &["Publish"]),
         ] {
-            let call = |operation: &&str| Call { function: "f".to_owned(), service: "s".to_owned(), operation: (*operation).to_owned() };
+            let call =
+                |operation: &&str| Call { function: "f".to_owned(), service: "s".to_owned(), operation: (*operation).to_owned() };
             catalogue.add(shape, Direction::Apply, operations.iter().map(|operation| (call(operation), 2)).collect());
         }
         catalogue
@@ -261,7 +262,8 @@ mod tests {
         let catalogue = catalogue();
         assert_eq!(catalogue.changes().len(), 4);
         let first = |seed| catalogue.scenario(seed).apply.swap_remove(0);
-        let aimed: BTreeSet<_> = (1_000..1_000 + catalogue.round() as u64).map(first).map(|fault| (fault.kind.name(), fault.aim)).collect();
+        let aimed: BTreeSet<_> =
+            (1_000..1_000 + catalogue.round() as u64).map(first).map(|fault| (fault.kind.name(), fault.aim)).collect();
         for (_, call) in catalogue.changes() {
             for kind in ["throttled", "refused", "slow", "reset", "answer lost", "hangs", "killed before", "killed after"] {
                 assert!(aimed.contains(&(kind, Aim::At(call.clone()))), "{kind} at {call}");

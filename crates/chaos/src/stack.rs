@@ -41,8 +41,8 @@ const SECONDS: u32 = 13;
 /// The group whose members are disposable, and how many it has.
 const SPARE: &str = "spare";
 const SPARES: i32 = 2;
-/// No command takes as long, even where the first rounds of a rollback wait for leases.
-const COMMAND_LIMIT: Duration = Duration::from_secs(100);
+/// No command takes as long, even where a rollback waits for leases, and on a machine that does much else.
+const COMMAND_LIMIT: Duration = Duration::from_mins(4);
 
 /// A deployed stack.
 pub struct Stack {
@@ -251,24 +251,29 @@ impl Stack {
         let found = asked.send().await.map_err(|error| anyhow!("looking at the groups: {}", Failure::of(&error).message))?;
         let named = |name: &str| {
             let mut groups = found.auto_scaling_groups().iter();
-            groups.find(|group| group.auto_scaling_group_name() == Some(name)).with_context(|| format!("the group {name} is gone"))
+            groups
+                .find(|group| group.auto_scaling_group_name() == Some(name))
+                .with_context(|| format!("the group {name} is gone"))
         };
         let word = |word: Option<&str>| word.unwrap_or_default().to_owned();
         let members = named(AUTO_SCALING_GROUP)?.instances().iter();
         let health = members.map(|member| (word(member.instance_id()), word(member.health_status()))).collect();
         let group = named(SPARE)?;
-        let in_service = group.instances().iter().filter(|member| member.lifecycle_state().is_some_and(|is| is.as_str() == "InService"));
+        let in_service =
+            group.instances().iter().filter(|member| member.lifecycle_state().is_some_and(|is| is.as_str() == "InService"));
         let [min, desired, max] = [group.min_size(), group.desired_capacity(), group.max_size()].map(Option::unwrap_or_default);
         Ok(World { snapshot, spare: [min, desired, max, i32::try_from(in_service.count())?], health })
     }
 
-    /// While nothing of the group can act on it, somebody finds its members unhealthy: stopped as they are, they are.
+    /// While nothing of the group can act on it, somebody finds its members unhealthy: stopped as they are, they are. One that
+    /// runs would be left alone from then on, since it was unhealthy before it was stopped.
     pub(crate) async fn call_unhealthy(&self) -> Result<()> {
         let world = self.world().await?;
         if !world.snapshot.scaling[AUTO_SCALING_GROUP].contains("ReplaceUnhealthy") {
             return Ok(());
         }
-        for member in world.health.keys() {
+        let is_stopped = |member: &&String| world.snapshot.instances.get(*member).is_some_and(|state| state == "stopped");
+        for member in world.health.keys().filter(is_stopped) {
             let call = aws_sdk_autoscaling::Client::new(&self.root).set_instance_health().instance_id(member);
             let said = call.health_status("Unhealthy").send().await;
             said.map_err(|error| anyhow!("calling a member unhealthy: {}", Failure::of(&error).message))?;

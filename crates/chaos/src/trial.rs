@@ -16,9 +16,11 @@ use crate::scenario::{Catalogue, Scenario, Shape};
 use crate::stack::{Stack, Told, World, text};
 
 /// Within this everything must have come to rest, however long its callers ask again.
-const REST_LIMIT: Duration = Duration::from_secs(100);
+const REST_LIMIT: Duration = Duration::from_mins(4);
 /// Within this a world that is at rest must look as it did: groups launch members after the call that asks for them.
-const WORLD_LIMIT: Duration = Duration::from_secs(15);
+const WORLD_LIMIT: Duration = Duration::from_secs(30);
+/// The runs whose history is shown: no scenario begins more, but for one after a rollback amid it.
+const TOLD_OF: usize = 3;
 /// A message of nobody's.
 const NONSENSE: &str = "please stop everything";
 
@@ -68,13 +70,12 @@ struct Trial<'a> {
 pub async fn survive(stack: &Stack, scenario: &Scenario) -> Result<Survived, Failed> {
     let began = Instant::now();
     stack.proxy.log();
-    let mut log = Vec::new();
     match attempt(stack, scenario).await {
         Ok((outcome, injected)) => Ok(Survived { injected, outcome, took: began.elapsed() }),
         Err(error) => {
-            log.extend(stack.proxy.log());
+            let log = stack.proxy.log();
             let injected = stack.proxy.lift();
-            let history = history(stack, scenario, &log).await;
+            let history = history(stack, log).await;
             let armed: Vec<String> = injected.iter().map(|(fault, times)| format!("{fault}: {times} times")).collect();
             Err(Failed { why: format!("{error:#}"), history: format!("armed: {armed:?}\n{history}") })
         }
@@ -146,7 +147,10 @@ impl<'a> Trial<'a> {
             Shape::First(_) => vec![stack.target("100% actual", scenario.simulated).await?],
             Shape::Second(_) => vec![stack.target("150% actual", scenario.simulated).await?],
             Shape::Both { .. } => {
-                vec![stack.target("100% actual", scenario.simulated).await?, stack.target("150% actual", scenario.simulated).await?]
+                vec![
+                    stack.target("100% actual", scenario.simulated).await?,
+                    stack.target("150% actual", scenario.simulated).await?,
+                ]
             }
             Shape::Beside => vec![stack.target("100% actual", true).await?, stack.target("100% actual", false).await?],
             Shape::Unknown | Shape::Deploy => Vec::new(),
@@ -353,7 +357,8 @@ impl<'a> Trial<'a> {
     /// With no fault left, an alert that comes again is enforced.
     async fn ask_again(&mut self) -> Result<()> {
         let held: Vec<RunState> = self.runs().await?.iter().map(|run| run.state).collect();
-        let asked_back = |state: &RunState| matches!(state, RunState::RollingBack | RunState::RollbackFailed | RunState::RolledBack);
+        let asked_back =
+            |state: &RunState| matches!(state, RunState::RollingBack | RunState::RollbackFailed | RunState::RolledBack);
         if held.iter().any(asked_back) {
             return Ok(());
         }
@@ -431,21 +436,18 @@ fn difference(before: &World, after: &World) -> String {
     gone.chain(new).collect::<Vec<_>>().join("\n")
 }
 
-/// What is known of how it came about: the calls, the runs and their steps, the local AWS's log.
-async fn history(stack: &Stack, scenario: &Scenario, log: &[String]) -> String {
+/// What is known of how it came about: the calls, the newest runs and their steps, the local AWS's log.
+async fn history(stack: &Stack, log: Vec<String>) -> String {
     let mut lines = vec!["the calls and what was injected:".to_owned()];
-    lines.extend(log.iter().cloned());
-    if let Ok(trial) = Trial::new(stack, scenario).await {
-        for earlier in trial.earlier.iter().flatten() {
-            let Ok(Some(run)) = stack.ledger.run(earlier).await else { continue };
-            let run = run.value;
-            lines.push(format!("run {} ({}), attempts {:?}, tries {:?}:", run.id, run.state.words(), run.attempts, run.tries));
-            lines.extend(run.events.iter().map(|event| format!("  {} {}: {}", event.at, event.by, event.what)));
-            for step in stack.ledger.all_steps(&run).await.unwrap_or_default() {
-                lines.push(format!("  {} {}: {} -> {}: {}", step.facet, step.label, step.present, step.wanted, step.phase));
-                let events = step.events.iter();
-                lines.extend(events.map(|e| format!("    {} {}: {} {}", e.at, e.by, e.phase, e.reason.as_deref().unwrap_or(""))));
-            }
+    lines.extend(log);
+    for run in stack.ledger.runs(Some(TOLD_OF)).await.unwrap_or_default().into_iter().map(|run| run.value) {
+        let (attempts, tries) = (run.attempts, run.tries);
+        lines.push(format!("run {} ({}), attempts {attempts:?}, tries {tries:?}:", run.id, run.state.words()));
+        lines.extend(run.events.iter().map(|event| format!("  {} {}: {}", event.at, event.by, event.what)));
+        for step in stack.ledger.all_steps(&run).await.unwrap_or_default() {
+            lines.push(format!("  {} {}: {} -> {}: {}", step.facet, step.label, step.present, step.wanted, step.phase));
+            let events = step.events.iter();
+            lines.extend(events.map(|e| format!("    {} {}: {} {}", e.at, e.by, e.phase, e.reason.as_deref().unwrap_or(""))));
         }
     }
     lines.push("the end of the local AWS's log:".to_owned());

@@ -62,7 +62,8 @@ mod tests {
 
     fn request(headers: &[(&str, &str)], body: &str) -> Request {
         let signed = "AWS4-HMAC-SHA256 Credential=ASIA1/20261123/us-east-1/ec2/aws4_request, SignedHeaders=host, Signature=0";
-        let mut all = vec![("authorization", signed), ("user-agent", "aws-sdk-rust/1 app/budget-guardrails-stop-instances+4321 os/x")];
+        let mut all =
+            vec![("authorization", signed), ("user-agent", "aws-sdk-rust/1 app/budget-guardrails-stop-instances+4321 os/x")];
         all.extend(headers);
         Request::new("POST", "/", &all, body)
     }
