@@ -4,6 +4,7 @@
 mod alerts;
 mod approvals;
 mod budgets;
+mod chaos;
 mod commands;
 mod doctor;
 mod fleets;

@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod fuzz;
 mod generate;
+mod soak;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,6 +29,8 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Writes what follows from the code: binaries, policies, the schema, the README's table.
     Generate(generate::Args),
+    /// Tries the deployed stack with faults between the functions and AWS, scenario by scenario, each from a seed.
+    Soak(soak::Args),
 }
 
 #[tokio::main]
@@ -37,6 +40,7 @@ async fn main() -> ExitCode {
         Command::Demo(args) => Box::pin(demo::run(&args)).await,
         Command::Fuzz(args) => fuzz::run(&root(), &args),
         Command::Generate(args) => generate::run(&root(), &args),
+        Command::Soak(args) => Box::pin(soak::run(&args)).await,
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -85,7 +85,7 @@ def set_environment(host, port, endpoint):
     os.environ["GATEWAY_PORT"] = str(port)  # MiniStack builds URLs with it, such as a custom resource's ResponseURL
     os.environ["BIND_HOST"] = host
     os.environ.setdefault("MINISTACK_HOST", host)
-    os.environ.setdefault("AWS_ENDPOINT_URL", endpoint)  # where the functions' SDKs call; a fault injector may sit there
+    os.environ.setdefault("AWS_ENDPOINT_URL", endpoint)  # where the functions' SDKs call; a fault injector may sit there (faults.py)
     os.environ.setdefault("AUTH", "true")
     os.environ.setdefault("IOT_MTLS_ENABLED", "0")  # would listen on a fixed port
     os.environ.setdefault("SFTP_ENABLED", "0")
@@ -145,6 +145,7 @@ def patch_ministack():
     import cfn_resources
     import cost_explorer
     import ec2_behaviour
+    import faults
     import iam_truth
     import service_behaviour
     import service_roles
@@ -160,12 +161,15 @@ def patch_ministack():
     auto_scaling.install()
     cfn_resources.install()
     cost_explorer.install()
+    faults.install()
 
 
 def serve(listener):
     from hypercorn.asyncio import serve as hypercorn_serve
     from hypercorn.config import Config
     from ministack.app import app
+
+    import faults
 
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
@@ -174,7 +178,7 @@ def serve(listener):
 
     async def run():
         never = asyncio.Event()
-        await hypercorn_serve(app, config, shutdown_trigger=never.wait)
+        await hypercorn_serve(faults.serve(app), config, shutdown_trigger=never.wait)
 
     asyncio.run(run())
 

@@ -1,0 +1,156 @@
+//! Many scenarios, some at a time, and what became of them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Result;
+use guardrails_model::record::Direction;
+
+use crate::proxy::{Aim, Call};
+use crate::scenario::{Catalogue, Scenario};
+use crate::stack::Stack;
+use crate::trial::{Failed, Survived, record, survive};
+
+/// What to soak.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The command, beside which its functions are.
+    pub command: PathBuf,
+    /// The first scenario's seed; the others' follow it.
+    pub seed: u64,
+    /// How many.
+    pub scenarios: u64,
+    /// How many at a time, each on a stack of its own: most of a scenario's time is waiting.
+    pub jobs: usize,
+}
+
+/// What became of all of them.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// By sort of fault, way, function and operation.
+    pub rows: BTreeMap<Row, Tally>,
+    /// Scenarios that were survived, by what the alerts came to.
+    pub outcomes: BTreeMap<&'static str, u32>,
+    /// Those that were not.
+    pub failed: Vec<(Scenario, Failed)>,
+    /// Changes that no fault met.
+    pub never_met: Vec<(Direction, Call)>,
+    /// So many scenarios are needed for each sort of fault to be aimed at each change.
+    pub round: usize,
+    /// What the scenarios took together.
+    pub took: Duration,
+}
+
+/// A line of the table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Row {
+    /// What happened.
+    pub kind: &'static str,
+    /// On which way.
+    pub direction: Direction,
+    /// To which calls.
+    pub aim: Aim,
+}
+
+/// How often.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// Scenarios with such a fault.
+    pub scenarios: u32,
+    /// Calls that met it.
+    pub injected: u32,
+    /// Of the scenarios, those that were survived.
+    pub survived: u32,
+}
+
+/// What people are shown as it goes.
+pub type Tell = dyn Fn(&Scenario, &Result<Survived, Failed>) + Send + Sync;
+
+/// What all jobs share.
+struct Shared {
+    plan: Plan,
+    catalogue: Catalogue,
+    next: AtomicU64,
+    report: Mutex<Report>,
+    tell: Box<Tell>,
+}
+
+/// Carries the plan out.
+///
+/// # Errors
+/// When no stack can be deployed, or a run without faults does not go as it should.
+pub async fn run(plan: Plan, tell: Box<Tell>) -> Result<Report> {
+    let first = Stack::deploy(&plan.command).await?;
+    let catalogue = record(&first).await?;
+    let (jobs, next) = (plan.jobs.max(1), AtomicU64::new(0));
+    let shared = Arc::new(Shared { plan, catalogue, next, report: Mutex::default(), tell });
+    let mut working = tokio::task::JoinSet::new();
+    let mut first = Some(first);
+    for _ in 0..jobs {
+        working.spawn(job(Arc::clone(&shared), first.take()));
+    }
+    while let Some(ended) = working.join_next().await {
+        ended??;
+    }
+    let mut report = std::mem::take(&mut *shared.report.lock().unwrap_or_else(PoisonError::into_inner));
+    let met = |(direction, call): &(Direction, Call)| {
+        let mut rows = report.rows.iter().filter(|(_, tally)| tally.injected > 0).map(|(row, _)| row);
+        rows.any(|row| row.direction == *direction && row.aim == Aim::At(call.clone()))
+    };
+    report.never_met = shared.catalogue.changes().into_iter().filter(|change| !met(change)).collect();
+    report.round = shared.catalogue.round();
+    Ok(report)
+}
+
+/// Takes one scenario after the other. One that was not survived leaves a stack that serves for no other.
+async fn job(shared: Arc<Shared>, mut stack: Option<Stack>) -> Result<()> {
+    loop {
+        let number = shared.next.fetch_add(1, Ordering::SeqCst);
+        if number >= shared.plan.scenarios {
+            return Ok(());
+        }
+        let present = match stack.take() {
+            Some(present) => present,
+            None => Stack::deploy(&shared.plan.command).await?,
+        };
+        let scenario = shared.catalogue.scenario(shared.plan.seed.wrapping_add(number));
+        let outcome = survive(&present, &scenario).await;
+        (shared.tell)(&scenario, &outcome);
+        if outcome.is_ok() {
+            stack = Some(present);
+        }
+        shared.report.lock().unwrap_or_else(PoisonError::into_inner).add(scenario, outcome);
+    }
+}
+
+impl Report {
+    fn add(&mut self, scenario: Scenario, outcome: Result<Survived, Failed>) {
+        match outcome {
+            Ok(survived) => {
+                self.took += survived.took;
+                *self.outcomes.entry(survived.outcome).or_default() += 1;
+                for (direction, fault, times) in survived.injected {
+                    let tally = self.row(fault.kind.name(), direction, fault.aim);
+                    tally.injected += times;
+                    tally.survived += 1;
+                    tally.scenarios += 1;
+                }
+            }
+            Err(failed) => {
+                for (direction, faults) in [(Direction::Apply, &scenario.apply), (Direction::Rollback, &scenario.rollback)] {
+                    for fault in faults {
+                        self.row(fault.kind.name(), direction, fault.aim.clone()).scenarios += 1;
+                    }
+                }
+                self.failed.push((scenario, failed));
+            }
+        }
+    }
+
+    fn row(&mut self, kind: &'static str, direction: Direction, aim: Aim) -> &mut Tally {
+        self.rows.entry(Row { kind, direction, aim }).or_default()
+    }
+}

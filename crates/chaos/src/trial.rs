@@ -1,0 +1,456 @@
+//! One trial: alerts arrive and meet faults, the faults are lifted, what is held is rolled back once, and the world is as
+//! before. On the way: what is not enforced is said loudly, and nothing claims what is not so.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+use aws_sdk_sfn::types::ExecutionStatus;
+use guardrails_model::decide::Target;
+use guardrails_model::ids::RunId;
+use guardrails_model::record::{Direction, Run, RunState};
+use rust_decimal::Decimal;
+
+use crate::proxy::{Aim, Fault, POLL};
+use crate::scenario::{Catalogue, Scenario, Shape};
+use crate::stack::{Stack, Told, World, text};
+
+/// Within this everything must have come to rest, however long its callers ask again.
+const REST_LIMIT: Duration = Duration::from_mins(4);
+/// Within this a world that is at rest must look as it did: groups launch members after the call that asks for them.
+const WORLD_LIMIT: Duration = Duration::from_secs(30);
+/// The runs whose history is shown: no scenario begins more, but for one after a rollback amid it.
+const TOLD_OF: usize = 3;
+/// A message of nobody's.
+const NONSENSE: &str = "please stop everything";
+
+/// A trial that was survived.
+#[derive(Debug)]
+pub struct Survived {
+    /// Each fault, the way that it was for, and how often it happened.
+    pub injected: Vec<(Direction, Fault, u32)>,
+    /// What the alerts came to before the faults were lifted.
+    pub outcome: &'static str,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// A trial that was not: what is wrong, and what is known of how it came about.
+#[derive(Debug)]
+pub struct Failed {
+    /// What is wrong.
+    pub why: String,
+    /// What happened, for people.
+    pub history: String,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}", self.why, self.history)
+    }
+}
+
+/// The alerts of a trial, and what is known of them so far.
+struct Trial<'a> {
+    stack: &'a Stack,
+    scenario: &'a Scenario,
+    before: World,
+    targets: Vec<Target>,
+    /// The run that each target had before.
+    earlier: Vec<Option<RunId>>,
+    told: Vec<Told>,
+    dead: Vec<String>,
+    injected: Vec<(Direction, Fault, u32)>,
+}
+
+/// Carries a scenario out.
+///
+/// # Errors
+/// When it was not survived: the stack is then as it was left, and serves for no other trial.
+pub async fn survive(stack: &Stack, scenario: &Scenario) -> Result<Survived, Failed> {
+    let began = Instant::now();
+    stack.proxy.log();
+    match attempt(stack, scenario).await {
+        Ok((outcome, injected)) => Ok(Survived { injected, outcome, took: began.elapsed() }),
+        Err(error) => {
+            let log = stack.proxy.log();
+            let injected = stack.proxy.lift();
+            let history = history(stack, log).await;
+            let armed: Vec<String> = injected.iter().map(|(fault, times)| format!("{fault}: {times} times")).collect();
+            Err(Failed { why: format!("{error:#}"), history: format!("armed: {armed:?}\n{history}") })
+        }
+    }
+}
+
+/// Makes the catalogue: runs without faults.
+///
+/// # Errors
+/// When one of them does not go as it should.
+pub async fn record(stack: &Stack) -> Result<Catalogue> {
+    let mut catalogue = Catalogue::default();
+    for shape in Shape::RECORDED {
+        let (apply, rollback) = (Vec::new(), Vec::new());
+        let scenario = Scenario { seed: 0, shape, simulated: true, again: false, impatient: false, apply, rollback };
+        stack.proxy.seen();
+        let mut trial = Trial::new(stack, &scenario).await?;
+        if shape == Shape::Deploy {
+            trial.deploy().await?;
+        }
+        trial.send().await?;
+        trial.rest().await?;
+        catalogue.add(shape, Direction::Apply, stack.proxy.seen());
+        if shape != Shape::Deploy {
+            trial.check_applied().await?;
+            stack.call_unhealthy().await?;
+        }
+        trial.roll_back_for_good().await?;
+        catalogue.add(shape, Direction::Rollback, stack.proxy.seen());
+    }
+    Ok(catalogue)
+}
+
+async fn attempt(stack: &Stack, scenario: &Scenario) -> Result<(&'static str, Vec<(Direction, Fault, u32)>)> {
+    let mut trial = Trial::new(stack, scenario).await?;
+    stack.proxy.arm(&scenario.apply);
+    trial.send().await?;
+    let outcome = if scenario.shape == Shape::Deploy {
+        trial.deploy().await?
+    } else if scenario.impatient {
+        trial.until_struck().await?;
+        trial.lift(Direction::Apply);
+        trial.roll_back_amid().await?;
+        "rolled back meanwhile"
+    } else {
+        trial.rest().await?;
+        let outcome = trial.check_applied().await?;
+        stack.call_unhealthy().await?;
+        outcome
+    };
+    trial.lift(Direction::Apply);
+    if !scenario.rollback.is_empty() {
+        stack.proxy.arm(&scenario.rollback);
+        let output = stack.roll_back().await;
+        trial.rest().await?;
+        trial.check_rolled_back(output).await?;
+        trial.lift(Direction::Rollback);
+    }
+    if scenario.again {
+        trial.ask_again().await?;
+    }
+    trial.roll_back_for_good().await?;
+    Ok((outcome, trial.injected))
+}
+
+impl<'a> Trial<'a> {
+    async fn new(stack: &'a Stack, scenario: &'a Scenario) -> Result<Self> {
+        let targets = match scenario.shape {
+            Shape::First(_) => vec![stack.target("100% actual", scenario.simulated).await?],
+            Shape::Second(_) => vec![stack.target("150% actual", scenario.simulated).await?],
+            Shape::Both { .. } => {
+                vec![
+                    stack.target("100% actual", scenario.simulated).await?,
+                    stack.target("150% actual", scenario.simulated).await?,
+                ]
+            }
+            Shape::Beside => vec![stack.target("100% actual", true).await?, stack.target("100% actual", false).await?],
+            Shape::Unknown | Shape::Deploy => Vec::new(),
+        };
+        let mut earlier = Vec::new();
+        for target in &targets {
+            stack.rearm(target).await?;
+            earlier.push(stack.ledger.slot(target).await?.map(|slot| slot.value.run));
+        }
+        stack.told().await?;
+        stack.dead_letters().await?;
+        let before = stack.world().await?;
+        let (told, dead, injected) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { stack, scenario, before, targets, earlier, told, dead, injected })
+    }
+
+    /// The alerts arrive.
+    async fn send(&self) -> Result<()> {
+        match self.scenario.shape {
+            Shape::First(times) | Shape::Second(times) => {
+                let alerts = (0..times).map(|_| self.stack.alert(&self.targets[0]));
+                futures::future::try_join_all(alerts).await.map(drop)
+            }
+            Shape::Both { reordered, at_once } => {
+                let mut order: Vec<&Target> = self.targets.iter().collect();
+                if reordered {
+                    order.reverse();
+                }
+                for target in order {
+                    self.stack.alert(target).await?;
+                    if !at_once {
+                        self.rest().await?;
+                    }
+                }
+                Ok(())
+            }
+            Shape::Beside => {
+                let alerts = self.targets.iter().map(|target| self.stack.alert(target));
+                futures::future::try_join_all(alerts).await.map(drop)
+            }
+            Shape::Unknown => self.stack.publish(NONSENSE, false).await,
+            Shape::Deploy => Ok(()),
+        }
+    }
+
+    /// A deployment either makes the ledger and AWS Budgets agree, or fails; and once there is no fault left, it does.
+    async fn deploy(&mut self) -> Result<&'static str> {
+        let two = Decimal::TWO;
+        let wanted = if self.stack.amounts().await?[0] == two { two + Decimal::ONE } else { two };
+        let output = self.stack.deploy_amount(wanted).await?;
+        self.lift(Direction::Apply);
+        let first = self.stack.amounts().await?;
+        let outcome = if output.status.success() { "deployed" } else { "not deployed" };
+        anyhow::ensure!(!output.status.success() || first == [wanted; 2], "deployed, and the amounts are {first:?}");
+        let output = self.stack.deploy_amount(wanted).await?;
+        let said = || format!("{}{}", text(&output.stdout), text(&output.stderr));
+        anyhow::ensure!(output.status.success(), "with no fault left, the deployment failed: {}", said());
+        let amounts = self.stack.amounts().await?;
+        anyhow::ensure!(amounts == [wanted; 2], "deployed again, and the amounts are {amounts:?}: {}", said());
+        Ok(outcome)
+    }
+
+    async fn rest(&self) -> Result<()> {
+        if self.stack.comes_to_rest(REST_LIMIT).await? {
+            return Ok(());
+        }
+        let running = self.stack.running().await?;
+        let names: Vec<&str> = running.iter().map(|execution| execution.name.as_str()).collect();
+        let deliveries = self.stack.proxy.deliveries().await?;
+        Err(anyhow!("after {REST_LIMIT:?} there still are {deliveries} deliveries and the executions {names:?}"))
+    }
+
+    /// Until a fault has happened and a run has begun, or nothing more will happen.
+    async fn until_struck(&self) -> Result<()> {
+        let struck = async {
+            while !(self.stack.proxy.has_struck() && !self.runs().await?.is_empty()) && !self.stack.comes_to_rest(POLL).await? {}
+            Ok(())
+        };
+        tokio::time::timeout(REST_LIMIT, struck).await.map_err(|_| anyhow!("it did not come to rest"))?
+    }
+
+    fn lift(&mut self, direction: Direction) {
+        let lifted = self.stack.proxy.lift();
+        self.injected.extend(lifted.into_iter().map(|(fault, times)| (direction, fault, times)));
+    }
+
+    /// The runs that the alerts began.
+    async fn runs(&self) -> Result<Vec<Run>> {
+        let mut runs = Vec::new();
+        for (target, earlier) in self.targets.iter().zip(&self.earlier) {
+            runs.extend(self.run(target, earlier.as_ref()).await?);
+        }
+        Ok(runs)
+    }
+
+    async fn run(&self, target: &Target, earlier: Option<&RunId>) -> Result<Option<Run>> {
+        let Some(slot) = self.stack.ledger.slot(target).await? else { return Ok(None) };
+        if Some(&slot.value.run) == earlier {
+            return Ok(None);
+        }
+        Ok(self.stack.ledger.run(&slot.value.run).await?.map(|run| run.value))
+    }
+
+    /// Every alert is enforced, or it was said loudly that it is not. Nothing claims what is not so.
+    async fn check_applied(&mut self) -> Result<&'static str> {
+        self.hear().await?;
+        if self.scenario.shape == Shape::Unknown {
+            let told = self.told.iter().any(|told| told.subject.contains("was not enforced") && told.text.contains(NONSENSE));
+            anyhow::ensure!(told || !self.dead.is_empty(), "nobody was told of a message that nobody understands");
+            anyhow::ensure!(self.stack.world().await? == self.before, "a message that nobody understands changed something");
+            return Ok(if told { "told" } else { "dead letter" });
+        }
+        let world = self.stack.world().await?;
+        let mut outcome = "enforced";
+        for (target, earlier) in self.targets.iter().zip(&self.earlier) {
+            let Some(run) = self.run(target, earlier.as_ref()).await? else {
+                anyhow::ensure!(!self.dead.is_empty(), "an alert was lost: there is no run for it, and no dead letter");
+                outcome = "dead letter";
+                continue;
+            };
+            match run.state {
+                RunState::Enforced => {
+                    let amiss = self.stack.amiss(&world, target);
+                    anyhow::ensure!(amiss.is_empty(), "run {} is enforced, and {amiss:?}", run.id);
+                    self.loud_or_told(&run, "enforced").await?;
+                }
+                RunState::ApplyFailed => {
+                    self.loud(&run).await?;
+                    outcome = "failed loudly";
+                }
+                RunState::Opening | RunState::Applying => {
+                    // Dead letters are alarmed upon; so is an execution that failed.
+                    if self.dead.is_empty() {
+                        self.loud(&run).await?;
+                    }
+                    outcome = "broke down loudly";
+                }
+                other => return Err(anyhow!("run {} is {} before anybody asked for a rollback", run.id, other.words())),
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// What is not put back is said loudly, and nothing claims to be that is not.
+    async fn check_rolled_back(&mut self, output: Result<std::process::Output>) -> Result<()> {
+        self.hear().await?;
+        let failed = output.as_ref().map_or(true, |output| !output.status.success());
+        let runs = self.runs().await?;
+        if runs.iter().all(|run| run.state == RunState::RolledBack) {
+            return self.as_before().await.context("every run claims to be rolled back");
+        }
+        for run in runs {
+            match run.state {
+                RunState::RolledBack => {}
+                RunState::RollbackFailed => self.loud(&run).await?,
+                // The person who asked was told by the command itself.
+                _ => anyhow::ensure!(failed, "run {} is {}, and the command says all is well", run.id, run.state.words()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The run's last execution failed, which is alarmed upon, and people were told of it unless that failed too.
+    async fn loud(&self, run: &Run) -> Result<()> {
+        let Some((status, error)) = self.stack.execution(run).await? else {
+            return Err(anyhow!("run {} is {}, and there is no execution that failed", run.id, run.state.words()));
+        };
+        anyhow::ensure!(
+            status == ExecutionStatus::Failed,
+            "run {} is {}, and its execution has {status}: nobody hears of it",
+            run.id,
+            run.state.words()
+        );
+        let told = self.told.iter().any(|told| told.text.contains(run.id.as_str()));
+        anyhow::ensure!(
+            told || self.notify_was_hit(),
+            "run {} is {}, its execution failed with {error}, and nobody was told",
+            run.id,
+            run.state.words()
+        );
+        Ok(())
+    }
+
+    /// Did a fault keep people from being told?
+    fn notify_was_hit(&self) -> bool {
+        let hits = |aim: &Aim| match aim {
+            Aim::At(call) => call.function == "notify",
+            Aim::Service(_) => true,
+        };
+        self.scenario.apply.iter().chain(&self.scenario.rollback).any(|fault| hits(&fault.aim))
+    }
+
+    async fn loud_or_told(&self, run: &Run, what: &str) -> Result<()> {
+        let told = self.told.iter().any(|told| told.subject.contains(what) && told.text.contains(run.id.as_str()));
+        if told { Ok(()) } else { self.loud(run).await }
+    }
+
+    async fn hear(&mut self) -> Result<()> {
+        self.told.extend(self.stack.told().await?);
+        self.dead.extend(self.stack.dead_letters().await?);
+        Ok(())
+    }
+
+    /// With no fault left, an alert that comes again is enforced.
+    async fn ask_again(&mut self) -> Result<()> {
+        let held: Vec<RunState> = self.runs().await?.iter().map(|run| run.state).collect();
+        let asked_back =
+            |state: &RunState| matches!(state, RunState::RollingBack | RunState::RollbackFailed | RunState::RolledBack);
+        if held.iter().any(asked_back) {
+            return Ok(());
+        }
+        for target in &self.targets {
+            self.stack.alert(target).await?;
+        }
+        self.rest().await?;
+        let runs = self.runs().await?;
+        let states: Vec<&str> = runs.iter().map(|run| run.state.words()).collect();
+        let all = runs.len() == self.targets.len() && runs.iter().all(|run| run.state == RunState::Enforced);
+        anyhow::ensure!(all, "with no fault left, the alerts came again, and the runs are {states:?}");
+        let world = self.stack.world().await?;
+        let amiss: Vec<String> = self.targets.iter().flat_map(|target| self.stack.amiss(&world, target)).collect();
+        anyhow::ensure!(amiss.is_empty(), "all is enforced, and {amiss:?}");
+        Ok(())
+    }
+
+    /// A rollback while the runs are still at it. Alerts under way may begin others after it.
+    async fn roll_back_amid(&mut self) -> Result<()> {
+        let output = self.stack.roll_back().await?;
+        self.rest().await?;
+        let runs = self.runs().await?;
+        let known: Vec<RunId> = runs.iter().filter(|run| run.state == RunState::RolledBack).map(|run| run.id.clone()).collect();
+        anyhow::ensure!(
+            output.status.success() || known.len() < runs.len(),
+            "all is rolled back, and the command failed: {}",
+            text(&output.stderr)
+        );
+        Ok(())
+    }
+
+    /// With no fault left, one rollback puts everything back.
+    async fn roll_back_for_good(&mut self) -> Result<()> {
+        let output = self.stack.roll_back().await?;
+        anyhow::ensure!(
+            output.status.success(),
+            "with no fault left, the rollback failed: {}{}",
+            text(&output.stdout),
+            text(&output.stderr)
+        );
+        self.rest().await?;
+        for run in self.runs().await? {
+            anyhow::ensure!(run.state == RunState::RolledBack, "after the rollback run {} is {}", run.id, run.state.words());
+            let steps = self.stack.ledger.all_steps(&run).await?;
+            let ids: Vec<_> = steps.iter().map(|step| step.facet.clone()).collect();
+            for facet in self.stack.ledger.facets(&ids).await?.values() {
+                let holders: Vec<&String> = facet.value.holders.keys().collect();
+                anyhow::ensure!(holders.is_empty(), "after the rollback {} is held by {holders:?}", facet.value.facet);
+            }
+        }
+        self.as_before().await.context("after the rollback")
+    }
+
+    async fn as_before(&self) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let world = self.stack.world().await?;
+            if world == self.before {
+                return Ok(());
+            }
+            if began.elapsed() > WORLD_LIMIT {
+                return Err(anyhow!("the world is not as before:\n{}", difference(&self.before, &world)));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+}
+
+/// What differs, line by line.
+fn difference(before: &World, after: &World) -> String {
+    let lines = |world: &World| -> Vec<String> { format!("{world:#?}").lines().map(str::to_owned).collect() };
+    let (before, after) = (lines(before), lines(after));
+    let gone = before.iter().filter(|line| !after.contains(line)).map(|line| format!("- {line}"));
+    let new = after.iter().filter(|line| !before.contains(line)).map(|line| format!("+ {line}"));
+    gone.chain(new).collect::<Vec<_>>().join("\n")
+}
+
+/// What is known of how it came about: the calls, the newest runs and their steps, the local AWS's log.
+async fn history(stack: &Stack, log: Vec<String>) -> String {
+    let mut lines = vec!["the calls and what was injected:".to_owned()];
+    lines.extend(log);
+    for run in stack.ledger.runs(Some(TOLD_OF)).await.unwrap_or_default().into_iter().map(|run| run.value) {
+        let (attempts, tries) = (run.attempts, run.tries);
+        lines.push(format!("run {} ({}), attempts {attempts:?}, tries {tries:?}:", run.id, run.state.words()));
+        lines.extend(run.events.iter().map(|event| format!("  {} {}: {}", event.at, event.by, event.what)));
+        for step in stack.ledger.all_steps(&run).await.unwrap_or_default() {
+            lines.push(format!("  {} {}: {} -> {}: {}", step.facet, step.label, step.present, step.wanted, step.phase));
+            let events = step.events.iter();
+            lines.extend(events.map(|e| format!("    {} {}: {} {}", e.at, e.by, e.phase, e.reason.as_deref().unwrap_or(""))));
+        }
+    }
+    lines.push("the end of the local AWS's log:".to_owned());
+    lines.push(stack.local.log_tail());
+    lines.join("\n")
+}
