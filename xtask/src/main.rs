@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod explore;
 mod generate;
 
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ enum Command {
     Bench(bench::Args),
     /// Shows on a local AWS how a guardrail is enforced and rolled back. Also `cargo demo`.
     Demo(demo::Args),
+    /// Goes through every interleaving of runs over one facet, up to a bound.
+    Explore(explore::Args),
     /// Writes what follows from the code: binaries, policies, the schema, the README's table.
     Generate(generate::Args),
 }
@@ -32,6 +35,7 @@ async fn main() -> ExitCode {
     let result = match Xtask::parse().command {
         Command::Bench(args) => Box::pin(bench::run(&root(), &args)).await,
         Command::Demo(args) => Box::pin(demo::run(&args)).await,
+        Command::Explore(args) => explore::run(&args),
         Command::Generate(args) => generate::run(&root(), &args),
     };
     result.unwrap_or_else(|error| {
