@@ -9,6 +9,7 @@ mod documents;
 mod drive;
 mod groups;
 mod instances;
+mod interleavings;
 mod properties;
 mod regions;
 mod report;

@@ -24,14 +24,27 @@ pub(crate) const PATIENCE: Patience = Patience { poll: 20, limit: 300, give_up: 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Call {
     Get(Vec<Key>),
-    List { pk: String, prefix: String, after: Option<String>, limit: Option<usize> },
+    List {
+        pk: String,
+        prefix: String,
+        after: Option<String>,
+        limit: Option<usize>,
+    },
     Commit(Vec<Put>),
     /// Observes the lamp.
     Look,
     /// Turns it.
-    Turn { way: Direction, to: String },
+    Turn {
+        way: Direction,
+        to: String,
+    },
     /// Starts an execution.
-    Start { run: RunId, way: Direction, attempt: u32, try_number: u32 },
+    Start {
+        run: RunId,
+        way: Direction,
+        attempt: u32,
+        try_number: u32,
+    },
 }
 
 /// One item of a commit.
@@ -90,7 +103,11 @@ impl Line {
     async fn ask(&self, call: Call) -> Reply {
         {
             let mut talk = self.talk();
-            assert!(talk.call.is_none(), "the explorer follows one call at a time, and here are two: {:?} and {call:?}", talk.call);
+            assert!(
+                talk.call.is_none(),
+                "the explorer follows one call at a time, and here are two: {:?} and {call:?}",
+                talk.call
+            );
             talk.call = Some(call);
         }
         poll_fn(|_| self.talk().reply.take().map_or(Poll::Pending, Poll::Ready)).await

@@ -7,9 +7,9 @@ use guardrails_model::record::{Facet, RunState};
 use crate::line::{Call, Put, owner_name};
 use crate::product::{Answer, End, Entry, Job, LIFE, Next, Root, Task, second};
 use crate::sabotage;
+use crate::scenario::Event;
 use crate::search::Explorer;
 use crate::state::{Execution, Late, Move, Stands, State, Who, number};
-use crate::scenario::Event;
 
 /// Seconds after which the state machine tries again.
 const BACKOFF: i64 = 2;
@@ -49,12 +49,15 @@ impl Explorer {
         let mut events = state.events.clone();
         events.dedup();
         moves.extend(events.into_iter().map(Move::Happens));
-        let may_tick = if everybody.is_empty() { state.lamp.becomes.is_none() || state.left.slow > 0 } else { state.left.stalls > 0 };
+        let may_tick =
+            if everybody.is_empty() { state.lamp.becomes.is_none() || state.left.slow > 0 } else { state.left.stalls > 0 };
         if may_tick && self.due(state, &everybody).is_some() {
             moves.push(Move::Tick);
         }
         if everybody.is_empty() && state.late.is_empty() && !waits(state) {
-            moves.extend((0..self.product.known.runs.len()).map(number).filter(|run| self.stands_still(state, *run)).map(Move::TakeUp));
+            moves.extend(
+                (0..self.product.known.runs.len()).map(number).filter(|run| self.stands_still(state, *run)).map(Move::TakeUp),
+            );
         }
         moves
     }
@@ -182,7 +185,8 @@ impl Explorer {
 
     /// The lowest number that nobody is known by who is at work, holds a lease, or may yet write one.
     fn free_owner(&mut self, state: &State) -> u8 {
-        let mut taken: Vec<String> = state.everybody().iter().map(|(_, task)| owner_name(self.product.root(*task).owner)).collect();
+        let mut taken: Vec<String> =
+            state.everybody().iter().map(|(_, task)| owner_name(self.product.root(*task).owner)).collect();
         taken.extend(self.facet(state).and_then(|facet| Some(facet.lease.as_ref()?.owner.as_str().to_owned())));
         let late: Vec<_> = state.late.iter().map(|late| self.product.calls.get(late.call)).collect();
         let is_free = |owner: &u8| {
@@ -275,7 +279,8 @@ impl Explorer {
                 let mut found = Vec::new();
                 for entry in &state.books {
                     let key = self.product.keys.get(entry.key);
-                    let listed = key.pk == *pk && key.sk.starts_with(prefix) && after.as_ref().is_none_or(|after| key.sk > *after);
+                    let listed =
+                        key.pk == *pk && key.sk.starts_with(prefix) && after.as_ref().is_none_or(|after| key.sk > *after);
                     if listed && limit.is_none_or(|limit| found.len() < limit) {
                         found.push(*entry);
                     }

@@ -11,7 +11,7 @@ pub enum Sabotage {
     NoWriteAhead,
     /// Nobody writes down until when calls may land.
     NoLease,
-    /// Of earlier callers whose calls may land nothing is kept.
+    /// Whoever got an answer ends its dead predecessors' leases with its own.
     ForgetsEarlierCalls,
     /// Whoever comes second takes a snapshot of its own.
     SecondSnapshot,
@@ -64,11 +64,7 @@ fn break_facet(how: Sabotage, facet: &mut Json, phase: &str, holder: &str) {
     let others = holders.keys().filter(|other| *other != holder).count();
     match how {
         Sabotage::NoLease => facet["lease"] = Json::Null,
-        Sabotage::ForgetsEarlierCalls => {
-            if let Some(lease) = facet.get_mut("lease").and_then(Json::as_object_mut) {
-                lease.remove("earlier_until");
-            }
-        }
+        Sabotage::ForgetsEarlierCalls if matches!(phase, "Applied" | "RolledBack") => facet["lease"] = Json::Null,
         Sabotage::SecondSnapshot if others > 0 && holders.contains_key(holder) => facet["before"] = facet["wanted"].clone(),
         Sabotage::LetsGoTooEarly if phase == "RollingBack" => {
             holders.remove(holder);

@@ -78,6 +78,7 @@ const BETA_ENFORCED: (&str, At) = ("beta 80%", At::Enforced);
 const GAMMA: (&str, At) = ("gamma 80%", At::Open);
 const GAMMA_ENFORCED: (&str, At) = ("gamma 80%", At::Enforced);
 const SIMULATED: (&str, At) = ("beta 80% simulated", At::Open);
+const NO_FAULT: Bound = Bound { faults: 0, stalls: 0 };
 const ONE_FAULT: Bound = Bound { faults: 1, stalls: 0 };
 const PLAIN: Scenario = Scenario {
     name: "",
@@ -95,7 +96,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "twins", twins: true, events: &[Event::Alert(0)], ..PLAIN },
     Scenario { name: "twins that find it off", lamp: OFF, twins: true, events: &[Event::RollBack(0)], ..PLAIN },
     Scenario { name: "there and back", twins: true, events: &[Event::RollBack(0)], ..PLAIN },
-    Scenario { name: "there and back, slowly", slow: true, events: &[Event::RollBack(0)], ..PLAIN },
+    Scenario { name: "there and back, slowly", slow: true, bound: NO_FAULT, events: &[Event::RollBack(0)], ..PLAIN },
     Scenario { name: "there and back, asked for twice", events: &[Event::RollBack(0), Event::RollBack(0)], ..PLAIN },
     Scenario {
         name: "taken up beside a rollback",
@@ -116,14 +117,10 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "both come and go",
         runs: &[BETA, GAMMA],
         events: &[Event::RollBack(0), Event::RollBack(1)],
+        bound: NO_FAULT,
         ..PLAIN
     },
-    Scenario {
-        name: "simulated beside real",
-        runs: &[BETA, SIMULATED],
-        events: &[Event::RollBack(0), Event::RollBack(1)],
-        ..PLAIN
-    },
+    Scenario { name: "simulated beside real", runs: &[BETA, SIMULATED], events: &[Event::RollBack(0)], bound: NO_FAULT, ..PLAIN },
     Scenario { name: "a person turns it on", lamp: OFF, events: &[Event::Person(ON), Event::RollBack(0)], ..PLAIN },
     Scenario { name: "a person turns it on again", events: &[Event::Person(ON), Event::RollBack(0)], ..PLAIN },
     Scenario { name: "a person turns it off", events: &[Event::Person(OFF), Event::RollBack(0)], ..PLAIN },
@@ -132,6 +129,7 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "a person between two",
         runs: &[BETA_ENFORCED, GAMMA],
         events: &[Event::Person(ON), Event::RollBack(0), Event::RollBack(1)],
+        bound: NO_FAULT,
         ..PLAIN
     },
 ];
@@ -201,8 +199,7 @@ async fn begin_one(who: &str, at: At, ledger: &Ledger, plain: &Plain) -> KnownRu
     let run = runs.open(&run.id, &[(0, PartPlan::Written(plan))]).await.expect("it opens");
     if at == At::Enforced {
         drive().go(Direction::Apply, &run.id, 0, Cursor::default(), plain).await.expect("it is carried out");
-        let ended =
-            Ended { direction: Direction::Apply, try_number: Some(1), failures: Vec::new(), unfinished: Vec::new() };
+        let ended = Ended { direction: Direction::Apply, try_number: Some(1), failures: Vec::new(), unfinished: Vec::new() };
         runs.close(&run.id, &ended).await.expect("it is closed");
     }
     KnownRun { id: run.id, target, config, guardrail }

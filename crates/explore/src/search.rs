@@ -121,8 +121,7 @@ impl Explorer {
         });
         let books: Vec<Entry> = books.collect();
         let facet_key = product.keys.id(facet);
-        let mut explorer =
-            Self { scenario, sabotage, product, views: Views::default(), facet_key, run_keys, step_keys };
+        let mut explorer = Self { scenario, sabotage, product, views: Views::default(), facet_key, run_keys, step_keys };
         let mut state = State {
             now: 0,
             lamp: Lamp { is: lamp, becomes: None },
@@ -153,13 +152,7 @@ impl Explorer {
     }
 
     /// The way to a state, and one move more, told for people.
-    fn story(
-        &mut self,
-        first: &State,
-        came: &HashMap<u128, Option<(u128, Move)>>,
-        to: u128,
-        last: Option<Move>,
-    ) -> Vec<String> {
+    fn story(&mut self, first: &State, came: &HashMap<u128, Option<(u128, Move)>>, to: u128, last: Option<Move>) -> Vec<String> {
         let mut moves: Vec<Move> = last.into_iter().collect();
         let mut at = to;
         while let Some(Some((before, made))) = came.get(&at) {
@@ -168,7 +161,12 @@ impl Explorer {
         }
         let (mut state, mut story) = (first.clone(), Vec::new());
         for made in moves.into_iter().rev() {
-            story.push(format!("{:>4} s, {}: {}", state.now, state.lamp.becomes.unwrap_or(state.lamp.is), self.words(&state, made)));
+            story.push(format!(
+                "{:>4} s, {}: {}",
+                state.now,
+                state.lamp.becomes.unwrap_or(state.lamp.is),
+                self.words(&state, made)
+            ));
             match self.make(&state, made) {
                 Ok(after) => state = after,
                 Err(_) => break,

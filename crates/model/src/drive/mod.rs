@@ -10,6 +10,7 @@
 mod decide;
 mod record;
 mod scan;
+mod skip;
 mod work;
 
 use std::collections::HashMap;

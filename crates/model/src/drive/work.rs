@@ -151,14 +151,14 @@ impl Drive<'_> {
         let now = self.clock.now();
         let seen = self.observe(run, job.part, action, &ids).await?;
         let mut decided = Decided::default();
-        let settled = &mut decided.settled;
+        let (settled, mut alone) = (&mut decided.settled, Vec::new());
         for step in batch {
             let facet = facets.get(&step.value.facet);
             let seen = &seen[&step.value.facet];
             match decide::apply(&step.value, facet.map(|f| &f.value), seen, run.tries.apply, now) {
                 ApplyNext::Nothing => {}
                 ApplyNext::Wait(until) => settled.extend(self.keep_waiting(job, step, seen, until, end)?),
-                ApplyNext::Skip(why) => settled.push(self.let_go(run, step, facet, Phase::Skipped, Some(why))?),
+                ApplyNext::Skip(why) => alone.push((step, why)),
                 ApplyNext::Refuse(why) => settled.push(self.advance(run, step, None, Phase::ApplyFailed, Some(why))?),
                 ApplyNext::Settled => settled.push(self.hold(run, step, facet, None)?),
                 ApplyNext::Change { before } => match self.pass(job, &step.value, passes, end).await? {
@@ -168,6 +168,7 @@ impl Drive<'_> {
                 },
             }
         }
+        settled.extend(self.leave_alone(run, alone, &facets, end).await?);
         Ok(decided)
     }
 
