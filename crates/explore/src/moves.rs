@@ -204,6 +204,7 @@ impl Explorer {
             state.others.remove(usize::from(index));
             return;
         }
+        // Its own number is free again.
         let began = Root { job: job.clone(), owner: u8::MAX, began: state.now };
         state.put(who, self.product.begin(began));
         let task = self.invoke(state, job);

@@ -36,17 +36,20 @@ pub struct Wrong {
     pub story: Vec<String>,
 }
 
+/// From which state each was first come to, and how.
+type Came = HashMap<u128, Option<(u128, Move)>>;
+
 /// Goes through every history of a scenario.
 #[must_use]
 pub fn explore(scenario: &'static Scenario, bound: Bound, sabotage: Option<Sabotage>) -> Explored {
     let (mut explorer, first) = Explorer::new(scenario, bound, sabotage);
     let mut explored = Explored { states: 0, moves: 0, quiet: 0, depth: 0, wrong: None };
-    let mut came: HashMap<u128, Option<(u128, Move)>> = HashMap::from([(print(&first), None)]);
+    let mut came: Came = HashMap::from([(fingerprint(&first), None)]);
     let mut next = VecDeque::from([(first.clone(), 0)]);
     while let Some((state, depth)) = next.pop_front() {
         explored.states += 1;
         explored.depth = depth;
-        let here = print(&state);
+        let here = fingerprint(&state);
         let moves = explorer.moves(&state);
         let quiet = state.everybody().is_empty() && state.late.is_empty() && !crate::moves::waits(&state);
         explored.quiet += usize::from(quiet);
@@ -64,7 +67,7 @@ pub fn explore(scenario: &'static Scenario, bound: Bound, sabotage: Option<Sabot
             explored.moves += 1;
             match explorer.make(&state, made) {
                 Ok(after) => {
-                    came.entry(print(&after)).or_insert_with(|| {
+                    came.entry(fingerprint(&after)).or_insert_with(|| {
                         next.push_back((after, depth + 1));
                         Some((here, made))
                     });
@@ -80,7 +83,7 @@ pub fn explore(scenario: &'static Scenario, bound: Bound, sabotage: Option<Sabot
 }
 
 /// A state's fingerprint: 128 bits, so that two of some millions are not taken for one.
-fn print(state: &State) -> u128 {
+fn fingerprint(state: &State) -> u128 {
     let half = |salt: u64| {
         let mut hasher = DefaultHasher::new();
         salt.hash(&mut hasher);
@@ -152,7 +155,7 @@ impl Explorer {
     }
 
     /// The way to a state, and one move more, told for people.
-    fn story(&mut self, first: &State, came: &HashMap<u128, Option<(u128, Move)>>, to: u128, last: Option<Move>) -> Vec<String> {
+    fn story(&mut self, first: &State, came: &Came, to: u128, last: Option<Move>) -> Vec<String> {
         let mut moves: Vec<Move> = last.into_iter().collect();
         let mut at = to;
         while let Some(Some((before, made))) = came.get(&at) {
