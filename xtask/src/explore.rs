@@ -55,7 +55,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         if let Some(wrong) = explored.wrong {
             ended = ExitCode::FAILURE;
             eprintln!("WRONG: {}", wrong.what);
-            wrong.story.iter().for_each(|line| eprintln!("  {line}"));
+            for line in &wrong.story {
+                eprintln!("  {line}");
+            }
         }
     }
     println!("{table}");

@@ -195,8 +195,8 @@ async fn begin_one(who: &str, at: At, ledger: &Ledger, plain: &Plain) -> KnownRu
     let runs = Runs { ledger, workflow: plain, clock: plain, by: "explorer".to_owned() };
     let drive = || Drive::new(ledger, plain, moment(0) + SignedDuration::from_secs(LIFE), "explorer".to_owned());
     let Ok(Begun::Started(run)) = runs.begin(&target, &config, &guardrail, "digest").await else { panic!("{who} begins") };
-    let plan = drive().plan(&run, 0, plain).await.expect("a plan");
-    let run = runs.open(&run.id, &[(0, PartPlan::Written(plan))]).await.expect("it opens");
+    let steps = drive().plan(&run, 0, plain).await.expect("a plan");
+    let run = runs.open(&run.id, &[(0, PartPlan::Written(steps))]).await.expect("it opens");
     if at == At::Enforced {
         drive().go(Direction::Apply, &run.id, 0, Cursor::default(), plain).await.expect("it is carried out");
         let ended = Ended { direction: Direction::Apply, try_number: Some(1), failures: Vec::new(), unfinished: Vec::new() };
@@ -227,7 +227,9 @@ impl Plain {
     }
 
     fn turn(&self, changes: &[Change]) -> Vec<Answer> {
-        changes.iter().for_each(|change| change.to.as_str().clone_into(&mut self.is()));
+        for change in changes {
+            change.to.as_str().clone_into(&mut self.is());
+        }
         vec![Answer::Accepted; changes.len()]
     }
 }

@@ -43,28 +43,28 @@ type Came = HashMap<u128, Option<(u128, Move)>>;
 #[must_use]
 pub fn explore(scenario: &'static Scenario, bound: Bound, sabotage: Option<Sabotage>) -> Explored {
     let (mut explorer, first) = Explorer::new(scenario, bound, sabotage);
-    let mut explored = Explored { states: 0, moves: 0, quiet: 0, depth: 0, wrong: None };
+    let mut found = Explored { states: 0, moves: 0, quiet: 0, depth: 0, wrong: None };
     let mut came: Came = HashMap::from([(fingerprint(&first), None)]);
     let mut next = VecDeque::from([(first.clone(), 0)]);
     while let Some((state, depth)) = next.pop_front() {
-        explored.states += 1;
-        explored.depth = depth;
+        found.states += 1;
+        found.depth = depth;
         let here = fingerprint(&state);
         let moves = explorer.moves(&state);
         let quiet = state.everybody().is_empty() && state.late.is_empty() && !crate::moves::waits(&state);
-        explored.quiet += usize::from(quiet);
+        found.quiet += usize::from(quiet);
         let checked = if quiet { explorer.check_quiet(&state) } else { Ok(()) };
         if let Err(what) = checked.and_then(|()| explorer.check(&state)) {
-            explored.wrong = Some(Wrong { what, story: explorer.story(&first, &came, here, None) });
-            return explored;
+            found.wrong = Some(Wrong { what, story: explorer.story(&first, &came, here, None) });
+            return found;
         }
         if moves.is_empty() && !quiet {
             let what = "somebody waits for ever".to_owned();
-            explored.wrong = Some(Wrong { what, story: explorer.story(&first, &came, here, None) });
-            return explored;
+            found.wrong = Some(Wrong { what, story: explorer.story(&first, &came, here, None) });
+            return found;
         }
         for made in moves {
-            explored.moves += 1;
+            found.moves += 1;
             match explorer.make(&state, made) {
                 Ok(after) => {
                     came.entry(fingerprint(&after)).or_insert_with(|| {
@@ -73,13 +73,13 @@ pub fn explore(scenario: &'static Scenario, bound: Bound, sabotage: Option<Sabot
                     });
                 }
                 Err(what) => {
-                    explored.wrong = Some(Wrong { what, story: explorer.story(&first, &came, here, Some(made)) });
-                    return explored;
+                    found.wrong = Some(Wrong { what, story: explorer.story(&first, &came, here, Some(made)) });
+                    return found;
                 }
             }
         }
     }
-    explored
+    found
 }
 
 /// A state's fingerprint: 128 bits, so that two of some millions are not taken for one.
