@@ -12,6 +12,7 @@ mod drive;
 mod fuzz_corpus;
 mod groups;
 mod instances;
+mod interleavings;
 mod old_records;
 mod properties;
 mod reconcile;

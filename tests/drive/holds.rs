@@ -60,6 +60,29 @@ async fn a_later_run_turns_off_again_what_a_person_turned_on_and_keeps_the_first
 }
 
 #[tokio::test]
+async fn what_another_run_turns_off_in_the_middle_of_a_look_is_not_taken_for_off_already() {
+    let story = Story::of("a: on");
+    let first = story.open("beta 80%", "a: off").await;
+    let second = story.open("gamma 80%", "a: off").await;
+    // The second has read that nobody holds the lamp, and stands still before it looks.
+    story.bench.gate.arm_for("observe", Kind::Stall);
+    let meanwhile = async {
+        story.bench.gate.stall().await;
+        story.apply(&first).await;
+        story.bench.gate.wake();
+    };
+    let (invoked, ()) = tokio::join!(story.invoke(Direction::Apply, &second), meanwhile);
+    assert!(matches!(invoked, Some(Ok(_))), "{invoked:?}");
+    story.apply(&second).await;
+    let both = "a: off (was on, held by beta 80% and gamma 80%)";
+    story.check(&[both, "beta 80%: enforced; a applied", "gamma 80%: enforced; a applied"]).await;
+    story.put_back(&first).await;
+    assert_eq!(story.toy.snapshot()["a"].as_str(), "off", "gamma wants it off still");
+    story.put_back(&second).await;
+    assert_eq!(story.toy.snapshot()["a"].as_str(), "on");
+}
+
+#[tokio::test]
 async fn opposite_wishes_are_refused_when_planned() {
     let story = Story::of("a: dim");
     story.enforce("beta 80%", "a: off").await;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod explore;
 mod fuzz;
 mod generate;
 mod soak;
@@ -25,6 +26,8 @@ enum Command {
     Bench(bench::Args),
     /// Shows on a local AWS how a guardrail is enforced and rolled back. Also `cargo demo`.
     Demo(demo::Args),
+    /// Goes through every interleaving of runs over one facet, up to a bound.
+    Explore(explore::Args),
     /// Fuzzes what reads alerts, guardrails.yaml, the ledger and the wire. Needs cargo-fuzz.
     Fuzz(fuzz::Args),
     /// Writes what follows from the code: binaries, policies, the schema, the README's table.
@@ -38,6 +41,7 @@ async fn main() -> ExitCode {
     let result = match Xtask::parse().command {
         Command::Bench(args) => Box::pin(bench::run(&root(), &args)).await,
         Command::Demo(args) => Box::pin(demo::run(&args)).await,
+        Command::Explore(args) => explore::run(&args),
         Command::Fuzz(args) => fuzz::run(&root(), &args),
         Command::Generate(args) => generate::run(&root(), &args),
         Command::Soak(args) => Box::pin(soak::run(&args)).await,

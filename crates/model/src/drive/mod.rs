@@ -11,6 +11,7 @@ mod again;
 mod decide;
 mod record;
 mod scan;
+mod skip;
 mod work;
 
 use std::collections::HashMap;

@@ -158,14 +158,14 @@ impl Drive<'_> {
         let now = self.clock.now();
         let seen = self.observe(run, job.part, action, &ids).await?;
         let mut decided = Decided::default();
-        let settled = &mut decided.settled;
+        let (settled, mut alone) = (&mut decided.settled, Vec::new());
         for step in batch {
             let facet = facets.get(&step.value.facet);
             let seen = &seen[&step.value.facet];
             match decide::apply(&step.value, facet.map(|f| &f.value), seen, run.tries.apply, now) {
                 ApplyNext::Nothing => {}
                 ApplyNext::Wait(until) => settled.extend(self.keep_waiting(job, step, seen, until, end)?),
-                ApplyNext::Skip(why) => settled.push(self.let_go(run, step, facet, Phase::Skipped, looked(seen, Some(why)))?),
+                ApplyNext::Skip(why) => alone.push((step, looked(seen, Some(why)))),
                 ApplyNext::Refuse(why) => {
                     settled.push(self.advance(run, step, None, Phase::ApplyFailed, looked(seen, Some(why)))?);
                 }
@@ -177,6 +177,7 @@ impl Drive<'_> {
                 },
             }
         }
+        settled.extend(self.leave_alone(run, alone, &facets, end).await?);
         Ok(decided)
     }
 

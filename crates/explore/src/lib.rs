@@ -1,0 +1,19 @@
+//! Every interleaving of a few invocations over one facet, by the product's own code. Nothing is modelled anew: [`product`]
+//! runs `Drive`, `Runs` and all that they call, and answers each of their calls. What the account, the ledger and the state
+//! machine do between the calls, and when callers die, [`moves`] tries in every order; [`rules`] says what must hold.
+//!
+//! An invocation does nothing but go from one answer to the next call, so its answers so far are all of its state. That makes
+//! a state a plain value: it is compared, kept and gone on from, where a half-run future could not be.
+
+mod line;
+mod moves;
+mod product;
+mod rules;
+mod sabotage;
+mod scenario;
+mod search;
+mod state;
+
+pub use sabotage::Sabotage;
+pub use scenario::{At, Bound, Event, SCENARIOS, Scenario, scenario};
+pub use search::{Explored, Wrong, explore};
