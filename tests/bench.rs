@@ -254,7 +254,7 @@ impl Bench {
     pub async fn ask_back(&self, run: &RunId, only: &[FacetId], force: bool) -> RollbackAsked {
         let (by, why) = ("arn:aws:iam::123456789012:user/ann".to_owned(), "because".to_owned());
         let only = only.iter().cloned().map(Into::into).collect();
-        let request = RollbackRequest { by, at: self.clock.now(), why, only, actions: Vec::new(), places: Vec::new(), force };
+        let request = RollbackRequest { by, at: self.clock.now(), why, only, actions: Vec::new(), places: Vec::new(), force, armed: false };
         self.runs().roll_back(run, &request).await.expect("the ledger and the workflow")
     }
 }

@@ -89,6 +89,7 @@ async fn one_action_in_one_region_is_put_back_and_what_is_named_narrows_together
             actions: actions.iter().map(|action| action.parse().unwrap()).collect(),
             places: places.iter().map(|place| place.parse().unwrap()).collect(),
             force: false,
+            armed: false,
         };
         let asked = story.bench.runs().roll_back(&run, &request).await.unwrap();
         if matches!(asked, RollbackAsked::Started(_)) {

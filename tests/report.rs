@@ -167,6 +167,7 @@ async fn what_a_rollback_has_yet_to_do_is_what_it_was_asked_for() {
         actions: Vec::new(),
         places: Vec::new(),
         force: false,
+        armed: false,
     };
     let run = Run { direction: Direction::Rollback, state: RunState::RollingBack, rollback: Some(rollback), ..run };
     let report = Report::of(&ledger, run, Keep::NONE).await.unwrap();

@@ -93,6 +93,7 @@ impl Story {
             actions: Vec::new(),
             places: Vec::new(),
             force,
+            armed: false,
         };
         self.bench.runs().roll_back(run, &request).await.unwrap();
         self.bench.execute(Direction::Rollback, run).await.unwrap();

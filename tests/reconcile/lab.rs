@@ -135,7 +135,7 @@ impl Lab {
     /// An alert of the 100 % stage that says that so much was spent, kept and carried out as the master does.
     pub async fn take_alert(&self, amount: &str) {
         let text = crate::deployed::alert("beta", guardrails_local_aws::ACCOUNT, "$2.00", "$2.00", amount);
-        let record = AlertRecord { format: FORMAT, at: self.bench_now(), text, decision: String::new() };
+        let record = AlertRecord { format: FORMAT, at: self.bench_now(), text, decision: String::new(), guardrail: None };
         // What the bench calls all alerts.
         self.bench.truth.record_alert("digest", &record).await.unwrap();
         self.alert("2026-11").await;

@@ -241,7 +241,7 @@ impl Known {
                 }
                 Job::RollBack { run } => {
                     let (by, why) = ("arn:aws:iam::123456789012:user/ann".to_owned(), "because".to_owned());
-                    let request = RollbackRequest { by, at: line.now(), why, only: Vec::new(), force: false };
+                    let request = RollbackRequest::whole(by, line.now(), why);
                     end(hands.roll_back(&runs[usize::from(run)].id, &request).await)
                 }
                 Job::Alert { run } => {

@@ -118,7 +118,7 @@ impl Bench {
 
     pub(crate) async fn ask_back(&self, run: &RunId) {
         let (by, why) = ("ann".to_owned(), "because".to_owned());
-        let request = RollbackRequest { by, at: self.clock.now(), why, only: Vec::new(), force: false };
+        let request = RollbackRequest::whole(by, self.clock.now(), why);
         self.runs().roll_back(run, &request).await.expect("the ledger is sound");
     }
 

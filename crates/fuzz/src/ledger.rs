@@ -120,13 +120,7 @@ async fn shown(ledger: &Ledger, run: &Run) -> bool {
 async fn put_back(ledger: &Ledger, run: Run) -> bool {
     let hand = Hand::at(run.began.clamp(EARLY, LATE));
     let runs = Runs { ledger, workflow: &Executions, clock: &hand, by: "fuzz".to_owned() };
-    let request = RollbackRequest {
-        by: "ann".to_owned(),
-        at: hand.now(),
-        why: "because".to_owned(),
-        only: Vec::new(),
-        force: run.simulated,
-    };
+    let request = RollbackRequest { force: run.simulated, ..RollbackRequest::whole("ann", hand.now(), "because") };
     if runs.roll_back(&run.id, &request).await.is_err() {
         return false;
     }

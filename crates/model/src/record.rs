@@ -277,9 +277,19 @@ pub struct RollbackRequest {
     /// Put back also what a person changed meanwhile.
     #[serde(default)]
     pub force: bool,
+    /// The stage is not let go: the next alert of its period is enforced.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub armed: bool,
 }
 
 impl RollbackRequest {
+    /// For all that a run holds, except what a person changed meanwhile.
+    #[must_use]
+    pub fn whole(by: impl Into<String>, at: Timestamp, why: impl Into<String>) -> Self {
+        let (by, why) = (by.into(), why.into());
+        Self { by, at, why, only: Vec::new(), actions: Vec::new(), places: Vec::new(), force: false, armed: false }
+    }
+
     /// Does it ask for this step of `run`?
     #[must_use]
     pub fn covers(&self, run: &Run, step: &Step) -> bool {

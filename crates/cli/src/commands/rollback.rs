@@ -209,6 +209,7 @@ async fn put_back(deployment: &Deployment, held: Held, args: &Rollback) -> Resul
         actions: args.scope.action.clone(),
         places: args.scope.within.clone(),
         force: args.force,
+        armed: false,
     };
     match deployment.runs().roll_back(run, &request).await? {
         RollbackAsked::Started(_) | RollbackAsked::NothingToDo(_) => {}

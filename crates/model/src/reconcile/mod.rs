@@ -149,12 +149,8 @@ impl Reconciler<'_> {
             }),
             Measure::Release { run, why, armed } => {
                 let (at, by) = (self.runs.clock.now(), self.runs.by.clone());
-                let request = RollbackRequest { by, at, why: why.clone(), only: Vec::new(), force: false };
-                let asked = match armed {
-                    true => self.runs.roll_back_armed(run, &request).await?,
-                    false => self.runs.roll_back(run, &request).await?,
-                };
-                Ok(match asked {
+                let request = RollbackRequest { armed: *armed, ..RollbackRequest::whole(by, at, why) };
+                Ok(match self.runs.roll_back(run, &request).await? {
                     RollbackAsked::Started(run) | RollbackAsked::Changed(run) => Some(format!("puts run {} back: {why}", run.id)),
                     RollbackAsked::UnderWay(_) | RollbackAsked::NothingToDo(_) => None,
                 })
@@ -177,7 +173,8 @@ impl Reconciler<'_> {
         );
         let decision = format!("enforce {} at {} in {}: its alert never arrived", target.guardrail, target.stage, target.period);
         let digest = format!("{:x}", Sha256::digest(json!([text, "reconcile"]).to_string()));
-        let alert = AlertRecord { format: FORMAT, at: self.runs.clock.now(), text, decision };
+        let guardrail = Some(target.guardrail.clone());
+        let alert = AlertRecord { format: FORMAT, at: self.runs.clock.now(), text, decision, guardrail };
         self.runs.ledger.record_alert(&digest, &alert).await?;
         Ok(match self.runs.begin(target, seen.config, seen.guardrail, &digest, &doubts).await? {
             Begun::Started(run) => Some(format!("began run {} at {}: its alert never arrived", run.id, target.stage)),

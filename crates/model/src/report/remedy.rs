@@ -39,6 +39,9 @@ pub fn next(run: &Run) -> Option<String> {
         RunState::RolledBack | RunState::Abandoned | RunState::Rejected if run.simulated => {
             "Real alerts of this stage are enforced as ever.".to_owned()
         }
+        RunState::RolledBack if run.rollback.as_ref().is_some_and(|request| request.armed) => {
+            "The next alert of this stage is enforced.".to_owned()
+        }
         RunState::RolledBack | RunState::Abandoned => format!(
             "Alerts of this stage are recorded, not enforced, until the next period. To enforce them again: guardrails rearm \
              {guardrail}"

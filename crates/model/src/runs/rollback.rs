@@ -8,32 +8,20 @@ use crate::record::{Direction, RollbackRequest, Run, RunState};
 
 impl Runs<'_> {
     /// Asks for a run to be put back, and starts the execution that does it. The stage is let go for the rest of its period
-    /// by the same write, unless only some facets are asked for.
+    /// by the same write, unless only some facets are asked for, or the request keeps it armed.
     ///
     /// # Errors
     /// When the ledger or the workflow cannot be reached.
     pub async fn roll_back(&self, id: &RunId, request: &RollbackRequest) -> Result<RollbackAsked, RunError> {
-        self.roll_back_with(id, request, true).await
-    }
-
-    /// The same, and the stage stays armed: the next alert of its period is enforced.
-    ///
-    /// # Errors
-    /// As [`Self::roll_back`].
-    pub async fn roll_back_armed(&self, id: &RunId, request: &RollbackRequest) -> Result<RollbackAsked, RunError> {
-        self.roll_back_with(id, request, false).await
-    }
-
-    async fn roll_back_with(&self, id: &RunId, request: &RollbackRequest, release: bool) -> Result<RollbackAsked, RunError> {
         loop {
-            match self.try_roll_back(id, request, release).await {
+            match self.try_roll_back(id, request).await {
                 Err(RunError::Ledger(LedgerError::Conflict)) => {}
                 other => return other,
             }
         }
     }
 
-    async fn try_roll_back(&self, id: &RunId, request: &RollbackRequest, release: bool) -> Result<RollbackAsked, RunError> {
+    async fn try_roll_back(&self, id: &RunId, request: &RollbackRequest) -> Result<RollbackAsked, RunError> {
         let mut run = self.load(id).await?;
         if !run.value.state.is_open() {
             return Ok(RollbackAsked::NothingToDo(Box::new(run.value)));
@@ -62,8 +50,8 @@ impl Runs<'_> {
         let words = if request.is_whole() { "rollback asked for" } else { "rollback of some facets asked for" };
         run.value.note(request.at, &request.by, format!("{words}: {}", request.why));
         run.value.rollback = Some(request.clone());
-        let whole = request.is_whole();
-        let slot = self.ledger.slot(&run.value.target()).await?.filter(|slot| release && whole && slot.value.run == *id);
+        let releases = request.is_whole() && !request.armed;
+        let slot = self.ledger.slot(&run.value.target()).await?.filter(|slot| releases && slot.value.run == *id);
         let slot = slot.map(|slot| released(slot, &request.by, request.at, &request.why));
         run.value.looking = None;
         run.value.tries.rollback += 1;
