@@ -201,7 +201,7 @@ async fn a_look_that_dies_anywhere_can_be_put_back() {
             let run = story.enforce("beta 80%", "a: off, b: off, c: off").await;
             story.toy.set("a: on, b: on, c: on");
             story.bench.gate.arm(Fault { at, kind });
-            let ended = story.bench.gate.until_death(story.look(&run)).await;
+            let ended = story.bench.gate.until_death(Box::pin(story.look(&run))).await;
             let hit = story.bench.gate.hit();
             story.bench.gate.disarm();
             story.bench.workflow.end_all();

@@ -1,6 +1,7 @@
 //! Alerts that never arrived, executions that died, and rounds that meet alerts, each other and their end.
 
 use futures::future::join_all;
+use guardrails_model::pace::Pace;
 use guardrails_model::record::RunState;
 use guardrails_model::runs::{Begun, Workflow, execution_name};
 
@@ -87,7 +88,7 @@ async fn a_notification_in_alarm_that_the_figures_contradict_is_said_and_not_enf
     lab.says("2.31");
     let mut deployed = lab.guardrail.clone();
     deployed.budget.amount = "5 USD".parse().unwrap();
-    lab.bench.truth.define(deployed, Vec::new(), Default::default()).await.unwrap();
+    lab.bench.truth.define(deployed, Vec::new(), Pace::default()).await.unwrap();
     let round = lab.round().await;
     assert_eq!(lab.lamp(), "on");
     assert!(

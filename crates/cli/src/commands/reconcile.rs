@@ -30,11 +30,9 @@ pub(crate) async fn run(global: &Global) -> Result<Exit> {
     let round = deployment.ledger.round().await.context("reading the ledger")?;
     let round = round.ok_or_else(|| anyhow!("{function} has kept no round\nhint: see its log"))?;
     output::result(global, &round, &round.text())?;
-    match answer.function_error {
-        None => Ok(Exit::Done),
-        Some(_) => {
-            let said = answer.payload.map(|payload| String::from_utf8_lossy(payload.as_ref()).into_owned()).unwrap_or_default();
-            Err(anyhow!("the round failed: {said}\nhint: what it names needs a person; everything else is done"))
-        }
+    if answer.function_error.is_none() {
+        return Ok(Exit::Done);
     }
+    let said = answer.payload.map(|payload| String::from_utf8_lossy(payload.as_ref()).into_owned()).unwrap_or_default();
+    Err(anyhow!("the round failed: {said}\nhint: what it names needs a person; everything else is done"))
 }
