@@ -89,7 +89,7 @@ fn interrupted() -> ExitCode {
 
 async fn demo(args: &Args) -> Result<ExitCode> {
     let (programs, local) = tokio::try_join!(programs::build(), start(args))?;
-    let story = play(&programs, &local).await;
+    let story = Box::pin(play(&programs, &local)).await;
     let (environment, log) = (local.environment(), local.log_tail());
     let kept = if args.keep { Some(local.keep()) } else { None };
     let next = Next { programs: &programs, environment, kept };
