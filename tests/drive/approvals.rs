@@ -201,7 +201,7 @@ async fn an_answer_whose_sender_died_is_sent_again_by_the_same_command() {
         let digest = load(&story, &run).await.approval.unwrap().question.unwrap().list.digest;
         story.bench.gate.arm(Fault { at, kind: Kind::DieAfter });
         let runs = story.bench.runs();
-        if story.bench.gate.until_death(runs.answer(&run, &said(true, "ann", &digest))).await.is_some() {
+        if story.bench.gate.until_death(Box::pin(runs.answer(&run, &said(true, "ann", &digest)))).await.is_some() {
             assert!(at > 2, "the fault was never met");
             break;
         }

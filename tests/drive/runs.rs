@@ -92,7 +92,7 @@ async fn a_master_that_died_before_it_asked_the_workflow_is_finished_by_the_next
         let story = Story::of("a: on");
         let (target, guardrail) = stage("beta 80%", "a: off");
         story.bench.gate.arm(crate::world::Fault { at, kind: Kind::DieAfter });
-        let died = story.bench.gate.until_death(story.bench.alert(&target, &guardrail)).await;
+        let died = story.bench.gate.until_death(Box::pin(story.bench.alert(&target, &guardrail))).await;
         if died.is_some() {
             assert!(at > 2, "the fault was never met");
             break;
