@@ -44,6 +44,7 @@ pub struct Enforced {
 ///
 /// # Panics
 /// When something would be enforced that is no full match.
+#[must_use]
 pub fn check(body: &str) -> Vec<Enforced> {
     let mut all = Vec::new();
     for message in envelope::unwrap(body) {
@@ -95,7 +96,7 @@ fn full_match(message: &Message, target: &Target, guardrails: &BTreeMap<Guardrai
     let other = if target.stage.alert_type == AlertType::Actual { "FORECASTED Amount" } else { "ACTUAL Amount" };
     let amount_line = format!("{kind} Amount");
     let budgeted = mills(&guardrail.budget.amount.to_string().replace(" USD", ""));
-    let percent = mills(&target.stage.to_string().split('%').next().expect("a percentage").to_owned());
+    let percent = mills(target.stage.to_string().split('%').next().expect("a percentage"));
     // In millionths of a dollar: mills by mills of a percent by hundredths.
     let threshold_exact = budgeted * percent / 100;
     let shown_threshold = mills(&dollars(only(&lines, "Alert Threshold").strip_prefix('>').expect("a `>`").trim()));

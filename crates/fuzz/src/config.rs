@@ -15,6 +15,7 @@ const NAME: &str = "guardrails.yaml";
 ///
 /// # Panics
 /// When what was accepted cannot be kept or watched, or a refusal does not say where.
+#[must_use]
 pub fn check<A: Actions>(text: &str) -> Option<Config> {
     let config = match file::parse::<A>(NAME, text) {
         Ok(config) => config,
@@ -53,7 +54,7 @@ fn stages_are_told_apart(config: &Config, guardrail: &Guardrail) {
         let message = Message { text, ..Message::default() };
         match decide(&message, &config.guardrails, ACCOUNT, today) {
             Decision::Enforce(target) => {
-                assert_eq!((&target.guardrail, target.stage), (&guardrail.name, stage.at), "{message:?}")
+                assert_eq!((&target.guardrail, target.stage), (&guardrail.name, stage.at), "{message:?}");
             }
             Decision::Report { why } => panic!("the stage {} is never reached: {why}: {message:?}", stage.at),
         }

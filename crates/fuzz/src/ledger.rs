@@ -54,6 +54,7 @@ const MOST_COUNTED: u32 = u32::MAX - 1000;
 ///
 /// # Panics
 /// When a record that is read is not written back as it was, or a rollback changes what it must not.
+#[must_use]
 pub fn check(text: &str) -> Found {
     let Ok(dump) = serde_json::from_str::<Dump>(text) else { return Found::default() };
     block_on(all(dump))

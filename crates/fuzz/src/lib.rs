@@ -17,16 +17,8 @@ pub type Check = fn(&str);
 
 /// Every target, with its check. What it returns besides is for tests that ask how far an input got.
 pub const TARGETS: [(&str, Check); 4] = [
-    ("alert", |input| {
-        alert::check(input);
-    }),
-    ("config", |input| {
-        config::check::<StandIn>(input);
-    }),
-    ("ledger", |input| {
-        ledger::check(input);
-    }),
-    ("wire", |input| {
-        wire::check(input);
-    }),
+    ("alert", |input| drop(alert::check(input))),
+    ("config", |input| drop(config::check::<StandIn>(input))),
+    ("ledger", |input| drop(ledger::check(input))),
+    ("wire", |input| drop(wire::check(input))),
 ];

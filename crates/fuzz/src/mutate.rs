@@ -246,9 +246,9 @@ fn changed(value: &Json, donor: &Json, dice: &mut Dice) -> Json {
             let mut values = values.clone();
             let at = dice.roll(values.len());
             if dice.roll(2) == 0 {
-                drop(values.remove(at))
+                drop(values.remove(at));
             } else {
-                values.push(values[at].clone())
+                values.push(values[at].clone());
             }
             Json::Array(values)
         }
@@ -257,9 +257,9 @@ fn changed(value: &Json, donor: &Json, dice: &mut Dice) -> Json {
             let name = members.keys().nth(at).cloned().unwrap_or_default();
             let mut rest: Map<String, Json> = members.clone();
             if dice.roll(2) == 0 {
-                drop(rest.shift_remove(&name))
+                drop(rest.shift_remove(&name));
             } else {
-                drop(rest.insert(name, strange(dice)))
+                drop(rest.insert(name, strange(dice)));
             }
             Json::Object(rest)
         }

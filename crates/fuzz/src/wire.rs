@@ -25,6 +25,7 @@ const SELDOM: usize = 16;
 ///
 /// # Panics
 /// When what is understood does not travel on as it came, or an order leaves a run in which something is forgotten.
+#[must_use]
 pub fn check(text: &str) -> Vec<&'static str> {
     let Ok(value) = serde_json::from_str::<Json>(text) else { return Vec::new() };
     let mut understood = Vec::new();
