@@ -1,9 +1,11 @@
 //! `guardrails doctor` over a deployed stack: one thing after another is broken, found with its remedy, and put back.
 
 use aws_sdk_budgets::types::{ComparisonOperator, Notification, NotificationType, Subscriber, SubscriptionType, ThresholdType};
+use aws_sdk_cloudwatchlogs::types::InputLogEvent;
 use aws_sdk_costexplorer::types::{CostAllocationTagStatus, CostAllocationTagStatusEntry};
-use aws_sdk_lambda::types::{DestinationConfig, OnFailure};
+use aws_sdk_lambda::types::{DestinationConfig, LastUpdateStatus, OnFailure};
 use guardrails_local_aws::ACCOUNT;
+use guardrails_model::clock::{Clock, SystemClock};
 use serde_json::{Value as Json, json};
 
 use super::lab::{EXAMPLE, Lab, guardrails, text};
@@ -141,7 +143,7 @@ async fn what_silences_alerts_is_found_and_put_right() {
         serde_json::from_str(&lambda.get_policy().function_name(MASTER).send().await.unwrap().policy.unwrap()).unwrap();
     let statement = policy["Statement"][0]["Sid"].as_str().unwrap();
     lambda.remove_permission().function_name(MASTER).statement_id(statement).send().await.unwrap();
-    finds(&lab, 11, "failure", "lets the topic call it", "aws lambda add-permission").await;
+    finds(&lab, 11, "failure", "no statement of the function's policy lets the topic call it", "aws lambda add-permission").await;
     let back = lambda.add_permission().function_name(MASTER).statement_id(statement).action("lambda:InvokeFunction");
     back.principal("sns.amazonaws.com").source_arn(topic).send().await.unwrap();
     lambda.delete_function_event_invoke_config().function_name(MASTER).qualifier("$LATEST").send().await.unwrap();
@@ -202,9 +204,9 @@ async fn what_keeps_the_rest_from_working_is_found_and_put_right() {
     lambda.put_function_concurrency().function_name(MASTER).reserved_concurrent_executions(0).send().await.unwrap();
     finds(&lab, 11, "failure", "its reserved concurrency is 0", "delete-function-concurrency").await;
     lambda.delete_function_concurrency().function_name(MASTER).send().await.unwrap();
-    lambda.update_function_configuration().function_name(MASTER).timeout(3).send().await.unwrap();
+    change_timeout(&lab, &lambda, 3).await;
     finds(&lab, 10, "warning", "/Timeout is 3, not 60", "guardrails deploy").await;
-    lambda.update_function_configuration().function_name(MASTER).timeout(60).send().await.unwrap();
+    change_timeout(&lab, &lambda, 60).await;
     let cloudwatch = aws_sdk_cloudwatch::Client::new(&lab.root);
     let alarms = cloudwatch.describe_alarms().send().await.unwrap();
     let alarm = alarms.metric_alarms().iter().find(|one| one.metric_name() == Some("ExecutionsFailed")).unwrap();
@@ -215,11 +217,25 @@ async fn what_keeps_the_rest_from_working_is_found_and_put_right() {
     is_well(&lab).await;
 
     // An error in a log stays there for a day.
-    lambda.invoke().function_name(MASTER).payload(b"{\"nonsense\": true}".to_vec().into()).send().await.unwrap();
-    finds(&lab, 10, "warning", "errors in its log in the last 24 hours", "aws logs tail").await;
-    let invoke = lambda.delete_function().function_name("budget-guardrails-notify").send().await;
-    invoke.unwrap();
+    let (logs, log) = (aws_sdk_cloudwatchlogs::Client::new(&lab.root), format!("/aws/lambda/{MASTER}"));
+    let now = SystemClock.now().as_millisecond();
+    let event = |words: &str| InputLogEvent::builder().timestamp(now).message(words).build().unwrap();
+    logs.create_log_stream().log_group_name(&log).log_stream_name("a").send().await.unwrap();
+    let put = logs.put_log_events().log_group_name(&log).log_stream_name("a").log_events(event("{\"level\":\"INFO\"}"));
+    put.log_events(event("{\"level\":\"ERROR\",\"fields\":{\"message\":\"no room\"}}")).send().await.unwrap();
+    finds(&lab, 10, "warning", "errors in its log in the last 24 hours: 1, the last at", "aws logs tail").await;
+    lambda.delete_function().function_name("budget-guardrails-notify").send().await.unwrap();
     finds(&lab, 11, "failure", "there is no such function", "guardrails deploy").await;
+}
+
+/// Changes the master function past CloudFormation, and waits until Lambda is done with it.
+async fn change_timeout(lab: &Lab, lambda: &aws_sdk_lambda::Client, seconds: i32) {
+    lambda.update_function_configuration().function_name(MASTER).timeout(seconds).send().await.unwrap();
+    lab.eventually("the function's update", || async {
+        let config = lambda.get_function_configuration().function_name(MASTER).send().await.unwrap();
+        (config.last_update_status() == Some(&LastUpdateStatus::Successful)).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

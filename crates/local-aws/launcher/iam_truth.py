@@ -9,6 +9,7 @@ import functools
 import re
 from dataclasses import dataclass
 
+import cbor2
 from ministack.core import iam_actions, iam_evaluator
 
 from request_checks import Call, Check, checks_for, json_body
@@ -54,6 +55,8 @@ def _resource(original, service, method, path, headers, body, query_params, regi
     call = Call(service, action, path, query_params, json_body(body), region, account_id)
     checks = checks_for(call)
     _pending.set(_Pending(service, checks) if checks else None)
+    if path.startswith("/service/"):
+        body = b""  # CBOR, which MiniStack would read as JSON; no resource of it is needed here
     return original(service, method, path, headers, body, query_params, region, account_id)
 
 
@@ -83,6 +86,9 @@ def _denial(original, service, action, principal_arn, request_id, *, error_code=
         message = iam_actions.identity_denial_message(action, principal_arn, resource_arn, explicit_deny)
         if service == "ec2":
             message = f"You are not authorized to perform this operation. {message}"
+    if (headers or {}).get("smithy-protocol") == "rpc-v2-cbor" and not error_code:
+        reply = cbor2.dumps({"__type": "AccessDeniedException", "message": message})
+        return 403, {"Content-Type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}, reply
     status, reply_headers, body = original(
         service, action, principal_arn, request_id, error_code=error_code, message=message, headers=headers,
         resource_arn=resource_arn, explicit_deny=explicit_deny, resource_policy_arn=resource_policy_arn)

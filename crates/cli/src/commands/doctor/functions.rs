@@ -73,7 +73,9 @@ async fn look_at(sdk: &SdkConfig, lambda: &aws_sdk_lambda::Client, name: &str, n
     let config = found(config, ABSENT, "lambda:GetFunctionConfiguration");
     let log = config.as_ref().ok().and_then(|config| config.as_ref()?.logging_config()?.log_group().map(str::to_owned));
     let log = log.unwrap_or_else(|| format!("/aws/lambda/{name}"));
-    let with = |state: Option<&str>, reason: Option<&str>| [state, reason].into_iter().flatten().collect::<Vec<_>>().join(": ");
+    let with = |state: Option<&str>, reason: Option<&str>| {
+        [state, reason].into_iter().flatten().filter(|words| !words.is_empty()).collect::<Vec<_>>().join(": ")
+    };
     let state = config.map(|config| {
         config.map(|config| State {
             state: with(config.state().map(|state| state.as_str()), config.state_reason()),
@@ -145,6 +147,11 @@ fn judge_function(sheet: &mut Sheet, function: &Function) {
     match sheet.read(&checked, &function.state) {
         None => {}
         Some(None) => return sheet.failure(&checked, "there is no such function", "what it does is not done", REMAKE),
+        Some(Some(State { state, update })) if state.starts_with("Pending") || update.starts_with("InProgress") => {
+            let found = format!("it is {state}; its last update is {update}");
+            let remedy = "run doctor again in a minute";
+            sheet.warning(&checked, found, "it is being made or changed: calls wait, or reach what was there before", remedy);
+        }
         Some(Some(State { state, update })) if !is_able(state) || !is_updated(update) => {
             let found = format!("it is {state}; its last update is {update}");
             let remedy = format!("aws lambda get-function --function-name {name}, then guardrails deploy");
@@ -272,6 +279,7 @@ mod tests {
             (Function { state: Ok(None), ..function() }, Severity::Failure, "no such function"),
             (state("Failed: key", "Successful"), Severity::Failure, "Failed: key"),
             (state("Active", "Failed: role"), Severity::Failure, "Failed: role"),
+            (state("Active", "InProgress"), Severity::Warning, "InProgress"),
             (Function { reserved: Ok(Some(0)), ..function() }, Severity::Failure, "concurrency is 0"),
             (Function { reserved: Ok(Some(5)), ..function() }, Severity::Note, "at most 5"),
             (Function { throttles: Ok(3.0), ..function() }, Severity::Warning, "3 of its calls"),
