@@ -70,6 +70,8 @@ fn an_approval_or_a_plausibility_that_cannot_be_meant_is_refused() {
     refused(stage, &asks("{ by: ann }"), 18, &["by", "within"]);
     refused("        do: [notify]\n", "        do: [notify]\n        approval: {}\n", 17, &["only notifies"]);
     refused("    stages:\n", "    plausibility: { factor: 1 }\n    stages:\n", 14, &["a factor of 1", "from 2 on"]);
+    let silence = "    plausibility: { approval: { otherwise: approve } }\n    stages:\n";
+    refused("    stages:\n", silence, 14, &["would enforce an alert that is not believed"]);
     refused("    stages:\n", "    plausibility: { approval: { within: 30d } }\n    stages:\n", 14, &["too long"]);
 }
 

@@ -113,6 +113,17 @@ async fn a_rejected_run_holds_nothing_and_lets_the_stage_go_until_it_is_rearmed(
 }
 
 #[tokio::test]
+async fn an_execution_that_nobody_woke_after_the_decision_is_woken_by_the_next_round() {
+    let story = Story::of("a: on");
+    let run = waiting(&story, "a: off", ApprovalRule::default()).await;
+    assert_eq!(story.bench.runs().take_up(&run).await.unwrap(), None);
+    assert_eq!(story.bench.workflow.woken("first"), 0, "nothing is decided");
+    answer(&story, &run, true, "ann").await;
+    assert_eq!(story.bench.runs().take_up(&run).await.unwrap(), None, "its execution lives");
+    assert_eq!(story.bench.workflow.woken("first"), 2);
+}
+
+#[tokio::test]
 async fn silence_counts_as_the_stage_says_and_not_a_second_too_early() {
     for (otherwise, state) in [(Otherwise::Reject, RunState::Rejected), (Otherwise::Approve, RunState::Opening)] {
         let story = Story::of("a: on");

@@ -23,6 +23,16 @@ async fn an_alert_that_never_arrived_is_enforced_and_the_round_says_so() {
 }
 
 #[tokio::test]
+async fn a_figure_that_is_not_believed_waits_for_a_person_as_an_alert_s_does() {
+    let lab = Lab::new().await;
+    lab.says("183965812157.54");
+    lab.round().await;
+    let run = lab.all().await.into_iter().find(|run| !run.parts.is_empty()).unwrap();
+    assert_eq!((lab.lamp().as_str(), run.state), ("on", RunState::Waiting));
+    assert!(run.approval.unwrap().why[0].contains("more than 10 times the budget of $2"));
+}
+
+#[tokio::test]
 async fn what_is_below_its_threshold_is_left_alone() {
     let lab = Lab::new().await;
     lab.says("1.59");

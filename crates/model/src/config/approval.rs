@@ -76,6 +76,9 @@ impl Plausibility {
         if self.factor < 2 {
             return Err(format!("a factor of {} would believe no alert: expected a whole number from 2 on", self.factor));
         }
+        if self.approval.otherwise == Otherwise::Approve {
+            return Err("`otherwise: approve` would enforce an alert that is not believed when nobody answers: leave it out".to_owned());
+        }
         self.approval.check()
     }
 }

@@ -65,7 +65,15 @@ impl Runs<'_> {
     async fn try_take_up(&self, id: &RunId) -> Result<Option<Run>, RunError> {
         let mut run = self.load(id).await?;
         let under_way = matches!(run.value.state, RunState::Opening | RunState::Waiting | RunState::Applying | RunState::RollingBack);
-        if !under_way || self.present_attempt_runs(&run.value).await? {
+        if !under_way {
+            return Ok(None);
+        }
+        if self.present_attempt_runs(&run.value).await? {
+            // Who decided may have died before the execution that waits was woken.
+            let decided = run.value.approval.as_ref().is_some_and(|approval| approval.decision().is_some());
+            if run.value.state == RunState::Opening && decided {
+                self.wake(&run.value).await?;
+            }
             return Ok(None);
         }
         let now = self.clock.now();
