@@ -3,7 +3,7 @@
 use guardrails_model::ids::RunId;
 use guardrails_model::phase::Phase;
 use guardrails_model::record::{Direction, PartPlan, Run};
-use guardrails_model::runs::{Looked, Outcome, input};
+use guardrails_model::runs::{Ended, Looked, Outcome, input};
 
 use super::story::Story;
 use crate::world::{Fault, Kind};
@@ -163,6 +163,9 @@ async fn what_a_look_wrote_behind_a_rollback_s_back_is_passed_by_another_executi
     let at = story.load(&run).await.began;
     let late = guardrails_model::ledger::Move::advance(step, None, Phase::Planned, None, at, "test").unwrap();
     story.bench.truth.save_moves(vec![late]).await.unwrap();
+    let (failures, unfinished) = (Vec::new(), Vec::new());
+    let ended = Ended { direction: Direction::Rollback, try_number: Some(1), failures, unfinished };
+    assert_eq!(story.bench.runs().close(&run, &ended).await.unwrap().outcome, Outcome::Continued);
     assert_eq!(story.bench.execute(Direction::Rollback, &run).await.unwrap().outcome, Outcome::Succeeded);
     let skipped = "b skipped (rolled back before it was begun)";
     story.check(&["a: on", "b: off", &format!("beta 80%: rolled back; a rolled back, {skipped}")]).await;
