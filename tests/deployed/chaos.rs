@@ -25,9 +25,9 @@ fn scenario(shape: Shape, apply: Vec<Fault>, rollback: Vec<Fault>) -> Scenario {
 
 /// All of them are survived, every fault happened, and the alerts came to what is expected.
 async fn survived(scenarios: Vec<(Scenario, &str)>) {
-    let stack = Stack::deploy(&guardrails()).await.expect("a stack is deployed");
+    let stack = Box::pin(Stack::deploy(&guardrails())).await.expect("a stack is deployed");
     for (scenario, outcome) in scenarios {
-        let survived = survive(&stack, &scenario).await.unwrap_or_else(|failed| panic!("{scenario}: {failed}"));
+        let survived = Box::pin(survive(&stack, &scenario)).await.unwrap_or_else(|failed| panic!("{scenario}: {failed}"));
         assert_eq!(survived.outcome, outcome, "{scenario}");
         for (_, fault, times) in survived.injected {
             assert!(times > 0, "{scenario}: it never came to {fault}");

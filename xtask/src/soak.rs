@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use comfy_table::{Table, presets};
 use guardrails_chaos::soak::{self, Plan, Report};
 use guardrails_chaos::{Failed, Scenario, Survived};
 use guardrails_local_aws::programs;
+use guardrails_model::clock::{Clock, SystemClock};
 
 /// What the soak takes.
 #[derive(Debug, clap::Args)]
@@ -37,30 +38,25 @@ pub struct Args {
 /// # Errors
 /// When no stack can be deployed, or a run without faults does not go as it should.
 pub async fn run(args: &Args) -> Result<ExitCode> {
-    let command = match &args.command {
-        Some(command) => command.canonicalize().context("finding the command")?,
-        None => {
-            eprintln!("building the functions and the command");
-            tokio::task::spawn_blocking(programs::build).await.context("building")??
-        }
+    let command = if let Some(command) = &args.command {
+        command.canonicalize().context("finding the command")?
+    } else {
+        eprintln!("building the functions and the command");
+        tokio::task::spawn_blocking(programs::build).await.context("building")??
     };
     let (seed, scenarios) = match (args.only, args.seed) {
         (Some(only), _) => (only, 1),
         (None, Some(seed)) => (seed, args.scenarios),
-        (None, None) => (from_clock(), args.scenarios),
+        (None, None) => (u64::try_from(SystemClock.now().as_second())?, args.scenarios),
     };
     eprintln!("seed {seed}, {scenarios} scenarios, {} at a time", args.jobs);
     let began = Instant::now();
     let plan = Plan { command, seed, scenarios, jobs: args.jobs.min(usize::try_from(scenarios)?) };
-    let report = soak::run(plan, Box::new(tell)).await?;
+    let report = Box::pin(soak::run(plan, Box::new(tell))).await?;
     show(&report, seed, scenarios, began.elapsed());
     // A round aims every sort of fault at every change: then each of them must have been met.
     let unmet = scenarios >= report.round as u64 && !report.never_met.is_empty();
     Ok(if report.failed.is_empty() && !unmet { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn from_clock() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn tell(scenario: &Scenario, outcome: &Result<Survived, Failed>) {

@@ -83,8 +83,8 @@ struct Shared {
 /// # Errors
 /// When no stack can be deployed, or a run without faults does not go as it should.
 pub async fn run(plan: Plan, tell: Box<Tell>) -> Result<Report> {
-    let first = Stack::deploy(&plan.command).await?;
-    let catalogue = record(&first).await?;
+    let first = Box::pin(Stack::deploy(&plan.command)).await?;
+    let catalogue = Box::pin(record(&first)).await?;
     let (jobs, next) = (plan.jobs.max(1), AtomicU64::new(0));
     let shared = Arc::new(Shared { plan, catalogue, next, report: Mutex::default(), tell });
     let mut working = tokio::task::JoinSet::new();
@@ -114,10 +114,10 @@ async fn job(shared: Arc<Shared>, mut stack: Option<Stack>) -> Result<()> {
         }
         let present = match stack.take() {
             Some(present) => present,
-            None => Stack::deploy(&shared.plan.command).await?,
+            None => Box::pin(Stack::deploy(&shared.plan.command)).await?,
         };
         let scenario = shared.catalogue.scenario(shared.plan.seed.wrapping_add(number));
-        let outcome = survive(&present, &scenario).await;
+        let outcome = Box::pin(survive(&present, &scenario)).await;
         (shared.tell)(&scenario, &outcome);
         if outcome.is_ok() {
             stack = Some(present);

@@ -226,8 +226,12 @@ impl<'a> Trial<'a> {
     /// Until a fault has happened and a run has begun, or nothing more will happen.
     async fn until_struck(&self) -> Result<()> {
         let struck = async {
-            while !(self.stack.proxy.has_struck() && !self.runs().await?.is_empty()) && !self.stack.comes_to_rest(POLL).await? {}
-            Ok(())
+            loop {
+                let has_begun = self.stack.proxy.has_struck() && !self.runs().await?.is_empty();
+                if has_begun || self.stack.comes_to_rest(POLL).await? {
+                    return Ok(());
+                }
+            }
         };
         tokio::time::timeout(REST_LIMIT, struck).await.map_err(|_| anyhow!("it did not come to rest"))?
     }

@@ -44,11 +44,10 @@ impl Request {
 
     /// One of our own.
     pub(super) fn new(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Self {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: local-aws\r\ncontent-length: {}\r\n", body.len());
-        for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
-        }
-        head += "\r\n";
+        let length = body.len().to_string();
+        let own = [("host", "local-aws"), ("content-length", &length)];
+        let lines = own.iter().chain(headers).map(|(name, value)| format!("{name}: {value}\r\n"));
+        let head = format!("{method} {path} HTTP/1.1\r\n{}\r\n", lines.collect::<String>());
         Self { head: head.len(), bytes: (head + body).into_bytes() }
     }
 
