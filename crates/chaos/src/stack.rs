@@ -143,7 +143,14 @@ impl Stack {
 
     /// Publishes an alert as AWS Budgets would, or as a simulation.
     pub(crate) async fn alert(&self, target: &Target) -> Result<()> {
-        let message = simulated_text(&self.guardrail().await?, target.stage, ACCOUNT, today());
+        let guardrail = self.guardrail().await?;
+        if !target.simulated {
+            // What AWS Budgets itself says is never behind an alert, whichever of them arrives last.
+            let budget = guardrail.budget.amount.dollars();
+            let most = guardrail.stages.iter().map(|stage| stage.at.threshold(budget)).max().unwrap_or_default();
+            self.local.spend(guardrail.name.as_str(), &(most + Decimal::ONE_HUNDRED.recip()).to_string(), None).await?;
+        }
+        let message = simulated_text(&guardrail, target.stage, ACCOUNT, today());
         self.publish(&message, target.simulated).await
     }
 
