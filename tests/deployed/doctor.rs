@@ -48,7 +48,7 @@ async fn is_well(lab: &Lab) {
 
 /// A stack whose tag is active, and that tells a person.
 async fn healthy() -> Lab {
-    let lab = Lab::new().await;
+    let lab = Box::pin(Lab::new()).await;
     activate(&lab).await;
     subscribe(&lab, "NotifyTopicArn", "email", "finops@example.com").await;
     lab

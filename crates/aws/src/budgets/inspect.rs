@@ -1,7 +1,7 @@
 //! Says where a guardrail's budget differs from what `ensure` would make of it. Changes nothing.
 
 use aws_sdk_budgets::error::ProvideErrorMetadata;
-use aws_sdk_budgets::types::{Budget, HealthStatusValue, Notification, SubscriptionType};
+use aws_sdk_budgets::types::{Budget, CostTypes, HealthStatusValue, Notification, SubscriptionType};
 use guardrails_model::config::{Guardrail, StageAt};
 use jiff::Timestamp;
 
@@ -97,28 +97,35 @@ fn differences(present: &Budget, wanted: &Budget) -> Vec<String> {
     if agree(present, wanted) {
         return Vec::new();
     }
-    let amount = |budget: &Budget| {
-        budget.budget_limit().map_or("no fixed amount".to_owned(), |limit| format!("{} {}", limit.amount(), limit.unit()))
+    let parts = |budget: &Budget| {
+        [
+            ("amount", amount(budget)),
+            ("period", budget.time_unit().as_str().to_owned()),
+            ("type", budget.budget_type().as_str().to_owned()),
+            ("watches", filters(budget)),
+            ("counts", costs(budget)),
+        ]
     };
-    let filters = |budget: &Budget| {
-        let mut filters: Vec<_> =
-            budget.cost_filters().into_iter().flatten().map(|(key, values)| format!("{key} {values:?}")).collect();
-        filters.sort();
-        if filters.is_empty() { "everything".to_owned() } else { filters.join(", ") }
-    };
-    let costs = |budget: &Budget| {
-        let costs = budget.cost_types();
-        let credits = costs.and_then(|costs| costs.include_credit()).unwrap_or(true);
-        let refunds = costs.and_then(|costs| costs.include_refund()).unwrap_or(true);
-        format!("credits {credits}, refunds {refunds}")
-    };
-    let unit = |budget: &Budget| budget.time_unit().as_str().to_owned();
-    let kind = |budget: &Budget| budget.budget_type().as_str().to_owned();
-    let parts: [(&str, &dyn Fn(&Budget) -> String); 5] =
-        [("amount", &amount), ("period", &unit), ("type", &kind), ("watches", &filters), ("counts", &costs)];
-    let differing =
-        parts.iter().map(|(what, of)| (what, of(present), of(wanted))).filter(|(_, present, wanted)| present != wanted);
-    let said: Vec<String> = differing.map(|(what, present, wanted)| format!("{what}: {present}, not {wanted}")).collect();
+    let differing = parts(present).into_iter().zip(parts(wanted)).filter(|(present, wanted)| present != wanted);
+    let said: Vec<String> = differing.map(|((what, is), (_, should))| format!("{what}: {is}, not {should}")).collect();
     // What differs may be one of the costs that are counted and not named above.
     if said.is_empty() { vec!["which costs it counts".to_owned()] } else { said }
+}
+
+fn amount(budget: &Budget) -> String {
+    budget.budget_limit().map_or("no fixed amount".to_owned(), |limit| format!("{} {}", limit.amount(), limit.unit()))
+}
+
+fn filters(budget: &Budget) -> String {
+    let filters = budget.cost_filters().into_iter().flatten();
+    let mut filters: Vec<String> = filters.map(|(key, values)| format!("{key} {values:?}")).collect();
+    filters.sort();
+    if filters.is_empty() { "everything".to_owned() } else { filters.join(", ") }
+}
+
+fn costs(budget: &Budget) -> String {
+    let costs = budget.cost_types();
+    let credits = costs.and_then(CostTypes::include_credit).unwrap_or(true);
+    let refunds = costs.and_then(CostTypes::include_refund).unwrap_or(true);
+    format!("credits {credits}, refunds {refunds}")
 }

@@ -28,7 +28,7 @@ use crate::output;
 
 pub(crate) async fn run(global: &Global, args: &Doctor) -> Result<Exit> {
     let site = Site::find(Deployment::find(global).await?).await?;
-    let sheets = examine(&site).await;
+    let sheets = Box::pin(examine(&site)).await;
     let exit = exit(&sheets);
     let value = json!({"stack": site.deployment.stack, "verdict": verdict(exit), "areas": sheets});
     output::result(global, &value, &text(&site.deployment.stack, &sheets, exit, args.all))?;

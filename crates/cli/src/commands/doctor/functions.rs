@@ -78,8 +78,11 @@ async fn look_at(sdk: &SdkConfig, lambda: &aws_sdk_lambda::Client, name: &str, n
     };
     let state = config.map(|config| {
         config.map(|config| State {
-            state: with(config.state().map(|state| state.as_str()), config.state_reason()),
-            update: with(config.last_update_status().map(|status| status.as_str()), config.last_update_status_reason()),
+            state: with(config.state().map(aws_sdk_lambda::types::State::as_str), config.state_reason()),
+            update: with(
+                config.last_update_status().map(aws_sdk_lambda::types::LastUpdateStatus::as_str),
+                config.last_update_status_reason(),
+            ),
         })
     });
     let reserved =

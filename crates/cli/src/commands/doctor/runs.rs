@@ -100,7 +100,7 @@ fn judge_run(sheet: &mut Sheet, run: &Run, seen: &Seen) {
                 sheet.failure(&checked, found, "it stands still, half done", format!("{look}, then {again}"));
             }
             Some(false) => {
-                sheet.note(&checked, format!("it is {words}, and its execution is just beginning"), "nothing yet", look)
+                sheet.note(&checked, format!("it is {words}, and its execution is just beginning"), "nothing yet", look);
             }
             Some(true) => sheet.well(format!("{checked} is {words}, and its execution is running")),
             None => {}
