@@ -254,7 +254,8 @@ impl Bench {
     pub async fn ask_back(&self, run: &RunId, only: &[FacetId], force: bool) -> RollbackAsked {
         let (by, why) = ("arn:aws:iam::123456789012:user/ann".to_owned(), "because".to_owned());
         let only = only.iter().cloned().map(Into::into).collect();
-        let request = RollbackRequest { by, at: self.clock.now(), why, only, actions: Vec::new(), places: Vec::new(), force, armed: false };
+        let request =
+            RollbackRequest { by, at: self.clock.now(), why, only, actions: Vec::new(), places: Vec::new(), force, armed: false };
         self.runs().roll_back(run, &request).await.expect("the ledger and the workflow")
     }
 }
@@ -269,7 +270,8 @@ pub fn stage(who: &str, groups: Vec<Vec<ActionSpec>>) -> (Target, Guardrail) {
     let budget = Budget { amount, period: Period::Monthly, service: Vec::new(), tag: Tags::default() };
     let target = Target { guardrail: guardrail.clone(), stage: at, period: "2026-11".to_owned(), simulated };
     let stages = vec![Stage { at, groups, approval: None }];
-    let guardrail = Guardrail { name: guardrail, budget, stages, plausibility: Plausibility::default(), release: Release::default() };
+    let guardrail =
+        Guardrail { name: guardrail, budget, stages, plausibility: Plausibility::default(), release: Release::default() };
     (target, guardrail)
 }
 

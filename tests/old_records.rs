@@ -173,7 +173,7 @@ async fn alert(story: &Story, at: &str, period: &str) -> Begun {
     let config = config();
     let (name, guardrail) = config.guardrails.iter().next().unwrap();
     let target = Target { guardrail: name.clone(), stage: at.parse().unwrap(), period: period.to_owned(), simulated: false };
-    story.bench.runs().begin(&target, &config, guardrail, "digest").await.unwrap()
+    story.bench.runs().begin(&target, &config, guardrail, "digest", &[]).await.unwrap()
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ impl Lab {
         let bench = Bench::new(Arc::clone(&toy.clock), Arc::clone(&toy.gate), |store| store, make);
         let spec = ActionSpec { name: "toy".parse().unwrap(), params: json!("a: off, b: off") };
         let (_, mut guardrail) = bench::stage("beta 100%", vec![vec![spec]]);
-        guardrail.stages.insert(0, Stage { at: "80% actual".parse().unwrap(), groups: Vec::new() });
+        guardrail.stages.insert(0, Stage::new("80% actual".parse().unwrap(), Vec::new()));
         let mut lab = Self { bench, toy, figures: Figures::default(), guardrail };
         lab.deploy().await;
         lab

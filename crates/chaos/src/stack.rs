@@ -148,7 +148,7 @@ impl Stack {
             // What AWS Budgets itself says is never behind an alert, whichever of them arrives last.
             let budget = guardrail.budget.amount.dollars();
             let most = guardrail.stages.iter().map(|stage| stage.at.threshold(budget)).max().unwrap_or_default();
-            self.local.spend(guardrail.name.as_str(), &(most + Decimal::ONE_HUNDRED.recip()).to_string(), None).await?;
+            self.local.spend(guardrail.name.as_str(), &(most + Decimal::new(1, 2)).to_string(), None).await?;
         }
         let message = simulated_text(&guardrail, target.stage, ACCOUNT, today());
         self.publish(&message, target.simulated).await

@@ -12,7 +12,7 @@ use guardrails_model::clock::Clock;
 use guardrails_model::direction::Direction;
 use guardrails_model::ids::{FacetId, Nonce, RunId};
 use guardrails_model::ledger::{Item, Key, LedgerError, Page, Store, Write};
-use guardrails_model::runs::{Started, Workflow, WorkflowError, WorkflowInput};
+use guardrails_model::runs::{Started, Woken, Workflow, WorkflowError, WorkflowInput};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
@@ -215,6 +215,10 @@ impl Workflow for Line {
 
     async fn is_running(&self, name: &str) -> Result<bool, WorkflowError> {
         unreachable!("nothing that is explored asks whether `{name}` runs")
+    }
+
+    async fn wake(&self, _: &str) -> Result<Woken, WorkflowError> {
+        unreachable!("nothing that is explored waits for a person")
     }
 }
 

@@ -246,7 +246,7 @@ impl Known {
                 }
                 Job::Alert { run } => {
                     let run = &runs[usize::from(run)];
-                    end(hands.begin(&run.target, &run.config, &run.guardrail, "digest").await)
+                    end(hands.begin(&run.target, &run.config, &run.guardrail, "digest", &[]).await)
                 }
             }
         })

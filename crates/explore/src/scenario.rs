@@ -14,7 +14,7 @@ use guardrails_model::drive::{Cursor, Drive};
 use guardrails_model::ids::{FacetId, GuardrailName, RunId, Value};
 use guardrails_model::ledger::{Item, Ledger, Page, Store, memory::MemoryStore};
 use guardrails_model::record::PartPlan;
-use guardrails_model::runs::{Begun, Ended, Runs, Started, Workflow, WorkflowError, WorkflowInput};
+use guardrails_model::runs::{Begun, Ended, Runs, Started, Woken, Workflow, WorkflowError, WorkflowInput};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::line::{PATIENCE, forget};
@@ -194,7 +194,7 @@ async fn begin_one(who: &str, at: At, ledger: &Ledger, plain: &Plain) -> KnownRu
     let config = Config { guardrails, ..Config::default() };
     let runs = Runs { ledger, workflow: plain, clock: plain, by: "explorer".to_owned() };
     let drive = || Drive::new(ledger, plain, moment(0) + SignedDuration::from_secs(LIFE), "explorer".to_owned());
-    let Ok(Begun::Started(run)) = runs.begin(&target, &config, &guardrail, "digest").await else { panic!("{who} begins") };
+    let Ok(Begun::Started(run)) = runs.begin(&target, &config, &guardrail, "digest", &[]).await else { panic!("{who} begins") };
     let steps = drive().plan(&run, 0, plain).await.expect("a plan");
     let run = runs.open(&run.id, &[(0, PartPlan::Written(steps))]).await.expect("it opens");
     if at == At::Enforced {
@@ -215,7 +215,7 @@ fn stage(who: &str) -> (Target, Guardrail) {
     let budget = Budget { amount, period: Period::Monthly, service: Vec::new(), tag: Tags::default() };
     let target = Target { guardrail: name.clone(), stage: at, period: "2026-11".to_owned(), simulated };
     let action = ActionSpec { name: "toy".parse().expect("an action's name"), params: serde_json::Value::Null };
-    (target, Guardrail { name, budget, stages: vec![Stage { at, groups: vec![vec![action]] }] })
+    (target, Guardrail::new(name, budget, vec![Stage::new(at, vec![vec![action]])]))
 }
 
 /// The lamp, the state machine and the clock before anything is explored: all at once, and nothing goes wrong.
@@ -248,6 +248,10 @@ impl Workflow for Plain {
 
     async fn is_running(&self, _: &str) -> Result<bool, WorkflowError> {
         Ok(true)
+    }
+
+    async fn wake(&self, _: &str) -> Result<Woken, WorkflowError> {
+        Ok(Woken::Woken)
     }
 }
 

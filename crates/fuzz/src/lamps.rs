@@ -13,7 +13,7 @@ use guardrails_model::drive::{Drive, Progress};
 use guardrails_model::ids::{FacetId, RunId, Value};
 use guardrails_model::ledger::{Ledger, memory::MemoryStore};
 use guardrails_model::record::{Direction, PartPlan, RollbackRequest, Run};
-use guardrails_model::runs::{Begun, Runs, Started, Workflow, WorkflowError, WorkflowInput};
+use guardrails_model::runs::{Begun, Runs, Started, Woken, Workflow, WorkflowError, WorkflowInput};
 use jiff::{SignedDuration, Timestamp};
 
 /// A clock that is moved by hand.
@@ -53,6 +53,10 @@ impl Workflow for Executions {
     async fn is_running(&self, _: &str) -> Result<bool, WorkflowError> {
         Ok(false)
     }
+
+    async fn wake(&self, _: &str) -> Result<Woken, WorkflowError> {
+        Ok(Woken::Woken)
+    }
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -86,9 +90,9 @@ impl Bench {
         let spec = ActionSpec { name: "lamps".parse().expect("a name"), params: serde_json::Value::Null };
         let amount = "2 USD".parse().expect("an amount");
         let budget = Budget { amount, period: Period::Monthly, service: Vec::new(), tag: Tags::default() };
-        let guardrail = Guardrail { name: name.clone(), budget, stages: vec![Stage { at, groups: vec![vec![spec]] }] };
+        let guardrail = Guardrail::new(name.clone(), budget, vec![Stage::new(at, vec![vec![spec]])]);
         let target = Target { guardrail: name, stage: at, period: "2026-11".to_owned(), simulated: false };
-        match self.runs().begin(&target, &Config::default(), &guardrail, "digest").await {
+        match self.runs().begin(&target, &Config::default(), &guardrail, "digest", &[]).await {
             Ok(Begun::Started(run)) => *run,
             other => panic!("{other:?}"),
         }

@@ -10,7 +10,7 @@ use guardrails_model::cursor::Cursor;
 use guardrails_model::drive::Progress;
 use guardrails_model::pace::{Limit, Pace, Pacer, Room};
 use guardrails_model::record::{Direction, PartPlan};
-use guardrails_model::runs::{Ended, Outcome, Places, WorkflowInput};
+use guardrails_model::runs::{Asked, Ended, Heard, Outcome, Places, WorkflowInput};
 use guardrails_model::wire::{ActionOrder, End, GuardrailProperties, MasterOrder, NotifyOrder, OpenRunsProperties};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -92,6 +92,14 @@ async fn obeyed(order: MasterOrder) {
                     plans.iter().all(|(part, _)| opened.parts.get(*part).is_none_or(|part| part.plan != PartPlan::Missing));
                 assert!(kept || plans.iter().any(|(_, plan)| *plan == PartPlan::Missing), "a plan was lost");
             }
+        }
+        // Nobody is asked about this run: it neither waits nor is anything heard of it.
+        MasterOrder::Ask { attempt, token, .. } => {
+            assert_eq!(runs.ask(&run.id, attempt, &token).await.expect("the ledger is sound"), Asked::Over);
+        }
+        MasterOrder::Hear { attempt, .. } => {
+            let heard = runs.hear(&run.id, attempt).await.expect("the ledger is sound");
+            assert!(matches!(heard, Heard::Plan { .. } | Heard::Over { outcome: Outcome::Superseded }), "{heard:?}");
         }
         MasterOrder::Close { direction, try_number, results, .. } => {
             let run = bench.opened(&run).await;

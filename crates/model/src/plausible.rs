@@ -95,13 +95,7 @@ fn beyond_budget(amount: Decimal, guardrail: &Guardrail, factor: Decimal) -> Opt
 }
 
 /// Early in a period any rise is a large one: a spend below that part of the budget is no measure.
-fn beyond_last(
-    amount: Decimal,
-    alert_type: AlertType,
-    last: &Spend,
-    guardrail: &Guardrail,
-    factor: Decimal,
-) -> Option<String> {
+fn beyond_last(amount: Decimal, alert_type: AlertType, last: &Spend, guardrail: &Guardrail, factor: Decimal) -> Option<String> {
     let (known, what) = match alert_type {
         AlertType::Actual => (last.actual, "spend"),
         AlertType::Forecasted => (last.forecast?, "forecast"),
@@ -181,7 +175,13 @@ mod tests {
         let amount: Amount = "100 USD".parse().unwrap();
         let budget = Budget { amount, period: case.period, service: Vec::new(), tag: Tags::default() };
         let name: crate::ids::GuardrailName = "beta".parse().unwrap();
-        let guardrail = Guardrail { name: name.clone(), budget, stages: Vec::new(), plausibility: Plausibility::default(), release: Release::default() };
+        let guardrail = Guardrail {
+            name: name.clone(),
+            budget,
+            stages: Vec::new(),
+            plausibility: Plausibility::default(),
+            release: Release::default(),
+        };
         let date: Date = case.date.parse().unwrap();
         let alert = BudgetAlert {
             date,

@@ -77,7 +77,9 @@ impl Plausibility {
             return Err(format!("a factor of {} would believe no alert: expected a whole number from 2 on", self.factor));
         }
         if self.approval.otherwise == Otherwise::Approve {
-            return Err("`otherwise: approve` would enforce an alert that is not believed when nobody answers: leave it out".to_owned());
+            return Err(
+                "`otherwise: approve` would enforce an alert that is not believed when nobody answers: leave it out".to_owned()
+            );
         }
         self.approval.check()
     }

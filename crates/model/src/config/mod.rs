@@ -47,6 +47,14 @@ pub struct Guardrail {
     pub release: Release,
 }
 
+impl Guardrail {
+    /// One with the usual answers to what is not said.
+    #[must_use]
+    pub fn new(name: GuardrailName, budget: Budget, stages: Vec<Stage>) -> Self {
+        Self { name, budget, stages, plausibility: Plausibility::default(), release: Release::default() }
+    }
+}
+
 /// What happens to what is held at the end of the budget's period.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -122,6 +130,14 @@ pub struct Stage {
     /// How a person is asked before anything is changed, if one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalRule>,
+}
+
+impl Stage {
+    /// One that asks nobody.
+    #[must_use]
+    pub fn new(at: StageAt, groups: Vec<Vec<ActionSpec>>) -> Self {
+        Self { at, groups, approval: None }
+    }
 }
 
 /// An action as a stage asks for it.

@@ -64,7 +64,8 @@ impl Runs<'_> {
 
     async fn try_take_up(&self, id: &RunId) -> Result<Option<Run>, RunError> {
         let mut run = self.load(id).await?;
-        let under_way = matches!(run.value.state, RunState::Opening | RunState::Waiting | RunState::Applying | RunState::RollingBack);
+        let under_way =
+            matches!(run.value.state, RunState::Opening | RunState::Waiting | RunState::Applying | RunState::RollingBack);
         if !under_way {
             return Ok(None);
         }
