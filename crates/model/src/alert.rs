@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 /// The text that AWS's walk-through tells people to publish to try their set-up.
 pub const MOCK_TEXT: &str = "This is a mock notification";
 const FIRST_LINE: &str = "AWS Budget Notification ";
+/// No alert is older than AWS: a year that says so was misread, and would be a period of its own.
+const FIRST_YEAR: i16 = 2000;
 const ACCOUNT_LINE: &str = "AWS Account ";
 
 /// Whether money is gone or is expected to be.
@@ -88,7 +90,9 @@ fn read_budget(text: &str) -> Result<BudgetAlert, String> {
         return Err(format!("the first line is not `{FIRST_LINE}<date>`: {}", excerpt(first)));
     };
     let date = Date::strptime("%B %d, %Y", date.trim())
-        .map_err(|_| format!("the first line's date is not like `May 04, 2020`: {}", excerpt(date)))?;
+        .ok()
+        .filter(|date| date.year() >= FIRST_YEAR)
+        .ok_or_else(|| format!("the first line's date is not like `May 04, 2020`: {}", excerpt(date)))?;
 
     if text.lines().skip(1).any(|line| line.starts_with(FIRST_LINE)) {
         return Err(format!("the line `{FIRST_LINE}<date>` stands there more than once"));
@@ -226,7 +230,9 @@ mod tests {
             unknown(&REAL.replace(line, &format!("{line}{line}")), "more than once");
         }
         unknown(REAL.strip_prefix("AWS ").unwrap(), "first line");
-        unknown(&REAL.replace("March 04, 2023", "a Saturday"), "date");
+        for date in ["a Saturday", "March 04, -1", "March 04, 23", "March 04, 0023"] {
+            unknown(&REAL.replace("March 04, 2023", date), "date");
+        }
         unknown(&REAL.replace("Dear AWS Customer", "AWS Budget Notification April 04, 2023"), "more than once");
         unknown(&format!("\n{REAL}"), "first line");
         unknown(&REAL.replace(": Cost", ": Usage"), "only Cost");

@@ -100,8 +100,11 @@ pub struct FileError(String);
 /// When anything in it is not as expected; the error shows the place and says what to write instead.
 pub fn parse<A: Actions>(name: &str, text: &str) -> Result<Config, FileError> {
     let options = serde_saphyr::options! { strict_booleans: true };
-    let file: File<A> = serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| FileError(error.render_with_options(serde_saphyr::render_options! { source_name: Some(name) })))?;
+    let file: File<A> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let shown = error.render_with_options(serde_saphyr::render_options! { source_name: Some(name) });
+        // Of some errors the reader knows no place.
+        FileError(if shown.contains(name) { shown } else { format!("{name}: {shown}") })
+    })?;
     check(file).map_err(|problem| FileError(problem.render(name, text)))
 }
 
