@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use guardrails_model::config::Plausibility;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
@@ -34,7 +36,9 @@ fn each_test_that_an_invariant_names_exists() {
     assert!(named.len() > 15, "{named:?}");
     for name in named {
         let function = name.rsplit("::").next().unwrap();
-        assert!(tests.contains(&format!("fn {function}(")), "there is no test `{name}`");
+        // A table of tests names each before a colon.
+        let made = [format!("fn {function}("), format!("    {function}: ")];
+        assert!(made.iter().any(|made| tests.contains(made)), "there is no test `{name}`");
     }
 }
 
@@ -60,10 +64,19 @@ fn the_walk_through_s_file_is_the_example_but_for_the_time_of_watching() {
 fn what_the_readme_shows_of_guardrails_yaml_is_read() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let blocks: Vec<&str> = readme.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    let [example, stop, pace] = blocks.as_slice() else { panic!("{} blocks of YAML", blocks.len()) };
+    let [example, asking, stop, pace] = blocks.as_slice() else { panic!("{} blocks of YAML", blocks.len()) };
     let parse = |text: &str| guardrails_model::config::file::parse::<guardrails_aws::actions::Any>("README.md", text);
     let whole = parse(example).unwrap();
     assert!(!whole.guardrails.is_empty());
+    let of_stage = |line: &&str| line.starts_with("        approval:");
+    let asks = format!("      - at: 100% actual\n{}\n", asking.lines().find(of_stage).unwrap());
+    let believes: String =
+        asking.lines().skip(2).take_while(|line| *line != "    stages:").map(|line| format!("{line}\n")).collect();
+    let asking =
+        example.replace("      - at: 100% actual\n", &asks).replace("    stages:\n", &format!("{believes}    stages:\n"));
+    let guardrail = parse(&asking).unwrap().guardrails.into_values().next().unwrap();
+    assert!(guardrail.stages[1].approval.is_some());
+    assert_eq!(guardrail.plausibility, Plausibility::default(), "what stands there is what holds when it is left out");
     let indented = stop.lines().map(|line| format!("            {line}\n")).collect::<Vec<_>>().concat();
     let stopping = example.replace("          - stop-instances: { tag: { Project: Beta } }", &format!("          -\n{indented}"));
     assert_ne!(parse(&stopping).unwrap(), whole);
