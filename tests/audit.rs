@@ -8,7 +8,7 @@ use guardrails_model::ledger::memory::MemoryStore;
 use guardrails_model::ledger::{Ledger, sortable};
 use guardrails_model::phase::Phase;
 use guardrails_model::receipt::Call;
-use guardrails_model::record::{AlertRecord, FORMAT, Log, StepEvent};
+use guardrails_model::record::{AlertRecord, FORMAT, Log, RunEvent, StepEvent};
 use guardrails_model::report::history::{self, Entry};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -149,6 +149,20 @@ fn a_step_that_is_tried_for_months_stays_small_and_no_time_is_lost() {
     let counted: u32 = log.iter().map(|event| 1 + event.repeats.as_ref().map_or(0, |repeats| repeats.times)).sum();
     assert_eq!(i64::from(counted), all + 1);
     assert_eq!(log.latest().unwrap().repeats.as_ref().unwrap().until, begun + SignedDuration::from_secs(60 * (all - 1)));
+}
+
+#[test]
+fn what_a_person_did_is_never_counted_as_another_s_however_often_it_happens() {
+    let by = |who: &str| RunEvent {
+        at: Timestamp::UNIX_EPOCH,
+        by: who.to_owned(),
+        what: "rollback asked for: x".to_owned(),
+        repeats: None,
+    };
+    let mut log = Log::from(by("arn:aws:iam::123456789012:user/ann"));
+    (0..200).for_each(|_| log.append(by("arn:aws:iam::123456789012:user/ann")));
+    log.append(by("arn:aws:iam::123456789012:user/bob"));
+    assert!(log.len() < 60 && log.iter().any(|event| event.by.ends_with("/bob")));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod abandon;
 mod again;
 mod approvals;
+mod approved;
 mod drift;
 mod holds;
 mod ledger;

@@ -69,8 +69,10 @@ async fn a_stack_that_still_holds_something_is_not_deleted_and_the_ledger_outliv
     let cloudformation = aws_sdk_cloudformation::Client::new(&lab.root);
     cloudformation.delete_stack().stack_name(STACK).send().await.unwrap();
     assert_eq!(settled(&lab).await.as_deref(), Some("DELETE_FAILED"));
-    let events = cloudformation.describe_stack_events().stack_name(STACK).send().await.unwrap();
-    let reasons: Vec<&str> = events.stack_events().iter().filter_map(|event| event.resource_status_reason()).collect();
+    let pages = cloudformation.describe_stack_events().stack_name(STACK).into_paginator().send();
+    let pages: Vec<_> = pages.collect::<Result<_, _>>().await.unwrap();
+    let events = pages.iter().flat_map(|page| page.stack_events());
+    let reasons: Vec<&str> = events.filter_map(|event| event.resource_status_reason()).collect();
     assert!(reasons.iter().any(|reason| reason.contains("guardrails rollback project-beta")), "{reasons:?}");
 
     lab.say(&["rollback", "project-beta", "--yes"]).await;

@@ -186,6 +186,20 @@ async fn a_part_that_cannot_be_planned_again_fails_loudly_and_recovers() {
 }
 
 #[tokio::test]
+async fn whoever_asks_for_another_try_of_a_part_that_could_not_be_looked_at_gets_it_well() {
+    let story = Story::of("a: on");
+    let run = story.enforce("beta 80%", "a: off").await;
+    story.begin_look(&run).await;
+    let failed = PartPlan::Failed { reason: "AccessDenied".to_owned() };
+    story.bench.runs().open(&run, &[(0, failed)]).await.unwrap();
+    story.bench.execute(Direction::Apply, &run).await.unwrap();
+    story.bench.workflow.end_all();
+    story.bench.runs().retry(&story.load(&run).await.target()).await.unwrap().expect("it is tried again");
+    story.apply(&run).await;
+    story.check(&["a: off (was on, held by beta 80%)", "beta 80%: enforced; a applied"]).await;
+}
+
+#[tokio::test]
 async fn two_looks_at_once_are_one_execution() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;

@@ -15,7 +15,7 @@ use crate::world::{Fault, Kind};
 const DAY: i64 = 86_400;
 
 /// A stage that asks for approval.
-fn asking(wishes: &str, rule: ApprovalRule) -> (Target, Guardrail) {
+pub(super) fn asking(wishes: &str, rule: ApprovalRule) -> (Target, Guardrail) {
     let (target, mut guardrail) = stage("beta 80%", wishes);
     guardrail.stages[0].approval = Some(rule);
     (target, guardrail)
@@ -26,7 +26,7 @@ fn beyond(percent: &str) -> ApprovalRule {
 }
 
 /// A run that waits under the token `first`, of which people were told.
-async fn waiting(story: &Story, wishes: &str, rule: ApprovalRule) -> RunId {
+pub(super) async fn waiting(story: &Story, wishes: &str, rule: ApprovalRule) -> RunId {
     let (target, guardrail) = asking(wishes, rule);
     let Begun::Started(run) = story.bench.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
     story.know(&run, "beta 80%");
@@ -37,7 +37,7 @@ async fn waiting(story: &Story, wishes: &str, rule: ApprovalRule) -> RunId {
 }
 
 /// What the state machine does with a run that waits: an execution waits under `token`, and people are told.
-async fn ask(story: &Story, run: &RunId, token: &str) {
+pub(super) async fn ask(story: &Story, run: &RunId, token: &str) {
     story.bench.workflow.waits(token);
     let attempt = load(story, run).await.attempts.apply;
     let Asked::Waits(run) = story.bench.runs().ask(run, attempt, token).await.unwrap() else { panic!("it does not wait") };
@@ -45,12 +45,12 @@ async fn ask(story: &Story, run: &RunId, token: &str) {
     story.bench.runs().told(&run.id, &list.digest).await.unwrap();
 }
 
-async fn load(story: &Story, run: &RunId) -> Run {
+pub(super) async fn load(story: &Story, run: &RunId) -> Run {
     story.bench.truth.run(run).await.unwrap().unwrap().value
 }
 
 /// Somebody's answer to what is asked now.
-async fn answer(story: &Story, run: &RunId, approved: bool, who: &str) -> Answered {
+pub(super) async fn answer(story: &Story, run: &RunId, approved: bool, who: &str) -> Answered {
     let asked = load(story, run).await.approval.unwrap().question.unwrap();
     story.bench.runs().answer(run, &said(approved, who, &asked.list.digest)).await.unwrap()
 }
@@ -60,7 +60,7 @@ fn said(approved: bool, who: &str, digest: &str) -> Answer {
 }
 
 /// An execution that waited goes on as it hears: it plans again and opens.
-async fn plan_again(story: &Story, run: &RunId) -> Run {
+pub(super) async fn plan_again(story: &Story, run: &RunId) -> Run {
     let attempt = load(story, run).await.attempts.apply;
     let heard = story.bench.runs().hear(run, attempt).await.unwrap();
     assert!(matches!(heard, Heard::Plan { .. }), "{heard:?}");
@@ -110,17 +110,6 @@ async fn a_rejected_run_holds_nothing_and_lets_the_stage_go_until_it_is_rearmed(
     assert_eq!((released.by.as_str(), released.why.as_str()), ("ann", "rejected: looked at it"));
     assert!(story.bench.runs().rearm(&target).await.unwrap());
     assert!(matches!(story.bench.alert(&target, &guardrail).await.unwrap(), Begun::Started(_)));
-}
-
-#[tokio::test]
-async fn an_execution_that_nobody_woke_after_the_decision_is_woken_by_the_next_round() {
-    let story = Story::of("a: on");
-    let run = waiting(&story, "a: off", ApprovalRule::default()).await;
-    assert_eq!(story.bench.runs().take_up(&run).await.unwrap(), None);
-    assert_eq!(story.bench.workflow.woken("first"), 0, "nothing is decided");
-    answer(&story, &run, true, "ann").await;
-    assert_eq!(story.bench.runs().take_up(&run).await.unwrap(), None, "its execution lives");
-    assert_eq!(story.bench.workflow.woken("first"), 2);
 }
 
 #[tokio::test]
@@ -384,49 +373,4 @@ async fn a_doubted_alert_of_a_stage_that_only_notifies_notifies_and_says_why() {
         panic!("not begun")
     };
     assert!(run.approval.is_none() && run.events.iter().any(|event| event.what == "the alert is doubted: too much"));
-}
-
-#[tokio::test]
-async fn what_could_not_be_planned_before_is_asked_about_and_a_no_keeps_what_was_approved() {
-    for approved in [false, true] {
-        let story = Story::of("a: on, b: on");
-        let (target, guardrail) = asking("a: off; b: off", ApprovalRule::default());
-        let Begun::Started(run) = story.bench.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
-        story.know(&run, "beta 80%");
-        // The second action cannot plan, before the approval and after it.
-        let failed = (1, PartPlan::Failed { reason: "no right to look".to_owned() });
-        let first =
-            async || (0, PartPlan::Written(story.bench.drive().plan(&run, 0, &*story.toy.action("a: off")).await.unwrap()));
-        story.bench.runs().open(&run.id, &[first().await, failed.clone()]).await.unwrap();
-        ask(&story, &run.id, "first").await;
-        answer(&story, &run.id, true, "ann").await;
-        let opened = story.bench.runs().open(&run.id, &[first().await, failed]).await.unwrap();
-        assert_eq!(opened.state, RunState::Applying);
-        story.apply(&run.id).await;
-        assert_eq!(load(&story, &run.id).await.state, RunState::ApplyFailed);
-
-        // Another try plans it: nobody approved that.
-        let Begun::Started(again) = story.bench.alert(&target, &guardrail).await.unwrap() else { panic!("not tried again") };
-        let asked = story.bench.open(&again).await.unwrap();
-        assert_eq!(
-            (asked.state, &asked.parts[0].plan),
-            (RunState::Waiting, &opened.parts[0].plan),
-            "what counts is not replaced"
-        );
-        assert_eq!(asked.approval.as_ref().unwrap().question.as_ref().unwrap().list.changes, 1);
-        ask(&story, &run.id, "second").await;
-        answer(&story, &run.id, approved, "bob").await;
-        if approved {
-            assert_eq!(plan_again(&story, &run.id).await.state, RunState::Applying);
-            story.apply(&run.id).await;
-            assert_eq!(load(&story, &run.id).await.state, RunState::Enforced);
-        } else {
-            let heard = story.bench.runs().hear(&run.id, 2).await.unwrap();
-            assert_eq!(heard, Heard::Over { outcome: Outcome::Failed }, "loudly");
-            let held = "a: off (was on, held by beta 80%)";
-            story.check(&[held, "b: on", "beta 80%: apply failed; a applied"]).await;
-        }
-        story.put_back(&run.id).await;
-        assert_eq!((story.toy.snapshot()["a"].as_str(), story.toy.snapshot()["b"].as_str()), ("on", "on"));
-    }
 }

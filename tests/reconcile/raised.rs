@@ -1,5 +1,7 @@
 //! A budget that is raised while a stage is held: an update zeroes the spend, which is no recovery.
 
+use guardrails_model::record::RunState;
+
 use super::lab::Lab;
 
 #[tokio::test]
@@ -41,4 +43,21 @@ async fn what_an_alert_said_is_known_though_no_round_has_seen_it() {
     lab.says("2.31");
     lab.round().await;
     assert_eq!(lab.lamp(), "on");
+}
+
+#[tokio::test]
+async fn a_person_who_asks_for_the_same_rollback_meanwhile_lets_the_stage_go_all_the_same() {
+    let mut lab = Lab::new().await;
+    lab.says("2.31");
+    lab.round().await;
+    lab.guardrail.budget.amount = "3 USD".parse().unwrap();
+    lab.deploy().await;
+    lab.says("2.35");
+    lab.bare_round().await;
+    let run = lab.all().await.into_iter().find(|run| run.state == RunState::RollingBack).expect("the round asked for it");
+    lab.bench.ask_back(&run.id, &[], false).await;
+    lab.settle().await;
+    lab.says("3.01");
+    lab.round().await;
+    assert_eq!((lab.lamp().as_str(), lab.runs().await), ("on", vec!["2026-11 rolled back".to_owned()]), "it is released");
 }

@@ -171,6 +171,15 @@ impl Run {
         self.tried_at.max(requested).unwrap_or(self.began)
     }
 
+    /// The same for people's eyes: without the token by which a waiting execution is woken.
+    #[must_use]
+    pub fn without_token(mut self) -> Self {
+        if let Some(question) = self.approval.as_mut().and_then(|approval| approval.question.as_mut()) {
+            question.token = None;
+        }
+        self
+    }
+
     /// Writes down that something happened.
     pub fn note(&mut self, at: Timestamp, by: &str, what: impl Into<String>) {
         self.events.append(RunEvent { at, by: by.to_owned(), what: short(what.into(), LONGEST_NOTE), repeats: None });
@@ -341,6 +350,13 @@ pub struct RunEvent {
     pub repeats: Option<Repeats>,
 }
 
+impl RunEvent {
+    /// A person, or a function without its request id.
+    fn who(&self) -> &str {
+        self.by.split(' ').next().unwrap_or_default()
+    }
+}
+
 impl Event for RunEvent {
     fn at(&self) -> Timestamp {
         self.at
@@ -351,11 +367,12 @@ impl Event for RunEvent {
     }
 
     fn says_the_same(&self, later: &Self) -> bool {
-        same_words(&self.what, &later.what)
+        self.who() == later.who() && same_words(&self.what, &later.what)
     }
 
-    fn is_like(&self, _: &Self) -> bool {
-        true
+    fn is_like(&self, later: &Self) -> bool {
+        // Whatever a person did is told for itself.
+        self.who() == later.who() && !self.by.starts_with("arn:")
     }
 
     fn count(&mut self, later: Self) {

@@ -87,7 +87,7 @@ async fn list(deployment: &Deployment, args: &Status) -> Result<Vec<Listed>> {
             report.look_up_holds(&deployment.ledger, SystemClock.now()).await.context("reading the ledger")?;
             Listed::Open(Box::new(report))
         } else {
-            Listed::Over { run: Box::new(run) }
+            Listed::Over { run: Box::new(run.without_token()) }
         });
     }
     Ok(listed)

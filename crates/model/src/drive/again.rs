@@ -46,6 +46,8 @@ impl Drive<'_> {
             let facet = facets.get(&found.facet).map(|facet| &facet.value);
             let (phase, reason) = match decide::again(&step.value, facet, found, action.meanwhile(&found.facet)) {
                 AgainNext::Nothing => continue,
+                // A person said yes to a list, and this was not on it.
+                AgainNext::Plan(_) if run.approval.is_some() => continue,
                 AgainNext::Say(reason) if reason == step.value.reason => continue,
                 AgainNext::Say(reason) => (Phase::Applied, reason),
                 AgainNext::Enforce(reason) => (Phase::Applying, Some(reason)),
@@ -85,7 +87,12 @@ impl Drive<'_> {
             Some(unit) => units.contains(&unit.name),
             None => is_wanted(&found),
         };
-        let new: Vec<Planned> = new.into_iter().filter(belongs).collect();
+        let mut new: Vec<Planned> = new.into_iter().filter(belongs).collect();
+        if run.value.approval.is_some() {
+            for found in &mut new {
+                found.skip.get_or_insert_with(|| "it came after the approval: nobody said yes to it".to_owned());
+            }
+        }
         if new.is_empty() {
             return Ok(());
         }

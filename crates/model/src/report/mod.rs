@@ -231,7 +231,7 @@ impl Writer {
         let more = if whole { 0 } else { self.telling - steps.len() };
         steps.sort_by(|a, b| (a.part, order(a)).cmp(&(b.part, order(b))));
         Report {
-            run,
+            run: run.without_token(),
             counts: self.counts,
             parts: self.parts,
             left_alone: self.left_alone,

@@ -114,11 +114,21 @@ impl Runs<'_> {
             return Ok(());
         };
         let (list, steps) = self.listing(run, &approval).await?;
+        let said_before = approval.decisions.iter().rev().find(|decision| decision.digest == list.digest);
+        if let Some(no) = said_before.filter(|said| run.looking.is_some() && !said.approved) {
+            // Nobody asked for another try: a no stays a no, and people are not asked the same every day.
+            for part in &list.parts {
+                run.parts[part.part].plan = PartPlan::Failed { reason: format!("rejected: {}", no.why) };
+            }
+            run.approval = Some(approval);
+            self.settle(run);
+            return Ok(());
+        }
         let mut again = None;
         if let Some(approved) = &approval.approved {
             let known = self.known(&run.id, approved).await?;
             let beyond: Vec<&Step> = steps.iter().filter(|step| !known.contains(&change(step))).collect();
-            if approval.exceeded + beyond.len() <= approval.rule.beyond.of(approved.changes) {
+            if beyond.is_empty() || approval.exceeded + beyond.len() <= approval.rule.beyond.of(approved.changes) {
                 approval.exceeded += beyond.len();
                 run.approval = Some(approval);
                 self.settle(run);

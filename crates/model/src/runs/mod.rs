@@ -165,6 +165,7 @@ impl Runs<'_> {
                 run.value.tries.apply += 1;
                 run.value.tried_at = Some(self.clock.now());
                 run.value.looking = None;
+                run.value.parts.iter_mut().for_each(|part| part.unseen = None);
                 run.value.note(self.clock.now(), &self.by, "tried again");
                 if run.value.state == RunState::ApplyFailed {
                     run.value.state = RunState::Applying;

@@ -39,8 +39,9 @@ impl Runs<'_> {
             }
         }
         let under_way = run.value.state == RunState::RollingBack && self.present_attempt_runs(&run.value).await?;
-        let what =
-            |request: &RollbackRequest| (request.only.clone(), request.actions.clone(), request.places.clone(), request.force);
+        let what = |request: &RollbackRequest| {
+            (request.only.clone(), request.actions.clone(), request.places.clone(), request.force, request.armed)
+        };
         let same = |present: &RollbackRequest| what(present) == what(request);
         if under_way && run.value.rollback.as_ref().is_some_and(same) {
             return Ok(RollbackAsked::UnderWay(Box::new(run.value)));

@@ -1,0 +1,104 @@
+//! What holds of a run once a person has answered, and what people are shown of one that waits.
+
+use guardrails_model::config::ApprovalRule;
+use guardrails_model::record::{Direction, PartPlan, RunState};
+use guardrails_model::report::{Keep, Report};
+use guardrails_model::runs::{Begun, Heard, Looked, Outcome};
+
+use super::approvals::{answer, ask, asking, load, plan_again, waiting};
+use super::story::Story;
+
+#[tokio::test]
+async fn what_comes_after_a_yes_is_not_taken_by_a_later_look_but_said() {
+    let story = Story::of("a: on");
+    let run = waiting(&story, "a: off, b: off, c: off", ApprovalRule::default()).await;
+    answer(&story, &run, true, "ann").await;
+    plan_again(&story, &run).await;
+    story.apply(&run).await;
+    story.toy.set("a: on, b: on");
+    let Looked::Started(looking) = story.bench.runs().look_again(&run).await.unwrap() else { panic!("no look was begun") };
+    story.bench.open(&looking).await.unwrap();
+    story.bench.execute(Direction::Apply, &run).await.unwrap();
+    let world = story.toy.snapshot();
+    assert_eq!((world["a"].as_str(), world["b"].as_str()), ("off", "on"), "what was approved is held, the other is not");
+    let steps = story.bench.truth.all_steps(&load(&story, &run).await).await.unwrap();
+    let other = steps.iter().find(|step| step.label == "b").expect("it is said");
+    assert_eq!(other.reason.as_deref(), Some("it came after the approval: nobody said yes to it"));
+    story.put_back(&run).await;
+    assert_eq!(story.toy.snapshot()["a"].as_str(), "on");
+}
+
+#[tokio::test]
+async fn the_token_of_a_run_that_waits_is_shown_to_nobody() {
+    let story = Story::of("a: on");
+    let run = waiting(&story, "a: off", ApprovalRule::default()).await;
+    let run = load(&story, &run).await;
+    assert!(serde_json::to_string(&run).unwrap().contains("\"token\":\"first\""), "the ledger has it");
+    let report = Report::of(&story.bench.truth, run, Keep::ALL).await.unwrap();
+    assert!(!serde_json::to_string(&report).unwrap().contains("\"first\""));
+}
+
+#[tokio::test]
+async fn an_execution_that_nobody_woke_after_the_decision_is_woken_by_the_next_round() {
+    let story = Story::of("a: on");
+    let run = waiting(&story, "a: off", ApprovalRule::default()).await;
+    assert_eq!(story.bench.runs().take_up(&run).await.unwrap(), None);
+    assert_eq!(story.bench.workflow.woken("first"), 0, "nothing is decided");
+    answer(&story, &run, true, "ann").await;
+    assert_eq!(story.bench.runs().take_up(&run).await.unwrap(), None, "its execution lives");
+    assert_eq!(story.bench.workflow.woken("first"), 2);
+}
+
+#[tokio::test]
+async fn what_could_not_be_planned_before_is_asked_about_and_a_no_keeps_what_was_approved() {
+    for approved in [false, true] {
+        let story = Story::of("a: on, b: on");
+        let (target, guardrail) = asking("a: off; b: off", ApprovalRule::default());
+        let Begun::Started(run) = story.bench.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
+        story.know(&run, "beta 80%");
+        // The second action cannot plan, before the approval and after it.
+        let failed = (1, PartPlan::Failed { reason: "no right to look".to_owned() });
+        let first =
+            async || (0, PartPlan::Written(story.bench.drive().plan(&run, 0, &*story.toy.action("a: off")).await.unwrap()));
+        story.bench.runs().open(&run.id, &[first().await, failed.clone()]).await.unwrap();
+        ask(&story, &run.id, "first").await;
+        answer(&story, &run.id, true, "ann").await;
+        let opened = story.bench.runs().open(&run.id, &[first().await, failed]).await.unwrap();
+        assert_eq!(opened.state, RunState::Applying);
+        story.apply(&run.id).await;
+        assert_eq!(load(&story, &run.id).await.state, RunState::ApplyFailed);
+
+        // Another try plans it: nobody approved that.
+        let Begun::Started(again) = story.bench.alert(&target, &guardrail).await.unwrap() else { panic!("not tried again") };
+        let asked = story.bench.open(&again).await.unwrap();
+        assert_eq!(
+            (asked.state, &asked.parts[0].plan),
+            (RunState::Waiting, &opened.parts[0].plan),
+            "what counts is not replaced"
+        );
+        assert_eq!(asked.approval.as_ref().unwrap().question.as_ref().unwrap().list.changes, 1);
+        ask(&story, &run.id, "second").await;
+        answer(&story, &run.id, approved, "bob").await;
+        if approved {
+            assert_eq!(plan_again(&story, &run.id).await.state, RunState::Applying);
+            story.apply(&run.id).await;
+            assert_eq!(load(&story, &run.id).await.state, RunState::Enforced);
+        } else {
+            let heard = story.bench.runs().hear(&run.id, 2).await.unwrap();
+            assert_eq!(heard, Heard::Over { outcome: Outcome::Failed }, "loudly");
+            let held = "a: off (was on, held by beta 80%)";
+            story.check(&[held, "b: on", "beta 80%: apply failed; a applied"]).await;
+            // Nobody asks for the daily look: people are not asked the same again, and silence decides nothing.
+            story.bench.workflow.end_all();
+            let Looked::Started(looking) = story.bench.runs().look_again(&run.id).await.unwrap() else { panic!("no look") };
+            let opened = story.bench.open(&looking).await.unwrap();
+            assert_eq!(opened.state, RunState::Applying);
+            let no = PartPlan::Failed { reason: "rejected: looked at it".to_owned() };
+            assert_eq!(opened.parts[1].plan, no);
+            story.apply(&run.id).await;
+            assert_eq!(story.toy.snapshot()["b"].as_str(), "on");
+        }
+        story.put_back(&run.id).await;
+        assert_eq!((story.toy.snapshot()["a"].as_str(), story.toy.snapshot()["b"].as_str()), ("on", "on"));
+    }
+}
