@@ -2,6 +2,7 @@
 
 use aws_sdk_scheduler::types::ScheduleState;
 use guardrails_aws::error::chain;
+use guardrails_model::clock;
 use guardrails_model::reconcile::Round;
 use jiff::{SignedDuration, Timestamp};
 
@@ -110,14 +111,15 @@ fn judge_round(sheet: &mut Sheet, seen: &Seen) {
     let age = seen.now.duration_since(round.ended);
     match patience {
         Some(patience) if age > patience => {
-            let found = format!("it ended at {}, {} ago", round.ended, minutes(age));
+            let found = format!("it ended at {}, {} ago", clock::words(round.ended), minutes(age));
             let means = "an alert that was lost since is not noticed, and nothing was looked at again";
             sheet.failure(checked, found, means, remedy(seen));
         }
         Some(_) if round.troubles().is_empty() => sheet.well(format!("{checked} went well, {} ago", minutes(age))),
         Some(_) => {}
         None => {
-            let found = format!("it ended at {}; how often there should be one, the schedule does not say", round.ended);
+            let found =
+                format!("it ended at {}; how often there should be one, the schedule does not say", clock::words(round.ended));
             sheet.could_not_check(checked, found, "it may be too long ago", remedy(seen));
         }
     }
@@ -140,7 +142,9 @@ fn judge_none(sheet: &mut Sheet, checked: &str, seen: &Seen, waits: Option<(Time
 }
 
 fn judge_troubles(sheet: &mut Sheet, checked: &str, round: &Round) {
-    let clean = round.clean.map_or_else(|| "none went well yet".to_owned(), |clean| format!("the last that went well: {clean}"));
+    let clean = round
+        .clean
+        .map_or_else(|| "none went well yet".to_owned(), |clean| format!("the last that went well: {}", clock::words(clean)));
     for trouble in round.troubles() {
         let means = "what it names was not done for that guardrail; the next round tries it again";
         let remedy = "put right what it names, then guardrails reconcile";
@@ -298,7 +302,7 @@ mod tests {
     fn each_trouble_of_the_last_round_is_named() {
         let sheet = judge(&Seen { round: Ok(Some(round(5, &["no budget", "throttled"]))), ..well() });
         let found: Vec<_> = sheet.findings.iter().map(|finding| (finding.severity, finding.found.as_str())).collect();
-        let clean = "(the last that went well: 2026-11-23T01:00:00Z)";
+        let clean = "(the last that went well: 2026-11-23 01:00:00 UTC)";
         let expected = [format!("beta: no budget {clean}"), format!("beta: throttled {clean}")];
         assert_eq!(found, [(Severity::Failure, expected[0].as_str()), (Severity::Failure, expected[1].as_str())]);
         assert_eq!(sheet.well.len(), 1, "only the schedule: {sheet:?}");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use guardrails_aws::error::chain;
 use guardrails_aws::holds::{self, Held};
+use guardrails_model::clock;
 use guardrails_model::config::Otherwise;
 use guardrails_model::ids::RunId;
 use guardrails_model::record::{Run, RunState};
@@ -151,7 +152,7 @@ fn judge_waiting(sheet: &mut Sheet, checked: &str, run: &Run, seen: &Seen) {
         Otherwise::Approve => "nothing is changed before a person approves it; silence approves it",
     };
     let (left, given) = (question.until.duration_since(now), question.until.duration_since(question.at));
-    let until = format!("it waits for a person's approval until {}", question.until);
+    let until = format!("it waits for a person's approval until {}", clock::words(question.until));
     if running == Some(&false) && now.duration_since(question.at) > MOMENT {
         let means = "nobody is told, and silence decides nothing, before a round of the reconciler takes it up";
         let remedy = format!("guardrails reconcile has a round now; {remedy}");
@@ -281,7 +282,7 @@ mod tests {
     fn a_run_that_waits_for_a_person_says_how_to_answer_and_until_when() {
         let unread = Err(Unread::new("states:DescribeExecution", "AccessDeniedException: no"));
         let table = [
-            (waiting(Some(Ok(true)), 180), vec![(Severity::Note, "until 2026-11-23T04:00:00Z")]),
+            (waiting(Some(Ok(true)), 180), vec![(Severity::Note, "until 2026-11-23 04:00:00 UTC")]),
             (waiting(Some(Ok(true)), 181), vec![(Severity::Warning, "less than a quarter")]),
             (waiting(Some(Ok(true)), 300), vec![(Severity::Warning, "less than a quarter")]),
             (waiting(Some(Ok(false)), 4), vec![(Severity::Note, "until")]),

@@ -1,6 +1,7 @@
 //! What is known to be spent, against what AWS Budgets shows: its figures may be old, or were reset.
 
 use guardrails_aws::error::chain;
+use guardrails_model::clock;
 use guardrails_model::config::Guardrail;
 use guardrails_model::ids::GuardrailName;
 use guardrails_model::reconcile;
@@ -26,8 +27,10 @@ pub(super) fn judge(sheet: &mut Sheet, checked: &str, spend: &Read<Option<Spend>
     match spend.below_since.filter(|since| present && now.duration_since(*since) > DAY) {
         Some(since) => {
             let found = format!(
-                "since {since} AWS Budgets shows less than the ${} that are known to be spent in {}",
-                spend.actual, spend.period
+                "since {} AWS Budgets shows less than the ${} that are known to be spent in {}",
+                clock::words(since),
+                spend.actual,
+                spend.period
             );
             let means = "its figures are old, or an update of the budget reset them: its alerts may be late, and a raised budget lets nothing \
                          go meanwhile";
