@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 
 use guardrails_aws::actions::Any;
 use guardrails_cli::{artifacts, template};
+use guardrails_lambdas::metrics::{Metric, NAMESPACE};
 use guardrails_model::config::file;
 use serde_json::{Value as Json, json};
 
 fn rendered() -> Json {
-    let config = file::parse::<Any>("guardrails.yaml", include_str!("../examples/guardrails.yaml")).unwrap();
+    rendered_of(include_str!("../examples/guardrails.yaml"))
+}
+
+fn rendered_of(text: &str) -> Json {
+    let config = file::parse::<Any>("guardrails.yaml", text).unwrap();
     let keys: BTreeMap<&str, String> = artifacts::functions().into_iter().map(|name| (name, format!("{name}.zip"))).collect();
     template::render(&config, &keys).unwrap()
 }
@@ -17,10 +22,11 @@ fn resources(template: &Json) -> impl Iterator<Item = (&String, &Json)> {
     template["Resources"].as_object().unwrap().iter()
 }
 
-/// The alarms that a resource of this type must have: namespace, metric, and the dimension that says which.
-fn wanted(kind: &str, logical: &str) -> Vec<(&'static str, &'static str, Json)> {
+/// The alarms that a resource must have: namespace, metric, and the dimension that says which.
+fn wanted(logical: &str, resource: &Json) -> Vec<(&'static str, &'static str, Json)> {
     let by = |name: &str, value: Json| json!([{"Name": name, "Value": value}]);
-    match kind {
+    let properties = &resource["Properties"];
+    match resource["Type"].as_str().unwrap() {
         "AWS::Lambda::Function" => vec![("AWS/Lambda", "Errors", by("FunctionName", json!({"Ref": logical})))],
         "AWS::SQS::Queue" => {
             let queue = by("QueueName", json!({"Fn::GetAtt": [logical, "QueueName"]}));
@@ -29,6 +35,18 @@ fn wanted(kind: &str, logical: &str) -> Vec<(&'static str, &'static str, Json)> 
         "AWS::SNS::Topic" => {
             let topic = by("TopicName", json!({"Fn::GetAtt": [logical, "TopicName"]}));
             vec![("AWS/SNS", "NumberOfNotificationsFailed", topic)]
+        }
+        // What is to be kept in the dead letters, and could not be.
+        "AWS::SNS::Subscription" if properties.get("RedrivePolicy").is_some() => {
+            let topic = json!({"Fn::GetAtt": [properties["TopicArn"]["Ref"], "TopicName"]});
+            vec![("AWS/SNS", "NumberOfNotificationsFailedToRedriveToDlq", by("TopicName", topic))]
+        }
+        "AWS::Lambda::EventInvokeConfig" if properties.get("DestinationConfig").is_some() => {
+            vec![("AWS/Lambda", "DestinationDeliveryFailures", by("FunctionName", properties["FunctionName"].clone()))]
+        }
+        // What a throttled call of it would wait with, for hours.
+        "AWS::Lambda::Permission" if properties["Principal"] == "sns.amazonaws.com" => {
+            vec![("AWS/Lambda", "Throttles", by("FunctionName", properties["FunctionName"].clone()))]
         }
         "AWS::StepFunctions::StateMachine" => ["ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"]
             .map(|metric| ("AWS/States", metric, by("StateMachineArn", json!({"Ref": logical}))))
@@ -54,7 +72,7 @@ fn unwatched(template: &Json) -> Vec<String> {
         })
     };
     let all = resources(template).flat_map(|(logical, resource)| {
-        let alarms = wanted(resource["Type"].as_str().unwrap(), logical).into_iter();
+        let alarms = wanted(logical, resource).into_iter();
         alarms.filter(|alarm| !is_told(alarm)).map(move |(_, metric, _)| format!("{logical}: {metric}"))
     });
     all.collect()
@@ -92,6 +110,10 @@ fn control_an_alarm_that_is_taken_away_or_tells_nobody_is_missed() {
         ("MasterFunction", "MasterErrorAlarm"),
         ("StopInstancesFunction", "StopInstancesErrorAlarm"),
         ("NotifyTopic", "PeopleNotToldAlarm"),
+        ("AlertSubscription", "AlertNotRedrivenAlarm"),
+        ("MasterInvokeConfig", "AlertLostAlarm"),
+        ("AlertPermission", "MasterThrottledAlarm"),
+        ("ReconcileFunction", "ReconcileErrorAlarm"),
     ] {
         let mut without = template.clone();
         without["Resources"].as_object_mut().unwrap().remove(alarm).unwrap();
@@ -100,6 +122,40 @@ fn control_an_alarm_that_is_taken_away_or_tells_nobody_is_missed() {
         silent["Resources"][alarm]["Properties"]["AlarmActions"] = json!([]);
         assert!(unwatched(&silent)[0].starts_with(logical), "{alarm}");
     }
+}
+
+/// The namespace and metrics that the functions themselves emit, as an alarm watches them.
+fn of_the_functions(alarm: &Json) -> (&Json, &Json, &Json) {
+    (&alarm["Namespace"], &alarm["MetricName"], &alarm["Dimensions"])
+}
+
+#[test]
+fn the_want_of_a_good_round_is_told_after_three_intervals_whatever_those_are() {
+    for (every, seconds) in [("5m", 300), ("1h", 3600), ("1d", 86_400)] {
+        let file = format!("{}\nreconcile: {{ every: {every} }}\n", include_str!("../examples/walkthrough.yaml"));
+        let template = rendered_of(&file);
+        let alarm = &template["Resources"]["ReconcileMissingAlarm"]["Properties"];
+        let stack = json!([{"Name": "Stack", "Value": {"Ref": "AWS::StackName"}}]);
+        assert_eq!(of_the_functions(alarm), (&json!(NAMESPACE), &json!(Metric::Reconciled.name()), &stack));
+        // No datum is what is looked for.
+        assert_eq!(alarm["TreatMissingData"], "breaching");
+        assert_eq!((&alarm["ComparisonOperator"], &alarm["Threshold"]), (&json!("LessThanThreshold"), &json!(1)));
+        assert_eq!((&alarm["Statistic"], &alarm["EvaluationPeriods"]), (&json!("Sum"), &json!(3)));
+        assert!(alarm.get("DatapointsToAlarm").is_none(), "all three, not one of them");
+        assert_eq!(alarm["Period"], seconds);
+        let schedule = &template["Resources"]["ReconcileSchedule"]["Properties"];
+        assert_eq!(schedule["ScheduleExpression"], format!("rate({} minutes)", seconds / 60));
+        assert_eq!(schedule["Target"]["Arn"], json!({"Fn::GetAtt": ["ReconcileFunction", "Arn"]}));
+    }
+}
+
+#[test]
+fn an_alert_that_is_not_understood_is_told() {
+    let template = rendered();
+    let alarm = &template["Resources"]["UnknownAlertAlarm"]["Properties"];
+    let stack = json!([{"Name": "Stack", "Value": {"Ref": "AWS::StackName"}}]);
+    assert_eq!(of_the_functions(alarm), (&json!(NAMESPACE), &json!(Metric::AlertsUnknown.name()), &stack));
+    assert_eq!((&alarm["ComparisonOperator"], &alarm["Threshold"]), (&json!("GreaterThanOrEqualToThreshold"), &json!(1)));
 }
 
 #[test]

@@ -30,7 +30,9 @@ pub enum Metric {
 }
 
 impl Metric {
-    fn name(self) -> &'static str {
+    /// In CloudWatch.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::AlertsReceived => "AlertsReceived",
             Self::AlertsUnknown => "AlertsUnknown",

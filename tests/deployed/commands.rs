@@ -112,6 +112,7 @@ async fn what_does_not_exist_is_said_with_what_does() {
         (&["plan", "project-gamma"][..], "there is no guardrail `project-gamma`"),
         (&["simulate", "project-gamma", "--yes"], "there are: project-beta"),
         (&["simulate", "project-beta", "--at", "90% actual", "--yes"], "`80% forecasted`, `100% actual`"),
+        (&["rollback", "project-gamma", "--yes"], "no guardrail `project-gamma` is deployed; there are: project-beta"),
         (&["status", "--run", "r-none"], "the ledger has no run `r-none`"),
         (&["status", "--stack-name", "elsewhere"], "looking for the stack `elsewhere`"),
     ] {
@@ -120,5 +121,7 @@ async fn what_does_not_exist_is_said_with_what_does() {
         assert!(text(&output.stderr).contains(words), "{arguments:?}: {}", text(&output.stderr));
         assert!(output.stdout.is_empty(), "{arguments:?}");
     }
-    assert!(lab.say(&["rollback", "project-beta", "--yes"]).await.contains("holds nothing"));
+    assert!(lab.say(&["rollback", "project-beta", "--yes"]).await.contains("holds nothing: "));
+    let some = lab.say(&["rollback", "project-beta", "--action", "stop-instances", "--in", "eu-west-1", "--yes"]).await;
+    assert!(some.contains("holds nothing of that: "), "{some}");
 }

@@ -4,6 +4,7 @@ use aws_sdk_budgets::types::{ComparisonOperator, Notification, NotificationType,
 use aws_sdk_cloudwatchlogs::types::InputLogEvent;
 use aws_sdk_costexplorer::types::{CostAllocationTagStatus, CostAllocationTagStatusEntry};
 use aws_sdk_lambda::types::{DestinationConfig, LastUpdateStatus, OnFailure};
+use aws_sdk_scheduler::types::ScheduleState;
 use guardrails_local_aws::ACCOUNT;
 use guardrails_model::clock::{Clock, SystemClock};
 use serde_json::{Value as Json, json};
@@ -11,6 +12,7 @@ use serde_json::{Value as Json, json};
 use super::lab::{EXAMPLE, Lab, guardrails, text};
 
 const MASTER: &str = "budget-guardrails-master";
+const SCHEDULE: &str = "budget-guardrails-reconcile";
 
 /// What doctor says, and the code that it ends with.
 async fn examine(lab: &Lab) -> (i32, Json) {
@@ -41,15 +43,15 @@ async fn is_well(lab: &Lab) {
     assert_eq!(findings(&said), Vec::<&Json>::new());
     assert_eq!((code, &said["verdict"]), (0, &json!("well")));
     for area in said["areas"].as_array().unwrap() {
-        let looked_at = !area["well"].as_array().unwrap().is_empty();
-        assert!(looked_at || area["area"] == "schedules", "nothing was looked at in {}", area["area"]);
+        assert!(!area["well"].as_array().unwrap().is_empty(), "nothing was looked at in {}", area["area"]);
     }
 }
 
-/// A stack whose tag is active, and that tells a person.
+/// A stack whose tag is active, that tells a person, and whose reconciler had its first round.
 async fn healthy() -> Lab {
     let lab = Box::pin(Lab::new()).await;
     activate(&lab).await;
+    lab.say(&["reconcile"]).await;
     subscribe(&lab, "NotifyTopicArn", "email", "finops@example.com").await;
     lab
 }
@@ -72,6 +74,8 @@ async fn a_new_deployment_is_told_what_it_lacks_until_it_is_well() {
     let lab = Lab::new().await;
     finds(&lab, 11, "failure", "it is not active", "update-cost-allocation-tags-status").await;
     activate(&lab).await;
+    finds(&lab, 11, "warning", "there was none yet", "guardrails reconcile").await;
+    lab.say(&["reconcile"]).await;
     finds(&lab, 11, "failure", "only programs are subscribed", "--notify-email").await;
     subscribe(&lab, "NotifyTopicArn", "https", "https://example.com/pager").await;
     finds(&lab, 11, "failure", "nobody has confirmed: https https://example.com/pager", "open the link").await;
@@ -216,6 +220,15 @@ async fn what_keeps_the_rest_from_working_is_found_and_put_right() {
     cloudwatch.enable_alarm_actions().alarm_names(alarm).send().await.unwrap();
     is_well(&lab).await;
 
+    // A reconciler that is called no more.
+    let calls = |state: ScheduleState, target: &str| schedule(&lab, state, target.to_owned());
+    let reconciler = schedule(&lab, ScheduleState::Disabled, String::new()).await;
+    finds(&lab, 11, "failure", "it is disabled", "--state ENABLED").await;
+    calls(ScheduleState::Enabled, &reconciler.replace("-reconcile", "-master")).await;
+    finds(&lab, 11, "failure", "budget-guardrails-master, not", "guardrails deploy").await;
+    calls(ScheduleState::Enabled, &reconciler).await;
+    is_well(&lab).await;
+
     // An error in a log stays there for a day.
     let (logs, log) = (aws_sdk_cloudwatchlogs::Client::new(&lab.root), format!("/aws/lambda/{MASTER}"));
     let now = SystemClock.now().as_millisecond();
@@ -226,6 +239,28 @@ async fn what_keeps_the_rest_from_working_is_found_and_put_right() {
     finds(&lab, 10, "warning", "errors in its log in the last 24 hours: 1, the last at", "aws logs tail").await;
     lambda.delete_function().function_name("budget-guardrails-notify").send().await.unwrap();
     finds(&lab, 11, "failure", "there is no such function", "guardrails deploy").await;
+
+    // What goes wrong in a round stays found until one goes well; the schedule itself may be gone too.
+    budgets.delete_budget().account_id(ACCOUNT).budget_name("project-beta").send().await.unwrap();
+    assert_eq!(lab.run(&["reconcile"]).await.status.code(), Some(1));
+    let trouble = "project-beta: AWS Budgets has no budget of this name: deploy again (the last that went well: ";
+    finds(&lab, 11, "failure", trouble, "then guardrails reconcile").await;
+    aws_sdk_scheduler::Client::new(&lab.root).delete_schedule().name(SCHEDULE).send().await.unwrap();
+    finds(&lab, 11, "failure", "there is no schedule budget-guardrails-reconcile", "guardrails deploy").await;
+}
+
+/// Switches the reconciler's schedule, and has it call something else where something is named. What it called before.
+async fn schedule(lab: &Lab, state: ScheduleState, target: String) -> String {
+    let client = aws_sdk_scheduler::Client::new(&lab.root);
+    let seen = client.get_schedule().name(SCHEDULE).send().await.unwrap();
+    let mut calls = seen.target.unwrap();
+    let before = calls.arn.clone();
+    if !target.is_empty() {
+        calls.arn = target;
+    }
+    let update = client.update_schedule().name(SCHEDULE).state(state).set_schedule_expression(seen.schedule_expression);
+    update.target(calls).set_flexible_time_window(seen.flexible_time_window).send().await.unwrap();
+    before
 }
 
 /// Changes the master function past CloudFormation, and waits until Lambda is done with it.
@@ -267,6 +302,7 @@ async fn what_one_may_not_read_is_never_well() {
         "sqs:GetQueueAttributes",
         "cloudwatch:DescribeAlarms",
         "dynamodb:Scan",
+        "scheduler:GetSchedule",
         "cloudformation:DetectStackDrift",
     ] {
         assert!(

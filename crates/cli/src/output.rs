@@ -47,7 +47,7 @@ pub(crate) fn agreed(consent: &Consent, question: &str) -> Result<bool> {
         return Ok(true);
     }
     if !std::io::stdin().is_terminal() {
-        tell("This changes the account, and there is no terminal to ask on. hint: look at what is shown above, then add --yes");
+        tell("Nothing was done: there is no terminal to ask on. hint: look at what is shown above, then add --yes");
         return Ok(false);
     }
     eprint!("{question} [y/N] ");

@@ -16,7 +16,9 @@ pub(crate) async fn run(global: &Global, args: &Answer, approved: bool) -> Resul
     let question = run.approval.as_ref().and_then(|approval| approval.question.clone());
     let question = question.ok_or_else(|| not_asked(&run))?;
     let asks = run.state == RunState::Waiting;
-    output::tell(&follow::report(&deployment, run, false).await?.text());
+    if asks {
+        output::tell(&follow::report(&deployment, run, false).await?.text());
+    }
     let ask = if approved { "Approve this?" } else { "Reject this? Alerts of this stage are then recorded, not enforced." };
     if asks && !output::agreed(&args.consent, ask)? {
         return Ok(Exit::Declined);

@@ -7,9 +7,10 @@ mod functions;
 mod keys;
 mod letters;
 mod policy;
+mod reconciler;
 mod runs;
-mod schedules;
 mod site;
+mod spends;
 mod stack;
 mod subscriptions;
 mod topics;
@@ -48,7 +49,7 @@ pub(crate) async fn nobody_is_told(sdk: &SdkConfig, topic: &str) -> Option<Strin
 
 async fn examine(site: &Site) -> Vec<Sheet> {
     let now = SystemClock.now();
-    let (topics, subscriptions, budgets, functions, letters, alarms, runs, schedules, stack) = tokio::join!(
+    let (topics, subscriptions, budgets, functions, letters, alarms, runs, reconciler, stack) = tokio::join!(
         topics::look(site),
         subscriptions::look(site),
         budgets::look(site, now),
@@ -56,7 +57,7 @@ async fn examine(site: &Site) -> Vec<Sheet> {
         letters::look(site),
         alarms::look(site),
         runs::look(site, now),
-        schedules::look(site),
+        reconciler::look(site, now),
         stack::look(site),
     );
     vec![
@@ -67,7 +68,7 @@ async fn examine(site: &Site) -> Vec<Sheet> {
         letters::judge(&letters),
         runs::judge(&runs),
         alarms::judge(&alarms),
-        schedules::judge(&schedules),
+        reconciler::judge(&reconciler),
         stack::judge(&stack),
     ]
 }

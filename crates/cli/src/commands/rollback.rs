@@ -25,7 +25,8 @@ pub(crate) async fn run(global: &Global, args: &Rollback) -> Result<Exit> {
     let deployment = Deployment::find(global).await?;
     let runs = held(&deployment, args).await?;
     if runs.is_empty() {
-        let text = format!("`{}` holds nothing: there is nothing to put back.", args.guardrail);
+        let of = if args.scope.is_whole() { "" } else { " of that" };
+        let text = format!("`{}` holds nothing{of}: there is nothing to put back.", args.guardrail);
         output::result(global, &Vec::<Report>::new(), &text)?;
         return Ok(Exit::Done);
     }
@@ -84,6 +85,13 @@ async fn held(deployment: &Deployment, args: &Rollback) -> Result<Vec<Held>> {
         if other.guardrail != args.guardrail {
             return Err(anyhow!("run {id} is of `{}`, not of `{}`", other.guardrail, args.guardrail));
         }
+    }
+    if open.is_empty() {
+        if args.run.is_none() {
+            // A name that is mistyped must not read as if all were put back.
+            deployment.guardrail(&args.guardrail).await?;
+        }
+        return Ok(Vec::new());
     }
     let mut unknown: Vec<&Selector> = args.scope.only.iter().collect();
     let (mut acted, mut worked) = (BTreeSet::new(), BTreeSet::new());

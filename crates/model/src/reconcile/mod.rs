@@ -8,7 +8,7 @@ mod round;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-pub use judge::{Books, Judgement, Measure, StageNow, judge};
+pub use judge::{Books, Judgement, Measure, StageNow, judge, present};
 pub use round::{Found, Round};
 
 use crate::alert::{self, AlertType, Reading};

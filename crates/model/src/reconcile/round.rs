@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use crate::clock;
 use crate::ids::GuardrailName;
 
 /// One round.
@@ -76,7 +77,7 @@ impl Round {
     /// In plain text.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut text = format!("round of {}, by {}\n", self.ended, self.by);
+        let mut text = format!("round of {}, by {}\n", clock::words(self.ended), self.by);
         for found in &self.guardrails {
             let figures = match (found.period.as_ref(), found.actual, found.limit) {
                 (Some(period), Some(actual), Some(limit)) => format!("${actual} of ${limit} in {period}"),

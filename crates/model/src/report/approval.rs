@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::clock;
 use crate::config::Otherwise;
 use crate::record::{Run, RunState};
 
@@ -17,7 +18,7 @@ pub(super) fn text(run: &Run) -> String {
         let _ = writeln!(
             text,
             "Nothing below is changed before a person approves it. They are asked until {}; silence {silence}. Why:",
-            question.until
+            clock::words(question.until)
         );
         for why in question.again.iter().chain(&approval.why) {
             let _ = writeln!(text, "  - {why}");
@@ -27,7 +28,7 @@ pub(super) fn text(run: &Run) -> String {
         let _ = writeln!(text, "It needs a person's approval: {}", approval.why.join("; "));
     }
     for decision in &approval.decisions {
-        let _ = writeln!(text, "{}: {}", decision.at, decision.words());
+        let _ = writeln!(text, "{}: {}", clock::words(decision.at), decision.words());
     }
     text
 }

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::clock;
 use crate::config::StageAt;
 use crate::ids::{FacetId, GuardrailName, RunId, Value};
 use crate::ledger::{Ledger, LedgerError};
@@ -137,7 +138,7 @@ impl Hold {
     pub fn text(&self, now: Timestamp) -> String {
         let mut text = format!("{}\n  before: {}\n  wanted: {}\n", self.facet, self.before, self.wanted);
         for holder in &self.holders {
-            let _ = writeln!(text, "  held by {}, since {}", holder.words(), holder.since.strftime("%Y-%m-%d %H:%M:%S UTC"));
+            let _ = writeln!(text, "  held by {}, since {}", holder.words(), clock::words(holder.since));
         }
         if self.holders.len() > 1 {
             let _ = writeln!(text, "  {} is put back when the last of them lets go", self.before);
@@ -155,6 +156,6 @@ impl HeldUntil {
             Direction::Apply => "apply it",
             Direction::Rollback => "put it back",
         };
-        format!("calls that {way} may land until {}: the other way waits for that", self.until.strftime("%Y-%m-%d %H:%M:%S UTC"))
+        format!("calls that {way} may land until {}: the other way waits for that", clock::words(self.until))
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::remedy::{next, remedy};
 use super::{Counts, Report, approval, unplanned, waits};
+use crate::clock;
 use crate::phase::Phase;
 use crate::record::{RunState, Step};
 
@@ -20,7 +21,7 @@ impl Report {
     #[must_use]
     pub fn text(&self) -> String {
         let run = &self.run;
-        let mut text = format!("{}\nrun {}, begun {}\n", self.headline(), run.id, run.began);
+        let mut text = format!("{}\nrun {}, begun {}\n", self.headline(), run.id, clock::words(run.began));
         if run.simulated {
             text.push_str("This run was begun by a simulated alert. What it did is real.\n");
         }
@@ -111,6 +112,7 @@ pub fn line(step: &Step) -> String {
     let change = match step.phase {
         Phase::Skipped => format!("{before}"),
         Phase::RolledBack | Phase::RollingBack | Phase::RollbackFailed => format!("{} -> {before}", step.wanted),
+        Phase::Planned if *before == step.wanted => format!("{before} already"),
         _ => format!("{before} -> {}", step.wanted),
     };
     let reason = step.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();

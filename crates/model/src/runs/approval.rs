@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Outcome, PartRef, RunError, Runs, Woken, groups, released};
+use crate::clock;
 use crate::config::{Guardrail, Otherwise, Stage};
 use crate::ids::{FacetId, Nonce, RunId, Value};
 use crate::ledger::{LedgerError, Versioned};
@@ -139,7 +140,7 @@ impl Runs<'_> {
         let question = self.question(&approval, list, again);
         if approval.question.as_ref().is_none_or(|before| before.at != question.at) {
             let why = question.again.clone().unwrap_or_else(|| approval.why.join("; "));
-            run.note(question.at, &self.by, format!("approval asked for until {}: {why}", question.until));
+            run.note(question.at, &self.by, format!("approval asked for until {}: {why}", clock::words(question.until)));
         }
         approval.question = Some(question);
         run.approval = Some(approval);

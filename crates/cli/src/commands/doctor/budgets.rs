@@ -7,11 +7,13 @@ use guardrails_aws::budgets::{Budgets, Inspected};
 use guardrails_aws::error::chain;
 use guardrails_model::config::Guardrail;
 use guardrails_model::ids::GuardrailName;
+use guardrails_model::spend::Spend;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value as Json;
 
 use super::finding::{Read, Sheet, Unread};
 use super::site::Site;
+use super::spends;
 
 /// Budgets computes spend up to three times a day; after so long there is a figure, if anything was spent.
 const NEWS: SignedDuration = SignedDuration::from_hours(48);
@@ -25,6 +27,8 @@ pub(super) struct Seen {
     pub(super) template: Read<BTreeMap<GuardrailName, Guardrail>>,
     /// Their budgets; none when there is no budget of that name.
     pub(super) budgets: BTreeMap<GuardrailName, Read<Option<Inspected>>>,
+    /// What was last known to be spent; none before the reconciler's first round.
+    pub(super) spends: BTreeMap<GuardrailName, Read<Option<Spend>>>,
     /// Is the tag a cost allocation tag? Those that Cost Explorer does not know are left out.
     pub(super) tags: Read<BTreeMap<String, bool>>,
     pub(super) stack: String,
@@ -42,12 +46,13 @@ pub(super) async fn look(site: &Site, now: Timestamp) -> Seen {
         stack: site.stack_id.clone(),
         topic: site.name("AlertTopic").to_owned(),
     };
-    let mut budgets = BTreeMap::new();
+    let (mut budgets, mut spends) = (BTreeMap::new(), BTreeMap::new());
     let mut keys = Vec::new();
     for guardrail in guardrails.iter().flatten() {
         let inspected = client.inspect(guardrail).await;
         let needs = "budgets:ViewBudget and budgets:ListTagsForResource";
         budgets.insert(guardrail.name.clone(), inspected.map_err(|error| Unread::new(needs, chain(&error))));
+        spends.insert(guardrail.name.clone(), spends::look(site, &guardrail.name).await);
         keys.extend(guardrail.budget.tag.iter().map(|(key, _)| key.to_owned()));
     }
     keys.sort();
@@ -57,6 +62,7 @@ pub(super) async fn look(site: &Site, now: Timestamp) -> Seen {
         tags: tags(site, keys).await,
         guardrails,
         budgets,
+        spends,
         stack: site.deployment.stack.clone(),
         now,
     }
@@ -103,6 +109,9 @@ pub(super) fn judge(seen: &Seen) -> Sheet {
             && let Some(inspected) = sheet.read(&checked, read)
         {
             judge_budget(&mut sheet, &checked, inspected.as_ref(), seen);
+        }
+        if let Some(spend) = seen.spends.get(&guardrail.name) {
+            spends::judge(&mut sheet, &format!("{checked}: its spend"), spend, guardrail, seen.now);
         }
         for (key, _) in guardrail.budget.tag.iter() {
             judge_tag(&mut sheet, &format!("{checked}: its cost allocation tag {key}"), key, &seen.tags);
@@ -199,13 +208,13 @@ fn judge_tag(sheet: &mut Sheet, checked: &str, key: &str, tags: &Read<BTreeMap<S
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use serde_json::json;
 
     use super::*;
     use crate::commands::doctor::finding::Severity;
 
-    fn guardrail(amount: &str) -> Guardrail {
+    pub(crate) fn guardrail(amount: &str) -> Guardrail {
         let text = format!(
             "version: 1\nguardrails:\n  beta:\n    budget: {{ amount: {amount}, period: monthly, tag: {{ Project: Beta }} }}\n    stages: \
              [{{ at: 100% actual, do: [notify] }}]\n"
@@ -220,6 +229,7 @@ mod tests {
         Seen {
             template: Ok([(beta.name.clone(), beta.clone())].into()),
             budgets: [(beta.name.clone(), Ok(Some(inspected)))].into(),
+            spends: [(beta.name.clone(), Ok(None))].into(),
             guardrails: Ok(vec![beta]),
             tags: Ok([("Project".to_owned(), true)].into()),
             stack: "budget-guardrails".to_owned(),

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use guardrails_aws::error::chain;
 use guardrails_aws::holds::{self, Held};
+use guardrails_model::clock;
+use guardrails_model::config::Otherwise;
 use guardrails_model::ids::RunId;
 use guardrails_model::record::{Run, RunState};
 use guardrails_model::runs::{Workflow, execution_name};
@@ -14,6 +16,8 @@ use super::site::Site;
 
 /// Between a run's record and the start of its execution lies a moment, and between two of its executions.
 const MOMENT: SignedDuration = SignedDuration::from_mins(5);
+/// With less than this part of their time left, people may have overlooked that they are asked.
+const LATE: i32 = 4;
 /// Holds that are looked at: pages of the table, each of 1 MiB.
 const PAGES: usize = 200;
 
@@ -65,9 +69,9 @@ pub(super) async fn look(site: &Site, now: Timestamp) -> Seen {
     Seen { open, running, held, more, holders, table, now }
 }
 
-/// Does somebody work on such a run, or should?
+/// Does an execution work on such a run, or wait with it, or should?
 fn is_at_work(state: RunState) -> bool {
-    matches!(state, RunState::Opening | RunState::Applying | RunState::RollingBack)
+    matches!(state, RunState::Opening | RunState::Waiting | RunState::Applying | RunState::RollingBack)
 }
 
 pub(super) fn judge(seen: &Seen) -> Sheet {
@@ -88,6 +92,9 @@ fn judge_run(sheet: &mut Sheet, run: &Run, seen: &Seen) {
     let (id, name, words) = (&run.id, &run.guardrail, run.state.words());
     let checked = format!("run {id} of {name} at {}", run.stage);
     let look = format!("guardrails status --run {id}");
+    if run.state == RunState::Waiting {
+        return judge_waiting(sheet, &checked, run, seen);
+    }
     if let Some(running) = seen.running.get(id) {
         match sheet.read(&checked, running) {
             Some(false) if seen.now.duration_since(run.asked_at()) > MOMENT => {
@@ -97,7 +104,8 @@ fn judge_run(sheet: &mut Sheet, run: &Run, seen: &Seen) {
                     format!("guardrails rearm {name} to go on, or guardrails rollback {name} --run {id} to put it back")
                 };
                 let found = format!("it is {words}, and no execution works on it");
-                sheet.failure(&checked, found, "it stands still, half done", format!("{look}, then {again}"));
+                let means = "it stands still, half done, until a round of the reconciler takes it up";
+                sheet.failure(&checked, found, means, format!("guardrails reconcile has a round now; or {look}, then {again}"));
             }
             Some(false) => {
                 sheet.note(&checked, format!("it is {words}, and its execution is just beginning"), "nothing yet", look);
@@ -125,6 +133,34 @@ fn judge_run(sheet: &mut Sheet, run: &Run, seen: &Seen) {
             ),
         ),
         _ => sheet.well(format!("{checked} is {words}")),
+    }
+}
+
+/// A person is asked, and nothing is done meanwhile.
+fn judge_waiting(sheet: &mut Sheet, checked: &str, run: &Run, seen: &Seen) {
+    let (id, now) = (&run.id, seen.now);
+    let running = seen.running.get(id).and_then(|running| sheet.read(checked, running));
+    let remedy = format!(
+        "guardrails status --run {id} shows what is asked; then guardrails approve {id} --reason WHY, or guardrails reject {id} --reason WHY"
+    );
+    let asked = run.approval.as_ref().and_then(|approval| Some((approval.rule.otherwise, approval.question.as_ref()?)));
+    let Some((otherwise, question)) = asked else {
+        return sheet.failure(checked, "it waits for approval, and asks nothing", "nobody can answer", remedy);
+    };
+    let silence = match otherwise {
+        Otherwise::Reject => "nothing is changed before a person approves it; silence rejects it",
+        Otherwise::Approve => "nothing is changed before a person approves it; silence approves it",
+    };
+    let (left, given) = (question.until.duration_since(now), question.until.duration_since(question.at));
+    let until = format!("it waits for a person's approval until {}", clock::words(question.until));
+    if running == Some(&false) && now.duration_since(question.at) > MOMENT {
+        let means = "nobody is told, and silence decides nothing, before a round of the reconciler takes it up";
+        let remedy = format!("guardrails reconcile has a round now; {remedy}");
+        sheet.warning(checked, format!("{until}, and no execution waits with it"), means, remedy);
+    } else if left * LATE < given {
+        sheet.warning(checked, format!("{until}: less than a quarter of the time is left"), silence, remedy);
+    } else {
+        sheet.note(checked, until, silence, remedy);
     }
 }
 
@@ -192,6 +228,18 @@ mod tests {
         }
     }
 
+    /// A run that asked a person at its beginning, and gives them four hours.
+    fn waiting(running: Option<Read<bool>>, minutes: i64) -> Seen {
+        let mut seen = seen(RunState::Waiting, running, minutes);
+        let run = &mut seen.open.as_mut().unwrap()[0];
+        let approval = json!({"why": ["the stage asks for approval"], "rule": {"within": "4h"}, "question": {
+            "at": run.began, "until": run.began + SignedDuration::from_hours(4),
+            "list": {"changes": 1, "digest": "d", "parts": []},
+        }});
+        run.approval = Some(serde_json::from_value(approval).unwrap());
+        seen
+    }
+
     fn hold() -> Held {
         Held {
             facet: "instance-power/us-east-1/i-1".parse().unwrap(),
@@ -231,9 +279,33 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_waits_for_a_person_says_how_to_answer_and_until_when() {
+        let unread = Err(Unread::new("states:DescribeExecution", "AccessDeniedException: no"));
+        let table = [
+            (waiting(Some(Ok(true)), 180), vec![(Severity::Note, "until 2026-11-23 04:00:00 UTC")]),
+            (waiting(Some(Ok(true)), 181), vec![(Severity::Warning, "less than a quarter")]),
+            (waiting(Some(Ok(true)), 300), vec![(Severity::Warning, "less than a quarter")]),
+            (waiting(Some(Ok(false)), 4), vec![(Severity::Note, "until")]),
+            (waiting(Some(Ok(false)), 6), vec![(Severity::Warning, "no execution waits with it")]),
+            (waiting(Some(unread), 6), vec![(Severity::CouldNotCheck, "no"), (Severity::Note, "until")]),
+            (seen(RunState::Waiting, Some(Ok(true)), 6), vec![(Severity::Failure, "asks nothing")]),
+        ];
+        for (seen, expected) in table {
+            let sheet = judge(&seen);
+            assert_eq!(sheet.findings.len(), expected.len(), "{sheet:?}");
+            for (finding, (severity, words)) in sheet.findings.iter().zip(expected) {
+                assert_eq!(finding.severity, severity, "{sheet:?}");
+                assert!(finding.found.contains(words), "{sheet:?}");
+            }
+            let remedy = &sheet.findings.last().unwrap().remedy;
+            assert!(["approve", "reject"].iter().all(|word| remedy.contains(&format!("guardrails {word} {ID} --reason"))));
+        }
+    }
+
+    #[test]
     fn a_hold_of_a_run_that_is_over_or_unknown_is_found() {
         let id: RunId = ID.parse().unwrap();
-        for holder in [Some(RunState::RolledBack), None] {
+        for holder in [Some(RunState::RolledBack), Some(RunState::Rejected), Some(RunState::Abandoned), None] {
             let holders = Ok([(id.clone(), holder)].into());
             let sheet = judge(&Seen { open: Ok(Vec::new()), holders, ..seen(RunState::Enforced, None, 6) });
             assert_eq!(sheet.findings.len(), 1, "{sheet:?}");
