@@ -287,7 +287,7 @@ impl Explorer {
             Call::Turn { way, to } => {
                 self.check_turn(state, *way, to)?;
                 let to = ["on", "off", "dim"].into_iter().find(|value| value == to).expect("a value of the lamp");
-                self.ours(state, *way);
+                state.people.ours(*way);
                 if self.scenario.slow && state.lamp.is != to {
                     state.lamp.becomes = Some(to);
                 } else {

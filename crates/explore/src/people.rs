@@ -8,7 +8,17 @@ use crate::line::Call;
 use crate::product::{Job, Task};
 use crate::scenario::OFF;
 use crate::search::Explorer;
-use crate::state::{State, Who};
+use crate::state::{People, State, Who};
+
+impl People {
+    /// We turn the lamp.
+    pub(crate) fn ours(&mut self, way: Direction) {
+        self.latest = false;
+        if way == Direction::Apply {
+            self.last = None;
+        }
+    }
+}
 
 impl Explorer {
     /// A person makes the lamp something.
@@ -29,14 +39,6 @@ impl Explorer {
             people.gave.sort_unstable();
         }
         (state.lamp.is, state.lamp.becomes) = (value, None);
-    }
-
-    /// We turn the lamp.
-    pub(crate) fn ours(&self, state: &mut State, way: Direction) {
-        state.people.latest = false;
-        if way == Direction::Apply {
-            state.people.last = None;
-        }
     }
 
     /// A call was answered. When a look that a round asked for has seen the lamp, what it is now is known to that run.
