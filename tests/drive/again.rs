@@ -172,6 +172,22 @@ async fn what_a_look_wrote_behind_a_rollback_s_back_is_passed_by_another_executi
 }
 
 #[tokio::test]
+async fn what_a_look_wrote_behind_another_s_back_is_carried_out_by_another_execution() {
+    let story = Story::of("a: on");
+    let run = story.enforce("beta 80%", "a: off").await;
+    story.begin_look(&run).await;
+    story.invoke(Direction::Apply, &run).await.unwrap().unwrap();
+    // The work is done; a plan whose execution has died goes on beside it, and sees more.
+    story.toy.set("a: on");
+    story.bench.drive().look_again(&run, 0, &*story.toy.action("a: off")).await.unwrap();
+    let try_number = Some(story.load(&run).await.try_number());
+    let ended = Ended { direction: Direction::Apply, try_number, failures: Vec::new(), unfinished: Vec::new() };
+    assert_eq!(story.bench.runs().close(&run, &ended).await.unwrap().outcome, Outcome::Continued);
+    assert_eq!(story.bench.execute(Direction::Apply, &run).await.unwrap().outcome, Outcome::Succeeded);
+    story.check(&["a: off (was on, held by beta 80%)", "beta 80%: enforced; a applied"]).await;
+}
+
+#[tokio::test]
 async fn a_part_that_cannot_be_planned_again_fails_loudly_and_recovers() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;

@@ -46,6 +46,21 @@ fn control_a_product_that_lets_go_for_all_is_found_out() {
 }
 
 #[test]
+fn control_a_product_whose_look_takes_a_snapshot_is_found_out() {
+    is_found_out(Sabotage::LookTakesSnapshot, "a round makes it off again", 0, "Before is lost");
+}
+
+#[test]
+fn control_a_product_whose_look_plans_what_it_holds_anew_is_found_out() {
+    is_found_out(Sabotage::LookPlansAnew, "a round turns it off again", 0, "holds it");
+}
+
+#[test]
+fn control_a_product_whose_look_changes_what_it_is_to_tell_of_is_found_out() {
+    is_found_out(Sabotage::LookTellsAndEnforces, "a round tells of it", 0, "only to be told of");
+}
+
+#[test]
 fn control_a_product_that_takes_half_done_for_undone_is_found_out() {
     is_found_out(Sabotage::TakesHalfDoneForUndone, "there and back", 0, "holds it");
 }

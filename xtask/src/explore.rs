@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
 use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
-use guardrails_explore::{Bound, SCENARIOS, Scenario, explore, scenario};
+use guardrails_explore::{Bound, LARGER, SCENARIOS, Scenario, explore, scenario};
 
 /// What to explore, and how far.
 #[derive(Debug, ClapArgs)]
@@ -29,9 +29,9 @@ pub struct Args {
 /// When there is no such scenario.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let scenarios: Vec<&Scenario> = match &args.scenario {
-        None => SCENARIOS.iter().collect(),
+        None => SCENARIOS.iter().chain(LARGER).collect(),
         Some(name) => {
-            let names: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+            let names: Vec<&str> = SCENARIOS.iter().chain(LARGER).map(|scenario| scenario.name).collect();
             vec![scenario(name).with_context(|| format!("there is no scenario `{name}`; there are {}", names.join(", ")))?]
         }
     };

@@ -7,7 +7,9 @@
 
 mod line;
 mod moves;
+mod people;
 mod product;
+mod round;
 mod rules;
 mod sabotage;
 mod scenario;
@@ -15,5 +17,5 @@ mod search;
 mod state;
 
 pub use sabotage::Sabotage;
-pub use scenario::{At, Bound, Event, SCENARIOS, Scenario, scenario};
+pub use scenario::{At, Bound, Event, LARGER, SCENARIOS, Scenario, scenario};
 pub use search::{Explored, Wrong, explore};

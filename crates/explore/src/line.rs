@@ -7,14 +7,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use async_trait::async_trait;
-use guardrails_model::action::{Action, ActionError, Answer, Change, Patience, Planned, Seen};
+use guardrails_model::action::{Action, ActionError, Answer, Change, Meanwhile, Patience, Planned, Seen};
 use guardrails_model::clock::Clock;
 use guardrails_model::direction::Direction;
-use guardrails_model::ids::{FacetId, Nonce, RunId};
+use guardrails_model::ids::{FacetId, Nonce, RunId, Value};
 use guardrails_model::ledger::{Item, Key, LedgerError, Page, Store, Write};
 use guardrails_model::runs::{Started, Woken, Workflow, WorkflowError, WorkflowInput};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
+
+use crate::scenario::{OFF, facet};
 
 /// Seconds between two looks at the lamp, and until a change of it has failed.
 pub(crate) const PATIENCE: Patience = Patience { poll: 20, limit: 300, give_up: 300 };
@@ -73,6 +75,7 @@ pub(crate) struct Line {
     state: Mutex<Talk>,
     /// By what name leases call this invocation. Its own word for itself is random.
     name: String,
+    meanwhile: Meanwhile,
 }
 
 struct Talk {
@@ -84,8 +87,8 @@ struct Talk {
 }
 
 impl Line {
-    pub(crate) fn new(owner: u8, now: Timestamp) -> Self {
-        Self { state: Mutex::new(Talk { now, call: None, reply: None, word: None }), name: owner_name(owner) }
+    pub(crate) fn new(owner: u8, meanwhile: Meanwhile, now: Timestamp) -> Self {
+        Self { state: Mutex::new(Talk { now, call: None, reply: None, word: None }), name: owner_name(owner), meanwhile }
     }
 
     /// The call that waits for its answer.
@@ -225,15 +228,16 @@ impl Workflow for Line {
 #[async_trait]
 impl Action for Line {
     async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
-        unreachable!("plans are made before the exploration begins")
+        let present = match self.look().await? {
+            Seen::Is(value) | Seen::Moving(value) | Seen::FellBack(value, _) => value,
+            Seen::Gone(why) => unreachable!("the lamp does not go: {why}"),
+        };
+        Ok(vec![Planned::new(facet(), "a", present, Value::new(OFF))])
     }
 
     async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {
-        match self.ask(Call::Look).await {
-            Reply::Seen(seen) => Ok(facets.iter().map(|facet| (facet.clone(), seen.clone())).collect()),
-            Reply::Lost => Err(ActionError::Retryable("the answer was lost".to_owned())),
-            _ => unexpected("a look"),
-        }
+        let seen = self.look().await?;
+        Ok(facets.iter().map(|facet| (facet.clone(), seen.clone())).collect())
     }
 
     async fn apply(&self, changes: &[Change]) -> Vec<Answer> {
@@ -251,9 +255,21 @@ impl Action for Line {
     fn patience(&self) -> Patience {
         PATIENCE
     }
+
+    fn meanwhile(&self, _: &FacetId) -> Meanwhile {
+        self.meanwhile
+    }
 }
 
 impl Line {
+    async fn look(&self) -> Result<Seen, ActionError> {
+        match self.ask(Call::Look).await {
+            Reply::Seen(seen) => Ok(seen),
+            Reply::Lost => Err(ActionError::Retryable("the answer was lost".to_owned())),
+            _ => unexpected("a look"),
+        }
+    }
+
     async fn turn(&self, way: Direction, changes: &[Change]) -> Vec<Answer> {
         let mut answers = Vec::new();
         for change in changes {

@@ -32,7 +32,7 @@ impl Explorer {
                 moves.push(Move::Lose(*who));
             }
             if let Who::Execution(index) = who
-                && matches!(state.executions[usize::from(*index)].stands, Stands::Works(..))
+                && matches!(state.executions[usize::from(*index)].stands, Stands::Plans(_) | Stands::Works(..))
             {
                 if self.scenario.twins {
                     moves.push(Move::Twin(*index));
@@ -88,6 +88,7 @@ impl Explorer {
             Move::Step(who) => {
                 let (task, call) = self.asks(&state, who)?;
                 let answer = self.perform(&mut state, call)?;
+                self.answered(&mut state, who, task, call);
                 self.tell(&mut state, who, task, answer)?;
             }
             Move::Die(who) => {
@@ -113,6 +114,8 @@ impl Explorer {
                 state.left.faults -= 1;
                 state.others.push(task);
                 state.executions[usize::from(index)].stands = Stands::Ended;
+                // Nobody does what its look found, unless a round asks for another.
+                state.people.seen_for &= !(1 << state.executions[usize::from(index)].run);
             }
             Move::Land(index) => {
                 let late = state.late.remove(usize::from(index));
@@ -126,11 +129,10 @@ impl Explorer {
                 self.happens(&mut state, event);
             }
             Move::TakeUp(run) => {
-                if !self.scenario.executions_die {
+                if !self.scenario.executions_die && !self.scenario.has_rounds() {
                     return Err("a run stands still, and nobody is there to carry it on".to_owned());
                 }
-                let back = self.run(&state, run).direction == Direction::Rollback;
-                self.happens(&mut state, if back { Event::RollBack(run) } else { Event::Alert(run) });
+                self.happens(&mut state, Event::Round(run));
             }
         }
         self.drop_what_came_too_late(&mut state);
@@ -164,6 +166,11 @@ impl Explorer {
                 let execution = state.executions[usize::from(index)].clone();
                 let (run, way, try_number) = (execution.run, execution.way(), execution.try_number);
                 let stands = match (execution.stands, end) {
+                    (Stands::Plans(_), End::Retry) => Stands::Plans(self.invoke(state, Job::Plan { run })),
+                    (Stands::Plans(_), _) => {
+                        let cursor = self.product.no_cursor();
+                        Stands::Works(self.invoke(state, Job::Work { run, way, cursor }), cursor)
+                    }
                     (Stands::Works(_, cursor), End::Retry) => Stands::Waits(state.now + BACKOFF, cursor),
                     (Stands::Works(..), End::Settling(seconds, cursor)) => Stands::Waits(state.now + seconds, cursor),
                     (Stands::Works(..), _) | (_, End::Retry) => {
@@ -200,7 +207,7 @@ impl Explorer {
     /// Whoever asked asks again, as from the beginning. For what an execution has left behind nobody asks.
     fn again(&mut self, state: &mut State, who: Who, task: Task) {
         let job = self.product.root(task).job.clone();
-        if let (Who::Other(index), Job::Work { .. }) = (who, &job) {
+        if let (Who::Other(index), Job::Work { .. } | Job::Plan { .. }) = (who, &job) {
             state.others.remove(usize::from(index));
             return;
         }
@@ -248,21 +255,8 @@ impl Explorer {
         let job = match event {
             Event::RollBack(run) => Job::RollBack { run },
             Event::Alert(run) => Job::Alert { run },
-            Event::Person(value) => {
-                let at_work = |(_, task): &(Who, Task)| matches!(self.product.root(*task).job, Job::Work { .. });
-                let quiet = state.late.is_empty() && !state.everybody().iter().any(at_work);
-                let held = self.facet(state).is_some_and(|facet| !facet.holders.is_empty());
-                // What we made it already, nobody can see that a person wants it too.
-                let is_news = !held || self.facet(state).is_some_and(|facet| facet.wanted.as_str() != value);
-                state.people.last = (quiet && is_news).then_some(value);
-                state.people.acted = true;
-                if !state.people.gave.contains(&value) {
-                    state.people.gave.push(value);
-                    state.people.gave.sort_unstable();
-                }
-                (state.lamp.is, state.lamp.becomes) = (value, None);
-                return;
-            }
+            Event::Round(run) => Job::Round { run },
+            Event::Person(value) => return self.person(state, value),
         };
         let task = self.invoke(state, job);
         state.others.push(task);
@@ -293,9 +287,7 @@ impl Explorer {
             Call::Turn { way, to } => {
                 self.check_turn(state, *way, to)?;
                 let to = ["on", "off", "dim"].into_iter().find(|value| value == to).expect("a value of the lamp");
-                if *way == Direction::Apply {
-                    state.people.last = None;
-                }
+                state.people.ours(*way);
                 if self.scenario.slow && state.lamp.is != to {
                     state.lamp.becomes = Some(to);
                 } else {
@@ -312,8 +304,10 @@ impl Explorer {
                     return Ok(Answer::Started(known.stands != Stands::Ended));
                 }
                 let cursor = self.product.no_cursor();
-                let task = self.invoke(state, Job::Work { run, way: *way, cursor });
-                let stands = Stands::Works(task, cursor);
+                let stands = match way {
+                    Direction::Apply => Stands::Plans(self.invoke(state, Job::Plan { run })),
+                    Direction::Rollback => Stands::Works(self.invoke(state, Job::Work { run, way: *way, cursor }), cursor),
+                };
                 state.executions.push(Execution { run, back, attempt: *attempt, try_number: *try_number, stands });
                 Answer::Started(true)
             }
@@ -325,7 +319,7 @@ impl Explorer {
             return Ok(Answer::Conflict);
         }
         let puts = match self.sabotage {
-            Some(how) => sabotage::puts(how, puts),
+            Some(how) => sabotage::puts(how, puts, state.lamp.is),
             None => puts.to_vec(),
         };
         for put in puts {
@@ -333,6 +327,7 @@ impl Explorer {
                 return Err(format!("a record is made that has no business here: {} {}", put.key.pk, put.key.sk));
             };
             let entry = Entry { key, rev: put.expect + 1, doc: self.product.docs.id(put.doc) };
+            self.check_put(state, entry)?;
             match state.books.binary_search_by_key(&key, |entry| entry.key) {
                 Ok(index) => state.books[index] = entry,
                 Err(index) => state.books.insert(index, entry),

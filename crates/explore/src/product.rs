@@ -19,6 +19,7 @@ use guardrails_model::runs::{Ended, RunError, Runs, Started};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::line::{Call, Line, Reply};
+use crate::round;
 use crate::scenario::Known;
 
 /// How many seconds an invocation has.
@@ -29,12 +30,16 @@ pub(crate) const LIFE: i64 = 60;
 pub(crate) enum Job {
     /// An action's function: take a run on, from that cursor.
     Work { run: u8, way: Direction, cursor: u32 },
+    /// The same function, before that: plan a run that may look again.
+    Plan { run: u8 },
     /// master: judge the run at the end of an execution.
     Close { run: u8, way: Direction, try_number: u32 },
     /// A person's command: put the run back.
     RollBack { run: u8 },
-    /// master: the alert again, or whoever takes up a run that stands still.
+    /// master: the alert again.
     Alert { run: u8 },
+    /// The reconciler comes upon a run.
+    Round { run: u8 },
 }
 
 /// An invocation.
@@ -170,7 +175,7 @@ impl Product {
             answers.push((self.answers.get(answer), now));
             at = before;
         }
-        let line = Arc::new(Line::new(root.owner, moment(root.began)));
+        let line = Arc::new(Line::new(root.owner, self.known.meanwhile, moment(root.began)));
         let cursor = match root.job {
             Job::Work { cursor, .. } => self.cursors.get(cursor).as_str().to_owned(),
             _ => String::new(),
@@ -220,11 +225,10 @@ impl Known {
         Box::pin(async move {
             let ledger = Ledger::new(Arc::clone(&line) as _);
             let hands = Runs { ledger: &ledger, workflow: &*line, clock: &*line, by: "explorer".to_owned() };
+            let drive = Drive::new(&ledger, &*line, moment(root.began) + SignedDuration::from_secs(LIFE), "explorer".to_owned());
             match root.job {
                 Job::Work { run, way, .. } => {
                     let cursor: Cursor = serde_json::from_str(&cursor).expect("a cursor");
-                    let drive =
-                        Drive::new(&ledger, &*line, moment(root.began) + SignedDuration::from_secs(LIFE), "explorer".to_owned());
                     match drive.go(way, &runs[usize::from(run)].id, 0, cursor, &*line).await {
                         Ok(Progress::Done { .. } | Progress::Superseded) => Over::Ended(End::Done),
                         Ok(Progress::Settling { seconds, cursor, .. }) => {
@@ -234,6 +238,11 @@ impl Known {
                         Err(error) => Over::Ended(End::Broken(format!("{error:?}"))),
                     }
                 }
+                Job::Plan { run } => match round::plan(&drive, &ledger, &runs[usize::from(run)].id, &*line).await {
+                    Ok(()) => Over::Ended(End::Done),
+                    Err(error) if error.is_retryable() => Over::Ended(End::Retry),
+                    Err(error) => Over::Ended(End::Broken(format!("{error:?}"))),
+                },
                 Job::Close { run, way, try_number } => {
                     let ended =
                         Ended { direction: way, try_number: Some(try_number), failures: Vec::new(), unfinished: Vec::new() };
@@ -248,6 +257,11 @@ impl Known {
                     let run = &runs[usize::from(run)];
                     end(hands.begin(&run.target, &run.config, &run.guardrail, "digest", &[]).await)
                 }
+                Job::Round { run } => match round::round(&hands, &runs[usize::from(run)]).await {
+                    // It stands in the round's record, and the next round tries again.
+                    Err(error) if error.is_retryable() => Over::Ended(End::Done),
+                    other => end(other),
+                },
             }
         })
     }

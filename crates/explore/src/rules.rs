@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use guardrails_model::action::Meanwhile;
 use guardrails_model::direction::Direction;
 use guardrails_model::phase::Phase;
 use guardrails_model::record::{Facet, Run, RunState, Step};
 use serde::de::DeserializeOwned;
 
-use crate::product::{Product, second};
+use crate::product::{Entry, Product, second};
+use crate::scenario::OFF;
 use crate::search::Explorer;
 use crate::state::State;
-
-const OFF: &str = "off";
 
 impl Explorer {
     /// A call that takes effect: it stands under a lease of its own direction, of which there is only one, and Before is written.
@@ -35,6 +35,12 @@ impl Explorer {
         if way == Direction::Apply && facet.holders.is_empty() {
             return Err(format!("it is turned {to}, and nobody holds it"));
         }
+        if way == Direction::Apply
+            && changes
+            && let Some(persons) = state.people.told.filter(|persons| *persons == state.lamp.is)
+        {
+            return Err(format!("it is turned {to}, and a person had made it {persons}, which people are only to be told of"));
+        }
         if way == Direction::Rollback && changes {
             // When nobody holds it any more, the call is one whose caller died: it does again what was done, and its lease shows
             // to the next run that it may.
@@ -46,6 +52,20 @@ impl Explorer {
             }
         }
         Ok(())
+    }
+
+    /// A write: what was before the first hold stays Before until the last one is given up.
+    pub(crate) fn check_put(&mut self, state: &State, put: Entry) -> Result<(), String> {
+        if put.key != self.facet_key {
+            return Ok(());
+        }
+        let next = self.views.facet(&self.product, put.doc);
+        match self.facet(state) {
+            Some(present) if !present.holders.is_empty() && !next.holders.is_empty() && present.before != next.before => {
+                Err(format!("Before is lost: it was {}, and while it is held {} is written", present.before, next.before))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What holds in every state.
@@ -83,11 +103,12 @@ impl Explorer {
                 RunState::Opening | RunState::Applying | RunState::RollingBack => return Ok(()),
                 RunState::Enforced | RunState::RolledBack => {}
                 // What a person made something else of.
-                RunState::RollbackFailed if state.people.acted && state.people.gave.contains(&state.lamp.is) => {}
+                RunState::RollbackFailed if Self::is_peoples(state, runs.len()) => {}
                 other => return Err(format!("{} ends as {}", run.id, other.words())),
             }
         }
-        let holders = self.facet(state).map(|facet| facet.holders.clone()).unwrap_or_default();
+        let facet = self.facet(state);
+        let holders = facet.as_ref().map(|facet| facet.holders.clone()).unwrap_or_default();
         for run in &runs {
             let holds = holders.values().any(|holder| holder.run == run.id);
             if holds && run.state == RunState::RolledBack {
@@ -98,6 +119,15 @@ impl Explorer {
         let held = !holders.is_empty();
         if let Some(persons) = state.people.last.filter(|persons| *persons != is) {
             return Err(format!("it is {is}, and a person had made it {persons}"));
+        }
+        for (number, run) in runs.iter().enumerate() {
+            let seen = state.people.seen_for & (1 << number) != 0 && self.scenario.meanwhile == Meanwhile::Enforce;
+            if seen && run.state == RunState::Enforced && is != OFF {
+                return Err(format!("a look of {} saw what it was, and it is {is}", run.id));
+            }
+        }
+        if let Some(facet) = facet.filter(|facet| !held && !state.people.latest && facet.before.as_str() != is) {
+            return Err(format!("nobody holds it, and it is {is}: before the first hold it was {}", facet.before));
         }
         if refused || state.people.last.is_some() {
             return Ok(());
@@ -112,7 +142,14 @@ impl Explorer {
         Ok(())
     }
 
-    fn steps(&mut self, state: &State) -> Vec<Rc<Step>> {
+    /// Has a person made something of it that a rollback was right not to touch? A late call may have put Before back over it. Of
+    /// two runs, the one that still holds it may have turned it off since.
+    fn is_peoples(state: &State, runs: usize) -> bool {
+        let (people, is) = (&state.people, state.lamp.is);
+        people.acted && people.gave.contains(&is) && (people.latest || is != OFF || runs > 1)
+    }
+
+    pub(crate) fn steps(&mut self, state: &State) -> Vec<Rc<Step>> {
         let entries = state.books.iter().filter(|entry| self.step_keys.contains(&entry.key));
         entries.map(|entry| self.views.step(&self.product, entry.doc)).collect()
     }

@@ -23,11 +23,17 @@ pub enum Sabotage {
     LetsGoForAll,
     /// A failed or half-done step is taken for one that was never begun.
     TakesHalfDoneForUndone,
+    /// Whoever changes again what somebody changed meanwhile takes a new snapshot of it.
+    LookTakesSnapshot,
+    /// What a look finds changed is planned anew, as if nothing of it was held.
+    LookPlansAnew,
+    /// Who looks again changes what people are only to be told of.
+    LookTellsAndEnforces,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::NoWriteAhead,
         Self::NoLease,
         Self::ForgetsEarlierCalls,
@@ -36,11 +42,14 @@ impl Sabotage {
         Self::NeverLetsGo,
         Self::LetsGoForAll,
         Self::TakesHalfDoneForUndone,
+        Self::LookTakesSnapshot,
+        Self::LookPlansAnew,
+        Self::LookTellsAndEnforces,
     ];
 }
 
-/// What a broken product writes.
-pub(crate) fn puts(how: Sabotage, puts: &[Put]) -> Vec<Put> {
+/// What a broken product writes while the lamp is `lamp`.
+pub(crate) fn puts(how: Sabotage, puts: &[Put], lamp: &str) -> Vec<Put> {
     let mut docs: Vec<(Put, Json)> = puts.iter().map(|put| (put.clone(), parsed(put))).collect();
     let phase = docs.iter().find_map(|(_, doc)| doc["phase"].as_str().map(str::to_owned)).unwrap_or_default();
     let holder = docs.iter().find_map(|(_, doc)| Some(format!("{}#{}", doc["run"].as_str()?, doc["part"].as_u64()?)));
@@ -51,21 +60,33 @@ pub(crate) fn puts(how: Sabotage, puts: &[Put]) -> Vec<Put> {
     }
     for (_, doc) in &mut docs {
         if doc.get("holders").is_some() {
-            break_facet(how, doc, &phase, holder.as_deref().unwrap_or_default());
-        } else if how == Sabotage::TakesHalfDoneForUndone && phase == "RollingBack" {
-            doc["phase"] = json!("RolledBack");
+            break_facet(how, doc, &phase, holder.as_deref().unwrap_or_default(), lamp);
+        } else if let Some(phase) = broken_phase(how, doc, &phase) {
+            doc["phase"] = json!(phase);
         }
     }
     docs.into_iter().map(|(put, doc)| Put { doc: doc.to_string(), ..put }).collect()
 }
 
-fn break_facet(how: Sabotage, facet: &mut Json, phase: &str, holder: &str) {
+fn broken_phase(how: Sabotage, step: &Json, phase: &str) -> Option<&'static str> {
+    let reason = step["reason"].as_str().unwrap_or_default();
+    let is_found_changed = reason.starts_with("somebody made it") && reason.contains("meanwhile");
+    match how {
+        Sabotage::TakesHalfDoneForUndone if phase == "RollingBack" => Some("RolledBack"),
+        Sabotage::LookPlansAnew if phase == "Applying" && is_found_changed => Some("Planned"),
+        Sabotage::LookTellsAndEnforces if phase == "Applied" && is_found_changed => Some("Applying"),
+        _ => None,
+    }
+}
+
+fn break_facet(how: Sabotage, facet: &mut Json, phase: &str, holder: &str, lamp: &str) {
     let holders = facet["holders"].as_object_mut().expect("holders");
     let others = holders.keys().filter(|other| *other != holder).count();
     match how {
         Sabotage::NoLease => facet["lease"] = Json::Null,
         Sabotage::ForgetsEarlierCalls if matches!(phase, "Applied" | "RolledBack") => facet["lease"] = Json::Null,
         Sabotage::SecondSnapshot if others > 0 && holders.contains_key(holder) => facet["before"] = facet["wanted"].clone(),
+        Sabotage::LookTakesSnapshot if others == 0 && phase == "Applying" => facet["before"] = json!(lamp),
         Sabotage::LetsGoTooEarly if phase == "RollingBack" => {
             holders.remove(holder);
         }

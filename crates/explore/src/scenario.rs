@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures::executor::block_on;
-use guardrails_model::action::{Action, ActionError, Answer, Change, Patience, Planned, Seen};
+use guardrails_model::action::{Action, ActionError, Answer, Change, Meanwhile, Patience, Planned, Seen};
 use guardrails_model::clock::Clock;
 use guardrails_model::config::{ActionSpec, Budget, Config, Guardrail, Period, Stage, StageAt, Tags};
 use guardrails_model::decide::Target;
@@ -38,6 +38,8 @@ pub struct Scenario {
     pub lamp: &'static str,
     /// It takes its time to turn.
     pub slow: bool,
+    /// What is done about what people make of it while it is held.
+    pub meanwhile: Meanwhile,
     /// The runs, such as `beta 80%` or `beta 80% simulated`.
     pub runs: &'static [(&'static str, At)],
     /// What may happen, each once and at any moment, or never.
@@ -64,14 +66,16 @@ pub enum At {
 pub enum Event {
     /// A person asks for a run to be put back.
     RollBack(u8),
-    /// The alert comes once more; a reconciler does the same.
+    /// The alert comes once more.
     Alert(u8),
+    /// A reconciler's round comes upon a run: it looks again at what it holds, or is taken up.
+    Round(u8),
     /// A person turns the lamp.
     Person(&'static str),
 }
 
 const ON: &str = "on";
-const OFF: &str = "off";
+pub(crate) const OFF: &str = "off";
 const DIM: &str = "dim";
 const BETA: (&str, At) = ("beta 80%", At::Open);
 const BETA_ENFORCED: (&str, At) = ("beta 80%", At::Enforced);
@@ -84,6 +88,7 @@ const PLAIN: Scenario = Scenario {
     name: "",
     lamp: ON,
     slow: false,
+    meanwhile: Meanwhile::Enforce,
     runs: &[BETA],
     events: &[],
     executions_die: false,
@@ -91,7 +96,7 @@ const PLAIN: Scenario = Scenario {
     bound: ONE_FAULT,
 };
 
-/// All that is explored.
+/// All that `cargo test` explores, as far as each says.
 pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "twins", twins: true, events: &[Event::Alert(0)], ..PLAIN },
     Scenario { name: "twins that find it off", lamp: OFF, twins: true, events: &[Event::RollBack(0)], ..PLAIN },
@@ -132,12 +137,88 @@ pub const SCENARIOS: &[Scenario] = &[
         bound: NO_FAULT,
         ..PLAIN
     },
+    Scenario {
+        name: "a round beside a rollback",
+        runs: &[BETA_ENFORCED],
+        events: &[Event::Round(0), Event::RollBack(0)],
+        ..PLAIN
+    },
+    Scenario {
+        name: "two rounds at once",
+        runs: &[BETA_ENFORCED],
+        executions_die: true,
+        events: &[Event::Person(ON), Event::Round(0), Event::Round(0)],
+        ..PLAIN
+    },
+    Scenario {
+        name: "a round turns it off again",
+        runs: &[BETA_ENFORCED],
+        events: &[Event::Person(ON), Event::Round(0), Event::RollBack(0)],
+        ..PLAIN
+    },
+    Scenario {
+        name: "a round makes it off again",
+        runs: &[BETA_ENFORCED],
+        events: &[Event::Person(DIM), Event::Round(0), Event::RollBack(0)],
+        ..PLAIN
+    },
+    Scenario {
+        name: "a round tells of it",
+        meanwhile: Meanwhile::Tell,
+        runs: &[BETA_ENFORCED],
+        events: &[Event::Person(DIM), Event::Round(0), Event::RollBack(0)],
+        ..PLAIN
+    },
+    Scenario {
+        name: "a round of each of two",
+        runs: &[BETA_ENFORCED, GAMMA_ENFORCED],
+        events: &[Event::Person(ON), Event::Round(0), Event::Round(1)],
+        bound: NO_FAULT,
+        ..PLAIN
+    },
+    Scenario {
+        name: "a round, and both go",
+        runs: &[BETA_ENFORCED, GAMMA_ENFORCED],
+        events: &[Event::Person(ON), Event::Round(1), Event::RollBack(0), Event::RollBack(1)],
+        bound: NO_FAULT,
+        ..PLAIN
+    },
+    Scenario {
+        name: "a round takes what was off",
+        lamp: OFF,
+        runs: &[BETA_ENFORCED],
+        events: &[Event::Person(ON), Event::Round(0), Event::RollBack(0)],
+        ..PLAIN
+    },
+    Scenario {
+        name: "a round leaves what is off",
+        lamp: OFF,
+        runs: &[BETA_ENFORCED],
+        events: &[Event::Round(0), Event::RollBack(0)],
+        ..PLAIN
+    },
+    Scenario { name: "a round takes it up", executions_die: true, events: &[Event::Alert(0), Event::Round(0)], ..PLAIN },
 ];
+
+impl Scenario {
+    pub(crate) fn has_rounds(&self) -> bool {
+        self.events.iter().any(|event| matches!(event, Event::Round(_)))
+    }
+}
+
+/// What takes minutes: `cargo test` has no time for these.
+pub const LARGER: &[Scenario] = &[Scenario {
+    name: "a round of each of two, and both go",
+    runs: &[BETA_ENFORCED, GAMMA_ENFORCED],
+    events: &[Event::Person(ON), Event::Round(0), Event::Round(1), Event::RollBack(0), Event::RollBack(1)],
+    bound: NO_FAULT,
+    ..PLAIN
+}];
 
 /// The scenario of that name.
 #[must_use]
 pub fn scenario(name: &str) -> Option<&'static Scenario> {
-    SCENARIOS.iter().find(|scenario| scenario.name == name)
+    SCENARIOS.iter().chain(LARGER).find(|scenario| scenario.name == name)
 }
 
 /// A run, and what it is an answer to.
@@ -153,6 +234,7 @@ pub(crate) struct KnownRun {
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
     pub(crate) runs: Vec<KnownRun>,
+    pub(crate) meanwhile: Meanwhile,
 }
 
 /// How it is at the beginning.
@@ -185,7 +267,7 @@ pub(crate) fn begin(scenario: &Scenario) -> Beginning {
         forget(&mut item.doc);
     }
     let lamp = if *plain.is() == *scenario.lamp { scenario.lamp } else { OFF };
-    Beginning { known: Known { runs }, items, lamp }
+    Beginning { known: Known { runs, meanwhile: scenario.meanwhile }, items, lamp }
 }
 
 async fn begin_one(who: &str, at: At, ledger: &Ledger, plain: &Plain) -> KnownRun {

@@ -10,7 +10,7 @@ use crate::product::{Entry, Job, Next, Product, Root, Task};
 use crate::rules::Views;
 use crate::sabotage::Sabotage;
 use crate::scenario::{At, Beginning, Bound, Event, Scenario, begin, facet};
-use crate::state::{Execution, Lamp, Left, Move, Stands, State, Who, number};
+use crate::state::{Execution, Lamp, Left, Move, People, Stands, State, Who, number};
 
 /// What came of an exploration.
 #[derive(Debug, Clone)]
@@ -134,7 +134,7 @@ impl Explorer {
             late: Vec::new(),
             left: Left { faults: bound.faults, stalls: bound.stalls, slow: 2 },
             events: scenario.events.to_vec(),
-            people: crate::state::People { gave: vec![scenario.lamp], last: None, acted: false },
+            people: People { gave: vec![scenario.lamp], last: None, told: None, acted: false, latest: false, seen_for: 0 },
         };
         for (run, (_, at)) in scenario.runs.iter().enumerate() {
             explorer.execute(&mut state, number(run), *at);
@@ -207,7 +207,8 @@ impl Explorer {
             Move::Happens(Event::Person(value)) => format!("a person makes it {value}"),
             Move::Happens(Event::RollBack(run)) => format!("a person asks for {} to be put back", self.name(run)),
             Move::Happens(Event::Alert(run)) => format!("the alert of {} comes again", self.name(run)),
-            Move::TakeUp(run) => format!("{} is taken up", self.name(run)),
+            Move::Happens(Event::Round(run)) => format!("a round comes upon {}", self.name(run)),
+            Move::TakeUp(run) => format!("all is quiet, and a round comes upon {}", self.name(run)),
         }
     }
 
@@ -215,9 +216,11 @@ impl Explorer {
         let root = self.product.root(task);
         match &root.job {
             Job::Work { run, way, .. } => format!("{} of {} (invocation {})", way.as_str(), self.name(*run), root.owner),
+            Job::Plan { run } => format!("the plan of {}", self.name(*run)),
             Job::Close { run, way, .. } => format!("the end of {} of {}", way.as_str(), self.name(*run)),
             Job::RollBack { run } => format!("the command for {}", self.name(*run)),
             Job::Alert { run } => format!("the alert of {}", self.name(*run)),
+            Job::Round { run } => format!("the round at {}", self.name(*run)),
         }
     }
 

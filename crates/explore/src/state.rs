@@ -39,8 +39,14 @@ pub(crate) struct People {
     pub(crate) gave: Vec<&'static str>,
     /// What a person made it while nobody of us was at work, and we have not turned it off since.
     pub(crate) last: Option<&'static str>,
+    /// What a person made it while everything of ours was settled, and the action only tells of such things.
+    pub(crate) told: Option<&'static str>,
     /// Has anybody turned it?
     pub(crate) acted: bool,
+    /// Was it a person who turned it last?
+    pub(crate) latest: bool,
+    /// The runs whose looks have seen what people made it, by bits.
+    pub(crate) seen_for: u8,
 }
 
 /// How much may still go wrong.
@@ -75,6 +81,8 @@ impl Execution {
 pub(crate) enum Stands {
     /// It waits until then, and goes on from that cursor.
     Waits(i64, u32),
+    /// Its action's function plans.
+    Plans(Task),
     /// Its action's function is at work, from that cursor.
     Works(Task, u32),
     /// master is at work.
@@ -127,7 +135,7 @@ impl State {
         match who {
             Who::Other(index) => self.others.get(usize::from(index)).copied(),
             Who::Execution(index) => match &self.executions[usize::from(index)].stands {
-                Stands::Works(task, _) | Stands::Closes(task) => Some(*task),
+                Stands::Plans(task) | Stands::Works(task, _) | Stands::Closes(task) => Some(*task),
                 Stands::Waits(..) | Stands::Ended => None,
             },
         }
@@ -145,7 +153,7 @@ impl State {
         match who {
             Who::Other(index) => self.others[usize::from(index)] = task,
             Who::Execution(index) => match &mut self.executions[usize::from(index)].stands {
-                Stands::Works(present, _) | Stands::Closes(present) => *present = task,
+                Stands::Plans(present) | Stands::Works(present, _) | Stands::Closes(present) => *present = task,
                 Stands::Waits(..) | Stands::Ended => {}
             },
         }

@@ -61,8 +61,13 @@ impl Runs<'_> {
             return Ok(Closed { outcome: Outcome::Continued, run: run.value });
         }
         let census = self.census(&run.value).await?;
-        if ended.direction == Direction::Rollback && ended.failures.is_empty() && census.asked_and_planned > 0 {
-            // Whoever looked again wrote them behind this execution's back.
+        let begun_behind = match ended.direction {
+            Direction::Apply if run.value.looking.is_some() => census.count(&[Phase::Planned, Phase::Applying]),
+            Direction::Apply => 0,
+            Direction::Rollback => census.asked_and_planned,
+        };
+        if ended.failures.is_empty() && begun_behind > 0 {
+            // Whoever looked again wrote them behind this execution's back: it had nothing left to do.
             let run = self.launch(run).await?;
             return Ok(Closed { outcome: Outcome::Continued, run: run.value });
         }

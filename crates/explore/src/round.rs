@@ -1,0 +1,40 @@
+//! The reconciler, and the look that it asks for: what its round does about one run, and how the run's action plans again.
+
+use guardrails_model::action::Action;
+use guardrails_model::drive::{Drive, DriveError};
+use guardrails_model::ids::RunId;
+use guardrails_model::ledger::Ledger;
+use guardrails_model::reconcile::{Books, Measure, judge};
+use guardrails_model::runs::{RunError, Runs};
+
+use crate::scenario::KnownRun;
+
+/// A round comes upon a run: it is judged as it is read, and what is due is done, which may be later. Budgets says nothing: what
+/// a round begins or releases begins as an alert and goes as a person's command does.
+pub(crate) async fn round(runs: &Runs<'_>, known: &KnownRun) -> Result<(), RunError> {
+    let run = runs.ledger.run(&known.id).await?.map(|run| run.value);
+    let open: Vec<_> = run.into_iter().filter(|run| run.state.is_open()).collect();
+    let (guardrail, now) = (&known.guardrail, runs.clock.now());
+    for measure in judge(&Books { guardrail, standing: None, last: None, stages: &[], open: &open, now }).measures {
+        match measure {
+            Measure::TakeUp(run) => {
+                runs.take_up(&run).await?;
+            }
+            Measure::LookAgain(run) => {
+                runs.look_again(&run).await?;
+            }
+            Measure::Begin(_) | Measure::Release { .. } | Measure::Say(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// An execution asks an action's function to plan, as it does before it asks for the work. The plan counts already: it is made
+/// again only when the run looks again.
+pub(crate) async fn plan(drive: &Drive<'_>, ledger: &Ledger, id: &RunId, action: &dyn Action) -> Result<(), DriveError> {
+    let run = ledger.run(id).await?.ok_or_else(|| DriveError::NoSuchPart(id.clone(), 0))?.value;
+    if run.is_settled(0) && run.looking.is_some() {
+        drive.look_again(id, 0, action).await?;
+    }
+    Ok(())
+}
