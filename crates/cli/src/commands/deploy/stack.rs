@@ -148,7 +148,7 @@ impl<'a> Stack<'a> {
 
     /// Makes the changes, and waits for their end.
     pub(super) async fn execute(&self, changes: &Changes) -> Result<()> {
-        let seen: HashSet<String> = self.events().await?.into_iter().map(|(id, ..)| id).collect();
+        let seen: HashSet<String> = self.events(&HashSet::new()).await?.into_iter().map(|(id, ..)| id).collect();
         let call = self.client.execute_change_set().stack_name(self.name).change_set_name(&changes.id);
         call.send().await.map_err(|error| anyhow!("making the changes: {}", Failure::of(&error).message))?;
         let wait = self.settled(changes, seen);
@@ -162,7 +162,7 @@ impl<'a> Stack<'a> {
         let mut failures = Vec::new();
         loop {
             let status = self.status().await?;
-            for (id, resource, state, reason) in self.events().await? {
+            for (id, resource, state, reason) in self.events(&seen).await? {
                 if seen.insert(id) && !state.ends_with("_IN_PROGRESS") {
                     let line = format!("  {state:<28} {resource} {reason}");
                     progress.log(line.trim_end());
@@ -206,19 +206,23 @@ impl<'a> Stack<'a> {
         }
     }
 
-    /// The newest events, oldest first: id, resource, state, reason.
-    async fn events(&self) -> Result<Vec<(String, String, String, String)>> {
-        let page = self.client.describe_stack_events().stack_name(self.name).send().await;
-        let page = page.map_err(|error| anyhow!("reading the stack's events: {}", Failure::of(&error).message))?;
+    /// The events since those that were seen, oldest first: id, resource, state, reason. The newest page, when none was.
+    async fn events(&self, seen: &HashSet<String>) -> Result<Vec<(String, String, String, String)>> {
+        let mut pages = self.client.describe_stack_events().stack_name(self.name).into_paginator().send();
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-        let mut events: Vec<_> = page
-            .stack_events()
-            .iter()
-            .map(|event| {
+        let mut events = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| anyhow!("reading the stack's events: {}", Failure::of(&error).message))?;
+            for event in page.stack_events() {
                 let state = event.resource_status().map(aws_sdk_cloudformation::types::ResourceStatus::as_str);
-                (text(event.event_id()), text(event.logical_resource_id()), text(state), text(event.resource_status_reason()))
-            })
-            .collect();
+                let (id, resource) = (text(event.event_id()), text(event.logical_resource_id()));
+                events.push((id, resource, text(state), text(event.resource_status_reason())));
+            }
+            // A stack of many resources has more events between two looks than a page holds.
+            if seen.is_empty() || events.iter().any(|(id, ..)| seen.contains(id)) {
+                break;
+            }
+        }
         events.reverse();
         Ok(events)
     }
