@@ -28,6 +28,9 @@ async fn handle(_: Json, invocation: Invocation) -> Result<Round, Fault> {
     let round = Reconciler { runs, spending: &spending }.round().await?;
     for found in &round.guardrails {
         let (did, said, troubles) = (found.did.join("; "), found.said.join("; "), found.troubles.join("; "));
+        for run in &found.began {
+            emit(invocation.clock.now(), &[(Metric::RunsStarted, 1.0)], &[("run", run.as_str())]);
+        }
         tracing::info!(guardrail = %found.guardrail, did, said, troubles, "compared");
     }
     let troubles = round.troubles();

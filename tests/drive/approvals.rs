@@ -133,6 +133,28 @@ async fn silence_counts_as_the_stage_says_and_not_a_second_too_early() {
 }
 
 #[tokio::test]
+async fn silence_lets_a_stage_go_that_asks_and_not_one_whose_alert_was_only_doubted() {
+    for (asks, silent, released) in [(true, true, true), (false, true, false), (false, false, true)] {
+        let story = Story::of("a: on");
+        let (target, mut guardrail) = stage("beta 80%", "a: off");
+        guardrail.stages[0].approval = asks.then(ApprovalRule::default);
+        let begun = story.bench.doubted_alert(&target, &guardrail, &["too much".to_owned()]).await.unwrap();
+        let Begun::Started(run) = begun else { panic!("not begun") };
+        let run = story.bench.open(&run).await.unwrap().id;
+        ask(&story, &run, "first").await;
+        if silent {
+            story.bench.wait(DAY).await;
+            story.bench.runs().hear(&run, 1).await.unwrap();
+        } else {
+            answer(&story, &run, false, "ann").await;
+        }
+        assert_eq!(load(&story, &run).await.state, RunState::Rejected);
+        let slot = story.bench.truth.slot(&target).await.unwrap().unwrap().value;
+        assert_eq!((slot.over, slot.released.is_some()), (true, released), "asks: {asks}, silent: {silent}");
+    }
+}
+
+#[tokio::test]
 async fn whoever_comes_second_is_told_so_and_there_is_one_outcome() {
     // Each pair and each order, interleaved at every call.
     for one in 0..5 {

@@ -11,7 +11,7 @@ use guardrails_model::ids::GuardrailName;
 use guardrails_model::pace::Pace;
 use guardrails_model::reconcile::{Reconciler, Round};
 use guardrails_model::record::{AlertRecord, Direction, FORMAT, Part, Run, RunState};
-use guardrails_model::runs::{Begun, Workflow, execution_name};
+use guardrails_model::runs::{Answer, Answered, Begun, Heard, Outcome, Workflow, execution_name};
 use guardrails_model::spend::{SpendError, Spending, Standing};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -134,11 +134,23 @@ impl Lab {
 
     /// An alert of the 100 % stage that says that so much was spent, kept and carried out as the master does.
     pub async fn take_alert(&self, amount: &str) {
+        self.keep_alert(amount).await;
+        self.alert("2026-11").await;
+    }
+
+    async fn keep_alert(&self, amount: &str) {
         let text = crate::deployed::alert("beta", guardrails_local_aws::ACCOUNT, "$2.00", "$2.00", amount);
         let record = AlertRecord { format: FORMAT, at: self.bench_now(), text, decision: String::new(), guardrail: None };
         // What the bench calls all alerts.
         self.bench.truth.record_alert("digest", &record).await.unwrap();
-        self.alert("2026-11").await;
+    }
+
+    /// The same of an alert that is not believed: its run waits for a person.
+    pub async fn take_doubted_alert(&self, amount: &str) {
+        self.keep_alert(amount).await;
+        let doubts = [format!("{amount} are not believed")];
+        self.bench.doubted_alert(&self.target("2026-11"), &self.guardrail, &doubts).await.unwrap();
+        self.settle().await;
     }
 
     /// The runs that change something, oldest first, such as `2026-11 enforced`.
@@ -155,6 +167,25 @@ impl Lab {
         let mut runs: Vec<Run> = self.bench.truth.runs(None).await.unwrap().into_iter().map(|run| run.value).collect();
         runs.sort_by_key(|run| (run.began, run.period.clone()));
         runs
+    }
+
+    /// The latest run that changes something.
+    pub async fn latest(&self) -> Run {
+        self.all().await.into_iter().rfind(|run| !run.parts.is_empty()).expect("a run")
+    }
+
+    /// Somebody says no to what is asked.
+    pub async fn reject(&self, run: &Run) {
+        let digest = run.approval.as_ref().unwrap().question.as_ref().unwrap().list.digest.clone();
+        let no = Answer { approved: false, by: "ann".to_owned(), why: "looked at it".to_owned(), digest };
+        assert!(matches!(self.bench.runs().answer(&run.id, &no).await.unwrap(), Answered::Taken(_)));
+    }
+
+    /// Nobody answered in time: the execution that waits goes on.
+    pub async fn nobody_answers(&self, run: &Run) {
+        let heard = self.bench.runs().hear(&run.id, run.attempts.apply).await.unwrap();
+        assert_eq!(heard, Heard::Over { outcome: Outcome::Succeeded });
+        self.bench.workflow.end_all();
     }
 
     /// The lamp.

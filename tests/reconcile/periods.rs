@@ -1,5 +1,8 @@
 //! The end of a budget's period: what was held for it is let go once the figures are of the new one, and nothing flaps.
 
+use guardrails_model::config::ApprovalRule;
+use guardrails_model::record::RunState;
+
 use super::lab::Lab;
 
 async fn enforced(lab: &Lab) {
@@ -93,4 +96,81 @@ async fn in_a_period_s_first_days_an_alarm_that_may_be_the_old_period_s_begins_n
     lab.at("2026-12-04T00:30:00Z").await;
     lab.round().await;
     assert_eq!((lab.lamp().as_str(), lab.runs().await), ("off", vec!["2026-12 enforced".to_owned()]));
+}
+
+#[tokio::test]
+async fn an_amount_that_is_not_believed_turns_no_period_over() {
+    for amount in ["$183,965,812,157.54", "$15.00"] {
+        let lab = Lab::new().await;
+        lab.at("2026-11-30T20:00:00Z").await;
+        lab.says("2.31");
+        lab.take_doubted_alert(amount).await;
+        lab.round().await;
+        lab.at("2026-12-01T01:00:00Z").await;
+        lab.round().await;
+        assert_eq!((lab.lamp().as_str(), lab.runs().await), ("on", vec!["2026-11 waiting for approval".to_owned()]), "{amount}");
+    }
+}
+
+#[tokio::test]
+async fn a_figure_that_is_not_believed_is_said_and_what_was_known_stays() {
+    let lab = Lab::new().await;
+    lab.at("2026-11-30T20:00:00Z").await;
+    lab.says("1.20");
+    lab.round().await;
+    let known = lab.bench.truth.spend(&lab.guardrail.name).await.unwrap().unwrap().value;
+    lab.says("183965812157.54");
+    let round = lab.round().await;
+    assert_eq!(lab.bench.truth.spend(&lab.guardrail.name).await.unwrap().unwrap().value, known);
+    let found = &round.guardrails[0];
+    assert_eq!(found.actual, Some(known.actual));
+    assert!(found.said[0].contains("$183965812157.54 is more than 10 times the budget of $2: not believed"), "{round:?}");
+    assert_eq!(lab.runs().await, ["2026-11 waiting for approval"], "a person is asked");
+    lab.at("2026-12-01T01:00:00Z").await;
+    lab.says("2.31");
+    lab.round().await;
+    assert_eq!((lab.lamp().as_str(), lab.runs().await.len()), ("on", 1), "it may be November's");
+}
+
+#[tokio::test]
+async fn what_waits_over_the_end_of_its_period_is_not_enforced_any_more() {
+    for spent in ["0.12", "2.31"] {
+        let mut lab = Lab::new().await;
+        let rule = ApprovalRule { within: "7d".parse().unwrap(), ..ApprovalRule::default() };
+        lab.guardrail.stages[1].approval = Some(rule);
+        lab.deploy().await;
+        lab.at("2026-11-30T20:00:00Z").await;
+        lab.says("9.00");
+        lab.round().await;
+        let run = lab.latest().await;
+        lab.at("2026-12-01T01:00:00Z").await;
+        lab.round().await;
+        assert_eq!(lab.latest().await.state, RunState::Waiting, "the figures are November's yet");
+        lab.at("2026-12-01T09:00:00Z").await;
+        lab.says(spent);
+        lab.round().await;
+        let now = lab.bench.truth.run(&run.id).await.unwrap().unwrap().value;
+        assert_eq!((now.state, lab.lamp().as_str()), (RunState::RolledBack, "on"), "{spent}");
+    }
+}
+
+#[tokio::test]
+async fn an_update_that_zeroes_what_is_shown_lets_nothing_of_the_old_period_go() {
+    let mut lab = Lab::new().await;
+    enforced(&lab).await;
+    lab.guardrail.stages[1].approval = Some(ApprovalRule::default());
+    lab.deploy().await;
+    lab.at("2026-12-05T09:00:00Z").await;
+    lab.says("2.31");
+    lab.round().await;
+    assert_eq!(lab.runs().await, ["2026-11 enforced", "2026-12 waiting for approval"]);
+    lab.bench.wait(3600).await;
+    lab.says_since("0", lab.bench_now());
+    lab.round().await;
+    assert_eq!((lab.lamp().as_str(), lab.runs().await[0].as_str()), ("off", "2026-11 enforced"));
+    lab.bench.wait(3600).await;
+    lab.says("0.12");
+    lab.bench.wait(72 * 3600).await;
+    lab.round().await;
+    assert_eq!(lab.lamp(), "on", "what is counted changed, and it is below for good");
 }

@@ -1,9 +1,11 @@
 //! Alerts that never arrived, executions that died, and rounds that meet alerts, each other and their end.
 
 use futures::future::join_all;
+use guardrails_model::config::ApprovalRule;
+use guardrails_model::ids::RunId;
 use guardrails_model::pace::Pace;
 use guardrails_model::record::RunState;
-use guardrails_model::runs::{Begun, Workflow, execution_name};
+use guardrails_model::runs::{AbandonRequest, Begun, Workflow, execution_name};
 
 use super::lab::Lab;
 use crate::world::{Fault, Kind};
@@ -16,6 +18,8 @@ async fn an_alert_that_never_arrived_is_enforced_and_the_round_says_so() {
     assert_eq!((lab.lamp().as_str(), lab.runs().await), ("off", vec!["2026-11 enforced".to_owned()]));
     assert!(round.guardrails[0].did.iter().any(|did| did.contains("at 100% actual: its alert never arrived")), "{round:?}");
     assert_eq!((round.clean, round.troubles()), (Some(round.ended), Vec::new()));
+    let all: Vec<RunId> = lab.all().await.into_iter().map(|run| run.id).collect();
+    assert!(all.len() == 2 && all.iter().all(|run| round.guardrails[0].began.contains(run)), "{round:?}");
     assert_eq!(lab.bench.truth.round().await.unwrap(), Some(round));
     let run = lab.all().await.into_iter().find(|run| run.state == RunState::Enforced).unwrap();
     let alert = lab.bench.truth.alert(&run.alert).await.unwrap().unwrap();
@@ -76,6 +80,80 @@ async fn a_stage_that_a_person_let_go_stays_so_and_nothing_is_written_of_it() {
     assert!(lab.bench.runs().rearm(&run.target()).await.unwrap());
     lab.round().await;
     assert_eq!(lab.lamp(), "off", "rearmed, what is in alarm is enforced");
+}
+
+#[tokio::test]
+async fn what_was_rejected_or_abandoned_stays_so_until_it_is_rearmed() {
+    for abandoned in [false, true] {
+        let mut lab = Lab::new().await;
+        lab.guardrail.stages[1].approval = (!abandoned).then(ApprovalRule::default);
+        lab.deploy().await;
+        lab.says("2.31");
+        lab.round().await;
+        let run = lab.latest().await;
+        if abandoned {
+            let (by, at, why) = ("ann".to_owned(), lab.bench_now(), "settled by hand".to_owned());
+            let all = AbandonRequest { by, at, why, only: Vec::new(), actions: Vec::new(), places: Vec::new() };
+            lab.bench.runs().abandon(&run.id, &all).await.unwrap();
+        } else {
+            lab.reject(&run).await;
+            lab.bench.workflow.end_all();
+        }
+        let ended = lab.latest().await.state;
+        assert_eq!(ended, if abandoned { RunState::Abandoned } else { RunState::Rejected });
+        lab.round().await;
+        assert_eq!(lab.latest().await.id, run.id, "a person let it go");
+        assert!(lab.bench.runs().rearm(&run.target()).await.unwrap());
+        lab.bench.wait(60).await;
+        lab.round().await;
+        assert_ne!(lab.latest().await.id, run.id, "{ended:?} and rearmed, what is in alarm is enforced");
+    }
+}
+
+#[tokio::test]
+async fn a_true_alert_that_was_only_early_is_enforced_though_nobody_answered() {
+    let lab = Lab::new().await;
+    // A deployment updated the budget just before.
+    lab.says_since("0", lab.bench_now());
+    lab.take_doubted_alert("$2.31").await;
+    lab.round().await;
+    let run = lab.latest().await;
+    assert_eq!(run.state, RunState::Waiting);
+    lab.bench.wait(86_400).await;
+    lab.nobody_answers(&run).await;
+    lab.round().await;
+    assert_eq!(lab.runs().await, ["2026-11 rejected"], "it is shown to be below yet");
+    lab.says("2.31");
+    lab.round().await;
+    assert_eq!((lab.lamp().as_str(), lab.runs().await.last().unwrap().as_str()), ("off", "2026-11 enforced"));
+}
+
+#[tokio::test]
+async fn about_a_figure_that_is_never_believed_people_are_asked_once_a_day() {
+    let mut lab = Lab::new().await;
+    lab.guardrail.plausibility.approval.within = "2h".parse().unwrap();
+    lab.deploy().await;
+    lab.says("183965812157.54");
+    lab.round().await;
+    let run = lab.latest().await;
+    lab.bench.wait(7200).await;
+    lab.nobody_answers(&run).await;
+    for _ in 2..24 {
+        let round = lab.round().await;
+        assert_eq!(lab.latest().await.id, run.id);
+        assert!(round.guardrails[0].said.iter().any(|said| said.contains("nobody answered")), "{round:?}");
+        lab.bench.wait(3600).await;
+    }
+    lab.round().await;
+    let again = lab.latest().await;
+    assert_eq!((again.state, again.id == run.id, lab.lamp().as_str()), (RunState::Waiting, false, "on"));
+    lab.reject(&again).await;
+    lab.bench.workflow.end_all();
+    for _ in 0..3 {
+        lab.bench.wait(86_400).await;
+        lab.round().await;
+        assert_eq!(lab.latest().await.id, again.id, "a person said no");
+    }
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ pub fn judge(alert: &BudgetAlert, target: &Target, guardrail: &Guardrail, agains
     let factor = Decimal::from(guardrail.plausibility.factor);
     let known = against.last.filter(|last| last.period == target.period);
     let doubts: Vec<String> = [
-        beyond_budget(alert.amount, guardrail, factor),
+        absurd(alert.amount, guardrail),
         known.and_then(|last| beyond_last(alert.amount, alert.alert_type, last, guardrail, factor)),
         against.standing.is_none().then(|| "AWS Budgets has no budget of this name".to_owned()),
         against.standing.and_then(|standing| other_limit(alert, standing)),
@@ -72,7 +72,7 @@ pub fn doubts(standing: &Standing, stage: StageAt, period: &str, guardrail: &Gua
     let factor = Decimal::from(guardrail.plausibility.factor);
     let known = last.filter(|last| last.period == period);
     let beyond_last = known.and_then(|last| beyond_last(amount, stage.alert_type, last, guardrail, factor));
-    beyond_budget(amount, guardrail, factor).into_iter().chain(beyond_last).collect()
+    absurd(amount, guardrail).into_iter().chain(beyond_last).collect()
 }
 
 /// Budgets computes the old period's last days in the new one's first days, and says so as if it were the new one's.
@@ -88,7 +88,10 @@ fn old_period(alert: &BudgetAlert, standing: &Standing, today: Date) -> Option<S
     })
 }
 
-fn beyond_budget(amount: Decimal, guardrail: &Guardrail, factor: Decimal) -> Option<String> {
+/// Why no such amount, of an alert or of what AWS Budgets shows, is believed or kept as known; nothing when it may be.
+#[must_use]
+pub fn absurd(amount: Decimal, guardrail: &Guardrail) -> Option<String> {
+    let factor = Decimal::from(guardrail.plausibility.factor);
     let budget = guardrail.budget.amount.dollars();
     (amount > factor.saturating_mul(budget))
         .then(|| format!("its amount of ${amount} is more than {factor} times the budget of ${budget}"))

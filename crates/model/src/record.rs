@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-pub use self::approval::{Approval, ApprovalDecision, Listed, ListedPart, Question};
+pub use self::approval::{Approval, ApprovalDecision, Because, Listed, ListedPart, Question};
 pub use self::log::{Event, Log, Repeats};
 use self::log::{counts_on, same_words, short};
 pub use self::step::{Facet, Holder, Lease, Step, StepEvent};

@@ -12,6 +12,7 @@ use rust_decimal::Decimal;
 use crate::alert::AlertType;
 use crate::config::{Guardrail, Period, Release, StageAt};
 use crate::ids::RunId;
+use crate::plausible;
 use crate::record::{FORMAT, Run, RunState};
 use crate::spend::{Spend, Standing};
 
@@ -21,6 +22,8 @@ const SETTLED_MONTHLY: SignedDuration = SignedDuration::from_hours(72);
 const SETTLED_DAILY: SignedDuration = SignedDuration::from_hours(12);
 /// A figure that fell below this share of the last known one is a new period's: what is spent is corrected by less.
 const FALLEN: i64 = 2;
+/// People who did not answer are not asked about figures that are not believed before so long.
+const ASKED_AGAIN: SignedDuration = SignedDuration::from_hours(24);
 /// So often a run whose execution dies is taken up at once; after that once a day, as what failed is.
 const QUICK_TRIES: u32 = 3;
 const SLOWLY: SignedDuration = SignedDuration::from_hours(24);
@@ -29,7 +32,12 @@ const SLOWLY: SignedDuration = SignedDuration::from_hours(24);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Measure {
     /// A stage's alert never arrived: it is enforced as if it had.
-    Begin(StageAt),
+    Begin {
+        /// Which stage.
+        stage: StageAt,
+        /// Why the figures are not believed: a person is asked.
+        doubts: Vec<String>,
+    },
     /// An execution may have died.
     TakeUp(RunId),
     /// A run holds: what it holds is looked at again.
@@ -72,12 +80,14 @@ pub struct StageNow {
     pub run: RunState,
     /// A person let it go.
     pub released: bool,
+    /// When its latest run was begun, where that was not believed and nobody who was asked answered.
+    pub unanswered: Option<Timestamp>,
 }
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement {
-    /// What is known of the spend from now on, where Budgets said something.
+    /// What is known of the spend from now on, where Budgets said something and anything is known.
     pub spend: Option<Spend>,
     /// What is to be done, in order.
     pub measures: Vec<Measure>,
@@ -92,23 +102,47 @@ pub fn present(period: Period, now: Timestamp) -> String {
 /// Judges one guardrail.
 #[must_use]
 pub fn judge(books: &Books<'_>) -> Judgement {
-    let spend = books.standing.map(|standing| known(books, standing));
+    let shown = books.standing.map(|standing| known(books, standing));
     let mut measures = Vec::new();
-    if let (Some(standing), Some(spend)) = (books.standing, &spend) {
-        lost_alerts(books, standing, spend, &mut measures);
+    if let Some(shown) = &shown {
+        let keep = |why: &String| Measure::Say(format!("{why}: not believed, and what was known stays"));
+        measures.extend(shown.absurd.as_ref().map(keep));
+        lost_alerts(books, shown, &mut measures);
     }
     for run in books.open {
         if is_left_to_people(books, run) {
             measures.push(Measure::Say(format!("run {} is held over the end of {}: `release: manual`", run.id, run.period)));
         }
-        let released = books.standing.zip(spend.as_ref()).and_then(|(standing, spend)| release(books, run, standing, spend));
+        let released = shown.as_ref().and_then(|shown| release(books, run, shown));
         measures.extend(released.or_else(|| look_after(run, books.now)));
     }
-    Judgement { spend, measures }
+    Judgement { spend: shown.and_then(|shown| shown.spend), measures }
+}
+
+/// What Budgets says, and what it adds to what was known.
+struct Shown<'a> {
+    standing: &'a Standing,
+    /// Of which period its figures are.
+    period: String,
+    /// What is known from now on.
+    spend: Option<Spend>,
+    /// Why what it says is spent is not believed, and not kept.
+    absurd: Option<String>,
+}
+
+fn known<'a>(books: &Books<'a>, standing: &'a Standing) -> Shown<'a> {
+    if let Some(absurd) = plausible::absurd(standing.actual, books.guardrail) {
+        let (kind, now) = (books.guardrail.budget.period, books.now);
+        let earlier = || books.last.map_or_else(|| before(kind, now), |last| last.period.clone());
+        let period = if is_settled(kind, now) { present(kind, now) } else { earlier() };
+        return Shown { standing, period, spend: books.last.cloned(), absurd: Some(absurd) };
+    }
+    let spend = with_standing(books, standing);
+    Shown { standing, period: spend.period.clone(), spend: Some(spend), absurd: None }
 }
 
 /// The last known spend with what Budgets says now: of which period is it?
-fn known(books: &Books<'_>, standing: &Standing) -> Spend {
+fn with_standing(books: &Books<'_>, standing: &Standing) -> Spend {
     let (kind, now) = (books.guardrail.budget.period, books.now);
     let present = present(kind, now);
     let fresh = |period: String| Spend {
@@ -138,7 +172,7 @@ fn known(books: &Books<'_>, standing: &Standing) -> Spend {
     if now.duration_since(since) >= SETTLED_MONTHLY {
         return of_last;
     }
-    Spend { actual: last.actual, below_since: Some(since), ..of_last }
+    Spend { actual: last.actual, forecast: last.forecast, below_since: Some(since), ..of_last }
 }
 
 /// Is the figure of a later period than the last known one?
@@ -151,25 +185,50 @@ fn turned_over(last: &Spend, standing: &Standing) -> bool {
     standing.actual * two < last.actual
 }
 
-fn lost_alerts(books: &Books<'_>, standing: &Standing, spend: &Spend, measures: &mut Vec<Measure>) {
+fn lost_alerts(books: &Books<'_>, shown: &Shown<'_>, measures: &mut Vec<Measure>) {
+    let standing = shown.standing;
     let present = present(books.guardrail.budget.period, books.now);
     for stage in standing.alarms.iter().copied() {
         let slot = books.stages.iter().find(|slot| slot.stage == stage);
-        if slot.is_some_and(|slot| slot.released || slot.run != RunState::RolledBack) {
+        if slot.is_some_and(is_seen_to) {
             continue;
         }
+        let doubts = plausible::doubts(standing, stage, &present, books.guardrail, books.last);
+        let asked = slot.and_then(|slot| slot.unanswered).filter(|asked| books.now.duration_since(*asked) < ASKED_AGAIN);
         let say = |why: String| Measure::Say(format!("{stage} is in alarm, and no run was begun: {why}"));
         let amount = books.guardrail.budget.amount.dollars();
-        measures.push(if spend.period != present {
-            say(format!("what Budgets shows may be of {} yet", spend.period))
+        measures.push(if shown.period != present {
+            say(format!("what Budgets shows may be of {} yet", shown.period))
         } else if standing.limit != amount {
             say(format!("its budget is of ${}, and the guardrail's of ${amount}: deploy again", standing.limit))
-        } else if is_below(stage, standing) {
+        } else if is_below(stage, standing.limit, standing.actual, standing.forecast) {
             say("what Budgets shows of its spend is below the threshold".to_owned())
+        } else if let Some(asked) = asked.filter(|_| !doubts.is_empty()) {
+            let again = asked + ASKED_AGAIN;
+            say(format!(
+                "{}; nobody answered who was asked at {asked}, and they are asked again from {again} on",
+                doubts.join("; ")
+            ))
         } else {
-            Measure::Begin(stage)
+            Measure::Begin { stage, doubts }
         });
     }
+}
+
+/// Does a run of the stage do what an alert asks for, or did a person say that none is to?
+fn is_seen_to(slot: &StageNow) -> bool {
+    slot.released
+        || match slot.run {
+            RunState::Opening
+            | RunState::Waiting
+            | RunState::Applying
+            | RunState::Enforced
+            | RunState::ApplyFailed
+            | RunState::RollingBack
+            | RunState::RollbackFailed
+            | RunState::Notified => true,
+            RunState::RolledBack | RunState::Rejected | RunState::Abandoned => false,
+        }
 }
 
 fn is_left_to_people(books: &Books<'_>, run: &Run) -> bool {
@@ -178,17 +237,25 @@ fn is_left_to_people(books: &Books<'_>, run: &Run) -> bool {
 }
 
 /// Whether what a real run holds is put back now.
-fn release(books: &Books<'_>, run: &Run, standing: &Standing, spend: &Spend) -> Option<Measure> {
-    let present = present(books.guardrail.budget.period, books.now);
+fn release(books: &Books<'_>, run: &Run, shown: &Shown<'_>) -> Option<Measure> {
+    let (standing, present) = (shown.standing, present(books.guardrail.budget.period, books.now));
+    let is_over = run.period < present;
+    let waits = is_over && run.state == RunState::Waiting;
     let holds = matches!(run.state, RunState::Enforced | RunState::ApplyFailed)
         || run.state == RunState::RollbackFailed && is_due(run, books.now);
-    if run.simulated || !holds || spend.period != present {
+    if run.simulated || !(holds || waits) || shown.period != present {
         return None;
     }
-    let (stage, actual) = (run.stage, standing.actual);
-    let in_alarm = standing.alarms.contains(&stage) || !is_below(stage, standing);
+    let stage = run.stage;
+    // What was known of this period counts where Budgets shows less, right after an update.
+    let spend = shown.spend.as_ref().filter(|spend| spend.period == present);
+    let (actual, forecast) = match spend {
+        Some(spend) => (spend.actual.max(standing.actual), spend.forecast),
+        None => (standing.actual, standing.forecast),
+    };
+    let in_alarm = standing.alarms.contains(&stage) || !is_below(stage, standing.limit, actual, forecast);
     let id = run.id.clone();
-    if run.period < present {
+    if is_over {
         if books.guardrail.release == Release::Manual {
             return None;
         }
@@ -196,11 +263,13 @@ fn release(books: &Books<'_>, run: &Run, standing: &Standing, spend: &Spend) -> 
         let slot = books.stages.iter().find(|slot| slot.stage == stage);
         let passed = slot.is_some_and(|slot| slot.released || matches!(slot.run, RunState::Enforced | RunState::Notified));
         let why = format!("{} is over, and ${actual} are spent of {}", run.period, present);
-        return (!in_alarm || passed).then_some(Measure::Release { run: id, why, armed: false });
+        // What is not held leaves no gap.
+        let holds_nothing = waits && run.approval.as_ref().is_some_and(|approval| approval.settled.is_empty());
+        return (!in_alarm || passed || holds_nothing).then_some(Measure::Release { run: id, why, armed: false });
     }
     let (was, is) = (run.budget.amount.dollars(), books.guardrail.budget.amount.dollars());
     let raised = is > was && standing.limit == is;
-    let fresh = spend.below_since.is_none() && !actual.is_zero();
+    let fresh = spend.is_some_and(|spend| spend.below_since.is_none()) && !actual.is_zero();
     let why = format!("the budget was raised from ${was} to ${is}, and ${actual} are spent");
     (raised && fresh && !in_alarm && run.state != RunState::RollbackFailed).then_some(Measure::Release {
         run: id,
@@ -235,12 +304,12 @@ fn is_slowly_due(run: &Run, now: Timestamp) -> bool {
     now.duration_since(run.asked_at()) >= SLOWLY
 }
 
-/// Is the stage's figure known, and at or below its threshold?
-fn is_below(stage: StageAt, standing: &Standing) -> bool {
-    let threshold = stage.threshold(standing.limit);
+/// Is the stage's figure at or below its threshold? A forecast that there is none of is.
+fn is_below(stage: StageAt, limit: Decimal, actual: Decimal, forecast: Option<Decimal>) -> bool {
+    let threshold = stage.threshold(limit);
     match stage.alert_type {
-        AlertType::Actual => standing.actual <= threshold,
-        AlertType::Forecasted => standing.forecast.is_none_or(|forecast| forecast <= threshold),
+        AlertType::Actual => actual <= threshold,
+        AlertType::Forecasted => forecast.is_none_or(|forecast| forecast <= threshold),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::config::{Config, Guardrail, StageAt};
 use crate::decide::Target;
 use crate::ledger::{LedgerError, Versioned};
 use crate::plausible;
-use crate::record::{AlertRecord, FORMAT, RollbackRequest, Run};
+use crate::record::{AlertRecord, Approval, Because, FORMAT, RollbackRequest, Run};
 use crate::runs::{Begun, Looked, RollbackAsked, RunError, Runs};
 use crate::spend::{Spend, Spending, Standing};
 
@@ -70,7 +70,7 @@ impl Reconciler<'_> {
         let period = judge::present(guardrail.budget.period, now);
         let open = ledger.open_runs(Some(&guardrail.name)).await?;
         let last = ledger.spend(&guardrail.name).await?;
-        let known = self.with_alerts(last.as_ref().map(|last| &last.value), &open).await?;
+        let known = self.with_alerts(last.as_ref().map(|last| &last.value), guardrail, &open).await?;
         let stages = self.stages(guardrail, &period).await?;
         let judged = judge(&Books { guardrail, standing, last: known.as_ref(), stages: &stages, open: &open, now });
         if let Some(spend) = judged.spend {
@@ -81,9 +81,9 @@ impl Reconciler<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
-        let seen = Seen { config, guardrail, standing, last: known.as_ref(), period: &period };
+        let seen = Seen { config, guardrail, standing, period: &period };
         for measure in judged.measures {
-            match self.carry(&measure, seen).await {
+            match self.carry(&measure, seen, found).await {
                 Ok(Some(done)) => found.did.push(done),
                 Ok(None) => {}
                 Err(error) => {
@@ -97,12 +97,17 @@ impl Reconciler<'_> {
         Ok(())
     }
 
-    /// What an alert said was spent in a period is known too, though no round has seen it.
-    async fn with_alerts(&self, last: Option<&Spend>, open: &[Run]) -> Result<Option<Spend>, LedgerError> {
+    /// What an alert said was spent in a period is known too, though no round has seen it. Not one that was not believed.
+    async fn with_alerts(&self, last: Option<&Spend>, guardrail: &Guardrail, open: &[Run]) -> Result<Option<Spend>, LedgerError> {
         let mut known = last.cloned();
-        for run in open.iter().filter(|run| !run.simulated && run.stage.alert_type == AlertType::Actual) {
+        let doubted = |run: &Run| run.approval.as_ref().is_some_and(|approval| approval.because != Because::Stage);
+        let counts = |run: &&Run| !run.simulated && !doubted(run) && run.stage.alert_type == AlertType::Actual;
+        for run in open.iter().filter(counts) {
             let Some(alert) = self.runs.ledger.alert(&run.alert).await? else { continue };
             let Reading::Budget(alert) = alert::read(&alert.text) else { continue };
+            if plausible::absurd(alert.amount, guardrail).is_some() {
+                continue;
+            }
             let spend = known.get_or_insert_with(|| Spend {
                 format: FORMAT,
                 guardrail: run.guardrail.clone(),
@@ -127,17 +132,21 @@ impl Reconciler<'_> {
             let target = target(guardrail, stage, period);
             let Some(slot) = self.runs.ledger.slot(&target).await? else { continue };
             let run = self.runs.ledger.run(&slot.value.run).await?.ok_or(RunError::NoSuchRun(slot.value.run))?;
-            stages.push(StageNow { stage, run: run.value.state, released: slot.value.released.is_some() });
+            let (run, released) = (run.value, slot.value.released.is_some());
+            let unanswered = run.approval.as_ref().is_some_and(Approval::is_unanswered_doubt).then_some(run.began);
+            stages.push(StageNow { stage, run: run.state, released, unanswered });
         }
         Ok(stages)
     }
 
     /// Carries one measure out. Says what was done, if anything was.
-    async fn carry(&self, measure: &Measure, seen: Seen<'_>) -> Result<Option<String>, RunError> {
+    async fn carry(&self, measure: &Measure, seen: Seen<'_>, found: &mut Found) -> Result<Option<String>, RunError> {
         match measure {
-            Measure::Begin(stage) => {
+            Measure::Begin { stage, doubts } => {
                 let Some(standing) = seen.standing else { return Ok(None) };
-                self.begin(seen, &target(seen.guardrail, *stage, seen.period), standing).await
+                let run = self.begin(seen, &target(seen.guardrail, *stage, seen.period), standing, doubts).await?;
+                found.began.extend(run.iter().map(|run| run.id.clone()));
+                Ok(run.map(|run| format!("began run {} at {stage}: its alert never arrived", run.id)))
             }
             Measure::TakeUp(run) => {
                 let taken = self.runs.take_up(run).await?;
@@ -160,8 +169,13 @@ impl Reconciler<'_> {
     }
 
     /// A stage whose alert never arrived is enforced as if it had, or waits for a person where the figures are not believed.
-    async fn begin(&self, seen: Seen<'_>, target: &Target, standing: &Standing) -> Result<Option<String>, RunError> {
-        let doubts = plausible::doubts(standing, target.stage, &target.period, seen.guardrail, seen.last);
+    async fn begin(
+        &self,
+        seen: Seen<'_>,
+        target: &Target,
+        standing: &Standing,
+        doubts: &[String],
+    ) -> Result<Option<Run>, RunError> {
         let text = format!(
             "No alert of {} at {} in {} was received. AWS Budgets says that its notification is in alarm: ${} are spent{} of ${}.",
             target.guardrail,
@@ -176,8 +190,8 @@ impl Reconciler<'_> {
         let guardrail = Some(target.guardrail.clone());
         let alert = AlertRecord { format: FORMAT, at: self.runs.clock.now(), text, decision, guardrail };
         self.runs.ledger.record_alert(&digest, &alert).await?;
-        Ok(match self.runs.begin(target, seen.config, seen.guardrail, &digest, &doubts).await? {
-            Begun::Started(run) => Some(format!("began run {} at {}: its alert never arrived", run.id, target.stage)),
+        Ok(match self.runs.begin(target, seen.config, seen.guardrail, &digest, doubts).await? {
+            Begun::Started(run) => Some(*run),
             Begun::Already(_) | Begun::GoingBack(_) | Begun::Released(_) => None,
         })
     }
@@ -189,8 +203,6 @@ struct Seen<'a> {
     config: &'a Config,
     guardrail: &'a Guardrail,
     standing: Option<&'a Standing>,
-    /// The last known spend, before this round.
-    last: Option<&'a Spend>,
     period: &'a str,
 }
 
@@ -200,7 +212,7 @@ fn target(guardrail: &Guardrail, stage: StageAt, period: &str) -> Target {
 
 fn words(measure: &Measure) -> String {
     match measure {
-        Measure::Begin(stage) => format!("beginning a run at {stage}"),
+        Measure::Begin { stage, .. } => format!("beginning a run at {stage}"),
         Measure::TakeUp(run) => format!("taking up run {run}"),
         Measure::LookAgain(run) => format!("looking again at run {run}"),
         Measure::Release { run, .. } => format!("putting run {run} back"),

@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
-use crate::ids::GuardrailName;
+use crate::ids::{GuardrailName, RunId};
 
 /// One round.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +42,9 @@ pub struct Found {
     /// The budget, in dollars.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Decimal>,
+    /// The runs that were begun.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub began: Vec<RunId>,
     /// What was done.
     #[serde(default)]
     pub did: Vec<String>,
@@ -55,8 +58,8 @@ pub struct Found {
 
 impl Found {
     pub(super) fn of(guardrail: GuardrailName) -> Self {
-        let (did, said, troubles) = (Vec::new(), Vec::new(), Vec::new());
-        Self { guardrail, period: None, actual: None, limit: None, did, said, troubles }
+        let (began, did, said, troubles) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { guardrail, period: None, actual: None, limit: None, began, did, said, troubles }
     }
 
     /// Something went wrong: there is nothing to go on with.
@@ -81,7 +84,7 @@ impl Round {
         for found in &self.guardrails {
             let figures = match (found.period.as_ref(), found.actual, found.limit) {
                 (Some(period), Some(actual), Some(limit)) => format!("${actual} of ${limit} in {period}"),
-                _ => "AWS Budgets did not say".to_owned(),
+                _ => "nothing is known of its spend".to_owned(),
             };
             let _ = writeln!(text, "{}: {figures}", found.guardrail);
             let lines = [("did   ", &found.did), ("note  ", &found.said), ("FAILED", &found.troubles)];

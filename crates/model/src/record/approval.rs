@@ -11,6 +11,9 @@ use crate::ids::Nonce;
 pub struct Approval {
     /// Why a person is asked.
     pub why: Vec<String>,
+    /// Whether it is the stage that asks.
+    #[serde(default)]
+    pub because: Because,
     /// How: by the definition when the run began.
     pub rule: ApprovalRule,
     /// What is asked, or was asked last.
@@ -33,8 +36,8 @@ pub struct Approval {
 impl Approval {
     /// A person is to be asked, for these reasons.
     #[must_use]
-    pub fn needed(why: Vec<String>, rule: ApprovalRule) -> Self {
-        Self { why, rule, question: None, decisions: Vec::new(), approved: None, exceeded: 0, settled: Vec::new() }
+    pub fn needed(why: Vec<String>, because: Because, rule: ApprovalRule) -> Self {
+        Self { why, because, rule, question: None, decisions: Vec::new(), approved: None, exceeded: 0, settled: Vec::new() }
     }
 
     /// The last that was said.
@@ -42,6 +45,25 @@ impl Approval {
     pub fn decision(&self) -> Option<&ApprovalDecision> {
         self.decisions.last()
     }
+
+    /// Did nobody answer, and no more was asked than whether to believe the alert?
+    #[must_use]
+    pub fn is_unanswered_doubt(&self) -> bool {
+        self.because == Because::Doubt && self.decision().is_some_and(|decision| decision.silence && !decision.approved)
+    }
+}
+
+/// What asks for a person's yes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Because {
+    /// The stage does, every time.
+    #[default]
+    Stage,
+    /// Only that the alert is not believed.
+    Doubt,
+    /// Both.
+    Both,
 }
 
 /// What a person is asked.
@@ -99,6 +121,9 @@ pub struct ApprovalDecision {
     pub why: String,
     /// [`Listed::digest`] of what they were shown.
     pub digest: String,
+    /// Nobody answered: the rule was applied.
+    #[serde(default, skip_serializing_if = "super::is_false")]
+    pub silence: bool,
 }
 
 impl ApprovalDecision {

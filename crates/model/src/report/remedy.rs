@@ -2,7 +2,7 @@
 
 use super::approval;
 use crate::phase::Phase;
-use crate::record::{Run, RunState, Step};
+use crate::record::{Approval, Run, RunState, Step};
 
 /// The command that comes next for a step that failed, with the step named exactly.
 #[must_use]
@@ -46,6 +46,10 @@ pub fn next(run: &Run) -> Option<String> {
             "Alerts of this stage are recorded, not enforced, until the next period. To enforce them again: guardrails rearm \
              {guardrail}"
         ),
+        RunState::Rejected if run.approval.as_ref().is_some_and(Approval::is_unanswered_doubt) => {
+            "Nothing was changed. The stage stays armed: should AWS Budgets show that its threshold is passed, it is enforced, and              people are asked again where that is not believed."
+                .to_owned()
+        }
         RunState::Rejected => format!(
             "Nothing was changed. Alerts of this stage are recorded, not enforced, until the next period. To enforce them \
              again: guardrails rearm {guardrail}"

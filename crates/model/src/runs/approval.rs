@@ -13,7 +13,9 @@ use crate::config::{Guardrail, Otherwise, Stage};
 use crate::ids::{FacetId, Nonce, RunId, Value};
 use crate::ledger::{LedgerError, Versioned};
 use crate::phase::Phase;
-use crate::record::{Approval, ApprovalDecision, Direction, Listed, ListedPart, PartPlan, Question, Run, RunState, Slot, Step};
+use crate::record::{
+    Approval, ApprovalDecision, Because, Direction, Listed, ListedPart, PartPlan, Question, Run, RunState, Slot, Step,
+};
 
 /// Steps that are named where a list exceeds what was approved.
 const NAMED: usize = 10;
@@ -77,7 +79,7 @@ pub enum Heard {
 /// How a stage asks for approval.
 pub(super) fn asked_for(stage: Option<&Stage>) -> Option<Approval> {
     let rule = stage?.approval?;
-    Some(Approval::needed(vec!["the stage asks for approval".to_owned()], rule))
+    Some(Approval::needed(vec!["the stage asks for approval".to_owned()], Because::Stage, rule))
 }
 
 impl Run {
@@ -88,9 +90,10 @@ impl Run {
         }
         self.note(now, by, format!("the alert is doubted: {}", doubts.join("; ")));
         if !self.parts.is_empty() {
-            let asked_anyhow = self.approval.take().map(|approval| approval.why).unwrap_or_default();
-            let why = doubts.iter().cloned().chain(asked_anyhow).collect();
-            self.approval = Some(Approval::needed(why, guardrail.plausibility.approval));
+            let asked_anyhow = self.approval.take().map(|approval| approval.why);
+            let because = if asked_anyhow.is_some() { Because::Both } else { Because::Doubt };
+            let why = doubts.iter().cloned().chain(asked_anyhow.unwrap_or_default()).collect();
+            self.approval = Some(Approval::needed(why, because, guardrail.plausibility.approval));
         }
     }
 
@@ -270,7 +273,7 @@ impl Runs<'_> {
             if asked.is_none_or(|asked| asked.list.digest != answer.digest) {
                 return Ok(Answered::AskedAnew(Box::new(run.value)));
             }
-            match self.decide(run, answer).await {
+            match self.decide(run, answer, false).await {
                 Err(RunError::Ledger(LedgerError::Conflict)) => {}
                 Err(error) => return Err(error),
                 Ok(run) => return Ok(Answered::Taken(Box::new(self.go_on(run).await?))),
@@ -307,7 +310,7 @@ impl Runs<'_> {
                 why: format!("nobody answered within {}", approval.rule.within),
                 digest: question.list.digest.clone(),
             };
-            match self.decide(run, &silence).await {
+            match self.decide(run, &silence, true).await {
                 // Somebody answered in the last moment, or what is written shows what to do: look again.
                 Ok(_) | Err(RunError::Ledger(LedgerError::Conflict)) => {}
                 Err(error) => return Err(error),
@@ -315,11 +318,12 @@ impl Runs<'_> {
         }
     }
 
-    /// Writes down what was decided of a run that waits, in one conditional write.
-    async fn decide(&self, mut run: Versioned<Run>, answer: &Answer) -> Result<Versioned<Run>, RunError> {
+    /// Writes down what was decided of a run that waits, in one conditional write. A person's no lets the stage go, and so does
+    /// silence where the stage asks. Silence about an alert that is not believed does not: it may only have been early.
+    async fn decide(&self, mut run: Versioned<Run>, answer: &Answer, silence: bool) -> Result<Versioned<Run>, RunError> {
         let now = self.clock.now();
         let Answer { approved, by, why, digest } = answer.clone();
-        let decision = ApprovalDecision { approved, by, at: now, why, digest };
+        let decision = ApprovalDecision { approved, by, at: now, why, digest, silence };
         run.value.note(now, &decision.by, decision.words());
         let rejected = format!("rejected: {}", decision.why);
         let Some(approval) = run.value.approval.as_mut() else { return Ok(run) };
@@ -342,9 +346,10 @@ impl Runs<'_> {
             return Ok(self.ledger.save_run(run, None).await?);
         }
         run.value.state = RunState::Rejected;
+        let lets_go = !approval.is_unanswered_doubt();
         let slot = self.ledger.slot(&run.value.target()).await?.filter(|slot| slot.value.run == run.value.id);
         let slot = slot.map(|slot| {
-            let slot = released(slot, &answer.by, now, &rejected);
+            let slot = if lets_go { released(slot, &answer.by, now, &rejected) } else { slot };
             Versioned { rev: slot.rev, value: Slot { over: true, ..slot.value } }
         });
         Ok(self.ledger.save_run(run, slot.as_ref()).await?)
