@@ -165,6 +165,7 @@ impl Runs<'_> {
                 run.value.tries.apply += 1;
                 run.value.tried_at = Some(self.clock.now());
                 run.value.looking = None;
+                run.value.pieces.clear();
                 run.value.note(self.clock.now(), &self.by, "tried again");
                 if run.value.state == RunState::ApplyFailed {
                     run.value.state = RunState::Applying;
@@ -220,6 +221,7 @@ impl Runs<'_> {
             tried_at: None,
             approval: approval::asked_for(guardrail.stage(target.stage)),
             looking: None,
+            pieces: Vec::new(),
             rollback: None,
             events: Log::default(),
         };
