@@ -2,6 +2,7 @@
 
 mod controls;
 mod holds;
+mod looks;
 mod people;
 mod scope;
 mod size;

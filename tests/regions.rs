@@ -111,6 +111,33 @@ async fn one_action_in_one_region_is_put_back_and_what_is_named_narrows_together
 }
 
 #[tokio::test]
+async fn what_is_launched_where_a_person_put_back_a_region_is_left_alone() {
+    for (only, places) in [(&[][..], &["eu-west-1"][..]), (&["instance-power/eu-west-1/"], &[])] {
+        let story = Story::of(fill);
+        let run = story.stop_beta("beta 80%").await;
+        let request = RollbackRequest {
+            only: only.iter().map(|selector| selector.parse().unwrap()).collect(),
+            places: places.iter().map(|place| place.parse().unwrap()).collect(),
+            ..RollbackRequest::whole(ANN, story.world.clock.now(), "because")
+        };
+        story.bench.runs().roll_back(&run, &request).await.unwrap();
+        story.bench.execute(Direction::Rollback, &run).await.unwrap();
+        story.world.account().instance(running("i-5").in_region("eu-west-1")).instance(running("i-6"));
+        story.look(&run).await;
+        story.hour().await;
+        let is = story.world.account().snapshot();
+        assert_eq!(
+            (is["eu-west-1/i-5"].as_str(), is["i-6"].as_str(), story.state(&run).await),
+            ("Running", "Stopped", "enforced")
+        );
+        story.put_back(&run).await;
+        story.hour().await;
+        let is = story.world.account().snapshot();
+        assert!(is.iter().all(|(id, is)| !id.contains("i-") || is == "Running"), "{is:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_group_goes_to_zero_in_its_region_alone() {
     let story = Story::of(|account| {
         fill(account);

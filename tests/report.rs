@@ -57,6 +57,7 @@ fn run(parts: Vec<Part>) -> Run {
         tried_at: None,
         approval: None,
         looking: None,
+        pieces: Vec::new(),
         rollback: None,
         events: event.into(),
     }
@@ -92,6 +93,7 @@ fn step(run: &Run, part: usize, token: &Nonce, number: usize) -> Step {
         attempt: 1,
         since: Timestamp::UNIX_EPOCH,
         put_back: false,
+        let_go: false,
         accepted: None,
         again_at,
         delays: 0,

@@ -7,7 +7,7 @@ use guardrails_model::clock::Clock;
 use guardrails_model::config::ActionSpec;
 use guardrails_model::ids::RunId;
 use guardrails_model::record::{Direction, RollbackRequest, Run, Step};
-use guardrails_model::runs::Begun;
+use guardrails_model::runs::{Begun, Looked, Outcome};
 use serde_json::{Value as Json, json};
 
 use crate::bench::{self, Bench};
@@ -71,6 +71,13 @@ impl Story {
 
     pub async fn apply(&self, run: &RunId) {
         self.bench.execute(Direction::Apply, run).await.unwrap();
+    }
+
+    /// Looks again at what a run holds, as every round of the reconciler does. How it ended.
+    pub async fn look(&self, run: &RunId) -> Outcome {
+        let Looked::Started(run) = self.bench.runs().look_again(run).await.unwrap() else { panic!("no look was begun") };
+        self.bench.open(&run).await.unwrap();
+        self.bench.execute(Direction::Apply, &run.id).await.unwrap().outcome
     }
 
     /// Rolls back as far as it goes.

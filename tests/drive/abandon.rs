@@ -3,7 +3,7 @@
 use guardrails_model::clock::Clock;
 use guardrails_model::ids::RunId;
 use guardrails_model::record::{Direction, Event};
-use guardrails_model::runs::{AbandonRequest, Abandoned, Begun, Left};
+use guardrails_model::runs::{AbandonRequest, Abandoned, Begun, Left, Outcome};
 
 use super::story::{Story, stage};
 use crate::toy::facet;
@@ -98,6 +98,26 @@ async fn beside_an_execution_nothing_is_abandoned() {
     story.bench.ask_back(&run, &[], false).await;
     assert!(matches!(abandon(&story, &run, &[]).await, Abandoned::Busy(_)));
     story.check(&["a: off (was on, held by beta 80%)", "beta 80%: rolling back; a applied"]).await;
+}
+
+#[tokio::test]
+async fn beside_a_look_nothing_is_abandoned() {
+    let story = Story::of("a: on");
+    let run = story.enforce("beta 80%", "a: off").await;
+    story.begin_look(&run).await;
+    assert!(matches!(abandon(&story, &run, &[]).await, Abandoned::Busy(_)));
+    story.apply(&run).await;
+    assert!(matches!(abandon(&story, &run, &[]).await, Abandoned::Done { let_go: 1, .. }), "the look is over");
+}
+
+#[tokio::test]
+async fn what_was_abandoned_before_it_was_begun_is_not_taken_by_a_look() {
+    let (story, run) = Story::half_done().await;
+    abandon(&story, &run, &["b"]).await;
+    assert_eq!(story.look(&run).await, Outcome::Unchanged);
+    let skipped = "b skipped (abandoned before it was begun: replaced by hand)";
+    let is = ["a: off (was on, held by beta 80%)", "b: on"];
+    story.check(&[is[0], is[1], &format!("beta 80%: enforced; a applied, {skipped}")]).await;
 }
 
 #[tokio::test]

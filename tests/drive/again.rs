@@ -2,24 +2,39 @@
 
 use guardrails_model::ids::RunId;
 use guardrails_model::phase::Phase;
-use guardrails_model::record::{Direction, PartPlan, Run};
-use guardrails_model::runs::{Ended, Looked, Outcome, input};
+use guardrails_model::record::{Direction, PartPlan, RollbackRequest, Run};
+use guardrails_model::runs::{Begun, Ended, Looked, Outcome, input};
 
 use super::story::Story;
 use crate::world::{Fault, Kind};
 
 impl Story {
     /// A look that the reconciler asks for, begun and not yet carried out.
-    async fn begin_look(&self, run: &RunId) -> Run {
+    pub(super) async fn begin_look(&self, run: &RunId) -> Run {
         let Looked::Started(run) = self.bench.runs().look_again(run).await.unwrap() else { panic!("no look was begun") };
         *run
     }
 
     /// The same, carried out as the state machine does. How it ended.
-    async fn look(&self, run: &RunId) -> Outcome {
+    pub(super) async fn look(&self, run: &RunId) -> Outcome {
         let run = self.begin_look(run).await;
         self.bench.open(&run).await.unwrap();
         self.bench.execute(Direction::Apply, &run.id).await.unwrap().outcome
+    }
+
+    /// A run of which `a` was turned off and `b` not begun when its execution died.
+    pub(super) async fn half_done() -> (Self, RunId) {
+        let story = Self::of("a: on, b: on");
+        let run = story.open("beta 80%", "a: off, b: off").await;
+        story.toy.lamps().room = Some(1);
+        story.invoke(Direction::Apply, &run).await.unwrap().unwrap();
+        story.toy.lamps().room = None;
+        let failures = vec!["it died".to_owned()];
+        let ended = Ended { direction: Direction::Apply, try_number: Some(1), failures, unfinished: Vec::new() };
+        story.bench.runs().close(&run, &ended).await.unwrap();
+        story.bench.workflow.end_all();
+        story.check(&["a: off (was on, held by beta 80%)", "b: on", "beta 80%: apply failed; a applied, b planned"]).await;
+        (story, run)
     }
 
     async fn load(&self, run: &RunId) -> Run {
@@ -123,6 +138,70 @@ async fn what_was_put_back_piece_by_piece_is_not_taken_again() {
     story.put_back_only(&run, &["a"], false).await;
     assert_eq!(story.look(&run).await, Outcome::Unchanged);
     story.check(&["a: on", "b: off (was on, held by beta 80%)", "beta 80%: enforced; a rolled back, b applied"]).await;
+}
+
+#[tokio::test]
+async fn what_was_put_back_before_it_was_begun_is_not_taken_by_a_look() {
+    let (story, run) = Story::half_done().await;
+    story.put_back_only(&run, &["b"], false).await;
+    assert_eq!(story.look(&run).await, Outcome::Unchanged);
+    let skipped = "b skipped (rolled back before it was begun)";
+    let is = ["a: off (was on, held by beta 80%)", "b: on"];
+    story.check(&[is[0], is[1], &format!("beta 80%: enforced; a applied, {skipped}")]).await;
+}
+
+#[tokio::test]
+async fn what_comes_where_a_person_put_a_piece_back_is_left_alone_until_the_stage_is_armed_again() {
+    let wishes = "a: off, b: off, attic-0-1-fuse: off, attic-1-0-new: off";
+    let story = Story::of("a: on, b: on");
+    let run = story.enforce("beta 80%", wishes).await;
+    let only = ["lamp/a/", "lamp/attic-0-1-fuse/"].map(|prefix| prefix.parse().unwrap()).into();
+    let request = RollbackRequest { only, ..RollbackRequest::whole("ann", story.load(&run).await.began, "because") };
+    for _ in 0..2 {
+        story.bench.runs().roll_back(&run, &request).await.unwrap();
+        story.bench.execute(Direction::Rollback, &run).await.unwrap();
+    }
+    // The fuse is what was asked for, and nothing else of its unit is turned without it.
+    story.toy.set("attic-0-1-fuse: on, attic-1-0-new: on");
+    assert_eq!(story.look(&run).await, Outcome::Unchanged);
+    let held = "b: off (was on, held by beta 80%)";
+    let known = "beta 80%: enforced; a rolled back, b applied";
+    story.check(&["a: on", "attic-0-1-fuse: on", "attic-1-0-new: on", held, known]).await;
+
+    assert!(story.bench.runs().rearm(&story.load(&run).await.target()).await.unwrap());
+    assert_eq!(story.look(&run).await, Outcome::Succeeded);
+    let is = story.toy.snapshot();
+    assert_eq!((is["a"].as_str(), is["attic-0-1-fuse"].as_str(), is["attic-1-0-new"].as_str()), ("on", "off", "off"));
+}
+
+#[tokio::test]
+async fn an_alert_that_tries_a_run_again_takes_what_comes_where_a_piece_was_put_back() {
+    let story = Story::of("a: on, b: on");
+    let run = story.open("beta 80%", "a: off, b: off").await;
+    story.toy.lamps().by_name.get_mut("b").unwrap().refuses = Some("stuck");
+    story.apply(&run).await;
+    let only = ["lamp/a/", "lamp/c/"].map(|prefix| prefix.parse().unwrap()).into();
+    let request = RollbackRequest { only, ..RollbackRequest::whole("ann", story.load(&run).await.began, "because") };
+    story.bench.runs().roll_back(&run, &request).await.unwrap();
+    story.bench.execute(Direction::Rollback, &run).await.unwrap();
+    assert_eq!((story.load(&run).await.pieces.len(), story.load(&run).await.state.words()), (1, "apply failed"));
+    assert!(matches!(story.alert("beta 80%", "a: off, b: off").await, Begun::Started(_)));
+    assert!(story.load(&run).await.pieces.is_empty());
+}
+
+#[tokio::test]
+async fn a_piece_is_remembered_once_and_single_facets_by_their_steps() {
+    let story = Story::of("a: on, b: on, c: on");
+    let run = story.enforce("beta 80%", "a: off, b: off, c: off").await;
+    let asks = [&["lamp/a/light", "lamp/z/"][..], &["lamp/b/light"], &["lamp/z/", "lamp/c/light"]];
+    for (count, only) in asks.into_iter().enumerate() {
+        let only = only.iter().map(|selector| selector.parse().unwrap()).collect();
+        let request = RollbackRequest { only, ..RollbackRequest::whole("ann", story.load(&run).await.began, "because") };
+        story.bench.runs().roll_back(&run, &request).await.unwrap();
+        let pieces = story.load(&run).await.pieces;
+        assert!(pieces.len() == 1 && pieces[0].only == ["lamp/z/".parse().unwrap()], "{count}: {pieces:?}");
+        story.bench.execute(Direction::Rollback, &run).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -117,7 +117,13 @@ impl Selector {
     /// Does it mean `facet`?
     #[must_use]
     pub fn means(&self, facet: &FacetId) -> bool {
-        facet.as_str() == self.0 || (self.0.ends_with('/') && facet.as_str().starts_with(&self.0))
+        facet.as_str() == self.0 || (self.means_more() && facet.as_str().starts_with(&self.0))
+    }
+
+    /// Does it mean all facets that begin so, and not one?
+    #[must_use]
+    pub fn means_more(&self) -> bool {
+        self.0.ends_with('/')
     }
 }
 

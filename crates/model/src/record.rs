@@ -3,6 +3,7 @@
 
 mod approval;
 mod log;
+mod piece;
 mod step;
 
 use jiff::Timestamp;
@@ -12,12 +13,13 @@ use serde_json::Value as Json;
 pub use self::approval::{Approval, ApprovalDecision, Because, Listed, ListedPart, Question};
 pub use self::log::{Event, Log, Repeats};
 use self::log::{counts_on, same_words, short};
+pub use self::piece::Piece;
 pub use self::step::{Facet, Holder, Lease, Step, StepEvent};
 use crate::config::{Budget, StageAt};
 use crate::cursor::Cursor;
 use crate::decide::Target;
 pub use crate::direction::Direction;
-use crate::ids::{ActionName, GuardrailName, Nonce, Place, RunId, Selector};
+use crate::ids::{ActionName, FacetId, GuardrailName, Nonce, Place, RunId, Selector};
 use crate::pace::Pace;
 
 /// The format of the records that this program writes.
@@ -124,6 +126,9 @@ pub struct Run {
     /// Set when the present try looks again at what the run holds: how it stood before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looking: Option<RunState>,
+    /// What people put back of it, while it holds the rest: looks leave alone what comes there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pieces: Vec<Piece>,
     /// Who asked for it to be put back, and how much of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<RollbackRequest>,
@@ -327,10 +332,16 @@ impl Scope<'_> {
     /// Does it take in this step of `run`?
     #[must_use]
     pub fn covers(self, run: &Run, step: &Step) -> bool {
-        let part = run.parts.get(step.part);
+        self.takes_in(run, step.part, &step.facet)
+    }
+
+    /// Does it take in this facet, where the part of `run` with this index finds it?
+    #[must_use]
+    pub fn takes_in(self, run: &Run, part: usize, facet: &FacetId) -> bool {
+        let part = run.parts.get(part);
         let of_action = |part: &Part| self.actions.contains(&part.action);
         let in_place = |part: &Part| part.place.as_ref().is_some_and(|place| self.places.contains(place));
-        (self.only.is_empty() || self.only.iter().any(|selector| selector.means(&step.facet)))
+        (self.only.is_empty() || self.only.iter().any(|selector| selector.means(facet)))
             && (self.actions.is_empty() || part.is_some_and(of_action))
             && (self.places.is_empty() || part.is_some_and(in_place))
     }

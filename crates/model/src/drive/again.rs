@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::decide::{self, AgainNext};
 use super::{Drive, DriveError, failed};
-use crate::action::{Action, Meanwhile, Planned};
+use crate::action::{Action, Meanwhile, Planned, Unit};
 use crate::ids::{FacetId, RunId};
 use crate::ledger::{LedgerError, Move, Versioned};
 use crate::phase::Phase;
@@ -25,6 +25,14 @@ impl Drive<'_> {
         let steps: HashMap<FacetId, Versioned<Step>> = steps.into_iter().map(|step| (step.value.facet.clone(), step)).collect();
         // To plan may take its time: a run that goes back by now gets no new steps.
         let Some(run) = self.current(Direction::Apply, &run.id, part).await? else { return Ok(()) };
+        let left = left(&run.value, part, &steps, &found);
+        let is_left = |found: &Planned| {
+            let is_piece = run.value.pieces.iter().any(|piece| piece.takes_in(&run.value, part, &found.facet));
+            is_piece || found.unit.as_ref().is_some_and(|unit| left.contains(&unit.name))
+        };
+        // What is held is looked after all the same.
+        let is_held = |found: &Planned| steps.get(&found.facet).is_some_and(|step| step.value.phase == Phase::Applied);
+        let found: Vec<Planned> = found.into_iter().filter(|found| is_held(found) || !is_left(found)).collect();
         self.look_at_steps(&run.value, &steps, &found, action).await?;
         self.add_what_came(run, part, &written, &steps, found, action).await
     }
@@ -77,12 +85,19 @@ impl Drive<'_> {
         found: Vec<Planned>,
         action: &dyn Action,
     ) -> Result<(), DriveError> {
-        let new: Vec<Planned> = found.into_iter().filter(|found| !steps.contains_key(&found.facet)).collect();
         let is_wanted = |found: &&Planned| {
             found.skip.is_none() && found.present != found.wanted && action.meanwhile(&found.facet) == Meanwhile::Enforce
         };
-        let units: BTreeSet<String> =
-            new.iter().filter(is_wanted).filter_map(|found| found.unit.as_ref().map(|unit| unit.name.clone())).collect();
+        // One that is a step already, and was left alone until now or not reached, needs the others of its unit as much.
+        let is_due = |found: &&Planned| {
+            steps.get(&found.facet).is_none_or(|step| {
+                let is_begun = !matches!(step.value.phase, Phase::Skipped | Phase::Planned | Phase::ApplyFailed);
+                !is_begun && name(step.value.unit.as_ref()) == name(found.unit.as_ref())
+            })
+        };
+        let due = found.iter().filter(is_wanted).filter(is_due);
+        let units: BTreeSet<String> = due.filter_map(|found| name(found.unit.as_ref())).collect();
+        let new: Vec<Planned> = found.into_iter().filter(|found| !steps.contains_key(&found.facet)).collect();
         let belongs = |found: &Planned| match &found.unit {
             Some(unit) => units.contains(&unit.name),
             None => is_wanted(&found),
@@ -123,4 +138,20 @@ impl Drive<'_> {
         }
         Ok(Some(run.value))
     }
+}
+
+/// The units to which nothing is added: a person put back or settled some of it, or all that would come there.
+fn left(run: &Run, part: usize, steps: &HashMap<FacetId, Versioned<Step>>, found: &[Planned]) -> BTreeSet<String> {
+    let is_over = |step: &&Step| {
+        let phases = [Phase::RollingBack, Phase::RolledBack, Phase::RollbackFailed, Phase::Abandoned];
+        step.let_go || phases.contains(&step.phase)
+    };
+    let known = steps.values().map(|step| &step.value).filter(is_over).filter_map(|step| name(step.unit.as_ref()));
+    let is_piece = |found: &&Planned| run.pieces.iter().any(|piece| piece.takes_in(run, part, &found.facet));
+    let covered = found.iter().filter(is_piece).filter_map(|found| name(found.unit.as_ref()));
+    known.chain(covered).collect()
+}
+
+fn name(unit: Option<&Unit>) -> Option<String> {
+    unit.map(|unit| unit.name.clone())
 }

@@ -75,7 +75,7 @@ pub fn again(step: &Step, facet: Option<&Facet>, found: &Planned, meanwhile: Mea
             let why = found.skip.as_ref().map_or_else(String::new, |why| format!(": {why}"));
             format!("somebody made it {} meanwhile: it is left so{why}", found.present)
         })),
-        Phase::Skipped if is_otherwise && enforced => AgainNext::Plan(format!("it is {} now", found.present)),
+        Phase::Skipped if is_otherwise && enforced && !step.let_go => AgainNext::Plan(format!("it is {} now", found.present)),
         Phase::Skipped
         | Phase::Planned
         | Phase::Applying

@@ -174,6 +174,7 @@ impl<'a> Drive<'a> {
             attempt: 0,
             since: now,
             put_back: false,
+            let_go: false,
             accepted: None,
             again_at: None,
             delays: 0,

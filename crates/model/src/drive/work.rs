@@ -198,7 +198,8 @@ impl Drive<'_> {
         let force = run.rollback.as_ref().is_some_and(|request| request.force);
         let mut decided = Decided::default();
         let settled = &mut decided.settled;
-        for step in planned {
+        for mut step in planned {
+            step.value.let_go = true;
             settled.push(self.advance(run, &step, None, Phase::Skipped, Some("rolled back before it was begun".to_owned()))?);
         }
         for step in &begun {

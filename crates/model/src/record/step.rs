@@ -62,6 +62,9 @@ pub struct Step {
     /// Putting Before back was accepted: when it is then seen, it is no old listing.
     #[serde(default)]
     pub put_back: bool,
+    /// A person let it go before it was begun: it is not taken up again.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub let_go: bool,
     /// When the service last took the change: from then on the world is given its time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Timestamp>,

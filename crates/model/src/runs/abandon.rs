@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::close::{judge, rest};
-use super::{RunError, Runs, released};
+use super::{RunError, Runs, execution_name, released};
 use crate::ids::{ActionName, Nonce, Place, RunId, Selector};
 use crate::ledger::{LedgerError, Move, PAGE, Versioned, step_place};
 use crate::phase::Phase;
@@ -83,7 +83,7 @@ impl Runs<'_> {
         if !run.state.is_open() {
             return Ok(Abandoned::NothingToDo(Box::new(run)));
         }
-        if !is_quiet(run.state) {
+        if !is_quiet(run.state) || self.looks_now(&run).await? {
             return Ok(Abandoned::Busy(Box::new(run)));
         }
         let (mut let_go, mut left) = (0, Left::default());
@@ -104,6 +104,11 @@ impl Runs<'_> {
                 settled => return Ok(Abandoned::Done { run: Box::new(settled?), let_go, left }),
             }
         }
+    }
+
+    /// A run that looks again at what it holds stays enforced meanwhile.
+    async fn looks_now(&self, run: &Run) -> Result<bool, RunError> {
+        Ok(run.looking.is_some() && self.workflow.is_running(&execution_name(run)).await?)
     }
 
     /// Page by page: how many of a part's steps were let go.
@@ -198,11 +203,13 @@ fn let_go(step: &Versioned<Step>, facet: Option<&Versioned<Facet>>, request: &Ab
         Phase::Planned => (Phase::Skipped, format!("abandoned before it was begun: {}", request.why)),
         _ => (Phase::Abandoned, request.why.clone()),
     };
+    let mut step = step.clone();
+    step.value.let_go = step.value.phase == Phase::Planned;
     let holder = step.value.holder();
     let held = facet.filter(|facet| facet.value.holders.contains_key(&holder)).map(|known| {
         let mut facet = known.clone();
         facet.value.holders.remove(&holder);
         facet
     });
-    Move::advance(step.clone(), held, phase, Some(why), request.at, &request.by)
+    Move::advance(step, held, phase, Some(why), request.at, &request.by)
 }

@@ -166,6 +166,7 @@ impl Runs<'_> {
                 run.value.tried_at = Some(self.clock.now());
                 run.value.looking = None;
                 run.value.parts.iter_mut().for_each(|part| part.unseen = None);
+                run.value.pieces.clear();
                 run.value.note(self.clock.now(), &self.by, "tried again");
                 if run.value.state == RunState::ApplyFailed {
                     run.value.state = RunState::Applying;
@@ -221,6 +222,7 @@ impl Runs<'_> {
             tried_at: None,
             approval: approval::asked_for(guardrail.stage(target.stage)),
             looking: None,
+            pieces: Vec::new(),
             rollback: None,
             events: Log::default(),
         };

@@ -4,7 +4,7 @@ use super::{Begun, RunError, Runs, released};
 use crate::decide::Target;
 use crate::ids::RunId;
 use crate::ledger::LedgerError;
-use crate::record::{Direction, RollbackRequest, Run, RunState};
+use crate::record::{Direction, Piece, RollbackRequest, Run, RunState};
 
 impl Runs<'_> {
     /// Asks for a run to be put back, and starts the execution that does it. The stage is let go for the rest of its period
@@ -51,6 +51,8 @@ impl Runs<'_> {
         let words = if request.is_whole() { "rollback asked for" } else { "rollback of some facets asked for" };
         run.value.note(request.at, &request.by, format!("{words}: {}", request.why));
         run.value.rollback = Some(request.clone());
+        let piece = Piece::of(request).filter(|piece| !run.value.pieces.contains(piece));
+        run.value.pieces.extend(piece);
         let releases = request.is_whole() && !request.armed;
         let slot = self.ledger.slot(&run.value.target()).await?.filter(|slot| releases && slot.value.run == *id);
         let slot = slot.map(|slot| released(slot, &request.by, request.at, &request.why));
@@ -88,18 +90,21 @@ impl Runs<'_> {
         }
     }
 
-    /// Lets alerts be enforced again on a stage that a person had let go. Says whether there was anything to lift.
+    /// Lets alerts be enforced again on a stage that a person had let go, and what comes where a piece of its run was put back be
+    /// taken again. Says whether there was anything to lift.
     ///
     /// # Errors
     /// When the ledger cannot be read or written.
     pub async fn rearm(&self, target: &Target) -> Result<bool, RunError> {
         loop {
-            let Some(mut slot) = self.ledger.slot(target).await?.filter(|slot| slot.value.released.is_some()) else {
-                return Ok(false);
-            };
-            slot.value.released = None;
+            let Some(mut slot) = self.ledger.slot(target).await? else { return Ok(false) };
             // The run whose rollback had released it says so too: its events are what an audit reads.
             let mut run = self.load(&slot.value.run).await?;
+            let in_pieces = run.value.state.is_open() && !run.value.pieces.is_empty();
+            if slot.value.released.take().is_none() && !in_pieces {
+                return Ok(false);
+            }
+            run.value.pieces.clear();
             run.value.note(self.clock.now(), &self.by, "the stage is armed again: alerts are enforced");
             match self.ledger.save_run(run, Some(&slot)).await {
                 Err(LedgerError::Conflict) => {}

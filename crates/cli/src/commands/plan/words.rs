@@ -202,6 +202,7 @@ pub(super) mod tests {
             attempt: 0,
             since: Timestamp::UNIX_EPOCH,
             put_back: false,
+            let_go: false,
             accepted: None,
             again_at: None,
             delays: 0,
