@@ -70,8 +70,7 @@ fn what_the_readme_shows_of_guardrails_yaml_is_read() {
     assert!(!whole.guardrails.is_empty());
     let of_stage = |line: &&str| line.starts_with("        approval:");
     let asks = format!("      - at: 100% actual\n{}\n", asking.lines().find(of_stage).unwrap());
-    let believes: String =
-        asking.lines().skip(2).take_while(|line| *line != "    stages:").map(|line| format!("{line}\n")).collect();
+    let believes: String = asking.lines().skip(2).take_while(|line| *line != "    stages:").collect::<Vec<_>>().join("\n") + "\n";
     let asking =
         example.replace("      - at: 100% actual\n", &asks).replace("    stages:\n", &format!("{believes}    stages:\n"));
     let guardrail = parse(&asking).unwrap().guardrails.into_values().next().unwrap();

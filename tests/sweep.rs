@@ -28,7 +28,7 @@ fn every_action_of_the_catalog_is_swept() {
 async fn a_plan_that_was_cut_anywhere_is_made_again() {
     for scenario in scenarios() {
         let mut sweep = Sweep::new(&scenario, None);
-        sweep.plan().await;
+        Box::pin(sweep.plan()).await;
         sweep.assert_clean();
     }
 }

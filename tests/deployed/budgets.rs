@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_budgets::types::{Budget, BudgetType, Spend, TimeUnit};
+use aws_sdk_cloudformation::operation::describe_stack_events::DescribeStackEventsOutput;
 use guardrails_local_aws::ACCOUNT;
 use guardrails_model::record::RunState;
 
@@ -71,7 +72,7 @@ async fn a_stack_that_still_holds_something_is_not_deleted_and_the_ledger_outliv
     assert_eq!(settled(&lab).await.as_deref(), Some("DELETE_FAILED"));
     let pages = cloudformation.describe_stack_events().stack_name(STACK).into_paginator().send();
     let pages: Vec<_> = pages.collect::<Result<_, _>>().await.unwrap();
-    let events = pages.iter().flat_map(|page| page.stack_events());
+    let events = pages.iter().flat_map(DescribeStackEventsOutput::stack_events);
     let reasons: Vec<&str> = events.filter_map(|event| event.resource_status_reason()).collect();
     assert!(reasons.iter().any(|reason| reason.contains("guardrails rollback project-beta")), "{reasons:?}");
 

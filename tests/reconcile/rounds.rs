@@ -257,7 +257,7 @@ async fn a_round_that_dies_anywhere_is_finished_by_the_next() {
         let lab = Lab::new().await;
         lab.says("2.31");
         lab.bench.gate.arm(Fault { at, kind: Kind::DieAfter });
-        let ended = lab.bench.gate.until_death(lab.bare_round()).await;
+        let ended = lab.bench.gate.until_death(Box::pin(lab.bare_round())).await;
         lab.bench.gate.disarm();
         if ended.is_some() {
             assert!(at > 5, "the fault was never met");

@@ -80,7 +80,7 @@ impl<'a> Sweep<'a> {
             let lab = self.lab();
             let run = lab.begin("beta 80%").await;
             lab.bench.gate.arm(fault);
-            let _ = lab.bench.gate.until_death(lab.bench.open(&run)).await;
+            let _ = lab.bench.gate.until_death(Box::pin(lab.bench.open(&run))).await;
             let hit = lab.disarm();
             lab.bench.open(&run).await.expect("it opens");
             lab.execute(Direction::Apply, &run.id).await;
