@@ -4,6 +4,7 @@
 mod approval;
 mod log;
 mod piece;
+mod slot;
 mod step;
 
 use jiff::Timestamp;
@@ -14,6 +15,7 @@ pub use self::approval::{Approval, ApprovalDecision, Because, Listed, ListedPart
 pub use self::log::{Event, Log, Repeats};
 use self::log::{counts_on, same_words, short};
 pub use self::piece::Piece;
+pub use self::slot::{AlertEntry, AlertRecord, Released, Slot};
 pub use self::step::{Facet, Holder, Lease, Step, StepEvent};
 use crate::config::{Budget, StageAt};
 use crate::cursor::Cursor;
@@ -394,57 +396,6 @@ impl Event for RunEvent {
         let first = |event: &Self| Self { repeats: None, ..event.clone() };
         first(self) == first(earlier) && counts_on(self.repeats.as_ref(), earlier.repeats.as_ref())
     }
-}
-
-/// What a stage's slot in a period is taken by: at most one open run for each.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Slot {
-    /// [`FORMAT`].
-    pub format: u32,
-    /// The latest run.
-    pub run: RunId,
-    /// The latest run holds nothing any more: who looks for open runs need not read it.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub over: bool,
-    /// Set when a person put the run back, or rejected it, before the period's end: alerts are then recorded, not enforced.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub released: Option<Released>,
-}
-
-/// Who let a stage go for the rest of a period.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Released {
-    /// The ARN of the person.
-    pub by: String,
-    /// When.
-    pub at: Timestamp,
-    /// In their words.
-    pub why: String,
-}
-
-/// An alert that was received, and what was decided.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AlertRecord {
-    /// [`FORMAT`].
-    pub format: u32,
-    /// When it was first received.
-    pub at: Timestamp,
-    /// The text, as it came.
-    pub text: String,
-    /// What was decided then, for people.
-    pub decision: String,
-    /// The guardrail whose stage it asked for, if it did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub guardrail: Option<GuardrailName>,
-}
-
-/// That an alert was received, in the order in which they came.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AlertEntry {
-    /// [`FORMAT`].
-    pub format: u32,
-    /// The alert's digest.
-    pub digest: String,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
