@@ -15,6 +15,7 @@ pub mod ledger;
 pub mod pace;
 pub mod phase;
 pub mod plausible;
+pub mod principal;
 pub mod receipt;
 pub mod reconcile;
 pub mod record;

@@ -15,6 +15,7 @@ use guardrails_model::config::file::Actions;
 use guardrails_model::config::{ActionSpec, Config};
 use guardrails_model::ids::{FacetId, Place, Value};
 use guardrails_model::pace::{Levels, Limit, Pace, Pacer};
+use guardrails_model::principal::Principal;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,12 @@ macro_rules! catalog {
                     $(Self::$name(params) => <$module::$name as ActionType>::wishes(params),)+
                 }
             }
+
+            fn restricts(&self) -> Vec<Principal> {
+                match self {
+                    $(Self::$name(params) => <$module::$name as ActionType>::restricts(params),)+
+                }
+            }
         }
     };
 }
@@ -67,6 +74,12 @@ pub trait ActionType: Action + Sized + 'static {
 
     /// The facets that it is known to turn without looking at the account, and to what.
     fn wishes(params: &Self::Params) -> Vec<(FacetId, Value)>;
+
+    /// Whom it takes rights from: never the operators, and asked afterwards what they still may.
+    fn restricts(params: &Self::Params) -> Vec<Principal> {
+        let _ = params;
+        Vec::new()
+    }
 
     /// What its function must be allowed to call, for all the stages that ask for it.
     fn grants(all: &[Self::Params]) -> Vec<Grant>;

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use aws_sdk_iam::Client;
 use guardrails_model::action::{Action, ActionError, Answer, Change, Patience, Planned, Seen};
 use guardrails_model::ids::{BadName, FacetId, Value};
+use guardrails_model::principal::Principal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -107,6 +108,10 @@ impl ActionType for SwapGroupPolicy {
 
     fn wishes(params: &Params) -> Vec<(FacetId, Value)> {
         params.facets().filter_map(|(facet, wanted, _)| Some((facet.ok()?, wanted))).collect()
+    }
+
+    fn restricts(params: &Params) -> Vec<Principal> {
+        vec![Principal::Group(params.group.clone())]
     }
 
     fn grants(all: &[Params]) -> Vec<Grant> {

@@ -15,6 +15,7 @@ use super::{ActionSpec, ApprovalRule, Budget, Config, Guardrail, Period, Plausib
 use crate::alert::AlertType;
 use crate::ids::{FacetId, GuardrailName, Value};
 use crate::pace::Pace;
+use crate::principal::Principal;
 
 /// The most notifications that AWS takes for one budget, and so the most stages.
 pub const MOST_STAGES: usize = 10;
@@ -24,6 +25,11 @@ pub trait Actions: DeserializeOwned + Serialize + JsonSchema {
     /// The facets that the action is known to turn without looking at the account, and to what. Two guardrails that
     /// wish the opposite of one facet are refused.
     fn wishes(&self) -> Vec<(FacetId, Value)>;
+
+    /// Whom the action takes rights from.
+    fn restricts(&self) -> Vec<Principal> {
+        Vec::new()
+    }
 }
 
 /// The file. `A` knows the actions.
