@@ -41,8 +41,10 @@ const SECONDS: u32 = 13;
 /// The group whose members are disposable, and how many it has.
 const SPARE: &str = "spare";
 const SPARES: i32 = 2;
-/// No command takes as long, even where a rollback waits for leases, and on a machine that does much else.
-const COMMAND_LIMIT: Duration = Duration::from_mins(4);
+/// No command takes as long, even where a rollback waits for leases, and on a machine that does much else. A deployment takes
+/// longest: where Lambda's three tries of a custom resource all died, CloudFormation gives up after five minutes, and then
+/// puts the stack back.
+const COMMAND_LIMIT: Duration = Duration::from_mins(8);
 
 /// A deployed stack.
 pub struct Stack {

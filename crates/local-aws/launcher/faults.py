@@ -80,7 +80,10 @@ def _kill(port):
 
 
 def _deliveries():
-    """How many asynchronous invocations are under way or wait for their retry. Each has a thread of its own."""
+    """How many messages go to a function, and how many asynchronous invocations are under way or wait for their retry.
+
+    Each has a thread of its own, and the first starts the second.
+    """
     started = [getattr(thread, "_args", None) for thread in threading.enumerate()]
     names = [getattr(arguments[0], "__qualname__", "") for arguments in started if arguments]
-    return sum(name.startswith("invoke_async_with_retry.") for name in names)
+    return sum(name.startswith(("_deliver_to_lambda", "invoke_async_with_retry.")) for name in names)
