@@ -128,7 +128,11 @@ pub struct Run {
     /// Set when the present try looks again at what the run holds: how it stood before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looking: Option<RunState>,
-    /// What people put back of it, while it holds the rest: looks leave alone what comes there.
+    /// The last try forward whose execution was closed: a plan that is left over from it writes nothing any more, and what tries
+    /// after it found was told to nobody yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<u32>,
+    /// What people put back of it, or settled by hand, while it holds the rest: looks leave alone what comes there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pieces: Vec<Piece>,
     /// Who asked for it to be put back, and how much of it.
@@ -309,13 +313,19 @@ impl RollbackRequest {
     /// Does it ask for this step of `run`?
     #[must_use]
     pub fn covers(&self, run: &Run, step: &Step) -> bool {
-        Scope { only: &self.only, actions: &self.actions, places: &self.places }.covers(run, step)
+        self.scope().covers(run, step)
+    }
+
+    /// Which steps it asks for.
+    #[must_use]
+    pub fn scope(&self) -> Scope<'_> {
+        Scope { only: &self.only, actions: &self.actions, places: &self.places }
     }
 
     /// Does it ask for all that the run holds?
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.only.is_empty() && self.actions.is_empty() && self.places.is_empty()
+        self.scope().is_whole()
     }
 }
 
@@ -331,6 +341,12 @@ pub struct Scope<'a> {
 }
 
 impl Scope<'_> {
+    /// Does it take in all there is?
+    #[must_use]
+    pub fn is_whole(self) -> bool {
+        self.only.is_empty() && self.actions.is_empty() && self.places.is_empty()
+    }
+
     /// Does it take in this step of `run`?
     #[must_use]
     pub fn covers(self, run: &Run, step: &Step) -> bool {

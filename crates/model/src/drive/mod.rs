@@ -39,6 +39,8 @@ const AFTER_CONFLICT: i64 = 1;
 const LONGEST_WAIT: i64 = 60;
 /// What need not be looked at for longer than this is left behind, so that it does not hold up what comes after it.
 const LEFT_BEHIND: i64 = 30;
+/// Why what is no part of the approved list is left alone.
+const AFTER_THE_APPROVAL: &str = "it came after the approval: nobody said yes to it";
 /// The longest wait when all that is left was left behind: then everything is read again.
 const LONGEST_REST: i64 = 300;
 

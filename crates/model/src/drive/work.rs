@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::decide::{self, ApplyNext, RollbackNext};
 use super::record::Asked;
-use super::{AFTER_CONFLICT, Drive, DriveError, LONGEST_REST, Tally, describe, failed, ids, looked, sooner};
+use super::{AFTER_CONFLICT, AFTER_THE_APPROVAL, Drive, DriveError, LONGEST_REST, Tally, describe, failed, ids, looked, sooner};
 use crate::action::{Action, Answer, Change, Gate, Ready, Seen};
 use crate::ids::{FacetId, Value};
 use crate::ledger::{LedgerError, Move, Versioned};
@@ -170,6 +170,10 @@ impl Drive<'_> {
                     settled.push(self.advance(run, step, None, Phase::ApplyFailed, looked(seen, Some(why)))?);
                 }
                 ApplyNext::Settled => settled.push(self.hold(run, step, facet, None, seen)?),
+                // A person said yes to a list of changes, and this was none.
+                ApplyNext::Change { .. } if run.approval.is_some() && was_as_wanted(&step.value) => {
+                    alone.push((step, looked(seen, Some(AFTER_THE_APPROVAL.to_owned()))));
+                }
                 ApplyNext::Change { before } => match self.pass(job, &step.value, passes, end).await? {
                     Pass::Open => decided.intents.push(self.hold(run, step, facet, Some(before), seen)?),
                     Pass::NotYet(why) => settled.extend(waiting(step, why)),
@@ -356,6 +360,11 @@ impl Drive<'_> {
         }
         Ok(saved)
     }
+}
+
+/// Was there nothing to change when it was planned, and is nothing of it begun?
+fn was_as_wanted(step: &Step) -> bool {
+    step.phase == Phase::Planned && step.present == step.wanted
 }
 
 /// The step as it is, with what it waits for.

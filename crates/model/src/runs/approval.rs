@@ -14,7 +14,7 @@ use crate::ids::{FacetId, Nonce, RunId, Value};
 use crate::ledger::{LedgerError, Versioned};
 use crate::phase::Phase;
 use crate::record::{
-    Approval, ApprovalDecision, Because, Direction, Listed, ListedPart, PartPlan, Question, Run, RunState, Slot, Step,
+    Approval, ApprovalDecision, Because, Direction, Listed, ListedPart, Part, PartPlan, Question, Run, RunState, Slot, Step,
 };
 
 /// Steps that are named where a list exceeds what was approved.
@@ -124,6 +124,13 @@ impl Runs<'_> {
             for part in &list.parts {
                 run.parts[part.part].plan = PartPlan::Failed { reason: format!("rejected: {}", no.why) };
             }
+            run.approval = Some(approval);
+            self.settle(run);
+            return Ok(());
+        }
+        let is_failed = |part: &Part| matches!(part.plan, PartPlan::Failed { .. });
+        if list.changes == 0 && approval.approved.is_none() && run.parts.iter().any(is_failed) {
+            // There is nothing to say yes to, and silence would let the stage go: that it could not be planned is a failure.
             run.approval = Some(approval);
             self.settle(run);
             return Ok(());

@@ -222,6 +222,7 @@ impl Runs<'_> {
             tried_at: None,
             approval: approval::asked_for(guardrail.stage(target.stage)),
             looking: None,
+            closed: None,
             pieces: Vec::new(),
             rollback: None,
             events: Log::default(),
