@@ -9,6 +9,7 @@
 
 mod again;
 mod decide;
+mod end;
 mod record;
 mod scan;
 mod skip;
@@ -203,7 +204,7 @@ impl<'a> Drive<'a> {
         let (mut tally, mut passing, mut wait) = (Tally::default(), true, None);
         while let Some(lot) = scan.next(action.batch().max(1)).await? {
             let last = lot.last;
-            let mut end = work::End::over();
+            let mut end = end::End::over();
             if lot.steps.iter().any(|step| work::is_open(direction, &current.value, &step.value)) {
                 if self.clock.now() + RESERVE > self.deadline {
                     sooner(&mut wait, AFTER_CONFLICT);

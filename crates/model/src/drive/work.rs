@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::Timestamp;
 
 use super::decide::{self, ApplyNext, RollbackNext};
+use super::end::End;
 use super::record::Asked;
 use super::{AFTER_CONFLICT, AFTER_THE_APPROVAL, Drive, DriveError, LONGEST_REST, Tally, describe, failed, ids, looked, sooner};
 use crate::action::{Action, Answer, Change, Gate, Ready, Seen};
@@ -19,20 +20,6 @@ use crate::record::{Direction, PartPlan, Run, Step};
 const SLOW: i64 = 120;
 /// So many times less often.
 const SLOWER: i64 = 12;
-
-/// How a lot was left.
-pub(super) struct End {
-    /// Seconds until something of it is to be looked at again; nothing when all of it is over.
-    pub(super) due: Option<i64>,
-    /// Seconds until the service's limits leave room for more; nothing when they do now.
-    pub(super) full: Option<i64>,
-}
-
-impl End {
-    pub(super) fn over() -> Self {
-        Self { due: None, full: None }
-    }
-}
 
 /// What all work on a lot goes by.
 struct Job<'a> {

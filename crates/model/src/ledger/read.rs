@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
 use super::typed::{
-    ALERTS, Definition, alert_key, facet_key, read, read_own, run_key, slot_key, slot_partition, step_key,
-    step_partition, step_place, step_prefix,
+    ALERTS, Definition, alert_key, facet_key, read, read_own, run_key, slot_key, slot_partition, step_key, step_partition,
+    step_place, step_prefix,
 };
 use super::{Item, Key, Ledger, LedgerError, Page, Versioned};
 use crate::config::Config;

@@ -72,9 +72,8 @@ pub(super) async fn still_held(
         return Ok(held);
     }
     let now = ledger.facets(&suspects).await?;
-    let holds = |held: &Held| {
-        now.get(&held.facet).is_some_and(|facet| facet.value.holders.values().any(|holder| holder.run == held.run))
-    };
+    let holds =
+        |held: &Held| now.get(&held.facet).is_some_and(|facet| facet.value.holders.values().any(|holder| holder.run == held.run));
     Ok(held.into_iter().filter(|held| is_open(held) || holds(held)).collect())
 }
 
