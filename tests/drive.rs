@@ -7,6 +7,7 @@ mod approved;
 mod drift;
 mod holds;
 mod ledger;
+mod looks;
 mod runs;
 mod steps;
 mod story;

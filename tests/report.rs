@@ -57,6 +57,7 @@ fn run(parts: Vec<Part>) -> Run {
         tried_at: None,
         approval: None,
         looking: None,
+        closed: None,
         pieces: Vec::new(),
         rollback: None,
         events: event.into(),

@@ -141,6 +141,16 @@ async fn an_alert_that_is_not_believed_waits_says_why_and_can_be_put_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_simulation_that_waits_for_a_person_says_so_by_its_exit_code() {
+    let lab = Lab::with(&asking("{ within: 1h }"), 0.2).await;
+    let before = lab.snapshot().await;
+    let simulated = lab.run(&["simulate", "project-beta", "--yes"]).await;
+    assert_eq!(simulated.status.code(), Some(6), "{}", text(&simulated.stderr));
+    assert!(text(&simulated.stdout).contains("waiting for approval"), "{}", text(&simulated.stdout));
+    assert_eq!(lab.snapshot().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_added_after_the_question_is_asked_about_again() {
     let lab = Lab::with(&asking("{ beyond: 5% }"), 0.2).await;
     let before = lab.snapshot().await;
@@ -152,7 +162,7 @@ async fn what_was_added_after_the_question_is_asked_about_again() {
     aws_sdk_ec2::Client::new(&lab.root).create_tags().resources(other).tags(tag).send().await.unwrap();
 
     let approved = lab.run(&["approve", &run, "--reason", "fine", "--yes"]).await;
-    assert_eq!(approved.status.code(), Some(4), "{}", text(&approved.stderr));
+    assert_eq!(approved.status.code(), Some(6), "{}", text(&approved.stderr));
     assert_eq!(lab.snapshot().await, before);
     let (_, asked) = lab.told().await;
     assert!(asked.contains("more than the 5% that may be beyond them") && asked.contains(other.as_str()), "{asked}");

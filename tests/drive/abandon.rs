@@ -14,7 +14,7 @@ async fn abandon(story: &Story, run: &RunId, only: &[&str]) -> Abandoned {
         by: "ann".to_owned(),
         at: story.bench.clock.now(),
         why: "replaced by hand".to_owned(),
-        only: only.iter().map(|name| facet(name).into()).collect(),
+        only: only.iter().map(|name| name.parse().unwrap_or_else(|_| facet(name).into())).collect(),
         actions: Vec::new(),
         places: Vec::new(),
     };
@@ -139,4 +139,21 @@ async fn what_a_dead_caller_s_call_may_still_land_on_is_not_abandoned_before_its
     story.bench.wait(100).await;
     abandon(&story, &run, &[]).await;
     story.check(&["a: off", "beta 80%: abandoned; a abandoned (replaced by hand)"]).await;
+}
+
+#[tokio::test]
+async fn what_comes_where_a_person_settled_by_hand_is_left_alone_until_the_stage_is_armed_again() {
+    let story = Story::of("b: on, z: on");
+    let run = story.enforce("beta 80%", "b: off, z: off, zz: off").await;
+    for _ in 0..2 {
+        abandon(&story, &run, &["lamp/z/", "lamp/zz/"]).await;
+    }
+    story.toy.set("zz: on");
+    assert_eq!(story.look(&run).await, Outcome::Unchanged);
+    let all = "beta 80%: enforced; b applied, z abandoned (replaced by hand)";
+    story.check(&["b: off (was on, held by beta 80%)", "z: off", "zz: on", all]).await;
+    let target = story.bench.truth.run(&run).await.unwrap().unwrap().value.target();
+    assert!(story.bench.runs().rearm(&target).await.unwrap());
+    assert_eq!(story.look(&run).await, Outcome::Succeeded);
+    assert_eq!(story.toy.snapshot()["zz"].as_str(), "off");
 }

@@ -3,10 +3,11 @@
 use guardrails_model::config::ApprovalRule;
 use guardrails_model::record::{Direction, PartPlan, RunState};
 use guardrails_model::report::{Keep, Report};
-use guardrails_model::runs::{Begun, Heard, Looked, Outcome};
+use guardrails_model::runs::{Begun, Heard, Looked, Outcome, RollbackAsked};
 
 use super::approvals::{answer, ask, asking, load, plan_again, waiting};
 use super::story::Story;
+use crate::toy::facet;
 
 #[tokio::test]
 async fn what_comes_after_a_yes_is_not_taken_by_a_later_look_but_said() {
@@ -47,6 +48,33 @@ async fn an_execution_that_nobody_woke_after_the_decision_is_woken_by_the_next_r
     answer(&story, &run, true, "ann").await;
     assert_eq!(story.bench.runs().take_up(&run).await.unwrap(), None, "its execution lives");
     assert_eq!(story.bench.workflow.woken("first"), 2);
+}
+
+#[tokio::test]
+async fn when_nothing_could_be_planned_nobody_is_asked_and_it_fails_loudly() {
+    let story = Story::of("a: on");
+    let (target, guardrail) = asking("a: off", ApprovalRule::default());
+    let Begun::Started(run) = story.bench.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
+    story.know(&run, "beta 80%");
+    let failed = PartPlan::Failed { reason: "no right to look".to_owned() };
+    let opened = story.bench.runs().open(&run.id, &[(0, failed)]).await.unwrap();
+    assert_eq!(opened.state, RunState::Applying, "a yes would be to nothing, and silence would let the stage go");
+    assert_eq!(story.bench.execute(Direction::Apply, &run.id).await.unwrap().outcome, Outcome::Failed);
+    assert!(story.bench.truth.slot(&target).await.unwrap().unwrap().value.released.is_none());
+    // Once it can be planned a person is asked.
+    let Looked::Started(looking) = story.bench.runs().look_again(&run.id).await.unwrap() else { panic!("no look was begun") };
+    assert_eq!(story.bench.open(&looking).await.unwrap().state, RunState::Waiting);
+    story.check(&["a: on", "beta 80%: waiting for approval; a planned"]).await;
+}
+
+#[tokio::test]
+async fn of_what_was_just_approved_and_is_planned_again_no_piece_is_put_back() {
+    let story = Story::of("a: on, b: on");
+    let run = waiting(&story, "a: off, b: off", ApprovalRule::default()).await;
+    answer(&story, &run, true, "ann").await;
+    let asked = story.bench.ask_back(&run, &[facet("a")], false).await;
+    assert!(matches!(asked, RollbackAsked::NothingToDo(_)), "nothing is begun, and the new plan would not know of it: {asked:?}");
+    assert_eq!(plan_again(&story, &run).await.state, RunState::Applying);
 }
 
 #[tokio::test]

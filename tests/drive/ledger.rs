@@ -1,14 +1,18 @@
 //! The ledger's own promises: what is not understood stops everything, and nobody writes over what they have not read.
 
+use std::time::Duration;
+
+use guardrails_model::clock::Clock;
 use guardrails_model::drive::{Cursor, DriveError};
 use guardrails_model::ids::Nonce;
 use guardrails_model::ledger::memory::MemoryStore;
 use guardrails_model::ledger::{Key, LedgerError, Move, Page, Store, Versioned, Write};
 use guardrails_model::phase::Phase;
-use guardrails_model::record::Direction;
+use guardrails_model::record::{Direction, RollbackRequest};
 use serde_json::json;
 
 use super::story::Story;
+use crate::toy::facet;
 
 #[tokio::test]
 async fn a_record_of_a_newer_program_stops_everything_before_anything_runs() {
@@ -48,6 +52,42 @@ async fn renumber(story: &Story, pk: &str) {
         doc["format"] = json!(2);
         let write = Write { key: item.key, expect: item.rev, doc };
         story.bench.memory.commit(&Nonce::fresh(), &[write]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_says_that_it_is_another_is_refused_before_anything_is_done() {
+    let other_run = json!("r-20260101-000000-aaaaaa");
+    for (partition, field, other) in [
+        ("RUN", "id", other_run.clone()),
+        ("STEP", "run", other_run),
+        ("STEP", "facet", json!("lamp/z/light")),
+        ("FACET", "facet", json!("lamp/z/light")),
+    ] {
+        let story = Story::of("a: on");
+        let run = story.enforce("beta 80%", "a: off").await;
+        let pk = match partition {
+            "RUN" => "RUN".to_owned(),
+            "STEP" => format!("STEP#{run}"),
+            _ => format!("FACET#{}", facet("a")),
+        };
+        let mut item = story.bench.memory.list(&Page::whole(&pk)).await.unwrap().remove(0);
+        item.doc[field] = other;
+        let write = Write { key: item.key, expect: item.rev, doc: item.doc };
+        story.bench.memory.commit(&Nonce::fresh(), &[write]).await.unwrap();
+        story.bench.gate.disarm();
+        let request = RollbackRequest::whole("ann", story.bench.clock.now(), "because");
+        let put_back = async {
+            if let Err(error) = story.bench.runs().roll_back(&run, &request).await {
+                return format!("{error:?}");
+            }
+            let action = story.toy.action("a: off");
+            let gone = story.bench.drive().go(Direction::Rollback, &run, 0, Cursor::default(), &*action).await;
+            format!("{gone:?}")
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(5), put_back).await.expect("it tries for ever");
+        assert!(ended.contains("Unreadable") && ended.contains("it says that it is"), "{partition} {field}: {ended}");
+        assert!(!story.bench.gate.calls().iter().any(|call| call.starts_with("turn")), "{partition} {field}");
     }
 }
 

@@ -78,6 +78,13 @@ impl Lab {
         lock(&self.figures.0).insert(self.guardrail.name.clone(), Ok(Some(standing)));
     }
 
+    /// Budgets expects so much by the period's end, beside what it says already.
+    pub fn expects(&self, forecast: &str) {
+        if let Some(Ok(Some(standing))) = lock(&self.figures.0).get_mut(&self.guardrail.name) {
+            standing.forecast = Some(forecast.parse().unwrap());
+        }
+    }
+
     pub fn says_nothing(&self, of: &str) {
         let error = SpendError { doing: "reading the budget".to_owned(), message: "AccessDenied".to_owned(), retryable: false };
         lock(&self.figures.0).insert(of.parse().unwrap(), Err(error));

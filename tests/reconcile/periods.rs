@@ -133,6 +133,18 @@ async fn a_figure_that_is_not_believed_is_said_and_what_was_known_stays() {
 }
 
 #[tokio::test]
+async fn a_forecast_that_is_not_believed_is_not_kept_as_known() {
+    let lab = Lab::new().await;
+    let known = async || lab.bench.truth.spend(&lab.guardrail.name).await.unwrap().unwrap().value.forecast;
+    for (forecast, kept) in [("1.80", "1.80"), ("183965812157.54", "1.80"), ("2.10", "2.10")] {
+        lab.says("1.20");
+        lab.expects(forecast);
+        lab.round().await;
+        assert_eq!(known().await.map(|known| known.to_string()).as_deref(), Some(kept), "{forecast}");
+    }
+}
+
+#[tokio::test]
 async fn what_waits_over_the_end_of_its_period_is_not_enforced_any_more() {
     for spent in ["0.12", "2.31"] {
         let mut lab = Lab::new().await;

@@ -17,6 +17,8 @@ pub enum Exit {
     PartlyFailed,
     /// 5: a person said no, or could not be asked; nothing was done.
     Declined,
+    /// 6: the run waits for a person's approval; nothing is changed before that.
+    Waits,
     /// 10: `doctor` found nothing worse than warnings.
     Warned,
     /// 11: `doctor` found failures.
@@ -36,6 +38,7 @@ impl From<Exit> for ExitCode {
             Exit::Unknown => 3,
             Exit::PartlyFailed => 4,
             Exit::Declined => 5,
+            Exit::Waits => 6,
             Exit::Warned => 10,
             Exit::Unwell => 11,
             Exit::NotChecked => 12,

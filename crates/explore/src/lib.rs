@@ -5,6 +5,10 @@
 //! An invocation does nothing but go from one answer to the next call, so its answers so far are all of its state. That makes
 //! a state a plain value: it is compared, kept and gone on from, where a half-run future could not be.
 
+mod beginning;
+mod explorer;
+mod known;
+mod lamp;
 mod line;
 mod moves;
 mod people;
@@ -15,6 +19,7 @@ mod sabotage;
 mod scenario;
 mod search;
 mod state;
+mod views;
 
 pub use sabotage::Sabotage;
 pub use scenario::{At, Bound, Event, LARGER, SCENARIOS, Scenario, scenario};

@@ -16,10 +16,7 @@ use guardrails_model::runs::{Started, Woken, Workflow, WorkflowError, WorkflowIn
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
-use crate::scenario::{OFF, facet};
-
-/// Seconds between two looks at the lamp, and until a change of it has failed.
-pub(crate) const PATIENCE: Patience = Patience { poll: 20, limit: 300, give_up: 300 };
+use crate::lamp::{OFF, PATIENCE, facet};
 
 /// A call that the product's code makes. What cannot have any influence on what it does next is left out: who wrote an item,
 /// and what is only kept for people.

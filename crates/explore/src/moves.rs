@@ -4,11 +4,12 @@ use guardrails_model::direction::Direction;
 use guardrails_model::drive::LEASE_MARGIN;
 use guardrails_model::record::{Facet, RunState};
 
+use crate::explorer::Explorer;
+use crate::lamp::{LIFE, second};
 use crate::line::{Call, Put, owner_name};
-use crate::product::{Answer, End, Entry, Job, LIFE, Next, Root, Task, second};
+use crate::product::{Answer, End, Entry, Job, Next, Root, Task};
 use crate::sabotage;
 use crate::scenario::Event;
-use crate::search::Explorer;
 use crate::state::{Execution, Late, Move, Stands, State, Who, number};
 
 /// Seconds after which the state machine tries again.

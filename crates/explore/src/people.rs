@@ -4,10 +4,10 @@ use guardrails_model::action::Meanwhile;
 use guardrails_model::direction::Direction;
 use guardrails_model::phase::Phase;
 
+use crate::explorer::Explorer;
+use crate::lamp::OFF;
 use crate::line::Call;
 use crate::product::{Job, Task};
-use crate::scenario::OFF;
-use crate::search::Explorer;
 use crate::state::{People, State, Who};
 
 impl People {

@@ -16,14 +16,12 @@ use guardrails_model::ids::{Nonce, Value};
 use guardrails_model::ledger::{Item, Key, Ledger};
 use guardrails_model::record::RollbackRequest;
 use guardrails_model::runs::{Ended, RunError, Runs, Started};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
+use crate::known::Known;
+use crate::lamp::{LIFE, moment};
 use crate::line::{Call, Line, Reply};
 use crate::round;
-use crate::scenario::Known;
-
-/// How many seconds an invocation has.
-pub(crate) const LIFE: i64 = 60;
 
 /// What an invocation is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -279,16 +277,6 @@ fn end<T>(result: Result<T, RunError>) -> Over {
 enum Over {
     Ended(End),
     Settling(i64, String),
-}
-
-/// Second 0 of every exploration, and so many seconds after it.
-pub(crate) fn moment(seconds: i64) -> Timestamp {
-    Timestamp::from_second(1_795_392_000 + seconds).expect("a time in this century")
-}
-
-/// The second of a moment.
-pub(crate) fn second(moment: Timestamp) -> i64 {
-    moment.as_second() - 1_795_392_000
 }
 
 /// Things by number, each once.

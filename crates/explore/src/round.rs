@@ -7,7 +7,7 @@ use guardrails_model::ledger::Ledger;
 use guardrails_model::reconcile::{Books, Measure, judge};
 use guardrails_model::runs::{RunError, Runs};
 
-use crate::scenario::KnownRun;
+use crate::known::KnownRun;
 
 /// A round comes upon a run: it is judged as it is read, and what is due is done, which may be later. Budgets says nothing: what
 /// a round begins or releases begins as an alert and goes as a person's command does.

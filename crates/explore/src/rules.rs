@@ -1,17 +1,15 @@
 //! What must always hold, and how it must be when all is quiet.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use guardrails_model::action::Meanwhile;
 use guardrails_model::direction::Direction;
 use guardrails_model::phase::Phase;
-use guardrails_model::record::{Facet, Run, RunState, Step};
-use serde::de::DeserializeOwned;
+use guardrails_model::record::{Run, RunState, Step};
 
-use crate::product::{Entry, Product, second};
-use crate::scenario::OFF;
-use crate::search::Explorer;
+use crate::explorer::Explorer;
+use crate::lamp::{OFF, second};
+use crate::product::Entry;
 use crate::state::State;
 
 impl Explorer {
@@ -160,30 +158,4 @@ impl Explorer {
         let entry = crate::moves::entry(state, key).expect("a run does not vanish");
         self.views.run(&self.product, entry.doc)
     }
-}
-
-/// Records, read once each.
-#[derive(Default)]
-pub(crate) struct Views {
-    facets: HashMap<u32, Rc<Facet>>,
-    steps: HashMap<u32, Rc<Step>>,
-    runs: HashMap<u32, Rc<Run>>,
-}
-
-impl Views {
-    pub(crate) fn facet(&mut self, product: &Product, doc: u32) -> Rc<Facet> {
-        Rc::clone(self.facets.entry(doc).or_insert_with(|| read(product, doc)))
-    }
-
-    fn step(&mut self, product: &Product, doc: u32) -> Rc<Step> {
-        Rc::clone(self.steps.entry(doc).or_insert_with(|| read(product, doc)))
-    }
-
-    fn run(&mut self, product: &Product, doc: u32) -> Rc<Run> {
-        Rc::clone(self.runs.entry(doc).or_insert_with(|| read(product, doc)))
-    }
-}
-
-fn read<T: DeserializeOwned>(product: &Product, doc: u32) -> Rc<T> {
-    Rc::new(serde_json::from_str(&product.docs.get(doc)).expect("a record as the product writes it"))
 }

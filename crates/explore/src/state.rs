@@ -1,5 +1,7 @@
 //! A moment of an exploration: the books, the lamp, the time, who is in the middle of what, and what is under way.
 
+use std::collections::HashMap;
+
 use guardrails_model::direction::Direction;
 
 use crate::product::{Entry, Task};
@@ -128,6 +130,9 @@ pub(crate) enum Move {
     /// All is quiet, and a run stands still in the middle: it is taken up.
     TakeUp(u8),
 }
+
+/// From which state each was first come to, and how; by their fingerprints.
+pub(crate) type Came = HashMap<u128, Option<(u128, Move)>>;
 
 impl State {
     /// The invocation of somebody.

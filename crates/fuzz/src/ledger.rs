@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use futures::executor::block_on;
+use guardrails_lamps::{Executions, Hand, lock};
 use guardrails_model::action::{Action, ActionError, Answer, Change, Patience, Planned, Seen};
 use guardrails_model::clock::Clock;
 use guardrails_model::drive::{Drive, Progress};
@@ -18,8 +19,6 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
-
-use crate::lamps::{Executions, Hand, lock};
 
 /// A ledger as it was written down.
 #[derive(Deserialize)]

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use crate::lamps::{self, Bench};
+use crate::lamps::Bench;
 
 /// Runs are carried for the inputs whose length is a multiple of this.
 const SELDOM: usize = 16;
@@ -71,7 +71,7 @@ fn same<T: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(value: &J
 /// The order as the master carries it out, whichever run it names: two lamps that a run has opened, and one that it has
 /// not. Whatever was asked, what the run holds is still put back afterwards.
 async fn obeyed(order: MasterOrder) {
-    let bench = Bench::default();
+    let mut bench = Bench::default();
     let run = bench.begun(2).await;
     let runs = bench.runs();
     match order {
@@ -126,7 +126,7 @@ async fn obeyed(order: MasterOrder) {
 
 /// A pacer that goes on from a cursor's levels asks for calls within the bounds, or for a wait within them.
 fn paced(cursor: &Cursor) {
-    let pacer = Pacer::new(Pace::default(), Arc::new(lamps::Hand::default()), cursor.levels.clone());
+    let pacer = Pacer::new(Pace::default(), Arc::new(guardrails_lamps::Hand::default()), cursor.levels.clone());
     for (requests, limit) in [(Limit::StopRequests, Limit::StopInstances), (Limit::StartRequests, Limit::StartInstances)] {
         let Room { changes, again } = pacer.room(requests, limit, 50);
         assert!(changes <= 50 && (0..=60).contains(&again) && (changes > 0 || again > 0), "{changes} {again}");
@@ -140,7 +140,7 @@ fn paced(cursor: &Cursor) {
 
 /// Work that goes on from any cursor comes to the same end.
 async fn only_time(cursor: Cursor) {
-    let bench = Bench::default();
+    let mut bench = Bench::default();
     let run = bench.begun(2).await;
     let run = bench.opened(&run).await;
     for direction in [Direction::Apply, Direction::Rollback] {

@@ -47,7 +47,7 @@ pub fn judge(alert: &BudgetAlert, target: &Target, guardrail: &Guardrail, agains
     let factor = Decimal::from(guardrail.plausibility.factor);
     let known = against.last.filter(|last| last.period == target.period);
     let doubts: Vec<String> = [
-        absurd(alert.amount, guardrail),
+        absurd(alert.amount, guardrail).or_else(|| mad(against.standing?, guardrail)),
         known.and_then(|last| beyond_last(alert.amount, alert.alert_type, last, guardrail, factor)),
         against.standing.is_none().then(|| "AWS Budgets has no budget of this name".to_owned()),
         against.standing.and_then(|standing| other_limit(alert, standing)),
@@ -72,7 +72,8 @@ pub fn doubts(standing: &Standing, stage: StageAt, period: &str, guardrail: &Gua
     let factor = Decimal::from(guardrail.plausibility.factor);
     let known = last.filter(|last| last.period == period);
     let beyond_last = known.and_then(|last| beyond_last(amount, stage.alert_type, last, guardrail, factor));
-    absurd(amount, guardrail).into_iter().chain(beyond_last).collect()
+    let beside = (stage.alert_type == AlertType::Forecasted).then(|| mad(standing, guardrail)).flatten();
+    absurd(amount, guardrail).into_iter().chain(beside).chain(beyond_last).collect()
 }
 
 /// Budgets computes the old period's last days in the new one's first days, and says so as if it were the new one's.
@@ -91,10 +92,18 @@ fn old_period(alert: &BudgetAlert, standing: &Standing, today: Date) -> Option<S
 /// Why no such amount, of an alert or of what AWS Budgets shows, is believed or kept as known; nothing when it may be.
 #[must_use]
 pub fn absurd(amount: Decimal, guardrail: &Guardrail) -> Option<String> {
+    beyond_budget(amount, guardrail).map(|why| format!("its amount of ${amount} is {why}"))
+}
+
+fn beyond_budget(amount: Decimal, guardrail: &Guardrail) -> Option<String> {
     let factor = Decimal::from(guardrail.plausibility.factor);
     let budget = guardrail.budget.amount.dollars();
-    (amount > factor.saturating_mul(budget))
-        .then(|| format!("its amount of ${amount} is more than {factor} times the budget of ${budget}"))
+    (amount > factor.saturating_mul(budget)).then(|| format!("more than {factor} times the budget of ${budget}"))
+}
+
+/// Why nothing that AWS Budgets says now is believed: of figures that are computed together one is mad.
+fn mad(standing: &Standing, guardrail: &Guardrail) -> Option<String> {
+    beyond_budget(standing.actual, guardrail).map(|why| format!("AWS Budgets shows ${} spent, which is {why}", standing.actual))
 }
 
 /// Early in a period any rise is a large one: a spend below that part of the budget is no measure.
@@ -146,7 +155,7 @@ fn is_above(amount: Decimal, other: Decimal) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Amount, Budget, Plausibility, Release, Tags};
+    use crate::config::{Amount, Budget, Tags};
     use crate::record::FORMAT;
 
     const NOW: &str = "2026-07-17";
@@ -174,17 +183,15 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn believed(case: &Case) -> Belief {
+    fn guardrail(period: Period) -> Guardrail {
         let amount: Amount = "100 USD".parse().unwrap();
-        let budget = Budget { amount, period: case.period, service: Vec::new(), tag: Tags::default() };
-        let name: crate::ids::GuardrailName = "beta".parse().unwrap();
-        let guardrail = Guardrail {
-            name: name.clone(),
-            budget,
-            stages: Vec::new(),
-            plausibility: Plausibility::default(),
-            release: Release::default(),
-        };
+        let budget = Budget { amount, period, service: Vec::new(), tag: Tags::default() };
+        Guardrail::new("beta".parse().unwrap(), budget, Vec::new())
+    }
+
+    fn believed(case: &Case) -> Belief {
+        let guardrail = guardrail(case.period);
+        let name = guardrail.name.clone();
         let date: Date = case.date.parse().unwrap();
         let alert = BudgetAlert {
             date,
@@ -306,6 +313,32 @@ mod tests {
         assert_eq!(believed(&Case { date, today: date, ..actual("80.01", "81") }), Belief::Plausible, "the new period's own");
         let expected = Case { date, today: date, ..forecast("104", Some("70")) };
         assert!(matches!(believed(&expected), Belief::Doubted(_)), "a forecast is never of the past");
+    }
+
+    #[test]
+    fn beside_a_figure_that_is_mad_nothing_is_believed() {
+        let mad = "183965812157.54";
+        doubted(&actual("80.01", mad), &["AWS Budgets shows $183965812157.54 spent, which is more than 10 times the budget"]);
+        let expected = Case { shown: Some((mad, Some("104"))), ..forecast("104", None) };
+        doubted(&expected, &["AWS Budgets shows $183965812157.54 spent, which is"]);
+        let daily = Case { period: Period::Daily, ..actual("80.01", mad) };
+        doubted(&daily, &["AWS Budgets shows"]);
+
+        let stage = |kind| StageAt { percent: dollars("80"), alert_type: kind };
+        let standing = |spent, forecast| Standing {
+            limit: dollars("100"),
+            actual: dollars(spent),
+            forecast: Some(dollars(forecast)),
+            updated: None,
+            alarms: Vec::new(),
+        };
+        let doubts = |standing: &Standing, kind| doubts(standing, stage(kind), "2026-07", &guardrail(Period::Monthly), None);
+        assert_eq!(doubts(&standing("40", "104"), AlertType::Forecasted), Vec::<String>::new());
+        for kind in [AlertType::Actual, AlertType::Forecasted] {
+            let why = doubts(&standing(mad, "104"), kind);
+            assert!(why.len() == 1 && why[0].contains("more than 10 times the budget of $100"), "{kind:?}: {why:?}");
+        }
+        assert_eq!(doubts(&standing(mad, mad), AlertType::Forecasted).len(), 2, "each figure is named");
     }
 
     #[test]

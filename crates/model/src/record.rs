@@ -4,6 +4,7 @@
 mod approval;
 mod log;
 mod piece;
+mod request;
 mod slot;
 mod step;
 
@@ -15,13 +16,14 @@ pub use self::approval::{Approval, ApprovalDecision, Because, Listed, ListedPart
 pub use self::log::{Event, Log, Repeats};
 use self::log::{counts_on, same_words, short};
 pub use self::piece::Piece;
+pub use self::request::{RollbackRequest, Scope};
 pub use self::slot::{AlertEntry, AlertRecord, Released, Slot};
 pub use self::step::{Facet, Holder, Lease, Step, StepEvent};
 use crate::config::{Budget, StageAt};
 use crate::cursor::Cursor;
 use crate::decide::Target;
 pub use crate::direction::Direction;
-use crate::ids::{ActionName, FacetId, GuardrailName, Nonce, Place, RunId, Selector};
+use crate::ids::{ActionName, GuardrailName, Nonce, Place, RunId};
 use crate::pace::Pace;
 
 /// The format of the records that this program writes.
@@ -128,7 +130,11 @@ pub struct Run {
     /// Set when the present try looks again at what the run holds: how it stood before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looking: Option<RunState>,
-    /// What people put back of it, while it holds the rest: looks leave alone what comes there.
+    /// The last try forward whose execution was closed: a plan that is left over from it writes nothing any more, and what tries
+    /// after it found was told to nobody yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<u32>,
+    /// What people put back of it, or settled by hand, while it holds the rest: looks leave alone what comes there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pieces: Vec<Piece>,
     /// Who asked for it to be put back, and how much of it.
@@ -270,83 +276,6 @@ pub struct Written {
     pub steps: usize,
     /// SHA-256 of their facets, what they are, and what is wanted.
     pub digest: String,
-}
-
-/// Who asked for a rollback.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RollbackRequest {
-    /// The ARN of the person.
-    pub by: String,
-    /// When.
-    pub at: Timestamp,
-    /// In their words.
-    pub why: String,
-    /// Only these facets; all when empty.
-    #[serde(default)]
-    pub only: Vec<Selector>,
-    /// Of those, only what these actions changed; of all when empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub actions: Vec<ActionName>,
-    /// Of those, only what was changed in these places; in all when empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub places: Vec<Place>,
-    /// Put back also what a person changed meanwhile.
-    #[serde(default)]
-    pub force: bool,
-    /// The stage is not let go: the next alert of its period is enforced.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub armed: bool,
-}
-
-impl RollbackRequest {
-    /// For all that a run holds, except what a person changed meanwhile.
-    #[must_use]
-    pub fn whole(by: impl Into<String>, at: Timestamp, why: impl Into<String>) -> Self {
-        let (by, why) = (by.into(), why.into());
-        Self { by, at, why, only: Vec::new(), actions: Vec::new(), places: Vec::new(), force: false, armed: false }
-    }
-
-    /// Does it ask for this step of `run`?
-    #[must_use]
-    pub fn covers(&self, run: &Run, step: &Step) -> bool {
-        Scope { only: &self.only, actions: &self.actions, places: &self.places }.covers(run, step)
-    }
-
-    /// Does it ask for all that the run holds?
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
-        self.only.is_empty() && self.actions.is_empty() && self.places.is_empty()
-    }
-}
-
-/// Which of a run's steps somebody speaks of: what all of these name.
-#[derive(Debug, Clone, Copy)]
-pub struct Scope<'a> {
-    /// Facets; all when empty.
-    pub only: &'a [Selector],
-    /// Actions; all when empty.
-    pub actions: &'a [ActionName],
-    /// Places; all when empty.
-    pub places: &'a [Place],
-}
-
-impl Scope<'_> {
-    /// Does it take in this step of `run`?
-    #[must_use]
-    pub fn covers(self, run: &Run, step: &Step) -> bool {
-        self.takes_in(run, step.part, &step.facet)
-    }
-
-    /// Does it take in this facet, where the part of `run` with this index finds it?
-    #[must_use]
-    pub fn takes_in(self, run: &Run, part: usize, facet: &FacetId) -> bool {
-        let part = run.parts.get(part);
-        let of_action = |part: &Part| self.actions.contains(&part.action);
-        let in_place = |part: &Part| part.place.as_ref().is_some_and(|place| self.places.contains(place));
-        (self.only.is_empty() || self.only.iter().any(|selector| selector.means(facet)))
-            && (self.actions.is_empty() || part.is_some_and(of_action))
-            && (self.places.is_empty() || part.is_some_and(in_place))
-    }
 }
 
 /// Something that happened to a run.

@@ -105,5 +105,11 @@ fn told(left: &Left) -> Exit {
     if left.contended > 0 {
         output::tell(&format!("{} not let go, since somebody else wrote them. hint: the same command again", left.contended));
     }
-    if last.is_some() || left.contended > 0 { Exit::PartlyFailed } else { Exit::Done }
+    if left.looked {
+        output::tell(
+            "an execution began to look again at what the run holds, so that the run itself is as it was. hint: the same command \
+             after that",
+        );
+    }
+    if last.is_some() || left.contended > 0 || left.looked { Exit::PartlyFailed } else { Exit::Done }
 }

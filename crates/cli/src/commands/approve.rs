@@ -44,8 +44,9 @@ pub(crate) async fn run(global: &Global, args: &Answer, approved: bool) -> Resul
     let report = follow::report(&deployment, settled, global.output == Format::Json).await?;
     output::result(global, &report, &report.text())?;
     Ok(match report.run.state {
-        // One that waits again plans more by now than was approved: nothing was done yet.
-        RunState::ApplyFailed | RunState::RollbackFailed | RunState::Waiting => Exit::PartlyFailed,
+        RunState::ApplyFailed | RunState::RollbackFailed => Exit::PartlyFailed,
+        // What is planned by now exceeds what was approved: it is asked again.
+        RunState::Waiting => Exit::Waits,
         _ => Exit::Done,
     })
 }

@@ -1,5 +1,6 @@
 //! `guardrails doctor`: is the deployment well? Looks from outside, changes nothing, and says of each finding what to do.
 
+mod afresh;
 mod alarms;
 mod budgets;
 mod finding;

@@ -53,7 +53,11 @@ pub(crate) async fn run(global: &Global, args: &Simulate) -> Result<Exit> {
     };
     let report = follow::report(&deployment, settled, global.output == Format::Json).await?;
     output::result(global, &report, &report.text())?;
-    Ok(if report.run.state == RunState::ApplyFailed { Exit::PartlyFailed } else { Exit::Done })
+    Ok(match report.run.state {
+        RunState::ApplyFailed => Exit::PartlyFailed,
+        RunState::Waiting => Exit::Waits,
+        _ => Exit::Done,
+    })
 }
 
 /// The run that has the stage's slot, with how many times it was tried.

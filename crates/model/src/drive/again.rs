@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::decide::{self, AgainNext};
-use super::{Drive, DriveError, failed};
+use super::{AFTER_THE_APPROVAL, Drive, DriveError, failed};
 use crate::action::{Action, Meanwhile, Planned, Unit};
 use crate::ids::{FacetId, RunId};
 use crate::ledger::{LedgerError, Move, Versioned};
@@ -17,14 +17,15 @@ impl Drive<'_> {
     /// # Errors
     /// When the action cannot or must not plan, or the ledger cannot be read or written.
     pub async fn look_again(&self, run: &RunId, part: usize, action: &dyn Action) -> Result<(), DriveError> {
-        let Some(run) = self.current(Direction::Apply, run, part).await? else { return Ok(()) };
+        let Some(run) = self.look(run, part, None).await? else { return Ok(()) };
         let run = run.value;
         let Some(PartPlan::Written(written)) = run.parts.get(part).map(|part| part.plan.clone()) else { return Ok(()) };
         let found = action.plan().await.map_err(|source| failed(&run, part, "planning again", source))?;
         let steps = self.ledger.steps_under(&run.id, part, &written.token).await?;
         let steps: HashMap<FacetId, Versioned<Step>> = steps.into_iter().map(|step| (step.value.facet.clone(), step)).collect();
-        // To plan may take its time: a run that goes back by now gets no new steps.
-        let Some(run) = self.current(Direction::Apply, &run.id, part).await? else { return Ok(()) };
+        // To plan may take its time. A run that goes back by now gets no new steps; nor does one whose look is over, since nobody
+        // would carry them out before the next.
+        let Some(run) = self.look(&run.id, part, Some(run.tries.apply)).await? else { return Ok(()) };
         let left = left(&run.value, part, &steps, &found);
         let is_left = |found: &Planned| {
             let is_piece = run.value.pieces.iter().any(|piece| piece.takes_in(&run.value, part, &found.facet));
@@ -35,6 +36,15 @@ impl Drive<'_> {
         let found: Vec<Planned> = found.into_iter().filter(|found| is_held(found) || !is_left(found)).collect();
         self.look_at_steps(&run.value, &steps, &found, action).await?;
         self.add_what_came(run, part, &written, &steps, found, action).await
+    }
+
+    /// The run, while it goes forward and its look is not over: any look, or the one of that try.
+    async fn look(&self, run: &RunId, part: usize, of: Option<u32>) -> Result<Option<Versioned<Run>>, DriveError> {
+        let current = self.current(Direction::Apply, run, part).await?;
+        Ok(current.filter(|run| {
+            let now = run.value.tries.apply;
+            run.value.closed != Some(now) && of.is_none_or(|of| of == now)
+        }))
     }
 
     /// What is found of the facets that are steps of the run already.
@@ -103,9 +113,10 @@ impl Drive<'_> {
             None => is_wanted(&found),
         };
         let mut new: Vec<Planned> = new.into_iter().filter(belongs).collect();
-        if run.value.approval.is_some() {
+        let approved = run.value.approval.is_some();
+        if approved {
             for found in &mut new {
-                found.skip.get_or_insert_with(|| "it came after the approval: nobody said yes to it".to_owned());
+                found.skip.get_or_insert_with(|| AFTER_THE_APPROVAL.to_owned());
             }
         }
         if new.is_empty() {
@@ -118,7 +129,12 @@ impl Drive<'_> {
             let facet = facets.get(&found.facet);
             let holder = format!("{}#{part}", run.id);
             let refused = facet.and_then(|facet| decide::opposite_wish(&facet.value, &holder, &found.wanted));
-            Step { late: true, ..self.step(&run, part, &written.token, found, refused) }
+            let mut step = Step { late: true, ..self.step(&run, part, &written.token, found, refused) };
+            if approved && step.phase == Phase::Skipped {
+                // This look found it, and people are told.
+                step.attempt = run.try_number();
+            }
+            step
         });
         let late: Vec<Step> = late.collect();
         Ok(self.ledger.add_steps(&late).await?)

@@ -9,6 +9,7 @@
 
 mod again;
 mod decide;
+mod end;
 mod record;
 mod scan;
 mod skip;
@@ -39,6 +40,8 @@ const AFTER_CONFLICT: i64 = 1;
 const LONGEST_WAIT: i64 = 60;
 /// What need not be looked at for longer than this is left behind, so that it does not hold up what comes after it.
 const LEFT_BEHIND: i64 = 30;
+/// Why what is no part of the approved list is left alone.
+const AFTER_THE_APPROVAL: &str = "it came after the approval: nobody said yes to it";
 /// The longest wait when all that is left was left behind: then everything is read again.
 const LONGEST_REST: i64 = 300;
 
@@ -201,7 +204,7 @@ impl<'a> Drive<'a> {
         let (mut tally, mut passing, mut wait) = (Tally::default(), true, None);
         while let Some(lot) = scan.next(action.batch().max(1)).await? {
             let last = lot.last;
-            let mut end = work::End::over();
+            let mut end = end::End::over();
             if lot.steps.iter().any(|step| work::is_open(direction, &current.value, &step.value)) {
                 if self.clock.now() + RESERVE > self.deadline {
                     sooner(&mut wait, AFTER_CONFLICT);

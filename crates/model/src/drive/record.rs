@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::work::End;
+use super::end::End;
 use super::{Drive, DriveError, LEASE_MARGIN, describe, looked, sooner, value};
 use crate::action::{Action, Answer, Seen};
 use crate::ids::{FacetId, Value};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::work::End;
+use super::end::End;
 use super::{AFTER_CONFLICT, Drive, DriveError, sooner};
 use crate::ids::FacetId;
 use crate::ledger::{Move, News, Versioned};

@@ -6,8 +6,9 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::Timestamp;
 
 use super::decide::{self, ApplyNext, RollbackNext};
+use super::end::End;
 use super::record::Asked;
-use super::{AFTER_CONFLICT, Drive, DriveError, LONGEST_REST, Tally, describe, failed, ids, looked, sooner};
+use super::{AFTER_CONFLICT, AFTER_THE_APPROVAL, Drive, DriveError, LONGEST_REST, Tally, describe, failed, ids, looked, sooner};
 use crate::action::{Action, Answer, Change, Gate, Ready, Seen};
 use crate::ids::{FacetId, Value};
 use crate::ledger::{LedgerError, Move, Versioned};
@@ -19,20 +20,6 @@ use crate::record::{Direction, PartPlan, Run, Step};
 const SLOW: i64 = 120;
 /// So many times less often.
 const SLOWER: i64 = 12;
-
-/// How a lot was left.
-pub(super) struct End {
-    /// Seconds until something of it is to be looked at again; nothing when all of it is over.
-    pub(super) due: Option<i64>,
-    /// Seconds until the service's limits leave room for more; nothing when they do now.
-    pub(super) full: Option<i64>,
-}
-
-impl End {
-    pub(super) fn over() -> Self {
-        Self { due: None, full: None }
-    }
-}
 
 /// What all work on a lot goes by.
 struct Job<'a> {
@@ -170,6 +157,10 @@ impl Drive<'_> {
                     settled.push(self.advance(run, step, None, Phase::ApplyFailed, looked(seen, Some(why)))?);
                 }
                 ApplyNext::Settled => settled.push(self.hold(run, step, facet, None, seen)?),
+                // A person said yes to a list of changes, and this was none.
+                ApplyNext::Change { .. } if run.approval.is_some() && was_as_wanted(&step.value) => {
+                    alone.push((step, looked(seen, Some(AFTER_THE_APPROVAL.to_owned()))));
+                }
                 ApplyNext::Change { before } => match self.pass(job, &step.value, passes, end).await? {
                     Pass::Open => decided.intents.push(self.hold(run, step, facet, Some(before), seen)?),
                     Pass::NotYet(why) => settled.extend(waiting(step, why)),
@@ -356,6 +347,11 @@ impl Drive<'_> {
         }
         Ok(saved)
     }
+}
+
+/// Was there nothing to change when it was planned, and is nothing of it begun?
+fn was_as_wanted(step: &Step) -> bool {
+    step.phase == Phase::Planned && step.present == step.wanted
 }
 
 /// The step as it is, with what it waits for.

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
 use super::typed::{
-    ALERTS, Definition, alert_key, facet_key, read, run_key, slot_key, slot_partition, step_partition, step_place, step_prefix,
+    ALERTS, Definition, alert_key, facet_key, read, read_own, run_key, slot_key, slot_partition, step_key, step_partition,
+    step_place, step_prefix,
 };
-use super::{Key, Ledger, LedgerError, Page, Versioned};
+use super::{Item, Key, Ledger, LedgerError, Page, Versioned};
 use crate::config::Config;
 use crate::decide::Target;
 use crate::ids::{FacetId, GuardrailName, Nonce, RunId};
@@ -25,7 +26,8 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub async fn run(&self, id: &RunId) -> Result<Option<Versioned<Run>>, LedgerError> {
-        self.one(&run_key(id)).await
+        let items = self.store.get(&[run_key(id)]).await?;
+        items.into_iter().flatten().next().map(own_run).transpose()
     }
 
     /// The newest runs, newest first.
@@ -34,7 +36,7 @@ impl Ledger {
     /// When the ledger cannot be read.
     pub async fn runs(&self, limit: Option<usize>) -> Result<Vec<Versioned<Run>>, LedgerError> {
         let page = Page { newest_first: true, limit, ..Page::whole("RUN") };
-        self.store.list(&page).await?.into_iter().map(read).collect()
+        self.store.list(&page).await?.into_iter().map(own_run).collect()
     }
 
     /// The newest `limit` runs, newest first; of one guardrail, or of all.
@@ -45,7 +47,8 @@ impl Ledger {
         let (mut found, mut after) = (Vec::new(), None);
         loop {
             let page = Page { newest_first: true, after, limit: Some(limit.min(PAGE)), ..Page::whole("RUN") };
-            let runs: Vec<Versioned<Run>> = self.store.list(&page).await?.into_iter().map(read).collect::<Result<_, _>>()?;
+            let runs = self.store.list(&page).await?.into_iter().map(own_run);
+            let runs: Vec<Versioned<Run>> = runs.collect::<Result<_, _>>()?;
             let last = runs.last().map(|run| run.value.id.to_string());
             found.extend(runs.into_iter().map(|run| run.value).filter(|run| guardrail.is_none_or(|name| *name == run.guardrail)));
             if found.len() >= limit || last.is_none() {
@@ -72,7 +75,7 @@ impl Ledger {
                 keys.extend(slots.iter().filter(|slot| !slot.value.over).map(|slot| run_key(&slot.value.run)));
             }
         }
-        let runs = self.store.get(&keys).await?.into_iter().flatten().map(read::<Run>);
+        let runs = self.store.get(&keys).await?.into_iter().flatten().map(own_run);
         let runs: Vec<Versioned<Run>> = runs.collect::<Result<_, _>>()?;
         let mut open: Vec<Run> = runs.into_iter().map(|run| run.value).filter(|run| run.state.is_open()).collect();
         open.sort_by(|a, b| b.id.cmp(&a.id));
@@ -148,7 +151,7 @@ impl Ledger {
     /// When the ledger cannot be read.
     pub async fn steps_under(&self, run: &RunId, part: usize, token: &Nonce) -> Result<Vec<Versioned<Step>>, LedgerError> {
         let page = Page { prefix: step_prefix(part, token), ..Page::whole(step_partition(run)) };
-        self.store.list(&page).await?.into_iter().map(read).collect()
+        self.store.list(&page).await?.into_iter().map(own_step).collect()
     }
 
     /// At most `limit` steps that stand under a token, from the first one after the place `after` on.
@@ -166,7 +169,7 @@ impl Ledger {
         let prefix = step_prefix(part, token);
         let after = after.map(|place| format!("{prefix}{place}"));
         let page = Page { prefix, after, limit: Some(limit), ..Page::whole(step_partition(run)) };
-        self.store.list(&page).await?.into_iter().map(read).collect()
+        self.store.list(&page).await?.into_iter().map(own_step).collect()
     }
 
     /// The facets that are known to the ledger, of those named.
@@ -176,7 +179,7 @@ impl Ledger {
     pub async fn facets(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Versioned<Facet>>, LedgerError> {
         let keys: Vec<Key> = facets.iter().map(facet_key).collect();
         let items = self.store.get(&keys).await?;
-        let known = items.into_iter().flatten().map(read::<Facet>);
+        let known = items.into_iter().flatten().map(|item| read_own::<Facet>(item, |facet| facet_key(&facet.facet)));
         known.map(|facet| facet.map(|facet| (facet.value.facet.clone(), facet))).collect()
     }
 
@@ -245,4 +248,12 @@ impl Ledger {
         let items = self.store.get(std::slice::from_ref(key)).await?;
         items.into_iter().flatten().next().map(read).transpose()
     }
+}
+
+fn own_run(item: Item) -> Result<Versioned<Run>, LedgerError> {
+    read_own(item, |run: &Run| run_key(&run.id))
+}
+
+fn own_step(item: Item) -> Result<Versioned<Step>, LedgerError> {
+    read_own(item, step_key)
 }

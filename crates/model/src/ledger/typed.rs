@@ -288,6 +288,17 @@ pub(super) fn read<T: DeserializeOwned>(item: Item) -> Result<Versioned<T>, Ledg
     Ok(Versioned { rev: item.rev, value })
 }
 
+/// A record that says of itself that it stands where it was read. One that does not would be written to the other's place.
+pub(super) fn read_own<T: DeserializeOwned>(item: Item, own: impl FnOnce(&T) -> Key) -> Result<Versioned<T>, LedgerError> {
+    let key = item.key.clone();
+    let found = read(item)?;
+    let says = own(&found.value);
+    if says == key {
+        return Ok(found);
+    }
+    Err(unreadable(&key, format!("it says that it is {} {}: somebody wrote it there by hand", says.pk, says.sk)))
+}
+
 pub(super) fn unreadable(key: &Key, why: String) -> LedgerError {
     LedgerError::Unreadable { key: format!("{} {}", key.pk, key.sk), why }
 }
@@ -296,7 +307,7 @@ pub(super) fn run_key(id: &RunId) -> Key {
     Key { pk: "RUN".to_owned(), sk: id.to_string() }
 }
 
-fn step_key(step: &Step) -> Key {
+pub(super) fn step_key(step: &Step) -> Key {
     Key { pk: step_partition(&step.run), sk: format!("{}{}", step_prefix(step.part, &step.token), step_place(step)) }
 }
 

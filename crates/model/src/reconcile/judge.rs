@@ -148,9 +148,9 @@ fn with_standing(books: &Books<'_>, standing: &Standing) -> Spend {
     let fresh = |period: String| Spend {
         format: FORMAT,
         guardrail: books.guardrail.name.clone(),
+        forecast: believed_forecast(books, standing, &period),
         period,
         actual: standing.actual,
-        forecast: standing.forecast,
         limit: standing.limit,
         updated: standing.updated,
         seen: now,
@@ -173,6 +173,15 @@ fn with_standing(books: &Books<'_>, standing: &Standing) -> Spend {
         return of_last;
     }
     Spend { actual: last.actual, forecast: last.forecast, below_since: Some(since), ..of_last }
+}
+
+/// What is expected by the end of `period`: one that is not believed is not kept either.
+fn believed_forecast(books: &Books<'_>, standing: &Standing, period: &str) -> Option<Decimal> {
+    let forecast = standing.forecast?;
+    if plausible::absurd(forecast, books.guardrail).is_none() {
+        return Some(forecast);
+    }
+    books.last.filter(|last| last.period == period)?.forecast
 }
 
 /// Is the figure of a later period than the last known one?
@@ -250,7 +259,7 @@ fn release(books: &Books<'_>, run: &Run, shown: &Shown<'_>) -> Option<Measure> {
     // What was known of this period counts where Budgets shows less, right after an update.
     let spend = shown.spend.as_ref().filter(|spend| spend.period == present);
     let (actual, forecast) = match spend {
-        Some(spend) => (spend.actual.max(standing.actual), spend.forecast),
+        Some(spend) => (spend.actual.max(standing.actual), spend.forecast.max(standing.forecast)),
         None => (standing.actual, standing.forecast),
     };
     let in_alarm = standing.alarms.contains(&stage) || !is_below(stage, standing.limit, actual, forecast);

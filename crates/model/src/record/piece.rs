@@ -1,12 +1,12 @@
-//! What a person put back of a run that holds the rest.
+//! What a person put back, or settled by hand, of a run that holds the rest.
 
 use serde::{Deserialize, Serialize};
 
-use super::{RollbackRequest, Run, Scope};
+use super::{Run, Scope};
 use crate::ids::{ActionName, FacetId, Place, Selector};
 
-/// The part of a run's scope that a rollback asked for, as far as something may yet come there: a single facet's step says
-/// itself that it was put back.
+/// The part of a run's scope that a person let go, as far as something may yet come there: a single facet's step says itself
+/// what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Piece {
     /// Only facets that begin so; all when empty.
@@ -20,14 +20,21 @@ pub struct Piece {
     pub places: Vec<Place>,
 }
 
+impl Run {
+    /// What comes to `scope` from now on is left alone, until the stage is armed again.
+    pub fn leave_alone(&mut self, scope: Scope<'_>) {
+        let piece = Piece::of(scope).filter(|piece| !self.pieces.contains(piece));
+        self.pieces.extend(piece);
+    }
+}
+
 impl Piece {
-    /// What `request` asks for, unless that is all, or nothing more can come there.
-    #[must_use]
-    pub fn of(request: &RollbackRequest) -> Option<Self> {
-        let only: Vec<Selector> = request.only.iter().filter(|selector| selector.means_more()).cloned().collect();
-        let is_known = only.is_empty() && !request.only.is_empty();
-        let piece = || Self { only, actions: request.actions.clone(), places: request.places.clone() };
-        (!request.is_whole() && !is_known).then(piece)
+    /// What `scope` takes in, unless that is all, or nothing more can come there.
+    fn of(scope: Scope<'_>) -> Option<Self> {
+        let only: Vec<Selector> = scope.only.iter().filter(|selector| selector.means_more()).cloned().collect();
+        let is_known = only.is_empty() && !scope.only.is_empty();
+        let piece = || Self { only, actions: scope.actions.to_vec(), places: scope.places.to_vec() };
+        (!scope.is_whole() && !is_known).then(piece)
     }
 
     /// Does it take in this facet, where the part of `run` with this index finds it?

@@ -64,6 +64,8 @@ pub struct Left {
     pub claimed: Vec<(String, Timestamp)>,
     /// How many steps somebody else was writing all the time.
     pub contended: usize,
+    /// A look began meanwhile, so that the run itself is not called over yet.
+    pub looked: bool,
 }
 
 /// May a person settle something of the run by hand?
@@ -79,13 +81,20 @@ impl Runs<'_> {
     /// # Errors
     /// When the ledger cannot be read or written. What was let go stays so, and asking again goes on.
     pub async fn abandon(&self, id: &RunId, request: &AbandonRequest) -> Result<Abandoned, RunError> {
-        let run = self.load(id).await?.value;
-        if !run.state.is_open() {
-            return Ok(Abandoned::NothingToDo(Box::new(run)));
-        }
-        if !is_quiet(run.state) || self.looks_now(&run).await? {
-            return Ok(Abandoned::Busy(Box::new(run)));
-        }
+        let run = loop {
+            let run = self.load(id).await?;
+            if !run.value.state.is_open() {
+                return Ok(Abandoned::NothingToDo(Box::new(run.value)));
+            }
+            if !is_quiet(run.value.state) || self.looks_now(&run.value).await? {
+                return Ok(Abandoned::Busy(Box::new(run.value)));
+            }
+            // Before anything is let go: whoever goes on after a death here finds nothing of it left.
+            match self.remember(run, request).await {
+                Err(LedgerError::Conflict) => {}
+                remembered => break remembered?,
+            }
+        };
         let (mut let_go, mut left) = (0, Left::default());
         for _ in 0..ROUNDS {
             left = Left::default();
@@ -99,11 +108,24 @@ impl Runs<'_> {
             }
         }
         loop {
-            match self.settle_abandoned(id, request, let_go).await {
+            match self.settle_abandoned(id, request, let_go, &mut left).await {
                 Err(RunError::Ledger(LedgerError::Conflict)) => {}
                 settled => return Ok(Abandoned::Done { run: Box::new(settled?), let_go, left }),
             }
         }
+    }
+
+    /// Later looks leave alone what comes where something is let go.
+    async fn remember(&self, run: Versioned<Run>, request: &AbandonRequest) -> Result<Run, LedgerError> {
+        let mut next = run.clone();
+        next.value.leave_alone(request.scope());
+        if next.value.pieces == run.value.pieces {
+            return Ok(run.value);
+        }
+        let mut any = false;
+        let scope = request.scope();
+        self.ledger.visit(&run.value, |step| any |= !step.phase.is_final() && scope.covers(&run.value, &step)).await?;
+        if any { Ok(self.ledger.save_run(next, None).await?.value) } else { Ok(run.value) }
     }
 
     /// A run that looks again at what it holds stays enforced meanwhile.
@@ -168,10 +190,21 @@ impl Runs<'_> {
     }
 
     /// Writes down how the run stands now.
-    async fn settle_abandoned(&self, id: &RunId, request: &AbandonRequest, let_go: usize) -> Result<Run, RunError> {
+    async fn settle_abandoned(
+        &self,
+        id: &RunId,
+        request: &AbandonRequest,
+        let_go: usize,
+        left: &mut Left,
+    ) -> Result<Run, RunError> {
         let mut run = self.load(id).await?;
         // Whoever began to work on it meanwhile judges it at the end.
         if !is_quiet(run.value.state) {
+            return Ok(run.value);
+        }
+        // A look may be about to take what came, of which this census would not know: no run is over that may yet hold.
+        left.looked = self.looks_now(&run.value).await?;
+        if left.looked {
             return Ok(run.value);
         }
         let census = self.census(&run.value).await?;

@@ -83,7 +83,7 @@ impl Runs<'_> {
             Direction::Rollback => run.value.tries.rollback += 1,
         }
         run.value.tried_at = Some(now);
-        run.value.looking = None;
+        // A look goes on as one: nobody asked for more, so people are not asked again what they rejected.
         run.value.note(now, &self.by, "taken up: its execution had ended without an outcome");
         Ok(Some(self.launch(run).await?.value))
     }

@@ -1,24 +1,16 @@
 //! A run that waits for a person. What was decided stands in the run, by one conditional write: whoever comes second, another
 //! person, the time-out, a rollback, is told so. The execution that waits is only woken; it reads here what it is to do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{Outcome, PartRef, RunError, Runs, Woken, groups, released};
-use crate::clock;
-use crate::config::{Guardrail, Otherwise, Stage};
-use crate::ids::{FacetId, Nonce, RunId, Value};
+use crate::config::Otherwise;
+use crate::ids::RunId;
 use crate::ledger::{LedgerError, Versioned};
-use crate::phase::Phase;
-use crate::record::{
-    Approval, ApprovalDecision, Because, Direction, Listed, ListedPart, PartPlan, Question, Run, RunState, Slot, Step,
-};
-
-/// Steps that are named where a list exceeds what was approved.
-const NAMED: usize = 10;
+use crate::record::{Approval, ApprovalDecision, Direction, Listed, ListedPart, PartPlan, Question, Run, RunState, Slot};
 
 /// What a person says, and to which list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,27 +68,7 @@ pub enum Heard {
     },
 }
 
-/// How a stage asks for approval.
-pub(super) fn asked_for(stage: Option<&Stage>) -> Option<Approval> {
-    let rule = stage?.approval?;
-    Some(Approval::needed(vec!["the stage asks for approval".to_owned()], Because::Stage, rule))
-}
-
 impl Run {
-    /// A run whose alert is doubted waits for a person, by the guardrail's own rule, where it would change anything at all.
-    pub(super) fn doubt(&mut self, guardrail: &Guardrail, doubts: &[String], now: Timestamp, by: &str) {
-        if doubts.is_empty() {
-            return;
-        }
-        self.note(now, by, format!("the alert is doubted: {}", doubts.join("; ")));
-        if !self.parts.is_empty() {
-            let asked_anyhow = self.approval.take().map(|approval| approval.why);
-            let because = if asked_anyhow.is_some() { Because::Both } else { Because::Doubt };
-            let why = doubts.iter().cloned().chain(asked_anyhow.unwrap_or_default()).collect();
-            self.approval = Some(Approval::needed(why, because, guardrail.plausibility.approval));
-        }
-    }
-
     /// For how many seconds an execution is to wait for a person; nothing when it need not.
     #[must_use]
     pub fn waits_for(&self, now: Timestamp) -> Option<i64> {
@@ -111,108 +83,6 @@ fn seconds(exactly: f64) -> i64 {
 }
 
 impl Runs<'_> {
-    /// Does what is planned in `run` need a person's yes? Then the run waits. Otherwise the plans count for good.
-    pub(super) async fn gate(&self, run: &mut Run) -> Result<(), RunError> {
-        let Some(mut approval) = run.approval.take() else {
-            self.settle(run);
-            return Ok(());
-        };
-        let (list, steps) = self.listing(run, &approval).await?;
-        let said_before = approval.decisions.iter().rev().find(|decision| decision.digest == list.digest);
-        if let Some(no) = said_before.filter(|said| run.looking.is_some() && !said.approved) {
-            // Nobody asked for another try: a no stays a no, and people are not asked the same every day.
-            for part in &list.parts {
-                run.parts[part.part].plan = PartPlan::Failed { reason: format!("rejected: {}", no.why) };
-            }
-            run.approval = Some(approval);
-            self.settle(run);
-            return Ok(());
-        }
-        let mut again = None;
-        if let Some(approved) = &approval.approved {
-            let known = self.known(&run.id, approved).await?;
-            let beyond: Vec<&Step> = steps.iter().filter(|step| !known.contains(&change(step))).collect();
-            if beyond.is_empty() || approval.exceeded + beyond.len() <= approval.rule.beyond.of(approved.changes) {
-                approval.exceeded += beyond.len();
-                run.approval = Some(approval);
-                self.settle(run);
-                return Ok(());
-            }
-            again = Some(exceeds(&beyond, approved, &approval));
-        }
-        let question = self.question(&approval, list, again);
-        if approval.question.as_ref().is_none_or(|before| before.at != question.at) {
-            let why = question.again.clone().unwrap_or_else(|| approval.why.join("; "));
-            run.note(question.at, &self.by, format!("approval asked for until {}: {why}", clock::words(question.until)));
-        }
-        approval.question = Some(question);
-        run.approval = Some(approval);
-        run.state = RunState::Waiting;
-        Ok(())
-    }
-
-    /// The question for `list`. One that an execution asked which died meanwhile stays as it is, and people's time with it.
-    fn question(&self, approval: &Approval, list: Listed, again: Option<String>) -> Question {
-        let now = self.clock.now();
-        let until = now + SignedDuration::from_secs(approval.rule.within.seconds());
-        let answered = |digest: &str| approval.decisions.iter().any(|decision| decision.digest == digest);
-        match &approval.question {
-            Some(before) if before.list.digest == list.digest && !answered(&list.digest) => {
-                // Their time begins when they are told.
-                let until = if before.told.is_some() { before.until } else { until };
-                Question { until, list, token: None, ..before.clone() }
-            }
-            _ => Question { at: now, until, again, list, told: None, token: None },
-        }
-    }
-
-    /// The plans count: from now on they are never replaced.
-    fn settle(&self, run: &mut Run) {
-        let written = |part: &usize| matches!(run.parts[*part].plan, PartPlan::Written(_));
-        let settled: Vec<usize> = (0..run.parts.len()).filter(written).collect();
-        if let Some(approval) = &mut run.approval {
-            approval.settled = settled;
-        }
-        // A run that looks again at what it holds stays enforced meanwhile.
-        let looks = run.looking.is_some() && run.state == RunState::Enforced;
-        if run.state != RunState::Applying && !looks {
-            run.note(self.clock.now(), &self.by, "the plan is whole");
-            run.state = RunState::Applying;
-        }
-    }
-
-    /// What a person is to say yes to: the changes of all plans that do not count for good yet.
-    async fn listing(&self, run: &Run, approval: &Approval) -> Result<(Listed, Vec<Step>), LedgerError> {
-        let (mut steps, mut parts) = (Vec::new(), Vec::new());
-        for (part, plan) in run.parts.iter().map(|part| &part.plan).enumerate() {
-            let PartPlan::Written(written) = plan else { continue };
-            if !approval.settled.contains(&part) {
-                let changes = self.changes(&run.id, part, &written.token).await?;
-                parts.push(ListedPart { part, token: written.token.clone(), changes: changes.len() });
-                steps.extend(changes);
-            }
-        }
-        let mut lines: Vec<String> = steps.iter().map(|step| format!("{}\t{}\n", step.facet, step.wanted)).collect();
-        lines.sort();
-        let digest = format!("{:x}", Sha256::digest(lines.concat()));
-        Ok((Listed { changes: steps.len(), digest, parts }, steps))
-    }
-
-    /// The steps of a plan that nothing was begun of, as far as they would change something.
-    async fn changes(&self, run: &RunId, part: usize, token: &Nonce) -> Result<Vec<Step>, LedgerError> {
-        let steps = self.ledger.steps_under(run, part, token).await?.into_iter().map(|step| step.value);
-        Ok(steps.filter(|step| step.phase == Phase::Planned && step.present != step.wanted).collect())
-    }
-
-    /// What was approved: read from the plans that were, which stay in the ledger.
-    async fn known(&self, run: &RunId, approved: &Listed) -> Result<BTreeSet<(FacetId, Value)>, LedgerError> {
-        let mut known = BTreeSet::new();
-        for listed in &approved.parts {
-            known.extend(self.changes(run, listed.part, &listed.token).await?.iter().map(change));
-        }
-        Ok(known)
-    }
-
     /// An execution of `attempt` wants to wait under `token`.
     ///
     /// # Errors
@@ -378,25 +248,6 @@ impl Runs<'_> {
             None => Ok(Woken::Gone),
         }
     }
-}
-
-/// What a step would change: the facet, and to what.
-fn change(step: &Step) -> (FacetId, Value) {
-    (step.facet.clone(), step.wanted.clone())
-}
-
-fn exceeds(beyond: &[&Step], approved: &Listed, approval: &Approval) -> String {
-    let mut named: Vec<&str> = beyond.iter().take(NAMED).map(|step| step.label.as_str()).collect();
-    if beyond.len() > NAMED {
-        named.push("...");
-    }
-    format!(
-        "{} of what is planned now were not among the {} that were approved, which is more than the {} that may be beyond them: {}",
-        beyond.len(),
-        approved.changes,
-        approval.rule.beyond,
-        named.join(", ")
-    )
 }
 
 /// What is approved now: what was before, and what was asked.

@@ -9,7 +9,7 @@ use crate::cursor::Cursor;
 use crate::ids::RunId;
 use crate::ledger::{LedgerError, Versioned};
 use crate::phase::Phase;
-use crate::record::{Direction, Part, PartPlan, Run, RunState, Slot};
+use crate::record::{Direction, Part, PartPlan, Run, RunState, Slot, Step};
 
 /// What an execution says at its end.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,20 +67,24 @@ impl Runs<'_> {
             Direction::Rollback => census.asked_and_planned,
         };
         if ended.failures.is_empty() && begun_behind > 0 {
-            // Whoever looked again wrote them behind this execution's back: it had nothing left to do.
+            // Whoever looked again wrote them behind this execution's back: it had nothing left to do. The next begins at the
+            // first step, or it would pass them too, and another after it, for ever.
+            run.value.parts.iter_mut().for_each(|part| part.cursor = None);
             let run = self.launch(run).await?;
             return Ok(Closed { outcome: Outcome::Continued, run: run.value });
         }
         let verdict = verdict(&run.value, &census, &ended.failures);
         let looked = run.value.looking.filter(|_| ended.direction == Direction::Apply);
+        let closed = if ended.direction == Direction::Apply { Some(run.value.try_number()) } else { run.value.closed };
         if looked == Some(verdict.state) && !census.touched && ended.failures.is_empty() {
             // Nobody is told again of what they know.
-            if run.value.state != verdict.state {
-                run.value.state = verdict.state;
+            if (run.value.state, run.value.closed) != (verdict.state, closed) {
+                (run.value.state, run.value.closed) = (verdict.state, closed);
                 run = self.ledger.save_run(run, None).await?;
             }
             return Ok(Closed { outcome: Outcome::Unchanged, run: run.value });
         }
+        run.value.closed = closed;
         run.value.state = verdict.state;
         run.value.note(self.clock.now(), &self.by, verdict.words);
         let outcome = if verdict.failed { Outcome::Failed } else { Outcome::Succeeded };
@@ -100,7 +104,7 @@ impl Runs<'_> {
                 let asked = run.rollback.as_ref().is_none_or(|request| request.covers(run, &step));
                 census.asked_and_held += usize::from(asked && !step.phase.is_final());
                 census.asked_and_planned += usize::from(asked && step.phase == Phase::Planned);
-                census.touched |= step.attempt == run.try_number();
+                census.touched |= is_news(run, &step);
             })
             .await?;
         Ok(census)
@@ -156,7 +160,7 @@ pub(super) struct Census {
     asked_and_held: usize,
     /// Of those that the rollback asks for, and not begun.
     asked_and_planned: usize,
-    /// The present try has worked on some step.
+    /// Some step has news that nobody was told of.
     touched: bool,
 }
 
@@ -169,6 +173,16 @@ impl Census {
     pub(super) fn held(&self) -> usize {
         self.phases.iter().filter(|(phase, _)| !phase.is_final()).map(|(_, count)| count).sum()
     }
+}
+
+/// Has the present try worked on the step, or one before it that died and told nobody?
+fn is_news(run: &Run, step: &Step) -> bool {
+    let forward = match step.phase {
+        Phase::Planned | Phase::Applying | Phase::Applied | Phase::ApplyFailed => true,
+        Phase::Skipped => !step.let_go,
+        Phase::RollingBack | Phase::RolledBack | Phase::RollbackFailed | Phase::Abandoned => false,
+    };
+    forward && (step.attempt == run.tries.apply || run.closed.is_some_and(|closed| step.attempt > closed))
 }
 
 struct Verdict {

@@ -5,6 +5,7 @@ mod abandon;
 mod again;
 mod approval;
 mod close;
+mod gate;
 mod open;
 mod rollback;
 mod workflow;
@@ -220,8 +221,9 @@ impl Runs<'_> {
             tries: Attempts { apply: 1, rollback: 0 },
             parts: parts.collect(),
             tried_at: None,
-            approval: approval::asked_for(guardrail.stage(target.stage)),
+            approval: gate::asked_for(guardrail.stage(target.stage)),
             looking: None,
+            closed: None,
             pieces: Vec::new(),
             rollback: None,
             events: Log::default(),

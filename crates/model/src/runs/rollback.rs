@@ -4,7 +4,7 @@ use super::{Begun, RunError, Runs, released};
 use crate::decide::Target;
 use crate::ids::RunId;
 use crate::ledger::LedgerError;
-use crate::record::{Direction, Piece, RollbackRequest, Run, RunState};
+use crate::record::{Direction, RollbackRequest, Run, RunState};
 
 impl Runs<'_> {
     /// Asks for a run to be put back, and starts the execution that does it. The stage is let go for the rest of its period
@@ -27,8 +27,10 @@ impl Runs<'_> {
             return Ok(RollbackAsked::NothingToDo(Box::new(run.value)));
         }
         let waits = run.value.state == RunState::Waiting;
+        // Its plan is made again after the approval, and would not know what a person let go of this one.
+        let is_planned_again = waits || run.value.state == RunState::Opening;
         let nothing_begun = run.value.approval.as_ref().is_some_and(|approval| approval.settled.is_empty());
-        if !request.is_whole() && waits && nothing_begun {
+        if !request.is_whole() && is_planned_again && nothing_begun {
             return Ok(RollbackAsked::NothingToDo(Box::new(run.value)));
         }
         if !request.is_whole() {
@@ -51,8 +53,7 @@ impl Runs<'_> {
         let words = if request.is_whole() { "rollback asked for" } else { "rollback of some facets asked for" };
         run.value.note(request.at, &request.by, format!("{words}: {}", request.why));
         run.value.rollback = Some(request.clone());
-        let piece = Piece::of(request).filter(|piece| !run.value.pieces.contains(piece));
-        run.value.pieces.extend(piece);
+        run.value.leave_alone(request.scope());
         let releases = request.is_whole() && !request.armed;
         let slot = self.ledger.slot(&run.value.target()).await?.filter(|slot| releases && slot.value.run == *id);
         let slot = slot.map(|slot| released(slot, &request.by, request.at, &request.why));

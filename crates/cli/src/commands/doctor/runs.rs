@@ -8,9 +8,9 @@ use guardrails_model::clock;
 use guardrails_model::config::Otherwise;
 use guardrails_model::ids::RunId;
 use guardrails_model::record::{Run, RunState};
-use guardrails_model::runs::{Workflow, execution_name};
 use jiff::{SignedDuration, Timestamp};
 
+use super::afresh;
 use super::finding::{Read, Sheet, Unread};
 use super::site::Site;
 
@@ -40,17 +40,15 @@ pub(super) struct Seen {
 
 pub(super) async fn look(site: &Site, now: Timestamp) -> Seen {
     let (ledger, needs) = (&site.deployment.ledger, "dynamodb:Query and dynamodb:BatchGetItem");
-    let open = ledger.open_runs(None).await.map_err(|error| Unread::new(needs, chain(&error)));
-    let mut running = BTreeMap::new();
-    for run in open.iter().flatten().filter(|run| is_at_work(run.state)) {
-        let answer = site.deployment.workflow.is_running(&execution_name(run)).await;
-        let answer = answer.map_err(|error| Unread::new("states:DescribeExecution", chain(&error)));
-        running.insert(run.id.clone(), answer);
-    }
+    let (open, running) = match ledger.open_runs(None).await {
+        Ok(open) => afresh::running(ledger, &site.deployment.workflow, open).await,
+        Err(error) => (Err(error), BTreeMap::new()),
+    };
+    let open = open.map_err(|error| Unread::new(needs, chain(&error)));
     let table = site.name("Ledger").to_owned();
     let found = holds::held(&aws_sdk_dynamodb::Client::new(site.sdk()), &table, PAGES).await;
     let found = found.map_err(|error| Unread::new("dynamodb:Scan", chain(&error)));
-    let (held, more) = match found {
+    let (mut held, more) = match found {
         Ok(found) => (Ok(found.held), found.more),
         Err(unread) => (Err(unread), false),
     };
@@ -66,12 +64,11 @@ pub(super) async fn look(site: &Site, now: Timestamp) -> Seen {
             }
         }
     }
+    if let (Ok(found), Ok(holders)) = (&held, &holders) {
+        let now = afresh::still_held(ledger, found.clone(), holders).await;
+        held = now.map_err(|error| Unread::new(needs, chain(&error)));
+    }
     Seen { open, running, held, more, holders, table, now }
-}
-
-/// Does an execution work on such a run, or wait with it, or should?
-fn is_at_work(state: RunState) -> bool {
-    matches!(state, RunState::Opening | RunState::Waiting | RunState::Applying | RunState::RollingBack)
 }
 
 pub(super) fn judge(seen: &Seen) -> Sheet {

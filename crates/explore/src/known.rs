@@ -1,0 +1,22 @@
+//! What does not change while a scenario is explored.
+
+use guardrails_model::action::Meanwhile;
+use guardrails_model::config::{Config, Guardrail};
+use guardrails_model::decide::Target;
+use guardrails_model::ids::RunId;
+
+/// A run, and what it is an answer to.
+#[derive(Debug, Clone)]
+pub(crate) struct KnownRun {
+    pub(crate) id: RunId,
+    pub(crate) target: Target,
+    pub(crate) config: Config,
+    pub(crate) guardrail: Guardrail,
+}
+
+/// What does not change.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(crate) runs: Vec<KnownRun>,
+    pub(crate) meanwhile: Meanwhile,
+}
