@@ -5,6 +5,7 @@ mod demo;
 mod explore;
 mod fuzz;
 mod generate;
+mod rights;
 mod soak;
 
 use std::path::PathBuf;
@@ -32,6 +33,8 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Writes what follows from the code: binaries, policies, the schema, the README's table.
     Generate(generate::Args),
+    /// Holds the calls that the deployed functions make against what they are granted. Needs Node.js.
+    Rights(rights::Args),
     /// Tries the deployed stack with faults between the functions and AWS, scenario by scenario, each from a seed.
     Soak(soak::Args),
 }
@@ -44,6 +47,7 @@ async fn main() -> ExitCode {
         Command::Explore(args) => explore::run(&args),
         Command::Fuzz(args) => fuzz::run(&root(), &args),
         Command::Generate(args) => generate::run(&root(), &args),
+        Command::Rights(args) => rights::run(&root(), &args),
         Command::Soak(args) => Box::pin(soak::run(&args)).await,
     };
     result.unwrap_or_else(|error| {

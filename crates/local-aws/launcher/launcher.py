@@ -147,11 +147,13 @@ def patch_ministack():
     import ec2_behaviour
     import faults
     import iam_truth
+    import recorder
     import service_behaviour
     import service_roles
     import spending
     import workflows
 
+    recorder.install()
     iam_truth.install()
     service_roles.install()
     workflows.install()

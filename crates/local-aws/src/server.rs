@@ -16,6 +16,8 @@ use crate::{Error, Fleets, Kept, Options, venv};
 /// Importing all of AWS takes a second, and more on a machine that compiles at the same time.
 const READY_LIMIT: Duration = Duration::from_mins(1);
 const END_LIMIT: Duration = Duration::from_secs(5);
+/// The folder to which the launcher writes which calls roles made.
+const CALLS: &str = "GUARDRAILS_CALLS";
 const TAIL_LINES: usize = 30;
 
 #[derive(Debug)]
@@ -127,6 +129,8 @@ fn environment(scratch: &Path, options: &Options) -> Vec<(&'static str, String)>
         ("EC2_TRANSITION_SECONDS", options.transition_seconds.to_string()),
     ];
     environment.extend(options.functions_endpoint.clone().map(|url| ("AWS_ENDPOINT_URL", url)));
+    // Where the calls of the stack's roles are written down, for `cargo xtask rights`.
+    environment.extend(std::env::var(CALLS).ok().map(|folder| (CALLS, folder)));
     environment.extend(options.keep.then(|| ("GUARDRAILS_KEEP", "1".to_owned())));
     environment
 }

@@ -1,0 +1,42 @@
+// Judges API calls by the policies of who made them, with @cloud-copilot/iam-simulate.
+//
+// stdin: {"policies": {name: {identity: [{name, policy}], boundary: policy | null}}, "calls": [{policies, principal, action,
+// resource, account, keys}]}. stdout: a list, one of "Allowed", "ImplicitlyDenied", "ExplicitlyDenied" or an error's words for
+// each call, in order.
+
+import { runSimulation } from '@cloud-copilot/iam-simulate'
+
+const { policies, calls } = JSON.parse(await text(process.stdin))
+const verdicts = []
+for (const call of calls) {
+  verdicts.push(await verdict(call, policies[call.policies]))
+}
+process.stdout.write(JSON.stringify(verdicts))
+
+async function verdict(call, { identity, boundary }) {
+  const result = await runSimulation(
+    {
+      request: {
+        principal: call.principal,
+        action: call.action,
+        resource: { resource: call.resource, accountId: call.account },
+        contextVariables: call.keys,
+      },
+      identityPolicies: identity,
+      permissionBoundaryPolicies: boundary ? [{ name: 'boundary', policy: boundary }] : undefined,
+      serviceControlPolicies: [],
+      resourceControlPolicies: [],
+    },
+    {},
+  )
+  if (result.resultType === 'error') {
+    return `error: ${JSON.stringify(result.errors)}`
+  }
+  return result.overallResult
+}
+
+async function text(stream) {
+  const chunks = []
+  for await (const chunk of stream) chunks.push(chunk)
+  return Buffer.concat(chunks).toString('utf8')
+}

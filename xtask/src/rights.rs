@@ -1,0 +1,123 @@
+//! `cargo xtask rights`: are the calls that the deployed functions make those that they are granted, no fewer and no more? The
+//! calls are those of the deployed tests, as the local AWS wrote them down; an evaluator that is not ours judges each of them by
+//! the policies of the role that made it. A grant that no call used needs a reason, and what is next to a call must be refused.
+
+mod evaluator;
+mod neighbours;
+mod reasons;
+mod recorded;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, anyhow};
+use comfy_table::{Table, presets};
+
+use evaluator::{ALLOWED, Question};
+use neighbours::Neighbour;
+use recorded::{Call, Recorded};
+
+/// What it takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder to which GUARDRAILS_CALLS had the tests write their calls; without it the deployed tests are run first.
+    #[arg(long, value_name = "FOLDER")]
+    recorded: Option<PathBuf>,
+}
+
+/// Judges the calls, and says what does not agree.
+///
+/// # Errors
+/// When there are no calls, or the evaluator cannot be installed or run.
+pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
+    let folder = args.recorded.clone().map_or_else(|| record(root), Ok)?;
+    let recorded = Recorded::read(&folder)?;
+    let evaluator = evaluator::install(root)?;
+
+    let calls: Vec<&Call> = recorded.calls.iter().collect();
+    let neighbours: Vec<Neighbour> = neighbours::of(&recorded);
+    let questions = calls.iter().map(|call| Question::of(call)).chain(neighbours.iter().map(Neighbour::question)).collect();
+    let mut verdicts = evaluator.judge(&recorded.policies, questions)?.into_iter();
+
+    let mut wrong = Vec::new();
+    let mut rows: BTreeMap<&str, Row> = BTreeMap::new();
+    for (call, verdict) in calls.iter().zip(verdicts.by_ref()) {
+        let row = rows.entry(&call.role).or_default();
+        row.calls.insert(&call.action);
+        row.judged += 1;
+        if (verdict == ALLOWED) != call.allowed {
+            wrong.push(format!("{call}: the local AWS says {}, the evaluator {verdict}", words(call.allowed)));
+        }
+    }
+    for (neighbour, verdict) in neighbours.iter().zip(verdicts) {
+        rows.entry(neighbour.role()).or_default().refused += 1;
+        if verdict == ALLOWED {
+            wrong.push(format!("{neighbour} must be refused, and is allowed"));
+        } else if verdict.starts_with("error") {
+            wrong.push(format!("{neighbour} could not be judged: {verdict}"));
+        }
+    }
+    for (role, grants) in recorded.grants() {
+        let row = rows.entry(role).or_default();
+        for action in grants {
+            let used = row.calls.iter().any(|call| recorded::covers(&action, call));
+            match (used, reasons::unused(role, &action)) {
+                (true, None) => row.used += 1,
+                (false, Some(_)) => row.with_reason += 1,
+                (false, None) => wrong.push(format!("{role} is granted {action}, and no call used it: take it away, or say why")),
+                (true, Some(why)) => {
+                    wrong.push(format!("{role} used {action}: the reason for a grant without a call is stale: {why}"))
+                }
+            }
+        }
+    }
+    show(&rows);
+    for line in &wrong {
+        eprintln!("{line}");
+    }
+    if wrong.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("{} disagree", wrong.len());
+    Ok(ExitCode::FAILURE)
+}
+
+fn words(allowed: bool) -> &'static str {
+    if allowed { "it is allowed" } else { "it is refused" }
+}
+
+/// What was found of one role.
+#[derive(Default)]
+struct Row<'a> {
+    calls: BTreeSet<&'a str>,
+    judged: usize,
+    used: usize,
+    with_reason: usize,
+    refused: usize,
+}
+
+fn show(rows: &BTreeMap<&str, Row<'_>>) {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header(["role", "kinds of call", "calls judged", "grants used", "unused, with a reason", "neighbours refused"]);
+    for (role, row) in rows {
+        let figures = [row.calls.len(), row.judged, row.used, row.with_reason, row.refused];
+        table.add_row(std::iter::once((*role).to_owned()).chain(figures.map(|figure| figure.to_string())));
+    }
+    println!("{table}");
+}
+
+/// Runs the deployed tests, and has their calls written down.
+fn record(root: &Path) -> Result<PathBuf> {
+    let folder = root.join("target/calls");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).with_context(|| format!("emptying {}", folder.display()))?;
+    }
+    eprintln!("running the deployed tests: this takes some minutes");
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let tests = ["test", "--workspace", "--test", "all", "--", "deployed::"];
+    let status = Command::new(cargo).args(tests).current_dir(root).env("GUARDRAILS_CALLS", &folder).status();
+    let status = status.context("running cargo test")?;
+    if status.success() { Ok(folder) } else { Err(anyhow!("the deployed tests failed: {status}")) }
+}
