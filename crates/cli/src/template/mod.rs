@@ -1,9 +1,11 @@
 //! Renders the stack's template: `infra/guardrails.yaml` and what follows from the actions and from `guardrails.yaml`.
 
 mod alarms;
+mod boundary;
 mod functions;
 mod guardrails;
 mod roles;
+mod trusted;
 
 use std::collections::BTreeMap;
 
@@ -32,6 +34,7 @@ pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
         "Default": "",
         "Description": "The ARN of who deploys. No guardrail may restrict them. `guardrails deploy` fills it in.",
     });
+    template["Conditions"]["HasDeployer"] = json!({"Fn::Not": [{"Fn::Equals": [{"Ref": "Deployer"}, ""]}]});
     let resources = template["Resources"].as_object_mut().ok_or_else(|| anyhow!("the template has no resources"))?;
     resources["Machine"]["Properties"]["DefinitionString"] = json!(machine.to_string());
     for function in FIXED_FUNCTIONS {
@@ -46,6 +49,9 @@ pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
     }
     schedule(resources, config);
     roles::reconciler(resources, config)?;
+    let trusted = trusted::patterns(config);
+    trusted::add(resources, &trusted)?;
+    boundary::fill(resources, &trusted)?;
     for function in artifacts::functions() {
         resources.insert(format!("{}ErrorAlarm", pascal(function)), alarms::error_alarm(function));
     }

@@ -5,7 +5,7 @@ use guardrails_aws::actions::Entry;
 use guardrails_model::config::Config;
 use serde_json::{Map, Value as Json, json};
 
-/// What the action declares, and no more: its ledger, its log, its calls.
+/// What the action declares, and no more: its items of the ledger, its log, its calls.
 pub(super) fn role(action: &Entry, config: &Config, logical: &str) -> Result<Json> {
     let mut statements = vec![
         json!({
@@ -14,23 +14,22 @@ pub(super) fn role(action: &Entry, config: &Config, logical: &str) -> Result<Jso
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
             "Resource": {"Fn::GetAtt": [format!("{logical}Log"), "Arn"]},
         }),
-        json!({
-            "Sid": "KeepLedger",
-            "Effect": "Allow",
-            "Action": ["dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem"],
-            "Resource": {"Fn::GetAtt": ["Ledger", "Arn"]},
-        }),
+        ledger("ReadLedger", &["dynamodb:BatchGetItem", "dynamodb:Query"], &["RUN", "STEP#*", "FACET#*"]),
+        // The run only while it plans again: what has nothing left to do is said there.
+        ledger("WriteLedger", &["dynamodb:PutItem"], &["RUN", "STEP#*", "FACET#*"]),
     ];
     statements.extend(action.grants(config)?.iter().map(|grant| with_pseudo_parameters(&grant.statement())));
     Ok(json!({
         "Type": "AWS::IAM::Role",
         "Properties": {
+            "PermissionsBoundary": {"Ref": super::boundary::BOUNDARY},
             "AssumeRolePolicyDocument": {
                 "Version": "2012-10-17",
                 "Statement": [{
                     "Effect": "Allow",
                     "Principal": {"Service": "lambda.amazonaws.com"},
                     "Action": "sts:AssumeRole",
+                    "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
                 }],
             },
             "Policies": [{
@@ -39,6 +38,17 @@ pub(super) fn role(action: &Entry, config: &Config, logical: &str) -> Result<Jso
             }],
         },
     }))
+}
+
+/// Rights on the ledger's items whose partitions begin so. Only for calls that name their partitions: others pass the condition.
+fn ledger(sid: &str, actions: &[&str], partitions: &[&str]) -> Json {
+    json!({
+        "Sid": sid,
+        "Effect": "Allow",
+        "Action": actions,
+        "Resource": {"Fn::GetAtt": ["Ledger", "Arn"]},
+        "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": partitions}},
+    })
 }
 
 /// Resources with `${AWS::...}` in them become `Fn::Sub`.
