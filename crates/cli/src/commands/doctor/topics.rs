@@ -25,7 +25,9 @@ pub(super) struct Topic {
 pub(super) async fn look(site: &Site) -> Vec<Topic> {
     let account = site.account();
     let budget = format!("arn:{}:budgets::{account}:budget/any", site.partition);
-    let alarm = format!("arn:{}:cloudwatch:{}:{account}:alarm:any", site.partition, site.region);
+    // The topic is open to this stack's alarms only, so one of them asks.
+    let alarm = site.all("AWS::CloudWatch::Alarm").first().map_or("any", |alarm| alarm.physical.as_str());
+    let alarm = format!("arn:{}:cloudwatch:{}:{account}:alarm:{alarm}", site.partition, site.region);
     let alerts = ("alert topic", "AlertTopic", "no alert arrives, so nothing is enforced", "budgets.amazonaws.com", budget);
     let people = ("notify topic", "NotifyTopic", "alarms reach nobody", "cloudwatch.amazonaws.com", alarm);
     let mut topics = Vec::new();
