@@ -99,12 +99,17 @@ async fn a_member_who_may_do_all_of_sns_cannot_forge_an_alert_nor_open_the_topic
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_may_publish_by_the_topic_s_policy_and_by_the_key_s() {
+async fn an_operator_may_publish_and_even_then_a_false_alert_is_not_believed() {
     assert!(EXAMPLE.contains("user/finops"), "the example's operator");
     let lab = Lab::new().await;
     let operator = aws_sdk_sns::Client::new(&member(&lab, "finops", &["sns:Publish"]).await);
     let publish = || operator.publish().topic_arn(&lab.outputs["AlertTopicArn"]).message("This is a mock notification").send();
     publish().await.expect("the key's policy lets operators use it for the topic");
+    lab.runs_when(|runs| runs.iter().any(|run| run.simulated)).await;
+    // As a stolen key would: what is not marked as simulated is held against what AWS Budgets says.
+    lab.local.spend("project-beta", "0.20", None).await.unwrap();
+    operator.publish().topic_arn(&lab.outputs["AlertTopicArn"]).message(real_alert()).send().await.unwrap();
+    lab.runs_when(|runs| runs.iter().any(|run| !run.simulated && run.state == RunState::Waiting)).await;
 
     // The key is looked at: without its statement the same call is refused.
     let kms = aws_sdk_kms::Client::new(&lab.root);

@@ -80,7 +80,7 @@ fn ask<'a>(topic: &'a Topic, account: &'a str, source: &'a str) -> Ask<'a> {
 fn judge_policy(sheet: &mut Sheet, checked: &str, topic: &Topic, policy: &str) {
     let service = topic.service;
     let remedy = format!(
-        "let it publish again, as infra/guardrails.yaml says: aws sns set-topic-attributes --topic-arn {} --attribute-name Policy \
+        "let it publish again, as infra/guardrails.yaml says, whose other statements keep the topic closed to others: aws sns set-topic-attributes --topic-arn {} --attribute-name Policy \
          --attribute-value '{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Allow\",\"Principal\":{{\"Service\":\"{service}\"}},\
          \"Action\":\"sns:Publish\",\"Resource\":\"{}\",\"Condition\":{{\"StringEquals\":{{\"aws:SourceAccount\":\"{}\"}}}}}}]}}'",
         topic.arn, topic.arn, topic.account
