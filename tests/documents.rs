@@ -23,9 +23,19 @@ fn sources(folder: &Path) -> String {
 
 #[test]
 fn each_test_that_an_invariant_names_exists() {
-    let architecture = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    each_test_named_in("ARCHITECTURE.md", 15);
+}
+
+#[test]
+fn each_test_that_a_claim_of_security_names_exists() {
+    each_test_named_in("SECURITY.md", 15);
+}
+
+/// Each test that the document names, which are more than `at_least`.
+fn each_test_named_in(document: &str, at_least: usize) {
+    let text = fs::read_to_string(root().join(document)).unwrap();
     let tests = sources(&root().join("tests"));
-    let named: Vec<&str> = architecture
+    let named: Vec<&str> = text
         .split('`')
         .skip(1)
         .step_by(2)
@@ -33,12 +43,12 @@ fn each_test_that_an_invariant_names_exists() {
             name.contains("::") && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:".contains(c))
         })
         .collect();
-    assert!(named.len() > 15, "{named:?}");
+    assert!(named.len() > at_least, "{named:?}");
     for name in named {
         let function = name.rsplit("::").next().unwrap();
         // A table of tests names each before a colon.
         let made = [format!("fn {function}("), format!("    {function}: ")];
-        assert!(made.iter().any(|made| tests.contains(made)), "there is no test `{name}`");
+        assert!(made.iter().any(|made| tests.contains(made)), "{document}: there is no test `{name}`");
     }
 }
 

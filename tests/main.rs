@@ -18,6 +18,7 @@ mod properties;
 mod reconcile;
 mod regions;
 mod report;
+mod rights;
 mod size;
 mod story;
 mod sweep;

@@ -93,6 +93,11 @@ async fn a_new_deployment_is_told_what_it_lacks_until_it_is_well() {
 async fn what_silences_alerts_is_found_and_put_right() {
     let lab = healthy().await;
     is_well(&lab).await;
+    let well = text(&lab.run(&["doctor", "--all"]).await.stdout);
+    for (topic, service) in [("alert", "budgets"), ("notify", "cloudwatch")] {
+        let may = format!("{topic} topic: its encryption: {service}.amazonaws.com may use the key");
+        assert!(well.contains(&may), "the stack's own key: {well}");
+    }
     let sns = aws_sdk_sns::Client::new(&lab.root);
     let topic = &lab.outputs["AlertTopicArn"];
 

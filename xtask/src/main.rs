@@ -1,5 +1,6 @@
 //! What is done to this project rather than with it: `cargo xtask <command>`, with nothing to install first.
 
+mod advisories;
 mod bench;
 mod demo;
 mod explore;
@@ -23,6 +24,8 @@ struct Xtask {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Holds the dependencies against the advisories of RustSec. Needs cargo-deny and GitHub.
+    Advisories,
     /// Measures how the product fares with size, and writes docs/benchmarks.md.
     Bench(bench::Args),
     /// Shows on a local AWS how a guardrail is enforced and rolled back. Also `cargo demo`.
@@ -42,6 +45,7 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let result = match Xtask::parse().command {
+        Command::Advisories => advisories::run(&root()),
         Command::Bench(args) => Box::pin(bench::run(&root(), &args)).await,
         Command::Demo(args) => Box::pin(demo::run(&args)).await,
         Command::Explore(args) => explore::run(&args),

@@ -7,7 +7,7 @@ lack something: better seen here than in the first real account.
 
 import re
 
-from ministack.services import ec2, iam, lambda_svc
+from ministack.services import ec2, iam, lambda_svc, sns
 from ministack.services import cloudformation
 from ministack.services.cloudformation import provisioners, stacks
 
@@ -25,6 +25,7 @@ def install():
               replaced_by=("ImageId", "SubnetId", "KeyName", "AvailabilityZone"))
     provisioners._STACK_TAG_PROPERTY["AWS::EC2::Instance"] = ("Tags", "list")
     _around("AWS::IAM::Role", after=_set_permissions_boundary)
+    _around("AWS::SNS::Topic", after=_set_key)
     _around("AWS::Lambda::Function", before=_check_function, after=_complete_function)
     _around("AWS::Lambda::EventInvokeConfig", before=_check_destinations)
     _around("AWS::StepFunctions::StateMachine", before=_check_machine)
@@ -194,6 +195,13 @@ def _complete_function(name, props):
     function = lambda_svc._functions[name]
     function["concurrency"] = props.get("ReservedConcurrentExecutions")
     function["config"]["DeadLetterConfig"] = props.get("DeadLetterConfig") or {}
+
+
+def _set_key(topic, props):
+    attributes = sns._topics[topic]["attributes"]
+    attributes.pop("KmsMasterKeyId", None)
+    if props.get("KmsMasterKeyId"):
+        attributes["KmsMasterKeyId"] = props["KmsMasterKeyId"]
 
 
 def _set_permissions_boundary(role_name, props):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import cbor2
 from ministack.core import iam_actions, iam_evaluator
+from ministack.services import iam
 
 from request_checks import Call, Check, checks_for, json_body
 
@@ -32,6 +33,7 @@ def install():
     iam_actions.extract_iam_action = _wrap(iam_actions.extract_iam_action, _action)
     iam_actions.extract_resource_arn = _wrap(iam_actions.extract_resource_arn, _resource)
     iam_evaluator.enforce = _wrap(iam_evaluator.enforce, _enforce)
+    iam_evaluator._resolve_condition_key = _wrap(iam_evaluator._resolve_condition_key, _condition_key)
     iam_actions.access_denied_response = _wrap(iam_actions.access_denied_response, _denial)
 
 
@@ -68,12 +70,29 @@ def _enforce(original, access_key_id, iam_action, service, region, resource_arn=
     if not pending.decided:
         pending.decided = True
         for check in pending.checks:
-            pending.verdict = original(access_key_id, check.action, service, region, resource_arn=check.resource,
+            pending.verdict = original(access_key_id, check.action, check.service or service, region, resource_arn=check.resource,
                                        service_context={**(service_context or {}), **check.keys})
             if pending.verdict:
                 pending.denied = check
                 break
     return pending.verdict
+
+
+def _condition_key(original, key, context):
+    """aws:PrincipalArn of a session is its role's, and an AWS service that acts for itself has none."""
+    name = key.lower()
+    if name == "aws:principalisawsservice":
+        return str(context.principal_type == "Service").lower()
+    if name != "aws:principalarn":
+        return original(key, context)
+    if context.principal_type == "Service":
+        return None
+    account, _, resource = context.principal_arn.partition("::")[2].partition(":")
+    kind, _, session = resource.partition("/")
+    if kind != "assumed-role":
+        return context.principal_arn
+    role = session.partition("/")[0]
+    return (iam._roles.get(role) or {}).get("Arn") or f"arn:aws:iam::{account}:role/{role}"
 
 
 def _denial(original, service, action, principal_arn, request_id, *, error_code="", message="", headers=None,

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from ministack.services import autoscaling, dynamodb, ec2, iam
+from ministack.services import autoscaling, dynamodb, ec2, iam, kms, sns
 
 import scaling_groups
 
@@ -20,6 +20,7 @@ class Check:
     action: str
     resource: str = "*"
     keys: dict = field(default_factory=dict)
+    service: str | None = None  # whose resource it is, when not the call's own
 
 
 @dataclass
@@ -266,13 +267,27 @@ def _logs(call):
     return [Check(call.action, f"arn:aws:logs:{call.region}:{call.account}:log-group:{group}:log-stream:{stream}")]
 
 
+def _sns(call):
+    """Publishing to an encrypted topic takes its key, in the publisher's name."""
+    topic = call.param("TopicArn") or call.param("TargetArn")
+    if call.operation not in ("Publish", "PublishBatch") or not topic:
+        return None
+    checks = [Check("sns:Publish", topic)]
+    key = (sns._topic_by_arn_any_scope(topic) or {}).get("attributes", {}).get("KmsMasterKeyId")
+    record = kms._resolve_key(key) if key else None
+    if record:
+        keys = {"kms:ViaService": f"sns.{call.region}.amazonaws.com", "kms:CallerAccount": call.account}
+        checks += [Check(action, record["Arn"], keys, "kms") for action in ("kms:GenerateDataKey", "kms:Decrypt")]
+    return checks
+
+
 def _load_balancing(call):
     """Reads take no resource; of the rest MiniStack's own reading does."""
     return [Check(call.action)] if call.operation.startswith("Describe") else None
 
 
 _READERS = {"iam": _iam, "ec2": _ec2, "dynamodb": _dynamodb, "autoscaling": _autoscaling, "budgets": _budgets,
-            "ce": _cost_explorer, "lambda": _lambda, "logs": _logs, "elasticloadbalancing": _load_balancing}
+            "ce": _cost_explorer, "lambda": _lambda, "logs": _logs, "elasticloadbalancing": _load_balancing, "sns": _sns}
 
 
 def json_body(body):

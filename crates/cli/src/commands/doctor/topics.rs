@@ -25,7 +25,9 @@ pub(super) struct Topic {
 pub(super) async fn look(site: &Site) -> Vec<Topic> {
     let account = site.account();
     let budget = format!("arn:{}:budgets::{account}:budget/any", site.partition);
-    let alarm = format!("arn:{}:cloudwatch:{}:{account}:alarm:any", site.partition, site.region);
+    // The topic is open to this stack's alarms only, so one of them asks.
+    let alarm = site.all("AWS::CloudWatch::Alarm").first().map_or("any", |alarm| alarm.physical.as_str());
+    let alarm = format!("arn:{}:cloudwatch:{}:{account}:alarm:{alarm}", site.partition, site.region);
     let alerts = ("alert topic", "AlertTopic", "no alert arrives, so nothing is enforced", "budgets.amazonaws.com", budget);
     let people = ("notify topic", "NotifyTopic", "alarms reach nobody", "cloudwatch.amazonaws.com", alarm);
     let mut topics = Vec::new();
@@ -78,7 +80,7 @@ fn ask<'a>(topic: &'a Topic, account: &'a str, source: &'a str) -> Ask<'a> {
 fn judge_policy(sheet: &mut Sheet, checked: &str, topic: &Topic, policy: &str) {
     let service = topic.service;
     let remedy = format!(
-        "let it publish again, as infra/guardrails.yaml says: aws sns set-topic-attributes --topic-arn {} --attribute-name Policy \
+        "let it publish again, as infra/guardrails.yaml says, whose other statements keep the topic closed to others: aws sns set-topic-attributes --topic-arn {} --attribute-name Policy \
          --attribute-value '{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Allow\",\"Principal\":{{\"Service\":\"{service}\"}},\
          \"Action\":\"sns:Publish\",\"Resource\":\"{}\",\"Condition\":{{\"StringEquals\":{{\"aws:SourceAccount\":\"{}\"}}}}}}]}}'",
         topic.arn, topic.arn, topic.account

@@ -1,0 +1,125 @@
+"""Holds the rendered template against cfn-guard's rules, and every policy in it, and those given, against parliament.
+
+    check_policies.py TEMPLATE RULES POLICY...
+
+Says what was found, and ends with 1 when anything was. What is found and is none stands in ACCEPTED, with its reason.
+"""
+
+import json
+import pathlib
+import re
+import sys
+
+import cfn_guard_rs
+import parliament
+
+# Policy, finding and its detail, as patterns; and why it is none.
+ACCEPTED = [
+    (r"Boundary", "RESOURCE_STAR", "", "a boundary grants nothing, it limits: on what, stands in the roles"),
+    (r".*", "INVALID_ARN", r"arn:aws:iam::aws:policy/", "AWS's own policies have no account"),
+    (r".*", "RESOURCE_MISMATCH", r"express:", "DescribeExecution is on executions; those of express machines are not ours"),
+    (r".*", "RESOURCE_EFFECTIVELY_STAR", "", "actions without a resource: tests/rights.rs has the list, and parliament calls others "
+     "RESOURCE_STAR"),
+]
+
+SAMPLE = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "123456789012", "AWS::StackName": "guardrails",
+          "AWS::URLSuffix": "amazonaws.com", "Deployer": "arn:aws:sts::123456789012:assumed-role/Deploy/session"}
+HERE = "us-east-1:123456789012"
+ARNS = {
+    "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{HERE}:table/ledger",
+    "AWS::IAM::Role": "arn:aws:iam::123456789012:role/guardrails-role",
+    "AWS::KMS::Key": f"arn:aws:kms:{HERE}:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+    "AWS::Lambda::Function": f"arn:aws:lambda:{HERE}:function:guardrails-function",
+    "AWS::Logs::LogGroup": f"arn:aws:logs:{HERE}:log-group:/aws/lambda/guardrails:*",
+    "AWS::SNS::Topic": f"arn:aws:sns:{HERE}:topic",
+    "AWS::SQS::Queue": f"arn:aws:sqs:{HERE}:queue",
+}
+
+
+def main(template, rules, *policies):
+    template = json.loads(pathlib.Path(template).read_text())
+    found = list(broken_rules(template, pathlib.Path(rules).read_text()))
+    documents = {path: json.loads(pathlib.Path(path).read_text()) for path in policies}
+    documents |= policies_of(template)
+    for name, document in documents.items():
+        found += findings(name, document)
+    for finding in found:
+        print(finding, file=sys.stderr)
+    if not found:
+        print(f"cfn-guard and parliament: {len(documents)} policies, nothing found")
+    return 1 if found else 0
+
+
+def broken_rules(template, rules):
+    """Each rule is asked alone: this build of cfn-guard cuts a long report off, and has a long one only for a broken rule."""
+    preamble, *bodies = re.split(r"^(?=rule )", rules, flags=re.M)
+    for body in bodies:
+        name = body.split()[1]
+        try:
+            report = cfn_guard_rs.run_checks(template, preamble + body)
+        except json.JSONDecodeError:
+            yield f"cfn-guard: {name} does not hold"
+            continue
+        if name not in report.compliant:
+            yield f"cfn-guard: {name} does not hold"
+
+
+def policies_of(template):
+    """The identity policies of the template, with samples for what CloudFormation fills in."""
+    resources = template["Resources"]
+    found = {}
+    for name, resource in resources.items():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::IAM::Role":
+            for policy in properties["Policies"]:
+                found[f"{name}/{policy['PolicyName']}"] = resolved(policy["PolicyDocument"], resources)
+        if resource["Type"] == "AWS::IAM::ManagedPolicy":
+            found[name] = resolved(properties["PolicyDocument"], resources)
+    return found
+
+
+def resolved(value, resources):
+    if isinstance(value, list):
+        return [one for one in (resolved(one, resources) for one in value) if one is not None]
+    if not isinstance(value, dict):
+        return value
+    (function, argument), *others = value.items() or [("", None)]
+    if others or not (function == "Ref" or function.startswith("Fn::")):
+        return {name: resolved(one, resources) for name, one in value.items()}
+    if function == "Ref":
+        return None if argument == "AWS::NoValue" else SAMPLE.get(argument) or ARNS[resources[argument]["Type"]]
+    if function == "Fn::GetAtt":
+        return ARNS[resources[argument[0]]["Type"]]
+    argument = resolved(argument, resources)
+    if function == "Fn::If":
+        return argument[1]
+    if function == "Fn::Split":
+        return argument[1].split(argument[0])
+    if function == "Fn::Select":
+        return argument[1][int(argument[0])]
+    if function == "Fn::Sub":
+        text, given = argument if isinstance(argument, list) else (argument, {})
+        return substituted(text, given)
+    raise ValueError(f"no sample for {function}")
+
+
+def substituted(text, given=()):
+    return re.sub(r"\$\{([\w:]+)\}", lambda name: {**SAMPLE, **dict(given)}[name[1]], text)
+
+
+def findings(name, document):
+    if not document["Statement"]:
+        return []
+    policy = parliament.analyze_policy_string(substituted(json.dumps(document)))
+    found = map(parliament.enhance_finding, policy.findings)
+    return [f"{name}: {one.issue}: {one.title} {one.detail} {one.location}" for one in found if not is_accepted(name, one)]
+
+
+def is_accepted(name, finding):
+    about = f"{finding.detail} {finding.location}"
+    return any(re.fullmatch(policy, name) and finding.issue == issue and re.search(detail, about)
+               for policy, issue, detail, _reason in ACCEPTED)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

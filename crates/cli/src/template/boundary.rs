@@ -1,0 +1,104 @@
+//! The permissions boundary of the stack's roles: the most that any of them may do, whatever else is attached to it.
+//!
+//! What it allows is what the roles are granted, so that a role that is widened by hand gains nothing. What none may ever do it
+//! forbids besides, by rules of its own, so that no declaration of an action can let it in either. Groups that hold operators
+//! cannot be told from the file, and IAM has no condition for a group's members: the actions look at each plan and apply.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Result, anyhow};
+use serde_json::{Map, Value as Json, json};
+
+/// The boundary in the template.
+pub(super) const BOUNDARY: &str = "Boundary";
+
+/// Rights that would let a role get itself, or another, more rights; or act as another.
+const MORE_RIGHTS: &[&str] = &[
+    "iam:Add*",
+    "iam:Create*",
+    "iam:Delete*",
+    "iam:PassRole",
+    "iam:Put*",
+    "iam:Remove*",
+    "iam:Set*",
+    "iam:Tag*",
+    "iam:Untag*",
+    "iam:UpdateAssumeRolePolicy",
+    "iam:UpdateLoginProfile",
+    "kms:PutKeyPolicy",
+    "lambda:AddPermission",
+    "lambda:Update*",
+    "sns:AddPermission",
+    "sns:SetTopicAttributes",
+    "sqs:AddPermission",
+    "sqs:SetQueueAttributes",
+    "sts:*",
+];
+
+/// What cannot be put back. A wildcard over services is none to IAM, so each service in use is named; the state machine has to
+/// be able to delete its own log delivery, for which AWS knows no resource.
+const FOR_GOOD: &[&str] = &[
+    "autoscaling:Delete*",
+    "autoscaling:Terminate*",
+    "cloudwatch:Delete*",
+    "dynamodb:Delete*",
+    "dynamodb:PartiQL*",
+    "ec2:Delete*",
+    "ec2:Terminate*",
+    "elasticloadbalancing:Delete*",
+    "kms:DisableKey",
+    "kms:ScheduleKeyDeletion",
+    "lambda:Delete*",
+    "logs:DeleteLogGroup",
+    "logs:DeleteLogStream",
+    "sns:Delete*",
+    "sqs:DeleteQueue",
+    "sqs:PurgeQueue",
+    "states:Delete*",
+];
+
+/// What may be done to what is protected: to look at it.
+const LOOKS: &[&str] = &["iam:Get*", "iam:List*", "iam:SimulatePrincipalPolicy"];
+
+/// Fills the boundary in, when all roles are there. `trusted` are the operators and who deploys.
+pub(super) fn fill(resources: &mut Map<String, Json>, trusted: &[Json]) -> Result<()> {
+    let mut granted = BTreeSet::new();
+    for role in resources.values().filter(|resource| resource["Type"] == "AWS::IAM::Role") {
+        for policy in role["Properties"]["Policies"].as_array().into_iter().flatten() {
+            collect(&policy["PolicyDocument"]["Statement"], &mut granted);
+        }
+    }
+    let mut protected = vec![own("role"), own("policy")];
+    protected.extend(trusted.iter().cloned());
+    let statements = json!([
+        {"Sid": "WhatTheRolesAreGranted", "Effect": "Allow", "Action": granted, "Resource": "*"},
+        {"Sid": "NeverItselfNorTheOperators", "Effect": "Deny", "NotAction": LOOKS, "Resource": protected},
+        {"Sid": "NeverMoreRights", "Effect": "Deny", "Action": MORE_RIGHTS, "Resource": "*"},
+        {"Sid": "NeverForGood", "Effect": "Deny", "Action": FOR_GOOD, "Resource": "*"},
+    ]);
+    let boundary = resources.get_mut(BOUNDARY).ok_or_else(|| anyhow!("the template has no `{BOUNDARY}`"))?;
+    boundary["Properties"]["PolicyDocument"]["Statement"] = statements;
+    Ok(())
+}
+
+/// What CloudFormation named after the stack.
+fn own(kind: &str) -> Json {
+    json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:{kind}/${{AWS::StackName}}-*")})
+}
+
+/// The actions that `statement` allows: one, many, or one under a condition of the template.
+fn collect(statement: &Json, granted: &mut BTreeSet<String>) {
+    match statement {
+        Json::Array(all) => all.iter().for_each(|one| collect(one, granted)),
+        Json::Object(fields) if fields.contains_key("Fn::If") => collect(&fields["Fn::If"], granted),
+        Json::Object(fields) => {
+            let actions = match fields.get("Action") {
+                Some(Json::Array(actions)) => actions.as_slice(),
+                Some(one) => std::slice::from_ref(one),
+                None => &[],
+            };
+            granted.extend(actions.iter().filter_map(|action| action.as_str().map(str::to_owned)));
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,82 @@
+//! Renders the stack's template: `infra/guardrails.yaml` and what follows from the actions and from `guardrails.yaml`.
+
+mod alarms;
+mod boundary;
+mod functions;
+mod guardrails;
+mod roles;
+mod trusted;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, anyhow};
+use guardrails_aws::{actions, grants};
+use guardrails_model::config::Config;
+use serde_json::{Map, Value as Json, json};
+
+use crate::artifacts::{self, FIXED_FUNCTIONS};
+
+const SOURCE: &str = include_str!("../../../../infra/guardrails.yaml");
+const MACHINE: &str = include_str!("../../../../statemachine/guardrails.asl.json");
+
+/// The resource that looks after open runs.
+const OPEN_RUNS: &str = "OpenRuns";
+
+/// The template for `config`, with the functions' code at `keys` in the artifact bucket.
+///
+/// # Errors
+/// When the configuration asks for what no action takes, or a function has no key.
+pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
+    let mut template: Json = serde_saphyr::from_str(SOURCE).context("reading infra/guardrails.yaml")?;
+    let machine: Json = serde_json::from_str(MACHINE).context("reading statemachine/guardrails.asl.json")?;
+    template["Parameters"]["Deployer"] = json!({
+        "Type": "String",
+        "Default": "",
+        "Description": "The ARN of who deploys. No guardrail may restrict them. `guardrails deploy` fills it in.",
+    });
+    template["Conditions"]["HasDeployer"] = json!({"Fn::Not": [{"Fn::Equals": [{"Ref": "Deployer"}, ""]}]});
+    let resources = template["Resources"].as_object_mut().ok_or_else(|| anyhow!("the template has no resources"))?;
+    resources["Machine"]["Properties"]["DefinitionString"] = json!(machine.to_string());
+    for function in FIXED_FUNCTIONS {
+        resources[&format!("{}Function", pascal(function))]["Properties"]["Code"]["S3Key"] = json!(key(keys, function)?);
+    }
+    for action in actions::ALL {
+        let logical = pascal(action.name);
+        resources.insert(format!("{logical}Log"), functions::log(action.name));
+        resources.insert(format!("{logical}Role"), roles::role(action, config, &logical)?);
+        resources.insert(format!("{logical}Function"), functions::function(action, key(keys, action.name)?, &logical));
+        roles::callable(&mut resources["MachineRole"], &logical)?;
+    }
+    schedule(resources, config);
+    roles::reconciler(resources, config)?;
+    let trusted = trusted::patterns(config);
+    trusted::add(resources, &trusted)?;
+    boundary::fill(resources, &trusted)?;
+    for function in artifacts::functions() {
+        resources.insert(format!("{}ErrorAlarm", pascal(function)), alarms::error_alarm(function));
+    }
+    // Made last, and deleted first: a guardrail that holds something refuses to go, and all that puts it back is still there.
+    let others = resources.iter().filter(|(name, resource)| *name != "BudgetFunction" && resource["Condition"].is_null());
+    let others: Vec<String> = others.map(|(name, _)| name.clone()).collect();
+    resources.insert(OPEN_RUNS.to_owned(), guardrails::open_runs(config, &others));
+    let others: Vec<String> = others.into_iter().chain([OPEN_RUNS.to_owned()]).collect();
+    for guardrail in config.guardrails.values() {
+        resources.insert(guardrails::logical_id(guardrail), guardrails::custom(guardrail, config, &others)?);
+    }
+    Ok(template)
+}
+
+fn key<'a>(keys: &'a BTreeMap<&str, String>, function: &str) -> Result<&'a str> {
+    keys.get(function).map(String::as_str).ok_or_else(|| anyhow!("the function `{function}` has no code"))
+}
+
+/// The reconciler comes as often as the file says.
+fn schedule(resources: &mut Map<String, Json>, config: &Config) {
+    let every = config.reconcile.every.seconds();
+    resources["ReconcileSchedule"]["Properties"]["ScheduleExpression"] = json!(format!("rate({} minutes)", every / 60));
+    resources["ReconcileMissingAlarm"]["Properties"]["Period"] = json!(every);
+}
+
+fn pascal(name: &str) -> String {
+    grants::sid(&name.split('-').collect::<Vec<_>>())
+}

@@ -1,0 +1,87 @@
+//! What the functions and the state machine may do, as far as it follows from the actions and from `guardrails.yaml`.
+
+use anyhow::{Result, anyhow};
+use guardrails_aws::actions::Entry;
+use guardrails_model::config::Config;
+use serde_json::{Map, Value as Json, json};
+
+/// What the action declares, and no more: its items of the ledger, its log, its calls.
+pub(super) fn role(action: &Entry, config: &Config, logical: &str) -> Result<Json> {
+    let mut statements = vec![
+        json!({
+            "Sid": "WriteLog",
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": {"Fn::GetAtt": [format!("{logical}Log"), "Arn"]},
+        }),
+        ledger("ReadLedger", &["dynamodb:BatchGetItem", "dynamodb:Query"], &["RUN", "STEP#*", "FACET#*"]),
+        // The run only while it plans again: what has nothing left to do is said there.
+        ledger("WriteLedger", &["dynamodb:PutItem"], &["RUN", "STEP#*", "FACET#*"]),
+    ];
+    statements.extend(action.grants(config)?.iter().map(|grant| with_pseudo_parameters(&grant.statement())));
+    Ok(json!({
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "PermissionsBoundary": {"Ref": super::boundary::BOUNDARY},
+            "AssumeRolePolicyDocument": {
+                "Version": "2012-10-17",
+                "Statement": [{
+                    "Effect": "Allow",
+                    "Principal": {"Service": "lambda.amazonaws.com"},
+                    "Action": "sts:AssumeRole",
+                    "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
+                }],
+            },
+            "Policies": [{
+                "PolicyName": action.name,
+                "PolicyDocument": {"Version": "2012-10-17", "Statement": statements},
+            }],
+        },
+    }))
+}
+
+/// Rights on the ledger's items whose partitions begin so. Only for calls that name their partitions: others pass the condition.
+fn ledger(sid: &str, actions: &[&str], partitions: &[&str]) -> Json {
+    json!({
+        "Sid": sid,
+        "Effect": "Allow",
+        "Action": actions,
+        "Resource": {"Fn::GetAtt": ["Ledger", "Arn"]},
+        "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": partitions}},
+    })
+}
+
+/// Resources with `${AWS::...}` in them become `Fn::Sub`.
+fn with_pseudo_parameters(statement: &Json) -> Json {
+    let mut statement = statement.clone();
+    if let Some(resources) = statement["Resource"].as_array_mut() {
+        for resource in resources {
+            if resource.as_str().is_some_and(|text| text.contains("${")) {
+                *resource = json!({"Fn::Sub": resource.clone()});
+            }
+        }
+    }
+    statement
+}
+
+/// Lets the state machine call the action's function.
+pub(super) fn callable(machine_role: &mut Json, logical: &str) -> Result<()> {
+    let statement = &mut machine_role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0];
+    let is_it = statement["Sid"] == "CallFunctions";
+    let functions = statement["Resource"].as_array_mut().filter(|_| is_it);
+    let functions = functions.ok_or_else(|| anyhow!("the machine's role does not begin with the functions that it calls"))?;
+    functions.push(json!({"Fn::GetAtt": [format!("{logical}Function"), "Arn"]}));
+    Ok(())
+}
+
+/// The reconciler reads the budgets of the guardrails, no others.
+pub(super) fn reconciler(resources: &mut Map<String, Json>, config: &Config) -> Result<()> {
+    let statements = resources["ReconcileRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].as_array_mut();
+    let budgets = statements.and_then(|statements| statements.iter_mut().find(|one| one["Sid"] == "ReadBudgets"));
+    let budgets = budgets.ok_or_else(|| anyhow!("the reconciler's role has no statement `ReadBudgets`"))?;
+    let names = config.guardrails.keys();
+    let arns =
+        names.map(|name| json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:budgets::${{AWS::AccountId}}:budget/{name}")}));
+    budgets["Resource"] = arns.collect();
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! Whom the stack trusts besides itself: the operators, and who deploys. The topics and their key know them by `aws:PrincipalArn`,
+//! which is the ARN of a user, or of the role of a session.
+
+use anyhow::{Result, anyhow};
+use guardrails_model::config::Config;
+use serde_json::{Map, Value as Json, json};
+
+/// Stands for no role, in a way that IAM takes for a role's name.
+const NOBODY: &str = "-";
+
+/// The patterns of their `aws:PrincipalArn`.
+pub(super) fn patterns(config: &Config) -> Vec<Json> {
+    let mut patterns: Vec<Json> = config.operators.iter().map(|operator| json!(operator)).collect();
+    // A user's ARN as it is; of a session's its role's, which may have a path that the session's does not have.
+    patterns.push(json!({"Fn::If": ["HasDeployer", {"Ref": "Deployer"}, {"Ref": "AWS::NoValue"}]}));
+    for path in ["", "*/"] {
+        let role = format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:role/{path}${{Role}}");
+        patterns.push(json!({"Fn::Sub": [role, {"Role": deployer_role()}]}));
+    }
+    patterns
+}
+
+/// The name of the role in `arn:aws:sts::123456789012:assumed-role/NAME/SESSION`; nobody's in any other ARN.
+fn deployer_role() -> Json {
+    let marker = ":assumed-role/";
+    let ended = json!({"Fn::Sub": format!("${{Deployer}}{marker}{NOBODY}/")});
+    let session = json!({"Fn::Select": [1, {"Fn::Split": [marker, ended]}]});
+    json!({"Fn::Select": [0, {"Fn::Split": ["/", session]}]})
+}
+
+/// Lets them do what nobody else may: what the topics' policies and the key's say of `aws:PrincipalArn`.
+pub(super) fn add(resources: &mut Map<String, Json>, patterns: &[Json]) -> Result<()> {
+    for (resource, document) in
+        [("AlertTopicPolicy", "PolicyDocument"), ("NotifyTopicPolicy", "PolicyDocument"), ("TopicKey", "KeyPolicy")]
+    {
+        let statements = resources[resource]["Properties"][document]["Statement"].as_array_mut();
+        let conditions = statements.into_iter().flatten().filter_map(|statement| statement["Condition"].as_object_mut());
+        let lists = conditions.flat_map(|condition| condition.values_mut().filter_map(|keys| keys.get_mut("aws:PrincipalArn")));
+        let lists: Vec<&mut Vec<Json>> = lists.filter_map(Json::as_array_mut).collect();
+        if lists.is_empty() {
+            return Err(anyhow!("the policy of `{resource}` names nobody in `aws:PrincipalArn`"));
+        }
+        lists.into_iter().for_each(|list| list.extend(patterns.iter().cloned()));
+    }
+    Ok(())
+}

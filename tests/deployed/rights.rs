@@ -1,0 +1,278 @@
+//! What those come to who mean harm, on the deployed stack with IAM enforced: a member of the restricted group, somebody who may
+//! do everything with topics, a function whose role was widened by hand. And that the logs hold no keys.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use guardrails_local_aws::walkthrough::{GROUP, Role};
+use guardrails_local_aws::{ACCOUNT, SdkConfig};
+use guardrails_model::record::RunState;
+use serde_json::{Value as Json, json};
+
+use super::lab::{EXAMPLE, Lab, real_alert};
+
+const STACK: &str = "budget-guardrails";
+
+/// A user called `name`, in the restricted group, who besides has `rights`.
+async fn member(lab: &Lab, name: &str, rights: &[&str]) -> SdkConfig {
+    let iam = aws_sdk_iam::Client::new(&lab.root);
+    iam.create_user().user_name(name).send().await.unwrap();
+    iam.add_user_to_group().group_name(GROUP).user_name(name).send().await.unwrap();
+    if !rights.is_empty() {
+        let policy = allow(rights).to_string();
+        iam.put_user_policy().user_name(name).policy_name("besides").policy_document(policy).send().await.unwrap();
+    }
+    let key = iam.create_access_key().user_name(name).send().await.unwrap().access_key.unwrap();
+    lab.local.sdk_config_as(key.access_key_id(), key.secret_access_key()).await.unwrap()
+}
+
+fn allow(actions: &[&str]) -> Json {
+    json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]})
+}
+
+/// Whoever called was refused: for want of a right, or by a policy that says no.
+fn is_refused<T: std::fmt::Debug, E, R>(what: &str, answer: Result<T, SdkError<E, R>>)
+where
+    E: ProvideErrorMetadata + std::fmt::Debug,
+    R: std::fmt::Debug,
+{
+    let Err(error) = answer else { panic!("{what} was done: {answer:?}") };
+    let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
+    let refusals = ["AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"];
+    assert!(refusals.contains(&code), "{what}: {error:?}");
+}
+
+/// What CloudFormation called a resource.
+async fn physical(lab: &Lab, logical: &str) -> String {
+    let cloudformation = aws_sdk_cloudformation::Client::new(&lab.root);
+    let found = cloudformation.describe_stack_resource().stack_name(STACK).logical_resource_id(logical).send().await.unwrap();
+    found.stack_resource_detail.unwrap().physical_resource_id.unwrap()
+}
+
+/// A session of a role of the stack, for a test: somebody who may change IAM let `thief` assume it.
+async fn session(lab: &Lab, thief: &SdkConfig, logical: &str) -> (String, SdkConfig) {
+    let role = physical(lab, logical).await;
+    let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+        "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:root")}}]});
+    let iam = aws_sdk_iam::Client::new(&lab.root);
+    iam.update_assume_role_policy().role_name(&role).policy_document(trust.to_string()).send().await.unwrap();
+    let arn = format!("arn:aws:iam::{ACCOUNT}:role/{role}");
+    let assumed = aws_sdk_sts::Client::new(thief).assume_role().role_arn(arn).role_session_name("thief").send().await.unwrap();
+    let keys = assumed.credentials.unwrap();
+    let provider = aws_sdk_sts::config::SharedCredentialsProvider::new(aws_sdk_sts::config::Credentials::new(
+        keys.access_key_id,
+        keys.secret_access_key,
+        Some(keys.session_token),
+        None,
+        "a test",
+    ));
+    (role, thief.to_builder().credentials_provider(provider).build())
+}
+
+fn item(pk: &str, sk: &str) -> BTreeMap<String, AttributeValue> {
+    [("pk", pk), ("sk", sk)].map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned()))).into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_who_may_do_all_of_sns_cannot_forge_an_alert_nor_open_the_topics() {
+    let lab = Lab::new().await;
+    let mallory = member(&lab, "mallory", &["sns:*", "kms:*"]).await;
+    let (sns, root) = (aws_sdk_sns::Client::new(&mallory), aws_sdk_sns::Client::new(&lab.root));
+    let other = root.create_topic().name("other").send().await.unwrap().topic_arn.unwrap();
+    sns.publish().topic_arn(&other).message("a topic of somebody else's").send().await.expect("her right is a right");
+    for topic in ["AlertTopicArn", "NotifyTopicArn"].map(|output| &lab.outputs[output]) {
+        is_refused("publish", sns.publish().topic_arn(topic).message(real_alert()).send().await);
+        let batch = aws_sdk_sns::types::PublishBatchRequestEntry::builder().id("1").message(real_alert()).build().unwrap();
+        is_refused("publish many", sns.publish_batch().topic_arn(topic).publish_batch_request_entries(batch).send().await);
+        is_refused("subscribe", sns.subscribe().topic_arn(topic).protocol("email").endpoint("m@example.com").send().await);
+        let open = allow(&["sns:Publish"]).to_string();
+        let set = sns.set_topic_attributes().topic_arn(topic).attribute_name("Policy").attribute_value(open);
+        is_refused("open it", set.send().await);
+        let add = sns.add_permission().topic_arn(topic).label("me").aws_account_id(ACCOUNT).action_name("Publish");
+        is_refused("let herself in", add.send().await);
+        is_refused("take the guard away", sns.remove_permission().topic_arn(topic).label("BudgetsPublish").send().await);
+        is_refused("delete it", sns.delete_topic().topic_arn(topic).send().await);
+    }
+    assert!(lab.ledger.runs(None).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_may_publish_and_even_then_a_false_alert_is_not_believed() {
+    assert!(EXAMPLE.contains("user/finops"), "the example's operator");
+    let lab = Lab::new().await;
+    let operator = aws_sdk_sns::Client::new(&member(&lab, "finops", &["sns:Publish"]).await);
+    let publish = || operator.publish().topic_arn(&lab.outputs["AlertTopicArn"]).message("This is a mock notification").send();
+    publish().await.expect("the key's policy lets operators use it for the topic");
+    lab.runs_when(|runs| runs.iter().any(|run| run.simulated)).await;
+    // As a stolen key would: what is not marked as simulated is held against what AWS Budgets says.
+    lab.local.spend("project-beta", "0.20", None).await.unwrap();
+    operator.publish().topic_arn(&lab.outputs["AlertTopicArn"]).message(real_alert()).send().await.unwrap();
+    lab.runs_when(|runs| runs.iter().any(|run| !run.simulated && run.state == RunState::Waiting)).await;
+
+    // The key is looked at: without its statement the same call is refused.
+    let kms = aws_sdk_kms::Client::new(&lab.root);
+    let key = physical(&lab, "TopicKey").await;
+    let policy = kms.get_key_policy().key_id(&key).policy_name("default").send().await.unwrap().policy.unwrap();
+    let mut policy: Json = serde_json::from_str(&policy).unwrap();
+    policy["Statement"].as_array_mut().unwrap().retain(|statement| statement["Sid"] != "OperatorsPublish");
+    kms.put_key_policy().key_id(&key).policy_name("default").policy(policy.to_string()).send().await.unwrap();
+    is_refused("publish without the key", publish().await);
+    assert!(kms.get_key_rotation_status().key_id(&key).send().await.unwrap().key_rotation_enabled);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_of_the_restricted_group_cannot_write_the_ledger_nor_touch_the_machine() {
+    let lab = Lab::new().await;
+    lab.publish(&real_alert(), &[]).await;
+    let run = lab.run_when(RunState::Enforced).await;
+    let mallory = member(&lab, "mallory", &[]).await;
+    let before = lab.snapshot().await;
+
+    let dynamodb = aws_sdk_dynamodb::Client::new(&mallory);
+    let (table, key) = (&lab.outputs["LedgerTable"], item("RUN", run.id.as_str()));
+    let put = dynamodb.put_item().table_name(table).set_item(Some(key.clone().into_iter().collect()));
+    is_refused("write a run", put.send().await);
+    let delete = dynamodb.delete_item().table_name(table).set_key(Some(key.into_iter().collect()));
+    is_refused("delete a run", delete.send().await);
+    is_refused("read the ledger", dynamodb.scan().table_name(table).send().await);
+    is_refused("delete the ledger", dynamodb.delete_table().table_name(table).send().await);
+
+    let machine = &lab.outputs["StateMachineArn"];
+    let sfn = aws_sdk_sfn::Client::new(&mallory);
+    is_refused("start the machine", sfn.start_execution().state_machine_arn(machine).input("{}").send().await);
+    is_refused("look at the machine", sfn.list_executions().state_machine_arn(machine).send().await);
+    is_refused("delete the machine", sfn.delete_state_machine().state_machine_arn(machine).send().await);
+
+    let lambda = aws_sdk_lambda::Client::new(&mallory);
+    for function in ["master", "swap-group-policy", "reconcile"] {
+        is_refused("call a function", lambda.invoke().function_name(format!("{STACK}-{function}")).send().await);
+    }
+    let iam = aws_sdk_iam::Client::new(&mallory);
+    let full = "arn:aws:iam::aws:policy/AmazonEC2FullAccess";
+    is_refused("undo the swap", iam.attach_group_policy().group_name(GROUP).policy_arn(full).send().await);
+    assert_eq!(lab.snapshot().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_of_the_stack_that_is_widened_by_hand_stays_within_its_boundary() {
+    let lab = Lab::new().await;
+    let mallory = member(&lab, "mallory", &["sts:AssumeRole"]).await;
+    let operator = "finops";
+    member(&lab, operator, &[]).await;
+    let (role, thief) = session(&lab, &mallory, "StopInstancesRole").await;
+    let root = aws_sdk_iam::Client::new(&lab.root);
+    root.put_role_policy().role_name(&role).policy_name("all").policy_document(allow(&["*"]).to_string()).send().await.unwrap();
+
+    let (iam, ec2) = (aws_sdk_iam::Client::new(&thief), aws_sdk_ec2::Client::new(&thief));
+    let untagged = &lab.world.with_role(Role::Untagged).next().unwrap().id;
+    ec2.stop_instances().instance_ids(untagged).send().await.expect("the role was widened");
+    let admin = "arn:aws:iam::aws:policy/AdministratorAccess";
+    is_refused("take its boundary away", iam.delete_role_permissions_boundary().role_name(&role).send().await);
+    is_refused("widen itself", iam.attach_role_policy().role_name(&role).policy_arn(admin).send().await);
+    is_refused("widen the operator", iam.attach_user_policy().user_name(operator).policy_arn(admin).send().await);
+    let all = allow(&["*"]).to_string();
+    let boundary = physical(&lab, "Boundary").await;
+    let version = iam.create_policy_version().policy_arn(&boundary).policy_document(&all).set_as_default(true);
+    is_refused("widen the boundary", version.send().await);
+    is_refused("write a policy", iam.put_group_policy().group_name(GROUP).policy_name("a").policy_document(&all).send().await);
+    is_refused("make a user", iam.create_user().user_name("another").send().await);
+    is_refused("terminate", ec2.terminate_instances().instance_ids(untagged).send().await);
+    let run = ec2.run_instances().image_id("ami-0123456789abcdef0").min_count(1).max_count(1);
+    is_refused("launch", run.send().await);
+    let own = format!("arn:aws:iam::{ACCOUNT}:role/{role}");
+    let assume = aws_sdk_sts::Client::new(&thief).assume_role().role_arn(own).role_session_name("again");
+    is_refused("be another", assume.send().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_s_role_has_its_own_items_of_the_ledger_and_no_others() {
+    let lab = Lab::new().await;
+    let mallory = member(&lab, "mallory", &["sts:AssumeRole"]).await;
+    let table = &lab.outputs["LedgerTable"];
+    for (role, own, others) in [
+        ("StopInstancesRole", Some("FACET#test"), &["GUARDRAIL", "STAGE#project-beta", "ALERT#1"][..]),
+        ("BudgetRole", Some("GUARDRAIL"), &["RUN", "FACET#test"]),
+        ("NotifyRole", None, &["RUN"]),
+        ("MasterRole", Some("ALERT#test"), &["GUARDRAIL", "FACET#test", "STEP#test"]),
+        ("ReconcileRole", Some("ROUND"), &["GUARDRAIL", "FACET#test"]),
+    ] {
+        let (_, thief) = session(&lab, &mallory, role).await;
+        let dynamodb = aws_sdk_dynamodb::Client::new(&thief);
+        let put = |pk: &str| dynamodb.put_item().table_name(table).set_item(Some(item(pk, "test").into_iter().collect())).send();
+        if let Some(own) = own {
+            put(own).await.unwrap_or_else(|error| panic!("{role} may not write {own}: {error:?}"));
+        }
+        for other in others {
+            is_refused(&format!("{role}: write {other}"), put(other).await);
+        }
+        is_refused("read all of it", dynamodb.scan().table_name(table).send().await);
+        let first = item("RUN", "test").into_iter().collect();
+        is_refused("delete", dynamodb.delete_item().table_name(table).set_key(Some(first)).send().await);
+    }
+}
+
+/// The credentials that the functions of this local AWS run with, as their processes have them.
+fn credentials_of_functions(lab: &Lab) -> Vec<String> {
+    let endpoint = format!("AWS_ENDPOINT_URL={}", lab.local.endpoint());
+    let mut found = Vec::new();
+    for process in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(environment) = std::fs::read(process.path().join("environ")) else { continue };
+        let variables: Vec<String> =
+            environment.split(|byte| *byte == 0).map(|one| String::from_utf8_lossy(one).into_owned()).collect();
+        if !variables.contains(&endpoint) || !variables.iter().any(|one| one.starts_with("AWS_LAMBDA_FUNCTION_NAME=")) {
+            continue;
+        }
+        let secrets = ["AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SESSION_TOKEN="];
+        let of = |name: &&str| variables.iter().find_map(|one| one.strip_prefix(*name)).map(str::to_owned);
+        found.extend(secrets.iter().filter_map(of).filter(|value| value.len() > 8));
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Everything that the stack's log groups hold.
+async fn logged(lab: &Lab) -> String {
+    let logs = aws_sdk_cloudwatchlogs::Client::new(&lab.root);
+    let mut all = String::new();
+    for group in logs.describe_log_groups().send().await.unwrap().log_groups() {
+        let name = group.log_group_name().unwrap();
+        for stream in logs.describe_log_streams().log_group_name(name).send().await.unwrap().log_streams() {
+            let stream = stream.log_stream_name().unwrap();
+            let events = logs.get_log_events().log_group_name(name).log_stream_name(stream).start_from_head(true).send().await;
+            all.extend(
+                events.unwrap().events().iter().filter_map(|event| event.message()).map(|line| format!("{name}: {line}\n")),
+            );
+        }
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_the_logs_nor_what_people_are_told_hold_a_key_or_a_task_token() {
+    let file = EXAMPLE.replace("      - at: 100% actual\n", "      - at: 100% actual\n        approval: {}\n");
+    let lab = Lab::with(&file, 0.2).await;
+    lab.publish(&real_alert(), &[]).await;
+    let run = lab.run_when(RunState::Waiting).await;
+    let mut told = format!("{:?}", lab.told().await);
+    let secrets = credentials_of_functions(&lab);
+    assert!(secrets.iter().any(|secret| secret.starts_with("ASIA")), "no function's keys were found to look for");
+
+    // It wakes who waits: only the ledger and the state machine know it.
+    let asked = lab.ledger.run(&run.id).await.unwrap().unwrap().value;
+    let token = asked.approval.unwrap().question.unwrap().token.expect("a task token to look for");
+
+    told += &lab.say(&["approve", run.id.as_str(), "--reason", "fine", "--yes"]).await;
+    lab.run_when(RunState::Enforced).await;
+    told += &lab.say(&["rollback", "project-beta", "--yes"]).await;
+    told += &lab.say(&["history", run.id.as_str(), "--output", "json"]).await;
+    told += &lab.say(&["status", "--output", "json"]).await;
+    let logged = logged(&lab).await;
+    assert!(logged.contains("budget-guardrails-master: "), "nothing is logged: {logged}");
+    for secret in secrets.iter().chain([&token]) {
+        assert!(!logged.contains(secret.as_str()), "a log holds {secret}");
+        assert!(!told.contains(secret.as_str()), "people are told {secret}");
+    }
+}

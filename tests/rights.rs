@@ -1,0 +1,307 @@
+//! What the rendered template grants: least, and held in by the boundary, the topics' policies and the key's. What it comes to
+//! when it is deployed is tried in `deployed::rights`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use guardrails_aws::actions::Any;
+use guardrails_cli::{artifacts, template};
+use guardrails_model::config::file;
+use serde_json::{Value as Json, json};
+
+const OPERATOR: &str = "arn:aws:iam::123456789012:user/finops";
+
+/// Actions for which the service authorization reference names no resource type. Whatever else stands on `*` is a mistake;
+/// parliament holds this against AWS's own list in CI.
+const WITHOUT_RESOURCE: &[&str] = &[
+    "autoscaling:DescribeAutoScalingGroups",
+    "autoscaling:DescribeAutoScalingInstances",
+    "autoscaling:DescribeInstanceRefreshes",
+    "autoscaling:DescribeScalingActivities",
+    "ec2:DescribeInstanceStatus",
+    "ec2:DescribeInstanceTypes",
+    "ec2:DescribeInstances",
+    "ec2:DescribeRegions",
+    "ec2:DescribeSpotInstanceRequests",
+    "elasticloadbalancing:DescribeInstanceHealth",
+    "elasticloadbalancing:DescribeTargetHealth",
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+    "states:SendTaskSuccess",
+];
+
+/// The example, where a group is taken to zero too.
+fn rendered() -> Json {
+    let example = include_str!("../examples/guardrails.yaml");
+    let zero = "          - scale-group-to-zero: { tag: { Project: Beta }, members-are-disposable: true }\n";
+    let text = format!("{}\n{zero}", example.trim_end());
+    let config = file::parse::<Any>("guardrails.yaml", &text).unwrap();
+    let keys: BTreeMap<&str, String> = artifacts::functions().into_iter().map(|name| (name, format!("{name}.zip"))).collect();
+    template::render(&config, &keys).unwrap()
+}
+
+fn of_type<'a>(template: &'a Json, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a Json)> {
+    let resources = template["Resources"].as_object().unwrap().iter();
+    resources
+        .filter(move |(_, resource)| resource["Type"] == kind)
+        .map(|(name, resource)| (name.as_str(), &resource["Properties"]))
+}
+
+/// One, or a list of them.
+fn many(value: &Json) -> Vec<&Json> {
+    value.as_array().map_or_else(|| vec![value], |values| values.iter().collect())
+}
+
+fn texts(value: &Json) -> Vec<&str> {
+    many(value).into_iter().filter_map(Json::as_str).collect()
+}
+
+/// The statements of a policy, also those under a condition of the template.
+fn statements(document: &Json) -> Vec<&Json> {
+    let all = many(&document["Statement"]).into_iter();
+    all.flat_map(|one| one["Fn::If"].as_array().map_or_else(|| vec![one], |branches| vec![&branches[1]])).collect()
+}
+
+/// Each role's statements.
+fn granted(template: &Json) -> Vec<(&str, &Json)> {
+    let roles = of_type(template, "AWS::IAM::Role");
+    let policies = roles.flat_map(|(role, properties)| many(&properties["Policies"]).into_iter().map(move |one| (role, one)));
+    policies.flat_map(|(role, policy)| statements(&policy["PolicyDocument"]).into_iter().map(move |one| (role, one))).collect()
+}
+
+fn boundary(template: &Json) -> &Json {
+    &template["Resources"]["Boundary"]["Properties"]["PolicyDocument"]
+}
+
+fn boundary_statement<'a>(template: &'a Json, sid: &str) -> &'a Json {
+    statements(boundary(template)).into_iter().find(|one| one["Sid"] == sid).unwrap()
+}
+
+/// Does `action` fall under one of `patterns`?
+fn falls_under(action: &str, patterns: &[&str]) -> bool {
+    patterns.iter().any(|pattern| pattern.strip_suffix('*').map_or(*pattern == action, |start| action.starts_with(start)))
+}
+
+#[test]
+fn every_role_has_the_boundary() {
+    let template = rendered();
+    let roles: Vec<_> = of_type(&template, "AWS::IAM::Role").collect();
+    assert_eq!(roles.len(), artifacts::functions().len() + 2, "each function's, the schedule's and the state machine's");
+    for (role, properties) in roles {
+        assert_eq!(properties["PermissionsBoundary"], json!({"Ref": "Boundary"}), "{role}");
+        assert!(properties.get("ManagedPolicyArns").is_none(), "{role} has rights that are not written here");
+    }
+}
+
+#[test]
+fn the_boundary_allows_what_the_roles_are_granted_and_forbids_none_of_it() {
+    let template = rendered();
+    let granted: BTreeSet<&str> = granted(&template).into_iter().flat_map(|(_, statement)| texts(&statement["Action"])).collect();
+    let allowed: BTreeSet<&str> = texts(&boundary_statement(&template, "WhatTheRolesAreGranted")["Action"]).into_iter().collect();
+    assert_eq!(allowed, granted);
+    assert!(granted.iter().all(|action| !action.contains('*')), "{granted:?}");
+    for sid in ["NeverMoreRights", "NeverForGood"] {
+        let forbidden = texts(&boundary_statement(&template, sid)["Action"]);
+        let both: Vec<_> = granted.iter().filter(|action| falls_under(action, &forbidden)).collect();
+        assert!(both.is_empty(), "{sid} forbids what is granted: {both:?}");
+    }
+}
+
+#[test]
+fn the_boundary_forbids_more_rights_the_end_of_anything_and_all_of_the_stack_s_own_and_the_operators() {
+    let template = rendered();
+    let forbidden = |sid: &str| texts(&boundary_statement(&template, sid)["Action"]);
+    for action in ["iam:PassRole", "iam:CreateUser", "iam:PutGroupPolicy", "iam:AddUserToGroup", "sts:AssumeRole"] {
+        assert!(falls_under(action, &forbidden("NeverMoreRights")), "{action}");
+    }
+    for action in ["ec2:TerminateInstances", "autoscaling:TerminateInstanceInAutoScalingGroup", "ec2:DeleteVolume"] {
+        assert!(falls_under(action, &forbidden("NeverForGood")), "{action}");
+    }
+    for service in texts(&boundary_statement(&template, "WhatTheRolesAreGranted")["Action"]) {
+        let service = service.split(':').next().unwrap();
+        let ends = ["NeverForGood", "NeverMoreRights"].map(forbidden).concat();
+        // Budgets has no right of its own to delete, and a budget is ours by its tag.
+        let knows = service == "budgets" || ends.iter().any(|action| action.starts_with(&format!("{service}:")));
+        assert!(knows, "nothing is said of what {service} may not do for good");
+    }
+    let protected = boundary_statement(&template, "NeverItselfNorTheOperators");
+    let resources = many(&protected["Resource"]);
+    assert!(resources.contains(&&json!(OPERATOR)));
+    for own in ["role", "policy"] {
+        let own = format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:{own}/${{AWS::StackName}}-*");
+        assert!(resources.contains(&&json!({"Fn::Sub": own})), "{resources:?}");
+    }
+    assert_eq!(texts(&protected["NotAction"]), ["iam:Get*", "iam:List*", "iam:SimulatePrincipalPolicy"]);
+}
+
+#[test]
+fn the_boundary_is_no_longer_than_iam_takes() {
+    let template = rendered();
+    // Pseudo parameters are longer than what stands for them.
+    let letters = boundary(&template).to_string().chars().filter(|letter| !letter.is_whitespace()).count();
+    assert!(letters < 6144, "{letters} letters");
+}
+
+#[test]
+fn nothing_is_granted_on_everything_that_aws_knows_a_resource_for() {
+    let template = rendered();
+    for (role, statement) in granted(&template) {
+        assert_eq!(statement["Effect"], "Allow", "{role}");
+        for action in texts(&statement["Action"]) {
+            let any = texts(&statement["Resource"]).contains(&"*");
+            assert_eq!(any, WITHOUT_RESOURCE.contains(&action), "{role}: {action} on {}", statement["Resource"]);
+        }
+    }
+}
+
+#[test]
+fn instances_are_stopped_and_started_by_their_tag_alone() {
+    let template = rendered();
+    let switches = ["ec2:StopInstances", "ec2:StartInstances", "autoscaling:UpdateAutoScalingGroup"];
+    let all = granted(&template);
+    let of: Vec<_> = all.iter().filter(|(_, one)| texts(&one["Action"]).iter().any(|action| switches.contains(action))).collect();
+    assert_eq!(of.len(), 2);
+    for (role, statement) in of {
+        assert_eq!(statement["Condition"], json!({"StringEquals": {"aws:ResourceTag/Project": ["Beta"]}}), "{role}");
+    }
+}
+
+#[test]
+fn each_function_has_its_own_items_of_the_ledger_and_deletes_none() {
+    let template = rendered();
+    let mut partitions: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for (role, statement) in granted(&template) {
+        for action in texts(&statement["Action"]).into_iter().filter(|action| action.starts_with("dynamodb:")) {
+            // Of these alone DynamoDB knows the partitions: a call that names none passes a ForAllValues.
+            let with_keys = ["dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem"];
+            assert!(with_keys.contains(&action), "{role}: {action}");
+            let keys = texts(&statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]);
+            assert!(!keys.is_empty() && !keys.contains(&"*"), "{role}: {action} on {keys:?}");
+            partitions.insert((role, action.trim_start_matches("dynamodb:")), keys);
+        }
+    }
+    let of = |role, action| partitions.get(&(role, action)).cloned().unwrap_or_default();
+    assert_eq!(of("StopInstancesRole", "PutItem"), ["RUN", "STEP#*", "FACET#*"]);
+    assert_eq!(of("BudgetRole", "PutItem"), ["GUARDRAIL"]);
+    assert_eq!(of("NotifyRole", "PutItem"), Vec::<&str>::new());
+    for role in ["MasterRole", "ReconcileRole"] {
+        let writes = of(role, "PutItem");
+        let begin = |start: &str| writes.iter().any(|key| key.starts_with(start));
+        assert!(!begin("FACET") && !begin("GUARDRAIL") && !begin("STEP"), "{role} writes {writes:?}");
+    }
+}
+
+#[test]
+fn the_state_machine_calls_this_stack_s_functions_and_no_others() {
+    let template = rendered();
+    let calls: Vec<&Json> = granted(&template)
+        .into_iter()
+        .filter(|(role, one)| *role == "MachineRole" && one["Sid"] == "CallFunctions")
+        .flat_map(|(_, one)| many(&one["Resource"]))
+        .collect();
+    assert_eq!(calls.len(), artifacts::functions().len() - 2, "neither the custom resource nor the reconciler");
+    for call in calls {
+        let function = call["Fn::GetAtt"][0].as_str().unwrap();
+        assert_eq!(template["Resources"][function]["Type"], "AWS::Lambda::Function");
+    }
+}
+
+/// Statements that let an AWS service in for whoever asks it to.
+fn open_to_strangers(template: &Json) -> Vec<String> {
+    let documents = ["AssumeRolePolicyDocument", "PolicyDocument", "KeyPolicy"];
+    let mut open = Vec::new();
+    for (name, resource) in template["Resources"].as_object().unwrap() {
+        let properties = &resource["Properties"];
+        for statement in documents.iter().filter(|at| properties.get(**at).is_some()).flat_map(|at| statements(&properties[*at]))
+        {
+            let service = !statement["Principal"]["Service"].is_null();
+            let ours = |operator: &str, key: &str, words: &str| statement["Condition"][operator][key].to_string().contains(words);
+            let named = ours("StringEquals", "aws:SourceAccount", "AWS::AccountId") || ours("ArnEquals", "aws:SourceArn", "Ref");
+            if service && statement["Effect"] == "Allow" && !named {
+                open.push(format!("{name}: {}", statement["Principal"]["Service"]));
+            }
+        }
+        if resource["Type"] == "AWS::Lambda::Permission" && properties["SourceArn"].is_null() {
+            open.push(format!("{name}: {}", properties["Principal"]));
+        }
+    }
+    open
+}
+
+#[test]
+fn no_aws_service_is_let_in_for_another_account() {
+    let template = rendered();
+    assert_eq!(open_to_strangers(&template), Vec::<String>::new());
+    let mut without = template.clone();
+    without["Resources"]["MasterRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]["Condition"] = json!(null);
+    assert_eq!(open_to_strangers(&without), ["MasterRole: \"lambda.amazonaws.com\""]);
+}
+
+#[test]
+fn nobody_but_the_trusted_may_publish_or_change_a_topic() {
+    let template = rendered();
+    for (policy, ours) in [("AlertTopicPolicy", vec![]), ("NotifyTopicPolicy", vec!["MasterRole", "NotifyRole"])] {
+        let document = &template["Resources"][policy]["Properties"]["PolicyDocument"];
+        let denials: Vec<&Json> = statements(document).into_iter().filter(|one| one["Effect"] == "Deny").collect();
+        let [deny] = denials.as_slice() else { panic!("{policy}: {denials:?}") };
+        assert_eq!(deny["Principal"], json!({"AWS": "*"}));
+        let denied = texts(&deny["Action"]);
+        for action in ["Publish", "Subscribe", "SetTopicAttributes", "AddPermission", "RemovePermission", "DeleteTopic"] {
+            assert!(denied.contains(&format!("sns:{action}").as_str()), "{policy} leaves {action} to everybody");
+        }
+        // What a service does for itself has no aws:PrincipalArn, and would be denied without this.
+        assert_eq!(deny["Condition"]["Bool"], json!({"aws:PrincipalIsAWSService": "false"}));
+        let spared = many(&deny["Condition"]["ArnNotLike"]["aws:PrincipalArn"]);
+        assert!(
+            spared.contains(&&json!({"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"})),
+            "nobody is locked out"
+        );
+        assert!(spared.contains(&&json!(OPERATOR)), "{spared:?}");
+        assert!(spared.iter().any(|one| one["Fn::If"][1] == json!({"Ref": "Deployer"})), "{spared:?}");
+        for role in &ours {
+            assert!(spared.contains(&&json!({"Fn::GetAtt": [role, "Arn"]})), "{spared:?}");
+        }
+        let trusted = 1 + 1 + 1 + 2;
+        assert_eq!(spared.len(), trusted + ours.len(), "root, the operator, who deploys as a user or by a role: {spared:?}");
+    }
+}
+
+#[test]
+fn the_topics_stand_under_a_key_of_the_stack_that_their_publishers_may_use() {
+    let template = rendered();
+    let key = json!({"Fn::If": ["EncryptsTopics", {"Fn::GetAtt": ["TopicKey", "Arn"]}, {"Ref": "AWS::NoValue"}]});
+    let topics: Vec<_> = of_type(&template, "AWS::SNS::Topic").collect();
+    assert_eq!(topics.len(), 2);
+    for (topic, properties) in topics {
+        assert_eq!(properties["KmsMasterKeyId"], key, "{topic}");
+    }
+    let properties = &template["Resources"]["TopicKey"]["Properties"];
+    assert_eq!(properties["EnableKeyRotation"], true);
+    let services: Vec<&Json> = statements(&properties["KeyPolicy"]).into_iter().map(|one| &one["Principal"]["Service"]).collect();
+    for service in ["budgets.amazonaws.com", "cloudwatch.amazonaws.com"] {
+        assert!(services.contains(&&json!(service)), "{service}");
+    }
+    for (role, publish) in granted(&template).into_iter().filter(|(_, one)| texts(&one["Action"]).contains(&"sns:Publish")) {
+        let encrypts = |(other, one): &(&str, &Json)| *other == role && texts(&one["Action"]).contains(&"kms:GenerateDataKey");
+        assert!(granted(&template).iter().any(encrypts), "{role} may publish to {}, and not encrypt", publish["Resource"]);
+    }
+}
+
+#[test]
+fn every_log_is_kept_for_as_long_as_was_asked_and_no_longer() {
+    let template = rendered();
+    let logs: Vec<_> = of_type(&template, "AWS::Logs::LogGroup").collect();
+    assert_eq!(logs.len(), artifacts::functions().len() + 1, "each function's, and the state machine's");
+    for (log, properties) in logs {
+        assert_eq!(properties["RetentionInDays"], json!({"Ref": "LogRetentionDays"}), "{log}");
+    }
+    for (function, properties) in of_type(&template, "AWS::Lambda::Function") {
+        let log = properties["LoggingConfig"]["LogGroup"]["Ref"].as_str();
+        assert!(log.is_some_and(|log| template["Resources"][log]["Type"] == "AWS::Logs::LogGroup"), "{function} logs elsewhere");
+    }
+}
