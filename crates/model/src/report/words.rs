@@ -6,7 +6,7 @@ use super::remedy::{next, remedy};
 use super::{Counts, Report, approval, unplanned, waits};
 use crate::clock;
 use crate::phase::Phase;
-use crate::record::{RunState, Step};
+use crate::record::{Direction, RunState, Step};
 
 impl Report {
     /// One line: what, where, how it stands.
@@ -46,6 +46,10 @@ impl Report {
             text.push_str(&section("left alone", &self.left_alone.lines()));
             text.push_str(&section("to know", &self.notes.lines()));
             text.push_str(&section("let go as it is", &self.let_go.lines()));
+        }
+        // On the way back, rights come back too.
+        if let Some(verified) = self.verified.as_ref().filter(|_| run.direction == Direction::Apply) {
+            text.push_str(&verified.text());
         }
         if let Some(event) = run.events.latest() {
             let _ = writeln!(text, "{}", event.what);

@@ -7,6 +7,7 @@ mod approval;
 mod close;
 mod open;
 mod rollback;
+mod verify;
 mod workflow;
 
 pub use abandon::{AbandonRequest, Abandoned, Left, is_quiet};
@@ -15,6 +16,7 @@ pub use approval::{Answer, Answered, Asked, Heard};
 pub use close::{Closed, Ended, Outcome};
 pub use open::Places;
 pub use rollback::RollbackAsked;
+pub use verify::ToVerify;
 pub use workflow::{PartRef, Started, Woken, Workflow, WorkflowError, WorkflowInput, execution_name, groups, input};
 
 use jiff::Timestamp;
@@ -221,6 +223,7 @@ impl Runs<'_> {
             parts: parts.collect(),
             tried_at: None,
             approval: approval::asked_for(guardrail.stage(target.stage)),
+            verify: guardrail.stage(target.stage).and_then(|stage| stage.verify.clone()),
             looking: None,
             pieces: Vec::new(),
             rollback: None,
