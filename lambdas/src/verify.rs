@@ -3,7 +3,8 @@
 
 use guardrails_aws::error::FailureKind;
 use guardrails_aws::iam_verify::{Asker, Question};
-use guardrails_model::runs::{Runs, ToVerify};
+use guardrails_model::clock::Clock;
+use guardrails_model::runs::ToVerify;
 use guardrails_model::wire::{Verified, VerifyOrder as Order};
 use jiff::SignedDuration;
 
@@ -22,9 +23,9 @@ pub async fn main() -> Result<(), lambda_runtime::Error> {
 }
 
 async fn handle(order: Order, invocation: Invocation) -> Result<Verified, Fault> {
-    let (ledger, workflow) = (invocation.ledger()?, invocation.workflow()?);
-    let runs = Runs { ledger: &ledger, workflow: &workflow, clock: &invocation.clock, by: invocation.by.clone() };
-    let Some(ToVerify { run, mut asked, changes }) = runs.to_verify(&order.run).await? else {
+    let ledger = invocation.ledger()?;
+    let to_verify = ToVerify::of(&ledger, &order.run, invocation.clock.now()).await?;
+    let Some(ToVerify { run, mut asked, changes }) = to_verify else {
         tracing::info!(run = %order.run, "there is nobody to ask about");
         return Ok(Verified::Done);
     };

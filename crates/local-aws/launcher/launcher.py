@@ -149,6 +149,7 @@ def patch_ministack():
     import iam_truth
     import service_behaviour
     import service_roles
+    import simulation
     import spending
     import workflows
 
@@ -156,6 +157,7 @@ def patch_ministack():
     service_roles.install()
     workflows.install()
     service_behaviour.install()
+    simulation.install()
     spending.install()
     ec2_behaviour.install()
     auto_scaling.install()

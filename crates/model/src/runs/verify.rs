@@ -1,8 +1,10 @@
 //! Who can still launch, in the life of a run: whether IAM is to be asked, and what its answers make of the run's end.
 
+use jiff::Timestamp;
+
 use super::{RunError, Runs};
 use crate::ids::RunId;
-use crate::ledger::{LedgerError, Versioned};
+use crate::ledger::{Ledger, LedgerError, Versioned};
 use crate::record::{Direction, Run, RunState};
 use crate::verify::{Changes, Demand, Verification};
 
@@ -17,19 +19,19 @@ pub struct ToVerify {
     pub changes: Changes,
 }
 
-impl Runs<'_> {
+impl ToVerify {
     /// What IAM is to be asked after a run's work, if anything is: not of a run that goes back, and not after a look that changed
     /// nothing, unless the run failed for somebody who could still launch.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub async fn to_verify(&self, id: &RunId) -> Result<Option<ToVerify>, RunError> {
-        let run = self.load(id).await?.value;
+    pub async fn of(ledger: &Ledger, id: &RunId, now: Timestamp) -> Result<Option<Self>, RunError> {
+        let run = ledger.run(id).await?.ok_or_else(|| RunError::NoSuchRun(id.clone()))?.value;
         let goes_on = run.direction == Direction::Apply
             && matches!(run.state, RunState::Applying | RunState::Enforced | RunState::ApplyFailed);
         let Some(rule) = run.verify.as_ref().filter(|_| goes_on) else { return Ok(None) };
         let (mut changes, mut touched) = (Changes::default(), false);
-        self.ledger
+        ledger
             .visit(&run, |step| {
                 touched |= step.attempt == run.try_number();
                 if let Some(part) = run.parts.get(step.part) {
@@ -37,7 +39,7 @@ impl Runs<'_> {
                 }
             })
             .await?;
-        let known = self.ledger.verification(id).await?;
+        let known = ledger.verification(id).await?;
         let passed = known.as_ref().is_some_and(|known| {
             known.value.finished && !(rule.demand == Demand::Fail && known.value.is_failure()) && known.value.failed.is_none()
         });
@@ -45,7 +47,7 @@ impl Runs<'_> {
         if run.looking.is_some() && !touched && passed && !of_this_try {
             return Ok(None);
         }
-        let fresh = || Verification::begin(id, run.try_number(), self.clock.now());
+        let fresh = || Verification::begin(id, run.try_number(), now);
         let asked = match known {
             // Taken up where it was left; what is finished is asked no more in this try.
             Some(known) if of_this_try && known.value.finished => return Ok(None),
@@ -53,9 +55,11 @@ impl Runs<'_> {
             Some(known) => Versioned { rev: known.rev, value: fresh() },
             None => Versioned { rev: 0, value: fresh() },
         };
-        Ok(Some(ToVerify { run, asked, changes }))
+        Ok(Some(Self { run, asked, changes }))
     }
+}
 
+impl Runs<'_> {
     /// IAM could not be asked, for this reason: that is written down before the run ends, so that nobody takes silence for a no.
     ///
     /// # Errors
