@@ -14,5 +14,6 @@ mod lab;
 mod reconcile;
 mod rollbacks;
 mod size;
+mod verify;
 
 pub use lab::{alert, guardrails};

@@ -106,6 +106,12 @@ impl Person {
         format!("{kind} {}", self.arn.rsplit('/').next().unwrap_or(&self.arn))
     }
 
+    /// One line, of somebody from whom nothing was taken yet.
+    #[must_use]
+    pub fn line_before(&self) -> String {
+        self.line().replace("CAN STILL LAUNCH", "can launch")
+    }
+
     /// One line.
     #[must_use]
     pub fn line(&self) -> String {
