@@ -222,15 +222,15 @@ async fn who_is_deleted_meanwhile_is_passed_over_and_a_refusal_is_an_error() {
 }
 
 #[tokio::test]
-async fn of_thousands_those_who_can_launch_are_kept_and_all_are_counted() {
-    let names: Vec<String> = (0..3000).map(|number| format!("user-{number:04}")).collect();
+async fn of_hundreds_those_who_can_launch_are_kept_and_all_are_counted() {
+    let names: Vec<String> = (0..300).map(|number| format!("user-{number:03}")).collect();
     let world = beta(&names.iter().map(String::as_str).collect::<Vec<_>>());
     world.account().page = 1000;
-    world.account().rights.insert(user("user-2999"), vec![Right::to("ec2:", "Power")]);
+    world.account().rights.insert(user("user-299"), vec![Right::to("ec2:", "Power")]);
     let mut asking = Asking::beta(&world);
     let asked = asking.all().await;
-    assert_eq!((asked.counts.asked, asked.counts.can, asked.people.len()), (3000, 1, 100));
-    assert_eq!(asked.people[0].arn, user("user-2999"));
+    assert_eq!((asked.counts.asked, asked.counts.can, asked.people.len()), (300, 1, 100));
+    assert_eq!(asked.people[0].arn, user("user-299"));
     assert!(json!(asked).to_string().len() < 100_000, "it fits into an item of the ledger");
-    assert!(asked.text().contains("... and 2900 more"));
+    assert!(asked.text().contains("... and 200 more"));
 }

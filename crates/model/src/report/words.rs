@@ -7,6 +7,7 @@ use super::{Counts, Report, approval, unplanned, waits};
 use crate::clock;
 use crate::phase::Phase;
 use crate::record::{Direction, RunState, Step};
+use crate::verify::Demand;
 
 impl Report {
     /// One line: what, where, how it stands.
@@ -50,6 +51,9 @@ impl Report {
         // On the way back, rights come back too.
         if let Some(verified) = self.verified.as_ref().filter(|_| run.direction == Direction::Apply) {
             text.push_str(&verified.text());
+            if verified.is_failure() && run.verify.as_ref().is_some_and(|rule| rule.demand == Demand::Fail) {
+                text.push_str("  The stage demands that nobody can: what was enforced stays, and the run counts as failed.\n");
+            }
         }
         if let Some(event) = run.events.latest() {
             let _ = writeln!(text, "{}", event.what);
