@@ -60,7 +60,11 @@ async fn who_can_still_launch_is_named_with_the_policy_and_a_run_that_demands_it
     assert!(message.contains(told), "{message}");
     assert!(message.contains("1 of 1 can still launch") && message.contains("service control policies"), "{message}");
     assert!(message.contains("guardrails rearm project-beta"), "what to do next: {message}");
-    assert_eq!(lab.snapshot().await.groups[GROUP].iter().collect::<Vec<_>>(), ["AmazonEC2ReadOnlyAccess"], "enforced all the same");
+    assert_eq!(
+        lab.snapshot().await.groups[GROUP].iter().collect::<Vec<_>>(),
+        ["AmazonEC2ReadOnlyAccess"],
+        "enforced all the same"
+    );
     let status: Json = serde_json::from_str(&lab.say(&["status", "--run", run.id.as_str(), "--output", "json"]).await).unwrap();
     let ways = &status[0]["who_can_launch"]["people"][0]["ways"];
     assert_eq!(ways[0]["policies"], json!(["inline policy shadow"]), "{status}");
@@ -97,7 +101,7 @@ async fn what_cannot_be_told_or_asked_is_said_and_undoes_nothing() {
     // The function may not ask any more.
     let iam = aws_sdk_iam::Client::new(&lab.root);
     let roles = iam.list_roles().send().await.unwrap().roles;
-    let of_verify = roles.iter().map(|role| role.role_name()).find(|name| name.contains("VerifyRole")).unwrap();
+    let of_verify = roles.iter().map(aws_sdk_iam::types::Role::role_name).find(|name| name.contains("VerifyRole")).unwrap();
     let deny = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "iam:Simulate*", "Resource": "*"}]});
     let put = iam.put_role_policy().role_name(of_verify).policy_name("closed").policy_document(deny.to_string());
     put.send().await.unwrap();

@@ -58,7 +58,7 @@ fn swapped() -> Changes {
 struct Asking {
     world: Arc<World>,
     asker: Asker,
-    asked: Verification,
+    known: Verification,
     of: Vec<Principal>,
     /// How often an invocation was needed.
     rounds: usize,
@@ -70,7 +70,7 @@ impl Asking {
         Self {
             world: Arc::clone(world),
             asker: Asker::at_pace(&world.config(), Duration::ZERO),
-            asked: Verification::begin(&RunId::new(now), 1, now),
+            known: Verification::begin(&RunId::new(now), 1, now),
             of: of.to_vec(),
             rounds: 0,
         }
@@ -87,12 +87,12 @@ impl Asking {
             let until = self.world.clock.now() + SignedDuration::from_secs(60);
             let question = Question { of: &self.of, changes: &changes, clock: self.world.clock.as_ref(), until };
             self.rounds += 1;
-            match question.go(&self.asker, &mut self.asked).await.unwrap() {
-                Verified::Done => return &self.asked,
+            match question.go(&self.asker, &mut self.known).await.unwrap() {
+                Verified::Done => return &self.known,
                 Verified::Settling { seconds } => self.world.clock.advance(seconds),
             }
         }
-        panic!("it comes to no end: {:?}", self.asked);
+        panic!("it comes to no end: {:?}", self.known);
     }
 
     async fn lines(&mut self) -> Vec<String> {
@@ -107,15 +107,18 @@ async fn each_is_told_with_the_policies_and_the_roles_by_which_they_can_launch()
     {
         let mut account = world.account();
         account.rights.insert(user("bob"), vec![Right::to("ec2:RunInstances", "user_bob_shadow")]);
-        account.rights.insert(user("cleo"), vec![Right::to("sts:AssumeRole", "AssumeAnything")]);
+        account.rights.insert(user("cleo"), vec![Right::to("sts:AssumeRole", "user_cleo_deploy").on(&role("Deploy"))]);
         account.rights.insert(user("dora"), vec![Right::to("ec2:", "Conditional").under("ec2:InstanceType")]);
         let root = json!({"AWS": "arn:aws:iam::123456789012:root"});
-        roles_of(&mut account, &[
-            ("Deploy", root.clone()),
-            ("Named", json!({"AWS": user("ann")})),
-            ("OfEc2", json!({"Service": "ec2.amazonaws.com"})),
-            ("Reader", root),
-        ]);
+        roles_of(
+            &mut account,
+            &[
+                ("Deploy", root.clone()),
+                ("Named", json!({"AWS": user("ann")})),
+                ("OfEc2", json!({"Service": "ec2.amazonaws.com"})),
+                ("Reader", root),
+            ],
+        );
         account.rights.insert(role("Deploy"), vec![Right::to("ec2:", "AdministratorAccess")]);
         account.rights.insert(role("Named"), vec![Right::to("autoscaling:", "role_Named_scale")]);
         account.rights.insert(role("OfEc2"), vec![Right::to("ec2:", "AdministratorAccess")]);
@@ -130,10 +133,31 @@ async fn each_is_told_with_the_policies_and_the_roles_by_which_they_can_launch()
             "user dora: cannot be told: it depends on ec2:InstanceType",
         ]
     );
-    assert_eq!((asking.asked.counts.asked, asking.asked.counts.can, asking.asked.counts.untold), (4, 3, 1));
+    assert_eq!((asking.known.counts.asked, asking.known.counts.can, asking.known.counts.untold), (4, 3, 1));
     // A role is asked about once, whoever might assume it; one of a service, never.
-    let asked_of = |name: &str| world.requests_of("SimulatePrincipalPolicy").iter().filter(|form| form.contains(&format!("role%2F{name}"))).count();
+    let asked_of = |name: &str| {
+        world.requests_of("SimulatePrincipalPolicy").iter().filter(|form| form.contains(&format!("role%2F{name}"))).count()
+    };
     assert!(asked_of("Deploy") > 0 && asked_of("OfEc2") == 0, "{}", asked_of("OfEc2"));
+}
+
+#[tokio::test]
+async fn it_asks_what_its_role_lets_it_ask_and_nothing_else() {
+    let world = beta(&["ann"]);
+    world.account().rights.insert(user("eve"), Vec::new());
+    roles_of(&mut world.account(), &[("Deploy", json!({"AWS": user("ann")}))]);
+    Asking::of(&world, &[Principal::Group("Beta".to_owned()), Principal::User("eve".to_owned())]).all().await;
+    let asked: Vec<String> = world.account().calls.keys().map(|operation| format!("iam:{operation}")).collect();
+    let template: serde_json::Value = serde_saphyr::from_str(include_str!("../../infra/guardrails.yaml")).unwrap();
+    let statements = &template["Resources"]["VerifyRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"];
+    let granted = statements.as_array().unwrap().iter().flat_map(|statement| match &statement["Action"] {
+        serde_json::Value::Array(actions) => actions.clone(),
+        action => vec![action.clone()],
+    });
+    let mut granted: Vec<String> =
+        granted.filter_map(|action| action.as_str().filter(|action| action.starts_with("iam:")).map(str::to_owned)).collect();
+    granted.sort();
+    assert_eq!(granted, asked);
 }
 
 #[tokio::test]
@@ -162,7 +186,10 @@ async fn what_does_not_show_our_change_yet_is_asked_again_and_believed_when_it_h
     let world = beta(&["ann", "bob"]);
     world.account().group("Beta", &[FULL]).groups.get_mut("Beta").unwrap().members = vec![user("ann"), user("bob")];
     world.account().lag = 20;
-    assert_eq!(world.ask("us-east-1", &format!("Action=DetachGroupPolicy&Version=2010-05-08&GroupName=Beta&PolicyArn={FULL}")), 200);
+    assert_eq!(
+        world.ask("us-east-1", &format!("Action=DetachGroupPolicy&Version=2010-05-08&GroupName=Beta&PolicyArn={FULL}")),
+        200
+    );
     let mut asking = Asking::beta(&world);
     let began = world.clock.now();
     assert_eq!(asking.lines().await, ["user ann: cannot launch", "user bob: cannot launch"]);
@@ -177,7 +204,7 @@ async fn what_does_not_show_our_change_yet_is_asked_again_and_believed_when_it_h
     let began = world.clock.now();
     let lines = asking.lines().await;
     assert_eq!(lines[0], "user ann: CAN STILL LAUNCH by AmazonEC2FullAccess (ec2:RunInstances and 6 more)");
-    assert_eq!((lines[1].as_str(), asking.asked.counts.asked), ("user bob: cannot launch", 2));
+    assert_eq!((lines[1].as_str(), asking.known.counts.asked), ("user bob: cannot launch", 2));
     let waited = world.clock.now().duration_since(began);
     assert!(waited >= SignedDuration::from_secs(PROPAGATION) && waited < SignedDuration::from_secs(PROPAGATION + 30), "{waited}");
 }
@@ -190,18 +217,19 @@ async fn throttling_is_waited_out_and_time_that_runs_out_goes_on_where_it_was() 
     world.account().throttled.insert("GetGroup".to_owned(), 1);
     let mut asking = Asking::beta(&world);
     asking.all().await;
-    assert_eq!((asking.rounds, asking.asked.counts.asked), (5, 40));
+    assert_eq!((asking.rounds, asking.known.counts.asked), (5, 40));
 
     // Each invocation has no time for more than to begin.
     let mut asking = Asking::beta(&world);
     let changes = Changes::default();
     let until = world.clock.now() - SignedDuration::from_secs(1);
     let question = Question { of: &asking.of, changes: &changes, clock: world.clock.as_ref(), until };
-    let verified = question.go(&asking.asker, &mut asking.asked).await.unwrap();
-    assert_eq!((verified, asking.asked.finished), (Verified::Settling { seconds: 1 }, false));
+    let verified = question.go(&asking.asker, &mut asking.known).await.unwrap();
+    let learned = (verified, asking.known.finished, asking.known.counts.asked);
+    assert_eq!(learned, (Verified::Settling { seconds: 1 }, false, 1), "one at least, or it would never end");
     // What was learned is known to the next, though it is told as JSON in between.
-    let part: Verification = serde_json::from_value(json!(asking.asked)).unwrap();
-    assert_eq!(part, asking.asked);
+    let part: Verification = serde_json::from_value(json!(asking.known)).unwrap();
+    assert_eq!(part, asking.known);
     assert!(asking.all().await.people.iter().all(|person| person.standing() == Standing::Cannot));
 }
 
@@ -216,7 +244,7 @@ async fn who_is_deleted_meanwhile_is_passed_over_and_a_refusal_is_an_error() {
     world.account().refused.insert("ListRoles".to_owned());
     let until = world.clock.now() + SignedDuration::from_secs(60);
     let question = Question { of: &asking.of, changes: &changes, clock: world.clock.as_ref(), until };
-    let failure = question.go(&asking.asker, &mut asking.asked).await.unwrap_err();
+    let failure = question.go(&asking.asker, &mut asking.known).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Refused);
     assert!(failure.message.contains("iam:ListRoles: AccessDenied"), "{}", failure.message);
 }

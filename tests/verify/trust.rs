@@ -125,13 +125,22 @@ fn conditions_are_evaluated_where_they_speak_of_who_asks_and_said_where_they_do_
         (json!({"StringEquals": {"aws:SourceAccount": "111122223333"}}), Assumable::No),
         (json!({"StringEqualsIfExists": {"aws:SourceAccount": "444455556666"}}), Assumable::Yes),
         // AWS's own examples: what the request says, nobody knows before.
-        (json!({"StringEquals": {"sts:ExternalId": "12345"}}), cannot("its trust policy has a condition: it asks for sts:ExternalId")),
+        (
+            json!({"StringEquals": {"sts:ExternalId": "12345"}}),
+            cannot("its trust policy has a condition: it asks for sts:ExternalId"),
+        ),
         (
             json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}}),
             cannot("its trust policy has a condition: it asks for aws:MultiFactorAuthPresent"),
         ),
-        (json!({"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}), cannot("its trust policy has a condition: it asks for aws:SourceIp")),
-        (json!({"StringLike": {"aws:PrincipalArn": "${aws:username}"}}), cannot("its trust policy has a condition: it asks for aws:PrincipalArn")),
+        (
+            json!({"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}),
+            cannot("its trust policy has a condition: it asks for aws:SourceIp"),
+        ),
+        (
+            json!({"StringLike": {"aws:PrincipalArn": "${aws:username}"}}),
+            cannot("its trust policy has a condition: it asks for aws:PrincipalArn"),
+        ),
         (
             json!({"ForAnyValue:StringEquals": {"aws:PrincipalArn": ANN}}),
             cannot("its trust policy has a condition: it asks for aws:PrincipalArn"),
@@ -166,7 +175,8 @@ fn roles_are_bounded_and_sessions_are_not_roles() {
 
 #[test]
 fn all_but_somebody_is_said_to_be_unclear_unless_it_is_not() {
-    let all_but = |effect: &str, others: Json| json!({"Effect": effect, "NotPrincipal": {"AWS": others}, "Action": "sts:AssumeRole"});
+    let all_but =
+        |effect: &str, others: Json| json!({"Effect": effect, "NotPrincipal": {"AWS": others}, "Action": "sts:AssumeRole"});
     let named = allow(&json!({"AWS": ANN}));
     let bob = "arn:aws:iam::111122223333:user/bob";
     assert_eq!(ann(&json!([named, all_but("Deny", json!([bob]))])), NO);

@@ -246,8 +246,7 @@ impl Account {
                 Some((groups, policies)) => {
                     let (profiles, roles, rights) = (self.profiles.clone(), self.roles.clone(), self.rights.clone());
                     let gone = self.gone.clone();
-                    let mut past =
-                        Self { groups, policies, profiles, roles, rights, gone, page: self.page, ..Self::default() };
+                    let mut past = Self { groups, policies, profiles, roles, rights, gone, page: self.page, ..Self::default() };
                     iam::answer(&mut past, call)
                 }
                 None => iam::answer(self, call),

@@ -77,10 +77,8 @@ pub(super) fn simulate(account: &Account, call: &Call) -> Result<String, Refusal
     if account.groups.values().any(launches) {
         rights.extend(["ec2:", "autoscaling:"].map(|service| Right::to(service, "AmazonEC2FullAccess")));
     }
-    let results: Vec<String> = actions
-        .iter()
-        .flat_map(|action| resources.iter().map(|resource| result(&rights, action, resource)))
-        .collect();
+    let results: Vec<String> =
+        actions.iter().flat_map(|action| resources.iter().map(|resource| result(&rights, action, resource))).collect();
     let (results, next) = page(results, call.get("Marker"), account.page);
     Ok(format!("{}{}", list("EvaluationResults", "member", results), truncated(next)))
 }

@@ -32,7 +32,7 @@ pub struct Question<'a> {
     pub changes: &'a Changes,
     /// The clock.
     pub clock: &'a dyn Clock,
-    /// No call is begun after this.
+    /// Nobody is asked about after this, but one: however little time there is, it comes to an end.
     pub until: Timestamp,
 }
 
@@ -45,25 +45,25 @@ struct Account {
 }
 
 impl Question<'_> {
-    /// Goes on asking where `asked` was left, as far as the time goes. What was learned is in `asked`, also when it fails.
+    /// Goes on asking where `known` was left, as far as the time goes. What was learned is in `known`, also when it fails.
     ///
     /// # Errors
     /// When IAM refuses, or does not answer.
-    pub async fn go(&self, asker: &Asker, asked: &mut Verification) -> Result<Verified, Failure> {
-        match self.ask(asker, asked).await {
+    pub async fn go(&self, asker: &Asker, known: &mut Verification) -> Result<Verified, Failure> {
+        match self.ask(asker, known).await {
             Err(failure) if failure.kind == FailureKind::Later => Ok(Verified::Settling { seconds: THROTTLED }),
             other => other,
         }
     }
 
-    async fn ask(&self, asker: &Asker, asked: &mut Verification) -> Result<Verified, Failure> {
+    async fn ask(&self, asker: &Asker, known: &mut Verification) -> Result<Verified, Failure> {
         let (account, notes) = self.account(asker).await?;
-        asked.notes = notes;
-        if !(self.ask_roles(asker, &account, asked).await? && self.ask_people(asker, &account, asked).await?) {
-            asked.at = self.clock.now();
+        known.notes = notes;
+        if !(self.ask_roles(asker, &account, known).await? && self.ask_people(asker, &account, known).await?) {
+            known.at = self.clock.now();
             return Ok(Verified::Settling { seconds: 1 });
         }
-        let again = asked.end_round(self.clock.now());
+        let again = known.end_round(self.clock.now());
         Ok(if again { Verified::Settling { seconds: SETTLES } } else { Verified::Done })
     }
 
@@ -87,13 +87,14 @@ impl Question<'_> {
     }
 
     /// What each role could launch; were all of them asked about?
-    async fn ask_roles(&self, asker: &Asker, account: &Account, asked: &mut Verification) -> Result<bool, Failure> {
-        let Some(work) = &mut asked.work else { return Ok(true) };
+    async fn ask_roles(&self, asker: &Asker, account: &Account, known: &mut Verification) -> Result<bool, Failure> {
+        let Some(work) = &mut known.work else { return Ok(true) };
+        let mut begun = false;
         for role in &account.roles {
             if work.roles_to.as_ref().is_some_and(|to| *to >= role.arn) {
                 continue;
             }
-            if self.clock.now() > self.until {
+            if self.is_late(&mut begun) {
                 return Ok(false);
             }
             let (arn, name) = (role.arn.clone(), Some(role.name.clone()));
@@ -111,21 +112,27 @@ impl Question<'_> {
         Ok(true)
     }
 
+    /// Is the time up, after the first?
+    fn is_late(&self, begun: &mut bool) -> bool {
+        std::mem::replace(begun, true) && self.clock.now() > self.until
+    }
+
     /// What each person could launch, by themselves and through a role; were all of them asked about?
-    async fn ask_people(&self, asker: &Asker, account: &Account, asked: &mut Verification) -> Result<bool, Failure> {
+    async fn ask_people(&self, asker: &Asker, account: &Account, known: &mut Verification) -> Result<bool, Failure> {
+        let mut begun = false;
         for (arn, by) in &account.people {
-            let Some(work) = &asked.work else { return Ok(true) };
+            let Some(work) = &known.work else { return Ok(true) };
             let is_over = work.people_to.as_ref().is_some_and(|to| to >= arn);
             if is_over || work.only.as_ref().is_some_and(|only| !only.contains(arn)) {
                 continue;
             }
-            if self.clock.now() > self.until {
+            if self.is_late(&mut begun) {
                 return Ok(false);
             }
             let person = Person { arn: arn.clone(), by: by.clone(), ways: Vec::new(), untold: Vec::new() };
             if let Some(person) = found(person_s(asker, account, work, person).await)? {
                 let stale = person.ways.iter().any(|way| self.changes.close(&person, way));
-                asked.learn(person, stale);
+                known.learn(person, stale);
             }
         }
         Ok(true)

@@ -11,7 +11,9 @@ use guardrails_model::drive::Progress;
 use guardrails_model::pace::{Limit, Pace, Pacer, Room};
 use guardrails_model::record::{Direction, PartPlan};
 use guardrails_model::runs::{Asked, Ended, Heard, Outcome, Places, WorkflowInput};
-use guardrails_model::wire::{ActionOrder, End, GuardrailProperties, MasterOrder, NotifyOrder, OpenRunsProperties, Verified, VerifyOrder};
+use guardrails_model::wire::{
+    ActionOrder, End, GuardrailProperties, MasterOrder, NotifyOrder, OpenRunsProperties, Verified, VerifyOrder,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;

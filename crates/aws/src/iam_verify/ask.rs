@@ -91,8 +91,7 @@ impl Asker {
     pub(super) async fn launching(&self, arn: &str) -> Result<Launching, Failure> {
         let partition = arn.split(':').nth(1).unwrap_or("aws");
         let account = Caller { arn }.account();
-        let on: BTreeSet<String> =
-            LAUNCHES.iter().map(|launch| launch.resource(partition, &self.region, account)).collect();
+        let on: BTreeSet<String> = LAUNCHES.iter().map(|launch| launch.resource(partition, &self.region, account)).collect();
         let actions = LAUNCHES.iter().map(|launch| launch.action.to_owned()).collect();
         let answers = self.simulate(arn, actions, on.into_iter().collect()).await?;
         Ok(launching(&answers, partition, &self.region, account))

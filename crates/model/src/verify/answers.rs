@@ -154,7 +154,8 @@ impl Way {
     #[must_use]
     pub fn words(&self) -> String {
         let through = self.through.as_ref().map(|role| format!("through role {role} ")).unwrap_or_default();
-        let policies = if self.policies.is_empty() { "a policy that IAM does not name".to_owned() } else { self.policies.join(", ") };
+        let policies =
+            if self.policies.is_empty() { "a policy that IAM does not name".to_owned() } else { self.policies.join(", ") };
         let more = self.actions.len().saturating_sub(1);
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
         format!("{through}by {policies} ({}{more})", self.actions.first().map_or("no call", String::as_str))

@@ -11,10 +11,6 @@ use crate::record::Step;
 
 /// The action whose policies deny.
 const DENIES: &str = "deny-actions";
-/// The kinds of facets that are a managed policy of somebody.
-const KINDS: [(&str, fn(String) -> Principal); 3] =
-    [("group-policy", Principal::Group), ("user-policy", Principal::User), ("role-policy", Principal::Role)];
-
 /// The policies that a run takes from whom, and those whom it denies what they did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
@@ -30,8 +26,13 @@ impl Changes {
             return;
         }
         let (kind, whose, policy) = step.facet.parts();
-        let Some((_, principal)) = KINDS.iter().find(|(known, _)| *known == kind) else { return };
-        let whose = principal(whose.to_owned());
+        // The kinds of facets that are a managed policy of somebody.
+        let whose = match kind {
+            "group-policy" => Principal::Group(whose.to_owned()),
+            "user-policy" => Principal::User(whose.to_owned()),
+            "role-policy" => Principal::Role(whose.to_owned()),
+            _ => return,
+        };
         match step.wanted.as_str() {
             "detached" => {
                 let name = policy.rsplit('/').next().unwrap_or(policy).to_owned();

@@ -111,9 +111,7 @@ impl Trust {
     #[must_use]
     pub fn is_for_services_only(&self) -> bool {
         let allows = |statement: &Statement| {
-            !statement.denies
-                && statement.covers
-                && !matches!(&statement.whom, Whom::These(principals) if principals.is_empty())
+            !statement.denies && statement.covers && !matches!(&statement.whom, Whom::These(principals) if principals.is_empty())
         };
         self.statements.as_ref().is_some_and(|statements| !statements.iter().any(allows))
     }
@@ -155,9 +153,8 @@ impl Statement {
             // Who is not to be meant must be named together with their account; with one of them only, AWS's own words differ.
             Whom::AllBut(principals) => {
                 let listed = principals.iter().map(|one| principal(one, caller));
-                let (named, account) = listed.fold((Tri::No, Tri::No), |(named, account), this| {
-                    (named.or(this.named), account.or(this.account))
-                });
+                let (named, account) =
+                    listed.fold((Tri::No, Tri::No), |(named, account), this| (named.or(this.named), account.or(this.account)));
                 let meant = match (self.denies, named, account) {
                     (true, Tri::No, Tri::No) => Tri::Yes,
                     (true, Tri::Yes, Tri::Yes) => Tri::No,

@@ -47,14 +47,14 @@ pub(super) async fn look(deployment: &Deployment, rule: Option<&Rule>, target: &
 }
 
 /// Were all of them asked about?
-async fn ask(deployment: &Deployment, rule: &Rule, asked: &mut Verification) -> Result<bool, Failure> {
+async fn ask(deployment: &Deployment, rule: &Rule, known: &mut Verification) -> Result<bool, Failure> {
     let until = SystemClock.now() + SignedDuration::from_secs(LONGEST);
     // Nothing is changed yet, so nothing is waited for.
     let nothing = Changes::default();
     let question = Question { of: &rule.of, changes: &nothing, clock: &SystemClock, until };
     let asker = Asker::new(&deployment.sdk);
     loop {
-        match question.go(&asker, asked).await? {
+        match question.go(&asker, known).await? {
             Verified::Done => return Ok(true),
             Verified::Settling { .. } if SystemClock.now() > until => return Ok(false),
             Verified::Settling { seconds } => {
