@@ -98,6 +98,23 @@ async fn what_could_not_be_asked_is_said_and_undoes_nothing() {
 }
 
 #[tokio::test]
+async fn an_answer_that_never_came_is_none() {
+    for (demand, ends) in
+        [(Demand::Report, (Outcome::Succeeded, RunState::Enforced)), (Demand::Fail, (Outcome::Failed, RunState::ApplyFailed))]
+    {
+        let (story, run) = open(demand).await;
+        assert_eq!(story.ends(&run).await, ends, "{demand:?}");
+        assert!(story.report(&run).await.contains("IAM was not asked who can still launch"));
+        // Nor is half of one: an execution died in the middle of asking.
+        let (story, run) = open(demand).await;
+        let asked = story.to_verify(&run).await.expect("there is something to ask").asked;
+        story.bench.truth.save_verification(asked).await.unwrap();
+        assert!(story.report(&run).await.contains("is being asked: 0 so far"));
+        assert_eq!(story.ends(&run).await, ends, "{demand:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_look_asks_again_only_when_it_changed_something_or_the_run_had_failed_for_it() {
     // Held, and nothing changed: nobody is asked.
     let (story, run) = open(Demand::Report).await;

@@ -197,7 +197,7 @@ fn verdict(run: &Run, census: &Census, failures: &[String], verified: Option<&Ve
                 count(&[Phase::Skipped]),
                 count(&[Phase::Planned, Phase::Applying, Phase::ApplyFailed]),
                 told(failures),
-                verified.map(|verified| format!("; {}", verified.words())).unwrap_or_default()
+                verify::words(run, verified)
             );
             let words = if state == RunState::Notified { "notified: the stage asks for no action".to_owned() } else { words };
             Verdict { state, failed, words }

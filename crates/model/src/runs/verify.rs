@@ -41,7 +41,7 @@ impl ToVerify {
             .await?;
         let known = ledger.verification(id).await?;
         let passed = known.as_ref().is_some_and(|known| {
-            known.value.finished && !(rule.demand == Demand::Fail && known.value.is_failure()) && known.value.failed.is_none()
+            known.value.finished && known.value.failed.is_none() && !(rule.demand == Demand::Fail && known.value.is_failure())
         });
         let of_this_try = known.as_ref().is_some_and(|known| known.value.try_number == run.try_number());
         if run.looking.is_some() && !touched && passed && !of_this_try {
@@ -92,5 +92,14 @@ impl Runs<'_> {
 /// Does the run end as failed for it?
 pub(super) fn fails(run: &Run, verified: Option<&Verification>) -> bool {
     let demanded = run.verify.as_ref().is_some_and(|rule| rule.demand == Demand::Fail);
-    demanded && verified.is_some_and(Verification::is_failure)
+    demanded && verified.is_none_or(Verification::is_failure)
+}
+
+/// What the run's history says of it.
+pub(super) fn words(run: &Run, verified: Option<&Verification>) -> String {
+    match (&run.verify, verified) {
+        (None, _) => String::new(),
+        (Some(_), None) => "; IAM was not asked who can still launch".to_owned(),
+        (Some(_), Some(verified)) => format!("; {}", verified.words()),
+    }
 }

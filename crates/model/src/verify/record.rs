@@ -228,10 +228,10 @@ impl Verification {
         (self.at, self.finished, self.failed, self.work) = (now, true, Some(why.into()), None);
     }
 
-    /// Would a stage that demands it end as failed?
+    /// Would a stage that demands it end as failed? One that was not asked to the end is no answer.
     #[must_use]
     pub fn is_failure(&self) -> bool {
-        self.failed.is_some() || self.counts.can > 0
+        !self.finished || self.failed.is_some() || self.counts.can > 0
     }
 
     /// In a few words, for the run's history.
@@ -239,6 +239,9 @@ impl Verification {
     pub fn words(&self) -> String {
         let Counts { asked, can, untold } = self.counts;
         let cannot_tell = if untold == 0 { String::new() } else { format!(", and of {untold} it cannot be told") };
+        if !self.finished {
+            return format!("IAM is being asked: {asked} so far, of whom {can} can still launch");
+        }
         match (&self.failed, can) {
             (Some(why), _) => format!("who can still launch could not be verified: {why}"),
             (None, 0) => format!("nobody can still launch, of {asked} asked about{cannot_tell}"),
