@@ -269,7 +269,7 @@ pub fn stage(who: &str, groups: Vec<Vec<ActionSpec>>) -> (Target, Guardrail) {
     let amount = "2 USD".parse().expect("an amount");
     let budget = Budget { amount, period: Period::Monthly, service: Vec::new(), tag: Tags::default() };
     let target = Target { guardrail: guardrail.clone(), stage: at, period: "2026-11".to_owned(), simulated };
-    let stages = vec![Stage { at, groups, approval: None }];
+    let stages = vec![Stage::new(at, groups)];
     let guardrail =
         Guardrail { name: guardrail, budget, stages, plausibility: Plausibility::default(), release: Release::default() };
     (target, guardrail)

@@ -76,6 +76,21 @@ fn an_approval_or_a_plausibility_that_cannot_be_meant_is_refused() {
 }
 
 #[test]
+fn what_is_demanded_of_a_stage_that_restricts_nobody_is_refused() {
+    let demand = |stage: &str, word: &str| format!("{stage}        verify: {word}\n");
+    let (first, second) = ("      - at: 80% forecasted\n", "      - at: 100% actual\n");
+    refused(first, &demand(first, "fail"), 16, &["takes rights from nobody", "leave `verify` out", "^"]);
+    refused(second, &demand(second, "shout"), 18, &["shout", "report", "fail"]);
+    let swap = "          - swap-group-policy: { group: ProjectBeta, detach: [AmazonEC2FullAccess], attach: [AmazonEC2ReadOnlyAccess] }\n";
+    let file = GOOD.replace(second, &demand(second, "fail"));
+    let parse = |text: &str| guardrails_model::config::file::parse::<guardrails_aws::actions::Any>("guardrails.yaml", text);
+    let rule = |text: &str| parse(text).unwrap().guardrails.into_values().next().unwrap().stages.remove(1).verify;
+    assert_eq!(serde_json::json!(rule(&file)), serde_json::json!({"demand": "fail", "of": [{"group": "ProjectBeta"}]}));
+    assert_eq!(serde_json::json!(rule(GOOD).unwrap().demand), "report", "when left out");
+    assert!(GOOD.contains(swap) && rule(&GOOD.replace(swap, "")).is_none());
+}
+
+#[test]
 fn stages_that_alerts_could_not_tell_apart_are_refused() {
     refused("80% forecasted", "99.6% actual", 17, &["a cent or less apart", "`99.6% actual`"]);
 }

@@ -15,5 +15,6 @@ mod reconcile;
 mod rights;
 mod rollbacks;
 mod size;
+mod verify;
 
 pub use lab::{alert, guardrails};

@@ -53,7 +53,20 @@ fn the_corpus_is_small_and_reaches_what_is_enforced_accepted_understood_and_put_
     let accepted = inputs("config").iter().filter_map(|(_, input)| guardrails_fuzz::config::check::<Any>(input)).count();
     assert!(accepted >= 2, "{accepted} accepted");
     let understood = inputs("wire").iter().flat_map(|(_, input)| guardrails_fuzz::wire::check(input)).collect::<Vec<_>>();
-    for kind in ["input", "progress", "notify", "scope", "master", "action", "cursor", "properties", "definition", "pace"] {
+    for kind in [
+        "input",
+        "progress",
+        "verify",
+        "verified",
+        "notify",
+        "scope",
+        "master",
+        "action",
+        "cursor",
+        "properties",
+        "definition",
+        "pace",
+    ] {
         assert!(understood.contains(&kind), "no {kind}");
     }
     let put_back: usize = inputs("ledger").iter().map(|(_, input)| guardrails_fuzz::ledger::check(input).put_back).sum();

@@ -23,6 +23,7 @@ mod size;
 mod story;
 mod sweep;
 mod toy;
+mod verify;
 mod worked_example;
 mod world;
 mod world_tests;

@@ -56,6 +56,7 @@ fn run(parts: Vec<Part>) -> Run {
         parts,
         tried_at: None,
         approval: None,
+        verify: None,
         looking: None,
         closed: None,
         pieces: Vec::new(),

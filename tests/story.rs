@@ -80,6 +80,12 @@ impl Story {
         self.bench.execute(Direction::Apply, &run.id).await.unwrap().outcome
     }
 
+    /// Begins such a look, and plans it.
+    pub async fn begin_look(&self, run: &RunId) {
+        let Looked::Started(run) = self.bench.runs().look_again(run).await.unwrap() else { panic!("no look was begun") };
+        self.bench.open(&run).await.unwrap();
+    }
+
     /// Rolls back as far as it goes.
     pub async fn put_back(&self, run: &RunId) {
         self.put_back_by(run, &[], false).await;

@@ -10,3 +10,4 @@ pub mod metrics;
 pub mod notify;
 pub mod reconcile;
 pub mod runtime;
+pub mod verify;

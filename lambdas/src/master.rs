@@ -33,8 +33,8 @@ use crate::runtime::{Invocation, serve, variable};
 enum Reply {
     /// What to plan, or to work on.
     Groups { run: RunId, groups: Vec<Vec<PartRef>> },
-    /// What to work on, unless a person is to be waited for so many seconds first.
-    Opened { run: RunId, groups: Vec<Vec<PartRef>>, ask: i64 },
+    /// What to work on, unless a person is to be waited for so many seconds first; and is IAM to be asked afterwards?
+    Opened { run: RunId, groups: Vec<Vec<PartRef>>, ask: i64, verify: bool },
     /// What an execution that waited is to do.
     Heard {
         run: RunId,
@@ -74,7 +74,7 @@ async fn handle(event: Json, invocation: Invocation) -> Result<Json, Fault> {
             let plans: Vec<(usize, PartPlan)> = plans.into_iter().flatten().map(|result| (result.part, result.plan)).collect();
             let opened = runs.open(&run, &plans).await?;
             let ask = opened.waits_for(invocation.clock.now()).unwrap_or_default();
-            Reply::Opened { run, groups: groups(&opened, Part::has_steps), ask }
+            Reply::Opened { run, groups: groups(&opened, Part::has_steps), ask, verify: opened.verify.is_some() }
         }
         Order::Ask { run, attempt, token } => {
             approvals::ask(&runs, &run, attempt, &token, &invocation).await?;
@@ -85,7 +85,10 @@ async fn handle(event: Json, invocation: Invocation) -> Result<Json, Fault> {
             tracing::info!(%run, attempt, ?heard, "waits no more");
             Reply::Heard { run, heard }
         }
-        Order::Close { run, direction, try_number, results } => {
+        Order::Close { run, direction, try_number, results, unverified } => {
+            if let Some(why) = unverified.filter(|_| direction == Direction::Apply) {
+                runs.could_not_verify(&run, &why).await?;
+            }
             let results: Vec<PartResult> = results.into_iter().flatten().collect();
             let failures = results.iter().filter(|result| result.end == End::Failed).map(failure).collect();
             let unfinished = results.iter().filter(|result| result.end == End::Unfinished);

@@ -39,7 +39,7 @@ async fn histories_are_as_long_as_they_are_counted_to_be() {
         assert_eq!(entered.map(|entered| entered.name().to_owned()).collect::<Vec<_>>(), history::path(input.direction));
         let count = |kind: &str| events.iter().filter(|event| event.r#type().as_str() == kind).count();
         let parts: usize = input.groups.iter().map(Vec::len).sum();
-        let (others, outside) = if input.direction == Direction::Apply { (2 * parts + 4, 4) } else { (2, 2) };
+        let (others, outside) = if input.direction == Direction::Apply { (2 * parts + 5, 5) } else { (2, 2) };
         assert_eq!((count("TaskStateEntered"), count("TaskScheduled")), (outside, count("TaskSucceeded")));
         let rounds = count("TaskScheduled") - others;
         assert!((parts + 1..60).contains(&rounds), "{rounds} rounds for {parts} parts");

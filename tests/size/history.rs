@@ -70,6 +70,8 @@ fn walk(
             "IsSettled" if round < rounds.groups[at[0]][at[1]] => Some("LetItSettle"),
             "IsSettled" => Some("PartDone"),
             "MustAsk" => Some("Work"),
+            "MustVerify" => Some(if direction == Direction::Apply { "Verify" } else { "Close" }),
+            "IsVerified" => Some("Close"),
             "WhoIsTold" => Some(if rounds.continued { "Done" } else { "Tell" }),
             "HowDidItEnd" => Some("Done"),
             _ => state["Next"].as_str(),

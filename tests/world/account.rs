@@ -10,6 +10,7 @@ use super::ec2::{self, Instance, Power};
 use super::iam::{self, Group};
 use super::load_balancers;
 use super::past::Past;
+use super::simulator::Right;
 use super::timeline::{Event, Timeline};
 use super::wire::{self, Call, Refusal, Reply, Service};
 
@@ -25,6 +26,14 @@ pub struct Account {
     pub policies: BTreeSet<String>,
     /// The role of each instance profile, by their names.
     pub profiles: BTreeMap<String, String>,
+    /// The trust policy of each role, by their names.
+    pub roles: BTreeMap<String, String>,
+    /// What users and roles may do beyond their groups' policies, by their ARNs.
+    pub rights: BTreeMap<String, Vec<Right>>,
+    /// Operations of IAM that nobody may call.
+    pub refused: BTreeSet<String>,
+    /// ARNs of those whom listings still show, and who are not there any more.
+    pub gone: BTreeSet<String>,
     pub instances: BTreeMap<String, Instance>,
     /// Auto Scaling's groups.
     pub fleets: Fleets,
@@ -66,6 +75,10 @@ impl Default for Account {
             groups: BTreeMap::new(),
             policies: BTreeSet::new(),
             profiles: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            rights: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            refused: BTreeSet::new(),
             instances: BTreeMap::new(),
             fleets: BTreeMap::new(),
             regions: BTreeSet::from([HOME.to_owned()]),
@@ -207,6 +220,10 @@ impl Account {
         if call.service != Service::Iam && self.closed.contains(&call.region) {
             return Some(wire::closed(call));
         }
+        if self.refused.contains(&call.operation) {
+            let what = format!("User: ann is not authorized to perform: iam:{}", call.operation);
+            return Some(Refusal(403, "AccessDenied", what));
+        }
         let on_demand = self.throttled.get_mut(&call.operation).filter(|times| **times > 0);
         let is_throttled = match (on_demand, &mut self.buckets) {
             (Some(times), _) => {
@@ -227,8 +244,9 @@ impl Account {
         match (call.service, call.only_reads()) {
             (Service::Iam, true) => match self.past_iam.at(then).cloned() {
                 Some((groups, policies)) => {
-                    let profiles = self.profiles.clone();
-                    let mut past = Self { groups, policies, profiles, page: self.page, ..Self::default() };
+                    let (profiles, roles, rights) = (self.profiles.clone(), self.roles.clone(), self.rights.clone());
+                    let gone = self.gone.clone();
+                    let mut past = Self { groups, policies, profiles, roles, rights, gone, page: self.page, ..Self::default() };
                     iam::answer(&mut past, call)
                 }
                 None => iam::answer(self, call),

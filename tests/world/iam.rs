@@ -1,6 +1,7 @@
 //! IAM: groups, their members and their managed policies.
 
 use super::account::Account;
+use super::simulator;
 use super::wire::{Call, Refusal, list, page, tag};
 
 /// A group.
@@ -21,6 +22,9 @@ pub fn answer(account: &mut Account, call: &Call) -> Result<String, Refusal> {
         "GetGroup" => get_group(account, call),
         "ListAttachedGroupPolicies" => list_attached(account, call),
         "GetPolicy" => get_policy(account, call),
+        "GetUser" => simulator::get_user(account, call),
+        "ListRoles" => Ok(simulator::list_roles(account, call)),
+        "SimulatePrincipalPolicy" => simulator::simulate(account, call),
         "GetInstanceProfile" => get_profile(account, call),
         "AttachGroupPolicy" => attach(account, call),
         "DetachGroupPolicy" => detach(account, call),
@@ -110,7 +114,7 @@ fn known_policy(account: &Account, call: &Call) -> Result<String, Refusal> {
     Err(missing(format!("Policy {arn} does not exist or is not attachable.")))
 }
 
-fn missing(message: String) -> Refusal {
+pub(super) fn missing(message: String) -> Refusal {
     Refusal(404, "NoSuchEntity", message)
 }
 
@@ -118,7 +122,7 @@ fn policy_name(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or_default()
 }
 
-fn truncated(next: Option<String>) -> String {
+pub(super) fn truncated(next: Option<String>) -> String {
     match next {
         Some(marker) => format!("<IsTruncated>true</IsTruncated>{}", tag("Marker", &marker)),
         None => "<IsTruncated>false</IsTruncated>".to_owned(),

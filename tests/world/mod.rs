@@ -12,6 +12,7 @@ mod http;
 mod iam;
 mod load_balancers;
 mod past;
+mod simulator;
 mod store;
 mod timeline;
 mod wire;
@@ -27,6 +28,7 @@ pub use buckets::Buckets;
 pub use clock::VirtualClock;
 pub use ec2::{Address, Check, Instance, Power, Spot};
 pub use gate::{Effect, Ending, Fault, Gate, Kind};
+pub use simulator::Right;
 pub use store::FaultyStore;
 
 /// An account behind a gate, and the time that both go by.
@@ -55,6 +57,12 @@ impl World {
     pub fn request(&self, id: &str) -> String {
         let number: usize = id.strip_prefix("request-").and_then(|number| number.parse().ok()).expect("an id of this world");
         lock(&self.requests)[number].clone()
+    }
+
+    /// The forms of all requests of one operation.
+    pub fn requests_of(&self, operation: &str) -> Vec<String> {
+        let action = format!("Action={operation}&");
+        lock(&self.requests).iter().filter(|form| form.starts_with(&action)).cloned().collect()
     }
 
     /// Writes a request down, and gives it an id.

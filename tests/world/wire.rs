@@ -63,7 +63,7 @@ impl Call {
 
     /// Does it change nothing?
     pub fn only_reads(&self) -> bool {
-        ["Describe", "Get", "List"].iter().any(|read| self.operation.starts_with(read))
+        ["Describe", "Get", "List", "Simulate"].iter().any(|read| self.operation.starts_with(read))
     }
 
     /// Does it ask for a page, or for what a filter lets through?

@@ -36,7 +36,7 @@ const FILE: &str = include_str!("guardrails.yaml");
 pub(crate) const GUARDRAIL: &str = "project-beta";
 /// Every function that works for a run. A lease lasts as long as its function may, and so does who waits for it: so they get
 /// no more time than they need here. The product takes any.
-const FUNCTIONS: [&str; 5] = ["master", "notify", "swap-group-policy", "stop-instances", "scale-group-to-zero"];
+const FUNCTIONS: [&str; 6] = ["master", "notify", "verify", "swap-group-policy", "stop-instances", "scale-group-to-zero"];
 const SECONDS: u32 = 13;
 /// The group whose members are disposable, and how many it has.
 const SPARE: &str = "spare";

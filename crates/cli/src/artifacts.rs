@@ -10,7 +10,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
 /// The functions that every stack has, whatever actions there are.
-pub const FIXED_FUNCTIONS: &[&str] = &["master", "notify", "budget", "reconcile"];
+pub const FIXED_FUNCTIONS: &[&str] = &["master", "notify", "verify", "budget", "reconcile"];
 
 /// The code of one function.
 pub struct Artifact {

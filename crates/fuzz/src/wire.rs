@@ -11,7 +11,9 @@ use guardrails_model::drive::Progress;
 use guardrails_model::pace::{Limit, Pace, Pacer, Room};
 use guardrails_model::record::{Direction, PartPlan};
 use guardrails_model::runs::{Asked, Ended, Heard, Outcome, Places, WorkflowInput};
-use guardrails_model::wire::{ActionOrder, End, GuardrailProperties, MasterOrder, NotifyOrder, OpenRunsProperties};
+use guardrails_model::wire::{
+    ActionOrder, End, GuardrailProperties, MasterOrder, NotifyOrder, OpenRunsProperties, Verified, VerifyOrder,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -33,6 +35,8 @@ pub fn check(text: &str) -> Vec<&'static str> {
     tell("input", same::<WorkflowInput>(&value).is_some());
     tell("progress", same::<Progress>(&value).is_some());
     tell("notify", same::<NotifyOrder>(&value).is_some());
+    tell("verify", same::<VerifyOrder>(&value).is_some());
+    tell("verified", same::<Verified>(&value).is_some());
     tell("scope", same::<OpenRunsProperties>(&value).is_some());
     let order = same::<MasterOrder>(&value);
     tell("master", order.is_some());

@@ -150,6 +150,7 @@ def patch_ministack():
     import recorder
     import service_behaviour
     import service_roles
+    import simulation
     import spending
     import workflows
 
@@ -158,6 +159,7 @@ def patch_ministack():
     service_roles.install()
     workflows.install()
     service_behaviour.install()
+    simulation.install()
     spending.install()
     ec2_behaviour.install()
     auto_scaling.install()

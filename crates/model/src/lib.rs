@@ -22,4 +22,5 @@ pub mod record;
 pub mod report;
 pub mod runs;
 pub mod spend;
+pub mod verify;
 pub mod wire;

@@ -25,6 +25,7 @@ use crate::decide::Target;
 pub use crate::direction::Direction;
 use crate::ids::{ActionName, GuardrailName, Nonce, Place, RunId};
 use crate::pace::Pace;
+use crate::verify::Rule;
 
 /// The format of the records that this program writes.
 pub const FORMAT: u32 = 1;
@@ -127,6 +128,9 @@ pub struct Run {
     /// A person is asked before anything is changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    /// Whom IAM is asked about once the plan is carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Rule>,
     /// Set when the present try looks again at what the run holds: how it stood before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looking: Option<RunState>,

@@ -52,6 +52,9 @@ pub enum MasterOrder {
         try_number: Option<u32>,
         /// Group by group.
         results: Vec<Vec<PartResult>>,
+        /// Why IAM could not be asked who can still launch, where it was to be.
+        #[serde(default)]
+        unverified: Option<String>,
     },
 }
 
@@ -131,6 +134,27 @@ pub enum Op {
     Apply,
     /// Takes it on back.
     Rollback,
+}
+
+/// What the state machine asks of verify.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyOrder {
+    /// The run.
+    pub run: RunId,
+}
+
+/// What verify answers. How far it has come is in the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "lowercase")]
+pub enum Verified {
+    /// There is nobody left to ask about.
+    Done,
+    /// It goes on after so many seconds.
+    Settling {
+        /// How many.
+        seconds: i64,
+    },
 }
 
 /// What the state machine asks of notify.

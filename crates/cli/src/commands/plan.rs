@@ -1,5 +1,6 @@
 //! `guardrails plan`: what would a stage change now? The code of a run's own planning, and nothing is written.
 
+mod launch;
 mod savings;
 mod words;
 
@@ -24,6 +25,7 @@ use crate::deployment::{Deployment, stage};
 use crate::estimate::{Estimate, Work, is_instance};
 use crate::exit::Exit;
 use crate::{output, prices};
+use launch::Look;
 use savings::Savings;
 use words::Tally;
 
@@ -62,7 +64,12 @@ pub(crate) async fn run(global: &Global, args: &Plan) -> Result<Exit> {
     if let Some(savings) = &savings {
         text = format!("{text}\n{}", savings.words());
     }
-    output::result(global, &made.json(&target, savings.as_ref()), &text)?;
+    let rule = guardrail.stage(target.stage).and_then(|stage| stage.verify.as_ref());
+    let look = launch::look(&deployment, rule, &target, &made).await;
+    if let Some(look) = &look {
+        text = format!("{text}\n{}", look.text());
+    }
+    output::result(global, &made.json(&target, savings.as_ref(), look.as_ref()), &text)?;
     let refused = made.parts.iter().any(|part| matches!(part.outcome, Outcome::Refused(_)));
     Ok(if refused { Exit::PartlyFailed } else { Exit::Done })
 }
@@ -165,7 +172,7 @@ impl Made {
         warnings
     }
 
-    fn json(&self, target: &Target, savings: Option<&Savings>) -> Json {
+    fn json(&self, target: &Target, savings: Option<&Savings>, look: Option<&Look>) -> Json {
         let titled = |made: &PartMade, why: &str| format!("{}: {why}", made.part.title());
         let refused = self.parts.iter().filter_map(|made| match &made.outcome {
             Outcome::Refused(why) => Some(titled(made, why)),
@@ -189,6 +196,7 @@ impl Made {
             "skipped": skipped.collect::<Vec<_>>(),
             "estimate": self.estimate(),
             "savings": savings,
+            "who_can_launch": look.map(Look::json),
             "steps": self.parts.iter().flat_map(PartMade::steps).collect::<Vec<_>>(),
         })
     }

@@ -1,6 +1,6 @@
 //! Reads `guardrails.yaml`: strictly, with file, line, caret and what was expected in every error.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::{self, Write as _};
 use std::marker::PhantomData;
 
@@ -16,6 +16,7 @@ use crate::alert::AlertType;
 use crate::ids::{FacetId, GuardrailName, Value};
 use crate::pace::Pace;
 use crate::principal::Principal;
+use crate::verify::{Demand, Rule};
 
 /// The most notifications that AWS takes for one budget, and so the most stages.
 pub const MOST_STAGES: usize = 10;
@@ -87,6 +88,10 @@ struct StageBody<A> {
     /// Ask a person before anything is changed: `approval: {}` for the defaults.
     #[schemars(with = "Option<ApprovalRule>")]
     approval: Option<Spanned<ApprovalRule>>,
+    /// After a stage that takes rights from somebody, IAM is asked who of them can still launch. `report`, when left out, tells
+    /// people; with `fail` the run ends as failed when somebody can, and what it enforced stays.
+    #[schemars(with = "Option<Demand>")]
+    verify: Option<Spanned<Demand>>,
 }
 
 enum Item<A> {
@@ -208,7 +213,7 @@ fn check_guardrail<A: Actions>(name: GuardrailName, body: GuardrailBody<A>, wish
             return Err(problem("AWS does not forecast daily budgets: use `actual`, or a monthly budget".to_owned()));
         }
         apart(&stages, stage.at, budget.amount.dollars()).map_err(problem)?;
-        let mut groups = Vec::new();
+        let (mut groups, mut restricted) = (Vec::new(), BTreeSet::new());
         for item in stage.r#do {
             let actions = match item {
                 Item::Notify => continue,
@@ -217,11 +222,13 @@ fn check_guardrail<A: Actions>(name: GuardrailName, body: GuardrailBody<A>, wish
             };
             for action in &actions {
                 wishes.add(&name, action).map_err(problem)?;
+                restricted.extend(action.restricts());
             }
             groups.push(actions.iter().map(spec).collect::<Result<_, _>>().map_err(problem)?);
         }
         let approval = stage.approval.map(|approval| check_approval(&approval, &groups)).transpose()?;
-        stages.push(Stage { at: stage.at, groups, approval });
+        let verify = check_verify(stage.verify.as_ref(), restricted)?;
+        stages.push(Stage { at: stage.at, groups, approval, verify });
     }
     let plausibility = body.plausibility.map_or_else(
         || Ok(Plausibility::default()),
@@ -236,6 +243,21 @@ fn check_approval(approval: &Spanned<ApprovalRule>, groups: &[Vec<ActionSpec>]) 
         return Err(problem("the stage only notifies, so there is nothing to approve: leave `approval` out".to_owned()));
     }
     approval.value.check().map(|()| approval.value).map_err(problem)
+}
+
+fn check_verify(demand: Option<&Spanned<Demand>>, restricted: BTreeSet<Principal>) -> Result<Option<Rule>, Problem> {
+    match demand {
+        Some(demand) if restricted.is_empty() => {
+            let what = "the stage takes rights from nobody, so there is nobody to ask IAM about: leave `verify` out, or add an \
+                        action that does, such as `swap-group-policy`";
+            Err(Problem::at(demand.referenced, what.to_owned()))
+        }
+        _ if restricted.is_empty() => Ok(None),
+        demand => {
+            let demand = demand.map(|demand| demand.value).unwrap_or_default();
+            Ok(Some(Rule { demand, of: restricted.into_iter().collect() }))
+        }
+    }
 }
 
 fn check_budget(budget: &Budget) -> Result<(), String> {

@@ -15,6 +15,7 @@ pub use words::{Amount, BadWord, Duration, Percent, Period, StageAt};
 
 use crate::ids::{ActionName, GuardrailName};
 use crate::pace::Pace;
+use crate::verify::Rule;
 
 /// The deployed guardrails and who must never be restricted by them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -130,13 +131,16 @@ pub struct Stage {
     /// How a person is asked before anything is changed, if one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalRule>,
+    /// Whom it takes rights from, and what follows when they can still launch; nothing when it restricts nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Rule>,
 }
 
 impl Stage {
     /// One that asks nobody.
     #[must_use]
     pub fn new(at: StageAt, groups: Vec<Vec<ActionSpec>>) -> Self {
-        Self { at, groups, approval: None }
+        Self { at, groups, approval: None, verify: None }
     }
 }
 

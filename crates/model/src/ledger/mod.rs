@@ -6,6 +6,7 @@ mod read;
 mod round;
 mod spend;
 mod typed;
+mod verification;
 
 use async_trait::async_trait;
 use serde_json::Value as Json;

@@ -17,6 +17,7 @@ use crate::ids::{FacetId, Place};
 use crate::ledger::{Ledger, LedgerError};
 use crate::phase::Phase;
 use crate::record::{Direction, Part, PartPlan, Run, Step};
+use crate::verify::Verification;
 
 pub use alike::{Alike, Kind};
 pub use holds::{HeldBy, HeldUntil, Hold, holds};
@@ -45,7 +46,10 @@ pub struct Report {
     /// Who holds the facets of the steps that are shown, where somebody asked for that.
     #[serde(serialize_with = "values")]
     pub holds: BTreeMap<FacetId, Hold>,
-    /// When that was asked for.
+    /// Who can still launch, as far as IAM said.
+    #[serde(rename = "who_can_launch", skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Verification>,
+    /// When the holders were asked for.
     #[serde(skip)]
     looked_at: Timestamp,
     #[serde(skip)]
@@ -147,7 +151,8 @@ impl Report {
                 writer.add(&run, step);
             })
             .await?;
-        Ok(writer.report(run))
+        let verified = if run.verify.is_some() { ledger.verification(&run.id).await? } else { None };
+        Ok(Self { verified: verified.map(|verified| verified.value), ..writer.report(run) })
     }
 
     /// Looks up who holds the facets of the steps that are shown, and what they wait for.
@@ -240,6 +245,7 @@ impl Writer {
             steps,
             more,
             holds: BTreeMap::new(),
+            verified: None,
             looked_at: Timestamp::UNIX_EPOCH,
             whole,
         }

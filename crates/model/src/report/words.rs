@@ -6,7 +6,8 @@ use super::remedy::{next, remedy};
 use super::{Counts, Report, approval, unplanned, waits};
 use crate::clock;
 use crate::phase::Phase;
-use crate::record::{RunState, Step};
+use crate::record::{Direction, RunState, Step};
+use crate::verify::Demand;
 
 impl Report {
     /// One line: what, where, how it stands.
@@ -46,6 +47,13 @@ impl Report {
             text.push_str(&section("left alone", &self.left_alone.lines()));
             text.push_str(&section("to know", &self.notes.lines()));
             text.push_str(&section("let go as it is", &self.let_go.lines()));
+        }
+        // On the way back, rights come back too.
+        if let Some(verified) = self.verified.as_ref().filter(|_| run.direction == Direction::Apply) {
+            text.push_str(&verified.text());
+            if verified.is_failure() && run.verify.as_ref().is_some_and(|rule| rule.demand == Demand::Fail) {
+                text.push_str("  The stage demands that nobody can: what was enforced stays, and the run counts as failed.\n");
+            }
         }
         if let Some(event) = run.events.latest() {
             let _ = writeln!(text, "{}", event.what);

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{RunError, Runs, released};
+use super::{RunError, Runs, released, verify};
 use crate::cursor::Cursor;
 use crate::ids::RunId;
 use crate::ledger::{LedgerError, Versioned};
 use crate::phase::Phase;
 use crate::record::{Direction, Part, PartPlan, Run, RunState, Slot, Step};
+use crate::verify::Verification;
 
 /// What an execution says at its end.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,7 +74,8 @@ impl Runs<'_> {
             let run = self.launch(run).await?;
             return Ok(Closed { outcome: Outcome::Continued, run: run.value });
         }
-        let verdict = verdict(&run.value, &census, &ended.failures);
+        let verified = self.verified(&run.value).await?;
+        let verdict = verdict(&run.value, &census, &ended.failures, verified.as_ref());
         let looked = run.value.looking.filter(|_| ended.direction == Direction::Apply);
         let closed = if ended.direction == Direction::Apply { Some(run.value.try_number()) } else { run.value.closed };
         if looked == Some(verdict.state) && !census.touched && ended.failures.is_empty() {
@@ -191,24 +193,25 @@ struct Verdict {
     words: String,
 }
 
-fn verdict(run: &Run, census: &Census, failures: &[String]) -> Verdict {
+fn verdict(run: &Run, census: &Census, failures: &[String], verified: Option<&Verification>) -> Verdict {
     let count = |phases: &[Phase]| census.count(phases);
     match run.direction {
         Direction::Apply => {
             let failed = count(&[Phase::Planned, Phase::Applying, Phase::ApplyFailed]) + unplanned(run);
-            let failed = failed > 0 || !failures.is_empty();
+            let failed = failed > 0 || !failures.is_empty() || verify::fails(run, verified);
             let state = match (failed, run.parts.is_empty()) {
                 (true, _) => RunState::ApplyFailed,
                 (false, true) => RunState::Notified,
                 (false, false) => RunState::Enforced,
             };
             let words = format!(
-                "{}: {} applied, {} left alone, {} failed{}",
+                "{}: {} applied, {} left alone, {} failed{}{}",
                 state.words(),
                 count(&[Phase::Applied]),
                 count(&[Phase::Skipped]),
                 count(&[Phase::Planned, Phase::Applying, Phase::ApplyFailed]),
-                told(failures)
+                told(failures),
+                verify::words(run, verified)
             );
             let words = if state == RunState::Notified { "notified: the stage asks for no action".to_owned() } else { words };
             Verdict { state, failed, words }

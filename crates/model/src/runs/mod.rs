@@ -8,6 +8,7 @@ mod close;
 mod gate;
 mod open;
 mod rollback;
+mod verify;
 mod workflow;
 
 pub use abandon::{AbandonRequest, Abandoned, Left, is_quiet};
@@ -16,6 +17,7 @@ pub use approval::{Answer, Answered, Asked, Heard};
 pub use close::{Closed, Ended, Outcome};
 pub use open::Places;
 pub use rollback::RollbackAsked;
+pub use verify::ToVerify;
 pub use workflow::{PartRef, Started, Woken, Workflow, WorkflowError, WorkflowInput, execution_name, groups, input};
 
 use jiff::Timestamp;
@@ -222,6 +224,7 @@ impl Runs<'_> {
             parts: parts.collect(),
             tried_at: None,
             approval: gate::asked_for(guardrail.stage(target.stage)),
+            verify: guardrail.stage(target.stage).and_then(|stage| stage.verify.clone()),
             looking: None,
             closed: None,
             pieces: Vec::new(),

@@ -1,0 +1,178 @@
+//! The calls: who is in a group, which roles there are and whom they trust, and what IAM's policy simulator says.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_iam::Client;
+use aws_sdk_iam::types::{EvaluationResult, PolicyEvaluationDecisionType, Statement};
+use guardrails_model::verify::{Caller, Decision, LAUNCHES, Launching, Simulated, Trust, launching};
+use percent_encoding::percent_decode_str;
+
+use crate::error::Failure;
+
+/// Between two calls: ten a second, of what the account's users, consoles and deployments share.
+pub(super) const APART: Duration = Duration::from_millis(100);
+/// Roles that one call asks about.
+const AT_ONCE: usize = 50;
+const ASSUME: &str = "sts:AssumeRole";
+/// Where AWS keeps the roles of its own services: nobody else can assume them.
+const SERVICE_LINKED: &str = "/aws-service-role/";
+
+/// Asks IAM, one call after another.
+pub struct Asker {
+    iam: Client,
+    region: String,
+    apart: Duration,
+}
+
+/// A role, and whom it trusts.
+pub(super) struct Role {
+    pub(super) arn: String,
+    pub(super) name: String,
+    pub(super) trust: Trust,
+}
+
+impl Asker {
+    /// One whose calls are so far apart.
+    #[must_use]
+    pub fn at_pace(sdk: &SdkConfig, apart: Duration) -> Self {
+        Self { iam: Client::new(sdk), region: sdk.region().map(ToString::to_string).unwrap_or_default(), apart }
+    }
+
+    /// ARNs of a group's members; nothing when there is no such group.
+    pub(super) async fn members(&self, group: &str) -> Result<Option<Vec<String>>, Failure> {
+        let mut pages = self.iam.get_group().group_name(group).into_paginator().send();
+        let mut members = Vec::new();
+        loop {
+            self.wait().await;
+            match pages.next().await {
+                None => return Ok(Some(members)),
+                Some(Ok(page)) => members.extend(page.users.into_iter().map(|user| user.arn)),
+                Some(Err(error)) => {
+                    let failure = Failure::of(&error);
+                    return if failure.is("NoSuchEntity") { Ok(None) } else { Err(asking(failure, "iam:GetGroup")) };
+                }
+            }
+        }
+    }
+
+    /// A user's ARN: it may have a path.
+    pub(super) async fn user(&self, name: &str) -> Result<Option<String>, Failure> {
+        self.wait().await;
+        match self.iam.get_user().user_name(name).send().await {
+            Ok(found) => Ok(found.user.map(|user| user.arn)),
+            Err(error) => {
+                let failure = Failure::of(&error);
+                if failure.is("NoSuchEntity") { Ok(None) } else { Err(asking(failure, "iam:GetUser")) }
+            }
+        }
+    }
+
+    /// The account's roles in the order of their ARNs, without those of AWS's own services.
+    pub(super) async fn roles(&self) -> Result<Vec<Role>, Failure> {
+        let mut pages = self.iam.list_roles().into_paginator().send();
+        let mut roles = Vec::new();
+        loop {
+            self.wait().await;
+            let Some(page) = pages.next().await else { break };
+            let page = page.map_err(|error| asking(Failure::of(&error), "iam:ListRoles"))?;
+            roles.extend(page.roles.into_iter().filter(|role| !role.path.starts_with(SERVICE_LINKED)).map(|role| {
+                let document = role.assume_role_policy_document.unwrap_or_default();
+                let document = percent_decode_str(&document).decode_utf8_lossy().into_owned();
+                Role { trust: Trust::read(&document), arn: role.arn, name: role.role_name }
+            }));
+        }
+        roles.sort_by(|a, b| a.arn.cmp(&b.arn));
+        Ok(roles)
+    }
+
+    /// What a user or a role could launch.
+    pub(super) async fn launching(&self, arn: &str) -> Result<Launching, Failure> {
+        let partition = arn.split(':').nth(1).unwrap_or("aws");
+        let account = Caller { arn }.account();
+        let on: BTreeSet<String> = LAUNCHES.iter().map(|launch| launch.resource(partition, &self.region, account)).collect();
+        let actions = LAUNCHES.iter().map(|launch| launch.action.to_owned()).collect();
+        let answers = self.simulate(arn, actions, on.into_iter().collect()).await?;
+        Ok(launching(&answers, partition, &self.region, account))
+    }
+
+    /// What their own policies say of assuming each of these roles.
+    pub(super) async fn assuming(&self, arn: &str, roles: &BTreeSet<&str>) -> Result<Vec<Simulated>, Failure> {
+        let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
+        let mut answers = Vec::new();
+        for some in roles.chunks(AT_ONCE) {
+            answers.extend(self.simulate(arn, vec![ASSUME.to_owned()], some.to_vec()).await?);
+        }
+        Ok(answers)
+    }
+
+    async fn simulate(&self, arn: &str, actions: Vec<String>, on: Vec<String>) -> Result<Vec<Simulated>, Failure> {
+        let call = self.iam.simulate_principal_policy().policy_source_arn(arn);
+        let call = call.set_action_names(Some(actions)).set_resource_arns(Some(on));
+        let mut pages = call.into_paginator().send();
+        let mut answers = Vec::new();
+        loop {
+            self.wait().await;
+            let Some(page) = pages.next().await else { return Ok(answers) };
+            let page = page.map_err(|error| asking(Failure::of(&error), "iam:SimulatePrincipalPolicy"))?;
+            answers.extend(page.evaluation_results.unwrap_or_default().into_iter().flat_map(read));
+        }
+    }
+
+    async fn wait(&self) {
+        tokio::time::sleep(self.apart).await;
+    }
+}
+
+/// Says which call it was: who lacks the right to it is to be given it.
+fn asking(failure: Failure, call: &str) -> Failure {
+    Failure { message: format!("{call}: {}", failure.message), ..failure }
+}
+
+/// The answer on each resource. IAM gives one for each call, with those on each resource in it, or one for each of both.
+fn read(result: EvaluationResult) -> Vec<Simulated> {
+    let forbidden = result.organizations_decision_detail.as_ref().is_some_and(|detail| !detail.allowed_by_organizations);
+    let bounded = |detail: Option<&aws_sdk_iam::types::PermissionsBoundaryDecisionDetail>| {
+        detail.is_some_and(|detail| !detail.allowed_by_permissions_boundary)
+    };
+    let action = result.eval_action_name;
+    let bounded_at_all = bounded(result.permissions_boundary_decision_detail.as_ref());
+    let on_each = result.resource_specific_results.unwrap_or_default();
+    if on_each.is_empty() {
+        return vec![Simulated {
+            action,
+            resource: result.eval_resource_name.unwrap_or_else(|| "*".to_owned()),
+            decision: decision(&result.eval_decision),
+            policies: policies(result.matched_statements),
+            missing: result.missing_context_values.unwrap_or_default(),
+            bounded: bounded_at_all,
+            forbidden,
+        }];
+    }
+    let on_each = on_each.into_iter().map(|one| Simulated {
+        action: action.clone(),
+        resource: one.eval_resource_name,
+        decision: decision(&one.eval_resource_decision),
+        policies: policies(one.matched_statements),
+        missing: one.missing_context_values.unwrap_or_default(),
+        bounded: bounded_at_all || bounded(one.permissions_boundary_decision_detail.as_ref()),
+        forbidden,
+    });
+    on_each.collect()
+}
+
+/// What this program does not know is no permission.
+fn decision(decision: &PolicyEvaluationDecisionType) -> Decision {
+    match decision {
+        PolicyEvaluationDecisionType::Allowed => Decision::Allowed,
+        PolicyEvaluationDecisionType::ExplicitDeny => Decision::ExplicitDeny,
+        _ => Decision::ImplicitDeny,
+    }
+}
+
+fn policies(matched: Option<Vec<Statement>>) -> Vec<String> {
+    let names: BTreeSet<String> =
+        matched.unwrap_or_default().into_iter().filter_map(|statement| statement.source_policy_id).collect();
+    names.into_iter().collect()
+}

@@ -1,0 +1,105 @@
+//! Who can still launch, in the life of a run: whether IAM is to be asked, and what its answers make of the run's end.
+
+use jiff::Timestamp;
+
+use super::{RunError, Runs};
+use crate::ids::RunId;
+use crate::ledger::{Ledger, LedgerError, Versioned};
+use crate::record::{Direction, Run, RunState};
+use crate::verify::{Changes, Demand, Verification};
+
+/// What is to be asked after a run's work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToVerify {
+    /// The run.
+    pub run: Run,
+    /// What is known so far.
+    pub asked: Versioned<Verification>,
+    /// What the run changed.
+    pub changes: Changes,
+}
+
+impl ToVerify {
+    /// What IAM is to be asked after a run's work, if anything is: not of a run that goes back, and not after a look that changed
+    /// nothing, unless the run failed for somebody who could still launch.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn of(ledger: &Ledger, id: &RunId, now: Timestamp) -> Result<Option<Self>, RunError> {
+        let run = ledger.run(id).await?.ok_or_else(|| RunError::NoSuchRun(id.clone()))?.value;
+        let goes_on = run.direction == Direction::Apply
+            && matches!(run.state, RunState::Applying | RunState::Enforced | RunState::ApplyFailed);
+        let Some(rule) = run.verify.as_ref().filter(|_| goes_on) else { return Ok(None) };
+        let (mut changes, mut touched) = (Changes::default(), false);
+        ledger
+            .visit(&run, |step| {
+                touched |= step.attempt == run.try_number();
+                if let Some(part) = run.parts.get(step.part) {
+                    changes.add(&part.action, &step);
+                }
+            })
+            .await?;
+        let known = ledger.verification(id).await?;
+        let passed = known.as_ref().is_some_and(|known| {
+            known.value.finished && known.value.failed.is_none() && !(rule.demand == Demand::Fail && known.value.is_failure())
+        });
+        let of_this_try = known.as_ref().is_some_and(|known| known.value.try_number == run.try_number());
+        if run.looking.is_some() && !touched && passed && !of_this_try {
+            return Ok(None);
+        }
+        let fresh = || Verification::begin(id, run.try_number(), now);
+        let asked = match known {
+            // Taken up where it was left; what is finished is asked no more in this try.
+            Some(known) if of_this_try && known.value.finished => return Ok(None),
+            Some(known) if of_this_try => known,
+            Some(known) => Versioned { rev: known.rev, value: fresh() },
+            None => Versioned { rev: 0, value: fresh() },
+        };
+        Ok(Some(Self { run, asked, changes }))
+    }
+}
+
+impl Runs<'_> {
+    /// IAM could not be asked, for this reason: that is written down before the run ends, so that nobody takes silence for a no.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read or written.
+    pub async fn could_not_verify(&self, id: &RunId, why: &str) -> Result<(), RunError> {
+        let run = self.load(id).await?.value;
+        let now = self.clock.now();
+        loop {
+            let known = self.ledger.verification(id).await?;
+            let fresh = || Versioned { rev: 0, value: Verification::begin(id, run.try_number(), now) };
+            let mut asked = known.unwrap_or_else(fresh);
+            asked.value.try_number = run.try_number();
+            asked.value.fail(now, why);
+            match self.ledger.save_verification(asked).await {
+                Err(LedgerError::Conflict) => {}
+                other => return other.map(drop).map_err(Into::into),
+            }
+        }
+    }
+
+    /// What is known of who can still launch, as the run ends.
+    pub(super) async fn verified(&self, run: &Run) -> Result<Option<Verification>, LedgerError> {
+        if run.verify.is_none() || run.direction != Direction::Apply {
+            return Ok(None);
+        }
+        Ok(self.ledger.verification(&run.id).await?.map(|known| known.value))
+    }
+}
+
+/// Does the run end as failed for it?
+pub(super) fn fails(run: &Run, verified: Option<&Verification>) -> bool {
+    let demanded = run.verify.as_ref().is_some_and(|rule| rule.demand == Demand::Fail);
+    demanded && verified.is_none_or(Verification::is_failure)
+}
+
+/// What the run's history says of it.
+pub(super) fn words(run: &Run, verified: Option<&Verification>) -> String {
+    match (&run.verify, verified) {
+        (None, _) => String::new(),
+        (Some(_), None) => "; IAM was not asked who can still launch".to_owned(),
+        (Some(_), Some(verified)) => format!("; {}", verified.words()),
+    }
+}

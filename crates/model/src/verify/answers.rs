@@ -1,0 +1,175 @@
+//! What IAM's simulator answers, and what that says of launching.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::tri::Tri;
+
+/// What the simulator decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Some statement allows it, and none denies it.
+    Allowed,
+    /// Nothing allows it.
+    ImplicitDeny,
+    /// A statement denies it.
+    ExplicitDeny,
+}
+
+/// What it answers about one call on one resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Simulated {
+    /// The call, such as `ec2:RunInstances`.
+    pub action: String,
+    /// The resource.
+    pub resource: String,
+    /// What it decides.
+    pub decision: Decision,
+    /// The policies whose statements decide, by the simulator's names.
+    pub policies: Vec<String>,
+    /// Keys of the request that the policies ask for, and of which nothing is known.
+    pub missing: Vec<String>,
+    /// The permissions boundary does not allow it.
+    pub bounded: bool,
+    /// The organization does not allow it.
+    pub forbidden: bool,
+}
+
+impl Simulated {
+    /// Do their own policies allow it?
+    #[must_use]
+    pub fn allowed(&self) -> Tri {
+        match self.decision {
+            Decision::Allowed => Tri::Yes,
+            Decision::ImplicitDeny | Decision::ExplicitDeny => self.depends().unwrap_or(Tri::No),
+        }
+    }
+
+    /// Does one of their policies, or the organization, deny it whatever a role's trust policy says?
+    #[must_use]
+    pub fn denied(&self) -> Tri {
+        match self.decision {
+            _ if self.forbidden => Tri::Yes,
+            Decision::ExplicitDeny => self.depends().unwrap_or(Tri::Yes),
+            Decision::Allowed | Decision::ImplicitDeny => Tri::No,
+        }
+    }
+
+    fn depends(&self) -> Option<Tri> {
+        (!self.missing.is_empty()).then(|| Tri::Unknown(format!("their policies ask for {}", self.missing.join(", "))))
+    }
+}
+
+/// A way to start or to enlarge paid computing that IAM is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Launch {
+    /// The call.
+    pub action: &'static str,
+    /// What it must be allowed on at least: service and resource of an ARN.
+    on: (&'static str, &'static str),
+}
+
+/// The main ways to launch, the first first.
+pub const LAUNCHES: &[Launch] = &[
+    Launch { action: "ec2:RunInstances", on: ("ec2", "instance/*") },
+    Launch { action: "ec2:CreateFleet", on: ("ec2", "fleet/*") },
+    Launch { action: "ec2:RequestSpotInstances", on: ("ec2", "spot-instances-request/*") },
+    Launch { action: "ec2:RequestSpotFleet", on: ("ec2", "spot-fleet-request/*") },
+    Launch { action: "ec2:StartInstances", on: ("ec2", "instance/*") },
+    Launch { action: "autoscaling:CreateAutoScalingGroup", on: ("autoscaling", GROUP) },
+    Launch { action: "autoscaling:UpdateAutoScalingGroup", on: ("autoscaling", GROUP) },
+];
+
+const GROUP: &str = "autoScalingGroup:*:autoScalingGroupName/*";
+
+impl Launch {
+    /// What it is asked of: the resources of any name in one Region. A right on everything is a right on these, and so is
+    /// one on all resources of the kind; a Deny on them counts too.
+    #[must_use]
+    pub fn resource(&self, partition: &str, region: &str, account: &str) -> String {
+        let (service, resource) = self.on;
+        format!("arn:{partition}:{service}:{region}:{account}:{resource}")
+    }
+}
+
+/// What somebody may launch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Launching {
+    /// By these calls, because of these policies.
+    Can {
+        /// The calls, in the order of [`LAUNCHES`].
+        actions: Vec<String>,
+        /// The simulator's names of the policies.
+        policies: Vec<String>,
+    },
+    /// Nothing.
+    Cannot,
+    /// It depends on what only a request would say.
+    CannotTell(String),
+}
+
+/// Reads the answers about one person or role.
+#[must_use]
+pub fn launching(answers: &[Simulated], partition: &str, region: &str, account: &str) -> Launching {
+    let (mut actions, mut policies, mut missing) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+    for launch in LAUNCHES {
+        let on = launch.resource(partition, region, account);
+        let of = |answer: &&Simulated| answer.action.eq_ignore_ascii_case(launch.action) && answer.resource == on;
+        let Some(answer) = answers.iter().find(of) else {
+            missing.insert(format!("{}, of which IAM said nothing", launch.action));
+            continue;
+        };
+        match answer.decision {
+            Decision::Allowed => {
+                actions.push(launch.action.to_owned());
+                policies.extend(answer.policies.iter().cloned());
+            }
+            Decision::ImplicitDeny | Decision::ExplicitDeny => missing.extend(answer.missing.iter().cloned()),
+        }
+    }
+    if !actions.is_empty() {
+        Launching::Can { actions, policies: policies.into_iter().collect() }
+    } else if missing.is_empty() {
+        Launching::Cannot
+    } else {
+        Launching::CannotTell(format!("it depends on {}", missing.into_iter().collect::<Vec<_>>().join(", ")))
+    }
+}
+
+/// A way in which somebody can launch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Way {
+    /// The name of the role that they would assume; directly when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<String>,
+    /// By which calls.
+    pub actions: Vec<String>,
+    /// Because of which policies.
+    pub policies: Vec<String>,
+}
+
+impl Way {
+    /// In words, after "can launch": `by P (ec2:RunInstances)`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let through = self.through.as_ref().map(|role| format!("through role {role} ")).unwrap_or_default();
+        let policies =
+            if self.policies.is_empty() { "a policy that IAM does not name".to_owned() } else { self.policies.join(", ") };
+        let more = self.actions.len().saturating_sub(1);
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        format!("{through}by {policies} ({}{more})", self.actions.first().map_or("no call", String::as_str))
+    }
+}
+
+/// A policy's name as IAM's simulator gives it, for people: that of a managed policy is its own; an inline policy's begins with
+/// what it stands in.
+#[must_use]
+pub fn policy_words(id: &str, arn: &str) -> String {
+    let name = arn.rsplit('/').next().unwrap_or_default();
+    let kind = if arn.contains(":role/") { "role" } else { "user" };
+    if let Some(own) = id.strip_prefix(&format!("{kind}_{name}_")) {
+        return format!("inline policy {own}");
+    }
+    id.strip_prefix("group_").map_or_else(|| id.to_owned(), |of_group| format!("inline policy of a group ({of_group})"))
+}

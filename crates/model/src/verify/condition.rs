@@ -1,0 +1,162 @@
+//! A policy's conditions, as far as they can be evaluated for somebody who is not there: what the caller is is known, what
+//! their request will say is not.
+
+use serde_json::Value as Json;
+
+use super::tri::Tri;
+use super::trust::Caller;
+
+/// What is known of a key of the request.
+enum Known {
+    Is(String),
+    /// No request of a user or a role has it.
+    Absent,
+    Unknown,
+}
+
+/// Do all of `conditions` hold for a request of `caller`?
+pub(super) fn holds(conditions: Option<&Json>, caller: &Caller<'_>) -> Tri {
+    let Some(conditions) = conditions else { return Tri::Yes };
+    let Some(conditions) = conditions.as_object() else { return cannot("its conditions cannot be read") };
+    let mut all = Tri::Yes;
+    for (operator, keys) in conditions {
+        let Some(keys) = keys.as_object() else { return cannot("its conditions cannot be read") };
+        for (key, expected) in keys {
+            all = all.and(one(operator, key, &strings(expected), caller));
+        }
+    }
+    all
+}
+
+fn one(operator: &str, key: &str, expected: &[String], caller: &Caller<'_>) -> Tri {
+    let operator = operator.to_ascii_lowercase();
+    let (operator, if_exists) = operator.strip_suffix("ifexists").map_or((operator.as_str(), false), |rest| (rest, true));
+    let unknown = || Tri::Unknown(format!("it asks for {key}"));
+    let actual = known(key, caller);
+    if operator == "null" {
+        let wants_absent = expected.iter().any(|value| value.eq_ignore_ascii_case("true"));
+        return match actual {
+            Known::Is(_) => Tri::from(!wants_absent),
+            Known::Absent => Tri::from(wants_absent),
+            Known::Unknown => unknown(),
+        };
+    }
+    let Some((matches, negated)) = comparison(operator) else { return unknown() };
+    let actual = match actual {
+        Known::Is(actual) => actual,
+        // A key that is not there matches nothing, so what must not match holds.
+        Known::Absent => return Tri::from(if_exists || negated),
+        Known::Unknown => return unknown(),
+    };
+    // What stands there is filled in when the request comes.
+    if expected.iter().any(|value| value.contains("${")) {
+        return unknown();
+    }
+    Tri::from(expected.iter().any(|value| matches(value, &actual)) != negated)
+}
+
+type Matches = fn(&str, &str) -> bool;
+
+/// How an operator compares, and whether it holds when nothing matches.
+fn comparison(operator: &str) -> Option<(Matches, bool)> {
+    let equals: Matches = |expected, actual| expected == actual;
+    let ignoring_case: Matches = |expected, actual| expected.eq_ignore_ascii_case(actual);
+    Some(match operator {
+        "stringequals" => (equals, false),
+        "stringnotequals" => (equals, true),
+        "stringequalsignorecase" | "bool" => (ignoring_case, false),
+        "stringnotequalsignorecase" => (ignoring_case, true),
+        "stringlike" => (glob, false),
+        "stringnotlike" => (glob, true),
+        "arnequals" | "arnlike" => (arn_like, false),
+        "arnnotequals" | "arnnotlike" => (arn_like, true),
+        _ => return None,
+    })
+}
+
+fn known(key: &str, caller: &Caller<'_>) -> Known {
+    let is = |value: &str| Known::Is(value.to_owned());
+    match key.to_ascii_lowercase().as_str() {
+        "aws:principalarn" => is(caller.arn),
+        "aws:principalaccount" => is(caller.account()),
+        "aws:principaltype" => is(if caller.is_role() { "AssumedRole" } else { "User" }),
+        "aws:username" if caller.is_role() => Known::Absent,
+        "aws:username" => is(caller.name()),
+        // STS takes no other requests.
+        "aws:securetransport" => is("true"),
+        // Those that an AWS service makes for somebody.
+        "aws:principalisawsservice" | "aws:viaawsservice" => is("false"),
+        "aws:sourcearn" | "aws:sourceaccount" => Known::Absent,
+        _ => Known::Unknown,
+    }
+}
+
+/// Does `text` fit `pattern`, in which `*` is any letters and `?` any one?
+pub(super) fn glob(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    // Which beginnings of the text fit the pattern so far.
+    let mut fits = vec![false; text.len() + 1];
+    fits[0] = true;
+    for letter in pattern {
+        if letter == '*' {
+            let first = fits.iter().position(|fit| *fit).unwrap_or(fits.len());
+            fits[first..].fill(true);
+        } else {
+            for end in (1..fits.len()).rev() {
+                fits[end] = fits[end - 1] && (letter == '?' || letter == text[end - 1]);
+            }
+            fits[0] = false;
+        }
+    }
+    fits[text.len()]
+}
+
+/// The same for ARNs: each of the six parts for itself.
+fn arn_like(pattern: &str, arn: &str) -> bool {
+    let (pattern, arn): (Vec<&str>, Vec<&str>) = (pattern.splitn(6, ':').collect(), arn.splitn(6, ':').collect());
+    pattern.len() == arn.len() && pattern.iter().zip(arn).all(|(pattern, part)| glob(pattern, part))
+}
+
+/// One string, or a list of them; a Boolean or a number is written as in JSON.
+pub(super) fn strings(value: &Json) -> Vec<String> {
+    let one = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    value.as_array().map_or_else(|| vec![one(value)], |values| values.iter().map(one).collect())
+}
+
+fn cannot(why: &str) -> Tri {
+    Tri::Unknown(why.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn stars_stand_for_any_letters_and_question_marks_for_one() {
+        for (pattern, text, fits) in [
+            ("*", "", true),
+            ("sts:*", "sts:AssumeRole", true),
+            ("sts:Assume?ole", "sts:AssumeRole", true),
+            ("a*b*c", "aXXbYYc", true),
+            ("a*b*c", "aXXbYY", false),
+            ("", "a", false),
+            ("**a", "ba", true),
+            ("?", "", false),
+        ] {
+            assert_eq!(glob(pattern, text), fits, "{pattern} {text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_fits_itself_and_any_part_of_it_may_be_a_star(text in "[a-z:/]{0,12}", at in 0..12_usize, to in 0..12_usize) {
+            let (at, to) = (at.min(text.len()), to.min(text.len()));
+            let (at, to) = (at.min(to), at.max(to));
+            prop_assert!(glob(&text, &text));
+            let pattern = format!("{}*{}", &text[..at], &text[to..]);
+            prop_assert!(glob(&pattern, &text));
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Who can still launch? After a stage has taken rights from somebody, IAM is asked what they may still do: each member of a
+//! restricted group, each restricted user and role, and, one hop, each role of the account that they can assume. Here stands
+//! what its answers mean; `guardrails_aws::iam_verify` asks.
+
+mod answers;
+mod change;
+mod condition;
+mod record;
+mod tri;
+mod trust;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use answers::{Decision, LAUNCHES, Launch, Launching, Simulated, Way, launching, policy_words};
+pub use change::Changes;
+pub use record::{Counts, Person, RoleAnswer, Standing, Verification, Work};
+pub use tri::Tri;
+pub use trust::{Assumable, Caller, Trust, Trusted, assumable};
+
+use crate::principal::Principal;
+
+/// Seconds for which IAM is given time to see a change: it says "a few seconds", and is not held to it.
+pub const PROPAGATION: i64 = 60;
+
+/// What no answer takes into account, in one line.
+pub const LIMITS: &str = "asked of IAM's policy simulator: it knows of service control policies only those without conditions, and \
+                          no resource control, resource or session policies; one role further, no chain of roles; rights on \
+                          named instances or in other Regions' ARNs only are not looked for";
+
+/// What becomes of a run after which somebody can still launch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Demand {
+    /// People are told.
+    #[default]
+    Report,
+    /// The run ends as failed; what it enforced stays.
+    Fail,
+}
+
+/// Whom IAM is asked about after a stage, and what their answers lead to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// What becomes of the run.
+    #[serde(default)]
+    pub demand: Demand,
+    /// Whom the stage takes rights from.
+    pub of: Vec<Principal>,
+}

@@ -1,0 +1,64 @@
+//! Yes, no, or: it cannot be told, and why. A policy may depend on what only the caller's request would say.
+
+/// An answer that may be wanting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tri {
+    /// It holds.
+    Yes,
+    /// It does not.
+    No,
+    /// It cannot be told, for this reason.
+    Unknown(String),
+}
+
+impl Tri {
+    /// Both: one that does not hold decides, whatever cannot be told.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::No, _) | (_, Self::No) => Self::No,
+            (Self::Unknown(why), _) | (_, Self::Unknown(why)) => Self::Unknown(why),
+            (Self::Yes, Self::Yes) => Self::Yes,
+        }
+    }
+
+    /// One of them: one that holds decides, whatever cannot be told.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        !(!self).and(!other)
+    }
+}
+
+impl std::ops::Not for Tri {
+    type Output = Self;
+
+    fn not(self) -> Self {
+        match self {
+            Self::Yes => Self::No,
+            Self::No => Self::Yes,
+            Self::Unknown(why) => Self::Unknown(why),
+        }
+    }
+}
+
+impl From<bool> for Tri {
+    fn from(holds: bool) -> Self {
+        if holds { Self::Yes } else { Self::No }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_decides_decides_whatever_else_cannot_be_told() {
+        let unknown = || Tri::Unknown("why".to_owned());
+        assert_eq!(unknown().and(Tri::No), Tri::No);
+        assert_eq!(unknown().or(Tri::Yes), Tri::Yes);
+        assert_eq!(unknown().and(Tri::Yes), unknown());
+        assert_eq!(unknown().or(Tri::No), unknown());
+        assert_eq!(!unknown(), unknown());
+        assert_eq!((Tri::Yes.and(Tri::Yes), Tri::No.or(Tri::No)), (Tri::Yes, Tri::No));
+    }
+}

@@ -1,0 +1,5 @@
+//! Who can still launch: what trust policies and IAM's answers come to, and how IAM is asked.
+
+mod asking;
+mod judged;
+mod trust;
