@@ -18,6 +18,7 @@ mod properties;
 mod reconcile;
 mod regions;
 mod report;
+mod restrictions;
 mod size;
 mod story;
 mod sweep;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, anyhow};
 use guardrails_aws::actions::{self, Entry};
 use guardrails_aws::grants;
+use guardrails_aws::iam::own_policy::{OwnPolicy, TEMPLATE};
 use guardrails_model::config::{Config, Guardrail};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
@@ -42,6 +43,9 @@ pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
         resources.insert(format!("{logical}Role"), role(action, config, &logical)?);
         resources.insert(format!("{logical}Function"), function(action, key(keys, action.name)?, &logical));
         callable(&mut resources["MachineRole"], &logical)?;
+        for policy in action.own_policies(config)? {
+            resources.insert(format!("DenyPolicy{}", policy.hash), own_policy(&policy));
+        }
     }
     reconcile(resources, config)?;
     for function in artifacts::functions() {
@@ -91,7 +95,21 @@ fn function(action: &Entry, key: &str, logical: &str) -> Json {
             "Environment": {"Variables": {
                 "STACK_NAME": {"Ref": "AWS::StackName"},
                 "TABLE_NAME": {"Ref": "Ledger"},
+                "ACCOUNT_ID": {"Ref": "AWS::AccountId"},
+                "PARTITION": {"Ref": "AWS::Partition"},
             }},
+        },
+    })
+}
+
+/// Nothing of it ever changes under its name: CloudFormation could not replace it, and who has it attached would lose it.
+fn own_policy(policy: &OwnPolicy) -> Json {
+    json!({
+        "Type": "AWS::IAM::ManagedPolicy",
+        "Properties": {
+            "ManagedPolicyName": {"Fn::Sub": policy.name(&TEMPLATE)},
+            "Description": "Attached by Budget Guardrails while a budget is exceeded.",
+            "PolicyDocument": policy.document,
         },
     })
 }
@@ -132,17 +150,18 @@ fn role(action: &Entry, config: &Config, logical: &str) -> Result<Json> {
     }))
 }
 
-/// Resources with `${AWS::...}` in them become `Fn::Sub`.
+/// Texts with `${AWS::...}` in them become `Fn::Sub`.
 fn with_pseudo_parameters(statement: &Json) -> Json {
-    let mut statement = statement.clone();
-    if let Some(resources) = statement["Resource"].as_array_mut() {
-        for resource in resources {
-            if resource.as_str().is_some_and(|text| text.contains("${")) {
-                *resource = json!({"Fn::Sub": resource.clone()});
-            }
-        }
+    match statement {
+        Json::String(text) if text.contains("${AWS::") => json!({"Fn::Sub": text}),
+        Json::Array(items) => items.iter().map(with_pseudo_parameters).collect(),
+        Json::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (name.clone(), with_pseudo_parameters(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        other => other.clone(),
     }
-    statement
 }
 
 /// Tells people that a function failed.
