@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use guardrails_aws::actions::{self, Context};
+use guardrails_aws::actions::{self, Account, Context};
 use guardrails_model::action::{Action, ActionError};
 use guardrails_model::clock::Clock;
 use guardrails_model::config::{ActionSpec, Budget, Config, Guardrail, Period, Plausibility, Release, Stage, StageAt, Tags};
@@ -50,6 +50,7 @@ pub fn catalog_at(world: &Arc<World>, operators: &[&str], pace: Pace) -> MakeAct
         let mut context =
             Context::new(&config, &operators, clock.clone()).at(part.place.as_ref()).paced(pace.clone(), Levels::default());
         context.stack = Some(STACK.to_owned());
+        context.account = Some(Account { partition: "aws".to_owned(), id: "123456789012".to_owned() });
         let make = || actions::make(&spec, &context).expect("an action of the catalog").into();
         Arc::clone(lock(&kept).entry(format!("{spec:?} {:?}", part.place)).or_insert_with(make))
     })

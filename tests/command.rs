@@ -108,6 +108,38 @@ fn opposite_wishes_of_two_guardrails_are_refused() {
 }
 
 #[test]
+fn an_operator_that_an_action_names_is_refused_where_it_stands() {
+    let swap = "swap-group-policy: { group: ProjectBeta, detach: [AmazonEC2FullAccess], attach: [AmazonEC2ReadOnlyAccess] }";
+    let spared = &["`project-beta` would restrict the operator arn:aws:iam::123456789012:user/finops", "not roll back"];
+    refused(swap, "deny-actions: { user: finops }", 19, spared);
+    refused(swap, "deny-actions: { group: ProjectBeta, user: [bea, finops] }", 19, spared);
+    refused(swap, "swap-policy: { user: finops, attach: [ReadOnlyAccess] }", 19, spared);
+    let role = GOOD.replace("user/finops", "role/team/FinOps");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("guardrails.yaml"), role.replace(swap, "deny-actions: { role: FinOps }")).unwrap();
+    let said = err(&run(folder.path(), &["check"]));
+    assert!(
+        said.contains("guardrails.yaml:19:13") && said.contains("the operator arn:aws:iam::123456789012:role/team/FinOps"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_deny_that_says_nothing_too_much_or_what_iam_does_not_know_is_refused() {
+    let swap = "swap-group-policy: { group: ProjectBeta, detach: [AmazonEC2FullAccess], attach: [AmazonEC2ReadOnlyAccess] }";
+    let deny = |params: &str, words: &[&str]| refused(swap, &format!("deny-actions: {{ {params} }}"), 19, words);
+    deny("actions: [ec2:RunInstances]", &["it denies nobody anything", "`group`, `user` or `role`"]);
+    deny("group: ProjectBeta, actions: []", &["it denies nothing"]);
+    deny("group: ProjectBeta, actions: [RunInstances]", &["`RunInstances` is not an action", "`ec2:RunInstances`"]);
+    deny("group: ProjectBeta, policy: ReadOnlyAccess, also: [iam:PassRole]", &["leave out `actions` and `also`, or `policy`"]);
+    deny("group: [Beta, Beta]", &["the group Beta stands there twice"]);
+    deny("user: a/path", &["`a/path` is not the name of an IAM user"]);
+    let many: Vec<String> = (0..90).map(|number| format!("service:AnActionThatIsLong{number}")).collect();
+    deny(&format!("group: ProjectBeta, also: [{}]", many.join(", ")), &["and IAM takes 6144"]);
+    refused(swap, "swap-policy: { attach: [ReadOnlyAccess] }", 19, &["one of `user` and `role`", "`swap-group-policy`"]);
+}
+
+#[test]
 fn a_missing_file_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let output = run(folder.path(), &["check"]);

@@ -12,6 +12,7 @@ mod groups;
 mod histories;
 mod lab;
 mod reconcile;
+mod restrictions;
 mod rights;
 mod rollbacks;
 mod size;

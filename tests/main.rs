@@ -18,6 +18,7 @@ mod properties;
 mod reconcile;
 mod regions;
 mod report;
+mod restrictions;
 mod rights;
 mod size;
 mod story;

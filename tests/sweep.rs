@@ -108,6 +108,26 @@ async fn swapping_policies_back_without_a_free_slot_can_be_cut_anywhere() {
 }
 
 #[tokio::test]
+async fn swapping_a_role_s_policies_can_be_cut_anywhere() {
+    apply("swap-policy").await;
+}
+
+#[tokio::test]
+async fn swapping_a_role_s_policies_back_can_be_cut_anywhere() {
+    rollback("swap-policy").await;
+}
+
+#[tokio::test]
+async fn denying_groups_users_and_roles_can_be_cut_anywhere() {
+    apply("deny-actions").await;
+}
+
+#[tokio::test]
+async fn lifting_the_deny_again_can_be_cut_anywhere() {
+    rollback("deny-actions").await;
+}
+
+#[tokio::test]
 async fn a_stage_of_two_actions_can_be_cut_anywhere() {
     apply("swap-group-policy, then stop-instances").await;
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use guardrails_aws::actions::{self, ActionType, Context};
+use guardrails_aws::actions::{self, Account, ActionType, Context};
 use guardrails_model::action::{Action, ActionError};
 use guardrails_model::clock::Clock;
 use guardrails_model::drive::{Drive, DriveError, Progress};
@@ -44,6 +44,7 @@ async fn handle<T: ActionType>(order: Order, invocation: Invocation) -> Result<R
         .at(part.place.as_ref())
         .paced(run.pace.clone(), cursor.levels.clone());
     context.stack = Some(variable("STACK_NAME")?);
+    context.account = Some(Account { partition: variable("PARTITION")?, id: variable("ACCOUNT_ID")? });
     let action = actions::make_of::<T>(&part.params, &context)?;
     let drive = Drive::new(&ledger, &invocation.clock, invocation.deadline, invocation.by.clone());
     let direction = match order.op {

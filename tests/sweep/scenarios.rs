@@ -10,6 +10,7 @@ pub fn scenarios() -> Vec<Scenario> {
     let mut all = stop_instances();
     all.extend(groups());
     all.extend(swap_group_policy());
+    all.extend(attaching());
     all.push(both());
     all
 }
@@ -23,7 +24,8 @@ pub fn lagging() -> Vec<Scenario> {
     let group = Scenario { place: || lag(group), ..swap_group_policy().remove(0) };
     let held = Scenario { place: || lag(fleet), meets: Meets::Hidden, ..groups().remove(0) };
     let size = Scenario { place: || lag(fleet), ..groups().remove(1) };
-    vec![instances, group, held, size]
+    let denied = Scenario { place: || lag(people), ..attaching().remove(1) };
+    vec![instances, group, held, size, denied]
 }
 
 fn lag(fill: fn(&mut Account)) -> Place {
@@ -178,6 +180,52 @@ fn swap_group_policy() -> Vec<Scenario> {
 const FULL_SWAPPED: &str = "{\"arn:aws:iam::aws:policy/N0\", \"arn:aws:iam::aws:policy/P2\", \"arn:aws:iam::aws:policy/P3\", \
     \"arn:aws:iam::aws:policy/P4\", \"arn:aws:iam::aws:policy/P5\", \"arn:aws:iam::aws:policy/P6\", \
     \"arn:aws:iam::aws:policy/P7\", \"arn:aws:iam::aws:policy/P8\", \"arn:aws:iam::aws:policy/P9\"}";
+
+const DENY: &str = "arn:aws:iam::123456789012:policy/guardrails-us-east-1-deny-9cbdd5f68b";
+const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
+
+/// A group, a user and a role to restrict; beside them the administrators, and others of the same names.
+fn people(account: &mut Account) {
+    account.policy(READ_ONLY).policy(DENY);
+    account.group("ProjectBeta", &[FULL]).members("ProjectBeta", &["bea"]).group("Admins", &[ADMINISTRATOR]);
+    account.members("Admins", &["root-of-all"]).user("bea", &[FULL]).user("bert", &[FULL]).role("beta-ci", &[FULL, LOGS]);
+    account.role("bert", &[FULL]);
+}
+
+fn attaching() -> Vec<Scenario> {
+    let everybody = json!({"group": "ProjectBeta", "user": ["bert"], "role": "beta-ci", "actions": ["ec2:RunInstances"]});
+    vec![
+        Scenario {
+            name: "swap-policy",
+            actions: vec![(
+                "swap-policy",
+                json!({"role": "beta-ci", "detach": ["AmazonEC2FullAccess"], "attach": ["AmazonEC2ReadOnlyAccess"]}),
+            )],
+            scope: &["beta-ci"],
+            enforced: &[("role beta-ci", SWAPPED)],
+            refused: 0,
+            disposable: &[],
+            meets: Meets::Different,
+            place: || Place::world(people),
+        },
+        Scenario {
+            name: "deny-actions",
+            actions: vec![("deny-actions", everybody)],
+            scope: &["ProjectBeta", "bert", "beta-ci"],
+            enforced: &[("group ProjectBeta", DENIED), ("user bert", DENIED), ("role beta-ci", DENIED_TOO)],
+            refused: 0,
+            disposable: &[],
+            meets: Meets::Different,
+            place: || Place::world(people),
+        },
+    ]
+}
+
+const DENIED: &str = "{\"arn:aws:iam::123456789012:policy/guardrails-us-east-1-deny-9cbdd5f68b\", \
+    \"arn:aws:iam::aws:policy/AmazonEC2FullAccess\"}";
+const DENIED_TOO: &str = "{\"arn:aws:iam::123456789012:policy/Logs\", \
+    \"arn:aws:iam::123456789012:policy/guardrails-us-east-1-deny-9cbdd5f68b\", \
+    \"arn:aws:iam::aws:policy/AmazonEC2FullAccess\"}";
 
 fn both() -> Scenario {
     Scenario {

@@ -42,7 +42,7 @@ fn beta(members: &[&str]) -> Arc<World> {
 }
 
 fn roles_of(account: &mut Account, roles: &[(&str, serde_json::Value)]) {
-    account.roles.extend(roles.iter().map(|(name, principal)| ((*name).to_owned(), trust(principal))));
+    account.trust.extend(roles.iter().map(|(name, principal)| ((*name).to_owned(), trust(principal))));
 }
 
 /// What a run has changed: Beta lost its full access.

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::auto_scaling::{self, Fleets};
 use super::buckets::Buckets;
 use super::ec2::{self, Instance, Power};
-use super::iam::{self, Group};
+use super::iam::{self, Group, Role};
 use super::load_balancers;
 use super::past::Past;
 use super::simulator::Right;
@@ -22,12 +22,20 @@ pub const HOME: &str = "us-east-1";
 pub struct Account {
     /// IAM's groups.
     pub groups: BTreeMap<String, Group>,
+    /// IAM's users, and the ARNs of the policies attached to them.
+    pub users: BTreeMap<String, Vec<String>>,
+    /// IAM's roles.
+    pub roles: BTreeMap<String, Role>,
+    /// How many policies a user may have.
+    pub per_user: usize,
+    /// How many policies a role may have.
+    pub per_role: usize,
     /// ARNs of the policies that exist.
     pub policies: BTreeSet<String>,
     /// The role of each instance profile, by their names.
     pub profiles: BTreeMap<String, String>,
     /// The trust policy of each role, by their names.
-    pub roles: BTreeMap<String, String>,
+    pub trust: BTreeMap<String, String>,
     /// What users and roles may do beyond their groups' policies, by their ARNs.
     pub rights: BTreeMap<String, Vec<Right>>,
     /// Operations of IAM that nobody may call.
@@ -66,16 +74,23 @@ pub struct Account {
     pub(super) now: Timestamp,
     pub(super) timeline: Timeline,
     pub(super) past_fleets: Past<Fleets>,
-    past_iam: Past<(BTreeMap<String, Group>, BTreeSet<String>)>,
+    past_iam: Past<Iam>,
 }
+
+/// What IAM's listings may lag behind with.
+type Iam = (BTreeMap<String, Group>, BTreeMap<String, Vec<String>>, BTreeMap<String, Role>, BTreeSet<String>);
 
 impl Default for Account {
     fn default() -> Self {
         Self {
             groups: BTreeMap::new(),
+            users: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            per_user: 10,
+            per_role: 10,
             policies: BTreeSet::new(),
             profiles: BTreeMap::new(),
-            roles: BTreeMap::new(),
+            trust: BTreeMap::new(),
             rights: BTreeMap::new(),
             gone: BTreeSet::new(),
             refused: BTreeSet::new(),
@@ -140,6 +155,29 @@ impl Account {
         let attached: Vec<String> = attached.iter().map(|arn| (*arn).to_owned()).collect();
         self.policies.extend(attached.iter().cloned());
         self.groups.insert(name.to_owned(), Group { attached, ..Group::default() });
+        self
+    }
+
+    /// Adds an IAM user with these policies, which exist from then on.
+    pub fn user(&mut self, name: &str, attached: &[&str]) -> &mut Self {
+        let attached: Vec<String> = attached.iter().map(|arn| (*arn).to_owned()).collect();
+        self.policies.extend(attached.iter().cloned());
+        self.users.insert(name.to_owned(), attached);
+        self
+    }
+
+    /// Adds an IAM role with these policies, which exist from then on.
+    pub fn role(&mut self, name: &str, attached: &[&str]) -> &mut Self {
+        let attached: Vec<String> = attached.iter().map(|arn| (*arn).to_owned()).collect();
+        self.policies.extend(attached.iter().cloned());
+        self.roles.insert(name.to_owned(), Role { attached, path: "/".to_owned(), stack: None });
+        self
+    }
+
+    /// Adds users of the account to a group.
+    pub fn members(&mut self, group: &str, users: &[&str]) -> &mut Self {
+        let arns = users.iter().map(|name| format!("arn:aws:iam::123456789012:user/{name}"));
+        self.groups.get_mut(group).unwrap_or_else(|| panic!("there is no group {group}")).members.extend(arns);
         self
     }
 
@@ -243,17 +281,19 @@ impl Account {
         let then = now - SignedDuration::from_secs(self.lag);
         match (call.service, call.only_reads()) {
             (Service::Iam, true) => match self.past_iam.at(then).cloned() {
-                Some((groups, policies)) => {
-                    let (profiles, roles, rights) = (self.profiles.clone(), self.roles.clone(), self.rights.clone());
-                    let gone = self.gone.clone();
-                    let mut past = Self { groups, policies, profiles, roles, rights, gone, page: self.page, ..Self::default() };
+                Some((groups, users, roles, policies)) => {
+                    let (profiles, trust, rights) = (self.profiles.clone(), self.trust.clone(), self.rights.clone());
+                    let mut past = Self { groups, users, roles, policies, profiles, trust, rights, ..Self::default() };
+                    (past.gone, past.page) = (self.gone.clone(), self.page);
+                    (past.per_user, past.per_role) = (self.per_user, self.per_role);
                     iam::answer(&mut past, call)
                 }
                 None => iam::answer(self, call),
             },
             (Service::Iam, false) => {
                 if self.lag > 0 {
-                    self.past_iam.remember(now, self.lag, (self.groups.clone(), self.policies.clone()));
+                    let present = (self.groups.clone(), self.users.clone(), self.roles.clone(), self.policies.clone());
+                    self.past_iam.remember(now, self.lag, present);
                 }
                 iam::answer(self, call)
             }
@@ -270,15 +310,17 @@ impl Account {
     /// All of it that an action may change: `i-1` is `Stopped`, `group Beta` has certain policies, `fleet size` is
     /// `0 <= 2 <= 4`, `fleet processes` are those suspended. Names in other Regions begin with them.
     pub fn snapshot(&self) -> BTreeMap<String, String> {
-        let policies = |group: &Group| group.attached.iter().cloned().collect::<BTreeSet<_>>();
-        let groups = self.groups.iter().map(|(name, group)| (format!("group {name}"), format!("{:?}", policies(group))));
+        let policies = |attached: &[String]| format!("{:?}", attached.iter().cloned().collect::<BTreeSet<_>>());
+        let groups = self.groups.iter().map(|(name, group)| (format!("group {name}"), policies(&group.attached)));
+        let users = self.users.iter().map(|(name, attached)| (format!("user {name}"), policies(attached)));
+        let roles = self.roles.iter().map(|(name, role)| (format!("role {name}"), policies(&role.attached)));
         let instance = |(id, instance): (&String, &Instance)| (place(&instance.region, id), format!("{:?}", instance.power));
         let fleet = |group: &auto_scaling::Group| {
             let name = place(&group.region, &group.name);
             [(format!("{name} processes"), group.suspended_processes().join(", ")), (format!("{name} size"), group.size())]
         };
         let fleets = self.fleets.values().filter(|group| group.explicit).flat_map(fleet);
-        groups.chain(self.instances.iter().map(instance)).chain(fleets).collect()
+        groups.chain(users).chain(roles).chain(self.instances.iter().map(instance)).chain(fleets).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! IAM: groups, their members and their managed policies.
+//! IAM: groups with their members, users and roles, and the managed policies of all of them.
 
 use super::account::Account;
 use super::simulator;
@@ -13,44 +13,58 @@ pub struct Group {
     pub attached: Vec<String>,
 }
 
-const MOST_ATTACHED: usize = 10;
+/// A role.
+#[derive(Debug, Clone)]
+pub struct Role {
+    /// ARNs of policies, in the order in which they were attached.
+    pub attached: Vec<String>,
+    /// Where it is, such as `/`.
+    pub path: String,
+    /// The stack that CloudFormation made it for.
+    pub stack: Option<String>,
+}
+
+const PER_GROUP: usize = 10;
 const CREATED: &str = "2026-01-01T00:00:00Z";
 
 /// Answers a call.
 pub fn answer(account: &mut Account, call: &Call) -> Result<String, Refusal> {
     match call.operation.as_str() {
         "GetGroup" => get_group(account, call),
-        "ListAttachedGroupPolicies" => list_attached(account, call),
+        "GetRole" => get_role(account, call),
         "GetPolicy" => get_policy(account, call),
         "GetUser" => simulator::get_user(account, call),
         "ListRoles" => Ok(simulator::list_roles(account, call)),
         "SimulatePrincipalPolicy" => simulator::simulate(account, call),
         "GetInstanceProfile" => get_profile(account, call),
-        "AttachGroupPolicy" => attach(account, call),
-        "DetachGroupPolicy" => detach(account, call),
+        "GetAccountSummary" => Ok(summary(account)),
+        "ListEntitiesForPolicy" => list_entities(account, call),
+        "ListAttachedGroupPolicies" | "ListAttachedUserPolicies" | "ListAttachedRolePolicies" => list_attached(account, call),
+        "AttachGroupPolicy" | "AttachUserPolicy" | "AttachRolePolicy" => attach(account, call),
+        "DetachGroupPolicy" | "DetachUserPolicy" | "DetachRolePolicy" => detach(account, call),
         other => panic!("the double of IAM has no {other}"),
     }
 }
 
 fn get_group(account: &mut Account, call: &Call) -> Result<String, Refusal> {
     let name = call.require("GroupName")?;
-    let members = group(account, name)?.members.clone();
+    let members = account.groups.get(name).ok_or_else(|| no_such("group", name))?.members.clone();
     let (members, next) = page(members, call.get("Marker"), account.page);
     let user = |arn: String| {
         let name = arn.rsplit('/').next().unwrap_or_default();
         let id = tag("UserId", &format!("AIDA{name}"));
         format!("<Path>/</Path>{}{id}{}{}", tag("UserName", name), tag("Arn", &arn), tag("CreateDate", CREATED))
     };
-    let arn = tag("Arn", &format!("arn:aws:iam::123456789012:group/{name}"));
-    let about = format!("<Path>/</Path>{}<GroupId>AGPA</GroupId>{arn}{}", tag("GroupName", name), tag("CreateDate", CREATED));
+    let about = format!("{}<GroupId>AGPA</GroupId>{}", tag("GroupName", name), about("group", "/", name));
     Ok(format!("<Group>{about}</Group>{}{}", list("Users", "member", members.into_iter().map(user)), truncated(next)))
 }
 
-fn list_attached(account: &mut Account, call: &Call) -> Result<String, Refusal> {
-    let attached = group(account, call.require("GroupName")?)?.attached.clone();
-    let (attached, next) = page(attached, call.get("Marker"), account.page);
-    let policy = |arn: String| format!("{}{}", tag("PolicyName", policy_name(&arn)), tag("PolicyArn", &arn));
-    Ok(format!("{}{}", list("AttachedPolicies", "member", attached.into_iter().map(policy)), truncated(next)))
+fn get_role(account: &Account, call: &Call) -> Result<String, Refusal> {
+    let name = call.require("RoleName")?;
+    let role = account.roles.get(name).ok_or_else(|| no_such("role", name))?;
+    let stack = role.stack.iter().map(|stack| format!("<Key>aws:cloudformation:stack-name</Key>{}", tag("Value", stack)));
+    let about = format!("{}<RoleId>AROA</RoleId>{}", tag("RoleName", name), about("role", &role.path, name));
+    Ok(format!("<Role>{about}{}</Role>", list("Tags", "member", stack)))
 }
 
 fn get_policy(account: &mut Account, call: &Call) -> Result<String, Refusal> {
@@ -64,46 +78,93 @@ fn get_policy(account: &mut Account, call: &Call) -> Result<String, Refusal> {
 fn get_profile(account: &Account, call: &Call) -> Result<String, Refusal> {
     let name = call.require("InstanceProfileName")?;
     let role = account.profiles.get(name).ok_or_else(|| missing(format!("Instance Profile {name} cannot be found.")))?;
-    let about = |kind: &str, name: &str| {
-        let arn = tag("Arn", &format!("arn:aws:iam::123456789012:{kind}/{name}"));
-        format!("<Path>/</Path>{arn}{}", tag("CreateDate", CREATED))
-    };
-    let role_fields = format!("{}{}<RoleId>AROA</RoleId>", tag("RoleName", role), about("role", role));
+    let role_fields = format!("{}{}<RoleId>AROA</RoleId>", tag("RoleName", role), about("role", "/", role));
     let ids = format!("{}<InstanceProfileId>AIPA</InstanceProfileId>", tag("InstanceProfileName", name));
-    let profile = format!("{ids}{}{}", about("instance-profile", name), list("Roles", "member", [role_fields]));
+    let profile = format!("{ids}{}{}", about("instance-profile", "/", name), list("Roles", "member", [role_fields]));
     Ok(format!("<InstanceProfile>{profile}</InstanceProfile>"))
 }
 
+fn summary(account: &Account) -> String {
+    let quotas = [("User", account.per_user), ("Role", account.per_role), ("Group", PER_GROUP)];
+    let entry = |(kind, quota): (&str, usize)| {
+        let key = tag("key", &format!("AttachedPoliciesPer{kind}Quota"));
+        format!("<entry>{key}{}</entry>", tag("value", &quota.to_string()))
+    };
+    format!("<SummaryMap>{}</SummaryMap>", quotas.map(entry).concat())
+}
+
+fn list_entities(account: &Account, call: &Call) -> Result<String, Refusal> {
+    let arn = call.require("PolicyArn")?.to_owned();
+    let has = |attached: &[String]| attached.contains(&arn);
+    let groups = account.groups.iter().filter(|(_, group)| has(&group.attached)).map(|(name, _)| ("Group", name));
+    let users = account.users.iter().filter(|(_, attached)| has(attached)).map(|(name, _)| ("User", name));
+    let roles = account.roles.iter().filter(|(_, role)| has(&role.attached)).map(|(name, _)| ("Role", name));
+    let (page, next) = page(groups.chain(users).chain(roles).collect(), call.get("Marker"), account.page);
+    let of = |kind: &str| {
+        let mine = page.iter().filter(|(of, _)| *of == kind).map(|(_, name)| tag(&format!("{kind}Name"), name));
+        list(&format!("Policy{kind}s"), "member", mine)
+    };
+    Ok(format!("{}{}{}{}", of("Group"), of("User"), of("Role"), truncated(next)))
+}
+
+fn list_attached(account: &mut Account, call: &Call) -> Result<String, Refusal> {
+    let attached = holder(account, call)?.attached.clone();
+    let (attached, next) = page(attached, call.get("Marker"), account.page);
+    let policy = |arn: String| format!("{}{}", tag("PolicyName", policy_name(&arn)), tag("PolicyArn", &arn));
+    Ok(format!("{}{}", list("AttachedPolicies", "member", attached.into_iter().map(policy)), truncated(next)))
+}
+
 fn attach(account: &mut Account, call: &Call) -> Result<String, Refusal> {
-    let name = call.require("GroupName")?;
-    group(account, name)?;
+    holder(account, call)?;
     let policy = known_policy(account, call)?;
-    let group = group(account, name)?;
-    if group.attached.contains(&policy) {
+    let Holder { attached, name, kind, quota } = holder(account, call)?;
+    if attached.contains(&policy) {
         return Ok(String::new());
     }
-    if group.attached.len() >= MOST_ATTACHED {
-        let message = format!("Cannot exceed quota for PoliciesPerGroup: {MOST_ATTACHED}");
+    if attached.len() >= quota {
+        let message = format!("Cannot exceed quota for PoliciesPer{kind}: {quota}");
         return Err(Refusal(409, "LimitExceeded", message));
     }
-    group.attached.push(policy);
-    account.touched.insert(name.to_owned());
+    attached.push(policy);
+    account.touched.insert(name);
     Ok(String::new())
 }
 
 fn detach(account: &mut Account, call: &Call) -> Result<String, Refusal> {
-    let (name, policy) = (call.require("GroupName")?, call.require("PolicyArn")?);
-    let group = group(account, name)?;
-    let Some(place) = group.attached.iter().position(|attached| attached == policy) else {
+    let policy = call.require("PolicyArn")?;
+    let Holder { attached, name, .. } = holder(account, call)?;
+    let Some(place) = attached.iter().position(|attached| attached == policy) else {
         return Err(missing(format!("Policy {policy} was not found.")));
     };
-    group.attached.remove(place);
-    account.touched.insert(name.to_owned());
+    attached.remove(place);
+    account.touched.insert(name);
     Ok(String::new())
 }
 
-fn group<'a>(account: &'a mut Account, name: &str) -> Result<&'a mut Group, Refusal> {
-    account.groups.get_mut(name).ok_or_else(|| missing(format!("The group with name {name} cannot be found.")))
+/// Whose policies a call is about.
+struct Holder<'a> {
+    attached: &'a mut Vec<String>,
+    name: String,
+    kind: &'static str,
+    quota: usize,
+}
+
+fn holder<'a>(account: &'a mut Account, call: &Call) -> Result<Holder<'a>, Refusal> {
+    let (kind, found) = if call.operation.contains("Group") {
+        ("Group", (PER_GROUP, call.require("GroupName")?))
+    } else if call.operation.contains("User") {
+        ("User", (account.per_user, call.require("UserName")?))
+    } else {
+        ("Role", (account.per_role, call.require("RoleName")?))
+    };
+    let (quota, name) = found;
+    let attached = match kind {
+        "Group" => account.groups.get_mut(name).map(|group| &mut group.attached),
+        "User" => account.users.get_mut(name),
+        _ => account.roles.get_mut(name).map(|role| &mut role.attached),
+    };
+    let attached = attached.ok_or_else(|| no_such(&kind.to_lowercase(), name))?;
+    Ok(Holder { attached, name: name.to_owned(), kind, quota })
 }
 
 fn known_policy(account: &Account, call: &Call) -> Result<String, Refusal> {
@@ -112,6 +173,16 @@ fn known_policy(account: &Account, call: &Call) -> Result<String, Refusal> {
         return Ok(arn.to_owned());
     }
     Err(missing(format!("Policy {arn} does not exist or is not attachable.")))
+}
+
+/// What all of IAM's things have: a path, an ARN, a birthday.
+fn about(kind: &str, path: &str, name: &str) -> String {
+    let arn = tag("Arn", &format!("arn:aws:iam::123456789012:{kind}{path}{name}"));
+    format!("{}{arn}{}", tag("Path", path), tag("CreateDate", CREATED))
+}
+
+fn no_such(kind: &str, name: &str) -> Refusal {
+    missing(format!("The {kind} with name {name} cannot be found."))
 }
 
 pub(super) fn missing(message: String) -> Refusal {

@@ -52,7 +52,7 @@ pub(super) fn get_user(account: &Account, call: &Call) -> Result<String, Refusal
 }
 
 pub(super) fn list_roles(account: &Account, call: &Call) -> String {
-    let roles: Vec<(String, String)> = account.roles.clone().into_iter().collect();
+    let roles: Vec<(String, String)> = account.trust.clone().into_iter().collect();
     let (roles, next) = page(roles, call.get("Marker"), account.page);
     let role = |(name, trust): (String, String)| {
         let arn = tag("Arn", &format!("arn:aws:iam::123456789012:role/{name}"));

@@ -1,5 +1,5 @@
 //! `cargo demo`: the whole product at work on a local AWS, with the real template, functions and state machine. It shows
-//! the walk-through's world before, enforced and rolled back, and checks all that it shows.
+//! the walk-through's world before, enforced, denied and rolled back, and checks all that it shows.
 
 mod checks;
 mod follow;
@@ -25,8 +25,12 @@ use watch::{Seen, Watch};
 
 /// The text that AWS's own walk-through tells people to publish.
 const MOCK: &str = "This is a mock notification";
-/// The guardrail of examples/walkthrough.yaml.
+/// What is deployed.
+const FILE: &str = "examples/deny-actions.yaml";
+/// Its guardrail.
 const GUARDRAIL: &str = "project-beta";
+/// Its second stage, which denies what the first leaves open.
+const SECOND: &str = "120% actual";
 /// Long enough that an instance is seen while it is stopping.
 const TRANSITION_SECONDS: f64 = 0.8;
 /// The state machine looks again after seconds; here after tenths of them.
@@ -58,8 +62,9 @@ struct Story {
     world: Walkthrough,
     before: Snapshot,
     enforced: Snapshot,
+    denied: Snapshot,
     rolled_back: Snapshot,
-    /// The run, once it was enforced and once it was rolled back.
+    /// The first stage's run, once it was enforced and once it was rolled back.
     run: Report,
     run_after: Report,
     /// The states that each instance was seen in, from before the alert to after the rollback.
@@ -123,7 +128,7 @@ async fn play(programs: &Programs, local: &LocalAws) -> Result<Story> {
     let began = Instant::now();
     say("seeding AWS's walk-through: a group, a user with a key, a fleet of four, and bystanders");
     let world = Walkthrough::seed(local).await?;
-    say("deploying the stack: guardrails deploy --file examples/walkthrough.yaml --yes");
+    say(&format!("deploying the stack: guardrails deploy --file {FILE} --yes"));
     let outputs = programs.deploy(local).await?;
     let before = world.snapshot().await?;
 
@@ -135,6 +140,10 @@ async fn play(programs: &Programs, local: &LocalAws) -> Result<Story> {
     let run = follow.enforced().await?;
     let enforced = world.snapshot().await?;
 
+    say(&format!("the second stage: guardrails simulate {GUARDRAIL} --at '{SECOND}' --yes"));
+    programs.simulate(local).await?;
+    let denied = world.snapshot().await?;
+
     say(&format!("rolling back: guardrails rollback {GUARDRAIL} --yes"));
     let rollback_succeeded = programs.roll_back(local).await?;
     let run_after = follow.report(&run.run.id).await?;
@@ -144,6 +153,7 @@ async fn play(programs: &Programs, local: &LocalAws) -> Result<Story> {
         world,
         before,
         enforced,
+        denied,
         rolled_back,
         run,
         run_after,

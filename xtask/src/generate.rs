@@ -13,6 +13,8 @@ use guardrails_model::report::history;
 
 /// Where the README's table stands.
 const TABLE: (&str, &str) = ("<!-- actions: written by `cargo xtask generate` -->\n", "<!-- end of actions -->");
+/// Where the table of rights stands in policies/README.md.
+const RIGHTS: (&str, &str) = ("<!-- rights: written by `cargo xtask generate` -->\n", "<!-- end of rights -->");
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -54,7 +56,7 @@ fn files(root: &Path) -> Result<Vec<(PathBuf, String)>> {
         (PathBuf::from("examples/guardrails.schema.json"), json(&serde_json::to_value(file::schema::<Any>())?)?),
         (PathBuf::from("docs/history.schema.json"), json(&serde_json::to_value(history::schema())?)?),
         (PathBuf::from("README.md"), readme(root)?),
-        (PathBuf::from("policies/README.md"), rights(&config)?),
+        (PathBuf::from("policies/README.md"), rights(root, &config)?),
     ];
     for action in ALL {
         files.push((PathBuf::from(format!("lambdas/src/bin/{}.rs", action.name)), binary(action)));
@@ -77,17 +79,18 @@ fn binary(action: &guardrails_aws::actions::Entry) -> String {
 /// What the action's function may do for the example, in an account and Region that stand for any.
 fn policy(action: &guardrails_aws::actions::Entry, config: &Config) -> Result<String> {
     let policy = json(&grants::policy(&action.grants(config)?))?;
-    let filled = [("${AWS::Partition}", "aws"), ("${AWS::Region}", "us-east-1"), ("${AWS::AccountId}", "123456789012")];
+    let filled = [
+        ("${AWS::Partition}", "aws"),
+        ("${AWS::Region}", "us-east-1"),
+        ("${AWS::AccountId}", "123456789012"),
+        ("${AWS::StackName}", "guardrails"),
+    ];
     Ok(filled.iter().fold(policy, |policy, (parameter, value)| policy.replace(parameter, value)))
 }
 
 /// What each action's function may do, what for, and on what.
-fn rights(config: &Config) -> Result<String> {
-    let mut text = String::from(
-        "# Policies\n\nWhat each action's function may do, for [the example](../examples/guardrails.yaml): written by `cargo \
-         xtask generate` from what\nthe actions declare. The template's roles come from the same declarations, for your own \
-         guardrails.yaml.\n\n| action | used to | may call | on |\n| --- | --- | --- | --- |\n",
-    );
+fn rights(root: &Path, config: &Config) -> Result<String> {
+    let mut text = String::from("| action | used to | may call | on |\n| --- | --- | --- | --- |\n");
     for action in ALL {
         for grant in action.grants(config)? {
             let uses = grant.uses.iter().map(|used| format!("{used:?}").to_lowercase()).collect::<Vec<_>>().join(", ");
@@ -96,19 +99,24 @@ fn rights(config: &Config) -> Result<String> {
             writeln!(text, "| `{}` | {uses} | {} | {on}{under} |", action.name, grant.actions.join(" "))?;
         }
     }
-    Ok(text)
+    between(root, "policies/README.md", RIGHTS, &text)
 }
 
 fn readme(root: &Path) -> Result<String> {
-    let text = std::fs::read_to_string(root.join("README.md")).context("reading README.md")?;
-    let (before, rest) = text.split_once(TABLE.0).ok_or_else(|| anyhow!("README.md lacks the line {}", TABLE.0.trim_end()))?;
-    let (_, after) = rest.split_once(TABLE.1).ok_or_else(|| anyhow!("README.md lacks the line {}", TABLE.1))?;
     let mut table = String::from("| action | what it does | what rollback puts back |\n| --- | --- | --- |\n");
     for action in ALL {
         let file = format!("crates/aws/src/actions/{}.rs", action.name.replace('-', "_"));
         writeln!(table, "| [`{}`]({file}) | {} | {} |", action.name, action.changes, action.puts_back)?;
     }
-    Ok(format!("{before}{}{table}{}{after}", TABLE.0, TABLE.1))
+    between(root, "README.md", TABLE, &table)
+}
+
+/// The file with `text` where the marks stand.
+fn between(root: &Path, file: &str, marks: (&str, &str), text: &str) -> Result<String> {
+    let present = std::fs::read_to_string(root.join(file)).with_context(|| format!("reading {file}"))?;
+    let (before, rest) = present.split_once(marks.0).ok_or_else(|| anyhow!("{file} lacks the line {}", marks.0.trim_end()))?;
+    let (_, after) = rest.split_once(marks.1).ok_or_else(|| anyhow!("{file} lacks the line {}", marks.1))?;
+    Ok(format!("{before}{}{text}{}{after}", marks.0, marks.1))
 }
 
 fn json(value: &serde_json::Value) -> Result<String> {

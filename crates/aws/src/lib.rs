@@ -9,6 +9,7 @@ pub mod ec2;
 pub mod error;
 pub mod grants;
 pub mod holds;
+pub mod iam;
 pub mod iam_verify;
 mod items;
 pub mod store;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use aws_config::SdkConfig;
+use guardrails_aws::actions::Account;
 use guardrails_aws::clients;
 use guardrails_aws::error::Failure;
 use guardrails_aws::store::DynamoStore;
@@ -34,6 +35,14 @@ pub(crate) struct Deployment {
 pub(crate) struct Caller {
     pub(crate) arn: String,
     pub(crate) account: String,
+}
+
+impl Caller {
+    /// The account that they are of.
+    pub(crate) fn account(&self) -> Account {
+        let partition = self.arn.split(':').nth(1).unwrap_or("aws").to_owned();
+        Account { partition, id: self.account.clone() }
+    }
 }
 
 /// The configuration of all clients.

@@ -5,6 +5,7 @@ raises ValueError with the reason of a failed resource. The refusals are those b
 lack something: better seen here than in the first real account.
 """
 
+import json
 import re
 
 from ministack.services import ec2, iam, lambda_svc, sns
@@ -26,6 +27,8 @@ def install():
     provisioners._STACK_TAG_PROPERTY["AWS::EC2::Instance"] = ("Tags", "list")
     _around("AWS::IAM::Role", after=_set_permissions_boundary)
     _around("AWS::SNS::Topic", after=_set_key)
+    _around("AWS::IAM::ManagedPolicy", before=_check_policy)
+    _keep_attached_policies()
     _around("AWS::Lambda::Function", before=_check_function, after=_complete_function)
     _around("AWS::Lambda::EventInvokeConfig", before=_check_destinations)
     _around("AWS::StepFunctions::StateMachine", before=_check_machine)
@@ -209,6 +212,30 @@ def _set_permissions_boundary(role_name, props):
     role.pop("PermissionsBoundary", None)
     if props.get("PermissionsBoundary"):
         role["PermissionsBoundary"] = props["PermissionsBoundary"]
+
+
+_LONGEST_POLICY = 6144
+
+
+def _check_policy(props):
+    document = re.sub(r"\s", "", json.dumps(props.get("PolicyDocument", {})))
+    if len(document) > _LONGEST_POLICY:
+        raise ValueError(f"Cannot exceed quota for PolicySize: {_LONGEST_POLICY} (Error Code: LimitExceeded)")
+
+
+def _keep_attached_policies():
+    """A policy that was attached by someone else makes its deletion fail, as on AWS."""
+    handlers = _HANDLERS["AWS::IAM::ManagedPolicy"]
+    delete = handlers["delete"]
+
+    def deleted(arn, props, *rest):
+        provisioners._iam_policy_reconcile_entities(arn, props, {})
+        holders = [holder for store in (iam._groups, iam._users, iam._roles) for holder in store.values()]
+        if any(arn in holder["AttachedPolicies"] for holder in holders):
+            raise ValueError("Cannot delete a policy attached to entities. (Error Code: DeleteConflict)")
+        return delete(arn, props, *rest)
+
+    handlers["delete"] = deleted
 
 
 def _check_function(props):

@@ -6,7 +6,9 @@ from ministack.services import alb, cloudwatch_logs, ec2, iam, lambda_svc
 
 
 def install():
-    iam._IAM_HANDLERS["AttachGroupPolicy"] = _attach_group_policy
+    for kind, holders, attach in (("Group", iam._groups, iam._attach_group_policy), ("User", iam._users, iam._attach_user_policy),
+                                  ("Role", iam._roles, iam._attach_role_policy)):
+        iam._IAM_HANDLERS[f"Attach{kind}Policy"] = _attaching(kind, holders, attach)
     lambda_svc._provided_worker_env = _function_environment(lambda_svc._provided_worker_env)
     cloudwatch_logs._compile_filter_pattern = _any_of(cloudwatch_logs._compile_filter_pattern)
     alb._ACTION_MAP |= {"DescribeTargetHealth": _describe_target_health, "DescribeInstanceHealth": _describe_instance_health}
@@ -14,18 +16,20 @@ def install():
 
 # ---- IAM ----
 
-_POLICIES_PER_GROUP = 10
+_ATTACHED_POLICIES = 10  # as GetAccountSummary says, for each kind
 
 
-def _attach_group_policy(p):
+def _attaching(kind, holders, attach):
     """MiniStack attaches policies that do not exist, and any number of them."""
-    group, policy = iam._groups.get(iam._p(p, "GroupName")), iam._p(p, "PolicyArn")
-    if group and not iam._lookup_policy(policy):
-        return iam._error(404, "NoSuchEntity", f"Policy {policy} does not exist or is not attachable.", ns="iam")
-    attached = group["AttachedPolicies"] if group else []
-    if policy not in attached and len(attached) >= _POLICIES_PER_GROUP:
-        return iam._error(409, "LimitExceeded", f"Cannot exceed quota for PoliciesPerGroup: {_POLICIES_PER_GROUP}", ns="iam")
-    return iam._attach_group_policy(p)
+    def attaching(p):
+        holder, policy = holders.get(iam._p(p, f"{kind}Name")), iam._p(p, "PolicyArn")
+        if holder and not iam._lookup_policy(policy):
+            return iam._error(404, "NoSuchEntity", f"Policy {policy} does not exist or is not attachable.", ns="iam")
+        attached = holder["AttachedPolicies"] if holder else []
+        if policy not in attached and len(attached) >= _ATTACHED_POLICIES:
+            return iam._error(409, "LimitExceeded", f"Cannot exceed quota for PoliciesPer{kind}: {_ATTACHED_POLICIES}", ns="iam")
+        return attach(p)
+    return attaching
 
 
 # ---- Lambda ----

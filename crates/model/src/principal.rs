@@ -17,6 +17,17 @@ pub enum Principal {
 }
 
 impl Principal {
+    /// The user or the role of an ARN of IAM's, or of a session of a role.
+    #[must_use]
+    pub fn of_arn(arn: &str) -> Option<Self> {
+        let resource = arn.splitn(6, ':').nth(5)?;
+        match resource.split('/').collect::<Vec<_>>().as_slice() {
+            ["user", .., name] => Some(Self::User((*name).to_owned())),
+            ["role", .., name] | ["assumed-role", name, ..] => Some(Self::Role((*name).to_owned())),
+            _ => None,
+        }
+    }
+
     /// What it is: `group`, `user` or `role`, as in its ARN.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -39,5 +50,20 @@ impl Principal {
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.kind(), self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_and_a_role_are_known_by_their_arns_and_a_role_by_a_session_s() {
+        let of = |resource: &str| Principal::of_arn(&format!("arn:aws:iam::123456789012:{resource}"));
+        assert_eq!(of("user/team/finops"), Some(Principal::User("finops".to_owned())));
+        assert_eq!(of("role/team/FinOps"), Some(Principal::Role("FinOps".to_owned())));
+        assert_eq!(of("root"), None);
+        let session = "arn:aws:sts::123456789012:assumed-role/FinOps/ann";
+        assert_eq!(Principal::of_arn(session), Some(Principal::Role("FinOps".to_owned())));
     }
 }

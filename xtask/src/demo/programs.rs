@@ -9,7 +9,7 @@ use guardrails_local_aws::{LocalAws, programs};
 use serde::Deserialize;
 use tokio::process::Command;
 
-use super::{GUARDRAIL, say};
+use super::{FILE, GUARDRAIL, SECOND, say};
 
 const LIMIT: Duration = Duration::from_mins(2);
 
@@ -42,12 +42,19 @@ pub async fn build() -> Result<Programs> {
 impl Programs {
     /// `guardrails deploy`.
     pub async fn deploy(&self, local: &LocalAws) -> Result<Outputs> {
-        let command = self.command(local, &["deploy", "--file", "examples/walkthrough.yaml", "--yes", "--output", "json"]);
+        let command = self.command(local, &["deploy", "--file", FILE, "--yes", "--output", "json"]);
         let output = bounded(output(command)).await.context("running guardrails deploy")?;
         if !output.status.success() {
             return Err(anyhow!("guardrails deploy ended with {}", output.status));
         }
         serde_json::from_slice(&output.stdout).context("reading what guardrails deploy says of the stack")
+    }
+
+    /// `guardrails simulate` of the second stage. What it says is shown.
+    pub async fn simulate(&self, local: &LocalAws) -> Result<()> {
+        let mut command = self.command(local, &["simulate", GUARDRAIL, "--at", SECOND, "--yes"]);
+        let status = bounded(command.stdout(std::io::stderr()).status()).await.context("running guardrails simulate")?;
+        if status.success() { Ok(()) } else { Err(anyhow!("guardrails simulate ended with {status}")) }
     }
 
     /// `guardrails rollback`. What it says is shown; the answer is whether all was put back.

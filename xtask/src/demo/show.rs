@@ -9,7 +9,7 @@ use guardrails_local_aws::Kept;
 use guardrails_local_aws::walkthrough::{Snapshot, USER};
 use serde_json::{Value, json};
 
-use super::checks::Check;
+use super::checks::{Check, is_deny};
 use super::programs::Programs;
 use super::{Format, GUARDRAIL, MOCK, Story, say};
 
@@ -49,14 +49,13 @@ fn text(story: &Story, checks: &[Check]) -> String {
 fn table(story: &Story) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["What", "Before", "Enforced", "Rolled back"]);
+    table.set_header(["What", "Before", "100 %: swapped", "120 %: denied", "Rolled back"]);
     let mut row = |what: String, cell: &dyn Fn(&Snapshot) -> String| {
-        table.add_row([what, cell(&story.before), cell(&story.enforced), cell(&story.rolled_back)]);
+        let worlds = [&story.before, &story.enforced, &story.denied, &story.rolled_back];
+        table.add_row(std::iter::once(what).chain(worlds.map(cell)));
     };
     for group in story.before.groups.keys() {
-        row(format!("group {group}"), &|world| {
-            world.groups.get(group).map(|policies| policies.iter().cloned().collect::<Vec<_>>().join(", ")).unwrap_or_default()
-        });
+        row(format!("group {group}"), &|world| world.groups.get(group).map(policies).unwrap_or_default());
     }
     for group in story.before.scaling.keys() {
         row(format!("Auto Scaling group {group}: suspended"), &|world| processes(world.scaling.get(group)));
@@ -70,6 +69,12 @@ fn table(story: &Story) -> String {
         });
     }
     table.to_string()
+}
+
+/// One a line; the stack's own by what it is.
+fn policies(attached: &BTreeSet<String>) -> String {
+    let shown = |name: &String| if is_deny(name) { "explicit Deny".to_owned() } else { name.clone() };
+    attached.iter().map(shown).collect::<Vec<_>>().join("\n")
 }
 
 /// All of them would not fit.
@@ -88,6 +93,7 @@ fn data(story: &Story, checks: &[Check], next: &Next) -> Value {
         "checks": checks,
         "before": story.before,
         "enforced": story.enforced,
+        "denied": story.denied,
         "rolled_back": story.rolled_back,
         "instances": story.world.instances,
         "seen": story.seen,
@@ -116,7 +122,7 @@ impl Next<'_> {
             return "Try next:\n  \
                 cargo demo --keep                   leaves the local AWS running, to try the commands by hand\n  \
                 cargo demo --output json            the same as data\n  \
-                $EDITOR examples/walkthrough.yaml   what is enforced, and when"
+                $EDITOR examples/deny-actions.yaml  what is enforced, and when"
                 .to_owned();
         };
         let mut lines = vec!["The local AWS is left running. To go on with it:".to_owned(), String::new()];

@@ -1,9 +1,11 @@
 //! The actions. One action is one file here, and two lines in this one: its module, and its place in the list. All else
 //! that depends on which actions there are (functions, roles, the schema, the README's table) is made from the list.
 
+pub mod deny_actions;
 pub mod scale_group_to_zero;
 pub mod stop_instances;
 pub mod swap_group_policy;
+pub mod swap_policy;
 
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::grants::Grant;
+use crate::iam::own_policy::{Home, OwnPolicy};
 
 /// Makes of the list of actions: [`ALL`], and [`Any`], which reads them from `guardrails.yaml`.
 macro_rules! catalog {
@@ -55,7 +58,13 @@ macro_rules! catalog {
     };
 }
 
-catalog![scale_group_to_zero::ScaleGroupToZero, stop_instances::StopInstances, swap_group_policy::SwapGroupPolicy];
+catalog![
+    deny_actions::DenyActions,
+    scale_group_to_zero::ScaleGroupToZero,
+    stop_instances::StopInstances,
+    swap_group_policy::SwapGroupPolicy,
+    swap_policy::SwapPolicy,
+];
 
 /// What an action declares of itself.
 pub trait ActionType: Action + Sized + 'static {
@@ -81,6 +90,12 @@ pub trait ActionType: Action + Sized + 'static {
         Vec::new()
     }
 
+    /// The policies that the stack must have for it.
+    fn own_policies(params: &Self::Params) -> Vec<OwnPolicy> {
+        let _ = params;
+        Vec::new()
+    }
+
     /// What its function must be allowed to call, for all the stages that ask for it.
     fn grants(all: &[Self::Params]) -> Vec<Grant>;
 
@@ -96,10 +111,21 @@ pub struct Context<'a> {
     pub operators: &'a [String],
     /// The guardrails' own CloudFormation stack.
     pub stack: Option<String>,
+    /// The account that it works in.
+    pub account: Option<Account>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Keeps it within its share of AWS's limits.
     pub pacer: Arc<Pacer>,
+}
+
+/// An account of AWS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// AWS's partition that it is in, such as `aws`.
+    pub partition: String,
+    /// Its number.
+    pub id: String,
 }
 
 impl<'a> Context<'a> {
@@ -107,7 +133,7 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn new(sdk: &SdkConfig, operators: &'a [String], clock: Arc<dyn Clock>) -> Self {
         let pacer = Arc::new(Pacer::new(Pace::default(), Arc::clone(&clock), Levels::default()));
-        Self { sdk: sdk.clone(), operators, stack: None, clock, pacer }
+        Self { sdk: sdk.clone(), operators, stack: None, account: None, clock, pacer }
     }
 
     /// In this place, if the action works in places.
@@ -131,6 +157,19 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn sdk_for_changes(&self) -> SdkConfig {
         self.sdk.to_builder().retry_config(RetryConfig::disabled()).build()
+    }
+
+    /// The partition that it works in.
+    #[must_use]
+    pub fn partition(&self) -> &str {
+        self.account.as_ref().map_or("aws", |account| &account.partition)
+    }
+
+    /// Where the guardrails' own stack stands, if it stands in `region`.
+    #[must_use]
+    pub fn home<'b>(&'b self, region: &'b str) -> Option<Home<'b>> {
+        let (account, stack) = (self.account.as_ref()?, self.stack.as_deref()?);
+        Some(Home { partition: &account.partition, account: &account.id, region, stack })
     }
 
     /// The Region that it works in.
@@ -158,6 +197,8 @@ pub struct Entry {
     pub limit: Option<(Limit, Limit)>,
     make: Make,
     grants: fn(&[serde_json::Value]) -> Result<Vec<Grant>, serde_json::Error>,
+    own_policies: fn(&serde_json::Value) -> Result<Vec<OwnPolicy>, serde_json::Error>,
+    restricts: fn(&serde_json::Value) -> Result<Vec<Principal>, serde_json::Error>,
 }
 
 impl Entry {
@@ -173,6 +214,8 @@ impl Entry {
             limit: T::LIMIT,
             make: make_of::<T>,
             grants: |all| Ok(T::grants(&all.iter().map(T::Params::deserialize).collect::<Result<Vec<_>, _>>()?)),
+            own_policies: |params| Ok(T::own_policies(&T::Params::deserialize(params)?)),
+            restricts: |params| Ok(T::restricts(&T::Params::deserialize(params)?)),
         }
     }
 
@@ -189,10 +232,33 @@ impl Entry {
     /// # Errors
     /// When the configuration holds parameters that the action does not take.
     pub fn grants(&self, config: &Config) -> Result<Vec<Grant>, CatalogError> {
+        (self.grants)(&self.params(config)).map_err(|source| self.foreign(source))
+    }
+
+    /// The policies that the stack must have for everything that `config` asks of it.
+    ///
+    /// # Errors
+    /// When the configuration holds parameters that the action does not take.
+    pub fn own_policies(&self, config: &Config) -> Result<Vec<OwnPolicy>, CatalogError> {
+        let policies = self.params(config).iter().map(self.own_policies).collect::<Result<Vec<_>, _>>();
+        policies.map(|policies| policies.concat()).map_err(|source| self.foreign(source))
+    }
+
+    /// Whom it takes rights from with these parameters.
+    ///
+    /// # Errors
+    /// When this version has other parameters for it.
+    pub fn restricts(&self, params: &serde_json::Value) -> Result<Vec<Principal>, CatalogError> {
+        (self.restricts)(params).map_err(|source| self.foreign(source))
+    }
+
+    fn params(&self, config: &Config) -> Vec<serde_json::Value> {
         let groups = config.guardrails.values().flat_map(|guardrail| &guardrail.stages).flat_map(|stage| &stage.groups);
-        let params: Vec<_> =
-            groups.flatten().filter(|spec| spec.name.as_str() == self.name).map(|spec| spec.params.clone()).collect();
-        (self.grants)(&params).map_err(|source| CatalogError::Params { action: self.name.to_owned(), source })
+        groups.flatten().filter(|spec| spec.name.as_str() == self.name).map(|spec| spec.params.clone()).collect()
+    }
+
+    fn foreign(&self, source: serde_json::Error) -> CatalogError {
+        CatalogError::Params { action: self.name.to_owned(), source }
     }
 }
 
@@ -256,7 +322,7 @@ mod tests {
         let names: Vec<&str> = ALL.iter().map(|entry| entry.name).collect();
         assert_eq!(
             names,
-            ["scale-group-to-zero", "stop-instances", "swap-group-policy"],
+            ["deny-actions", "scale-group-to-zero", "stop-instances", "swap-group-policy", "swap-policy"],
             "a stored name is kept: add, never rename"
         );
     }

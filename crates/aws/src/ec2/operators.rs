@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use aws_config::SdkConfig;
 use aws_sdk_ec2::types::Instance;
 use guardrails_model::action::ActionError;
+use guardrails_model::principal::Principal;
 use serde_json::json;
 
 use super::bystanders::Controller;
@@ -22,7 +23,7 @@ impl Operators {
     /// Those of a run, whose ARNs are `operators`.
     #[must_use]
     pub fn new(operators: &[String], stack: Option<String>, sdk: SdkConfig) -> Self {
-        let roles = operators.iter().filter_map(|arn| role_name(arn).map(str::to_owned)).collect();
+        let roles = operators.iter().filter_map(|arn| role_name(arn)).collect();
         Self { roles, stack, sdk }
     }
 
@@ -74,23 +75,9 @@ pub fn grant() -> Grant {
     }
 }
 
-/// The role's name, of its own ARN or of a session of it.
-fn role_name(arn: &str) -> Option<&str> {
-    let resource = arn.splitn(6, ':').nth(5)?;
-    match resource.split('/').collect::<Vec<_>>().as_slice() {
-        ["role", .., name] | ["assumed-role", name, ..] => Some(name),
+fn role_name(arn: &str) -> Option<String> {
+    match Principal::of_arn(arn) {
+        Some(Principal::Role(name)) => Some(name),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_role_is_known_by_its_arn_and_by_a_session_s() {
-        assert_eq!(role_name("arn:aws:iam::123456789012:role/team/FinOps"), Some("FinOps"));
-        assert_eq!(role_name("arn:aws:sts::123456789012:assumed-role/FinOps/ann"), Some("FinOps"));
-        assert_eq!(role_name("arn:aws:iam::123456789012:user/FinOps"), None);
     }
 }

@@ -1,5 +1,6 @@
 //! `guardrails deploy`: code to the bucket, a change set that is shown, and a stack that is waited for.
 
+mod restricted;
 mod stack;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
     let artifacts = artifacts::pack(&folder)?;
     let keys: BTreeMap<&str, String> = artifacts.iter().map(|artifact| (artifact.function, artifact.key.clone())).collect();
     let template = template::render(&config, &keys)?;
+    restricted::refuse(&sdk, &config, &caller, &global.stack_name).await?;
 
     let Some(bucket) = bucket(&sdk, args, &caller).await? else { return Ok(Exit::Declined) };
     upload(&sdk, &bucket, &artifacts).await?;

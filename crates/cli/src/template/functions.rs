@@ -32,6 +32,8 @@ pub(super) fn function(action: &Entry, key: &str, logical: &str) -> Json {
             "Environment": {"Variables": {
                 "STACK_NAME": {"Ref": "AWS::StackName"},
                 "TABLE_NAME": {"Ref": "Ledger"},
+                "ACCOUNT_ID": {"Ref": "AWS::AccountId"},
+                "PARTITION": {"Ref": "AWS::Partition"},
             }},
         },
     })

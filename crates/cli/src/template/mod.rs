@@ -46,6 +46,9 @@ pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
         resources.insert(format!("{logical}Role"), roles::role(action, config, &logical)?);
         resources.insert(format!("{logical}Function"), functions::function(action, key(keys, action.name)?, &logical));
         roles::callable(&mut resources["MachineRole"], &logical)?;
+        for policy in action.own_policies(config)? {
+            resources.insert(format!("DenyPolicy{}", policy.hash), roles::own_policy(&policy));
+        }
     }
     schedule(resources, config);
     roles::reconciler(resources, config)?;

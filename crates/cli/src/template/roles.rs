@@ -2,6 +2,7 @@
 
 use anyhow::{Result, anyhow};
 use guardrails_aws::actions::Entry;
+use guardrails_aws::iam::own_policy::{OwnPolicy, TEMPLATE};
 use guardrails_model::config::Config;
 use serde_json::{Map, Value as Json, json};
 
@@ -51,17 +52,30 @@ fn ledger(sid: &str, actions: &[&str], partitions: &[&str]) -> Json {
     })
 }
 
-/// Resources with `${AWS::...}` in them become `Fn::Sub`.
+/// Texts with `${AWS::...}` in them become `Fn::Sub`.
 fn with_pseudo_parameters(statement: &Json) -> Json {
-    let mut statement = statement.clone();
-    if let Some(resources) = statement["Resource"].as_array_mut() {
-        for resource in resources {
-            if resource.as_str().is_some_and(|text| text.contains("${")) {
-                *resource = json!({"Fn::Sub": resource.clone()});
-            }
-        }
+    match statement {
+        Json::String(text) if text.contains("${AWS::") => json!({"Fn::Sub": text}),
+        Json::Array(items) => items.iter().map(with_pseudo_parameters).collect(),
+        Json::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (name.clone(), with_pseudo_parameters(value)))
+            .collect::<Map<_, _>>()
+            .into(),
+        other => other.clone(),
     }
-    statement
+}
+
+/// Nothing of it ever changes under its name: CloudFormation could not replace it, and who has it attached would lose it.
+pub(super) fn own_policy(policy: &OwnPolicy) -> Json {
+    json!({
+        "Type": "AWS::IAM::ManagedPolicy",
+        "Properties": {
+            "ManagedPolicyName": {"Fn::Sub": policy.name(&TEMPLATE)},
+            "Description": "Attached by Budget Guardrails while a budget is exceeded.",
+            "PolicyDocument": policy.document,
+        },
+    })
 }
 
 /// Lets the state machine call the action's function.

@@ -2,6 +2,7 @@
 //! stand those that a guardrail must not touch: the bystanders.
 
 mod snapshot;
+mod tries;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,10 +15,14 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use guardrails_aws::error::Failure;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::{Error, LocalAws};
 
-pub use snapshot::{Access, Snapshot};
+pub use snapshot::Snapshot;
+pub use tries::Access;
+
+use tries::Tries;
 
 /// The group that the guardrail is about.
 pub const GROUP: &str = "ProjectBeta";
@@ -25,7 +30,9 @@ pub const GROUP: &str = "ProjectBeta";
 pub const OTHER_GROUP: &str = "ProjectAlpha";
 /// The user in [`GROUP`].
 pub const USER: &str = "beta-developer";
-/// What both groups may do.
+/// A role that the user may assume.
+pub const ROLE: &str = "beta-deployer";
+/// What both groups and the role may do.
 pub const FULL_ACCESS: &str = "AmazonEC2FullAccess";
 
 const POLICIES: &str = "arn:aws:iam::aws:policy/";
@@ -43,7 +50,7 @@ pub struct Walkthrough {
     /// Every instance, the fleet first.
     pub instances: Vec<Instance>,
     root: SdkConfig,
-    user: SdkConfig,
+    tries: Tries,
 }
 
 /// An instance of the world.
@@ -97,7 +104,9 @@ impl Walkthrough {
         let root = local.sdk_config().await?;
         let (access_key, secret) = seed_access(&root).await?;
         let instances = seed_instances(&root).await?;
-        let world = Self { instances, root, user: local.sdk_config_as(&access_key, &secret).await? };
+        let fleet = instances.first().map(|instance| instance.id.clone()).ok_or_else(|| missing("an instance"))?;
+        let tries = Tries::new(local.sdk_config_as(&access_key, &secret).await?, fleet).await?;
+        let world = Self { instances, root, tries };
         world.arrange().await?;
         Ok(world)
     }
@@ -107,7 +116,7 @@ impl Walkthrough {
     /// # Errors
     /// When a call is refused, but for the user's: what those come to is part of the answer.
     pub async fn snapshot(&self) -> Result<Snapshot, Error> {
-        snapshot::take(&self.root, &self.user).await
+        snapshot::take(&self.root, &self.tries).await
     }
 
     /// Each instance's id, and its state as EC2 names it.
@@ -161,9 +170,26 @@ async fn seed_access(root: &SdkConfig) -> Result<(String, String), Error> {
     iam.create_user().user_name(USER).send().await.map_err(said("making a user"))?;
     let added = iam.add_user_to_group().group_name(GROUP).user_name(USER).send().await;
     added.map_err(said("adding a user to a group"))?;
+    seed_other_ways(&iam).await?;
     let made = iam.create_access_key().user_name(USER).send().await.map_err(said("making an access key"))?;
     let key = made.access_key().ok_or_else(|| missing("an access key"))?;
     Ok((key.access_key_id().to_owned(), key.secret_access_key().to_owned()))
+}
+
+/// What the user may besides by what the group has: by a policy of their own, and by a role that they assume.
+async fn seed_other_ways(iam: &aws_sdk_iam::Client) -> Result<(), Error> {
+    let role = tries::role_arn();
+    let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+        "Principal": {"AWS": format!("arn:aws:iam::{}:root", crate::ACCOUNT)}}]});
+    let made = iam.create_role().role_name(ROLE).assume_role_policy_document(trust.to_string()).send().await;
+    made.map_err(said("making a role"))?;
+    let attached = iam.attach_role_policy().role_name(ROLE).policy_arn(format!("{POLICIES}{FULL_ACCESS}")).send().await;
+    attached.map_err(said("attaching a policy to a role"))?;
+    let own = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role},
+        {"Effect": "Allow", "Action": "ec2:StartInstances", "Resource": "*"}]});
+    let put = iam.put_user_policy().user_name(USER).policy_name("own").policy_document(own.to_string()).send().await;
+    put.map_err(said("giving a user a policy of their own")).map(|_| ())
 }
 
 async fn seed_instances(root: &SdkConfig) -> Result<Vec<Instance>, Error> {

@@ -1,14 +1,13 @@
 //! How the world is at a moment: what the groups may do, how each instance is, and what comes of what the user tries.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use aws_config::SdkConfig;
-use aws_sdk_ec2::types::{InstanceStateName, InstanceType, Reservation};
-use guardrails_aws::error::Failure;
+use aws_sdk_ec2::types::{InstanceStateName, Reservation};
 use serde::Serialize;
 
-use super::{IMAGE, ec2, said};
+use super::tries::{Access, Tries};
+use super::{ec2, said};
 use crate::Error;
 
 /// How the world is at a moment.
@@ -20,36 +19,16 @@ pub struct Snapshot {
     pub scaling: BTreeMap<String, BTreeSet<String>>,
     /// Each instance of the account by its id, and its state as EC2 names it.
     pub instances: BTreeMap<String, String>,
-    /// What the user tried with a key of its own, and what came of it.
+    /// Which ways to launch the user tried, and what came of each.
     pub user: BTreeMap<String, Access>,
 }
 
-/// What came of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Access {
-    /// It was answered.
-    Allowed,
-    /// IAM denied it.
-    Denied,
-}
-
-impl fmt::Display for Access {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Allowed => "allowed",
-            Self::Denied => "denied",
-        })
-    }
-}
-
-pub(super) async fn take(root: &SdkConfig, user: &SdkConfig) -> Result<Snapshot, Error> {
-    let tries = [("RunInstances", may_run(user).await?), ("DescribeInstances", may_describe(user).await?)];
+pub(super) async fn take(root: &SdkConfig, tries: &Tries) -> Result<Snapshot, Error> {
     Ok(Snapshot {
         groups: groups(root).await?,
         scaling: scaling(root).await?,
         instances: states(root).await?,
-        user: tries.map(|(call, access)| (call.to_owned(), access)).into(),
+        user: tries.all().await?,
     })
 }
 
@@ -87,28 +66,4 @@ async fn scaling(root: &SdkConfig) -> Result<BTreeMap<String, BTreeSet<String>>,
         (group.auto_scaling_group_name().unwrap_or_default().to_owned(), suspended.collect())
     });
     Ok(groups.collect())
-}
-
-/// A dry run goes through all of IAM and then launches nothing.
-async fn may_run(user: &SdkConfig) -> Result<Access, Error> {
-    let call = ec2(user).run_instances().dry_run(true).image_id(IMAGE).instance_type(InstanceType::T3Micro);
-    match call.min_count(1).max_count(1).send().await {
-        Ok(_) => Ok(Access::Allowed),
-        Err(error) => access(Failure::of(&error), "RunInstances"),
-    }
-}
-
-async fn may_describe(user: &SdkConfig) -> Result<Access, Error> {
-    match ec2(user).describe_instances().send().await {
-        Ok(_) => Ok(Access::Allowed),
-        Err(error) => access(Failure::of(&error), "DescribeInstances"),
-    }
-}
-
-fn access(failure: Failure, call: &str) -> Result<Access, Error> {
-    match failure.code.as_deref() {
-        Some("DryRunOperation") => Ok(Access::Allowed),
-        Some("UnauthorizedOperation") => Ok(Access::Denied),
-        _ => Err(Error::Call { doing: format!("trying {call} as the user"), message: failure.message }),
-    }
 }

@@ -84,7 +84,8 @@ struct StageBody<A> {
     /// The threshold, such as `80% forecasted` or `100% actual`.
     at: StageAt,
     /// `notify`, actions, and lists of actions that run side by side; one after another. Every stage notifies.
-    r#do: Vec<Item<A>>,
+    #[schemars(with = "Vec<Item<A>>")]
+    r#do: Vec<Spanned<Item<A>>>,
     /// Ask a person before anything is changed: `approval: {}` for the defaults.
     #[schemars(with = "Option<ApprovalRule>")]
     approval: Option<Spanned<ApprovalRule>>,
@@ -173,12 +174,12 @@ fn check<A: Actions>(file: File<A>) -> Result<Config, Problem> {
     if file.guardrails.is_empty() {
         return Err(Problem { at: None, what: "`guardrails` is empty: name at least one guardrail".to_owned() });
     }
+    let operators: Vec<String> = file.operators.into_iter().map(|operator| operator.value).collect();
     let mut wishes = Wishes::default();
     let mut guardrails = BTreeMap::new();
     for (name, body) in file.guardrails {
-        guardrails.insert(name.clone(), check_guardrail(name, body, &mut wishes)?);
+        guardrails.insert(name.clone(), check_guardrail(name, body, &mut wishes, &operators)?);
     }
-    let operators = file.operators.into_iter().map(|operator| operator.value).collect();
     Ok(Config { operators, pace, reconcile, guardrails })
 }
 
@@ -199,7 +200,12 @@ fn check_operator(arn: &str) -> Result<(), String> {
     }
 }
 
-fn check_guardrail<A: Actions>(name: GuardrailName, body: GuardrailBody<A>, wishes: &mut Wishes) -> Result<Guardrail, Problem> {
+fn check_guardrail<A: Actions>(
+    name: GuardrailName,
+    body: GuardrailBody<A>,
+    wishes: &mut Wishes,
+    operators: &[String],
+) -> Result<Guardrail, Problem> {
     let budget = body.budget.value;
     check_budget(&budget).map_err(|what| Problem::at(body.budget.referenced, what))?;
     if body.stages.is_empty() || body.stages.len() > MOST_STAGES {
@@ -215,7 +221,8 @@ fn check_guardrail<A: Actions>(name: GuardrailName, body: GuardrailBody<A>, wish
         apart(&stages, stage.at, budget.amount.dollars()).map_err(problem)?;
         let (mut groups, mut restricted) = (Vec::new(), BTreeSet::new());
         for item in stage.r#do {
-            let actions = match item {
+            let here = item.referenced;
+            let actions = match item.value {
                 Item::Notify => continue,
                 Item::Action(action) => vec![action],
                 Item::Together(actions) => actions,
@@ -223,6 +230,7 @@ fn check_guardrail<A: Actions>(name: GuardrailName, body: GuardrailBody<A>, wish
             for action in &actions {
                 wishes.add(&name, action).map_err(problem)?;
                 restricted.extend(action.restricts());
+                spare_operators(&name, action, operators).map_err(|what| Problem::at(here, what))?;
             }
             groups.push(actions.iter().map(spec).collect::<Result<_, _>>().map_err(problem)?);
         }
@@ -235,6 +243,15 @@ fn check_guardrail<A: Actions>(name: GuardrailName, body: GuardrailBody<A>, wish
         |rule| rule.value.check().map(|()| rule.value).map_err(|what| Problem::at(rule.referenced, what)),
     )?;
     Ok(Guardrail { name, budget, stages, plausibility, release: body.release })
+}
+
+/// Who is in a group, the file does not say: that is looked up when it is deployed, planned and applied.
+fn spare_operators<A: Actions>(guardrail: &GuardrailName, action: &A, operators: &[String]) -> Result<(), String> {
+    let restricted = action.restricts();
+    let hit = operators.iter().find(|arn| Principal::of_arn(arn).is_some_and(|operator| restricted.contains(&operator)));
+    hit.map_or(Ok(()), |arn| {
+        Err(format!("`{guardrail}` would restrict the operator {arn}, who could then not roll back: let it spare them, or name other operators"))
+    })
 }
 
 fn check_approval(approval: &Spanned<ApprovalRule>, groups: &[Vec<ActionSpec>]) -> Result<ApprovalRule, Problem> {

@@ -81,7 +81,8 @@ impl<'a> Stack<'a> {
             .stack_name(self.name)
             .change_set_name(&change_set)
             .change_set_type(kind)
-            .capabilities(Capability::CapabilityIam)
+            // Of its names only those are fixed by which functions find the policies that they attach.
+            .capabilities(Capability::CapabilityNamedIam)
             .set_parameters(Some(given));
         let body = template.to_string();
         call = if body.len() <= LARGEST_BODY {

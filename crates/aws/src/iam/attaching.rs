@@ -1,0 +1,89 @@
+//! What actions have in common that attach policies and detach them. They differ in what they wish, and in their parameters.
+
+use std::collections::{BTreeSet, HashMap};
+use std::marker::PhantomData;
+
+use async_trait::async_trait;
+use guardrails_model::action::{Action, ActionError, Answer, Change, Patience, Planned, Seen};
+use guardrails_model::ids::{FacetId, Value};
+use guardrails_model::principal::Principal;
+
+use super::attachments::{Attachments, PER_GROUP, Wish, principals_of};
+use super::protected::Protected;
+use crate::actions::Context;
+
+/// An action that attaches and detaches, with the parameters `P`.
+pub struct Attaching<P> {
+    /// What it wishes, or why that is not known here.
+    wishes: Result<Vec<Wish>, String>,
+    attachments: Attachments,
+    protected: Protected,
+    of: PhantomData<fn() -> P>,
+}
+
+impl<P> Attaching<P> {
+    /// The action that has these wishes in the account of `context`.
+    #[must_use]
+    pub fn new(wishes: Result<Vec<Wish>, String>, context: &Context<'_>) -> Self {
+        Self {
+            wishes,
+            attachments: Attachments::new(&context.sdk, &context.sdk_for_changes()),
+            protected: Protected::of(context),
+            of: PhantomData,
+        }
+    }
+}
+
+/// The facets of `wishes`, and what is wanted of each.
+pub fn wanted(wishes: impl IntoIterator<Item = Wish>) -> Vec<(FacetId, Value)> {
+    wishes.into_iter().filter_map(|wish| Some((wish.facet().ok()?, wish.wanted))).collect()
+}
+
+#[async_trait]
+impl<P: 'static> Action for Attaching<P> {
+    async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
+        let wishes = self.wishes.as_ref().map_err(|why| ActionError::Refused(why.clone()))?;
+        let principals: BTreeSet<Principal> = wishes.iter().map(|wish| wish.principal.clone()).collect();
+        let refused = self.protected.refusals(&principals).await?;
+        if !refused.is_empty() {
+            let reasons: Vec<String> = refused.into_values().collect();
+            return Err(ActionError::Refused(reasons.join("; ")));
+        }
+        self.attachments.plan(wishes).await
+    }
+
+    async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {
+        self.attachments.observe(facets).await
+    }
+
+    /// Who is a member of what may have changed since the plan. One principal that is refused costs the others nothing.
+    async fn apply(&self, changes: &[Change]) -> Vec<Answer> {
+        let refused = match self.protected.refusals(&principals_of(changes)).await {
+            Ok(refused) => refused,
+            Err(error) => return vec![error.into(); changes.len()],
+        };
+        let why = |change: &Change| {
+            let whose = principals_of(std::slice::from_ref(change));
+            whose.iter().find_map(|principal| refused.get(principal)).cloned()
+        };
+        let allowed: Vec<Change> = changes.iter().filter(|change| why(change).is_none()).cloned().collect();
+        let mut answers = self.attachments.change(&allowed).await.into_iter();
+        let answer = |change: &Change| match why(change) {
+            Some(why) => Answer::Refused(why),
+            None => answers.next().unwrap_or_else(|| Answer::Later("it was not asked for".to_owned())),
+        };
+        changes.iter().map(answer).collect()
+    }
+
+    async fn rollback(&self, changes: &[Change]) -> Vec<Answer> {
+        self.attachments.change(changes).await
+    }
+
+    fn batch(&self) -> usize {
+        2 * PER_GROUP
+    }
+
+    fn patience(&self) -> Patience {
+        Patience { poll: 2, limit: 300, give_up: 3600 }
+    }
+}

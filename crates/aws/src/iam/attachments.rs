@@ -1,0 +1,343 @@
+//! Managed policies of groups, users and roles: what is attached, and attaching and detaching it. Each attachment is a facet,
+//! whichever action turns it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aws_config::SdkConfig;
+use aws_sdk_iam::Client;
+use aws_sdk_iam::types::SummaryKeyType;
+use guardrails_model::action::{ActionError, Answer, Change, Planned, Seen};
+use guardrails_model::ids::{BadName, FacetId, Value};
+use guardrails_model::principal::Principal;
+
+use crate::calls;
+use crate::error::Failure;
+
+/// As many managed policies as IAM lets a group have; not adjustable. Of users and roles the account has a figure of its own.
+pub const PER_GROUP: usize = 10;
+/// The most that AWS raises the figure for roles to.
+pub const MOST: usize = 25;
+
+/// That a policy shall be attached to a principal, or shall not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// Whose.
+    pub principal: Principal,
+    /// The policy's ARN.
+    pub policy: String,
+    /// [`attached`] or [`detached`].
+    pub wanted: Value,
+}
+
+impl Wish {
+    /// Its facet.
+    ///
+    /// # Errors
+    /// When its names are longer than the ledger takes.
+    pub fn facet(&self) -> Result<FacetId, BadName> {
+        FacetId::new(&format!("{}-policy", self.principal.kind()), self.principal.name(), &self.policy)
+    }
+}
+
+/// Whose policy a facet is about.
+fn principal_of(facet: &FacetId) -> Option<Principal> {
+    let (kind, name, _) = facet.parts();
+    let name = name.to_owned();
+    match kind {
+        "group-policy" => Some(Principal::Group(name)),
+        "user-policy" => Some(Principal::User(name)),
+        "role-policy" => Some(Principal::Role(name)),
+        _ => None,
+    }
+}
+
+/// Whose policies `changes` turn.
+#[must_use]
+pub fn principals_of(changes: &[Change]) -> BTreeSet<Principal> {
+    changes.iter().filter_map(|change| principal_of(&change.facet)).collect()
+}
+
+/// Looks at attachments, and turns them.
+pub struct Attachments {
+    iam: Client,
+    iam_changes: Client,
+}
+
+impl Attachments {
+    /// With these clients' configurations: to read, and to change without retries.
+    #[must_use]
+    pub fn new(sdk: &SdkConfig, for_changes: &SdkConfig) -> Self {
+        Self { iam: Client::new(sdk), iam_changes: Client::new(for_changes) }
+    }
+
+    /// Each wish as a facet, with what it is now.
+    ///
+    /// # Errors
+    /// When IAM does not say, or when it cannot be: a principal or a policy is not there, or there would be more than IAM lets
+    /// a principal have.
+    pub async fn plan(&self, wishes: &[Wish]) -> Result<Vec<Planned>, ActionError> {
+        let mut planned = Vec::with_capacity(wishes.len());
+        let mut known: BTreeMap<&Principal, BTreeSet<String>> = BTreeMap::new();
+        let mut exists: BTreeMap<&str, bool> = BTreeMap::new();
+        for Wish { principal, policy, wanted } in wishes {
+            if !known.contains_key(principal) {
+                let attached = self.attached(principal).await?;
+                let missing = || ActionError::Refused(format!("there is no IAM {} `{}`", principal.kind(), principal.name()));
+                known.insert(principal, attached.ok_or_else(missing)?);
+            }
+            let present = if known[principal].contains(policy) { attached() } else { detached() };
+            if present == detached() {
+                if !exists.contains_key(policy.as_str()) {
+                    exists.insert(policy, self.policy_exists(policy).await?);
+                }
+                if !exists[policy.as_str()] {
+                    return Err(ActionError::Refused(format!("there is no policy `{policy}`: nothing is attached or detached")));
+                }
+            }
+            let name = policy.rsplit('/').next().unwrap_or(policy);
+            let wish = Wish { principal: principal.clone(), policy: policy.clone(), wanted: wanted.clone() };
+            let facet = wish.facet().map_err(|error| ActionError::Refused(error.to_string()))?;
+            planned.push(Planned::new(facet, format!("{name} of {principal}"), present, wanted.clone()));
+        }
+        for (principal, attached_now) in known {
+            self.refuse_too_many(principal, attached_now.len(), &planned).await?;
+        }
+        Ok(planned)
+    }
+
+    async fn refuse_too_many(&self, principal: &Principal, present: usize, planned: &[Planned]) -> Result<(), ActionError> {
+        let turned = |wanted: Value| {
+            let is_so = |planned: &&Planned| {
+                planned.wanted == wanted && planned.present != wanted && principal_of(&planned.facet).as_ref() == Some(principal)
+            };
+            planned.iter().filter(is_so).count()
+        };
+        let (more, fewer) = (turned(attached()), turned(detached()));
+        if more <= fewer {
+            return Ok(());
+        }
+        let (quota, then) = (self.quota(principal).await?, present + more - fewer);
+        if then <= quota {
+            return Ok(());
+        }
+        let (kind, name) = (principal.kind(), principal.name());
+        Err(ActionError::Refused(format!(
+            "{kind} `{name}` has {present} managed policies and would have {then}: IAM lets a {kind} have {quota}"
+        )))
+    }
+
+    /// What each of `facets` is now.
+    ///
+    /// # Errors
+    /// When IAM does not say.
+    pub async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {
+        let mut known: BTreeMap<Principal, Option<BTreeSet<String>>> = BTreeMap::new();
+        let mut seen = HashMap::new();
+        for facet in facets {
+            let Some(principal) = principal_of(facet) else {
+                return Err(ActionError::Refused(format!("`{facet}` is no attachment of a policy")));
+            };
+            if !known.contains_key(&principal) {
+                known.insert(principal.clone(), self.attached(&principal).await?);
+            }
+            let policy = facet.parts().2;
+            let what = match &known[&principal] {
+                None => Seen::Gone(format!("the {principal} was deleted")),
+                Some(policies) if policies.contains(policy) => Seen::Is(attached()),
+                Some(_) if self.policy_exists(policy).await? => Seen::Is(detached()),
+                Some(_) => Seen::Gone(format!("the policy {policy} was deleted")),
+            };
+            seen.insert(facet.clone(), what);
+        }
+        Ok(seen)
+    }
+
+    /// Turns each of `changes`: one answer for each. Serves both ways: on the way back attach and detach are exchanged.
+    pub async fn change(&self, changes: &[Change]) -> Vec<Answer> {
+        let unknown = |change: &Change| Answer::Refused(format!("`{}` to {} is no attachment", change.facet, change.to));
+        let mut answers: Vec<Answer> = changes.iter().map(unknown).collect();
+        for principal in principals_of(changes) {
+            let mine = |wanted: Value| {
+                let is_mine = |change: &Change| change.to == wanted && principal_of(&change.facet).as_ref() == Some(&principal);
+                changes.iter().enumerate().filter(move |(_, change)| is_mine(change)).map(|(at, _)| at).collect::<Vec<_>>()
+            };
+            let (attach, detach) = (mine(attached()), mine(detached()));
+            for (at, answer) in self.change_of(&principal, changes, attach, detach).await {
+                answers[at] = answer;
+            }
+        }
+        answers
+    }
+
+    /// Attaches first while a slot is free, so that the principal is never without both; at the quota one goes first.
+    async fn change_of(
+        &self,
+        principal: &Principal,
+        changes: &[Change],
+        attach: Vec<usize>,
+        detach: Vec<usize>,
+    ) -> Vec<(usize, Answer)> {
+        // Where only one of both is done, no order is better than another.
+        let mut free = if attach.is_empty() || detach.is_empty() {
+            attach.len()
+        } else {
+            match self.free(principal).await {
+                Ok(free) => free,
+                Err(error) => return attach.into_iter().chain(detach).map(|at| (at, error.clone().into())).collect(),
+            }
+        };
+        let mut answers = Vec::with_capacity(attach.len() + detach.len());
+        let mut detach = detach.into_iter();
+        for at in attach {
+            while free == 0
+                && let Some(first) = detach.next()
+            {
+                let answer = self.turn(principal, &changes[first]).await;
+                free += usize::from(answer == Answer::Accepted);
+                answers.push((first, answer));
+            }
+            answers.push((at, self.turn(principal, &changes[at]).await));
+            free = free.saturating_sub(1);
+        }
+        for at in detach {
+            answers.push((at, self.turn(principal, &changes[at]).await));
+        }
+        answers
+    }
+
+    async fn free(&self, principal: &Principal) -> Result<usize, ActionError> {
+        let attached = self.attached(principal).await?.map_or(0, |policies| policies.len());
+        Ok(self.quota(principal).await?.saturating_sub(attached))
+    }
+
+    async fn turn(&self, principal: &Principal, change: &Change) -> Answer {
+        let policy = change.facet.parts().2;
+        let failure = if change.to == attached() {
+            // The principal is full for now: a policy that leaves it makes room.
+            match self.attach(principal, policy, change).await {
+                Err(full) if full.is("LimitExceeded") => return Answer::Later(full.message),
+                answer => answer.err(),
+            }
+        } else {
+            // What is not attached needs no detaching.
+            self.detach(principal, policy, change).await.err().filter(|failure| !failure.is("NoSuchEntity"))
+        };
+        failure.map_or(Answer::Accepted, Failure::answer)
+    }
+
+    async fn attach(&self, principal: &Principal, policy: &str, change: &Change) -> Result<(), Failure> {
+        let iam = &self.iam_changes;
+        match principal {
+            Principal::Group(name) => {
+                let call = iam.attach_group_policy().group_name(name).policy_arn(policy).send();
+                calls::make("iam:AttachGroupPolicy", [change], call).await.map(|_| ())
+            }
+            Principal::User(name) => {
+                let call = iam.attach_user_policy().user_name(name).policy_arn(policy).send();
+                calls::make("iam:AttachUserPolicy", [change], call).await.map(|_| ())
+            }
+            Principal::Role(name) => {
+                let call = iam.attach_role_policy().role_name(name).policy_arn(policy).send();
+                calls::make("iam:AttachRolePolicy", [change], call).await.map(|_| ())
+            }
+        }
+    }
+
+    async fn detach(&self, principal: &Principal, policy: &str, change: &Change) -> Result<(), Failure> {
+        let iam = &self.iam_changes;
+        match principal {
+            Principal::Group(name) => {
+                let call = iam.detach_group_policy().group_name(name).policy_arn(policy).send();
+                calls::make("iam:DetachGroupPolicy", [change], call).await.map(|_| ())
+            }
+            Principal::User(name) => {
+                let call = iam.detach_user_policy().user_name(name).policy_arn(policy).send();
+                calls::make("iam:DetachUserPolicy", [change], call).await.map(|_| ())
+            }
+            Principal::Role(name) => {
+                let call = iam.detach_role_policy().role_name(name).policy_arn(policy).send();
+                calls::make("iam:DetachRolePolicy", [change], call).await.map(|_| ())
+            }
+        }
+    }
+
+    /// The ARNs of the policies attached to `principal`, if there is such a one.
+    async fn attached(&self, principal: &Principal) -> Result<Option<BTreeSet<String>>, ActionError> {
+        let mut policies = BTreeSet::new();
+        let mut marker = None;
+        loop {
+            match self.page(principal, marker).await {
+                Ok((page, next)) => {
+                    policies.extend(page);
+                    marker = next;
+                    if marker.is_none() {
+                        return Ok(Some(policies));
+                    }
+                }
+                Err(failure) if failure.is("NoSuchEntity") => return Ok(None),
+                Err(failure) => return Err(failure.reading(&format!("listing the policies of {principal}"))),
+            }
+        }
+    }
+
+    /// A page of them, and where the next begins.
+    async fn page(&self, principal: &Principal, marker: Option<String>) -> Result<(Vec<String>, Option<String>), Failure> {
+        let iam = &self.iam;
+        let (policies, marker) = match principal {
+            Principal::Group(name) => {
+                let page = iam.list_attached_group_policies().group_name(name).set_marker(marker).send().await;
+                let page = page.map_err(|error| Failure::of(&error))?;
+                (page.attached_policies, page.marker)
+            }
+            Principal::User(name) => {
+                let page = iam.list_attached_user_policies().user_name(name).set_marker(marker).send().await;
+                let page = page.map_err(|error| Failure::of(&error))?;
+                (page.attached_policies, page.marker)
+            }
+            Principal::Role(name) => {
+                let page = iam.list_attached_role_policies().role_name(name).set_marker(marker).send().await;
+                let page = page.map_err(|error| Failure::of(&error))?;
+                (page.attached_policies, page.marker)
+            }
+        };
+        let arns = policies.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn).collect();
+        Ok((arns, marker.filter(|marker| !marker.is_empty())))
+    }
+
+    /// How many managed policies IAM lets `principal` have.
+    async fn quota(&self, principal: &Principal) -> Result<usize, ActionError> {
+        let key = match principal {
+            Principal::Group(_) => return Ok(PER_GROUP),
+            Principal::User(_) => SummaryKeyType::AttachedPoliciesPerUserQuota,
+            Principal::Role(_) => SummaryKeyType::AttachedPoliciesPerRoleQuota,
+        };
+        let summary = self.iam.get_account_summary().send().await;
+        let summary = summary.map_err(|error| Failure::of(&error).reading("asking for IAM's quotas of the account"))?;
+        let quota = summary.summary_map().and_then(|map| map.get(&key)).copied();
+        quota.and_then(|quota| usize::try_from(quota).ok()).ok_or_else(|| {
+            ActionError::Refused(format!("IAM does not say how many managed policies a {} may have", principal.kind()))
+        })
+    }
+
+    async fn policy_exists(&self, policy: &str) -> Result<bool, ActionError> {
+        match self.iam.get_policy().policy_arn(policy).send().await {
+            Ok(_) => Ok(true),
+            Err(error) => {
+                let failure = Failure::of(&error);
+                if failure.is("NoSuchEntity") { Ok(false) } else { Err(failure.reading(&format!("looking for {policy}"))) }
+            }
+        }
+    }
+}
+
+/// That a policy is attached.
+#[must_use]
+pub fn attached() -> Value {
+    Value::new("attached")
+}
+
+/// That a policy is not attached.
+#[must_use]
+pub fn detached() -> Value {
+    Value::new("detached")
+}

@@ -1,0 +1,107 @@
+//! What attaching and detaching takes: those policies, on those principals, and to read what the way back hangs on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use guardrails_model::principal::Principal;
+use serde_json::json;
+
+use super::attachments::Wish;
+use super::protected;
+use crate::grants::{Grant, Use, sid};
+
+const ALWAYS: &[Use] = &[Use::Plan, Use::Apply, Use::Rollback];
+
+/// What a kind of principal is asked, and turned by.
+struct Kind {
+    word: &'static str,
+    reads: &'static [&'static str],
+    turns: &'static [&'static str],
+}
+
+const KINDS: [Kind; 3] = [
+    Kind {
+        word: "group",
+        reads: &["iam:GetGroup", "iam:ListAttachedGroupPolicies"],
+        turns: &["iam:AttachGroupPolicy", "iam:DetachGroupPolicy"],
+    },
+    Kind { word: "user", reads: &["iam:ListAttachedUserPolicies"], turns: &["iam:AttachUserPolicy", "iam:DetachUserPolicy"] },
+    Kind {
+        word: "role",
+        reads: &["iam:GetRole", "iam:ListAttachedRolePolicies"],
+        turns: &["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
+    },
+];
+
+/// The rights that `wishes` take.
+#[must_use]
+pub fn of(wishes: &[Wish]) -> Vec<Grant> {
+    if wishes.is_empty() {
+        return Vec::new();
+    }
+    let mut grants: Vec<Grant> = KINDS.iter().filter_map(|kind| reading(kind, wishes)).collect();
+    let policies: BTreeSet<&String> = wishes.iter().map(|wish| &wish.policy).collect();
+    grants.push(Grant {
+        sid: "ReadPolicies".to_owned(),
+        uses: ALWAYS,
+        actions: &["iam:GetPolicy"],
+        resources: policies.into_iter().cloned().collect(),
+        condition: json!(null),
+        why_any: None,
+    });
+    if wishes.iter().any(|wish| !matches!(wish.principal, Principal::Group(_))) {
+        grants.push(Grant {
+            sid: "ReadQuotas".to_owned(),
+            uses: ALWAYS,
+            actions: &["iam:GetAccountSummary"],
+            resources: vec!["*".to_owned()],
+            condition: json!(null),
+            why_any: Some("AWS has no resource for the account's summary"),
+        });
+    }
+    grants.extend(protected::grants());
+    grants.extend(KINDS.iter().flat_map(|kind| turning(kind, wishes)));
+    grants
+}
+
+fn reading(kind: &Kind, wishes: &[Wish]) -> Option<Grant> {
+    let names: BTreeSet<&str> = named(kind, wishes).map(|wish| wish.principal.name()).collect();
+    (!names.is_empty()).then(|| Grant {
+        sid: sid(&["read", &format!("{}s", kind.word)]),
+        uses: ALWAYS,
+        actions: kind.reads,
+        resources: names.iter().flat_map(|name| arns(kind, name)).collect(),
+        condition: json!(null),
+        why_any: None,
+    })
+}
+
+/// One right for all that have the same policies attached and detached.
+fn turning(kind: &Kind, wishes: &[Wish]) -> Vec<Grant> {
+    let mut policies: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for wish in named(kind, wishes) {
+        policies.entry(wish.principal.name()).or_default().insert(&wish.policy);
+    }
+    let mut alike: BTreeMap<BTreeSet<&str>, Vec<&str>> = BTreeMap::new();
+    for (name, policies) in policies {
+        alike.entry(policies).or_default().push(name);
+    }
+    let grant = |(number, (policies, names)): (usize, (BTreeSet<&str>, Vec<&str>))| Grant {
+        sid: sid(&["attach", kind.word, &number.to_string()]),
+        uses: &[Use::Apply, Use::Rollback],
+        actions: kind.turns,
+        resources: names.iter().flat_map(|name| arns(kind, name)).collect(),
+        condition: json!({"ArnEquals": {"iam:PolicyARN": policies}}),
+        why_any: None,
+    };
+    (1..).zip(alike).map(grant).collect()
+}
+
+fn named<'a>(kind: &Kind, wishes: &'a [Wish]) -> impl Iterator<Item = &'a Wish> {
+    let word = kind.word;
+    wishes.iter().filter(move |wish| wish.principal.kind() == word)
+}
+
+/// By its name, under any path: IAM's calls name principals without it, and its ARNs have it.
+fn arns(kind: &Kind, name: &str) -> [String; 2] {
+    ["", "*/"].map(|path| format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:{}/{path}{name}", kind.word))
+}

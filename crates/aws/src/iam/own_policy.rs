@@ -1,0 +1,120 @@
+//! The stack's own policies, which `deny-actions` attaches: each an explicit Deny of a list of actions. They are made by
+//! CloudFormation, and named by what they deny, so that an action finds them without asking, and one is never rewritten
+//! under those who have it.
+
+use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
+
+/// What is denied when guardrails.yaml does not say: policies/deny-spending.json.
+const SPENDING: &str = include_str!("../../../../policies/deny-spending.json");
+/// IAM takes a managed policy of so many characters, white space aside.
+const LONGEST: usize = 6144;
+
+/// A policy of the stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnPolicy {
+    /// Says what is in it: others have another.
+    pub hash: String,
+    /// The document.
+    pub document: Json,
+}
+
+/// Where a stack stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home<'a> {
+    /// AWS's partition, such as `aws`.
+    pub partition: &'a str,
+    /// The account's number.
+    pub account: &'a str,
+    /// The Region.
+    pub region: &'a str,
+    /// The stack's name.
+    pub stack: &'a str,
+}
+
+/// The same, to be filled in by CloudFormation.
+pub const TEMPLATE: Home<'_> =
+    Home { partition: "${AWS::Partition}", account: "${AWS::AccountId}", region: "${AWS::Region}", stack: "${AWS::StackName}" };
+
+impl OwnPolicy {
+    /// The policy that denies `actions`.
+    ///
+    /// # Errors
+    /// When IAM does not take one so long.
+    pub fn denying(actions: &[String]) -> Result<Self, String> {
+        let statement = json!({"Sid": "BudgetGuardrails", "Effect": "Deny", "Action": actions, "Resource": "*"});
+        let document = json!({"Version": "2012-10-17", "Statement": [statement]});
+        let text = document.to_string();
+        if text.len() > LONGEST {
+            return Err(format!(
+                "its policy would have {} characters, and IAM takes {LONGEST}: name fewer actions, or name them as `rds:Create*`",
+                text.len()
+            ));
+        }
+        Ok(Self { hash: format!("{:x}", Sha256::digest(&text))[..10].to_owned(), document })
+    }
+
+    /// Its name in a stack. A stack of that name may stand in another Region too, and IAM's names are the account's.
+    #[must_use]
+    pub fn name(&self, home: &Home<'_>) -> String {
+        format!("{}-{}-deny-{}", home.stack, home.region, self.hash)
+    }
+
+    /// Its ARN in a stack.
+    #[must_use]
+    pub fn arn(&self, home: &Home<'_>) -> String {
+        format!("arn:{}:iam::{}:policy/{}", home.partition, home.account, self.name(home))
+    }
+}
+
+/// The actions of policies/deny-spending.json.
+#[must_use]
+pub fn spending() -> Vec<String> {
+    let document: Json = serde_json::from_str(SPENDING).unwrap_or_default();
+    let statements = document["Statement"].as_array().into_iter().flatten();
+    let actions = statements.flat_map(|statement| statement["Action"].as_array().into_iter().flatten());
+    actions.filter_map(|action| action.as_str().map(str::to_owned)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iam::names;
+
+    #[test]
+    fn the_file_denies_each_action_once_on_everything_and_leaves_room_for_more() {
+        let document: Json = serde_json::from_str(SPENDING).unwrap();
+        for statement in document["Statement"].as_array().unwrap() {
+            let keys: Vec<&String> = statement.as_object().unwrap().keys().collect();
+            assert_eq!(keys, ["Sid", "Effect", "Action", "Resource"]);
+            assert_eq!((statement["Effect"].as_str(), statement["Resource"].as_str()), (Some("Deny"), Some("*")));
+        }
+        let actions = spending();
+        assert!(actions.len() > 150 && actions.iter().all(|action| names::action(action).is_ok() && !action.contains('*')));
+        let mut once = actions.clone();
+        once.sort();
+        once.dedup();
+        assert_eq!(once.len(), actions.len());
+        for launch in ["ec2:RunInstances", "ec2:CreateFleet", "ec2:RequestSpotInstances", "autoscaling:CreateAutoScalingGroup"] {
+            assert!(actions.iter().any(|action| action == launch), "{launch}");
+        }
+        let more = ["sts:AssumeRole", "iam:PassRole"].map(str::to_owned);
+        OwnPolicy::denying(&[actions, more.to_vec()].concat()).unwrap();
+    }
+
+    #[test]
+    fn a_policy_is_named_by_what_it_denies_and_by_its_stack() {
+        let home = Home { partition: "aws", account: "123456789012", region: "eu-west-1", stack: "guardrails" };
+        let one = OwnPolicy::denying(&["ec2:RunInstances".to_owned()]).unwrap();
+        let other = OwnPolicy::denying(&["ec2:StartInstances".to_owned()]).unwrap();
+        assert_ne!(one.hash, other.hash);
+        let arn = format!("arn:aws:iam::123456789012:policy/guardrails-eu-west-1-deny-{}", one.hash);
+        assert_eq!(one.arn(&home), arn);
+    }
+
+    #[test]
+    fn what_iam_would_not_take_is_refused() {
+        let many: Vec<String> = (0..300).map(|number| format!("service:SomeActionOfThatName{number}")).collect();
+        assert!(OwnPolicy::denying(&many).unwrap_err().contains("and IAM takes 6144"));
+    }
+}
