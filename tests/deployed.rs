@@ -11,8 +11,10 @@ mod fleets;
 mod groups;
 mod histories;
 mod lab;
+mod people;
 mod reconcile;
 mod rollbacks;
+mod shipping;
 mod size;
 
 pub use lab::{alert, guardrails};

@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod explore;
+mod functions;
 mod fuzz;
 mod generate;
 mod soak;
@@ -30,8 +31,12 @@ enum Command {
     Explore(explore::Args),
     /// Fuzzes what reads alerts, guardrails.yaml, the ledger and the wire. Needs cargo-fuzz.
     Fuzz(fuzz::Args),
+    /// Builds the functions as Lambda starts them, into target/functions.
+    Functions(functions::Args),
     /// Writes what follows from the code: binaries, policies, the schema, the README's table.
     Generate(generate::Args),
+    /// Builds the functions twice, in two folders, and says whether they are the same.
+    Reproduce(functions::Args),
     /// Tries the deployed stack with faults between the functions and AWS, scenario by scenario, each from a seed.
     Soak(soak::Args),
 }
@@ -42,8 +47,10 @@ async fn main() -> ExitCode {
         Command::Bench(args) => Box::pin(bench::run(&root(), &args)).await,
         Command::Demo(args) => Box::pin(demo::run(&args)).await,
         Command::Explore(args) => explore::run(&args),
+        Command::Functions(args) => functions::run(&root(), &args),
         Command::Fuzz(args) => fuzz::run(&root(), &args),
         Command::Generate(args) => generate::run(&root(), &args),
+        Command::Reproduce(args) => functions::reproduce(&root(), &args),
         Command::Soak(args) => Box::pin(soak::run(&args)).await,
     };
     result.unwrap_or_else(|error| {

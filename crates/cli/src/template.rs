@@ -1,5 +1,8 @@
 //! Renders the stack's template: `infra/guardrails.yaml` and what follows from the actions and from `guardrails.yaml`.
 
+mod ledger;
+mod limits;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, anyhow};
@@ -9,7 +12,8 @@ use guardrails_model::config::{Config, Guardrail};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
-use crate::artifacts::{self, FIXED_FUNCTIONS};
+pub use self::limits::{Limits, capability};
+use crate::artifacts::{self, Architecture, FIXED_FUNCTIONS};
 
 const SOURCE: &str = include_str!("../../../infra/guardrails.yaml");
 const MACHINE: &str = include_str!("../../../statemachine/guardrails.asl.json");
@@ -31,7 +35,7 @@ pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
         "Default": "",
         "Description": "The ARN of who deploys. No guardrail may restrict them. `guardrails deploy` fills it in.",
     });
-    let resources = template["Resources"].as_object_mut().ok_or_else(|| anyhow!("the template has no resources"))?;
+    let resources = resources_of(&mut template)?;
     resources["Machine"]["Properties"]["DefinitionString"] = json!(machine.to_string());
     for function in FIXED_FUNCTIONS {
         resources[&format!("{}Function", pascal(function))]["Properties"]["Code"]["S3Key"] = json!(key(keys, function)?);
@@ -47,6 +51,8 @@ pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
     for function in artifacts::functions() {
         resources.insert(format!("{}ErrorAlarm", pascal(function)), error_alarm(function));
     }
+    ledger::may_be_adopted(&mut template);
+    let resources = resources_of(&mut template)?;
     // Made last, and deleted first: a guardrail that holds something refuses to go, and all that puts it back is still there.
     let others = resources.iter().filter(|(name, resource)| *name != "BudgetFunction" && resource["Condition"].is_null());
     let others: Vec<String> = others.map(|(name, _)| name.clone()).collect();
@@ -56,6 +62,17 @@ pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
         resources.insert(logical_id(guardrail), custom(guardrail, config, &others)?);
     }
     Ok(template)
+}
+
+/// Lets the template be deployed for `architecture` only: its code is for no other.
+pub fn carry_code_for(template: &mut Json, architecture: Architecture) {
+    let parameter = &mut template["Parameters"]["Architecture"];
+    parameter["Default"] = json!(architecture.name());
+    parameter["AllowedValues"] = json!([architecture.name()]);
+}
+
+fn resources_of(template: &mut Json) -> Result<&mut serde_json::Map<String, Json>> {
+    template["Resources"].as_object_mut().ok_or_else(|| anyhow!("the template has no resources"))
 }
 
 fn key<'a>(keys: &'a BTreeMap<&str, String>, function: &str) -> Result<&'a str> {
@@ -81,7 +98,7 @@ fn function(action: &Entry, key: &str, logical: &str) -> Json {
             "FunctionName": {"Fn::Sub": format!("${{AWS::StackName}}-{}", action.name)},
             "Description": format!("{}.", capitalised(action.changes)),
             "Runtime": "provided.al2023",
-            "Architectures": ["x86_64"],
+            "Architectures": [{"Ref": "Architecture"}],
             "Handler": "bootstrap",
             "MemorySize": 256,
             "Timeout": 120,
