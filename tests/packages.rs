@@ -126,7 +126,7 @@ fn the_same_programs_are_the_same_bytes_wherever_and_whenever_they_are_packed() 
     let (here, there) = (folder(&program), folder(&program));
     for function in functions() {
         let file = std::fs::File::open(there.path().join(function)).unwrap();
-        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(86_400)).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_hours(24)).unwrap();
     }
     let key_and_zip = |artifacts: Vec<Artifact>| artifacts.into_iter().map(|one| (one.key, one.zip)).collect::<Vec<_>>();
     let [first, second] = [&here, &there].map(|folder| key_and_zip(pack(folder.path(), X86).unwrap()));

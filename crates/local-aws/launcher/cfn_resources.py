@@ -7,7 +7,7 @@ lack something: better seen here than in the first real account.
 
 import re
 
-from ministack.services import ec2, iam, lambda_svc
+from ministack.services import dynamodb, ec2, iam, lambda_svc
 from ministack.services import cloudformation
 from ministack.services.cloudformation import provisioners, stacks
 
@@ -24,6 +24,7 @@ def install():
     _register("AWS::EC2::Instance", _create_instance, _update_instance, _delete_instance,
               replaced_by=("ImageId", "SubnetId", "KeyName", "AvailabilityZone"))
     provisioners._STACK_TAG_PROPERTY["AWS::EC2::Instance"] = ("Tags", "list")
+    _around("AWS::DynamoDB::Table", after=_encrypt_table)
     _around("AWS::IAM::Role", after=_set_permissions_boundary)
     _around("AWS::Lambda::Function", before=_check_function, after=_complete_function)
     _around("AWS::Lambda::EventInvokeConfig", before=_check_destinations)
@@ -194,6 +195,13 @@ def _complete_function(name, props):
     function = lambda_svc._functions[name]
     function["concurrency"] = props.get("ReservedConcurrentExecutions")
     function["config"]["DeadLetterConfig"] = props.get("DeadLetterConfig") or {}
+
+
+def _encrypt_table(name, props):
+    asked = props.get("SSESpecification") or {}
+    spec = {to: asked[of] for of, to in (("SSEEnabled", "Enabled"), ("SSEType", "SSEType"),
+                                         ("KMSMasterKeyId", "KMSMasterKeyId")) if of in asked}
+    dynamodb._tables[name]["SSEDescription"] = dynamodb._sse_description_from_spec(spec)
 
 
 def _set_permissions_boundary(role_name, props):

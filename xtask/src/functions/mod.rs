@@ -1,5 +1,5 @@
 //! `cargo xtask functions`: the functions' programs as Lambda starts them, whatever this machine's own C library is. Needs Rust and
-//! Python only: the linker is zig's, from PyPI. And `cargo xtask reproduce`: the same sources give the same bytes.
+//! Python only: the linker is zig's, from a Python package. And `cargo xtask reproduce`: the same sources give the same bytes.
 
 mod reproduce;
 
