@@ -8,7 +8,7 @@ use guardrails_lambdas::metrics::{Metric, NAMESPACE};
 use guardrails_model::config::file;
 use serde_json::{Value as Json, json};
 
-fn rendered() -> Json {
+pub fn rendered() -> Json {
     rendered_of(include_str!("../examples/guardrails.yaml"))
 }
 

@@ -11,10 +11,12 @@ mod fleets;
 mod groups;
 mod histories;
 mod lab;
+mod people;
 mod reconcile;
 mod restrictions;
 mod rights;
 mod rollbacks;
+mod shipping;
 mod size;
 mod verify;
 

@@ -14,6 +14,8 @@ mod groups;
 mod instances;
 mod interleavings;
 mod old_records;
+mod packages;
+mod people;
 mod properties;
 mod reconcile;
 mod regions;

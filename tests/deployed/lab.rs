@@ -51,27 +51,38 @@ impl Lab {
 
     /// The guardrails of `file` on a local AWS of another kind.
     pub async fn on(options: Options, file: &str) -> Self {
-        let program = guardrails();
+        let mut lab = Self::start(options, file).await;
+        lab.outputs = serde_json::from_str(&lab.say(&["deploy", "--yes", "--output", "json"]).await).unwrap();
+        let ledger = DynamoStore::new(aws_sdk_dynamodb::Client::new(&lab.root), lab.outputs["LedgerTable"].clone());
+        lab.ledger = Ledger::new(Arc::new(ledger));
+        lab.inbox = inbox(&lab.root, &lab.outputs["NotifyTopicArn"]).await;
+        lab
+    }
+
+    /// The walk-through's world with nothing deployed: it has no outputs, no ledger and no inbox yet.
+    pub async fn bare(file: &str) -> Self {
+        Self::start(Options::default(), file).await
+    }
+
+    async fn start(options: Options, file: &str) -> Self {
         let local = LocalAws::start(Options { wait_scale: 0.05, ..options }).await.expect("the local AWS starts");
         let root = local.sdk_config().await.unwrap();
         let world = Walkthrough::seed(&local).await.expect("the walk-through's world stands");
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("guardrails.yaml"), file).unwrap();
-        let mut command = local.command(&program);
-        command.args(["deploy", "--yes", "--output", "json"]).current_dir(folder.path());
-        let deployed = finish(command).await;
-        assert!(deployed.status.success(), "{}\n{}", text(&deployed.stderr), local.log_tail());
-        let outputs: BTreeMap<String, String> = serde_json::from_slice(&deployed.stdout).unwrap();
-        let ledger =
-            Ledger::new(Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&root), outputs["LedgerTable"].clone())));
-        let inbox = inbox(&root, &outputs["NotifyTopicArn"]).await;
-        Self { local, root, world, ledger, outputs, folder, inbox }
+        let ledger = Ledger::new(Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&root), String::new())));
+        Self { local, root, world, ledger, outputs: BTreeMap::new(), folder, inbox: String::new() }
     }
 
     /// `guardrails ...`, in the folder with guardrails.yaml.
     pub async fn run(&self, arguments: &[&str]) -> Output {
+        self.run_with(&[], arguments).await
+    }
+
+    /// The same, with these environment variables.
+    pub async fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
         let mut command = self.local.command(guardrails());
-        command.args(arguments).current_dir(self.folder.path());
+        command.args(arguments).envs(variables.iter().copied()).current_dir(self.folder.path());
         finish(command).await
     }
 

@@ -4,6 +4,7 @@ mod advisories;
 mod bench;
 mod demo;
 mod explore;
+mod functions;
 mod fuzz;
 mod generate;
 mod rights;
@@ -34,8 +35,12 @@ enum Command {
     Explore(explore::Args),
     /// Fuzzes what reads alerts, guardrails.yaml, the ledger and the wire. Needs cargo-fuzz.
     Fuzz(fuzz::Args),
+    /// Builds the functions as Lambda starts them, into target/functions.
+    Functions(functions::Args),
     /// Writes what follows from the code: binaries, policies, the schema, the README's table.
     Generate(generate::Args),
+    /// Builds the functions twice, in two folders, and says whether they are the same.
+    Reproduce(functions::Args),
     /// Holds the calls that the deployed functions make against what they are granted. Needs Node.js.
     Rights(rights::Args),
     /// Tries the deployed stack with faults between the functions and AWS, scenario by scenario, each from a seed.
@@ -49,8 +54,10 @@ async fn main() -> ExitCode {
         Command::Bench(args) => Box::pin(bench::run(&root(), &args)).await,
         Command::Demo(args) => Box::pin(demo::run(&args)).await,
         Command::Explore(args) => explore::run(&args),
+        Command::Functions(args) => functions::run(&root(), &args),
         Command::Fuzz(args) => fuzz::run(&root(), &args),
         Command::Generate(args) => generate::run(&root(), &args),
+        Command::Reproduce(args) => functions::reproduce(&root(), &args),
         Command::Rights(args) => rights::run(&root(), &args),
         Command::Soak(args) => Box::pin(soak::run(&args)).await,
     };

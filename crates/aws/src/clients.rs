@@ -66,7 +66,7 @@ pub async fn load(options: Options) -> Result<SdkConfig, EndpointError> {
         loader = loader.endpoint_url(url);
     }
     let config = loader.load().await;
-    if is_local_only(std::env::var(LOCAL_ONLY).ok().as_deref()) {
+    if reaches_only_this_machine() {
         let of_services = std::env::vars().filter(|(name, _)| name.starts_with("AWS_ENDPOINT_URL_")).map(|(_, url)| url);
         check_local(config.endpoint_url(), of_services)?;
     }
@@ -80,7 +80,7 @@ pub async fn load(options: Options) -> Result<SdkConfig, EndpointError> {
 pub async fn put(url: &str, body: String) -> Result<(), String> {
     use aws_smithy_runtime_api::client::http::HttpConnector as _;
 
-    if is_local_only(std::env::var(LOCAL_ONLY).ok().as_deref()) && !is_loopback(url) {
+    if reaches_only_this_machine() && !is_loopback(url) {
         return Err(EndpointError::Elsewhere(url.to_owned()).to_string());
     }
     let connector = aws_smithy_http_client::Connector::builder().tls_provider(TLS).build();
@@ -92,6 +92,12 @@ pub async fn put(url: &str, body: String) -> Result<(), String> {
     let answer = answer.map_err(|_| format!("no answer within {} s", OPERATION_TIMEOUT.as_secs()))?;
     let status = answer.map_err(|error| chain(&error))?.status();
     if status.is_success() { Ok(()) } else { Err(format!("HTTP {}", status.as_u16())) }
+}
+
+/// Whether [`LOCAL_ONLY`] is set: then no client is made that could reach AWS itself.
+#[must_use]
+pub fn reaches_only_this_machine() -> bool {
+    is_local_only(std::env::var(LOCAL_ONLY).ok().as_deref())
 }
 
 fn is_local_only(value: Option<&str>) -> bool {
@@ -133,6 +139,6 @@ mod tests {
 
     #[test]
     fn the_guard_is_on_in_this_very_test_run() {
-        assert!(is_local_only(std::env::var(LOCAL_ONLY).ok().as_deref()), "see .cargo/config.toml");
+        assert!(reaches_only_this_machine(), "see .cargo/config.toml");
     }
 }

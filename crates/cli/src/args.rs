@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use guardrails_aws::clients::Options;
 use guardrails_model::clock::{Clock, SystemClock};
@@ -10,6 +11,8 @@ use guardrails_model::ids::{ActionName, FacetId, GuardrailName, Place, RunId, Se
 use guardrails_model::record::Scope as Steps;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, civil};
+
+use crate::artifacts::{self, Architecture, Artifact, Local};
 
 /// Runs of a list.
 const RUNS: usize = 50;
@@ -71,13 +74,49 @@ pub(crate) struct File {
     pub(crate) file: PathBuf,
 }
 
+/// The functions' programs.
+#[derive(Debug, Args)]
+pub(crate) struct Programs {
+    /// Where the functions' programs are; beside this program when left out.
+    #[arg(long)]
+    functions: Option<PathBuf>,
+    /// The processor that the functions are for.
+    #[arg(long, value_enum, default_value_t = Architecture::X86_64)]
+    pub(crate) architecture: Architecture,
+    /// What starts them. Programs for this machine are not checked, and are refused where this command may reach AWS itself.
+    #[arg(long, value_enum, default_value_t = Runtime::Lambda, env = "GUARDRAILS_RUNTIME", hide = true)]
+    runtime: Runtime,
+}
+
+impl Programs {
+    pub(crate) fn folder(&self) -> Result<PathBuf> {
+        self.functions.clone().map_or_else(artifacts::beside_this_program, Ok)
+    }
+
+    pub(crate) fn pack(&self) -> Result<Vec<Artifact>> {
+        let runtime = match self.runtime {
+            Runtime::Lambda => artifacts::Runtime::Lambda(self.architecture),
+            Runtime::ThisMachine => artifacts::Runtime::ThisMachine(Local::proven()?),
+        };
+        artifacts::pack(&self.folder()?, runtime)
+    }
+}
+
+/// What starts the functions' programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Runtime {
+    /// AWS Lambda.
+    Lambda,
+    /// A local AWS, with what was built here.
+    ThisMachine,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Package {
     #[command(flatten)]
     pub(crate) file: File,
-    /// Where the functions' programs are; beside this program when left out.
-    #[arg(long)]
-    pub(crate) functions: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) programs: Programs,
     /// Where to write.
     #[arg(long, default_value = "guardrails-package")]
     pub(crate) out: PathBuf,
@@ -87,15 +126,17 @@ pub(crate) struct Package {
 pub(crate) struct Deploy {
     #[command(flatten)]
     pub(crate) file: File,
-    /// Where the functions' programs are; beside this program when left out.
-    #[arg(long)]
-    pub(crate) functions: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) programs: Programs,
     /// The bucket for the functions' code; `guardrails-<account>-<region>`, made when it is not there, when left out.
     #[arg(long)]
     pub(crate) bucket: Option<String>,
     /// An e-mail address that is told of runs and failures.
     #[arg(long)]
     pub(crate) notify_email: Option<String>,
+    /// Take the ledger that an earlier stack left: its table's name, as that stack's output `LedgerTable` had it.
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) adopt_ledger: Option<String>,
     #[command(flatten)]
     pub(crate) consent: Consent,
 }

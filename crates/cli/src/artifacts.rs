@@ -1,10 +1,14 @@
 //! The functions' zips: the same program gives the same bytes, and the key says which.
 
+mod elf;
+
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
+use clap::ValueEnum;
 use guardrails_aws::actions;
+use guardrails_aws::clients::{LOCAL_ONLY, reaches_only_this_machine};
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
@@ -37,37 +41,102 @@ pub fn beside_this_program() -> Result<PathBuf> {
     program.parent().map(Path::to_owned).ok_or_else(|| anyhow!("this program has no folder"))
 }
 
+/// A processor that Lambda has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Architecture {
+    /// Intel's and AMD's.
+    #[value(name = "x86_64")]
+    X86_64,
+    /// AWS's own, Graviton.
+    Arm64,
+}
+
+impl Architecture {
+    /// As templates and this command's arguments name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Arm64 => "arm64",
+        }
+    }
+}
+
+/// What is to start the programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runtime {
+    /// Lambda, with its `provided.al2023`.
+    Lambda(Architecture),
+    /// This machine, where a local AWS runs what was built here: nothing is checked.
+    ThisMachine(Local),
+}
+
+/// That this process reaches no AWS but one on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Local(());
+
+impl Local {
+    /// # Errors
+    /// When it may reach the real one.
+    pub fn proven() -> Result<Self> {
+        ensure!(
+            reaches_only_this_machine(),
+            "programs that are not checked are for a local AWS, and this command may reach the real one\nhint: leave out \
+             `--runtime this-machine` and GUARDRAILS_RUNTIME, or set {LOCAL_ONLY}=1"
+        );
+        Ok(Self(()))
+    }
+}
+
 /// Makes the zips of the programs in `folder`.
 ///
 /// # Errors
-/// When a program is not there, or is not one that Lambda could start.
-pub fn pack(folder: &Path) -> Result<Vec<Artifact>> {
-    functions().into_iter().map(|function| pack_one(folder, function)).collect()
+/// When a program is not there, or is not one that `runtime` starts.
+pub fn pack(folder: &Path, runtime: Runtime) -> Result<Vec<Artifact>> {
+    functions().into_iter().map(|function| pack_one(folder, function, runtime)).collect()
 }
 
-fn pack_one(folder: &Path, function: &'static str) -> Result<Artifact> {
+/// Makes the zip of one program in `folder`.
+///
+/// # Errors
+/// When it is not there, or is not one that `runtime` starts.
+pub fn pack_one(folder: &Path, function: &'static str, runtime: Runtime) -> Result<Artifact> {
     let path = folder.join(function);
     let program = std::fs::read(&path).map_err(|error| {
         anyhow!(
-            "the function `{function}` has no program at {}: {error}\nhint: build them with `cargo build --release -p \
-             guardrails-lambdas`, or say with --functions where they are",
+            "the function `{function}` has no program at {}: {error}\nhint: build them with `cargo xtask functions`, and say with \
+             --functions where they are",
             path.display()
         )
     })?;
-    // An ELF file for x86_64, by its magic and its machine number.
-    if !program.starts_with(b"\x7fELF") || program.get(18..20) != Some(&[62, 0]) {
-        return Err(anyhow!("{} is not a program for Linux on x86_64: build the functions for that", path.display()));
+    if let Runtime::Lambda(architecture) = runtime {
+        let name = architecture.name();
+        let (major, minor) = elf::GLIBC;
+        elf::check(&program, architecture).map_err(|found| {
+            anyhow!(
+                "{} would not start on Lambda: {found:#}\nexpected: a 64-bit Linux program for {name}, static or linked against \
+                 glibc {major}.{minor} or older\nhint: `cargo xtask functions --architecture {name}` builds such programs in \
+                 target/functions/{name}; --functions says where they are, --architecture for what they are",
+                path.display()
+            )
+        })?;
     }
     // The hash of what goes in, with the name: two functions never share a key.
     let hash = format!("{:x}", Sha256::digest(&program));
-    let zip = zip(&program).with_context(|| format!("packing {function}"))?;
+    let zip = zip(&program, runtime).with_context(|| format!("packing {function}"))?;
     Ok(Artifact { function, key: format!("guardrails/{function}-{}.zip", &hash[..20]), zip })
 }
 
-fn zip(program: &[u8]) -> Result<Vec<u8>> {
+/// The same bytes for the same program, wherever and whenever it is packed; for Lambda also by whatever build of this command.
+fn zip(program: &[u8], runtime: Runtime) -> Result<Vec<u8>> {
+    let level = match runtime {
+        // Large, unstripped, packed at every start of the demo and the tests, and it goes no further than this machine.
+        Runtime::ThisMachine(_) if cfg!(debug_assertions) => 1,
+        Runtime::ThisMachine(_) | Runtime::Lambda(_) => 9,
+    };
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
-        .compression_level(Some(if cfg!(debug_assertions) { 1 } else { 9 }))
+        .compression_level(Some(level))
         .last_modified_time(DateTime::default())
         .unix_permissions(0o755);
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));

@@ -20,6 +20,9 @@ use guardrails_model::runs::Runs;
 use crate::args::Global;
 use crate::output;
 
+/// The stack's output that names the ledger's table.
+pub(crate) const LEDGER_OUTPUT: &str = "LedgerTable";
+
 /// A deployed stack, and who speaks to it.
 pub(crate) struct Deployment {
     pub(crate) stack: String,
@@ -75,7 +78,7 @@ impl Deployment {
                 )
             })
         };
-        let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk), output("LedgerTable")?);
+        let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk), output(LEDGER_OUTPUT)?);
         Ok(Self {
             stack: global.stack_name.clone(),
             ledger: Ledger::new(Arc::new(store)),

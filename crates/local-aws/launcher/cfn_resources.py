@@ -8,7 +8,7 @@ lack something: better seen here than in the first real account.
 import json
 import re
 
-from ministack.services import ec2, iam, lambda_svc, sns
+from ministack.services import dynamodb, ec2, iam, lambda_svc, sns
 from ministack.services import cloudformation
 from ministack.services.cloudformation import provisioners, stacks
 
@@ -25,6 +25,7 @@ def install():
     _register("AWS::EC2::Instance", _create_instance, _update_instance, _delete_instance,
               replaced_by=("ImageId", "SubnetId", "KeyName", "AvailabilityZone"))
     provisioners._STACK_TAG_PROPERTY["AWS::EC2::Instance"] = ("Tags", "list")
+    _around("AWS::DynamoDB::Table", after=_encrypt_table)
     _around("AWS::IAM::Role", after=_set_permissions_boundary)
     _around("AWS::SNS::Topic", after=_set_key)
     _around("AWS::IAM::ManagedPolicy", before=_check_policy)
@@ -205,6 +206,13 @@ def _set_key(topic, props):
     attributes.pop("KmsMasterKeyId", None)
     if props.get("KmsMasterKeyId"):
         attributes["KmsMasterKeyId"] = props["KmsMasterKeyId"]
+
+
+def _encrypt_table(name, props):
+    asked = props.get("SSESpecification") or {}
+    spec = {to: asked[of] for of, to in (("SSEEnabled", "Enabled"), ("SSEType", "SSEType"),
+                                          ("KMSMasterKeyId", "KMSMasterKeyId")) if of in asked}
+    dynamodb._tables[name]["SSEDescription"] = dynamodb._sse_description_from_spec(spec)
 
 
 def _set_permissions_boundary(role_name, props):

@@ -8,10 +8,10 @@ use guardrails_aws::clients::EndpointError;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no Python.
-    #[error("the local AWS needs `python3`, version 3.10 or newer, on the PATH: install it")]
+    #[error("this needs `python3`, version 3.10 or newer, on the PATH: install it")]
     NoPython(#[source] std::io::Error),
     /// It is too old, or does not run.
-    #[error("the local AWS needs Python 3.10 or newer, and `python3` is {found}: put a newer one first on the PATH")]
+    #[error("this needs Python 3.10 or newer, and `python3` is {found}: put a newer one first on the PATH")]
     OldPython {
         /// What it says of itself.
         found: String,
@@ -24,8 +24,8 @@ pub enum Error {
     },
     /// The packages could not be installed.
     #[error(
-        "pip could not install the local AWS: it needs a package index (see PIP_INDEX_URL, and HTTPS_PROXY behind a proxy), \
-         and the versions that requirements.txt pins\n{output}"
+        "pip could not install what this needs: it takes a package index (see PIP_INDEX_URL, and HTTPS_PROXY behind a proxy) \
+         with the versions that are pinned\n{output}"
     )]
     Pip {
         /// What it said.

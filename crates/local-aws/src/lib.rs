@@ -6,7 +6,7 @@
 mod error;
 pub mod programs;
 mod server;
-mod venv;
+pub mod venv;
 pub mod walkthrough;
 
 use std::ffi::OsStr;
@@ -94,7 +94,7 @@ pub struct Kept {
 /// Whether the virtual environment is there already. To make it takes a package index, and some ten seconds.
 #[must_use]
 pub fn is_installed() -> bool {
-    venv::LOCAL_AWS.find().is_ok_and(|found| found.is_some())
+    venv::local_aws().find().is_ok_and(|found| found.is_some())
 }
 
 impl LocalAws {
@@ -154,6 +154,8 @@ impl LocalAws {
             ("AWS_CONFIG_FILE", "/dev/null"),
             ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
             (clients::LOCAL_ONLY, "1"),
+            // `guardrails deploy` takes what cargo built here.
+            ("GUARDRAILS_RUNTIME", "this-machine"),
         ]
         .into_iter()
         .chain(fleets.map(|name| (name, fleet_endpoint)))

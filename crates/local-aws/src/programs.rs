@@ -32,15 +32,20 @@ pub fn cargo() -> Command {
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
-    // Build scripts that look at what `cargo run` says of the calling package would take it for theirs, and build again.
+    forget_caller(&mut cargo);
+    cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR"))).stdin(Stdio::null());
+    cargo
+}
+
+/// Takes what `cargo run` says of the calling package out of `cargo`'s environment: build scripts that look at it would take it
+/// for theirs, and build again.
+pub fn forget_caller(cargo: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let bytes = name.as_encoded_bytes();
         if bytes.starts_with(b"CARGO_PKG_") || bytes.starts_with(b"CARGO_MANIFEST_") {
             cargo.env_remove(&name);
         }
     }
-    cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR"))).stdin(Stdio::null());
-    cargo
 }
 
 /// Where the command is, after [`cargo`] ended.

@@ -33,10 +33,10 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(options: &Options) -> Result<Self, Error> {
-        let python = &venv::LOCAL_AWS.ensure()?;
+        let python = &venv::local_aws().ensure()?;
         let fleets = match options.fleets {
             Fleets::MiniStack => None,
-            Fleets::Moto => Some(venv::FLEETS.ensure()?),
+            Fleets::Moto => Some(venv::fleets().ensure()?),
         };
         let scratch = tempfile::Builder::new().prefix("guardrails-local-aws-").tempdir();
         let scratch = scratch.map_err(Error::io("making a scratch folder"))?;

@@ -1,4 +1,4 @@
-//! The project's own Python virtual environments, with the local AWS pinned. Each is made once for its set of pins and each
+//! The project's own Python virtual environments, such as that of the local AWS. Each is made once for its set of pins and each
 //! Python, under cargo's target folder, so that nothing is installed outside of the checkout.
 
 use std::fs::{self, File};
@@ -13,17 +13,23 @@ use crate::Error;
 const OUTPUT_LINES: usize = 20;
 
 /// A virtual environment.
-pub(crate) struct Venv {
+#[derive(Debug)]
+pub struct Venv {
     /// The file with its pins.
-    requirements: &'static str,
+    requirements: PathBuf,
     /// What can be imported in it once it is whole.
     imports: &'static str,
 }
 
 /// The launcher's.
-pub(crate) const LOCAL_AWS: Venv = Venv { requirements: "requirements.txt", imports: "hypercorn, ministack, yaml" };
+pub(crate) fn local_aws() -> Venv {
+    Venv::of(launcher().join("requirements.txt"), "hypercorn, ministack, yaml")
+}
+
 /// That of the fleets' own AWS.
-pub(crate) const FLEETS: Venv = Venv { requirements: "requirements-fleets.txt", imports: "flask, flask_cors, moto" };
+pub(crate) fn fleets() -> Venv {
+    Venv::of(launcher().join("requirements-fleets.txt"), "flask, flask_cors, moto")
+}
 
 /// Where the launcher and its pins are.
 pub(crate) fn launcher() -> PathBuf {
@@ -31,6 +37,12 @@ pub(crate) fn launcher() -> PathBuf {
 }
 
 impl Venv {
+    /// One with what `requirements` pins, in which `imports` can be imported.
+    #[must_use]
+    pub fn of(requirements: PathBuf, imports: &'static str) -> Self {
+        Self { requirements, imports }
+    }
+
     /// Its Python, if there is a whole one.
     pub(crate) fn find(&self) -> Result<Option<PathBuf>, Error> {
         let place = self.place()?;
@@ -38,7 +50,10 @@ impl Venv {
     }
 
     /// Its Python; makes the virtual environment where there is none, or a broken one.
-    pub(crate) fn ensure(&self) -> Result<PathBuf, Error> {
+    ///
+    /// # Errors
+    /// When there is no Python that can, or no package index.
+    pub fn ensure(&self) -> Result<PathBuf, Error> {
         let place = self.place()?;
         if self.is_whole(&place) {
             return Ok(python_in(&place));
@@ -65,7 +80,7 @@ impl Venv {
         })?;
         let mut pip = Command::new(python_in(&beside));
         pip.args(["-I", "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--requirement"]);
-        run(pip.arg(self.requirements())).map_err(|failed| match failed {
+        run(pip.arg(&self.requirements)).map_err(|failed| match failed {
             Failed::Io(error) => Error::io("running pip")(error),
             Failed::Said(output) => Error::Pip { output },
         })?;
@@ -82,17 +97,12 @@ impl Venv {
     /// Another Python or other pins get another place.
     fn place(&self) -> Result<PathBuf, Error> {
         let python = python_identity()?;
-        let path = self.requirements();
-        let pins = fs::read(&path).map_err(Error::path("reading", path))?;
+        let pins = fs::read(&self.requirements).map_err(Error::path("reading", &self.requirements))?;
         let mut digest = Sha256::new();
         digest.update(&pins);
         digest.update(python);
         let digest = format!("{:x}", digest.finalize());
         Ok(folder().join(format!("venv-{}", &digest[..12])))
-    }
-
-    fn requirements(&self) -> PathBuf {
-        launcher().join(self.requirements)
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use guardrails_cli::artifacts;
+use guardrails_cli::artifacts::{self, Local, Runtime};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -29,7 +29,7 @@ pub async fn measure(folder: &Path, starts: usize, page: &mut String) -> Result<
         "\n## Functions\n\nFrom the start of the process to its first question to the Runtime API: the median of {starts} starts.\n"
     )?;
     writeln!(page, "| function | zip | starts in |\n| --- | ---: | ---: |")?;
-    for artifact in artifacts::pack(folder)? {
+    for artifact in artifacts::pack(folder, Runtime::ThisMachine(Local::proven()?))? {
         let mut times = Vec::new();
         for _ in 0..starts {
             times.push(start(&folder.join(artifact.function)).await?.as_secs_f64());

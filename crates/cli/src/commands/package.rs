@@ -1,4 +1,4 @@
-//! `guardrails package`: one template and the functions' zips, for `aws cloudformation deploy` or for looking at.
+//! `guardrails package`: one template and the functions' zips, for `aws cloudformation deploy`, `sam deploy`, or for looking at.
 
 use std::collections::BTreeMap;
 
@@ -7,33 +7,43 @@ use serde_json::json;
 
 use crate::args::{Global, Package};
 use crate::exit::Exit;
-use crate::{artifacts, output, template};
+use crate::output;
+use crate::template::{self, Limits};
 
 pub(crate) fn run(global: &Global, args: &Package) -> Result<Exit> {
     let Some(config) = output::config(&args.file.file)? else { return Ok(Exit::BadInput) };
-    let folder = args.functions.clone().map_or_else(artifacts::beside_this_program, Ok)?;
-    let artifacts = artifacts::pack(&folder)?;
+    let artifacts = args.programs.pack()?;
     let keys: BTreeMap<&str, String> = artifacts.iter().map(|artifact| (artifact.function, artifact.key.clone())).collect();
-    let template = template::render(&config, &keys)?;
+    let mut template = template::render(&config, &keys)?;
+    template::carry_code_for(&mut template, args.programs.architecture);
     let write = |name: &str, bytes: &[u8]| {
         let path = args.out.join(name);
         let made = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&path, bytes));
         made.with_context(|| format!("writing {}", path.display())).map(|()| path)
     };
+    let text = serde_json::to_string_pretty(&template)?;
+    let limits = Limits::check(&template, &text)?;
     for artifact in &artifacts {
         write(&artifact.key, &artifact.zip)?;
     }
-    let template = write("template.json", serde_json::to_string_pretty(&template)?.as_bytes())?;
-    let out = args.out.display();
-    let next = format!(
-        "aws s3 cp --recursive {out}/guardrails s3://BUCKET/guardrails\naws cloudformation deploy --template-file {} --stack-name \
-         {} --capabilities CAPABILITY_IAM --parameter-overrides ArtifactBucket=BUCKET \
-         Deployer=$(aws sts get-caller-identity --query Arn --output text) NotifyEmail=YOU@EXAMPLE.COM",
-        template.display(),
-        global.stack_name
+    let path = write("template.json", text.as_bytes())?;
+    // Both upload a template that is too large for a request, when they are told where.
+    let by_bucket = if limits.needs_bucket { " --s3-bucket BUCKET --s3-prefix guardrails" } else { "" };
+    let rest = format!(
+        "--template-file {} --stack-name {}{by_bucket} --capabilities {} --parameter-overrides ArtifactBucket=BUCKET \
+         Architecture={} Deployer=$(aws sts get-caller-identity --query Arn --output text) NotifyEmail=YOU@EXAMPLE.COM",
+        path.display(),
+        global.stack_name,
+        template::capability(&template),
+        args.programs.architecture.name(),
     );
-    let value = json!({"template": template, "code": keys});
-    output::result(global, &value, &format!("{}\n\nTo deploy it without `guardrails deploy`:\n{next}", template.display()))?;
+    let next = format!(
+        "aws s3 cp --recursive {}/guardrails s3://BUCKET/guardrails\naws cloudformation deploy {rest}\nor, instead of the \
+         latter: sam deploy {rest}",
+        args.out.display()
+    );
+    let value = json!({"template": path, "code": keys});
+    output::result(global, &value, &format!("{}\n\nTo deploy it without `guardrails deploy`:\n{next}", path.display()))?;
     output::tell(
         "WARNING: without NotifyEmail, runs, failures and alarms reach nobody until somebody subscribes to the notify topic",
     );

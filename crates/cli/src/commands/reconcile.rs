@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Error, Result, anyhow};
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use guardrails_aws::error::Failure;
+use guardrails_model::reconcile::Round;
 
 use crate::args::Global;
 use crate::deployment::Deployment;
@@ -16,7 +17,13 @@ use crate::output;
 const LONGEST: Duration = Duration::from_secs(330);
 
 pub(crate) async fn run(global: &Global) -> Result<Exit> {
-    let deployment = Deployment::find(global).await?;
+    let (round, failure) = round(&Deployment::find(global).await?).await?;
+    output::result(global, &round, &round.text())?;
+    failure.map_or(Ok(Exit::Done), Err)
+}
+
+/// One round: what was found and done, and whether anything went wrong in it.
+pub(crate) async fn round(deployment: &Deployment) -> Result<(Round, Option<Error>)> {
     let function = format!("{}-reconcile", deployment.stack);
     output::tell("one round of the reconciler");
     // The round may take as long as its function lives, and one is enough.
@@ -29,10 +36,9 @@ pub(crate) async fn run(global: &Global) -> Result<Exit> {
     // A round in which something went wrong is kept too.
     let round = deployment.ledger.round().await.context("reading the ledger")?;
     let round = round.ok_or_else(|| anyhow!("{function} has kept no round\nhint: see its log"))?;
-    output::result(global, &round, &round.text())?;
     if answer.function_error.is_none() {
-        return Ok(Exit::Done);
+        return Ok((round, None));
     }
     let said = answer.payload.map(|payload| String::from_utf8_lossy(payload.as_ref()).into_owned()).unwrap_or_default();
-    Err(anyhow!("the round failed: {said}\nhint: what it names needs a person; everything else is done"))
+    Ok((round, Some(anyhow!("the round failed: {said}\nhint: what it names needs a person; everything else is done"))))
 }

@@ -22,7 +22,7 @@ pub(super) fn function(action: &Entry, key: &str, logical: &str) -> Json {
             "FunctionName": {"Fn::Sub": format!("${{AWS::StackName}}-{}", action.name)},
             "Description": format!("{}.", capitalised(action.changes)),
             "Runtime": "provided.al2023",
-            "Architectures": ["x86_64"],
+            "Architectures": [{"Ref": "Architecture"}],
             "Handler": "bootstrap",
             "MemorySize": 256,
             "Timeout": 120,

@@ -4,6 +4,8 @@ mod alarms;
 mod boundary;
 mod functions;
 mod guardrails;
+mod ledger;
+mod limits;
 mod roles;
 mod trusted;
 
@@ -14,7 +16,8 @@ use guardrails_aws::{actions, grants};
 use guardrails_model::config::Config;
 use serde_json::{Map, Value as Json, json};
 
-use crate::artifacts::{self, FIXED_FUNCTIONS};
+pub use self::limits::{Limits, capability};
+use crate::artifacts::{self, Architecture, FIXED_FUNCTIONS};
 
 const SOURCE: &str = include_str!("../../../../infra/guardrails.yaml");
 const MACHINE: &str = include_str!("../../../../statemachine/guardrails.asl.json");
@@ -35,7 +38,7 @@ pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
         "Description": "The ARN of who deploys. No guardrail may restrict them. `guardrails deploy` fills it in.",
     });
     template["Conditions"]["HasDeployer"] = json!({"Fn::Not": [{"Fn::Equals": [{"Ref": "Deployer"}, ""]}]});
-    let resources = template["Resources"].as_object_mut().ok_or_else(|| anyhow!("the template has no resources"))?;
+    let resources = resources_of(&mut template)?;
     resources["Machine"]["Properties"]["DefinitionString"] = json!(machine.to_string());
     for function in FIXED_FUNCTIONS {
         resources[&format!("{}Function", pascal(function))]["Properties"]["Code"]["S3Key"] = json!(key(keys, function)?);
@@ -58,6 +61,8 @@ pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
     for function in artifacts::functions() {
         resources.insert(format!("{}ErrorAlarm", pascal(function)), alarms::error_alarm(function));
     }
+    ledger::may_be_adopted(&mut template);
+    let resources = resources_of(&mut template)?;
     // Made last, and deleted first: a guardrail that holds something refuses to go, and all that puts it back is still there.
     let others = resources.iter().filter(|(name, resource)| *name != "BudgetFunction" && resource["Condition"].is_null());
     let others: Vec<String> = others.map(|(name, _)| name.clone()).collect();
@@ -67,6 +72,17 @@ pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
         resources.insert(guardrails::logical_id(guardrail), guardrails::custom(guardrail, config, &others)?);
     }
     Ok(template)
+}
+
+/// Lets the template be deployed for `architecture` only: its code is for no other.
+pub fn carry_code_for(template: &mut Json, architecture: Architecture) {
+    let parameter = &mut template["Parameters"]["Architecture"];
+    parameter["Default"] = json!(architecture.name());
+    parameter["AllowedValues"] = json!([architecture.name()]);
+}
+
+fn resources_of(template: &mut Json) -> Result<&mut Map<String, Json>> {
+    template["Resources"].as_object_mut().ok_or_else(|| anyhow!("the template has no resources"))
 }
 
 fn key<'a>(keys: &'a BTreeMap<&str, String>, function: &str) -> Result<&'a str> {

@@ -11,11 +11,12 @@ use guardrails_aws::error::Failure;
 use guardrails_model::clock::{Clock, SystemClock};
 use serde_json::Value as Json;
 
+use super::bucket::Bucket;
+use crate::deployment;
 use crate::output::{self, Progress};
+use crate::template::{Limits, capability};
 
 const POLL: Duration = Duration::from_millis(500);
-/// CloudFormation takes templates of up to so many bytes in the request itself.
-const LARGEST_BODY: usize = 51_200;
 /// How long a change set may be computed.
 const CHANGE_SET_PATIENCE: Duration = Duration::from_mins(5);
 /// How long a stack may take.
@@ -25,13 +26,13 @@ const STACK_PATIENCE: Duration = Duration::from_hours(1);
 pub(super) struct Stack<'a> {
     client: Client,
     name: &'a str,
-    sdk: &'a SdkConfig,
 }
 
 /// A change set that can be executed.
 pub(super) struct Changes {
     id: String,
-    creates: bool,
+    /// There was no such stack before.
+    pub(super) creates: bool,
     rows: Vec<Vec<String>>,
 }
 
@@ -43,11 +44,16 @@ impl Changes {
 
 impl<'a> Stack<'a> {
     pub(super) fn new(sdk: &'a SdkConfig, name: &'a str) -> Self {
-        Self { client: Client::new(sdk), name, sdk }
+        Self { client: Client::new(sdk), name }
     }
 
     /// What deploying `template` would change; nothing when the stack is as it should be.
-    pub(super) async fn propose(&self, template: &Json, parameters: &[(&str, String)], bucket: &str) -> Result<Option<Changes>> {
+    pub(super) async fn propose(
+        &self,
+        template: &Json,
+        parameters: &[(&str, String)],
+        bucket: &Bucket,
+    ) -> Result<Option<Changes>> {
         let creates = match self.status().await? {
             None | Some(StackStatus::ReviewInProgress) => true,
             Some(StackStatus::RollbackComplete) => {
@@ -81,32 +87,19 @@ impl<'a> Stack<'a> {
             .stack_name(self.name)
             .change_set_name(&change_set)
             .change_set_type(kind)
-            // Of its names only those are fixed by which functions find the policies that they attach.
-            .capabilities(Capability::CapabilityNamedIam)
+            .capabilities(Capability::from(capability(template)))
             .set_parameters(Some(given));
         let body = template.to_string();
-        call = if body.len() <= LARGEST_BODY {
-            call.template_body(body)
+        call = if Limits::check(template, &body)?.needs_bucket {
+            call.template_url(bucket.store_template(&change_set, body).await?)
         } else {
-            call.template_url(self.store(bucket, &change_set, body).await?)
+            call.template_body(body)
         };
         let made = call.send().await.map_err(|error| anyhow!("proposing the change: {}", Failure::of(&error).message))?;
         let id = made.id.unwrap_or(change_set);
         tokio::time::timeout(CHANGE_SET_PATIENCE, self.computed(id, creates))
             .await
             .map_err(|_| anyhow!("CloudFormation did not say within {} s what would change", CHANGE_SET_PATIENCE.as_secs()))?
-    }
-
-    /// Puts a template that is too large for a request into the bucket.
-    async fn store(&self, bucket: &str, name: &str, body: String) -> Result<String> {
-        let key = format!("guardrails/template-{name}.json");
-        let put = super::s3(self.sdk).put_object().bucket(bucket).key(&key).body(body.into_bytes().into()).send().await;
-        put.map_err(|error| anyhow!("uploading the template: {}", Failure::of(&error).message))?;
-        let region = self.sdk.region().map(ToString::to_string).unwrap_or_default();
-        Ok(match self.sdk.endpoint_url() {
-            Some(endpoint) => format!("{}/{bucket}/{key}", endpoint.trim_end_matches('/')),
-            None => format!("https://{bucket}.s3.{region}.amazonaws.com/{key}"),
-        })
     }
 
     async fn computed(&self, id: String, creates: bool) -> Result<Option<Changes>> {
@@ -191,9 +184,20 @@ impl<'a> Stack<'a> {
 
     /// The parameters that the stack has now.
     async fn parameters(&self) -> Result<Vec<String>> {
-        let present = self.described().await?.filter(|stack| stack.stack_status != Some(StackStatus::ReviewInProgress));
-        let parameters = present.and_then(|stack| stack.parameters).unwrap_or_default();
+        let parameters = self.present().await?.and_then(|stack| stack.parameters).unwrap_or_default();
         Ok(parameters.into_iter().filter_map(|parameter| parameter.parameter_key).collect())
+    }
+
+    /// The ledger that the stack has now, if there is one.
+    pub(super) async fn ledger(&self) -> Result<Option<String>> {
+        let outputs = self.present().await?.and_then(|stack| stack.outputs).unwrap_or_default();
+        let ledger = outputs.into_iter().find(|output| output.output_key() == Some(deployment::LEDGER_OUTPUT));
+        Ok(ledger.and_then(|output| output.output_value))
+    }
+
+    /// The stack, where it was ever made.
+    async fn present(&self) -> Result<Option<aws_sdk_cloudformation::types::Stack>> {
+        Ok(self.described().await?.filter(|stack| stack.stack_status != Some(StackStatus::ReviewInProgress)))
     }
 
     async fn described(&self) -> Result<Option<aws_sdk_cloudformation::types::Stack>> {

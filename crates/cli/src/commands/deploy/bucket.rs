@@ -1,0 +1,195 @@
+//! The bucket for the functions' code: found or made, closed to the public, and spoken to with TLS only.
+
+use anyhow::{Context, Result, anyhow};
+use aws_config::SdkConfig;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::operation::head_bucket::HeadBucketError;
+use aws_sdk_s3::types::{
+    BucketLocationConstraint, CreateBucketConfiguration, PublicAccessBlockConfiguration, ServerSideEncryption,
+    ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use guardrails_aws::error::Failure;
+use serde_json::json;
+
+use crate::args::Deploy;
+use crate::artifacts::Artifact;
+use crate::deployment::Caller;
+use crate::output;
+
+/// The bucket. Every call says whose it must be: a bucket of that name could be anybody's.
+pub(super) struct Bucket {
+    s3: Client,
+    pub(super) name: String,
+    account: String,
+    partition: String,
+    region: String,
+    endpoint: Option<String>,
+}
+
+impl Bucket {
+    /// The bucket that `args` names, or this account's own; made, after asking, when it is not there. Nothing when that was
+    /// declined.
+    pub(super) async fn ensure(sdk: &SdkConfig, args: &Deploy, caller: &Caller) -> Result<Option<Self>> {
+        let region = sdk.region().map(ToString::to_string).unwrap_or_default();
+        let name = args.bucket.clone().unwrap_or_else(|| format!("guardrails-{}-{region}", caller.account));
+        // An endpoint of one's own has no name for each bucket.
+        let config = aws_sdk_s3::config::Builder::from(sdk).force_path_style(sdk.endpoint_url().is_some());
+        let bucket = Self {
+            s3: Client::from_conf(config.build()),
+            name,
+            account: caller.account.clone(),
+            partition: caller.arn.split(':').nth(1).unwrap_or("aws").to_owned(),
+            region,
+            endpoint: sdk.endpoint_url().map(|url| url.trim_end_matches('/').to_owned()),
+        };
+        if bucket.exists().await? {
+            // One that was made by an earlier deployment, and may not have been closed any more, or somebody's own.
+            bucket.look_at_access(args.bucket.is_none()).await?;
+            return Ok(Some(bucket));
+        }
+        if !output::agreed(&args.consent, &format!("The functions' code needs a bucket. Make {}?", bucket.name))? {
+            return Ok(None);
+        }
+        bucket.make().await?;
+        Ok(Some(bucket))
+    }
+
+    /// Puts there what is not there yet.
+    pub(super) async fn upload(&self, artifacts: &[Artifact]) -> Result<()> {
+        for artifact in artifacts {
+            // The key has the content's hash: what is there is what would be put there.
+            let head = self.s3.head_object().bucket(&self.name).key(&artifact.key).expected_bucket_owner(&self.account);
+            if head.send().await.is_ok() {
+                continue;
+            }
+            output::tell(&format!("uploading {} ({} KiB)", artifact.key, artifact.zip.len() / 1024));
+            self.put(&artifact.key, artifact.zip.clone()).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts a template there that is too large for a request, and says where CloudFormation finds it.
+    pub(super) async fn store_template(&self, name: &str, body: String) -> Result<String> {
+        let key = format!("guardrails/template-{name}.json");
+        self.put(&key, body.into_bytes()).await?;
+        let suffix = if self.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+        Ok(match &self.endpoint {
+            Some(endpoint) => format!("{endpoint}/{}/{key}", self.name),
+            None => format!("https://{}.s3.{}.{suffix}/{key}", self.name, self.region),
+        })
+    }
+
+    async fn put(&self, key: &str, body: Vec<u8>) -> Result<()> {
+        let put = self.s3.put_object().bucket(&self.name).key(key).expected_bucket_owner(&self.account).body(body.into());
+        put.send().await.map_err(|error| anyhow!("uploading {key} to {}: {}", self.name, Failure::of(&error).message))?;
+        Ok(())
+    }
+
+    async fn exists(&self) -> Result<bool> {
+        match self.s3.head_bucket().bucket(&self.name).expected_bucket_owner(&self.account).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(HeadBucketError::is_not_found) => Ok(false),
+            Err(error) => Err(anyhow!(
+                "looking at the bucket {}: {}\nhint: it must be account {}'s, in {}; --bucket names another",
+                self.name,
+                Failure::of(&error).message,
+                self.account,
+                self.region
+            )),
+        }
+    }
+
+    async fn make(&self) -> Result<()> {
+        let place = (self.region != "us-east-1").then(|| BucketLocationConstraint::from(self.region.as_str()));
+        let place = place.map(|place| CreateBucketConfiguration::builder().location_constraint(place).build());
+        let made = self.s3.create_bucket().bucket(&self.name).set_create_bucket_configuration(place).send().await;
+        made.map_err(|error| self.failed("making", &error))?;
+        self.close().await?;
+        let by_default = ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::Aes256).build();
+        let rule = ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(by_default.context("the rule")?);
+        let rules =
+            ServerSideEncryptionConfiguration::builder().rules(rule.build()).build().context("the bucket's encryption")?;
+        let encrypt = self.s3.put_bucket_encryption().bucket(&self.name).expected_bucket_owner(&self.account);
+        let encrypted = encrypt.server_side_encryption_configuration(rules).send().await;
+        encrypted.map_err(|error| self.failed("encrypting", &error))?;
+        self.demand_tls().await
+    }
+
+    /// Closes what nobody has decided about. What somebody opened stays open, and is said.
+    async fn look_at_access(&self, own: bool) -> Result<()> {
+        let look = self.s3.get_public_access_block().bucket(&self.name).expected_bucket_owner(&self.account);
+        let open = match look.send().await {
+            Ok(found) => found.public_access_block_configuration.is_none_or(|found| found != closed()),
+            Err(error) if error.code() == Some("NoSuchPublicAccessBlockConfiguration") && own => {
+                self.close().await?;
+                false
+            }
+            Err(error) if error.code() == Some("NoSuchPublicAccessBlockConfiguration") => true,
+            Err(error) => return Err(self.failed("looking at who may read", &error)),
+        };
+        if open {
+            output::tell(&format!(
+                "WARNING: the bucket {0} is not closed to the public. hint: aws s3api put-public-access-block --bucket {0} \
+                 --public-access-block-configuration BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,\
+                 RestrictPublicBuckets=true",
+                self.name
+            ));
+        }
+        let policy = self.s3.get_bucket_policy().bucket(&self.name).expected_bucket_owner(&self.account).send().await;
+        match policy {
+            Err(error) if own && error.code() == Some("NoSuchBucketPolicy") => self.demand_tls().await,
+            // Somebody wrote one, or keeps it from us: it is theirs.
+            _ => Ok(()),
+        }
+    }
+
+    async fn close(&self) -> Result<()> {
+        let block = self.s3.put_public_access_block().bucket(&self.name).expected_bucket_owner(&self.account);
+        let blocked = block.public_access_block_configuration(closed()).send().await;
+        blocked.map(|_| ()).map_err(|error| self.failed("closing to the public", &error))
+    }
+
+    async fn demand_tls(&self) -> Result<()> {
+        // The local AWS speaks plain HTTP.
+        if self.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http:")) {
+            return Ok(());
+        }
+        let put = self.s3.put_bucket_policy().bucket(&self.name).expected_bucket_owner(&self.account);
+        let put = put.policy(tls_only(&self.partition, &self.name).to_string()).send().await;
+        put.map(|_| ()).map_err(|error| self.failed("demanding TLS of who speaks to", &error))
+    }
+
+    fn failed<E>(&self, doing: &str, error: &SdkError<E, HttpResponse>) -> anyhow::Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        anyhow!("{doing} the bucket {}: {}", self.name, Failure::of(error).message)
+    }
+}
+
+fn closed() -> PublicAccessBlockConfiguration {
+    PublicAccessBlockConfiguration::builder()
+        .block_public_acls(true)
+        .block_public_policy(true)
+        .ignore_public_acls(true)
+        .restrict_public_buckets(true)
+        .build()
+}
+
+fn tls_only(partition: &str, bucket: &str) -> serde_json::Value {
+    let arn = format!("arn:{partition}:s3:::{bucket}");
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Sid": "OnlyWithTls",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [arn, format!("{arn}/*")],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }],
+    })
+}

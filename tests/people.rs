@@ -1,0 +1,164 @@
+//! The policies for people: who deploys, and who works with the stack from day to day. What CloudFormation asks for in the name of
+//! who deploys is held against its resource types' own lists; what the command itself asks for is tried in `deployed::people`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use guardrails_aws::actions;
+use guardrails_aws::grants::Use;
+use guardrails_model::config::file;
+use serde_json::Value as Json;
+
+/// An IAM managed policy has at most so many characters, white space not counted.
+const LARGEST_POLICY: usize = 6144;
+
+/// What resource types may ask for, and why this stack's do not.
+const NOT_ASKED: [(&str, &str); 11] = [
+    (
+        "the ledger has no import, time to live, contributor insights, stream or policy of its own",
+        "dynamodb:DeleteResourcePolicy dynamodb:DescribeImport dynamodb:DisableKinesisStreamingDestination \
+         dynamodb:EnableKinesisStreamingDestination dynamodb:ImportTable dynamodb:PutResourcePolicy \
+         dynamodb:UpdateContributorInsights dynamodb:UpdateKinesisStreamingDestination dynamodb:UpdateTimeToLive \
+         iam:CreateServiceLinkedRole kinesis:DescribeStream kinesis:PutRecords logs:CreateLogStream logs:DescribeLogStreams \
+         logs:PutLogEvents s3:GetObjectMetadata kms:RevokeGrant",
+    ),
+    ("the ledger is retained when its stack is deleted", "dynamodb:DeleteTable"),
+    (
+        "no function is in a VPC, or has a file system",
+        "ec2:DescribeNetworkInterfaces ec2:DescribeSecurityGroups ec2:DescribeSubnets",
+    ),
+    ("the same", "ec2:DescribeVpcs elasticfilesystem:DescribeMountTargets"),
+    (
+        "roles have inline policies, and no policy is attached to anybody",
+        "iam:AttachGroupPolicy iam:AttachRolePolicy iam:AttachUserPolicy iam:DetachGroupPolicy iam:DetachRolePolicy \
+         iam:DetachUserPolicy",
+    ),
+    ("a key is never switched off", "kms:DisableKey kms:EnableKey"),
+    ("functions' variables and code are encrypted by Lambda's own key", "kms:Encrypt kms:GenerateDataKey"),
+    (
+        "functions have no code signing, layers, concurrency, chosen runtime version or settings of recursion",
+        "lambda:DeleteFunctionCodeSigningConfig lambda:DeleteFunctionConcurrency lambda:GetCodeSigningConfig \
+         lambda:GetLayerVersion lambda:PutFunctionCodeSigningConfig lambda:PutFunctionConcurrency \
+         lambda:PutFunctionRecursionConfig lambda:PutRuntimeManagementConfig",
+    ),
+    (
+        "log groups have no key and no data protection of their own, and are not delivered elsewhere",
+        "firehose:TagDeliveryStream logs:AssociateKmsKey logs:CreateLogDelivery logs:DeleteDataProtectionPolicy \
+         logs:DescribeResourcePolicies logs:DisassociateKmsKey logs:PutDataProtectionPolicy logs:PutResourcePolicy \
+         s3:REST.PUT.OBJECT",
+    ),
+    ("the code's keys name their content: no object has versions", "s3:GetObjectVersion"),
+    ("topics have no data protection", "sns:PutDataProtectionPolicy"),
+];
+/// What `guardrails deploy` and a deletion ask for themselves.
+const DIRECT: [&str; 20] = [
+    "cloudformation:CreateChangeSet",
+    "cloudformation:DeleteChangeSet",
+    "cloudformation:DeleteStack",
+    "cloudformation:DescribeChangeSet",
+    "cloudformation:DescribeStackEvents",
+    "cloudformation:DescribeStacks",
+    "cloudformation:ExecuteChangeSet",
+    "dynamodb:BatchGetItem",
+    "dynamodb:DescribeTable",
+    "dynamodb:Query",
+    // CloudFormation too: it calls the custom resources' function.
+    "lambda:InvokeFunction",
+    "logs:TagResource",
+    "s3:CreateBucket",
+    "s3:GetBucketPolicy",
+    "s3:GetBucketPublicAccessBlock",
+    "s3:ListBucket",
+    "s3:PutBucketPolicy",
+    "s3:PutBucketPublicAccessBlock",
+    "s3:PutEncryptionConfiguration",
+    "s3:PutObject",
+];
+
+fn policy(text: &str) -> Json {
+    serde_json::from_str(text).unwrap()
+}
+
+fn deployer() -> Json {
+    policy(include_str!("../policies/deployer.json"))
+}
+
+fn operator() -> Json {
+    policy(include_str!("../policies/operator.json"))
+}
+
+fn granted(policy: &Json) -> BTreeSet<String> {
+    let statements = policy["Statement"].as_array().unwrap().iter();
+    let actions = statements.flat_map(|statement| statement["Action"].as_array().unwrap());
+    actions.map(|action| action.as_str().unwrap().to_owned()).collect()
+}
+
+/// What CloudFormation may ask for, by resource type.
+fn handlers() -> BTreeMap<String, BTreeSet<String>> {
+    let all = policy(include_str!("../policies/cloudformation-handlers.json"));
+    serde_json::from_value(all["types"].clone()).unwrap()
+}
+
+#[test]
+fn who_deploys_may_do_what_cloudformation_asks_for_each_of_the_stack_s_resources() {
+    let (handlers, granted) = (handlers(), granted(&deployer()));
+    let not_asked: BTreeSet<&str> = NOT_ASKED.iter().flat_map(|(_, actions)| actions.split_whitespace()).collect();
+    let both: Vec<_> = not_asked.iter().filter(|action| granted.contains(**action)).collect();
+    assert!(both.is_empty(), "granted, and not needed: {both:?}");
+    let template = crate::alarms::rendered();
+    let types: BTreeSet<&str> =
+        template["Resources"].as_object().unwrap().values().map(|one| one["Type"].as_str().unwrap()).collect();
+    for kind in types.into_iter().filter(|kind| !kind.starts_with("Custom::")) {
+        let asked = handlers.get(kind).unwrap_or_else(|| panic!("policies/cloudformation-handlers.json does not have {kind}"));
+        let lacking: Vec<_> = asked.difference(&granted).filter(|action| !not_asked.contains(action.as_str())).collect();
+        assert!(lacking.is_empty(), "policies/deployer.json lacks what {kind} needs: {lacking:?}");
+    }
+}
+
+#[test]
+fn who_deploys_may_do_nothing_that_neither_cloudformation_nor_the_command_asks_for() {
+    let asked: BTreeSet<String> = handlers().into_values().flatten().chain(DIRECT.map(str::to_owned)).collect();
+    let granted = granted(&deployer());
+    assert_eq!(granted.difference(&asked).cloned().collect::<Vec<_>>(), Vec::<String>::new());
+    let direct: BTreeSet<String> = DIRECT.iter().map(|&action| action.to_owned()).collect();
+    assert_eq!(direct.difference(&granted).cloned().collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+#[test]
+fn who_operates_may_look_at_all_that_a_plan_looks_at() {
+    let config = file::parse::<actions::Any>("guardrails.yaml", include_str!("../examples/guardrails.yaml")).unwrap();
+    let granted = granted(&operator());
+    for action in actions::ALL {
+        for grant in action.grants(&config).unwrap().iter().filter(|grant| grant.uses.contains(&Use::Plan)) {
+            let lacking: Vec<_> = grant.actions.iter().filter(|action| !granted.contains(**action)).collect();
+            assert!(lacking.is_empty(), "policies/operator.json lacks {lacking:?}, with which {} plans", action.name);
+        }
+    }
+}
+
+#[test]
+fn neither_may_change_what_the_guardrails_change_or_give_themselves_more() {
+    for policy in [deployer(), operator()] {
+        for action in granted(&policy) {
+            let verb = action.split(':').nth(1).unwrap();
+            assert!(!action.contains('*'), "{action} is a pattern");
+            assert!(
+                !["Terminate", "RunInstances", "StopInstances", "StartInstances"].iter().any(|word| verb.contains(word)),
+                "{action}"
+            );
+            let of_people = ["GroupPolicy", "UserPolicy", "AccessKey", "LoginProfile"];
+            assert!(action == "iam:ListAttachedGroupPolicies" || !of_people.iter().any(|word| verb.contains(word)), "{action}");
+        }
+    }
+}
+
+#[test]
+fn both_fit_into_a_managed_policy_and_everywhere_without_a_reason_name_their_resources() {
+    for (policy, without) in [(deployer(), vec!["NoResource"]), (operator(), vec!["PlanInstances", "Doctor"])] {
+        assert!(policy.to_string().len() <= LARGEST_POLICY, "{} characters", policy.to_string().len());
+        for statement in policy["Statement"].as_array().unwrap() {
+            let sid = statement["Sid"].as_str().unwrap();
+            let any = statement["Resource"].as_array().unwrap().iter().any(|resource| resource == "*");
+            assert_eq!(any, without.contains(&sid), "{sid}");
+        }
+    }
+}
