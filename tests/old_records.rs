@@ -164,8 +164,11 @@ async fn let_go(story: &Story, run: &RunId) {
     }
 }
 
+/// As the version read it that wrote the records: it asked nobody who can still launch.
 fn config() -> Config {
-    file::parse::<Any>("guardrails.yaml", FILE).unwrap()
+    let mut config = file::parse::<Any>("guardrails.yaml", FILE).unwrap();
+    config.guardrails.values_mut().flat_map(|guardrail| &mut guardrail.stages).for_each(|stage| stage.verify = None);
+    config
 }
 
 /// What an alert for the stage `at` comes to in `period`.

@@ -1,4 +1,4 @@
-//! Holds the dependencies against RustSec's advisories. The database comes from GitHub, so no test and no step of CI does it.
+//! Holds the dependencies against the advisories of `RustSec`. The database comes from GitHub, so no test and no step of CI does it.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};

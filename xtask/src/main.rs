@@ -25,7 +25,7 @@ struct Xtask {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Holds the dependencies against the advisories of RustSec. Needs cargo-deny and GitHub.
+    /// Holds the dependencies against the advisories of `RustSec`. Needs cargo-deny and GitHub.
     Advisories,
     /// Measures how the product fares with size, and writes docs/benchmarks.md.
     Bench(bench::Args),

@@ -89,7 +89,11 @@ fn own(kind: &str) -> Json {
 /// The actions that `statement` allows: one, many, or one under a condition of the template.
 fn collect(statement: &Json, granted: &mut BTreeSet<String>) {
     match statement {
-        Json::Array(all) => all.iter().for_each(|one| collect(one, granted)),
+        Json::Array(all) => {
+            for one in all {
+                collect(one, granted);
+            }
+        }
         Json::Object(fields) if fields.contains_key("Fn::If") => collect(&fields["Fn::If"], granted),
         Json::Object(fields) => {
             let actions = match fields.get("Action") {

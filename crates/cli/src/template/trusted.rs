@@ -40,7 +40,9 @@ pub(super) fn add(resources: &mut Map<String, Json>, patterns: &[Json]) -> Resul
         if lists.is_empty() {
             return Err(anyhow!("the policy of `{resource}` names nobody in `aws:PrincipalArn`"));
         }
-        lists.into_iter().for_each(|list| list.extend(patterns.iter().cloned()));
+        for list in lists {
+            list.extend(patterns.iter().cloned());
+        }
     }
     Ok(())
 }
