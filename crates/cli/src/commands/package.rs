@@ -27,7 +27,7 @@ pub(crate) fn run(global: &Global, args: &Package) -> Result<Exit> {
     let out = args.out.display();
     let next = format!(
         "aws s3 cp --recursive {out}/guardrails s3://BUCKET/guardrails\naws cloudformation deploy --template-file {} --stack-name \
-         {} --capabilities CAPABILITY_IAM --parameter-overrides ArtifactBucket=BUCKET \
+         {} --capabilities CAPABILITY_NAMED_IAM --parameter-overrides ArtifactBucket=BUCKET \
          Deployer=$(aws sts get-caller-identity --query Arn --output text) NotifyEmail=YOU@EXAMPLE.COM",
         template.display(),
         global.stack_name
