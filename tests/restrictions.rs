@@ -274,6 +274,13 @@ async fn the_last_administrators_are_never_restricted() {
     assert!(is_refused(by_group, "deny-actions", deny(json!({"group": "Admins"}))).await.contains(LAST));
     is_enforced(by_group, "deny-actions", deny(json!({"user": "bert"}))).await;
 
+    let by_role = |account: &mut Account| {
+        people(account);
+        account.role("break-glass", &[ADMINISTRATOR]);
+    };
+    let said = is_refused(by_role, "deny-actions", deny(json!({"role": "break-glass"}))).await;
+    assert!(said.contains("with role `break-glass`") && said.contains(LAST), "{said}");
+
     // Somebody remains: a role, or one more user in a group.
     is_enforced(
         |account| {

@@ -27,12 +27,7 @@ async fn each_way_to_launch_is_open_before_some_are_after_a_swap_none_under_a_de
     lab.publish(&alert("project-beta", ACCOUNT, "$2.00", "$2.00", "$2.31"), &[]).await;
     lab.run_when(RunState::Enforced).await;
     let swapped = lab.snapshot().await;
-    let open = [
-        "DescribeInstances",
-        "RunInstances (as beta-deployer since before)",
-        "RunInstances (as beta-deployer)",
-        "StartInstances (a policy of their own)",
-    ];
+    let open = ["DescribeInstances", "RunInstances (role since before)", "RunInstances (role)", "StartInstances (own policy)"];
     assert_eq!(allowed(&swapped.user), open, "a swap closes what the group let them, and nothing else");
 
     lab.publish(&alert("project-beta", ACCOUNT, "$2.00", "$2.40", "$2.57"), &[]).await;
@@ -52,7 +47,7 @@ async fn a_user_and_a_role_are_swapped_by_a_function_that_may_no_more() {
     lab.publish(&super::lab::real_alert(), &[]).await;
     lab.run_when(RunState::Enforced).await;
     let swapped = lab.snapshot().await;
-    assert_eq!(swapped.user["RunInstances (as beta-deployer since before)"], Access::Denied);
+    assert_eq!(swapped.user["RunInstances (role since before)"], Access::Denied);
     assert_eq!(swapped.user["RunInstances"], Access::Allowed);
     lab.say(&["rollback", "project-beta", "--yes"]).await;
     assert_eq!(lab.snapshot().await.user, before.user);

@@ -6,7 +6,7 @@ use std::io::Write;
 use anyhow::{Context, Result};
 use comfy_table::{ContentArrangement, Table, presets};
 use guardrails_local_aws::Kept;
-use guardrails_local_aws::walkthrough::{Snapshot, USER};
+use guardrails_local_aws::walkthrough::Snapshot;
 use serde_json::{Value, json};
 
 use super::checks::{Check, is_deny};
@@ -61,7 +61,7 @@ fn table(story: &Story) -> String {
         row(format!("Auto Scaling group {group}: suspended"), &|world| processes(world.scaling.get(group)));
     }
     for call in story.before.user.keys() {
-        row(format!("{USER}: {call}"), &|world| world.user.get(call).map(ToString::to_string).unwrap_or_default());
+        row(format!("user: {call}"), &|world| world.user.get(call).map(ToString::to_string).unwrap_or_default());
     }
     for instance in &story.world.instances {
         row(format!("{} ({})", instance.name, instance.role), &|world| {

@@ -51,7 +51,8 @@ impl Tries {
         Ok(Self { user, session, instance })
     }
 
-    /// Each way, and what comes of it.
+    /// Each way, and what comes of it: by what the group has, by the user's own policy, and by a role that they assume, or have
+    /// assumed before.
     pub(super) async fn all(&self) -> Result<BTreeMap<String, Access>, Error> {
         let as_role = match assume(&self.user).await? {
             Some(session) => run_instances(&session).await?,
@@ -62,9 +63,9 @@ impl Tries {
             ("RunInstances".to_owned(), run_instances(&self.user).await?),
             ("CreateFleet".to_owned(), create_fleet(&self.user).await?),
             ("CreateAutoScalingGroup".to_owned(), create_group(&self.user).await?),
-            ("StartInstances (a policy of their own)".to_owned(), self.start_instances().await?),
-            (format!("RunInstances (as {ROLE})"), as_role),
-            (format!("RunInstances (as {ROLE} since before)"), run_instances(&self.session).await?),
+            ("StartInstances (own policy)".to_owned(), self.start_instances().await?),
+            ("RunInstances (role)".to_owned(), as_role),
+            ("RunInstances (role since before)".to_owned(), run_instances(&self.session).await?),
         ];
         Ok(tries.into())
     }
