@@ -24,6 +24,8 @@ const WITHOUT_RESOURCE: &[&str] = &[
     "ec2:DescribeSpotInstanceRequests",
     "elasticloadbalancing:DescribeInstanceHealth",
     "elasticloadbalancing:DescribeTargetHealth",
+    "iam:GetAccountSummary",
+    "iam:ListRoles",
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",
     "logs:DescribeLogGroups",
@@ -189,6 +191,7 @@ fn each_function_has_its_own_items_of_the_ledger_and_deletes_none() {
     assert_eq!(of("StopInstancesRole", "PutItem"), ["RUN", "STEP#*", "FACET#*"]);
     assert_eq!(of("BudgetRole", "PutItem"), ["GUARDRAIL"]);
     assert_eq!(of("NotifyRole", "PutItem"), Vec::<&str>::new());
+    assert_eq!(of("VerifyRole", "PutItem"), ["VERIFY#*"]);
     for role in ["MasterRole", "ReconcileRole"] {
         let writes = of(role, "PutItem");
         let begin = |start: &str| writes.iter().any(|key| key.starts_with(start));

@@ -57,11 +57,9 @@ fn with_pseudo_parameters(statement: &Json) -> Json {
     match statement {
         Json::String(text) if text.contains("${AWS::") => json!({"Fn::Sub": text}),
         Json::Array(items) => items.iter().map(with_pseudo_parameters).collect(),
-        Json::Object(fields) => fields
-            .iter()
-            .map(|(name, value)| (name.clone(), with_pseudo_parameters(value)))
-            .collect::<Map<_, _>>()
-            .into(),
+        Json::Object(fields) => {
+            fields.iter().map(|(name, value)| (name.clone(), with_pseudo_parameters(value))).collect::<Map<_, _>>().into()
+        }
         other => other.clone(),
     }
 }
