@@ -15,6 +15,7 @@ import parliament
 
 # Policy, finding and its detail, as patterns; and why it is none.
 ACCEPTED = [
+    (r"policies/(deployer|operator)\.json", "RESOURCE_STAR", "cloudwatch:DescribeAlarms", "CloudFormation and doctor ask for lists of alarms"),
     (r"Boundary", "RESOURCE_STAR", "", "a boundary grants nothing, it limits: on what, stands in the roles"),
     (r".*", "INVALID_ARN", r"arn:aws:iam::aws:policy/", "AWS's own policies have no account"),
     (r".*", "RESOURCE_MISMATCH", r"express:", "DescribeExecution is on executions; those of express machines are not ours"),
@@ -23,7 +24,7 @@ ACCEPTED = [
 ]
 
 SAMPLE = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "123456789012", "AWS::StackName": "guardrails",
-          "AWS::URLSuffix": "amazonaws.com", "Deployer": "arn:aws:sts::123456789012:assumed-role/Deploy/session"}
+          "AWS::URLSuffix": "amazonaws.com", "LedgerTable": "ledger", "Deployer": "arn:aws:sts::123456789012:assumed-role/Deploy/session"}
 HERE = "us-east-1:123456789012"
 ARNS = {
     "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{HERE}:table/ledger",

@@ -45,7 +45,7 @@ async fn who_has_the_deployer_s_policy_deploys_and_no_more() {
 async fn who_has_the_operator_s_policy_does_all_of_a_day_s_work_and_no_more() {
     let lab = Lab::new().await;
     let before = lab.snapshot().await;
-    let operator = user(&lab.root, "operator", include_str!("../../policies/operator.json")).await;
+    let operator = user(&lab.root, "finops", include_str!("../../policies/operator.json")).await;
     may(&lab, &operator, &["plan", "project-beta"]).await;
     may(&lab, &operator, &["simulate", "project-beta", "--yes"]).await;
     may(&lab, &operator, &["rollback", "project-beta", "--yes"]).await;

@@ -1,6 +1,6 @@
 //! Who can still launch after a stage took a group's rights: IAM is asked, and its answers are told.
 
-use guardrails_local_aws::walkthrough::{Access, GROUP, USER};
+use guardrails_local_aws::walkthrough::{Access, GROUP, ROLE, USER};
 use guardrails_local_aws::{ACCOUNT, SdkConfig};
 use guardrails_model::record::RunState;
 use serde_json::{Value as Json, json};
@@ -31,9 +31,17 @@ async fn role(root: &SdkConfig, name: &str, whom: &str, condition: Json) {
     iam.attach_role_policy().role_name(name).policy_arn(FULL).send().await.unwrap();
 }
 
+/// Takes away what the walk-through's user may do besides by what the group has.
+async fn close_other_ways(root: &SdkConfig) {
+    let iam = aws_sdk_iam::Client::new(root);
+    iam.delete_user_policy().user_name(USER).policy_name("own").send().await.unwrap();
+    iam.detach_role_policy().role_name(ROLE).policy_arn(FULL).send().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_can_still_launch_is_named_with_the_policy_and_a_run_that_demands_it_fails_until_they_cannot() {
     let lab = Lab::with(&demanding("fail"), 0.2).await;
+    close_other_ways(&lab.root).await;
     let before = lab.snapshot().await;
     let iam = aws_sdk_iam::Client::new(&lab.root);
     let shadow = allow("ec2:RunInstances", "*");
@@ -87,6 +95,7 @@ async fn who_can_still_launch_is_named_with_the_policy_and_a_run_that_demands_it
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_told_or_asked_is_said_and_undoes_nothing() {
     let lab = Lab::new().await;
+    close_other_ways(&lab.root).await;
     let own = format!("arn:aws:iam::{ACCOUNT}:user/{USER}");
     let external = json!({"StringEquals": {"sts:ExternalId": "12345"}});
     role(&lab.root, "Partner", &own, external).await;

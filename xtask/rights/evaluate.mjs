@@ -1,7 +1,8 @@
 // Judges API calls by the policies of who made them, with @cloud-copilot/iam-simulate.
 //
 // stdin: {"policies": {name: {identity: [{name, policy}], boundary: policy | null}}, "calls": [{policies, principal, action,
-// resource, account, keys}]}. stdout: a list, one of "Allowed", "ImplicitlyDenied", "ExplicitlyDenied" or an error's words for
+// resource, account, keys,
+// key_policy}]}. stdout: a list, one of "Allowed", "ImplicitlyDenied", "ExplicitlyDenied" or an error's words for
 // each call, in order.
 
 import { runSimulation } from '@cloud-copilot/iam-simulate'
@@ -23,6 +24,7 @@ async function verdict(call, { identity, boundary }) {
         contextVariables: call.keys,
       },
       identityPolicies: identity,
+      resourcePolicy: call.key_policy ?? undefined,
       permissionBoundaryPolicies: boundary ? [{ name: 'boundary', policy: boundary }] : undefined,
       serviceControlPolicies: [],
       resourceControlPolicies: [],

@@ -2,8 +2,8 @@
 was allowed then. Somebody else's evaluator judges them again: `cargo xtask rights`.
 
 GUARDRAILS_CALLS names a folder; each launcher adds a file of its own, a JSON object a line. A call is either
-`{"role", "principal", "policies", "action", "resource", "keys", "decision"}`, or, before the first that names it,
-`{"policies", "identity", "boundary"}`: what is behind that name.
+`{"role", "principal", "policies", "action", "resource", "keys", "decision", "key_policy"}`, or, before the first that names
+it, `{"policies", "identity", "boundary"}`: what is behind that name. `key_policy` is that of a KMS key, without which nobody may use it.
 """
 
 import contextvars
@@ -15,7 +15,7 @@ import threading
 
 from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id
-from ministack.services import iam
+from ministack.services import iam, kms
 
 # A fleet of thousands is thousands of resources and one kind of call: so many of a kind are enough to judge.
 ALIKE = 20
@@ -63,7 +63,7 @@ def _record(file, context, decision):
     digest = hashlib.sha256(json.dumps(policies, sort_keys=True).encode()).hexdigest()[:16]
     keys = {key: value for key, value in context.service_context.items() if value not in (None, "", [])}
     call = {"role": name, "principal": context.principal_arn, "policies": digest, "action": context.action,
-            "resource": context.resource_arn, "keys": keys, "decision": decision}
+            "resource": context.resource_arn, "keys": keys, "decision": decision, "key_policy": _key_policy(context)}
     line = json.dumps(call, sort_keys=True)
     kind = (name, digest, context.action, decision, tuple(sorted(keys)))
     with _lock:
@@ -75,6 +75,11 @@ def _record(file, context, decision):
             file.write(json.dumps({"policies": digest, **policies}) + "\n")
         _seen.add(line)
         file.write(line + "\n")
+
+
+def _key_policy(context):
+    record = kms._resolve_key(context.resource_arn) if context.action.startswith("kms:") else None
+    return record and _document(record["Policy"])
 
 
 def _policies(role):

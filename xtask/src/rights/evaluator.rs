@@ -26,6 +26,7 @@ pub struct Question {
     resource: String,
     account: String,
     keys: BTreeMap<String, Json>,
+    key_policy: Option<Json>,
 }
 
 impl Question {
@@ -40,9 +41,18 @@ impl Question {
             action: call.action.clone(),
             resource: call.resource.clone(),
             account: account(&call.resource).or_else(|| account(&call.principal)).unwrap_or_default(),
-            keys: call.keys.iter().map(|(key, value)| (key.clone(), texts(value))).collect(),
+            keys: call.keys.iter().map(|(key, value)| (key.clone(), texts(value))).chain([of_role(call)]).collect(),
+            key_policy: call.key_policy.as_deref().and_then(|policy| serde_json::from_str(policy).ok()),
         }
     }
+}
+
+/// `aws:PrincipalArn`, which of a session is its role's ARN.
+fn of_role(call: &Call) -> (String, Json) {
+    let session: Vec<&str> = call.principal.split('/').collect();
+    let account = call.principal.split(':').nth(4).unwrap_or_default();
+    let role = session.get(1).copied().unwrap_or_default();
+    ("aws:PrincipalArn".to_owned(), json!(format!("arn:aws:iam::{account}:role/{role}")))
 }
 
 /// A condition key's value as a text or a list of texts, which is all that it can be.

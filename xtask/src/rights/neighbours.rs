@@ -60,7 +60,7 @@ pub fn of(recorded: &Recorded) -> Vec<Neighbour> {
         if roles.insert((&call.role, &call.policies)) {
             neighbours.extend(NEVER.iter().map(|(action, resource)| {
                 let resource = resource.replace("{role}", call.principal.rsplit('/').nth(1).unwrap_or_default());
-                let call = Call { action: (*action).to_owned(), resource, keys: [].into(), ..(*call).clone() };
+                let call = Call { action: (*action).to_owned(), resource, keys: [].into(), key_policy: None, ..(*call).clone() };
                 Neighbour { call, what: "no function may".to_owned() }
             }));
         }
@@ -80,11 +80,14 @@ fn elsewhere(call: &Call) -> Option<Neighbour> {
     let resource = another(&call.resource)?;
     let keys = call.keys.iter().filter(|(key, _)| !key.contains("resourcetag/"));
     let keys = keys.map(|(key, value)| (key.clone(), value.clone())).collect();
-    Some(Neighbour { call: Call { resource, keys, ..call.clone() }, what: "another resource".to_owned() })
+    Some(Neighbour { call: Call { resource, keys, key_policy: None, ..call.clone() }, what: "another resource".to_owned() })
 }
 
 /// The same call, with another value of each condition key that the role's policies ask about.
 fn otherwise(call: &Call, recorded: &Recorded) -> Vec<Neighbour> {
+    if reasons::wide(&call.role, &call.action).is_some() {
+        return Vec::new();
+    }
     let policies = &recorded.policies[&call.policies];
     let asked = call.keys.iter().filter(|(key, _)| policies.ask_about(key));
     let changed = asked.map(|(key, value)| {

@@ -46,6 +46,8 @@ pub struct Call {
     pub resource: String,
     /// The condition keys, each with its values as JSON text.
     pub keys: BTreeMap<String, String>,
+    /// The policy of the KMS key that it is on, as JSON text.
+    pub key_policy: Option<String>,
     /// What the local AWS said.
     pub allowed: bool,
 }
@@ -65,6 +67,7 @@ enum Line {
         resource: String,
         keys: BTreeMap<String, Json>,
         decision: String,
+        key_policy: Option<Json>,
     },
     Policies {
         policies: String,
@@ -102,15 +105,16 @@ impl Recorded {
             Line::Policies { policies, what } => {
                 self.policies.insert(policies, what);
             }
-            Line::Call { role, principal, policies, action, resource, keys, decision } => {
+            Line::Call { role, principal, policies, action, resource, keys, decision, key_policy } => {
                 // STACK-LogicalId-SUFFIX; others are those of the tests' world, not ours.
                 let Some(role) = role.rsplit('-').nth(1).filter(|name| name.ends_with("Role")).map(str::to_owned) else { return };
                 if principal.ends_with(STOLEN) {
                     return;
                 }
                 let keys = keys.into_iter().map(|(key, value)| (key, value.to_string())).collect();
+                let key_policy = key_policy.map(|policy| policy.to_string());
                 let allowed = decision == "Allow";
-                self.calls.insert(Call { role, principal, policies, action, resource, keys, allowed });
+                self.calls.insert(Call { role, principal, policies, action, resource, keys, key_policy, allowed });
             }
         }
     }
