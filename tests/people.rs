@@ -109,7 +109,8 @@ fn who_deploys_may_do_what_cloudformation_asks_for_each_of_the_stack_s_resources
     let types: BTreeSet<&str> =
         template["Resources"].as_object().unwrap().values().map(|one| one["Type"].as_str().unwrap()).collect();
     for kind in types.into_iter().filter(|kind| !kind.starts_with("Custom::")) {
-        let asked = handlers.get(kind).unwrap_or_else(|| panic!("tests/people/cloudformation-handlers.json does not have {kind}"));
+        let asked =
+            handlers.get(kind).unwrap_or_else(|| panic!("tests/people/cloudformation-handlers.json does not have {kind}"));
         let lacking: Vec<_> = asked.difference(&granted).filter(|action| !not_asked.contains(action.as_str())).collect();
         assert!(lacking.is_empty(), "policies/deployer.json lacks what {kind} needs: {lacking:?}");
     }

@@ -308,3 +308,18 @@ fn every_log_is_kept_for_as_long_as_was_asked_and_no_longer() {
         assert!(log.is_some_and(|log| template["Resources"][log]["Type"] == "AWS::Logs::LogGroup"), "{function} logs elsewhere");
     }
 }
+
+/// Where nothing stands though a name does.
+fn nulls(value: &Json, at: &str) -> Vec<String> {
+    match value {
+        Json::Null => vec![at.to_owned()],
+        Json::Array(all) => all.iter().enumerate().flat_map(|(index, one)| nulls(one, &format!("{at}/{index}"))).collect(),
+        Json::Object(all) => all.iter().flat_map(|(name, one)| nulls(one, &format!("{at}/{name}"))).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn cloudformation_finds_no_null_in_the_template() {
+    assert_eq!(nulls(&rendered(), ""), Vec::<String>::new());
+}

@@ -215,7 +215,7 @@ fn attaching() -> Vec<Scenario> {
             enforced: &[("group ProjectBeta", DENIED), ("user bert", DENIED), ("role beta-ci", DENIED_TOO)],
             refused: 0,
             disposable: &[],
-            meets: Meets::Different,
+            meets: Meets::All,
             place: || Place::world(people),
         },
     ]

@@ -34,7 +34,7 @@ pub(super) fn add(resources: &mut Map<String, Json>, patterns: &[Json]) -> Resul
         [("AlertTopicPolicy", "PolicyDocument"), ("NotifyTopicPolicy", "PolicyDocument"), ("TopicKey", "KeyPolicy")]
     {
         let statements = resources[resource]["Properties"][document]["Statement"].as_array_mut();
-        let conditions = statements.into_iter().flatten().filter_map(|statement| statement["Condition"].as_object_mut());
+        let conditions = statements.into_iter().flatten().filter_map(|statement| statement.get_mut("Condition")?.as_object_mut());
         let lists = conditions.flat_map(|condition| condition.values_mut().filter_map(|keys| keys.get_mut("aws:PrincipalArn")));
         let lists: Vec<&mut Vec<Json>> = lists.filter_map(Json::as_array_mut).collect();
         if lists.is_empty() {
