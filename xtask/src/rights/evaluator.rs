@@ -96,7 +96,7 @@ impl Evaluator {
     ///
     /// # Errors
     /// When it fails, or answers for fewer.
-    pub fn judge(&self, policies: &BTreeMap<String, Policies>, questions: Vec<Question>) -> Result<Vec<String>> {
+    pub fn judge(&self, policies: &BTreeMap<String, Policies>, questions: &[Question]) -> Result<Vec<String>> {
         let input = serde_json::to_vec(&json!({"policies": policies, "calls": questions}))?;
         let mut node = Command::new("node");
         let mut child = node.arg(&self.program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("running node")?;

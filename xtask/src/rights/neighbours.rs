@@ -111,14 +111,13 @@ fn another(arn: &str) -> Option<String> {
         return None;
     }
     let other = match resource.split_once([':', '/']) {
-        // A queue, a topic, a bucket: nothing but a name.
-        None => format!("{resource}-another"),
         // An execution belongs to a machine, a stream to a log group: another of those.
         Some((kind @ ("execution" | "log-group"), rest)) => {
             let (name, below) = rest.split_once(':').unwrap_or((rest, ""));
             format!("{kind}:{name}-another:{below}")
         }
-        Some(_) => format!("{resource}-another"),
+        // A queue, a topic, a bucket are nothing but a name; of the rest the name comes last.
+        _ => format!("{resource}-another"),
     };
     Some(format!("{start}:{other}"))
 }

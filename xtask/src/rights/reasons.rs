@@ -2,13 +2,16 @@
 
 /// Why `role` is granted `action` though no recorded call used it.
 pub fn unused(role: &str, action: &str) -> Option<&'static str> {
-    let found = UNUSED.iter().find(|(of, name, _)| (*of == "*" || *of == role) && *name == action);
-    found.map(|(_, _, why)| *why)
+    reason(UNUSED, role, action)
 }
 
 /// Why `role` may make `action` on any resource of its kind.
 pub fn wide(role: &str, action: &str) -> Option<&'static str> {
-    let found = WIDE.iter().find(|(of, name, _)| (*of == "*" || *of == role) && *name == action);
+    reason(WIDE, role, action)
+}
+
+fn reason(list: &[(&str, &str, &'static str)], role: &str, action: &str) -> Option<&'static str> {
+    let found = list.iter().find(|(of, name, _)| (*of == "*" || *of == role) && *name == action);
     found.map(|(_, _, why)| *why)
 }
 
