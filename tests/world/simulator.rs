@@ -109,7 +109,7 @@ pub(super) fn simulate(account: &Account, call: &Call) -> Result<String, Refusal
 }
 
 /// What the request that is simulated is said to have in it.
-fn request<'a>(call: &'a Call) -> BTreeMap<&'a str, &'a str> {
+fn request(call: &Call) -> BTreeMap<&str, &str> {
     let entry = |index: usize| {
         let of = |name: &str| call.get(&format!("ContextEntries.member.{index}.{name}"));
         Some((of("ContextKeyName")?, of("ContextKeyValues.member.1")?))
