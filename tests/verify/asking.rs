@@ -14,6 +14,7 @@ use guardrails_model::wire::Verified;
 use jiff::SignedDuration;
 use serde_json::json;
 
+use super::change::part;
 use crate::world::{Account, Right, World};
 
 const FULL: &str = "arn:aws:iam::aws:policy/AmazonEC2FullAccess";
@@ -51,7 +52,7 @@ fn swapped() -> Changes {
     let step = json!({"format": 1, "run": "r-20261123-014653-7f3k9q", "part": 0, "token": "t", "label": "x",
         "facet": FacetId::new("group-policy", "Beta", FULL).unwrap(), "present": "attached", "wanted": "detached",
         "phase": "Applied", "attempt": 1, "since": "2026-11-23T00:00:00Z", "events": []});
-    changes.add(&"swap-group-policy".parse().unwrap(), &serde_json::from_value::<Step>(step).unwrap());
+    changes.add(&part("swap-group-policy", &json!({})), &serde_json::from_value::<Step>(step).unwrap());
     changes
 }
 
@@ -261,4 +262,63 @@ async fn of_hundreds_those_who_can_launch_are_kept_and_all_are_counted() {
     assert_eq!(asked.people[0].arn, user("user-299"));
     assert!(json!(asked).to_string().len() < 100_000, "it fits into an item of the ledger");
     assert!(asked.text().contains("... and 200 more"));
+}
+
+#[tokio::test]
+async fn keys_that_no_request_to_launch_has_leave_nobody_unclear_and_the_region_is_said() {
+    let world = beta(&["ann", "bob", "cleo", "dora", "eve"]);
+    {
+        let mut account = world.account();
+        let mfa = "aws:MultiFactorAuthPresent";
+        let elsewhere = [("s3:GetObject", "s3:prefix"), ("iam:PassRole", "iam:PassedToService"), ("sts:", "sts:ExternalId")];
+        account.rights.insert(user("ann"), elsewhere.map(|(action, key)| Right::to(action, "Files").under(key)).to_vec());
+        account.rights.insert(user("bob"), vec![Right::to("ec2:RunInstances", "Here").in_region("us-east-1")]);
+        account.rights.insert(user("cleo"), vec![Right::to("ec2:RunInstances", "There").in_region("eu-west-1")]);
+        let closed = |by: &str| vec![Right::to("ec2:", "Power").under(mfa), Right::to("", by).denied()];
+        account.rights.insert(user("dora"), closed("guardrails-us-east-1-deny-0123456789"));
+        account.rights.insert(user("eve"), closed("Closed"));
+    }
+    assert_eq!(
+        Asking::beta(&world).lines().await,
+        [
+            "user bob: CAN STILL LAUNCH by Here (ec2:RunInstances)",
+            "user eve: cannot be told: it depends on aws:MultiFactorAuthPresent",
+            "user ann: cannot launch",
+            "user cleo: cannot launch",
+            "user dora: cannot launch",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_an_organization_denies_as_simulated_is_unclear_unless_our_own_deny_closes_it() {
+    let world = beta(&["ann", "bob"]);
+    let closed = vec![Right::to("ec2:", "Power"), Right::to("", "guardrails-us-east-1-deny-0123456789").denied()];
+    world.account().rights.extend([(user("ann"), vec![Right::to("ec2:RunInstances", "Power")]), (user("bob"), closed)]);
+    world.account().limits.region = Some("us-east-1".to_owned());
+    let here = ["user ann: CAN STILL LAUNCH by Power (ec2:RunInstances)", "user bob: cannot launch"];
+    assert_eq!(Asking::beta(&world).lines().await, here, "a lock on this Region denies nothing here");
+    world.account().limits.region = Some("eu-central-1".to_owned());
+    assert_eq!(
+        Asking::beta(&world).lines().await,
+        ["user ann: cannot be told: the organisation's policies deny it as simulated", "user bob: cannot launch"]
+    );
+}
+
+#[tokio::test]
+async fn what_a_boundary_forbids_on_one_role_it_does_not_forbid_on_another() {
+    let world = beta(&[]);
+    {
+        let mut account = world.account();
+        let ops = json!({"AWS": role("Ops")});
+        roles_of(&mut account, &[("Ops", json!({"Service": "ec2.amazonaws.com"})), ("Inside", ops.clone()), ("Outside", ops)]);
+        for name in ["Inside", "Outside"] {
+            account.rights.insert(role(name), vec![Right::to("ec2:RunInstances", "Power")]);
+        }
+        account.limits.boundaries.insert(role("Ops"), role("Inside"));
+    }
+    assert_eq!(
+        Asking::of(&world, &[Principal::Role("Ops".to_owned())]).lines().await,
+        ["role Ops: CAN STILL LAUNCH through role Inside by Power (ec2:RunInstances)"]
+    );
 }

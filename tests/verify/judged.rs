@@ -7,7 +7,7 @@ use guardrails_model::principal::Principal;
 use guardrails_model::record::{Direction, RunState};
 use guardrails_model::report::{Keep, Report};
 use guardrails_model::runs::{Begun, Outcome, ToVerify};
-use guardrails_model::verify::{Demand, Person, Rule, Verification, Way};
+use guardrails_model::verify::{Counts, Demand, Person, Rule, Verification, Way};
 use serde_json::json;
 
 use crate::bench;
@@ -34,7 +34,7 @@ fn ann(can: bool) -> Person {
     let way = Way { through: None, actions: vec!["ec2:RunInstances".to_owned()], policies: vec!["shadow".to_owned()] };
     let ways = if can { vec![way] } else { Vec::new() };
     let by = vec![Principal::Group("Beta".to_owned())];
-    Person { arn: "arn:aws:iam::123456789012:user/ann".to_owned(), by, ways, untold: Vec::new() }
+    Person { arn: "arn:aws:iam::123456789012:user/ann".to_owned(), by, ways, more_ways: 0, untold: Vec::new() }
 }
 
 impl Story {
@@ -95,6 +95,26 @@ async fn what_could_not_be_asked_is_said_and_undoes_nothing() {
         let report = story.report(&run).await;
         assert!(report.contains("could not be verified: iam:ListRoles: AccessDenied"), "{report}");
     }
+}
+
+#[tokio::test]
+async fn what_could_not_be_asked_keeps_nothing_of_an_earlier_try_and_all_of_its_own() {
+    let (story, run) = open(Demand::Fail).await;
+    story.verify(&run, true).await;
+    story.bench.runs().could_not_verify(&run, "throttled").await.unwrap();
+    let known = || async { story.bench.truth.verification(&run).await.unwrap().unwrap().value };
+    assert_eq!(known().await.people, [ann(true)], "of this try");
+    story.ends(&run).await;
+    story.begin_look(&run).await;
+    story.bench.runs().could_not_verify(&run, "iam:ListRoles: AccessDenied").await.unwrap();
+    let known = known().await;
+    assert_eq!(
+        (known.people.len(), known.counts),
+        (0, Counts::default()),
+        "what was so before is not so any more, for all we know"
+    );
+    assert_eq!(known.failed.as_deref(), Some("iam:ListRoles: AccessDenied"));
+    assert_eq!(known.try_number, story.load(&run).await.try_number());
 }
 
 #[tokio::test]

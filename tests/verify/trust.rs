@@ -87,7 +87,15 @@ fn a_deny_of_either_side_decides() {
     let of_tags = json!({"Effect": "Deny", "Principal": "*", "Action": "sts:TagSession"});
     assert_eq!(ann(&json!([named, of_tags])), BY_TRUST, "another call");
     let forbidden = Simulated { forbidden: true, ..own(Decision::ImplicitDeny) };
-    assert_eq!(judged(&json!([named]), ANN, &forbidden), Assumable::No, "the organization forbids it");
+    let as_simulated = cannot("the organisation's policies deny it as simulated");
+    assert_eq!(judged(&json!([named]), ANN, &forbidden), as_simulated, "for the request that is simulated");
+    let ours = Simulated { policies: vec!["guardrails-eu-west-1-deny-0123456789".to_owned()], ..own(Decision::ExplicitDeny) };
+    let missing = vec!["aws:MultiFactorAuthPresent".to_owned()];
+    for ours in [Simulated { forbidden: true, ..ours.clone() }, Simulated { missing: missing.clone(), ..ours }] {
+        assert_eq!(judged(&json!([named]), ANN, &ours), Assumable::No, "whatever else there is, it is closed");
+    }
+    let allowed = Simulated { forbidden: true, missing, ..own(Decision::Allowed) };
+    assert_eq!(judged(&json!([allow(&json!({"AWS": ROOT}))]), ANN, &allowed), Assumable::Yes, "what is allowed is allowed");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::ec2::{self, Instance, Power};
 use super::iam::{self, Group, Role};
 use super::load_balancers;
 use super::past::Past;
-use super::simulator::Right;
+use super::simulator::{Limits, Right};
 use super::timeline::{Event, Timeline};
 use super::wire::{self, Call, Refusal, Reply, Service};
 
@@ -38,6 +38,8 @@ pub struct Account {
     pub trust: BTreeMap<String, String>,
     /// What users and roles may do beyond their groups' policies, by their ARNs.
     pub rights: BTreeMap<String, Vec<Right>>,
+    /// What bounds these.
+    pub limits: Limits,
     /// Operations of IAM that nobody may call.
     pub refused: BTreeSet<String>,
     /// ARNs of those whom listings still show, and who are not there any more.
@@ -92,6 +94,7 @@ impl Default for Account {
             profiles: BTreeMap::new(),
             trust: BTreeMap::new(),
             rights: BTreeMap::new(),
+            limits: Limits::default(),
             gone: BTreeSet::new(),
             refused: BTreeSet::new(),
             instances: BTreeMap::new(),
@@ -284,7 +287,7 @@ impl Account {
                 Some((groups, users, roles, policies)) => {
                     let (profiles, trust, rights) = (self.profiles.clone(), self.trust.clone(), self.rights.clone());
                     let mut past = Self { groups, users, roles, policies, profiles, trust, rights, ..Self::default() };
-                    (past.gone, past.page) = (self.gone.clone(), self.page);
+                    (past.gone, past.page, past.limits) = (self.gone.clone(), self.page, self.limits.clone());
                     (past.per_user, past.per_role) = (self.per_user, self.per_role);
                     iam::answer(&mut past, call)
                 }

@@ -129,7 +129,7 @@ impl Question<'_> {
             if self.is_late(&mut begun) {
                 return Ok(false);
             }
-            let person = Person { arn: arn.clone(), by: by.clone(), ways: Vec::new(), untold: Vec::new() };
+            let person = Person { arn: arn.clone(), by: by.clone(), ways: Vec::new(), more_ways: 0, untold: Vec::new() };
             if let Some(person) = found(person_s(asker, account, work, person).await)? {
                 let stale = person.ways.iter().any(|way| self.changes.close(&person, way));
                 known.learn(person, stale);

@@ -1,5 +1,6 @@
 """Makes SimulatePrincipalPolicy true to AWS: every call on every resource, the policies that decide by AWS's names, the
-boundary, and the keys of a request that the policies ask for and the simulation knows nothing of.
+boundary, what the request is said to have, and the keys that any statement of the policies asks for, whatever call it speaks
+of, and the simulation knows nothing of.
 
 MiniStack evaluates one resource only, names no policy, and takes keys of the simulating request for those of the simulated.
 """
@@ -38,6 +39,7 @@ def _simulate(params):
             "aws:principaltype": "User" if kind == "user" else "AssumedRole"}
     if kind == "user":
         keys |= {"aws:username": name, "aws:userid": entity["UserId"]}
+    keys |= _context(params)
     resources = _list(params, "ResourceArns") or ["*"]
     results = "".join(_result(action, resources, policies, limit, keys) for action in _list(params, "ActionNames"))
     return iam._xml(200, "SimulatePrincipalPolicyResponse",
@@ -49,6 +51,15 @@ def _list(params, name):
     found = []
     while value := iam._p(params, f"{name}.member.{len(found) + 1}"):
         found.append(value)
+    return found
+
+
+def _context(params):
+    """What the request that is simulated is said to have; of several values the first."""
+    found, index = {}, 1
+    while key := iam._p(params, f"ContextEntries.member.{index}.ContextKeyName"):
+        found[key.lower()] = iam._p(params, f"ContextEntries.member.{index}.ContextKeyValues.member.1")
+        index += 1
     return found
 
 
@@ -89,11 +100,9 @@ def _result(action, resources, policies, limit, keys):
 
 def _evaluate(action, resource, policies, limit, keys):
     """(resource, decision, names of the policies that decide, missing keys, whether the boundary allows it)"""
-    missing = set()
-
     def matched(of, effect):
         return [policy.name for policy in of
-                if any(statement.effect == effect and _matches(statement, action, resource, keys, missing)
+                if any(statement.effect == effect and _matches(statement, action, resource, keys)
                        for statement in policy.statements)]
 
     denies, allows = matched(policies, "Deny"), matched(policies, "Allow")
@@ -105,10 +114,17 @@ def _evaluate(action, resource, policies, limit, keys):
         decision, names = "allowed", allows
     else:
         decision, names = "implicitDeny", []
-    return resource, decision, names, sorted(missing), within
+    return resource, decision, names, _missing([*policies, *(limit or [])], keys), within
 
 
-def _matches(statement, action, resource, keys, missing):
+def _missing(policies, keys):
+    """As on AWS: of all statements, also those of other services' calls."""
+    asked = {key for policy in policies for statement in policy.statements
+             for wanted in (statement.conditions or {}).values() for key in wanted}
+    return sorted(key for key in asked if key.lower() not in keys)
+
+
+def _matches(statement, action, resource, keys):
     if not (iam_evaluator._action_matches(action, statement.actions, statement.not_actions)
             and iam_evaluator._resource_matches(resource, statement.resources, statement.not_resources)):
         return False
@@ -116,8 +132,6 @@ def _matches(statement, action, resource, keys, missing):
     for operator, wanted in (statement.conditions or {}).items():
         for key, values in wanted.items():
             actual = keys.get(key.lower())
-            if actual is None:
-                missing.add(key)
             values = values if isinstance(values, list) else [str(values)]
             holds = iam_evaluator._evaluate_single_condition(operator, actual, values) and holds
     return holds

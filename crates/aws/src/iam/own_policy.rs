@@ -78,6 +78,8 @@ pub fn spending() -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use guardrails_model::verify::is_own_deny;
+
     use super::*;
     use crate::iam::names;
 
@@ -110,6 +112,11 @@ mod tests {
         assert_ne!(one.hash, other.hash);
         let arn = format!("arn:aws:iam::123456789012:policy/guardrails-eu-west-1-deny-{}", one.hash);
         assert_eq!(one.arn(&home), arn);
+        assert!(is_own_deny(&one.name(&home)), "what IAM says of it is known to be ours");
+        for others in ["AmazonEC2FullAccess", "team-deny-all", "deny-0123456789", "team-deny-01234567890", "team-deny-ABCDEF0123"]
+        {
+            assert!(!is_own_deny(others), "{others}");
+        }
     }
 
     #[test]

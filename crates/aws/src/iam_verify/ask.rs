@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_iam::Client;
-use aws_sdk_iam::types::{EvaluationResult, PolicyEvaluationDecisionType, Statement};
+use aws_sdk_iam::types::{
+    ContextEntry, ContextKeyTypeEnum, EvaluationResult, PermissionsBoundaryDecisionDetail, PolicyEvaluationDecisionType,
+    Statement,
+};
 use guardrails_model::verify::{Caller, Decision, LAUNCHES, Launching, Simulated, Trust, launching};
 use percent_encoding::percent_decode_str;
 
@@ -16,6 +19,7 @@ pub(super) const APART: Duration = Duration::from_millis(100);
 /// Roles that one call asks about.
 const AT_ONCE: usize = 50;
 const ASSUME: &str = "sts:AssumeRole";
+const REGION: &str = "aws:RequestedRegion";
 /// Where AWS keeps the roles of its own services: nobody else can assume them.
 const SERVICE_LINKED: &str = "/aws-service-role/";
 
@@ -109,7 +113,10 @@ impl Asker {
 
     async fn simulate(&self, arn: &str, actions: Vec<String>, on: Vec<String>) -> Result<Vec<Simulated>, Failure> {
         let call = self.iam.simulate_principal_policy().policy_source_arn(arn);
-        let call = call.set_action_names(Some(actions)).set_resource_arns(Some(on));
+        // Else a policy that is for this Region only counts as one for none.
+        let region = ContextEntry::builder().context_key_name(REGION).context_key_type(ContextKeyTypeEnum::String);
+        let region = region.context_key_values(&self.region).build();
+        let call = call.set_action_names(Some(actions)).set_resource_arns(Some(on)).context_entries(region);
         let mut pages = call.into_paginator().send();
         let mut answers = Vec::new();
         loop {
@@ -130,34 +137,35 @@ fn asking(failure: Failure, call: &str) -> Failure {
     Failure { message: format!("{call}: {}", failure.message), ..failure }
 }
 
-/// The answer on each resource. IAM gives one for each call, with those on each resource in it, or one for each of both.
+/// The answer on each resource. IAM gives one for each call, with those on each resource in it, or one for each of both. What the
+/// whole says counts only where the resource's own answer says nothing: the whole is denied as soon as one of them is.
 fn read(result: EvaluationResult) -> Vec<Simulated> {
-    let forbidden = result.organizations_decision_detail.as_ref().is_some_and(|detail| !detail.allowed_by_organizations);
-    let bounded = |detail: Option<&aws_sdk_iam::types::PermissionsBoundaryDecisionDetail>| {
-        detail.is_some_and(|detail| !detail.allowed_by_permissions_boundary)
-    };
+    let forbidden = result.organizations_decision_detail.is_some_and(|detail| !detail.allowed_by_organizations);
+    let bounded = |detail: PermissionsBoundaryDecisionDetail| !detail.allowed_by_permissions_boundary;
+    let bounded_at_all = result.permissions_boundary_decision_detail.map(bounded);
     let action = result.eval_action_name;
-    let bounded_at_all = bounded(result.permissions_boundary_decision_detail.as_ref());
+    let simulated = |resource, decision, matched, missing: Option<Vec<String>>, bounded: Option<bool>| {
+        let is_denied = decision != Decision::Allowed;
+        Simulated {
+            action: action.clone(),
+            resource,
+            decision,
+            policies: policies(matched),
+            missing: missing.unwrap_or_default(),
+            bounded: is_denied && bounded.or(bounded_at_all).unwrap_or_default(),
+            forbidden: is_denied && forbidden,
+        }
+    };
     let on_each = result.resource_specific_results.unwrap_or_default();
     if on_each.is_empty() {
-        return vec![Simulated {
-            action,
-            resource: result.eval_resource_name.unwrap_or_else(|| "*".to_owned()),
-            decision: decision(&result.eval_decision),
-            policies: policies(result.matched_statements),
-            missing: result.missing_context_values.unwrap_or_default(),
-            bounded: bounded_at_all,
-            forbidden,
-        }];
+        let resource = result.eval_resource_name.unwrap_or_else(|| "*".to_owned());
+        let decision = decision(&result.eval_decision);
+        return vec![simulated(resource, decision, result.matched_statements, result.missing_context_values, None)];
     }
-    let on_each = on_each.into_iter().map(|one| Simulated {
-        action: action.clone(),
-        resource: one.eval_resource_name,
-        decision: decision(&one.eval_resource_decision),
-        policies: policies(one.matched_statements),
-        missing: one.missing_context_values.unwrap_or_default(),
-        bounded: bounded_at_all || bounded(one.permissions_boundary_decision_detail.as_ref()),
-        forbidden,
+    let on_each = on_each.into_iter().map(|one| {
+        let bounded = one.permissions_boundary_decision_detail.map(bounded);
+        let decision = decision(&one.eval_resource_decision);
+        simulated(one.eval_resource_name, decision, one.matched_statements, one.missing_context_values, bounded)
     });
     on_each.collect()
 }

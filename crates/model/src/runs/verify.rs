@@ -35,7 +35,7 @@ impl ToVerify {
             .visit(&run, |step| {
                 touched |= step.attempt == run.try_number();
                 if let Some(part) = run.parts.get(step.part) {
-                    changes.add(&part.action, &step);
+                    changes.add(part, &step);
                 }
             })
             .await?;
@@ -69,9 +69,11 @@ impl Runs<'_> {
         let now = self.clock.now();
         loop {
             let known = self.ledger.verification(id).await?;
-            let fresh = || Versioned { rev: 0, value: Verification::begin(id, run.try_number(), now) };
-            let mut asked = known.unwrap_or_else(fresh);
-            asked.value.try_number = run.try_number();
+            let rev = known.as_ref().map_or(0, |known| known.rev);
+            // What was learned after an earlier try says nothing of how it is now.
+            let of_this_try = known.filter(|known| known.value.try_number == run.try_number());
+            let fresh = || Versioned { rev, value: Verification::begin(id, run.try_number(), now) };
+            let mut asked = of_this_try.unwrap_or_else(fresh);
             asked.value.fail(now, why);
             match self.ledger.save_verification(asked).await {
                 Err(LedgerError::Conflict) => {}

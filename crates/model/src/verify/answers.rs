@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::tri::Tri;
 
+/// Why it cannot be told of what the organization denies.
+const AS_SIMULATED: &str = "the organisation's policies deny it as simulated";
+
 /// What the simulator decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
@@ -28,7 +31,8 @@ pub struct Simulated {
     pub decision: Decision,
     /// The policies whose statements decide, by the simulator's names.
     pub policies: Vec<String>,
-    /// Keys of the request that the policies ask for, and of which nothing is known.
+    /// Keys of the request of which nothing is known, and which any statement of theirs asks for, also one that says nothing of
+    /// this call.
     pub missing: Vec<String>,
     /// The permissions boundary does not allow it.
     pub bounded: bool,
@@ -42,7 +46,7 @@ impl Simulated {
     pub fn allowed(&self) -> Tri {
         match self.decision {
             Decision::Allowed => Tri::Yes,
-            Decision::ImplicitDeny | Decision::ExplicitDeny => self.depends().unwrap_or(Tri::No),
+            Decision::ImplicitDeny | Decision::ExplicitDeny => self.unclear().unwrap_or(Tri::No),
         }
     }
 
@@ -50,15 +54,52 @@ impl Simulated {
     #[must_use]
     pub fn denied(&self) -> Tri {
         match self.decision {
-            _ if self.forbidden => Tri::Yes,
-            Decision::ExplicitDeny => self.depends().unwrap_or(Tri::Yes),
-            Decision::Allowed | Decision::ImplicitDeny => Tri::No,
+            Decision::ImplicitDeny if !self.forbidden => Tri::No,
+            Decision::ImplicitDeny | Decision::ExplicitDeny => self.unclear().unwrap_or(Tri::Yes),
+            Decision::Allowed => Tri::No,
         }
     }
 
-    fn depends(&self) -> Option<Tri> {
-        (!self.missing.is_empty()).then(|| Tri::Unknown(format!("their policies ask for {}", self.missing.join(", "))))
+    /// Does their permissions boundary keep them from it?
+    #[must_use]
+    pub fn beyond_boundary(&self) -> Tri {
+        if self.bounded { self.unclear().unwrap_or(Tri::Yes) } else { Tri::No }
     }
+
+    /// Is it closed by a policy of ours? That has no conditions, and wins over whatever else there is.
+    #[must_use]
+    pub fn is_closed_by_us(&self) -> bool {
+        self.decision == Decision::ExplicitDeny && self.policies.iter().any(|policy| is_own_deny(policy))
+    }
+
+    /// The missing keys that a request for this call can have: those of its service, and those that all services have.
+    pub fn open(&self) -> impl Iterator<Item = &str> {
+        let service = self.action.split(':').next().unwrap_or_default();
+        let can_have = move |key: &&str| {
+            let of = key.split(':').next().unwrap_or_default();
+            of.eq_ignore_ascii_case("aws") || of.eq_ignore_ascii_case(service)
+        };
+        self.missing.iter().map(String::as_str).filter(can_have)
+    }
+
+    /// Why a denial may be none for another request than the simulated one.
+    fn unclear(&self) -> Option<Tri> {
+        if self.is_closed_by_us() {
+            return None;
+        }
+        if self.forbidden {
+            return Some(Tri::Unknown(AS_SIMULATED.to_owned()));
+        }
+        let open: Vec<&str> = self.open().collect();
+        (!open.is_empty()).then(|| Tri::Unknown(format!("their policies ask for {}", open.join(", "))))
+    }
+}
+
+/// Is it, by its name, a policy that this product made to deny? `<stack>-<region>-deny-<ten hexadecimal digits>`.
+#[must_use]
+pub fn is_own_deny(policy: &str) -> bool {
+    let is_digit = |letter: u8| matches!(letter, b'0'..=b'9' | b'a'..=b'f');
+    policy.rsplit_once("-deny-").is_some_and(|(_, hash)| hash.len() == 10 && hash.bytes().all(is_digit))
 }
 
 /// A way to start or to enlarge paid computing that IAM is asked about.
@@ -113,6 +154,7 @@ pub enum Launching {
 #[must_use]
 pub fn launching(answers: &[Simulated], partition: &str, region: &str, account: &str) -> Launching {
     let (mut actions, mut policies, mut missing) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+    let mut is_forbidden = false;
     for launch in LAUNCHES {
         let on = launch.resource(partition, region, account);
         let of = |answer: &&Simulated| answer.action.eq_ignore_ascii_case(launch.action) && answer.resource == on;
@@ -125,15 +167,19 @@ pub fn launching(answers: &[Simulated], partition: &str, region: &str, account: 
                 actions.push(launch.action.to_owned());
                 policies.extend(answer.policies.iter().cloned());
             }
-            Decision::ImplicitDeny | Decision::ExplicitDeny => missing.extend(answer.missing.iter().cloned()),
+            Decision::ImplicitDeny | Decision::ExplicitDeny if answer.is_closed_by_us() => {}
+            Decision::ImplicitDeny | Decision::ExplicitDeny if answer.forbidden => is_forbidden = true,
+            Decision::ImplicitDeny | Decision::ExplicitDeny => missing.extend(answer.open().map(str::to_owned)),
         }
     }
+    let depends = (!missing.is_empty()).then(|| format!("it depends on {}", missing.into_iter().collect::<Vec<_>>().join(", ")));
+    let unclear: Vec<String> = is_forbidden.then(|| AS_SIMULATED.to_owned()).into_iter().chain(depends).collect();
     if !actions.is_empty() {
         Launching::Can { actions, policies: policies.into_iter().collect() }
-    } else if missing.is_empty() {
+    } else if unclear.is_empty() {
         Launching::Cannot
     } else {
-        Launching::CannotTell(format!("it depends on {}", missing.into_iter().collect::<Vec<_>>().join(", ")))
+        Launching::CannotTell(unclear.join("; "))
     }
 }
 

@@ -3,25 +3,58 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::answers::Way;
-use super::record::Person;
-use crate::ids::ActionName;
+use super::condition::{glob, strings};
+use super::record::{Person, Standing};
 use crate::phase::Phase;
 use crate::principal::Principal;
-use crate::record::Step;
+use crate::record::{Part, Step};
 
 /// The action whose policies deny.
 const DENIES: &str = "deny-actions";
-/// The policies that a run takes from whom, and those whom it denies what they did.
+const ASSUME: &str = "sts:AssumeRole";
+
+/// The policies that a run takes from whom, and what it denies whom.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     detached: BTreeMap<String, BTreeSet<Principal>>,
-    denied: BTreeSet<Principal>,
+    denied: BTreeMap<Principal, Denied>,
+}
+
+/// What somebody is denied.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Denied {
+    /// Calls: patterns in small letters.
+    actions: BTreeSet<String>,
+    /// Names of people's own policies, of which only IAM knows what they deny.
+    untold: BTreeSet<String>,
+}
+
+/// Somebody as they would be after a run.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Left {
+    /// What is left of their ways.
+    #[serde(flatten)]
+    pub person: Person,
+    /// Policies that the run takes from them, and that they may have from elsewhere too: IAM tells them by their names only.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub unless: BTreeSet<String>,
+}
+
+impl Left {
+    /// One line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        if self.person.standing() != Standing::Cannot || self.unless.is_empty() {
+            return self.person.line();
+        }
+        let policies: Vec<&str> = self.unless.iter().map(String::as_str).collect();
+        format!("{}, unless they have {} from elsewhere too", self.person.line(), policies.join(" or "))
+    }
 }
 
 impl Changes {
-    /// Takes in a step of an action that is done, or that would be.
-    pub fn add(&mut self, action: &ActionName, step: &Step) {
-        let of_deny = action.as_str() == DENIES;
+    /// Takes in a step of a part that is done, or that would be.
+    pub fn add(&mut self, part: &Part, step: &Step) {
         if !matches!(step.phase, Phase::Applied | Phase::Applying | Phase::Planned) {
             return;
         }
@@ -33,39 +66,84 @@ impl Changes {
             "role-policy" => Principal::Role(whose.to_owned()),
             _ => return,
         };
+        let name = policy.rsplit('/').next().unwrap_or(policy).to_owned();
         match step.wanted.as_str() {
             "detached" => {
-                let name = policy.rsplit('/').next().unwrap_or(policy).to_owned();
                 self.detached.entry(name).or_default().insert(whose);
             }
-            "attached" if of_deny => {
-                self.denied.insert(whose);
+            "attached" if part.action.as_str() == DENIES => {
+                let denied = self.denied.entry(whose).or_default();
+                match part.params.get("actions") {
+                    Some(actions) => denied.actions.extend(strings(actions).iter().map(|action| action.to_ascii_lowercase())),
+                    None => {
+                        denied.untold.insert(name);
+                    }
+                }
             }
             _ => {}
         }
     }
 
-    /// Is there anything in `way` that these changes close?
+    /// Is there anything in `way` that these changes close, or may close?
     #[must_use]
     pub fn close(&self, person: &Person, way: &Way) -> bool {
         let whom = whom(person, way);
-        self.denies(&whom) || way.policies.iter().any(|policy| self.takes(&whom, policy))
+        way.actions.iter().any(|action| self.denies(&whom, action))
+            || self.keeps_from_assuming(person, way)
+            || !self.untold(person, way).is_empty()
+            || way.policies.iter().any(|policy| self.takes(&whom, policy))
     }
 
     /// What is left of their ways after these changes.
     #[must_use]
-    pub fn left(&self, person: &Person) -> Vec<Way> {
-        let left = person.ways.iter().filter_map(|way| {
+    pub fn left(&self, person: &Person) -> Left {
+        let mut left = Left { person: Person { ways: Vec::new(), more_ways: 0, ..person.clone() }, unless: BTreeSet::new() };
+        for way in &person.ways {
             let whom = whom(person, way);
-            let policies: Vec<String> = way.policies.iter().filter(|policy| !self.takes(&whom, policy)).cloned().collect();
-            let closed = self.denies(&whom) || (policies.is_empty() && !way.policies.is_empty());
-            (!closed).then(|| Way { policies, ..way.clone() })
-        });
-        left.collect()
+            let actions: Vec<String> = way.actions.iter().filter(|action| !self.denies(&whom, action)).cloned().collect();
+            if self.keeps_from_assuming(person, way) || actions.is_empty() {
+                continue;
+            }
+            let (taken, policies): (Vec<String>, Vec<String>) =
+                way.policies.iter().cloned().partition(|policy| self.takes(&whom, policy));
+            let untold = self.untold(person, way);
+            if policies.is_empty() && !taken.is_empty() {
+                // A role has its policies from nowhere else.
+                if whom.iter().any(|principal| !matches!(principal, Principal::Role(_))) && untold.is_empty() {
+                    left.unless.extend(taken);
+                }
+            } else if untold.is_empty() {
+                left.person.ways.push(Way { actions, policies, ..way.clone() });
+            } else {
+                let way = Way { actions, policies, ..way.clone() }.words();
+                let why = format!("{way}, where what {} denies is not known before", untold.join(" and "));
+                left.person.untold.push(why);
+            }
+        }
+        if person.more_ways > 0 {
+            left.person.untold.push(format!("of {} more ways it is not known what the stage closes", person.more_ways));
+        }
+        left
     }
 
-    fn denies(&self, whom: &[Principal]) -> bool {
-        whom.iter().any(|principal| self.denied.contains(principal))
+    fn denies(&self, whom: &[Principal], action: &str) -> bool {
+        let action = action.to_ascii_lowercase();
+        let denied = whom.iter().filter_map(|principal| self.denied.get(principal));
+        denied.flat_map(|denied| &denied.actions).any(|pattern| glob(pattern, &action))
+    }
+
+    /// Is the person denied to assume the role?
+    fn keeps_from_assuming(&self, person: &Person, way: &Way) -> bool {
+        way.through.is_some() && self.denies(&person.by, ASSUME)
+    }
+
+    /// People's own policies that may deny them this way.
+    fn untold(&self, person: &Person, way: &Way) -> Vec<String> {
+        let on_the_way = person.by.iter().filter(|_| way.through.is_some()).cloned();
+        let whom: BTreeSet<Principal> = whom(person, way).into_iter().chain(on_the_way).collect();
+        let names =
+            whom.iter().filter_map(|principal| self.denied.get(principal)).flat_map(|denied| denied.untold.iter().cloned());
+        names.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Is the policy taken from one of them? The simulator tells policies by their names only.

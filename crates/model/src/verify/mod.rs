@@ -12,8 +12,8 @@ mod trust;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use answers::{Decision, LAUNCHES, Launch, Launching, Simulated, Way, launching, policy_words};
-pub use change::Changes;
+pub use answers::{Decision, LAUNCHES, Launch, Launching, Simulated, Way, is_own_deny, launching, policy_words};
+pub use change::{Changes, Left};
 pub use record::{Counts, Person, RoleAnswer, Standing, Verification, Work};
 pub use tri::Tri;
 pub use trust::{Assumable, Caller, Trust, Trusted, assumable};

@@ -72,6 +72,9 @@ pub struct Person {
     /// How they can still launch.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ways: Vec<Way>,
+    /// How many more ways they have than are kept.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_ways: usize,
     /// What cannot be told, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub untold: Vec<String>,
@@ -115,7 +118,8 @@ impl Person {
     /// One line.
     #[must_use]
     pub fn line(&self) -> String {
-        let ways: Vec<String> = self.ways.iter().map(Way::words).collect();
+        let more = (self.more_ways > 0).then(|| format!("in {} more ways", self.more_ways));
+        let ways: Vec<String> = self.ways.iter().map(Way::words).chain(more).collect();
         match self.standing() {
             Standing::Can => format!("{}: CAN STILL LAUNCH {}", self.title(), ways.join("; ")),
             Standing::CannotTell => format!("{}: cannot be told: {}", self.title(), self.untold.join("; ")),
@@ -186,6 +190,7 @@ impl Verification {
 
     /// Writes down what was learned of somebody; `stale` when it does not show our change yet.
     pub fn learn(&mut self, mut person: Person, stale: bool) {
+        person.more_ways += person.ways.len().saturating_sub(MOST_WAYS);
         person.ways.truncate(MOST_WAYS);
         person.untold.truncate(MOST_WAYS);
         if let Some(work) = &mut self.work {
@@ -263,6 +268,11 @@ impl Verification {
         let _ = writeln!(text, "  ({LIMITS})");
         text
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 fn capitalised(words: &str) -> String {

@@ -220,8 +220,8 @@ fn of_aws(principal: &Json) -> Option<Vec<String>> {
 #[must_use]
 pub fn assumable(trusted: Trusted, identity: &Simulated, caller: &Caller<'_>) -> Assumable {
     // A role's boundary bounds what a trust policy gives to the role; not what it gives to a user.
-    let bounded = caller.is_role() && identity.bounded;
-    let named = trusted.named.and(!identity.denied()).and(Tri::from(!bounded));
+    let bounded = if caller.is_role() { identity.beyond_boundary() } else { Tri::No };
+    let named = trusted.named.and(!identity.denied()).and(!bounded);
     match named.or(trusted.account.and(identity.allowed())) {
         Tri::Yes => Assumable::Yes,
         Tri::No => Assumable::No,

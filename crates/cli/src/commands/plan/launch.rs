@@ -7,7 +7,7 @@ use guardrails_aws::iam_verify::{Asker, Question};
 use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::decide::Target;
 use guardrails_model::ids::RunId;
-use guardrails_model::verify::{Changes, LIMITS, Person, Rule, Verification};
+use guardrails_model::verify::{Changes, LIMITS, Left, Rule, Verification};
 use guardrails_model::wire::Verified;
 use jiff::SignedDuration;
 use serde_json::{Value as Json, json};
@@ -21,7 +21,7 @@ const LONGEST: i64 = 300;
 /// What IAM says of those whom the stage restricts.
 pub(super) enum Look {
     /// Of each of them, now and then.
-    Asked(Box<Verification>, Vec<Person>),
+    Asked(Box<Verification>, Vec<Left>),
     /// It could not be asked.
     NotAsked(String),
 }
@@ -31,14 +31,13 @@ pub(super) async fn look(deployment: &Deployment, rule: Option<&Rule>, target: &
     let rule = rule?;
     let mut changes = Changes::default();
     for part in &made.parts {
-        part.steps().iter().for_each(|step| changes.add(&part.part.action, step));
+        part.steps().iter().for_each(|step| changes.add(&part.part, step));
     }
     let now = SystemClock.now();
     let mut asked = Verification::begin(&RunId::new(now), 0, now);
     match ask(deployment, rule, &mut asked).await {
         Ok(true) => {
-            let then = asked.people.iter().map(|person| Person { ways: changes.left(person), ..person.clone() });
-            let then = then.collect();
+            let then = asked.people.iter().map(|person| changes.left(person)).collect();
             Some(Look::Asked(Box::new(asked), then))
         }
         Ok(false) => Some(Look::NotAsked(format!("IAM did not answer for all of {} within {LONGEST} s", target.guardrail))),

@@ -1,0 +1,114 @@
+//! What a plan says of who could launch after it, before anything is changed.
+
+use guardrails_model::clock::{Clock, SystemClock};
+use guardrails_model::ids::{FacetId, RunId};
+use guardrails_model::principal::Principal;
+use guardrails_model::record::{Part, Step};
+use guardrails_model::verify::{Changes, Person, Verification, Way};
+use serde_json::{Value as Json, json};
+
+const OWN: &str = "arn:aws:iam::123456789012:policy/guardrails-us-east-1-deny-0123456789";
+
+/// A part of a run.
+pub(super) fn part(action: &str, params: &Json) -> Part {
+    serde_json::from_value(json!({"group": 0, "action": action, "params": params, "plan": {"is": "missing"}})).unwrap()
+}
+
+fn step(kind: &str, whose: &str, policy: &str, wanted: &str) -> Step {
+    let step = json!({"format": 1, "run": "r-20261123-014653-7f3k9q", "part": 0, "token": "t", "label": "x",
+        "facet": FacetId::new(kind, whose, policy).unwrap(), "present": "absent", "wanted": wanted,
+        "phase": "Planned", "attempt": 1, "since": "2026-11-23T00:00:00Z", "events": []});
+    serde_json::from_value(step).unwrap()
+}
+
+/// A plan that denies these actions, or what a policy of somebody's own has.
+fn denying(kind: &str, whose: &str, params: &Json) -> Changes {
+    let mut changes = Changes::default();
+    let policy = params["policy"].as_str().unwrap_or(OWN);
+    changes.add(&part("deny-actions", params), &step(kind, whose, policy, "attached"));
+    changes
+}
+
+/// A plan that takes a policy.
+fn taking(kind: &str, whose: &str, policy: &str) -> Changes {
+    let mut changes = Changes::default();
+    let policy = format!("arn:aws:iam::aws:policy/{policy}");
+    changes.add(&part("swap-policy", &json!({})), &step(kind, whose, &policy, "detached"));
+    changes
+}
+
+fn way(through: Option<&str>, actions: &[&str], policies: &[&str]) -> Way {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    Way { through: through.map(str::to_owned), actions: owned(actions), policies: owned(policies) }
+}
+
+fn person(arn: &str, by: Principal, ways: Vec<Way>) -> Person {
+    Person { arn: format!("arn:aws:iam::123456789012:{arn}"), by: vec![by], ways, more_ways: 0, untold: Vec::new() }
+}
+
+fn ann(ways: Vec<Way>) -> Person {
+    person("user/ann", Principal::Group("Beta".to_owned()), ways)
+}
+
+#[test]
+fn a_deny_closes_the_calls_that_it_lists_and_no_others() {
+    let ann = ann(vec![way(None, &["ec2:RunInstances", "ec2:StartInstances"], &["Power"])]);
+    let then = |actions: Json| denying("group-policy", "Beta", &json!({"actions": actions})).left(&ann).line();
+    assert_eq!(then(json!(["ec2:runinstances", "rds:*"])), "user ann: CAN STILL LAUNCH by Power (ec2:StartInstances)");
+    assert_eq!(then(json!(["ec2:Run*", "EC2:Start?nstances"])), "user ann: cannot launch");
+    assert_eq!(then(json!(["rds:*"])), "user ann: CAN STILL LAUNCH by Power (ec2:RunInstances and 1 more)");
+    let others = denying("group-policy", "Gamma", &json!({"actions": ["*"]}));
+    assert_eq!(others.left(&ann).person, ann, "it is another's");
+}
+
+#[test]
+fn what_keeps_somebody_from_a_role_closes_the_way_through_it() {
+    let ann = ann(vec![way(Some("Deploy"), &["ec2:RunInstances"], &["Power"])]);
+    let then = |kind: &str, whose: &str, action: &str| denying(kind, whose, &json!({"actions": [action]})).left(&ann).line();
+    let open = "user ann: CAN STILL LAUNCH through role Deploy by Power (ec2:RunInstances)";
+    assert_eq!(then("group-policy", "Beta", "ec2:*"), open, "the role is not denied anything");
+    assert_eq!(then("group-policy", "Beta", "sts:Assume*"), "user ann: cannot launch");
+    assert_eq!(then("role-policy", "Deploy", "ec2:*"), "user ann: cannot launch");
+}
+
+#[test]
+fn what_a_policy_of_their_own_denies_cannot_be_told_before() {
+    let params = json!({"policy": "arn:aws:iam::123456789012:policy/Freeze"});
+    let changes = denying("group-policy", "Beta", &params);
+    let direct = ann(vec![way(None, &["ec2:RunInstances"], &["Power"])]);
+    let told = "user ann: cannot be told: by Power (ec2:RunInstances), where what Freeze denies is not known before";
+    assert_eq!(changes.left(&direct).line(), told);
+    assert!(changes.close(&direct, &direct.ways[0]), "so after the change it is asked again while it does not show");
+    let through = ann(vec![way(Some("Deploy"), &["ec2:RunInstances"], &["Power"])]);
+    assert!(changes.left(&through).line().contains("cannot be told: through role Deploy"), "it may deny to assume it");
+}
+
+#[test]
+fn a_policy_that_is_taken_may_be_theirs_from_elsewhere_too() {
+    let ways = || vec![way(None, &["ec2:RunInstances"], &["Power"])];
+    let then = taking("group-policy", "Beta", "Power").left(&ann(ways()));
+    assert_eq!(then.line(), "user ann: cannot launch, unless they have Power from elsewhere too");
+    assert_eq!(json!(then)["unless"], json!(["Power"]));
+    let both = ann(vec![way(None, &["ec2:RunInstances"], &["Power", "inline policy shadow"])]);
+    let left = taking("group-policy", "Beta", "Power").left(&both).line();
+    assert_eq!(left, "user ann: CAN STILL LAUNCH by inline policy shadow (ec2:RunInstances)");
+    let role = person("role/Deploy", Principal::Role("Deploy".to_owned()), ways());
+    assert_eq!(taking("role-policy", "Deploy", "Power").left(&role).line(), "role Deploy: cannot launch", "it has no groups");
+}
+
+#[test]
+fn of_more_ways_than_are_kept_none_is_said_to_be_closed() {
+    let now = SystemClock.now();
+    let mut known = Verification::begin(&RunId::new(now), 1, now);
+    let ways = (0..9).map(|number| way(None, &["ec2:RunInstances"], &[&format!("P{number}")])).collect();
+    known.learn(ann(ways), false);
+    let kept = &known.people[0];
+    assert_eq!((kept.ways.len(), kept.more_ways), (8, 1));
+    assert!(kept.line().ends_with("; in 1 more ways"), "{}", kept.line());
+    let mut changes = Changes::default();
+    for number in 0..8 {
+        let step = step("group-policy", "Beta", &format!("arn:aws:iam::aws:policy/P{number}"), "detached");
+        changes.add(&part("swap-policy", &json!({})), &step);
+    }
+    assert_eq!(changes.left(kept).line(), "user ann: cannot be told: of 1 more ways it is not known what the stage closes");
+}
