@@ -34,10 +34,12 @@ pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
     let machine: Json = serde_json::from_str(MACHINE).context("reading statemachine/guardrails.asl.json")?;
     template["Parameters"]["Deployer"] = json!({
         "Type": "String",
-        "Default": "",
+        // No default: whoever deploys without it would be shut out by the topics' policies, in the middle of it.
+        "AllowedPattern": "arn:[^:]+:(iam|sts)::[0-9]{12}:.+",
+        "ConstraintDescription": "the ARN of who deploys: Deployer=$(aws sts get-caller-identity --query Arn --output text). With a \
+                                  service role (--role-arn), that role has to be among the operators of guardrails.yaml.",
         "Description": "The ARN of who deploys. No guardrail may restrict them. `guardrails deploy` fills it in.",
     });
-    template["Conditions"]["HasDeployer"] = json!({"Fn::Not": [{"Fn::Equals": [{"Ref": "Deployer"}, ""]}]});
     let resources = resources_of(&mut template)?;
     resources["Machine"]["Properties"]["DefinitionString"] = json!(machine.to_string());
     for function in FIXED_FUNCTIONS {
