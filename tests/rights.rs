@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use guardrails_aws::actions::Any;
+use guardrails_aws::iam::trust::lets_change;
 use guardrails_cli::{artifacts, template};
 use guardrails_model::config::file;
 use serde_json::{Value as Json, json};
@@ -294,6 +295,38 @@ fn nobody_but_the_trusted_may_publish_or_change_a_topic() {
         let trusted = 1 + 1 + 1 + 2;
         assert_eq!(spared.len(), trusted + ours.len(), "root, the operator, who deploys as a user or by a role: {spared:?}");
     }
+}
+
+#[test]
+fn who_may_change_a_deployed_topic_is_read_from_its_policy() {
+    let role = "arn:aws:iam::123456789012:role";
+    let spared =
+        json!([OPERATOR, "arn:aws:sts::123456789012:assumed-role/Deploy/ann", format!("{role}/*/Deploy"), format!("{role}/-")]);
+    let deny = |spared: &Json| {
+        json!({"Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "budgets.amazonaws.com"}},
+            {"Effect": "Deny", "Condition": {"ArnNotLike": {"aws:PrincipalArn": spared}}},
+        ]})
+    };
+    let policy = deny(&spared);
+    for who in [
+        OPERATOR,
+        "arn:aws:iam::123456789012:root",
+        "arn:aws:sts::123456789012:assumed-role/Deploy/bert",
+        "arn:aws:iam::123456789012:role/team/Deploy",
+    ] {
+        assert!(lets_change(&policy, who), "{who}");
+    }
+    for who in [
+        "arn:aws:iam::123456789012:user/bert",
+        "arn:aws:iam::123456789012:user/Deploy",
+        "arn:aws:sts::123456789012:assumed-role/Other/ann",
+        "arn:aws:sts::123456789012:federated-user/finops",
+    ] {
+        assert!(!lets_change(&policy, who), "{who}");
+    }
+    assert!(lets_change(&deny(&json!(OPERATOR)), OPERATOR), "one, without a list");
+    assert!(lets_change(&json!({"Statement": []}), "arn:aws:iam::123456789012:user/bert"), "nobody is denied");
 }
 
 #[test]

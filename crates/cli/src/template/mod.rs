@@ -5,7 +5,9 @@ mod boundary;
 mod functions;
 mod guardrails;
 mod ledger;
+mod lengths;
 mod limits;
+mod parameters;
 mod roles;
 mod trusted;
 
@@ -16,7 +18,8 @@ use guardrails_aws::{actions, grants};
 use guardrails_model::config::Config;
 use serde_json::{Map, Value as Json, json};
 
-pub use self::limits::{Limits, capability};
+pub use self::limits::{LONGEST_STACK_NAME, Limits, capability, check_stack_name};
+pub use self::parameters::check_parameters;
 use crate::artifacts::{self, Architecture, FIXED_FUNCTIONS};
 
 const SOURCE: &str = include_str!("../../../../infra/guardrails.yaml");
@@ -28,7 +31,7 @@ const OPEN_RUNS: &str = "OpenRuns";
 /// The template for `config`, with the functions' code at `keys` in the artifact bucket.
 ///
 /// # Errors
-/// When the configuration asks for what no action takes, or a function has no key.
+/// When the configuration asks for what no action takes or for more than IAM takes, or a function has no key.
 pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
     let mut template: Json = serde_saphyr::from_str(SOURCE).context("reading infra/guardrails.yaml")?;
     let machine: Json = serde_json::from_str(MACHINE).context("reading statemachine/guardrails.asl.json")?;
@@ -73,6 +76,7 @@ pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
     for guardrail in config.guardrails.values() {
         resources.insert(guardrails::logical_id(guardrail), guardrails::custom(guardrail, config, &others)?);
     }
+    lengths::check(&template)?;
     Ok(template)
 }
 
