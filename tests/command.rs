@@ -125,6 +125,21 @@ fn an_operator_that_an_action_names_is_refused_where_it_stands() {
 }
 
 #[test]
+fn an_operator_who_is_a_pattern_of_many_is_refused() {
+    let name = "user/finops";
+    for pattern in
+        ["user/*", "user/finops?", "user/${aws:username}", "user/", "role/team/*/FinOps", "role/team//FinOps", "user/fin ops"]
+    {
+        refused(name, pattern, 5, &["is not one operator", "name each operator"]);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = GOOD.replace(name, "role/aws-reserved/sso.amazonaws.com/a+b=c,d.e@f_g-h");
+    std::fs::write(folder.path().join("guardrails.yaml"), file).unwrap();
+    let output = run(folder.path(), &["check"]);
+    assert!(output.status.success(), "{}", err(&output));
+}
+
+#[test]
 fn a_deny_that_says_nothing_too_much_or_what_iam_does_not_know_is_refused() {
     let swap = "swap-group-policy: { group: ProjectBeta, detach: [AmazonEC2FullAccess], attach: [AmazonEC2ReadOnlyAccess] }";
     let deny = |params: &str, words: &[&str]| refused(swap, &format!("deny-actions: {{ {params} }}"), 19, words);

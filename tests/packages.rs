@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use guardrails_cli::artifacts::{Architecture, Artifact, Local, Runtime, functions, pack};
-use guardrails_cli::template::{Limits, capability};
+use guardrails_cli::template::{LONGEST_STACK_NAME, Limits, capability, check_parameters, check_stack_name};
 use serde_json::json;
 
 use self::fixture::{GLIBC_2_34, Sample};
@@ -149,6 +149,64 @@ fn the_template_says_what_cloudformation_wants_to_know_and_is_within_its_limits(
     let refused = Limits::check(&json!({"Resources": resources}), "").map(|_| ()).unwrap_err().to_string();
     assert!(refused.contains("501 resources") && refused.contains("a stack of their own"), "{refused}");
     assert!(Limits::check(&template, &" ".repeat(1_000_001)).is_err());
+}
+
+#[test]
+fn a_stack_s_name_is_no_longer_than_the_names_of_its_roles_and_functions_leave_room_for() {
+    let template = crate::alarms::rendered();
+    let resources = template["Resources"].as_object().unwrap();
+    let roles = resources.iter().filter(|(_, one)| one["Type"] == "AWS::IAM::Role").map(|(name, _)| name.len());
+    // The stack's name, the role's, and 13 letters by chance, with hyphens between.
+    let by_roles = 64 - (roles.max().unwrap() + 13 + 2);
+    let functions = guardrails_cli::artifacts::functions().into_iter().map(str::len);
+    let by_functions = 64 - (functions.max().unwrap() + 1);
+    assert_eq!(LONGEST_STACK_NAME, by_roles.min(by_functions));
+    check_stack_name(&"s".repeat(LONGEST_STACK_NAME)).unwrap();
+    let refused = check_stack_name(&"s".repeat(LONGEST_STACK_NAME + 1)).unwrap_err().to_string();
+    assert!(refused.contains("has 30 letters, and may have 29"), "{refused}");
+}
+
+#[test]
+fn policies_that_iam_would_not_take_are_refused_before_anything_is_deployed() {
+    let render = |groups: usize| {
+        let groups: Vec<String> = (0..groups).map(|number| format!("TheGroupOfTheProjectNumber{number}")).collect();
+        let deny = format!("- deny-actions: {{ group: [{}] }}", groups.join(", "));
+        let file = format!(
+            "version: 1\nguardrails:\n  beta:\n    budget: {{ amount: 2 USD, period: monthly, tag: {{ Project: Beta }} }}\n    stages:\n      \
+             - at: 100% actual\n        do:\n          {deny}\n"
+        );
+        let config = guardrails_model::config::file::parse::<guardrails_aws::actions::Any>("guardrails.yaml", &file).unwrap();
+        let functions = guardrails_cli::artifacts::functions();
+        let keys = functions.into_iter().map(|name| (name, format!("{name}.zip"))).collect();
+        guardrails_cli::template::render(&config, &keys).map(|_| ()).map_err(|error| error.to_string())
+    };
+    render(10).unwrap();
+    let refused = render(400).unwrap_err();
+    assert!(refused.contains("the inline policies of the role `") && refused.contains("IAM takes 10240"), "{refused}");
+    assert!(refused.contains("a stack of their own (--stack-name)"), "{refused}");
+}
+
+#[test]
+fn only_what_no_option_sets_is_set_as_a_parameter() {
+    let template = crate::alarms::rendered();
+    let given = |words: &[(&str, &str)]| {
+        let words: Vec<_> = words.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        check_parameters(&template, &words).map_err(|error| error.to_string())
+    };
+    given(&[("EncryptTopics", "false"), ("LogRetentionDays", "365")]).unwrap();
+    for (name, how) in [
+        ("ArtifactBucket", "--bucket"),
+        ("Architecture", "--architecture"),
+        ("Deployer", "whose credentials"),
+        ("LedgerTable", "--adopt-ledger"),
+        ("NotifyEmail", "--notify-email"),
+        ("Colour", "there are: EncryptTopics, LogRetentionDays"),
+    ] {
+        let refused = given(&[(name, "x")]).unwrap_err();
+        assert!(refused.contains(how), "{refused}");
+    }
+    assert!(given(&[("LogRetentionDays", "100")]).unwrap_err().contains("expected one of 7, 14, 30"));
+    assert!(given(&[("EncryptTopics", "true"), ("EncryptTopics", "false")]).unwrap_err().contains("twice"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use guardrails_aws::iam::own_policy::{self, Home};
 use guardrails_model::ids::RunId;
 use guardrails_model::record::PartPlan;
 use serde_json::{Value as Json, json};
@@ -107,6 +108,31 @@ async fn an_action_finds_the_stack_s_policy_by_what_it_denies() {
     is_enforced(with_policy, "deny-actions", same).await;
     let other = json!({"user": "bert", "actions": ["ec2:RunInstances"]});
     assert!(is_refused(with_policy, "deny-actions", other).await.contains("there is no policy"));
+}
+
+#[tokio::test]
+async fn a_run_that_holds_another_stack_s_policy_is_known_before_its_ledger_is_adopted() {
+    let hash = "0123456789";
+    let arn = format!("arn:aws:iam::123456789012:policy/{STACK}-us-east-1-deny-{hash}");
+    let story = Story::of(|account| {
+        people(account);
+        account.policy(&arn);
+    });
+    let run = story.open("beta 100%", "deny-actions", json!({"group": "Beta", "policy": arn})).await;
+    story.apply(&run).await;
+    let found = async |stack, region| {
+        let open = [story.load(&run).await];
+        let home = Home { partition: "aws", account: "123456789012", region, stack };
+        let found = own_policy::held_of_another(&story.bench.ledger, &open, &home).await.unwrap();
+        found.map(|(of, facet)| (of == run, facet.to_string()))
+    };
+    let held = Some((true, format!("group-policy/Beta/{arn}")));
+    assert_eq!(found(STACK, "us-east-1").await, None, "its own");
+    for (stack, region) in [("second", "us-east-1"), (STACK, "eu-west-1"), (&STACK[..4], "us-east-1")] {
+        assert_eq!(found(stack, region).await, held, "{stack} in {region}");
+    }
+    story.put_back(&run).await;
+    assert_eq!(found("second", "us-east-1").await, None, "nothing is held any more");
 }
 
 #[tokio::test]

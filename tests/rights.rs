@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use guardrails_aws::actions::Any;
+use guardrails_aws::iam::trust::lets_change;
 use guardrails_cli::{artifacts, template};
 use guardrails_model::config::file;
 use serde_json::{Value as Json, json};
@@ -246,6 +247,28 @@ fn no_aws_service_is_let_in_for_another_account() {
 }
 
 #[test]
+fn a_template_is_not_deployed_without_saying_who_deploys_it() {
+    let deployer = &rendered()["Parameters"]["Deployer"];
+    assert!(deployer["Default"].is_null(), "the topics would shut out whoever deploys without it: {deployer}");
+    // CloudFormation holds a pattern against the whole value.
+    let pattern = json!({"pattern": format!("^(?:{})$", deployer["AllowedPattern"].as_str().unwrap_or_default())});
+    let is_taken = |value: &str| jsonschema::is_valid(&pattern, &json!(value));
+    for arn in [
+        OPERATOR,
+        "arn:aws:iam::123456789012:root",
+        "arn:aws-cn:sts::123456789012:assumed-role/Deploy/session",
+        "arn:aws-us-gov:sts::123456789012:federated-user/ann",
+    ] {
+        assert!(is_taken(arn), "{arn}");
+    }
+    for words in ["", "ARN", "finops", "123456789012", "arn:aws:iam::123456789012:", "arn:aws:s3:::bucket"] {
+        assert!(!is_taken(words), "{words:?}");
+    }
+    let hint = deployer["ConstraintDescription"].as_str().unwrap();
+    assert!(hint.contains("aws sts get-caller-identity --query Arn") && hint.contains("--role-arn"), "{hint}");
+}
+
+#[test]
 fn nobody_but_the_trusted_may_publish_or_change_a_topic() {
     let template = rendered();
     for (policy, ours) in [("AlertTopicPolicy", vec![]), ("NotifyTopicPolicy", vec!["MasterRole", "NotifyRole"])] {
@@ -265,13 +288,45 @@ fn nobody_but_the_trusted_may_publish_or_change_a_topic() {
             "nobody is locked out"
         );
         assert!(spared.contains(&&json!(OPERATOR)), "{spared:?}");
-        assert!(spared.iter().any(|one| one["Fn::If"][1] == json!({"Ref": "Deployer"})), "{spared:?}");
+        assert!(spared.contains(&&json!({"Ref": "Deployer"})), "{spared:?}");
         for role in &ours {
             assert!(spared.contains(&&json!({"Fn::GetAtt": [role, "Arn"]})), "{spared:?}");
         }
         let trusted = 1 + 1 + 1 + 2;
         assert_eq!(spared.len(), trusted + ours.len(), "root, the operator, who deploys as a user or by a role: {spared:?}");
     }
+}
+
+#[test]
+fn who_may_change_a_deployed_topic_is_read_from_its_policy() {
+    let role = "arn:aws:iam::123456789012:role";
+    let spared =
+        json!([OPERATOR, "arn:aws:sts::123456789012:assumed-role/Deploy/ann", format!("{role}/*/Deploy"), format!("{role}/-")]);
+    let deny = |spared: &Json| {
+        json!({"Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "budgets.amazonaws.com"}},
+            {"Effect": "Deny", "Condition": {"ArnNotLike": {"aws:PrincipalArn": spared}}},
+        ]})
+    };
+    let policy = deny(&spared);
+    for who in [
+        OPERATOR,
+        "arn:aws:iam::123456789012:root",
+        "arn:aws:sts::123456789012:assumed-role/Deploy/bert",
+        "arn:aws:iam::123456789012:role/team/Deploy",
+    ] {
+        assert!(lets_change(&policy, who), "{who}");
+    }
+    for who in [
+        "arn:aws:iam::123456789012:user/bert",
+        "arn:aws:iam::123456789012:user/Deploy",
+        "arn:aws:sts::123456789012:assumed-role/Other/ann",
+        "arn:aws:sts::123456789012:federated-user/finops",
+    ] {
+        assert!(!lets_change(&policy, who), "{who}");
+    }
+    assert!(lets_change(&deny(&json!(OPERATOR)), OPERATOR), "one, without a list");
+    assert!(lets_change(&json!({"Statement": []}), "arn:aws:iam::123456789012:user/bert"), "nobody is denied");
 }
 
 #[test]

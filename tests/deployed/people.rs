@@ -37,6 +37,15 @@ async fn who_has_the_deployer_s_policy_deploys_and_no_more() {
     assert!(!said.contains("AccessDenied") && !said.contains("not authorized"), "{said}");
     let again = may(&lab, &deployer, &["deploy", "--yes"]).await;
     assert!(again.contains("nothing to change"), "{again}");
+    // A parameter stays; and the same rights alone do not do, since the topics would refuse somebody else halfway.
+    let parameter = ["deploy", "--yes", "--parameter", "LogRetentionDays=365"];
+    let other = user(&lab.root, "other", include_str!("../../policies/deployer.json")).await;
+    let refused = run_as(&lab, &other, &parameter).await;
+    let said = text(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("user/other is neither an operator"), "{said}");
+    assert!(said.contains("let an operator or the last deployer add you to `operators` and deploy"), "{said}");
+    assert!(may(&lab, &deployer, &parameter).await.contains("Modify"));
+    assert!(may(&lab, &deployer, &["deploy", "--yes"]).await.contains("nothing to change"), "it fell back to its default");
     let simulated = run_as(&lab, &deployer, &["simulate", "project-beta", "--yes"]).await;
     assert!(text(&simulated.stderr).contains("sns:Publish"), "{}", text(&simulated.stderr));
 }

@@ -32,13 +32,20 @@ fn moment(words: &str) -> Result<Timestamp, String> {
     })
 }
 
+/// A parameter of the template.
+fn parameter(words: &str) -> Result<(String, String), String> {
+    let parts = words.split_once('=').filter(|(name, _)| !name.is_empty());
+    let owned = parts.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    owned.ok_or_else(|| "expected NAME=VALUE, such as LogRetentionDays=365".to_owned())
+}
+
 /// What all subcommands take.
 #[derive(Debug, Args)]
 pub struct Global {
     /// How results are printed on stdout.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub(crate) output: Format,
-    /// The CloudFormation stack.
+    /// The CloudFormation stack. One that is made may have 29 letters.
     #[arg(long, global = true, default_value = "budget-guardrails", env = "GUARDRAILS_STACK")]
     pub(crate) stack_name: String,
     /// A profile of the AWS configuration files.
@@ -137,6 +144,10 @@ pub(crate) struct Deploy {
     /// Take the ledger that an earlier stack left: its table's name, as that stack's output `LedgerTable` had it.
     #[arg(long, value_name = "TABLE")]
     pub(crate) adopt_ledger: Option<String>,
+    /// Another value for a parameter of the template: `EncryptTopics=false`, `LogRetentionDays=365`; may be given more than once, and stays
+    /// at the next deployment.
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    pub(crate) parameters: Vec<(String, String)>,
     #[command(flatten)]
     pub(crate) consent: Consent,
 }

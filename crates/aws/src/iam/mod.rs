@@ -7,3 +7,4 @@ pub mod names;
 pub mod own_policy;
 pub mod protected;
 pub mod swap;
+pub mod trust;

@@ -2,6 +2,10 @@
 //! CloudFormation, and named by what they deny, so that an action finds them without asking, and one is never rewritten
 //! under those who have it.
 
+use guardrails_model::ids::{FacetId, RunId};
+use guardrails_model::ledger::{Ledger, LedgerError};
+use guardrails_model::phase::Phase;
+use guardrails_model::record::{Run, Step};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
@@ -9,6 +13,8 @@ use sha2::{Digest, Sha256};
 const SPENDING: &str = include_str!("../../../../policies/deny-spending.json");
 /// IAM takes a managed policy of so many characters, white space aside.
 const LONGEST: usize = 6144;
+/// Letters of a policy's hash.
+const HASH: usize = 10;
 
 /// A policy of the stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +57,7 @@ impl OwnPolicy {
                 text.len()
             ));
         }
-        Ok(Self { hash: format!("{:x}", Sha256::digest(&text))[..10].to_owned(), document })
+        Ok(Self { hash: format!("{:x}", Sha256::digest(&text))[..HASH].to_owned(), document })
     }
 
     /// Its name in a stack. A stack of that name may stand in another Region too, and IAM's names are the account's.
@@ -65,6 +71,36 @@ impl OwnPolicy {
     pub fn arn(&self, home: &Home<'_>) -> String {
         format!("arn:{}:iam::{}:policy/{}", home.partition, home.account, self.name(home))
     }
+}
+
+/// The first of `open` runs that has to do with another stack's policy of this sort, and its facet: the roles of the stack at `home` may
+/// neither attach nor detach it.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub async fn held_of_another(ledger: &Ledger, open: &[Run], home: &Home<'_>) -> Result<Option<(RunId, FacetId)>, LedgerError> {
+    for run in open {
+        let mut found = None;
+        let note = |step: Step| {
+            let is_over = matches!(step.phase, Phase::Skipped | Phase::RolledBack | Phase::Abandoned);
+            if !is_over && is_of_another(&step.facet, home) {
+                found = Some(step.facet);
+            }
+        };
+        ledger.visit(run, note).await?;
+        if let Some(facet) = found {
+            return Ok(Some((run.id.clone(), facet)));
+        }
+    }
+    Ok(None)
+}
+
+fn is_of_another(facet: &FacetId, home: &Home<'_>) -> bool {
+    let (kind, _, policy) = facet.parts();
+    let Some((stack_and_region, hash)) = policy.rsplit_once("-deny-") else { return false };
+    let is_own = hash.len() == HASH && hash.bytes().all(|letter| letter.is_ascii_hexdigit());
+    let here = format!("{}-{}", home.stack, home.region);
+    kind.ends_with("-policy") && is_own && stack_and_region.rsplit_once('/').is_some_and(|(_, name)| name != here)
 }
 
 /// The actions of policies/deny-spending.json.

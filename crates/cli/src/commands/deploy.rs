@@ -1,6 +1,7 @@
 //! `guardrails deploy`: code to the bucket, a change set that is shown, and a stack that is waited for.
 
 mod bucket;
+mod entitled;
 mod ledger;
 mod restricted;
 mod stack;
@@ -18,6 +19,7 @@ use crate::exit::Exit;
 use crate::{output, template};
 
 pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
+    template::check_stack_name(&global.stack_name)?;
     let Some(config) = output::config(&args.file.file)? else { return Ok(Exit::BadInput) };
     let sdk = deployment::sdk(global).await?;
     let caller = deployment::caller(&sdk).await?;
@@ -26,8 +28,10 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
     let keys: BTreeMap<&str, String> = artifacts.iter().map(|artifact| (artifact.function, artifact.key.clone())).collect();
     let mut template = template::render(&config, &keys)?;
     template::carry_code_for(&mut template, args.programs.architecture);
+    template::check_parameters(&template, &args.parameters)?;
     restricted::refuse(&sdk, &config, &caller, &global.stack_name).await?;
     let stack = stack::Stack::new(&sdk, &global.stack_name);
+    entitled::check(&sdk, &stack, &caller).await?;
     if let Some(table) = &args.adopt_ledger {
         ledger::check(&sdk, &global.stack_name, stack.ledger().await?.as_deref(), table, &config).await?;
     }
@@ -40,6 +44,7 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
         ("Deployer", caller.arn.clone()),
     ];
     parameters.extend(args.notify_email.clone().map(|email| ("NotifyEmail", email)));
+    parameters.extend(args.parameters.iter().map(|(name, value)| (name.as_str(), value.clone())));
     parameters.extend(args.adopt_ledger.clone().map(|table| ("LedgerTable", table)));
     let Some(changes) = stack.propose(&template, &parameters, &bucket).await? else {
         output::tell("the stack is as it should be: nothing to change");

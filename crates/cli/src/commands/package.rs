@@ -11,6 +11,7 @@ use crate::output;
 use crate::template::{self, Limits};
 
 pub(crate) fn run(global: &Global, args: &Package) -> Result<Exit> {
+    template::check_stack_name(&global.stack_name)?;
     let Some(config) = output::config(&args.file.file)? else { return Ok(Exit::BadInput) };
     let artifacts = args.programs.pack()?;
     let keys: BTreeMap<&str, String> = artifacts.iter().map(|artifact| (artifact.function, artifact.key.clone())).collect();

@@ -8,6 +8,25 @@ pub const LARGEST_BODY: usize = 51_200;
 const LARGEST_TEMPLATE: usize = 1_000_000;
 const MOST_RESOURCES: usize = 500;
 
+/// Letters that a stack's name may have. A role's name has 64 of them: the stack's name, the role's own (20 at most) and 13 by
+/// chance, with hyphens between. CloudFormation cuts the stack's name when it is longer, and the rights on `role/NAME-*` would
+/// not mean the role any more. The functions' names have 64, too, and are shorter.
+pub const LONGEST_STACK_NAME: usize = 29;
+
+/// Refuses a name under which the stack's parts would not find each other.
+///
+/// # Errors
+/// When `name` is too long.
+pub fn check_stack_name(name: &str) -> Result<()> {
+    let letters = name.chars().count();
+    ensure!(
+        letters <= LONGEST_STACK_NAME,
+        "--stack-name {name} has {letters} letters, and may have {LONGEST_STACK_NAME}: IAM and Lambda cut or refuse the names of its \
+         roles and functions otherwise\nhint: take a shorter name"
+    );
+    Ok(())
+}
+
 /// A template that CloudFormation takes.
 pub struct Limits {
     /// It is too large for a request, and must come from a bucket.

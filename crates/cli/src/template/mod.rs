@@ -5,7 +5,9 @@ mod boundary;
 mod functions;
 mod guardrails;
 mod ledger;
+mod lengths;
 mod limits;
+mod parameters;
 mod roles;
 mod trusted;
 
@@ -16,7 +18,8 @@ use guardrails_aws::{actions, grants};
 use guardrails_model::config::Config;
 use serde_json::{Map, Value as Json, json};
 
-pub use self::limits::{Limits, capability};
+pub use self::limits::{LONGEST_STACK_NAME, Limits, capability, check_stack_name};
+pub use self::parameters::check_parameters;
 use crate::artifacts::{self, Architecture, FIXED_FUNCTIONS};
 
 const SOURCE: &str = include_str!("../../../../infra/guardrails.yaml");
@@ -28,16 +31,18 @@ const OPEN_RUNS: &str = "OpenRuns";
 /// The template for `config`, with the functions' code at `keys` in the artifact bucket.
 ///
 /// # Errors
-/// When the configuration asks for what no action takes, or a function has no key.
+/// When the configuration asks for what no action takes or for more than IAM takes, or a function has no key.
 pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
     let mut template: Json = serde_saphyr::from_str(SOURCE).context("reading infra/guardrails.yaml")?;
     let machine: Json = serde_json::from_str(MACHINE).context("reading statemachine/guardrails.asl.json")?;
     template["Parameters"]["Deployer"] = json!({
         "Type": "String",
-        "Default": "",
+        // No default: whoever deploys without it would be shut out by the topics' policies, in the middle of it.
+        "AllowedPattern": "arn:[^:]+:(iam|sts)::[0-9]{12}:.+",
+        "ConstraintDescription": "the ARN of who deploys: Deployer=$(aws sts get-caller-identity --query Arn --output text). With a \
+                                  service role (--role-arn), that role has to be among the operators of guardrails.yaml.",
         "Description": "The ARN of who deploys. No guardrail may restrict them. `guardrails deploy` fills it in.",
     });
-    template["Conditions"]["HasDeployer"] = json!({"Fn::Not": [{"Fn::Equals": [{"Ref": "Deployer"}, ""]}]});
     let resources = resources_of(&mut template)?;
     resources["Machine"]["Properties"]["DefinitionString"] = json!(machine.to_string());
     for function in FIXED_FUNCTIONS {
@@ -71,6 +76,7 @@ pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
     for guardrail in config.guardrails.values() {
         resources.insert(guardrails::logical_id(guardrail), guardrails::custom(guardrail, config, &others)?);
     }
+    lengths::check(&template)?;
     Ok(template)
 }
 

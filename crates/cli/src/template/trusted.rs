@@ -12,7 +12,7 @@ const NOBODY: &str = "-";
 pub(super) fn patterns(config: &Config) -> Vec<Json> {
     let mut patterns: Vec<Json> = config.operators.iter().map(|operator| json!(operator)).collect();
     // A user's ARN as it is; of a session's its role's, which may have a path that the session's does not have.
-    patterns.push(json!({"Fn::If": ["HasDeployer", {"Ref": "Deployer"}, {"Ref": "AWS::NoValue"}]}));
+    patterns.push(json!({"Ref": "Deployer"}));
     for path in ["", "*/"] {
         let role = format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:role/{path}${{Role}}");
         patterns.push(json!({"Fn::Sub": [role, {"Role": deployer_role()}]}));

@@ -191,13 +191,26 @@ fn check_operator(arn: &str) -> Result<(), String> {
                 && account.bytes().all(|b| b.is_ascii_digit())
                 && (who.starts_with("user/") || who.starts_with("role/")) =>
         {
-            Ok(())
+            check_operator_name(arn, who)
         }
         _ => Err(format!(
             "`{arn}` is not an operator: expected the ARN of an IAM user or role, such as \
             `arn:aws:iam::123456789012:role/FinOps`"
         )),
     }
+}
+
+/// In the stack's policies an operator's ARN is a pattern: one that means many would close others out, and protect nobody.
+fn check_operator_name(arn: &str, who: &str) -> Result<(), String> {
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || "+=,.@_-".contains(letter);
+    let is_named = who.split('/').all(|part| !part.is_empty() && part.chars().all(is_letter));
+    if is_named {
+        return Ok(());
+    }
+    Err(format!(
+        "`{arn}` is not one operator: expected the whole name of a user or role, in letters, digits and `+=,.@_-`, without `*`, `?` \
+         or `${{`; name each operator"
+    ))
 }
 
 fn check_guardrail<A: Actions>(

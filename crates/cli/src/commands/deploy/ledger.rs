@@ -6,9 +6,11 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::{KeyType, ScalarAttributeType, SseStatus, TableDescription, TableStatus};
 use guardrails_aws::error::Failure;
+use guardrails_aws::iam::own_policy::{self, Home};
 use guardrails_aws::store::DynamoStore;
 use guardrails_model::config::Config;
 use guardrails_model::ledger::Ledger;
+use guardrails_model::record::Run;
 
 use crate::deployment::LEDGER_OUTPUT;
 use crate::output;
@@ -50,9 +52,30 @@ pub(super) async fn check(sdk: &SdkConfig, stack: &str, present: Option<&str>, t
             run.guardrail,
             run.guardrail
         );
+    }
+    its_own_policies(sdk, stack, &ledger, &open).await?;
+    for run in &open {
         output::tell(&format!("run {} of `{}` still holds what it changed: this stack goes on with it", run.id, run.guardrail));
     }
     Ok(())
+}
+
+/// The roles of a stack may attach and detach its own Deny policies, and no other stack's.
+async fn its_own_policies(sdk: &SdkConfig, stack: &str, ledger: &Ledger, open: &[Run]) -> Result<()> {
+    let region = sdk.region().map_or("", |region| region.as_ref());
+    let home = Home { partition: "", account: "", region, stack };
+    let Some((run, facet)) = own_policy::held_of_another(ledger, open, &home).await.context("reading the ledger")? else {
+        return Ok(());
+    };
+    let (kind, whose, policy) = facet.parts();
+    let name = policy.rsplit('/').next().unwrap_or(policy);
+    let old = name.rsplit_once("-deny-").map_or(name, |(stack, _)| stack.strip_suffix(&format!("-{region}")).unwrap_or(stack));
+    bail!(
+        "run {run} holds {policy} on the {} {whose}: that policy is of the stack `{old}`, and the functions of `{stack}` could not detach \
+         it\nhint: roll it back with the old stack while there is one; or detach the policy by hand, delete it, adopt the ledger with \
+         --stack-name {old}, and then guardrails abandon {run} --only {facet}",
+        kind.trim_end_matches("-policy")
+    )
 }
 
 /// Two stacks on one ledger would each take the other's runs for theirs.

@@ -196,7 +196,7 @@ impl<'a> Stack<'a> {
     }
 
     /// The stack, where it was ever made.
-    async fn present(&self) -> Result<Option<aws_sdk_cloudformation::types::Stack>> {
+    pub(super) async fn present(&self) -> Result<Option<aws_sdk_cloudformation::types::Stack>> {
         Ok(self.described().await?.filter(|stack| stack.stack_status != Some(StackStatus::ReviewInProgress)))
     }
 
