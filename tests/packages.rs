@@ -200,7 +200,7 @@ fn only_what_no_option_sets_is_set_as_a_parameter() {
         ("Deployer", "whose credentials"),
         ("LedgerTable", "--adopt-ledger"),
         ("NotifyEmail", "--notify-email"),
-        ("Colour", "there are: EncryptTopics, LogRetentionDays"),
+        ("Colour", "there are: LogRetentionDays, EncryptTopics"),
     ] {
         let refused = given(&[(name, "x")]).unwrap_err();
         assert!(refused.contains(how), "{refused}");
