@@ -127,8 +127,7 @@ fn an_operator_that_an_action_names_is_refused_where_it_stands() {
 #[test]
 fn an_operator_who_is_a_pattern_of_many_is_refused() {
     let name = "user/finops";
-    for pattern in
-        ["user/*", "user/finops?", "user/$finops", "user/", "role/team/*/FinOps", "role/team//FinOps", "user/fin ops"]
+    for pattern in ["user/*", "user/finops?", "user/$finops", "user/", "role/team/*/FinOps", "role/team//FinOps", "user/fin ops"]
     {
         refused(name, pattern, 5, &["is not one operator", "name each operator"]);
     }
