@@ -65,7 +65,7 @@ pub type SwapPolicy = Attaching<Params>;
 
 impl ActionType for SwapPolicy {
     const NAME: &'static str = "swap-policy";
-    const CHANGES: &'static str = "the same for an IAM user or role";
+    const CHANGES: &'static str = "detaches managed policies from an IAM user or role and attaches others";
     const PUTS_BACK: &'static str = "each attachment as it was";
     type Params = Params;
 
