@@ -27,7 +27,7 @@ const UNUSED: &[(&str, &str, &str)] = &[
     ),
     ("ReconcileRole", "states:SendTaskSuccess", "wakes a run when a person's time to answer is over: tests/drive/approvals.rs"),
     ("StopInstancesRole", "ec2:DescribeSpotInstanceRequests", "the local AWS has no Spot Instances: tests/instances.rs"),
-    ("StopInstancesRole", "kms:CreateGrant", "EC2 asks for it in the function's name when it starts an instance with encrypted volumes"),
+    ("StopInstancesRole", "kms:CreateGrant", "EC2 asks for it in its name to start an encrypted instance"),
     ("StopInstancesRole", "elasticloadbalancing:DescribeInstanceHealth", "the local AWS checks no role for it: tests/groups.rs"),
     ("StopInstancesRole", "elasticloadbalancing:DescribeTargetHealth", "the local AWS checks no role for it: tests/groups.rs"),
     ("SwapPolicyRole", "iam:GetAccountSummary", "the quota is asked for only near it: tests/restrictions.rs"),
