@@ -10,6 +10,7 @@ pub mod decide;
 pub mod direction;
 pub mod drive;
 pub mod envelope;
+pub mod glob;
 pub mod ids;
 pub mod ledger;
 pub mod pace;

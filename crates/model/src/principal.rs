@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::FacetId;
+
 /// A group, a user or a role of the account, by its name without a path: names are unique for each kind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -24,6 +26,19 @@ impl Principal {
         match resource.split('/').collect::<Vec<_>>().as_slice() {
             ["user", .., name] => Some(Self::User((*name).to_owned())),
             ["role", .., name] | ["assumed-role", name, ..] => Some(Self::Role((*name).to_owned())),
+            _ => None,
+        }
+    }
+
+    /// Whose managed policy a facet turns.
+    #[must_use]
+    pub fn of_policy(facet: &FacetId) -> Option<Self> {
+        let (kind, name, _) = facet.parts();
+        let name = name.to_owned();
+        match kind {
+            "group-policy" => Some(Self::Group(name)),
+            "user-policy" => Some(Self::User(name)),
+            "role-policy" => Some(Self::Role(name)),
             _ => None,
         }
     }

@@ -39,22 +39,10 @@ impl Wish {
     }
 }
 
-/// Whose policy a facet is about.
-fn principal_of(facet: &FacetId) -> Option<Principal> {
-    let (kind, name, _) = facet.parts();
-    let name = name.to_owned();
-    match kind {
-        "group-policy" => Some(Principal::Group(name)),
-        "user-policy" => Some(Principal::User(name)),
-        "role-policy" => Some(Principal::Role(name)),
-        _ => None,
-    }
-}
-
 /// Whose policies `changes` turn.
 #[must_use]
 pub fn principals_of(changes: &[Change]) -> BTreeSet<Principal> {
-    changes.iter().filter_map(|change| principal_of(&change.facet)).collect()
+    changes.iter().filter_map(|change| Principal::of_policy(&change.facet)).collect()
 }
 
 /// Looks at attachments, and turns them.
@@ -108,7 +96,9 @@ impl Attachments {
     async fn refuse_too_many(&self, principal: &Principal, present: usize, planned: &[Planned]) -> Result<(), ActionError> {
         let turned = |wanted: Value| {
             let is_so = |planned: &&Planned| {
-                planned.wanted == wanted && planned.present != wanted && principal_of(&planned.facet).as_ref() == Some(principal)
+                planned.wanted == wanted
+                    && planned.present != wanted
+                    && Principal::of_policy(&planned.facet).as_ref() == Some(principal)
             };
             planned.iter().filter(is_so).count()
         };
@@ -134,7 +124,7 @@ impl Attachments {
         let mut known: BTreeMap<Principal, Option<BTreeSet<String>>> = BTreeMap::new();
         let mut seen = HashMap::new();
         for facet in facets {
-            let Some(principal) = principal_of(facet) else {
+            let Some(principal) = Principal::of_policy(facet) else {
                 return Err(ActionError::Refused(format!("`{facet}` is no attachment of a policy")));
             };
             if !known.contains_key(&principal) {
@@ -158,7 +148,8 @@ impl Attachments {
         let mut answers: Vec<Answer> = changes.iter().map(unknown).collect();
         for principal in principals_of(changes) {
             let mine = |wanted: Value| {
-                let is_mine = |change: &Change| change.to == wanted && principal_of(&change.facet).as_ref() == Some(&principal);
+                let is_mine =
+                    |change: &Change| change.to == wanted && Principal::of_policy(&change.facet).as_ref() == Some(&principal);
                 changes.iter().enumerate().filter(move |(_, change)| is_mine(change)).map(|(at, _)| at).collect::<Vec<_>>()
             };
             let (attach, detach) = (mine(attached()), mine(detached()));

@@ -5,7 +5,9 @@
 use guardrails_model::ids::{FacetId, RunId};
 use guardrails_model::ledger::{Ledger, LedgerError};
 use guardrails_model::phase::Phase;
+use guardrails_model::principal::Principal;
 use guardrails_model::record::{Run, Step};
+use guardrails_model::verify::is_own_deny;
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
@@ -96,11 +98,10 @@ pub async fn held_of_another(ledger: &Ledger, open: &[Run], home: &Home<'_>) -> 
 }
 
 fn is_of_another(facet: &FacetId, home: &Home<'_>) -> bool {
-    let (kind, _, policy) = facet.parts();
-    let Some((stack_and_region, hash)) = policy.rsplit_once("-deny-") else { return false };
-    let is_own = hash.len() == HASH && hash.bytes().all(|letter| letter.is_ascii_hexdigit());
+    let (_, _, policy) = facet.parts();
+    let name = policy.rsplit('/').next().unwrap_or(policy);
     let here = format!("{}-{}", home.stack, home.region);
-    kind.ends_with("-policy") && is_own && stack_and_region.rsplit_once('/').is_some_and(|(_, name)| name != here)
+    Principal::of_policy(facet).is_some() && is_own_deny(name) && name.rsplit_once("-deny-").is_some_and(|(of, _)| of != here)
 }
 
 /// The actions of policies/deny-spending.json.
@@ -114,7 +115,6 @@ pub fn spending() -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use guardrails_model::verify::is_own_deny;
 
     use super::*;
     use crate::iam::names;

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::answers::Way;
-use super::condition::{glob, strings};
+use super::condition::strings;
 use super::record::{Person, Standing};
+use crate::glob::glob;
 use crate::phase::Phase;
 use crate::principal::Principal;
 use crate::record::{Part, Step};
@@ -58,14 +59,8 @@ impl Changes {
         if !matches!(step.phase, Phase::Applied | Phase::Applying | Phase::Planned) {
             return;
         }
-        let (kind, whose, policy) = step.facet.parts();
-        // The kinds of facets that are a managed policy of somebody.
-        let whose = match kind {
-            "group-policy" => Principal::Group(whose.to_owned()),
-            "user-policy" => Principal::User(whose.to_owned()),
-            "role-policy" => Principal::Role(whose.to_owned()),
-            _ => return,
-        };
+        let Some(whose) = Principal::of_policy(&step.facet) else { return };
+        let (_, _, policy) = step.facet.parts();
         let name = policy.rsplit('/').next().unwrap_or(policy).to_owned();
         match step.wanted.as_str() {
             "detached" => {

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 
 use super::tri::Tri;
 use super::trust::Caller;
+use crate::glob::glob;
 
 /// What is known of a key of the request.
 enum Known {
@@ -91,27 +92,7 @@ fn known(key: &str, caller: &Caller<'_>) -> Known {
     }
 }
 
-/// Does `text` fit `pattern`, in which `*` is any letters and `?` any one?
-pub(super) fn glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    // Which beginnings of the text fit the pattern so far.
-    let mut fits = vec![false; text.len() + 1];
-    fits[0] = true;
-    for letter in pattern {
-        if letter == '*' {
-            let first = fits.iter().position(|fit| *fit).unwrap_or(fits.len());
-            fits[first..].fill(true);
-        } else {
-            for end in (1..fits.len()).rev() {
-                fits[end] = fits[end - 1] && (letter == '?' || letter == text[end - 1]);
-            }
-            fits[0] = false;
-        }
-    }
-    fits[text.len()]
-}
-
-/// The same for ARNs: each of the six parts for itself.
+/// [`glob`] for ARNs: each of the six parts for itself.
 fn arn_like(pattern: &str, arn: &str) -> bool {
     let (pattern, arn): (Vec<&str>, Vec<&str>) = (pattern.splitn(6, ':').collect(), arn.splitn(6, ':').collect());
     pattern.len() == arn.len() && pattern.iter().zip(arn).all(|(pattern, part)| glob(pattern, part))
@@ -125,38 +106,4 @@ pub(super) fn strings(value: &Json) -> Vec<String> {
 
 fn cannot(why: &str) -> Tri {
     Tri::Unknown(why.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn stars_stand_for_any_letters_and_question_marks_for_one() {
-        for (pattern, text, fits) in [
-            ("*", "", true),
-            ("sts:*", "sts:AssumeRole", true),
-            ("sts:Assume?ole", "sts:AssumeRole", true),
-            ("a*b*c", "aXXbYYc", true),
-            ("a*b*c", "aXXbYY", false),
-            ("", "a", false),
-            ("**a", "ba", true),
-            ("?", "", false),
-        ] {
-            assert_eq!(glob(pattern, text), fits, "{pattern} {text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn every_text_fits_itself_and_any_part_of_it_may_be_a_star(text in "[a-z:/]{0,12}", at in 0..12_usize, to in 0..12_usize) {
-            let (at, to) = (at.min(text.len()), to.min(text.len()));
-            let (at, to) = (at.min(to), at.max(to));
-            prop_assert!(glob(&text, &text));
-            let pattern = format!("{}*{}", &text[..at], &text[to..]);
-            prop_assert!(glob(&pattern, &text));
-        }
-    }
 }

@@ -7,8 +7,9 @@
 use serde_json::Value as Json;
 
 use super::answers::Simulated;
-use super::condition::{glob, holds, strings};
+use super::condition::{holds, strings};
 use super::tri::Tri;
+use crate::glob::glob;
 
 const ASSUME: &str = "sts:assumerole";
 
