@@ -1,8 +1,10 @@
 //! `cargo xtask rights`: are the calls that the deployed functions make those that they are granted, no fewer and no more? The
 //! calls are those of the deployed tests, as the local AWS wrote them down; an evaluator that is not ours judges each of them by
 //! the policies of the role that made it. A grant that no call used needs a reason, and what is next to a call must be refused.
+//! It also says of the ways to launch what a restricted user comes to.
 
 mod evaluator;
+mod launches;
 mod neighbours;
 mod reasons;
 mod recorded;
@@ -15,6 +17,7 @@ use anyhow::{Context, Result, anyhow};
 use comfy_table::{Table, presets};
 
 use evaluator::{ALLOWED, Question};
+use launches::Attempt;
 use neighbours::Neighbour;
 use recorded::{Call, Recorded};
 
@@ -32,13 +35,15 @@ pub struct Args {
 /// When there are no calls, or the evaluator cannot be installed or run.
 pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     let folder = args.recorded.clone().map_or_else(|| record(root), Ok)?;
-    let recorded = Recorded::read(&folder)?;
+    let mut recorded = Recorded::read(&folder)?;
+    recorded.policies.extend(launches::policies()?);
     let evaluator = evaluator::install(root)?;
 
     let calls: Vec<&Call> = recorded.calls.iter().collect();
     let neighbours: Vec<Neighbour> = neighbours::of(&recorded);
-    let questions: Vec<Question> =
-        calls.iter().map(|call| Question::of(call)).chain(neighbours.iter().map(Neighbour::question)).collect();
+    let attempts = launches::all();
+    let questions = calls.iter().map(|call| Question::of(call)).chain(neighbours.iter().map(Neighbour::question));
+    let questions: Vec<Question> = questions.chain(attempts.iter().map(Attempt::question)).collect();
     let mut verdicts = evaluator.judge(&recorded.policies, &questions)?.into_iter();
 
     let mut wrong = Vec::new();
@@ -51,7 +56,7 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
             wrong.push(format!("{call}: the local AWS says {}, the evaluator {verdict}", words(call.allowed)));
         }
     }
-    for (neighbour, verdict) in neighbours.iter().zip(verdicts) {
+    for (neighbour, verdict) in neighbours.iter().zip(verdicts.by_ref()) {
         rows.entry(neighbour.role()).or_default().refused += 1;
         if verdict == ALLOWED {
             wrong.push(format!("{neighbour} must be refused, and is allowed"));
@@ -59,6 +64,7 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
             wrong.push(format!("{neighbour} could not be judged: {verdict}"));
         }
     }
+    wrong.extend(attempts.iter().zip(verdicts).filter_map(|(attempt, verdict)| attempt.mistake(&verdict)));
     for (role, grants) in recorded.grants() {
         let row = rows.entry(role).or_default();
         for action in grants {
@@ -72,6 +78,7 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
         }
     }
     show(&rows);
+    println!("{} attempts of a restricted user to launch, to look and to end what runs", attempts.len());
     for line in &wrong {
         eprintln!("{line}");
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, anyhow};
+use guardrails_local_aws::ACCOUNT;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
@@ -23,7 +24,8 @@ pub struct Question {
     policies: String,
     principal: String,
     action: String,
-    resource: String,
+    /// One that the action works on, where that does not matter.
+    resource: Option<String>,
     account: String,
     keys: BTreeMap<String, Json>,
     key_policy: Option<Json>,
@@ -39,10 +41,23 @@ impl Question {
             policies: call.policies.clone(),
             principal: call.principal.clone(),
             action: call.action.clone(),
-            resource: call.resource.clone(),
+            resource: Some(call.resource.clone()),
             account: account(&call.resource).or_else(|| account(&call.principal)).unwrap_or_default(),
             keys: call.keys.iter().map(|(key, value)| (key.clone(), texts(value))).chain([of_role(call)]).collect(),
             key_policy: call.key_policy.as_deref().and_then(|policy| serde_json::from_str(policy).ok()),
+        }
+    }
+
+    /// May a user with `policies` call `action` on anything?
+    pub fn of_user(policies: &str, action: &str) -> Self {
+        Self {
+            policies: policies.to_owned(),
+            principal: format!("arn:aws:iam::{ACCOUNT}:user/beta-developer"),
+            action: action.to_owned(),
+            resource: None,
+            account: ACCOUNT.to_owned(),
+            keys: BTreeMap::new(),
+            key_policy: None,
         }
     }
 }

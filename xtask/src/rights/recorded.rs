@@ -131,6 +131,11 @@ impl Recorded {
 }
 
 impl Policies {
+    /// Of these, each with its name, and no boundary.
+    pub fn of(policies: impl IntoIterator<Item = (String, Json)>) -> Self {
+        Self { identity: policies.into_iter().map(|(name, policy)| Named { name, policy }).collect(), boundary: None }
+    }
+
     fn allowed(&self) -> impl Iterator<Item = String> {
         let statements = self.identity.iter().flat_map(|named| list(&named.policy["Statement"]));
         let allowing = statements.filter(|statement| statement["Effect"] == "Allow");
