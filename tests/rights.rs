@@ -175,6 +175,28 @@ fn instances_are_stopped_and_started_by_their_tag_alone() {
 }
 
 #[test]
+fn budgets_are_changed_that_the_file_names_or_that_carry_the_stack_s_tag() {
+    let template = rendered();
+    let all = granted(&template);
+    let changes: Vec<_> = all
+        .iter()
+        .filter(|(_, one)| texts(&one["Action"]).iter().any(|action| action.starts_with("budgets:") && !is_look(action)))
+        .collect();
+    assert_eq!(changes.len(), 2);
+    for (role, statement) in changes {
+        let budgets: Vec<&str> = many(&statement["Resource"]).iter().filter_map(|arn| arn["Fn::Sub"].as_str()).collect();
+        let named = budgets.iter().all(|arn| arn.ends_with(":budget/project-beta"));
+        let tagged =
+            statement["Condition"] == json!({"StringEquals": {"aws:ResourceTag/guardrails:stack": {"Ref": "AWS::StackId"}}});
+        assert!(*role == "BudgetRole" && !budgets.is_empty() && (named || tagged), "{role}: {statement}");
+    }
+}
+
+fn is_look(action: &str) -> bool {
+    ["View", "List", "Describe"].iter().any(|look| action.contains(&format!(":{look}")))
+}
+
+#[test]
 fn each_function_has_its_own_items_of_the_ledger_and_deletes_none() {
     let template = rendered();
     let mut partitions: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();

@@ -8,6 +8,7 @@ mod launches;
 mod neighbours;
 mod reasons;
 mod recorded;
+mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, anyhow};
 use comfy_table::{Table, presets};
+use guardrails_aws::actions;
 
 use evaluator::{ALLOWED, Question};
 use launches::Attempt;
@@ -54,6 +56,8 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
         row.judged += 1;
         if (verdict == ALLOWED) != call.allowed {
             wrong.push(format!("{call}: the local AWS says {}, the evaluator {verdict}", words(call.allowed)));
+        } else if !call.allowed && reasons::refused(&call.role, &call.action).is_none() {
+            wrong.push(format!("{call}: it is refused, by both: grant it, or say which test has it refused"));
         }
     }
     for (neighbour, verdict) in neighbours.iter().zip(verdicts.by_ref()) {
@@ -65,11 +69,21 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
         }
     }
     wrong.extend(attempts.iter().zip(verdicts).filter_map(|(attempt, verdict)| attempt.mistake(&verdict)));
-    for (role, grants) in recorded.grants() {
+    let mut grants = template::grants()?;
+    for (role, granted) in recorded.grants() {
+        grants.entry(role.to_owned()).or_default().extend(granted);
+    }
+    for action in actions::ALL {
+        let role = format!("{}Role", guardrails_aws::grants::sid(&action.name.split('-').collect::<Vec<_>>()));
+        if !rows.contains_key(role.as_str()) {
+            wrong.push(format!("no test has a deployed `{}` make a call: add one to tests/deployed", action.name));
+        }
+    }
+    for (role, granted) in &grants {
         let row = rows.entry(role).or_default();
-        for action in grants {
-            let used = row.calls.iter().any(|call| recorded::covers(&action, call));
-            match (used, reasons::unused(role, &action)) {
+        for action in granted {
+            let used = row.calls.iter().any(|call| recorded::covers(action, call));
+            match (used, reasons::unused(role, action)) {
                 // What only a race leads to has its reason, and may be seen all the same.
                 (true, _) => row.used += 1,
                 (false, Some(_)) => row.with_reason += 1,

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from ministack.services import autoscaling, dynamodb, ec2, iam, kms, sns
+from ministack.services import autoscaling, budgets, dynamodb, ec2, iam, kms, sns
 
 import scaling_groups
 
@@ -236,7 +236,8 @@ def _budgets(call):
         return [Check(call.action, call.body.get("ResourceARN") or "*")]
     name = (call.body.get("Budget") or call.body.get("NewBudget") or call.body).get("BudgetName") or "*"
     budget = f"arn:aws:budgets::{call.account}:budget/{name}"
-    checks = [Check("budgets:ViewBudget" if call.operation.startswith("Describe") else "budgets:ModifyBudget", budget)]
+    tags = {f"aws:ResourceTag/{key}": value for key, value in (budgets._tags.get(budget) or {}).items()}
+    checks = [Check("budgets:ViewBudget" if call.operation.startswith("Describe") else "budgets:ModifyBudget", budget, tags)]
     if call.body.get("ResourceTags"):
         checks.append(Check("budgets:TagResource", budget))
     return checks

@@ -1,4 +1,6 @@
-//! Grants that no call of the tests uses, and resources that are wide, each with its reason.
+//! Grants that no call of the tests uses, resources that are wide, and calls that are refused, each with its reason.
+
+use super::recorded::covers;
 
 /// Why `role` is granted `action` though no recorded call used it.
 pub fn unused(role: &str, action: &str) -> Option<&'static str> {
@@ -10,13 +12,20 @@ pub fn wide(role: &str, action: &str) -> Option<&'static str> {
     reason(WIDE, role, action)
 }
 
+/// Why a test has a call of `role` refused.
+pub fn refused(role: &str, action: &str) -> Option<&'static str> {
+    reason(REFUSED, role, action)
+}
+
 fn reason(list: &[(&str, &str, &'static str)], role: &str, action: &str) -> Option<&'static str> {
-    let found = list.iter().find(|(of, name, _)| (*of == "*" || *of == role) && *name == action);
+    let found = list.iter().find(|(of, name, _)| (*of == "*" || *of == role) && covers(name, action));
     found.map(|(_, _, why)| *why)
 }
 
-/// Role, action, reason.
+/// Role, action, reason. An action may end in `*`.
 const UNUSED: &[(&str, &str, &str)] = &[
+    ("ScheduleRole", "*", "the local AWS's Scheduler calls its target, and sends to its queue, without a role"),
+    ("MachineRole", "logs:*", "Step Functions asks for these eight before it takes a machine that writes a log"),
     ("*", "logs:CreateLogStream", "the Lambda service writes the log with the function's role"),
     ("*", "logs:PutLogEvents", "the Lambda service writes the log with the function's role"),
     ("*", "iam:GetInstanceProfile", "asked of instances that have a profile, which the local AWS' have not: tests/instances.rs"),
@@ -38,7 +47,7 @@ const UNUSED: &[(&str, &str, &str)] = &[
 /// Whoever is an administrator must be known, in whichever group.
 const ADMINISTRATORS: &str = "whoever is in a group of administrators must be known, and any group can be one";
 /// Budgets are the product's by their tag.
-const BY_TAG: &str = "a budget that the file no longer names is still deleted; which are the product's is told by their tag";
+const BY_TAG: &str = "whether there is a budget of a name, and whose, is looked at before one is made or deleted";
 /// A group's tag says nothing of its members.
 const GROUPS: &str = "a group need not carry its members' tag: the action looks for its members first, and SECURITY.md says so";
 /// Whom a run restricted.
@@ -47,8 +56,6 @@ const PEOPLE: &str = "open runs may have restricted whom the file no longer name
 /// Role, action, reason.
 const WIDE: &[(&str, &str, &str)] = &[
     ("BudgetRole", "budgets:ListTagsForResource", BY_TAG),
-    ("BudgetRole", "budgets:ModifyBudget", BY_TAG),
-    ("BudgetRole", "budgets:TagResource", BY_TAG),
     ("BudgetRole", "budgets:ViewBudget", BY_TAG),
     ("MasterRole", "budgets:ViewBudget", "an alert may name any budget"),
     ("DenyActionsRole", "iam:GetGroup", ADMINISTRATORS),
@@ -58,4 +65,10 @@ const WIDE: &[(&str, &str, &str)] = &[
     ("StopInstancesRole", "autoscaling:SuspendProcesses", GROUPS),
     ("VerifyRole", "iam:GetGroup", PEOPLE),
     ("VerifyRole", "iam:SimulatePrincipalPolicy", PEOPLE),
+];
+
+/// Role, action, reason.
+const REFUSED: &[(&str, &str, &str)] = &[
+    ("MasterRole", "budgets:ViewBudget", "deployed::approvals takes the right away, to see that an alert then is not enforced"),
+    ("VerifyRole", "iam:SimulatePrincipalPolicy", "deployed::verify has a role of which IAM may not be asked"),
 ];

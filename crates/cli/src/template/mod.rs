@@ -59,7 +59,7 @@ pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
         }
     }
     schedule(resources, config);
-    roles::reconciler(resources, config)?;
+    roles::budgets(resources, config)?;
     let trusted = trusted::patterns(config);
     trusted::add(resources, &trusted)?;
     boundary::fill(resources, &trusted)?;

@@ -86,14 +86,17 @@ pub(super) fn callable(machine_role: &mut Json, logical: &str) -> Result<()> {
     Ok(())
 }
 
-/// The reconciler reads the budgets of the guardrails, no others.
-pub(super) fn reconciler(resources: &mut Map<String, Json>, config: &Config) -> Result<()> {
-    let statements = resources["ReconcileRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].as_array_mut();
-    let budgets = statements.and_then(|statements| statements.iter_mut().find(|one| one["Sid"] == "ReadBudgets"));
-    let budgets = budgets.ok_or_else(|| anyhow!("the reconciler's role has no statement `ReadBudgets`"))?;
+/// The reconciler reads the budgets of the guardrails, and the custom resource changes them: no others.
+pub(super) fn budgets(resources: &mut Map<String, Json>, config: &Config) -> Result<()> {
     let names = config.guardrails.keys();
-    let arns =
-        names.map(|name| json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:budgets::${{AWS::AccountId}}:budget/{name}")}));
-    budgets["Resource"] = arns.collect();
+    let arns: Json = names
+        .map(|name| json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:budgets::${{AWS::AccountId}}:budget/{name}")}))
+        .collect();
+    for (role, sid) in [("ReconcileRole", "ReadBudgets"), ("BudgetRole", "KeepBudgets")] {
+        let statements = resources[role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].as_array_mut();
+        let statement = statements.and_then(|statements| statements.iter_mut().find(|one| one["Sid"] == sid));
+        let statement = statement.ok_or_else(|| anyhow!("`{role}` has no statement `{sid}`"))?;
+        statement["Resource"] = arns.clone();
+    }
     Ok(())
 }
