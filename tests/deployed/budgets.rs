@@ -127,6 +127,14 @@ async fn a_deployment_that_may_not_resume_the_group_of_an_open_run_is_refused() 
     let why = format!("the Auto Scaling group {AUTO_SCALING_GROUP} in us-east-1 does not carry Project=Beta");
     assert!(told.contains(&why) && told.contains("guardrails rollback project-beta"), "{told}");
 
+    // What is asked for by itself came back, whatever else did not.
+    let processes = lab.run(&["rollback", "project-beta", "--only", "group-process/us-east-1/", "--yes"]).await;
+    assert_eq!(processes.status.code(), Some(4), "{}", text(&processes.stderr));
+    let swapped = lab.run(&["rollback", "project-beta", "--action", "swap-group-policy", "--yes"]).await;
+    let told = text(&swapped.stderr);
+    assert_eq!(swapped.status.code(), Some(0), "{told}");
+    assert!(told.contains("what was asked for is put back. Of the rest ") && told.contains("rollback failed"), "{told}");
+
     // Neither can what is deployed resume it: its members come back, it stays suspended, and the run says so.
     let failed = lab.run(&["rollback", "project-beta", "--yes"]).await;
     let told = text(&failed.stderr) + &text(&failed.stdout);
