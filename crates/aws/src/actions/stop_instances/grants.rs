@@ -31,21 +31,21 @@ pub(super) fn all(all: &[Params]) -> Vec<Grant> {
             condition: tagged.clone(),
             why_any: None,
         });
-        let by_tag = of_tag.iter().copied().filter(|params| params.untagged_groups == UntaggedGroups::Leave).collect();
-        grants.extend(suspend(&["SuspendAndResume", &index.to_string()], by_tag, tagged));
+        let by_tag = of_tag.iter().copied().filter(|params| params.untagged_groups == UntaggedGroups::Leave);
+        grants.extend(suspend(&["SuspendAndResume", &index.to_string()], &by_tag.collect::<Vec<_>>(), tagged));
     }
     // Where the stage says so: a group need not carry its members' tags, and then IAM cannot tell it by them.
-    let any = all.iter().filter(|params| params.untagged_groups == UntaggedGroups::Stop).collect();
-    grants.extend(suspend(&["SuspendAndResumeAny"], any, json!(null)));
+    let any = all.iter().filter(|params| params.untagged_groups == UntaggedGroups::Stop);
+    grants.extend(suspend(&["SuspendAndResumeAny"], &any.collect::<Vec<_>>(), json!(null)));
     grants
 }
 
-fn suspend(name: &[&str], scope: Vec<&Params>, condition: Json) -> Option<Grant> {
+fn suspend(name: &[&str], scope: &[&Params], condition: Json) -> Option<Grant> {
     (!scope.is_empty()).then(|| Grant {
         sid: sid(name),
         uses: &[Use::Apply, Use::Rollback],
         actions: &["autoscaling:SuspendProcesses", "autoscaling:ResumeProcesses", "autoscaling:SetInstanceHealth"],
-        resources: arns(&scope, "autoscaling", GROUP),
+        resources: arns(scope, "autoscaling", GROUP),
         condition,
         why_any: None,
     })
