@@ -60,7 +60,7 @@ async fn each_step_names_the_request_that_decided_it() {
 #[tokio::test]
 async fn a_group_s_processes_name_their_requests_and_the_check_also_who_was_called_healthy() {
     let story = Story::of(|account| {
-        account.fleet(Group::new("fleet", 0, 1, 1));
+        account.fleet(Group::new("fleet", 0, 1, 1).tag("Project=Beta"));
         account.instance(running("i-1").in_group("fleet"));
     });
     let run = story.stop_beta("beta 80%").await;

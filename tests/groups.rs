@@ -6,6 +6,7 @@ mod looks;
 mod people;
 mod scope;
 mod size;
+mod tags;
 mod trouble;
 
 use crate::story::{Story, running};
@@ -109,7 +110,7 @@ async fn several_groups_go_each_by_itself() {
     let story = story(four());
     for name in ["a", "b"] {
         let mut account = story.world.account();
-        account.fleet(Group::new(name, 0, 2, 2));
+        account.fleet(Group::new(name, 0, 2, 2).tag("Project=Beta"));
         account.instance(running(&format!("i-{name}1")).in_group(name)).instance(running(&format!("i-{name}2")).in_group(name));
     }
     goes_and_comes_back(&story).await;
@@ -119,7 +120,7 @@ async fn several_groups_go_each_by_itself() {
 async fn a_group_s_name_may_hold_slashes() {
     let story = Story::of(|account| {
         beta(account, four());
-        account.fleet(Group::new("team//web/", 0, 1, 1)).instance(running("i-6").in_group("team//web/"));
+        account.fleet(Group::new("team//web/", 0, 1, 1).tag("Project=Beta")).instance(running("i-6").in_group("team//web/"));
     });
     let run = story.stop_beta("beta 80%").await;
     assert_eq!(story.world.account().snapshot()["i-6"], "Stopped");

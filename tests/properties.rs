@@ -44,6 +44,7 @@ enum Event {
     Tag(usize),
     Untag(usize),
     Exempt(usize),
+    TagGroup(usize, bool),
     Terminate(usize),
     /// A person does so to a process of a group.
     Suspend(usize, &'static str),
@@ -82,6 +83,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => instance().prop_map(Event::Tag),
         1 => instance().prop_map(Event::Untag),
         1 => instance().prop_map(Event::Exempt),
+        1 => (0..2_usize, any::<bool>()).prop_map(|(group, tagged)| Event::TagGroup(group, tagged)),
         1 => instance().prop_map(Event::Terminate),
         1 => (0..2_usize, process.clone()).prop_map(|(group, process)| Event::Suspend(group, process)),
         1 => (0..2_usize, process).prop_map(|(group, process)| Event::Resume(group, process)),
@@ -102,18 +104,18 @@ struct Play {
 }
 
 impl Play {
-    fn of(fleet: Vec<One>) -> Self {
+    fn of(fleet: Vec<One>, tagged: [bool; 2]) -> Self {
         let world = Arc::new(World::default());
         {
             let mut account = world.account();
+            account.granted = Some(("Project", "Beta"));
             for (index, name) in GROUPS.iter().enumerate() {
                 let members = fleet.iter().filter(|one| one.sort == Sort::Member(index)).count();
-                account.fleet(Group::new(name, 0, members, members));
+                account.fleet(Group::new(name, 0, members, members).own_tag(project(tagged[index])));
             }
             let soon = guardrails_model::clock::Clock::now(&*world.clock) + SignedDuration::from_secs(8);
             for (index, one) in fleet.iter().enumerate() {
-                let tags = if one.tagged { "Project=Beta" } else { "Project=Alpha" };
-                let instance = Instance::new(&id(index), one.power, tags).in_region(region(one));
+                let instance = Instance::new(&id(index), one.power, project(one.tagged)).in_region(region(one));
                 let mut instance = match one.sort {
                     Sort::Plain => instance,
                     Sort::Protected => instance.protected(),
@@ -139,6 +141,7 @@ impl Play {
             Event::Tag(at) => self.tag(at, "Project", "Beta"),
             Event::Untag(at) => self.tag(at, "Project", "Alpha"),
             Event::Exempt(at) => self.tag(at, "guardrails:exempt", "true"),
+            Event::TagGroup(group, tagged) => self.tag_group(group, tagged),
             Event::Terminate(at) => self.meddle(at, |play, id, _| {
                 let mut account = play.world.account();
                 let instance = account.instances.get_mut(id).expect("an instance");
@@ -181,6 +184,7 @@ impl Play {
     fn meddled(&mut self, group: usize) {
         let members = self.fleet.iter().enumerate().filter(|(_, one)| one.sort == Sort::Member(group));
         self.others.extend(members.map(|(at, _)| id(at)));
+        self.others.insert(GROUPS[group].to_owned());
     }
 
     fn tag(&mut self, at: usize, key: &str, value: &str) {
@@ -188,6 +192,11 @@ impl Play {
         let Some(instance) = account.instances.get_mut(&id(at)) else { return };
         // No change of what it does: it still is put back if it was stopped.
         instance.tags.insert(key.to_owned(), value.to_owned());
+    }
+
+    fn tag_group(&self, group: usize, tagged: bool) {
+        let tag = project(tagged).split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned(), false));
+        self.world.account().scaling(GROUPS[group]).tags = tag.into_iter().collect();
     }
 
     fn process(&mut self, call: &str, group: usize, process: &str) {
@@ -234,8 +243,14 @@ impl Play {
         self.bench.wait(seconds).await;
     }
 
-    /// Everything is put back, in the order given.
-    async fn end(&self, newest_first: bool) {
+    /// Everything is put back, in the order given. What lost its tag gets it back: without it no function may change it.
+    async fn end(&mut self, newest_first: bool) {
+        for at in 0..self.fleet.len() {
+            self.tag(at, "Project", "Beta");
+        }
+        for group in 0..GROUPS.len() {
+            self.tag_group(group, true);
+        }
         let mut order: Vec<&RunId> = self.runs.iter().collect();
         if newest_first {
             order.reverse();
@@ -263,11 +278,18 @@ impl Play {
         }
         let ended: Vec<_> = account.terminated.iter().filter(|id| !self.others.contains(*id)).collect();
         assert!(ended.is_empty(), "groups terminated {ended:?}");
+        for group in account.fleets.values().filter(|group| !self.others.contains(&group.name)) {
+            assert!(group.suspended.is_empty(), "{} is without {:?}", group.name, group.suspended);
+        }
     }
 }
 
 fn id(at: usize) -> String {
     format!("i-{at}")
+}
+
+fn project(tagged: bool) -> &'static str {
+    if tagged { "Project=Beta" } else { "Project=Alpha" }
 }
 
 fn region(one: &One) -> &'static str {
@@ -290,12 +312,13 @@ proptest! {
     #[test]
     fn what_ran_before_runs_after_and_nothing_else_was_ever_started(
         fleet in prop::collection::vec(one(), 1..8),
+        tagged in prop::array::uniform2(prop::bool::weighted(0.8)),
         events in prop::collection::vec(event(), 1..24),
         newest_first in any::<bool>(),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async move {
-            let mut play = Play::of(fleet);
+            let mut play = Play::of(fleet, tagged);
             play.alert("beta 80%").await;
             for event in events {
                 play.happen(event).await;

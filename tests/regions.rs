@@ -11,7 +11,7 @@ use crate::world::{Account, Group};
 /// Instances in scope in two Regions, in one of them members of a group too; and in a third nobody may do anything.
 fn fill(account: &mut Account) {
     account.instance(running("i-1")).instance(running("i-2").in_region("eu-west-1"));
-    account.fleet(Group::new("fleet", 0, 2, 2).in_region("eu-west-1"));
+    account.fleet(Group::new("fleet", 0, 2, 2).in_region("eu-west-1").tag("Project=Beta"));
     account.instance(running("i-3").in_region("eu-west-1").in_group("fleet"));
     account.instance(running("i-4").in_region("eu-west-1").in_group("fleet"));
 }

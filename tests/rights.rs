@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use guardrails_aws::actions::Any;
+use guardrails_aws::actions::{self, Any};
 use guardrails_aws::iam::trust::lets_change;
 use guardrails_cli::{artifacts, template};
 use guardrails_model::config::file;
@@ -163,15 +163,57 @@ fn nothing_is_granted_on_everything_that_aws_knows_a_resource_for() {
 }
 
 #[test]
-fn instances_are_stopped_and_started_by_their_tag_alone() {
+fn instances_and_groups_are_changed_by_their_own_tag_alone() {
     let template = rendered();
-    let switches = ["ec2:StopInstances", "ec2:StartInstances", "autoscaling:UpdateAutoScalingGroup"];
+    let groups = ["SuspendProcesses", "ResumeProcesses", "SetInstanceHealth", "UpdateAutoScalingGroup"]
+        .map(|one| format!("autoscaling:{one}"));
+    let switches: Vec<&str> = groups.iter().map(String::as_str).chain(["ec2:StopInstances", "ec2:StartInstances"]).collect();
     let all = granted(&template);
     let of: Vec<_> = all.iter().filter(|(_, one)| texts(&one["Action"]).iter().any(|action| switches.contains(action))).collect();
-    assert_eq!(of.len(), 2);
+    assert_eq!(of.len(), 3, "instances, groups to suspend, groups to size");
     for (role, statement) in of {
         assert_eq!(statement["Condition"], json!({"StringEquals": {"aws:ResourceTag/Project": ["Beta"]}}), "{role}");
     }
+}
+
+/// The grants to suspend groups for the example with this action instead: resources and condition.
+fn suspending(instead: &str) -> Vec<(Vec<String>, Json)> {
+    let example = include_str!("../examples/guardrails.yaml");
+    let text = example.replace("- stop-instances: { tag: { Project: Beta } }", instead);
+    let config = file::parse::<Any>("guardrails.yaml", &text).unwrap();
+    let grants = actions::find("stop-instances").unwrap().grants(&config).unwrap();
+    let suspending = grants.into_iter().filter(|grant| grant.actions.contains(&"autoscaling:SuspendProcesses"));
+    suspending.map(|grant| (grant.resources, grant.condition)).collect()
+}
+
+#[test]
+fn any_group_may_be_suspended_only_in_the_regions_of_a_stage_that_says_so() {
+    let groups = |region: &str| {
+        let arn = "arn:${AWS::Partition}:autoscaling:REGION:${AWS::AccountId}:autoScalingGroup:*:autoScalingGroupName/*";
+        vec![arn.replace("REGION", region)]
+    };
+    let tagged = json!({"StringEquals": {"aws:ResourceTag/Project": ["Beta"], "aws:ResourceTag/Stage": ["dev", "test"]}});
+    let by_tag = "- stop-instances: { tag: { Project: Beta, Stage: [dev, test] } }";
+    assert_eq!(suspending(by_tag), [(groups("*"), tagged.clone())], "all keys, any of the values");
+    let any = "- stop-instances: { tag: { Project: Gamma }, regions: [eu-west-1], untagged-groups: stop }";
+    assert_eq!(suspending(any), [(groups("eu-west-1"), json!(null))]);
+    let both = format!("{by_tag}\n          {any}");
+    assert_eq!(suspending(&both), [(groups("*"), tagged), (groups("eu-west-1"), json!(null))]);
+}
+
+/// CloudFormation asks the custom resource only when a property of it changes.
+#[test]
+fn whoever_looks_after_open_runs_is_asked_whenever_the_rights_change() {
+    let rights = |text: &str| {
+        let config = file::parse::<Any>("guardrails.yaml", text).unwrap();
+        let keys = artifacts::functions().into_iter().map(|name| (name, format!("{name}.zip"))).collect();
+        template::render(&config, &keys).unwrap()["Resources"]["OpenRuns"]["Properties"]["Rights"].clone()
+    };
+    let example = include_str!("../examples/guardrails.yaml");
+    assert_eq!(rights(example), rights(&example.replace("2 USD", "3 USD")));
+    let wider = example.replace("tag: { Project: Beta } }\n", "tag: { Project: Beta }, untagged-groups: stop }\n");
+    assert_ne!(rights(example), rights(&wider));
+    assert!(rights(example).as_str().is_some_and(|digest| digest.len() == 64));
 }
 
 #[test]

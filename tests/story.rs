@@ -35,6 +35,7 @@ impl Story {
         wrap: impl Fn(Arc<dyn Action>) -> Arc<dyn Action> + Send + Sync + 'static,
     ) -> Self {
         let world = Arc::new(World::default());
+        world.account().granted = Some(("Project", "Beta"));
         fill(&mut world.account());
         let make = bench::catalog(&world, &[ANN, FINOPS]);
         let make = Box::new(move |part: &_| wrap(make(part)));

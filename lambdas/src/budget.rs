@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use aws_lambda_events::event::cloudformation::CloudFormationCustomResourceRequest as Request;
 use futures::FutureExt;
+use guardrails_aws::actions::ActionType as _;
+use guardrails_aws::actions::stop_instances::{StopInstances, out_of_reach};
 use guardrails_aws::budgets::{BudgetError, Budgets};
 use guardrails_aws::clients;
 use guardrails_model::clock::Clock;
@@ -12,7 +14,7 @@ use guardrails_model::config::Guardrail;
 use guardrails_model::ids::GuardrailName;
 use guardrails_model::ledger::Ledger;
 use guardrails_model::pace::Pace;
-use guardrails_model::record::Part;
+use guardrails_model::record::{Part, Run, Step};
 use guardrails_model::wire::{GuardrailProperties as Properties, OpenRunsProperties as Scope};
 use serde_json::{Value as Json, json};
 
@@ -132,13 +134,45 @@ async fn keep_the_way_back(properties: Json, invocation: &Invocation) -> Result<
     let scope: Scope = serde_json::from_value(properties)
         .map_err(|error| Fault::failed(format!("the properties are not those of Custom::OpenRuns: {error}")))?;
     let actions: Vec<Json> = scope.actions.iter().filter_map(|action| serde_json::from_str(action).ok()).collect();
-    for run in invocation.ledger()?.open_runs(None).await? {
+    let ledger = invocation.ledger()?;
+    for run in ledger.open_runs(None).await? {
         let stays = |part: &Part| actions.contains(&json!({"name": part.action, "params": part.params}));
         if !scope.guardrails.contains(&run.guardrail.to_string()) || !run.parts.iter().all(stays) {
             return Err(Fault::failed(format!(
                 "run {} of `{}` still holds what it changed, and without this in guardrails.yaml it could not be put back: put \
                  it back first, with `guardrails rollback {}`",
                 run.id, run.guardrail, run.guardrail
+            )));
+        }
+        refuse_out_of_reach(&run, &ledger, invocation).await?;
+    }
+    Ok(())
+}
+
+/// A version that was granted every group may have suspended some that this one may not resume.
+async fn refuse_out_of_reach(run: &Run, ledger: &Ledger, invocation: &Invocation) -> Result<(), Fault> {
+    let of_groups = |part: &Part| part.action.as_str() == StopInstances::NAME;
+    if !run.parts.iter().any(of_groups) {
+        return Ok(());
+    }
+    let mut held = vec![Vec::new(); run.parts.len()];
+    let keep = |step: Step| {
+        if !step.phase.is_final() {
+            held[step.part].push(step.facet);
+        }
+    };
+    ledger.visit(run, keep).await?;
+    for (part, facets) in run.parts.iter().zip(held).filter(|(part, _)| of_groups(part)) {
+        let found = out_of_reach(&part.params, &facets, &invocation.sdk).await;
+        let found = found.map_err(|error| Fault::failed(format!("looking at what run {} holds: {error}", run.id)))?;
+        if !found.is_empty() {
+            return Err(Fault::failed(format!(
+                "run {} of `{}` holds what could not be put back by what is deployed here: {}. Tag it so, or put the run back \
+                 first, with `guardrails rollback {}`",
+                run.id,
+                run.guardrail,
+                found.join("; "),
+                run.guardrail
             )));
         }
     }

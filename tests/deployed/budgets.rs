@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use aws_sdk_autoscaling::types::Tag;
 use aws_sdk_budgets::types::{Budget, BudgetType, Spend, TimeUnit};
 use aws_sdk_cloudformation::operation::describe_stack_events::DescribeStackEventsOutput;
 use guardrails_local_aws::ACCOUNT;
+use guardrails_local_aws::walkthrough::AUTO_SCALING_GROUP;
 use guardrails_model::record::RunState;
 
 use super::lab::{EXAMPLE, Lab, real_alert, text};
@@ -99,6 +101,52 @@ async fn a_deployment_that_would_take_the_way_back_from_an_open_run_is_refused()
     lab.say(&["rollback", "project-beta", "--yes"]).await;
     assert_eq!(lab.snapshot().await, before);
     lab.say(&["deploy", "--yes"]).await;
+}
+
+/// As a version left it that might suspend and resume any group.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_that_may_not_resume_the_group_of_an_open_run_is_refused() {
+    let lab = Lab::new().await;
+    let before = lab.snapshot().await;
+    lab.publish(&real_alert(), &[]).await;
+    lab.run_when(RunState::Enforced).await;
+    let auto_scaling = aws_sdk_autoscaling::Client::new(&lab.root);
+    let tag = || {
+        let tag = Tag::builder().resource_id(AUTO_SCALING_GROUP).resource_type("auto-scaling-group");
+        tag.key("Project").value("Beta").propagate_at_launch(true).build()
+    };
+    auto_scaling.delete_tags().tags(tag()).send().await.unwrap();
+    let more = EXAMPLE.replace(
+        "- at: 80% forecasted",
+        "- at: 90% actual\n        do: [stop-instances: { tag: { Project: Gamma } }]\n      - at: 80% forecasted",
+    );
+    std::fs::write(lab.folder.path().join("guardrails.yaml"), more).unwrap();
+    let refused = lab.run(&["deploy", "--yes"]).await;
+    let told = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    let why = format!("the Auto Scaling group {AUTO_SCALING_GROUP} in us-east-1 does not carry Project=Beta");
+    assert!(told.contains(&why) && told.contains("guardrails rollback project-beta"), "{told}");
+
+    // What is asked for by itself came back, whatever else did not.
+    let processes = lab.run(&["rollback", "project-beta", "--only", "group-process/us-east-1/", "--yes"]).await;
+    assert_eq!(processes.status.code(), Some(4), "{}", text(&processes.stderr));
+    let swapped = lab.run(&["rollback", "project-beta", "--action", "swap-group-policy", "--yes"]).await;
+    let told = text(&swapped.stderr);
+    assert_eq!(swapped.status.code(), Some(0), "{told}");
+    assert!(told.contains("what was asked for is put back. Of the rest ") && told.contains("rollback failed"), "{told}");
+
+    // Neither can what is deployed resume it: its members come back, it stays suspended, and the run says so.
+    let failed = lab.run(&["rollback", "project-beta", "--yes"]).await;
+    let told = text(&failed.stderr) + &text(&failed.stdout);
+    assert_eq!(failed.status.code(), Some(4), "{told}");
+    assert!(
+        told.contains(&format!("the Auto Scaling group {AUTO_SCALING_GROUP} does not carry Project=Beta any more")),
+        "{told}"
+    );
+    auto_scaling.create_or_update_tags().tags(tag()).send().await.unwrap();
+    lab.say(&["deploy", "--yes"]).await;
+    lab.say(&["rollback", "project-beta", "--yes"]).await;
+    assert_eq!(lab.snapshot().await, before);
 }
 
 /// The stack's state once it stands still; none when it is gone.

@@ -175,9 +175,9 @@ async fn what_comes_where_a_person_put_a_piece_back_is_left_alone_until_the_stag
 }
 
 #[tokio::test]
-async fn an_alert_that_tries_a_run_again_takes_what_comes_where_a_piece_was_put_back() {
+async fn what_tries_a_run_again_leaves_alone_what_comes_where_a_person_put_a_piece_back() {
     let story = Story::of("a: on, b: on");
-    let run = story.open("beta 80%", "a: off, b: off").await;
+    let run = story.open("beta 80%", "a: off, b: off, c: off").await;
     story.toy.lamps().by_name.get_mut("b").unwrap().refuses = Some("stuck");
     story.apply(&run).await;
     let only = ["lamp/a/", "lamp/c/"].map(|prefix| prefix.parse().unwrap()).into();
@@ -185,8 +185,38 @@ async fn an_alert_that_tries_a_run_again_takes_what_comes_where_a_piece_was_put_
     story.bench.runs().roll_back(&run, &request).await.unwrap();
     story.bench.execute(Direction::Rollback, &run).await.unwrap();
     assert_eq!((story.load(&run).await.pieces.len(), story.load(&run).await.state.words()), (1, "apply failed"));
-    assert!(matches!(story.alert("beta 80%", "a: off, b: off").await, Begun::Started(_)));
-    assert!(story.load(&run).await.pieces.is_empty());
+    // An alert, as the reconciler's that tries it once a day: neither is a person who wants the piece enforced again.
+    story.toy.lamps().by_name.get_mut("b").unwrap().refuses = None;
+    let Begun::Started(again) = story.alert("beta 80%", "a: off, b: off, c: off").await else { panic!("not tried again") };
+    story.apply(&again.id).await;
+    story.toy.set("c: on");
+    assert_eq!(story.look(&run).await, Outcome::Unchanged);
+    assert_eq!((story.toy.snapshot()["c"].as_str(), story.load(&run).await.state.words()), ("on", "enforced"));
+    assert!(story.bench.runs().rearm(&story.load(&run).await.target()).await.unwrap());
+    assert_eq!(story.look(&run).await, Outcome::Succeeded);
+    assert_eq!(story.toy.snapshot()["c"].as_str(), "off");
+}
+
+/// A unit is whole or not at all: what is put back by itself stays so for as long as its run holds the rest.
+#[tokio::test]
+async fn a_unit_of_which_some_was_put_back_is_taken_again_by_another_run_only() {
+    let wishes = "b: off, hall-0-1-fuse: off, hall-1-0-lamp: off, hall-1-0-new: off";
+    let story = Story::of("b: on, hall-0-1-fuse: on, hall-1-0-lamp: on");
+    let run = story.enforce("beta 80%", wishes).await;
+    let only = ["lamp/hall-0-1-fuse/", "lamp/hall-1-0-lamp/"].map(|prefix| prefix.parse().unwrap()).into();
+    let request = RollbackRequest { only, ..RollbackRequest::whole("ann", story.load(&run).await.began, "because") };
+    story.bench.runs().roll_back(&run, &request).await.unwrap();
+    story.bench.execute(Direction::Rollback, &run).await.unwrap();
+    let target = story.load(&run).await.target();
+    assert!(story.bench.runs().rearm(&target).await.unwrap());
+    story.toy.set("hall-1-0-new: on");
+    assert_eq!(story.look(&run).await, Outcome::Unchanged);
+    assert!(["hall-0-1-fuse", "hall-1-0-lamp", "hall-1-0-new"].iter().all(|lamp| story.toy.snapshot()[*lamp].as_str() == "on"));
+
+    story.put_back(&run).await;
+    assert!(story.bench.runs().rearm(&target).await.unwrap());
+    story.enforce("beta 80%", wishes).await;
+    assert!(story.toy.snapshot().values().all(|value| value.as_str() == "off"), "{:?}", story.toy.snapshot());
 }
 
 #[tokio::test]

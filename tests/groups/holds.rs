@@ -29,7 +29,7 @@ async fn a_group_of_which_two_guardrails_hold_a_part_each_is_resumed_by_the_last
     }
     let before = story.picture();
     let half = async |who: &str, half: &str| {
-        let params = json!({"tag": {"Half": half}, "partial-groups": "stop"});
+        let params = json!({"tag": {"Half": half}, "partial-groups": "stop", "untagged-groups": "stop"});
         let run = story.open(who, "stop-instances", params).await;
         story.apply(&run).await;
         run

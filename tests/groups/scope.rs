@@ -118,7 +118,7 @@ async fn the_tag_that_an_auto_scaling_group_leaves_with_its_fleet_does_not_matte
 #[tokio::test]
 async fn members_that_are_in_no_service_yet_do_not_make_a_group_partial() {
     let story = Story::of(|account| {
-        account.fleet(Group::new("fleet", 0, 1, 1)).instance(member("i-1"));
+        account.fleet(Group::new("fleet", 0, 1, 1).tag("Project=Beta")).instance(member("i-1"));
         account.instance(running("i-2").in_group_as("fleet", Member::new("Standby")));
     });
     let before = story.picture();

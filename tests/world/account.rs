@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::auto_scaling::{self, Fleets};
 use super::buckets::Buckets;
 use super::ec2::{self, Instance, Power};
+use super::granted;
 use super::iam::{self, Group, Role};
 use super::load_balancers;
 use super::past::Past;
@@ -40,6 +41,8 @@ pub struct Account {
     pub rights: BTreeMap<String, Vec<Right>>,
     /// What bounds these.
     pub limits: Limits,
+    /// The tag by which the functions are granted instances and groups; all of them when there is none.
+    pub granted: Option<(&'static str, &'static str)>,
     /// Operations of IAM that nobody may call.
     pub refused: BTreeSet<String>,
     /// ARNs of those whom listings still show, and who are not there any more.
@@ -96,6 +99,7 @@ impl Default for Account {
             rights: BTreeMap::new(),
             limits: Limits::default(),
             gone: BTreeSet::new(),
+            granted: None,
             refused: BTreeSet::new(),
             instances: BTreeMap::new(),
             fleets: BTreeMap::new(),
@@ -242,6 +246,14 @@ impl Account {
     /// A call has changed something.
     pub(super) fn touch(&mut self, region: &str, name: &str) {
         self.touched.insert(place(region, name));
+    }
+
+    /// The answer to a call of a function at `now`: as far as its role's policy goes.
+    pub fn answer_function(&mut self, call: &Call, now: Timestamp) -> Reply {
+        match granted::refusal(self, call) {
+            Some(refusal) => wire::answer(call, Err(refusal)),
+            None => self.answer(call, now),
+        }
     }
 
     /// The answer to a call at `now`.

@@ -62,7 +62,7 @@ impl World {
         let (call, id) = (Call::read(region(request), form), self.receive_as(form));
         let (effect, ending) = self.gate.pass(&call.operation, self.clock.now()).await;
         let reply = match effect {
-            Effect::Now => Some(self.settled().answer(&call, self.clock.now())),
+            Effect::Now => Some(self.settled().answer_function(&call, self.clock.now())),
             Effect::At(at) => {
                 self.settled().later(at, call.clone());
                 None

@@ -8,6 +8,7 @@ mod buckets;
 mod clock;
 mod ec2;
 mod gate;
+mod granted;
 mod http;
 mod iam;
 mod load_balancers;

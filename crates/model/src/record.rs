@@ -138,7 +138,8 @@ pub struct Run {
     /// after it found was told to nobody yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<u32>,
-    /// What people put back of it, or settled by hand, while it holds the rest: looks leave alone what comes there.
+    /// What people put back of it, or settled by hand, while it holds the rest: what comes there is left alone until the stage is
+    /// armed again, whatever tries the run meanwhile.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pieces: Vec<Piece>,
     /// Who asked for it to be put back, and how much of it.

@@ -194,4 +194,7 @@ pub struct OpenRunsProperties {
     /// The guardrails' names.
     #[serde(default)]
     pub guardrails: Vec<String>,
+    /// A digest of what the actions' functions may do: another version may grant other rights for the same file.
+    #[serde(default)]
+    pub rights: Option<String>,
 }

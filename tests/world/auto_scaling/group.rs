@@ -90,7 +90,7 @@ pub struct Group {
     pub(super) checks: BTreeSet<&'static str>,
     pub(super) grace: i64,
     /// Tags, each with whether new members get it.
-    pub(super) tags: Vec<(String, String, bool)>,
+    pub tags: Vec<(String, String, bool)>,
     /// In which state its warm pool, if it has one, keeps instances.
     pub(super) warm_pool: Option<&'static str>,
     pub(super) launch_by: LaunchBy,

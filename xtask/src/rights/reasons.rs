@@ -48,8 +48,6 @@ const UNUSED: &[(&str, &str, &str)] = &[
 const ADMINISTRATORS: &str = "whoever is in a group of administrators must be known, and any group can be one";
 /// Budgets are the product's by their tag.
 const BY_TAG: &str = "whether there is a budget of a name, and whose, is looked at before one is made or deleted";
-/// A group's tag says nothing of its members.
-const GROUPS: &str = "a group need not carry its members' tag: the action looks for its members first, and SECURITY.md says so";
 /// Whom a run restricted.
 const PEOPLE: &str = "open runs may have restricted whom the file no longer names, and any role may be one to assume";
 
@@ -60,9 +58,6 @@ const WIDE: &[(&str, &str, &str)] = &[
     ("MasterRole", "budgets:ViewBudget", "an alert may name any budget"),
     ("DenyActionsRole", "iam:GetGroup", ADMINISTRATORS),
     ("SwapGroupPolicyRole", "iam:GetGroup", ADMINISTRATORS),
-    ("StopInstancesRole", "autoscaling:ResumeProcesses", GROUPS),
-    ("StopInstancesRole", "autoscaling:SetInstanceHealth", GROUPS),
-    ("StopInstancesRole", "autoscaling:SuspendProcesses", GROUPS),
     ("VerifyRole", "iam:GetGroup", PEOPLE),
     ("VerifyRole", "iam:SimulatePrincipalPolicy", PEOPLE),
 ];

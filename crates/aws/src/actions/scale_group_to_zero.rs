@@ -260,11 +260,11 @@ impl Action for ScaleGroupToZero {
 
 impl ScaleGroupToZero {
     fn is_in_scope(&self, group: &AutoScalingGroup) -> bool {
-        self.params.tag.iter().all(|(key, values)| tag(group, key).is_some_and(|value| values.contains(&value)))
+        self.params.tag.missing(|key| groups::tag(group, key)).is_none()
     }
 
     async fn reason_against(&self, group: &AutoScalingGroup) -> Result<Option<String>, ActionError> {
-        if tag(group, EXEMPT_TAG).is_some_and(|value| !value.eq_ignore_ascii_case("false")) {
+        if groups::tag(group, EXEMPT_TAG).is_some_and(|value| !value.eq_ignore_ascii_case("false")) {
             return Ok(Some(format!("it carries the tag {EXEMPT_TAG}")));
         }
         if let Some(going) = groups::going(group) {
@@ -310,10 +310,6 @@ impl ScaleGroupToZero {
 
 fn group_of(facet: &FacetId) -> String {
     groups::read(facet.parts().2)
-}
-
-fn tag<'a>(group: &'a AutoScalingGroup, key: &str) -> Option<&'a str> {
-    group.tags().iter().find(|tag| tag.key() == Some(key)).map(|tag| tag.value().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 //! starts just those that it stopped. The processes of an Auto Scaling group are suspended before its members stop, and
 //! resumed when all of them are well again: otherwise the group would take them for unhealthy and terminate them.
 
+mod grants;
 mod params;
 mod plan;
+mod tags;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -18,15 +20,15 @@ use guardrails_model::config::Duration;
 use guardrails_model::ids::{FacetId, Place, Value};
 use guardrails_model::pace::Limit;
 use guardrails_model::record::Direction;
-use serde_json::json;
 
 pub use self::params::Params;
+pub use self::tags::out_of_reach;
 use super::{ActionType, Context};
 use crate::ec2::groups::{self, Groups, PROCESS};
 use crate::ec2::instances::{Lister, POWER, instance_id, stopped};
-use crate::ec2::operators::{self, Operators};
+use crate::ec2::operators::Operators;
 use crate::ec2::power::Switch;
-use crate::grants::{Grant, Use, sid};
+use crate::grants::Grant;
 
 /// Instances a call: few enough that one refused instance costs few calls to find.
 const BATCH: usize = 50;
@@ -59,75 +61,7 @@ impl ActionType for StopInstances {
     }
 
     fn grants(all: &[Params]) -> Vec<Grant> {
-        if all.is_empty() {
-            return Vec::new();
-        }
-        let arns = |params: &mut dyn Iterator<Item = &Params>, service: &str, kind: &str| {
-            let arns: BTreeSet<String> = params.flat_map(|params| params.regions.arns(service, kind)).collect();
-            let all = arns.iter().find(|arn| arn.contains(&format!(":{service}:*:"))).cloned();
-            all.map_or_else(|| arns.into_iter().collect(), |all| vec![all])
-        };
-        let mut grants = vec![
-            Grant {
-                sid: "Look".to_owned(),
-                uses: &[Use::Plan, Use::Apply, Use::Rollback],
-                actions: &[
-                    "ec2:DescribeRegions",
-                    "ec2:DescribeInstances",
-                    "ec2:DescribeInstanceTypes",
-                    "ec2:DescribeSpotInstanceRequests",
-                    "ec2:DescribeInstanceStatus",
-                    "autoscaling:DescribeAutoScalingGroups",
-                    "autoscaling:DescribeAutoScalingInstances",
-                    "autoscaling:DescribeInstanceRefreshes",
-                    "autoscaling:DescribeScalingActivities",
-                    "elasticloadbalancing:DescribeTargetHealth",
-                    "elasticloadbalancing:DescribeInstanceHealth",
-                ],
-                resources: vec!["*".to_owned()],
-                condition: json!(null),
-                why_any: Some("AWS has no resource for these Describe calls"),
-            },
-            operators::grant(),
-            // A group need not carry its members' tags, so it cannot be told by them.
-            Grant {
-                sid: "SuspendAndResume".to_owned(),
-                uses: &[Use::Apply, Use::Rollback],
-                actions: &["autoscaling:SuspendProcesses", "autoscaling:ResumeProcesses", "autoscaling:SetInstanceHealth"],
-                resources: arns(&mut all.iter(), "autoscaling", "autoScalingGroup:*:autoScalingGroupName/*"),
-                condition: json!(null),
-                why_any: None,
-            },
-            // Volumes under a key of the account's own: EC2 gets a grant to it when the instance starts, in the caller's name.
-            Grant {
-                sid: "StartEncrypted".to_owned(),
-                uses: &[Use::Rollback],
-                actions: &["kms:CreateGrant"],
-                resources: arns(&mut all.iter(), "kms", "key/*"),
-                condition: json!({
-                    "Bool": {"kms:GrantIsForAWSResource": "true"},
-                    "StringLike": {"kms:ViaService": "ec2.*.amazonaws.com"},
-                }),
-                why_any: None,
-            },
-        ];
-        let mut scopes: BTreeMap<String, Vec<&Params>> = BTreeMap::new();
-        for params in all {
-            scopes.entry(json!(params.tag).to_string()).or_default().push(params);
-        }
-        grants.extend(scopes.values().enumerate().map(|(index, of_tag)| {
-            let tags = of_tag[0].tag.iter().map(|(key, values)| (format!("aws:ResourceTag/{key}"), values));
-            let tags: BTreeMap<String, Vec<&str>> = tags.collect();
-            Grant {
-                sid: sid(&["StopAndStart", &index.to_string()]),
-                uses: &[Use::Apply, Use::Rollback],
-                actions: &["ec2:StopInstances", "ec2:StartInstances"],
-                resources: arns(&mut of_tag.iter().copied(), "ec2", "instance/*"),
-                condition: json!({"StringEquals": tags}),
-                why_any: None,
-            }
-        }));
-        grants
+        grants::all(all)
     }
 
     fn new(params: Params, context: &Context<'_>) -> Self {
@@ -194,14 +128,17 @@ impl Action for StopInstances {
         };
         let free: Vec<Change> = changes.iter().filter(|change| !harm.contains_key(&change.facet)).cloned().collect();
         let mut answers: HashMap<FacetId, Answer> = harm;
-        let turned = self.turn(&free).await;
+        let mut turned = self.turn(&free).await;
+        self.tell_lost_tags(&free, &mut turned, "`guardrails rearm`").await;
         answers.extend(free.into_iter().map(|change| change.facet).zip(turned));
         let lost = || Answer::Unknown("no answer".to_owned());
         changes.iter().map(|change| answers.remove(&change.facet).unwrap_or_else(lost)).collect()
     }
 
     async fn rollback(&self, changes: &[Change]) -> Vec<Answer> {
-        self.turn(changes).await
+        let mut answers = self.turn(changes).await;
+        self.tell_lost_tags(changes, &mut answers, "roll back again").await;
+        answers
     }
 
     fn batch(&self) -> usize {
@@ -239,7 +176,7 @@ impl StopInstances {
             let id = instance_id(&change.facet);
             let Some(group) = members.get(id) else { continue };
             let answer = match groups.get(group).filter(|_| change.unit.as_ref() == Some(group)) {
-                Some(group) => harm_by(group, id),
+                Some(group) => self.untagged(group).map(Answer::Refused).or_else(|| harm_by(group, id)),
                 None => Some(Answer::LeftAlone(format!("it joined the Auto Scaling group {group} after the plan"))),
             };
             harm.extend(answer.map(|answer| (change.facet.clone(), answer)));

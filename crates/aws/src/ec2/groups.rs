@@ -283,6 +283,12 @@ pub fn name(group: &AutoScalingGroup) -> &str {
     group.auto_scaling_group_name().unwrap_or_default()
 }
 
+/// The value of the group's own tag.
+#[must_use]
+pub fn tag<'a>(group: &'a AutoScalingGroup, key: &str) -> Option<&'a str> {
+    group.tags().iter().find(|tag| tag.key() == Some(key)).map(|tag| tag.value().unwrap_or_default())
+}
+
 /// Is the process suspended, by whomever?
 #[must_use]
 pub fn is_suspended(group: &AutoScalingGroup, process: &str) -> bool {

@@ -46,7 +46,6 @@ pub(crate) async fn run(global: &Global, args: &Rollback) -> Result<Exit> {
             return Ok(Exit::Interrupted);
         };
         let report = follow::report(&deployment, run, global.output == Format::Json).await?;
-        failed |= !matches!(report.run.state, RunState::RolledBack | RunState::Enforced);
         failed |= is_left(&deployment, &report.run, args).await?;
         ends.push(report);
     }
@@ -250,19 +249,37 @@ fn changed(before: &Run, request: &RollbackRequest) -> String {
     }
 }
 
-/// Does the run still hold something of what was asked for, though it did not fail? Somebody asked for less meanwhile.
+/// Does the run still hold something of what was asked for? Says so where nothing else does, and of what was not asked for that
+/// it is not as it should be.
 async fn is_left(deployment: &Deployment, run: &Run, args: &Rollback) -> Result<bool> {
-    if run.state == RunState::RollbackFailed || !run.state.is_open() {
+    if !run.state.is_open() {
         return Ok(false);
     }
-    let mut left = 0;
-    let visit = |step: Step| left += usize::from(!step.phase.is_final() && args.scope.of().covers(run, &step));
+    let [mut left, mut others] = [0, 0];
+    let visit = |step: Step| {
+        let asked = args.scope.of().covers(run, &step);
+        left += usize::from(asked && !step.phase.is_final());
+        others += usize::from(!asked && step.phase.is_failure());
+    };
     deployment.ledger.visit(run, visit).await.context("reading the ledger")?;
-    if left > 0 {
+    let stands = match run.state {
+        RunState::Enforced => true,
+        RunState::ApplyFailed | RunState::RollbackFailed => !args.scope.is_whole(),
+        _ => false,
+    };
+    let failed = left > 0 || !stands;
+    if left > 0 && run.state != RunState::RollbackFailed {
         output::tell(&format!(
             "{}: {left} of what was asked for is not put back, since somebody asked for less meanwhile: ask for it again",
             run.id
         ));
+    } else if !failed && run.state != RunState::Enforced {
+        output::tell(&format!(
+            "{}: what was asked for is put back. Of the rest {others} failed before: {}. See guardrails status --run {}",
+            run.id,
+            run.state.words(),
+            run.id
+        ));
     }
-    Ok(left > 0)
+    Ok(failed)
 }

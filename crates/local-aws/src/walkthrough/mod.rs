@@ -232,7 +232,9 @@ async fn seed_auto_scaling(root: &SdkConfig, members: Vec<String>) -> Result<(),
     made.map_err(said("making a launch configuration"))?;
     let group = auto_scaling.create_auto_scaling_group().auto_scaling_group_name(AUTO_SCALING_GROUP);
     let group = group.launch_configuration_name(AUTO_SCALING_GROUP).availability_zones(format!("{}a", crate::REGION));
-    let made = group.min_size(0).max_size(4).desired_capacity(0).send().await;
+    // A guardrail may suspend only groups that carry its tag themselves.
+    let tag = aws_sdk_autoscaling::types::Tag::builder().key("Project").value("Beta").propagate_at_launch(true).build();
+    let made = group.min_size(0).max_size(4).desired_capacity(0).tags(tag).send().await;
     made.map_err(said("making an Auto Scaling group"))?;
     let attach = auto_scaling.attach_instances().auto_scaling_group_name(AUTO_SCALING_GROUP);
     let attached = attach.set_instance_ids(Some(members)).send().await;

@@ -197,6 +197,19 @@ impl Tags {
         })
     }
 
+    /// Which of them something does not carry, whose values `value_of` knows: for people, such as `Project=Beta, Stage=dev (or
+    /// test)`. Nothing when it carries all of them.
+    pub fn missing<'a>(&self, value_of: impl Fn(&str) -> Option<&'a str>) -> Option<String> {
+        let missing = self.iter().filter(|(key, values)| value_of(key).is_none_or(|value| !values.contains(&value)));
+        let told = missing.map(|(key, values)| match values.split_first() {
+            Some((first, [])) => format!("{key}={first}"),
+            Some((first, others)) => format!("{key}={first} (or {})", others.join(", ")),
+            None => key.to_owned(),
+        });
+        let told: Vec<String> = told.collect();
+        (!told.is_empty()).then(|| told.join(", "))
+    }
+
     /// What is wrong with these tags, if anything.
     ///
     /// # Errors

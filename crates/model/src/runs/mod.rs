@@ -169,7 +169,6 @@ impl Runs<'_> {
                 run.value.tried_at = Some(self.clock.now());
                 run.value.looking = None;
                 run.value.parts.iter_mut().for_each(|part| part.unseen = None);
-                run.value.pieces.clear();
                 run.value.note(self.clock.now(), &self.by, "tried again");
                 if run.value.state == RunState::ApplyFailed {
                     run.value.state = RunState::Applying;

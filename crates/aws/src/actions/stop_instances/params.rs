@@ -23,6 +23,8 @@ pub struct Params {
     #[serde(skip_serializing_if = "is_default")]
     pub(super) partial_groups: PartialGroups,
     #[serde(skip_serializing_if = "is_default")]
+    pub(super) untagged_groups: UntaggedGroups,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) instance_store_data: InstanceStoreData,
     #[serde(skip_serializing_if = "is_default")]
     pub(super) hibernate: bool,
@@ -48,6 +50,9 @@ struct Raw {
     /// What to do with an Auto Scaling group of which only some members are in scope.
     #[serde(default)]
     partial_groups: PartialGroups,
+    /// What to do with an Auto Scaling group that does not carry the tags itself, though its members do.
+    #[serde(default)]
+    untagged_groups: UntaggedGroups,
     /// What to do with instances whose instance-store volumes lose their data on a stop.
     #[serde(default)]
     instance_store_data: InstanceStoreData,
@@ -71,6 +76,17 @@ pub(super) enum PartialGroups {
     #[default]
     Leave,
     /// Suspend the group, and stop those in scope.
+    Stop,
+}
+
+/// What to do with an Auto Scaling group that does not carry the tags itself, though its members do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum UntaggedGroups {
+    /// Leave all of its members alone: the function may suspend only groups that carry the tags.
+    #[default]
+    Leave,
+    /// Suspend it, and stop those in scope: the function may then suspend and resume every group of the Regions.
     Stop,
 }
 
@@ -101,7 +117,16 @@ impl TryFrom<Raw> for Params {
         if raw.watch_health.is_some_and(|watch| watch > LONGEST_WATCH) {
             return Err(format!("`watch-health` is longer than {LONGEST_WATCH}, and a group is given up after half an hour"));
         }
-        let Raw { tag, regions, exempt, partial_groups, instance_store_data, hibernate, keep_trying, watch_health } = raw;
-        Ok(Self { tag, regions, exempt, partial_groups, instance_store_data, hibernate, keep_trying, watch_health })
+        Ok(Self {
+            tag: raw.tag,
+            regions: raw.regions,
+            exempt: raw.exempt,
+            partial_groups: raw.partial_groups,
+            untagged_groups: raw.untagged_groups,
+            instance_store_data: raw.instance_store_data,
+            hibernate: raw.hibernate,
+            keep_trying: raw.keep_trying,
+            watch_health: raw.watch_health,
+        })
     }
 }

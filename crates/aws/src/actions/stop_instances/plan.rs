@@ -78,7 +78,10 @@ impl StopInstances {
             .collect();
         let all = group.instances().len();
         let others = group.instances().iter().filter(|member| member.instance_id().is_none_or(|id| !ours.contains(id))).count();
-        let mut refusal = self.groups.refusal(group).await?.or_else(|| unknown_check(group));
+        let mut refusal = self.untagged(group);
+        if refusal.is_none() {
+            refusal = self.groups.refusal(group).await?.or_else(|| unknown_check(group));
+        }
         if refusal.is_none() && others > 0 && self.params.partial_groups == PartialGroups::Leave {
             refusal = Some(format!(
                 "only {} of the {all} members of its Auto Scaling group {name} are in scope (`partial-groups: stop` stops those)",

@@ -1,0 +1,96 @@
+//! The function may change only what carries the stage's tags. A group need not carry those of its members, and anything may
+//! lose its tags while it is held: what then cannot be done is said, with what to do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_config::{Region, SdkConfig};
+use aws_sdk_autoscaling::types::AutoScalingGroup;
+use guardrails_model::action::{ActionError, Answer, Change};
+use guardrails_model::ids::FacetId;
+use serde::Deserialize;
+
+use super::StopInstances;
+use super::params::{Params, UntaggedGroups};
+use crate::ec2::groups::{self, Groups, PROCESS, process_of};
+use crate::ec2::instances::{self, instance_id};
+
+impl Params {
+    /// Which tags the group does not carry that its function is granted it by, if any.
+    fn not_granted(&self, group: &AutoScalingGroup) -> Option<String> {
+        match self.untagged_groups {
+            UntaggedGroups::Leave => self.tag.missing(|key| groups::tag(group, key)),
+            UntaggedGroups::Stop => None,
+        }
+    }
+}
+
+impl StopInstances {
+    /// Why the group may not be suspended, if it may not: nor may its members be stopped then.
+    pub(super) fn untagged(&self, group: &AutoScalingGroup) -> Option<String> {
+        self.params.not_granted(group).map(|missing| {
+            format!(
+                "its Auto Scaling group {} does not carry {missing} itself, so it may not be suspended, and would terminate what is \
+                 stopped: tag the group, or let any be suspended with `untagged-groups: stop`",
+                groups::name(group)
+            )
+        })
+    }
+
+    /// Says of what was refused that it has lost its tags, where it has: AWS says only that it is not allowed.
+    pub(super) async fn tell_lost_tags(&self, changes: &[Change], answers: &mut [Answer], again: &str) {
+        let refused = changes.iter().zip(answers).filter(|(_, answer)| matches!(answer, Answer::Refused(_)));
+        let refused: Vec<(&FacetId, &mut Answer)> = refused.map(|(change, answer)| (&change.facet, answer)).collect();
+        let facets: Vec<&FacetId> = refused.iter().map(|(facet, _)| *facet).collect();
+        // What AWS said stands, also when it does not say more.
+        let Ok(lost) = self.lost_tags(&facets).await else { return };
+        for (facet, answer) in refused {
+            if let (Some(lost), Answer::Refused(why)) = (lost.get(facet), answer) {
+                *why = format!("{why}: {lost} any more: give it back, and {again}");
+            }
+        }
+    }
+
+    async fn lost_tags(&self, facets: &[&FacetId]) -> Result<BTreeMap<FacetId, String>, ActionError> {
+        let (processes, powers): (Vec<&FacetId>, Vec<&FacetId>) = facets.iter().partition(|facet| facet.parts().0 == PROCESS);
+        let groups = self.groups.named(processes.iter().map(|facet| process_of(facet).1)).await?;
+        let ids: Vec<&str> = powers.iter().map(|facet| instance_id(facet)).collect();
+        let instances = self.lister.with_ids(&ids).await?;
+        let of_group = |facet: &FacetId| {
+            let (_, name) = process_of(facet);
+            let missing = self.params.not_granted(groups.get(&name)?)?;
+            Some(format!("the Auto Scaling group {name} does not carry {missing}"))
+        };
+        let of_instance = |facet: &FacetId| {
+            let id = instance_id(facet);
+            let instance = instances.iter().find(|instance| instance.instance_id() == Some(id))?;
+            let missing = self.params.tag.missing(|key| instances::tag(instance, key))?;
+            Some(format!("the instance {id} does not carry {missing}"))
+        };
+        let told = processes.iter().map(|facet| (*facet, of_group(facet)));
+        let told = told.chain(powers.iter().map(|facet| (*facet, of_instance(facet))));
+        Ok(told.filter_map(|(facet, lost)| Some((facet.clone(), lost?))).collect())
+    }
+}
+
+/// The groups among what a run holds by `params` that its function may not resume, each with the reason: a version that was
+/// granted more may have suspended them.
+///
+/// # Errors
+/// When the parameters are not this version's, or Auto Scaling does not list the groups.
+pub async fn out_of_reach(params: &serde_json::Value, facets: &[FacetId], sdk: &SdkConfig) -> Result<Vec<String>, ActionError> {
+    let params = Params::deserialize(params).map_err(|error| ActionError::Refused(format!("reading its parameters: {error}")))?;
+    let mut held: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for facet in facets.iter().filter(|facet| facet.parts().0 == PROCESS) {
+        held.entry(facet.parts().1).or_default().insert(process_of(facet).1);
+    }
+    let mut told = Vec::new();
+    for (region, names) in held {
+        let client = aws_sdk_autoscaling::Client::new(&sdk.to_builder().region(Region::new(region.to_owned())).build());
+        let found: BTreeMap<_, _> = Groups { changes: client.clone(), client }.named(names).await?.into_iter().collect();
+        told.extend(found.iter().filter_map(|(name, group)| {
+            let missing = params.not_granted(group).filter(|_| groups::going(group).is_none())?;
+            Some(format!("the Auto Scaling group {name} in {region} does not carry {missing}"))
+        }));
+    }
+    Ok(told)
+}
