@@ -1,15 +1,15 @@
 //! AWS Budgets agrees with guardrails.yaml, and the stack keeps what it must.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_autoscaling::types::Tag;
 use aws_sdk_budgets::types::{Budget, BudgetType, Spend, TimeUnit};
-use aws_sdk_cloudformation::operation::describe_stack_events::DescribeStackEventsOutput;
+use aws_sdk_cloudformation::types::{ResourceStatus, StackEvent};
 use guardrails_local_aws::ACCOUNT;
 use guardrails_local_aws::walkthrough::AUTO_SCALING_GROUP;
 use guardrails_model::record::RunState;
 
-use super::lab::{EXAMPLE, Lab, real_alert, text};
+use super::lab::{EXAMPLE, Lab, alert, real_alert, text};
 
 const STACK: &str = "budget-guardrails";
 
@@ -66,22 +66,42 @@ async fn a_budget_of_somebody_else_is_neither_changed_nor_deleted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stack_that_still_holds_something_is_not_deleted_and_the_ledger_outlives_it() {
-    let lab = Lab::new().await;
+    let other =
+        "  project-gamma:\n    budget: { amount: 5 USD, period: monthly }\n    stages: [{ at: 100% actual, do: [notify] }]\n";
+    let lab = Lab::with(&(EXAMPLE.to_owned() + other), 0.2).await;
     lab.publish(&real_alert(), &[]).await;
     let run = lab.run_when(RunState::Enforced).await;
     let cloudformation = aws_sdk_cloudformation::Client::new(&lab.root);
     cloudformation.delete_stack().stack_name(STACK).send().await.unwrap();
     assert_eq!(settled(&lab).await.as_deref(), Some("DELETE_FAILED"));
-    let pages = cloudformation.describe_stack_events().stack_name(STACK).into_paginator().send();
-    let pages: Vec<_> = pages.collect::<Result<_, _>>().await.unwrap();
-    let events = pages.iter().flat_map(DescribeStackEventsOutput::stack_events);
-    let reasons: Vec<&str> = events.filter_map(|event| event.resource_status_reason()).collect();
+    let events = events(&lab).await;
+    let reasons: Vec<&str> = events.iter().filter_map(|event| event.resource_status_reason()).collect();
     assert!(reasons.iter().any(|reason| reason.contains("guardrails rollback project-beta")), "{reasons:?}");
+
+    // Nothing of it is gone, and the guardrail that holds nothing goes on with its work.
+    let gone: Vec<_> = events.iter().filter(|event| event.resource_status() == Some(&ResourceStatus::DeleteComplete)).collect();
+    assert!(gone.is_empty(), "{gone:?}");
+    let budgets = aws_sdk_budgets::Client::new(&lab.root);
+    assert!(budget(&budgets, "project-gamma").await.is_some());
+    lab.publish(&alert("project-gamma", ACCOUNT, "$5.00", "$5.00", "$5.31"), &[]).await;
+    lab.runs_when(|runs| runs.iter().any(|run| run.guardrail.as_str() == "project-gamma")).await;
+    while !lab.told().await.1.contains("project-gamma") {}
+    // CloudFormation does not update it: what to do is said.
+    let refused = lab.run(&["deploy", "--yes"]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    let hint = format!("deploy with --adopt-ledger {}", lab.outputs["LedgerTable"]);
+    assert!(
+        text(&refused.stderr).contains("DELETE_FAILED") && text(&refused.stderr).contains(&hint),
+        "{}",
+        text(&refused.stderr)
+    );
 
     lab.say(&["rollback", "project-beta", "--yes"]).await;
     cloudformation.delete_stack().stack_name(STACK).send().await.unwrap();
     assert_eq!(settled(&lab).await, None, "it is gone");
-    assert!(budget(&aws_sdk_budgets::Client::new(&lab.root), "project-beta").await.is_none());
+    for guardrail in ["project-beta", "project-gamma"] {
+        assert!(budget(&budgets, guardrail).await.is_none());
+    }
     let kept = lab.ledger.run(&run.id).await.unwrap().expect("the ledger is kept");
     assert_eq!(kept.value.state, RunState::RolledBack);
 }
@@ -94,9 +114,16 @@ async fn a_deployment_that_would_take_the_way_back_from_an_open_run_is_refused()
     lab.run_when(RunState::Enforced).await;
     let other = EXAMPLE.replace("stop-instances: { tag: { Project: Beta }", "stop-instances: { tag: { Project: Gamma }");
     std::fs::write(lab.folder.path().join("guardrails.yaml"), other).unwrap();
+    let earlier = events(&lab).await.len();
     let refused = lab.run(&["deploy", "--yes"]).await;
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("guardrails rollback project-beta"), "{}", text(&refused.stderr));
+    // Not even for a moment had they others.
+    let mut events = events(&lab).await;
+    events.truncate(events.len() - earlier);
+    let began = events.iter().map(|event| event.logical_resource_id().unwrap_or_default());
+    let began: BTreeSet<&str> = began.filter(|name| name.ends_with("Role") || name.ends_with("Boundary")).collect();
+    assert_eq!(began, BTreeSet::from(["BudgetBoundary", "BudgetRole"]), "what the look itself needs");
     // The functions still have the rights that the way back needs.
     lab.say(&["rollback", "project-beta", "--yes"]).await;
     assert_eq!(lab.snapshot().await, before);
@@ -147,6 +174,14 @@ async fn a_deployment_that_may_not_resume_the_group_of_an_open_run_is_refused() 
     lab.say(&["deploy", "--yes"]).await;
     lab.say(&["rollback", "project-beta", "--yes"]).await;
     assert_eq!(lab.snapshot().await, before);
+}
+
+/// All that happened to the stack, newest first.
+async fn events(lab: &Lab) -> Vec<StackEvent> {
+    let cloudformation = aws_sdk_cloudformation::Client::new(&lab.root);
+    let pages = cloudformation.describe_stack_events().stack_name(STACK).into_paginator().send();
+    let pages: Vec<_> = pages.collect::<Result<_, _>>().await.unwrap();
+    pages.into_iter().flat_map(|page| page.stack_events.unwrap_or_default()).collect()
 }
 
 /// The stack's state once it stands still; none when it is gone.

@@ -8,7 +8,7 @@ use aws_sdk_cloudformation::types::{Capability, ChangeSetStatus, ChangeSetType, 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, SseSpecification,
 };
-use guardrails_cli::artifacts::functions;
+use guardrails_cli::artifacts::{Local, Runtime, functions, pack_one};
 use guardrails_local_aws::ACCOUNT;
 use guardrails_local_aws::walkthrough::Access;
 use guardrails_model::record::RunState;
@@ -89,6 +89,38 @@ async fn what_package_writes_is_deployed_by_cloudformation_alone_and_guards() {
     lab.say(&["deploy", "--yes", "--bucket", BUCKET]).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_was_not_packed_here_is_neither_deployed_nor_left_to_run() {
+    let lab = Lab::bare(EXAMPLE).await;
+    let folder = guardrails().parent().unwrap().to_owned();
+    let pack = |function| pack_one(&folder, function, Runtime::ThisMachine(Local::proven().unwrap())).unwrap();
+    let (master, notify) = (pack("master"), pack("notify"));
+    let s3 = aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&lab.root).force_path_style(true).build());
+    let bucket = "guardrails-123456789012-us-east-1";
+    s3.create_bucket().bucket(bucket).send().await.unwrap();
+    let put = async |key: &str, body: Vec<u8>| s3.put_object().bucket(bucket).key(key).body(body.into()).send().await.unwrap();
+    // What is right is right, also when it was put there by a tool that leaves no SHA-256.
+    put(&master.key, master.zip.clone()).await;
+    put(&notify.key, master.zip.clone()).await;
+    let refused = async |words: &str| {
+        let output = lab.run(&["deploy", "--yes"]).await;
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(1) && said.contains(words), "no {words:?} in: {said}");
+    };
+    refused(&format!("{} in {bucket} is not the code that was packed here", notify.key)).await;
+    let there = s3.get_object().bucket(bucket).key(&notify.key).send().await.unwrap();
+    assert_eq!(there.body.collect().await.unwrap().to_vec(), master.zip, "it is left to be looked at");
+    let stacks = aws_sdk_cloudformation::Client::new(&lab.root).describe_stacks().send().await.unwrap();
+    assert!(stacks.stacks().iter().all(|stack| stack.stack_name() != Some("budget-guardrails")), "nothing was begun");
+
+    s3.delete_object().bucket(bucket).key(&notify.key).send().await.unwrap();
+    lab.say(&["deploy", "--yes"]).await;
+    let lambda = aws_sdk_lambda::Client::new(&lab.root);
+    let update = lambda.update_function_code().function_name("budget-guardrails-notify").zip_file(master.zip.into());
+    update.send().await.unwrap();
+    refused("the function budget-guardrails-notify runs code that was not packed here").await;
+}
+
 const BUCKET: &str = "code-of-ours";
 
 /// What `aws s3 cp --recursive` does, and `aws cloudformation deploy` with the template.
@@ -146,19 +178,11 @@ async fn a_ledger_that_a_stack_left_is_adopted_and_what_it_holds_is_put_back() {
 
     // The stack does not go as long as a run is open; somebody has it go all the same, and what refused stays behind.
     let cloudformation = aws_sdk_cloudformation::Client::new(&lab.root);
-    let delete = || cloudformation.delete_stack().stack_name("budget-guardrails");
-    delete().send().await.unwrap();
+    cloudformation.delete_stack().stack_name("budget-guardrails").send().await.unwrap();
     let failed = settled(&lab).await.unwrap();
     assert_eq!(failed.stack_status, Some(StackStatus::DeleteFailed));
     refused(second(&table), "uses the ledger").await;
-    let left = cloudformation.describe_stack_resources().stack_name("budget-guardrails").send().await.unwrap();
-    let left = left.stack_resources.unwrap_or_default().into_iter();
-    let guardrails = left.filter(|one| {
-        one.resource_type() == Some("Custom::Guardrail") && one.resource_status() == Some(&ResourceStatus::DeleteFailed)
-    });
-    let guardrails: Vec<String> = guardrails.filter_map(|one| one.logical_resource_id).collect();
-    delete().set_retain_resources(Some(guardrails)).send().await.unwrap();
-    assert!(settled(&lab).await.is_none(), "it is gone");
+    delete_by_force(&lab).await;
     let budgets = aws_sdk_budgets::Client::new(&lab.root);
     budgets.delete_budget().account_id(ACCOUNT).budget_name("project-beta").send().await.unwrap();
 
@@ -219,6 +243,20 @@ where
         ("single", "nothing of one in it"),
     ] {
         refused(second(table), words).await;
+    }
+}
+
+/// What refuses to go is left behind, as often as something does.
+async fn delete_by_force(lab: &Lab) {
+    let cloudformation = aws_sdk_cloudformation::Client::new(&lab.root);
+    while settled(lab).await.is_some() {
+        let left = cloudformation.describe_stack_resources().stack_name("budget-guardrails").send().await.unwrap();
+        let refused = left.stack_resources.unwrap_or_default().into_iter().filter(|one| {
+            let is_ours = one.resource_type().is_some_and(|kind| kind.starts_with("Custom::"));
+            is_ours && one.resource_status() == Some(&ResourceStatus::DeleteFailed)
+        });
+        let refused = refused.filter_map(|one| one.logical_resource_id).collect();
+        cloudformation.delete_stack().stack_name("budget-guardrails").set_retain_resources(Some(refused)).send().await.unwrap();
     }
 }
 
