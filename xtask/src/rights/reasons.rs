@@ -31,6 +31,7 @@ const UNUSED: &[(&str, &str, &str)] = &[
     ("StopInstancesRole", "elasticloadbalancing:DescribeInstanceHealth", "the local AWS checks no role for it: tests/groups.rs"),
     ("StopInstancesRole", "elasticloadbalancing:DescribeTargetHealth", "the local AWS checks no role for it: tests/groups.rs"),
     ("SwapPolicyRole", "iam:GetAccountSummary", "the quota is asked for only near it: tests/restrictions.rs"),
+    ("SwapPolicyRole", "iam:ListPolicies", "asked where somebody is an administrator, and here nobody is: tests/restrictions.rs"),
     ("SwapPolicyRole", "iam:GetGroup", "asked of groups of administrators, of which there are none: tests/restrictions.rs"),
     ("VerifyRole", "iam:GetUser", "asked of users who are restricted by name: tests/verify/asking.rs"),
 ];

@@ -1,6 +1,8 @@
 //! `deny-actions`: attaches an explicit Deny to groups, users and roles. A Deny wins over whatever else allows: members' own
 //! policies and their other groups too. What it does not close: sessions of roles that are not named, and what runs already.
 
+use std::collections::BTreeSet;
+
 use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::principal::Principal;
 use schemars::JsonSchema;
@@ -188,10 +190,12 @@ impl ActionType for DenyActions {
             let policy = params.policy.clone().or_else(|| Some(params.own_policy()?.arn(&TEMPLATE)));
             policy.map(|policy| params.wishes_of(&policy)).unwrap_or_default()
         });
-        grants::of(&wishes.collect::<Vec<_>>())
+        let denies = all.iter().filter_map(|params| params.policy.clone()).collect();
+        grants::of(&wishes.collect::<Vec<_>>(), denies)
     }
 
     fn new(params: Params, context: &Context<'_>) -> Self {
-        Attaching::new(params.wishes(context), context)
+        let denies: BTreeSet<String> = params.policy.iter().cloned().collect();
+        Attaching::new(params.wishes(context), denies, context)
     }
 }

@@ -109,6 +109,8 @@ pub struct Context<'a> {
     pub sdk: SdkConfig,
     /// Whom it must not restrict.
     pub operators: &'a [String],
+    /// Whom the run's stage restricts, by whichever of its actions.
+    pub restricted: &'a [Principal],
     /// The guardrails' own CloudFormation stack.
     pub stack: Option<String>,
     /// The account that it works in.
@@ -133,7 +135,7 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn new(sdk: &SdkConfig, operators: &'a [String], clock: Arc<dyn Clock>) -> Self {
         let pacer = Arc::new(Pacer::new(Pace::default(), Arc::clone(&clock), Levels::default()));
-        Self { sdk: sdk.clone(), operators, stack: None, account: None, clock, pacer }
+        Self { sdk: sdk.clone(), operators, restricted: &[], stack: None, account: None, clock, pacer }
     }
 
     /// In this place, if the action works in places.

@@ -22,13 +22,13 @@ pub struct Attaching<P> {
 }
 
 impl<P> Attaching<P> {
-    /// The action that has these wishes in the account of `context`.
+    /// The action that has these wishes in the account of `context`, where `denies` are Deny policies besides the stack's own.
     #[must_use]
-    pub fn new(wishes: Result<Vec<Wish>, String>, context: &Context<'_>) -> Self {
+    pub fn new(wishes: Result<Vec<Wish>, String>, denies: BTreeSet<String>, context: &Context<'_>) -> Self {
         Self {
             wishes,
             attachments: Attachments::new(&context.sdk, &context.sdk_for_changes()),
-            protected: Protected::of(context),
+            protected: Protected::of(context, denies),
             of: PhantomData,
         }
     }

@@ -26,7 +26,7 @@ pub(super) async fn refuse(sdk: &SdkConfig, config: &Config, caller: &Caller, st
     let operators: Vec<String> = config.operators.iter().chain([&caller.arn]).cloned().collect();
     let mut context = Context::new(sdk, &operators, Arc::new(SystemClock));
     (context.stack, context.account) = (Some(stack.to_owned()), Some(caller.account()));
-    let refused = Protected::of(&context).refusals(&restricted).await;
+    let refused = Protected::of(&context, BTreeSet::new()).refusals(&restricted).await;
     let refused = refused.map_err(|error| anyhow!("looking whom the guardrails would restrict: {error}"))?;
     if refused.is_empty() {
         return Ok(());
