@@ -154,8 +154,9 @@ mod tests {
         for launch in ["ec2:RunInstances", "ec2:CreateFleet", "ec2:RequestSpotInstances", "autoscaling:CreateAutoScalingGroup"] {
             assert!(actions.iter().any(|action| action == launch), "{launch}");
         }
-        let more = ["sts:AssumeRole", "iam:PassRole"].map(str::to_owned);
-        OwnPolicy::denying(&[actions, more.to_vec()].concat()).unwrap();
+        // What policies/README.md says may be added.
+        let more = ["sts:AssumeRole", "iam:PassRole", "iam:CreateUser", "iam:CreateAccessKey", "iam:CreateRole", "iam:PutUserPolicy"];
+        OwnPolicy::denying(&[actions, more.map(str::to_owned).to_vec()].concat()).unwrap();
     }
 
     #[test]
