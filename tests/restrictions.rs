@@ -1,6 +1,7 @@
 //! Whom actions restrict, by which policies, and whom never: in an account that answers as AWS does.
 
 mod administrators;
+mod assuming;
 
 use std::collections::BTreeSet;
 

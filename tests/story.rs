@@ -36,9 +36,22 @@ impl Story {
         fill: impl FnOnce(&mut Account),
         wrap: impl Fn(Arc<dyn Action>) -> Arc<dyn Action> + Send + Sync + 'static,
     ) -> Self {
+        Self::made(fill, &[ANN, FINOPS], wrap)
+    }
+
+    /// An account that has these operators.
+    pub fn operated_by(operators: &[&str], fill: impl FnOnce(&mut Account)) -> Self {
+        Self::made(fill, operators, |action| action)
+    }
+
+    fn made(
+        fill: impl FnOnce(&mut Account),
+        operators: &[&str],
+        wrap: impl Fn(Arc<dyn Action>) -> Arc<dyn Action> + Send + Sync + 'static,
+    ) -> Self {
         let world = Arc::new(World::default());
         fill(&mut world.account());
-        let make = bench::catalog(&world, &[ANN, FINOPS]);
+        let make = bench::catalog(&world, operators);
         let make = Box::new(move |run: &_, part: &_| wrap(make(run, part)));
         let bench = Bench::new(Arc::clone(&world.clock), Arc::clone(&world.gate), |store| store, make);
         Self { world, bench }

@@ -66,7 +66,9 @@ fn get_role(account: &Account, call: &Call) -> Result<String, Refusal> {
     let name = call.require("RoleName")?;
     let role = account.roles.get(name).ok_or_else(|| no_such("role", name))?;
     let stack = role.stack.iter().map(|stack| format!("<Key>aws:cloudformation:stack-name</Key>{}", tag("Value", stack)));
-    let about = format!("{}<RoleId>AROA</RoleId>{}", tag("RoleName", name), about("role", &role.path, name));
+    let trust =
+        account.trust.get(name).map(|trust| tag("AssumeRolePolicyDocument", &simulator::quoted(trust))).unwrap_or_default();
+    let about = format!("{}<RoleId>AROA</RoleId>{}{trust}", tag("RoleName", name), about("role", &role.path, name));
     Ok(format!("<Role>{about}{}</Role>", list("Tags", "member", stack)))
 }
 

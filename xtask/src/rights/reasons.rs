@@ -53,6 +53,11 @@ const WIDE: &[(&str, &str, &str)] = &[
     ("BudgetRole", "budgets:ViewBudget", BY_TAG),
     ("MasterRole", "budgets:ViewBudget", "an alert may name any budget"),
     ("DenyActionsRole", "iam:GetGroup", ADMINISTRATORS),
+    (
+        "DenyActionsRole",
+        "iam:GetRole",
+        "where it denies to assume roles, who could become an operator must be known: who deploys is one, too",
+    ),
     ("SwapGroupPolicyRole", "iam:GetGroup", ADMINISTRATORS),
     ("StopInstancesRole", "autoscaling:ResumeProcesses", GROUPS),
     ("StopInstancesRole", "autoscaling:SetInstanceHealth", GROUPS),

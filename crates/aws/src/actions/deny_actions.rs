@@ -3,8 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use guardrails_model::glob::glob;
 use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::principal::Principal;
+use guardrails_model::verify::Tri;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +15,7 @@ use crate::grants::Grant;
 use crate::iam::attaching::{Attaching, wanted};
 use crate::iam::attachments::{Wish, attached};
 use crate::iam::own_policy::{OwnPolicy, TEMPLATE, spending};
-use crate::iam::{grants, names};
+use crate::iam::{grants, names, shut_out};
 
 /// Attaches an explicit Deny to groups, users and roles.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -181,6 +183,14 @@ impl ActionType for DenyActions {
         params.principals()
     }
 
+    fn denies(params: &Params, call: &str) -> Tri {
+        if let Some(policy) = &params.policy {
+            return Tri::Unknown(format!("what {policy} denies is not known here"));
+        }
+        let call = call.to_ascii_lowercase();
+        Tri::from(params.actions.iter().any(|pattern| glob(&pattern.to_ascii_lowercase(), &call)))
+    }
+
     fn own_policies(params: &Params) -> Vec<OwnPolicy> {
         params.own_policy().into_iter().collect()
     }
@@ -191,11 +201,15 @@ impl ActionType for DenyActions {
             policy.map(|policy| params.wishes_of(&policy)).unwrap_or_default()
         });
         let denies = all.iter().filter_map(|params| params.policy.clone()).collect();
-        grants::of(&wishes.collect::<Vec<_>>(), denies)
+        let mut grants = grants::of(&wishes.collect::<Vec<_>>(), denies);
+        if all.iter().any(|params| Self::denies(params, shut_out::ASSUME) != Tri::No) {
+            grants.extend(shut_out::grants());
+        }
+        grants
     }
 
     fn new(params: Params, context: &Context<'_>) -> Self {
         let denies: BTreeSet<String> = params.policy.iter().cloned().collect();
-        Attaching::new(params.wishes(context), denies, context)
+        Attaching::new(params.wishes(context), denies, context).keeping_from_assuming(Self::denies(&params, shut_out::ASSUME))
     }
 }

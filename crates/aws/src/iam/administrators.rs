@@ -230,7 +230,12 @@ pub(super) fn grants(denies: BTreeSet<String>) -> Vec<Grant> {
     let groups = vec!["arn:${AWS::Partition}:iam::${AWS::AccountId}:group/*".to_owned()];
     vec![
         grant("WhoIsAdministrator", &["iam:ListEntitiesForPolicy"], policies, None),
-        grant("WhichDenyIsAttached", &["iam:ListPolicies"], vec!["*".to_owned()], Some("AWS has no resource for listing policies")),
+        grant(
+            "WhichDenyIsAttached",
+            &["iam:ListPolicies"],
+            vec!["*".to_owned()],
+            Some("AWS has no resource for listing policies"),
+        ),
         grant("WhoIsInTheirGroups", &["iam:GetGroup"], groups, None),
     ]
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use guardrails_model::principal::Principal;
 use serde_json::json;
 
-use super::attachments::Wish;
 use super::administrators;
+use super::attachments::Wish;
 use crate::grants::{Grant, Use, sid};
 
 const ALWAYS: &[Use] = &[Use::Plan, Use::Apply, Use::Rollback];

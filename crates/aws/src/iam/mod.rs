@@ -8,5 +8,6 @@ pub mod names;
 pub mod of_stack;
 pub mod own_policy;
 pub mod protected;
+pub mod shut_out;
 pub mod swap;
 pub mod trust;

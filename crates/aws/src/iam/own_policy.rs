@@ -155,7 +155,8 @@ mod tests {
             assert!(actions.iter().any(|action| action == launch), "{launch}");
         }
         // What policies/README.md says may be added.
-        let more = ["sts:AssumeRole", "iam:PassRole", "iam:CreateUser", "iam:CreateAccessKey", "iam:CreateRole", "iam:PutUserPolicy"];
+        let more =
+            ["sts:AssumeRole", "iam:PassRole", "iam:CreateUser", "iam:CreateAccessKey", "iam:CreateRole", "iam:PutUserPolicy"];
         OwnPolicy::denying(&[actions, more.map(str::to_owned).to_vec()].concat()).unwrap();
     }
 

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_iam::Client;
 use guardrails_model::action::ActionError;
 use guardrails_model::principal::Principal;
+use guardrails_model::verify::Tri;
 
 use super::administrators::{Administrators, Groups};
-use super::of_stack;
+use super::{of_stack, shut_out};
 use crate::actions::Context;
 use crate::error::Failure;
 
@@ -18,6 +19,7 @@ const OF_AWS: [&str; 2] = ["/aws-service-role/", "/aws-reserved/"];
 /// Looks whom a restriction would hit.
 pub struct Protected {
     iam: Client,
+    arns: Vec<String>,
     operators: BTreeSet<Principal>,
     stack: Option<String>,
     together: BTreeSet<Principal>,
@@ -30,6 +32,7 @@ impl Protected {
     pub fn of(context: &Context<'_>, denies: BTreeSet<String>) -> Self {
         Self {
             iam: Client::new(&context.sdk),
+            arns: context.operators.to_vec(),
             operators: context.operators.iter().filter_map(|arn| Principal::of_arn(arn)).collect(),
             stack: context.stack.clone(),
             together: context.restricted.iter().cloned().collect(),
@@ -65,6 +68,28 @@ impl Protected {
             refused.entry(principal).or_insert(why);
         }
         Ok(refused)
+    }
+
+    /// Can anybody become an operator when `denied` may assume no role, nor `perhaps` others?
+    ///
+    /// # Errors
+    /// When IAM asks to come back later.
+    pub async fn is_open(&self, denied: &BTreeSet<Principal>, perhaps: &BTreeSet<Principal>) -> Result<Tri, ActionError> {
+        let mut groups = Groups::new(&self.iam);
+        let open = shut_out::is_open(&self.iam, &self.arns, denied, &mut groups).await?;
+        if open != Tri::Yes || perhaps.is_empty() {
+            return Ok(open);
+        }
+        let all = denied.union(perhaps).cloned().collect();
+        let open = shut_out::is_open(&self.iam, &self.arns, &all, &mut groups).await?;
+        let untold = || Tri::Unknown("what a policy of your own denies is not known here".to_owned());
+        Ok(if open == Tri::Yes { Tri::Yes } else { untold() })
+    }
+
+    /// The ARNs of the operators.
+    #[must_use]
+    pub fn operators(&self) -> &[String] {
+        &self.arns
     }
 
     async fn why_not_role(&self, name: &str) -> Result<Option<String>, ActionError> {
