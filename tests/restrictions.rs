@@ -225,6 +225,25 @@ async fn an_operator_is_never_restricted_by_name() {
 }
 
 #[tokio::test]
+async fn an_operator_and_an_administrator_are_known_in_whichever_case_they_are_written() {
+    let fill = |account: &mut Account| {
+        people(account);
+        account.members("Beta", &["Ann"]);
+    };
+    let said = is_refused(fill, "deny-actions", everybody()).await;
+    assert!(said.contains("has the operator arn:aws:iam::123456789012:user/Ann in it"), "{said}");
+    for who in [json!({"role": "finops", "policy": OWN}), json!({"user": "ANN", "policy": OWN})] {
+        assert!(is_refused(people, "deny-actions", who).await.contains("is an operator"));
+    }
+    let alone = |account: &mut Account| {
+        people(account);
+        account.user("Abe", &[ADMINISTRATOR]);
+    };
+    let said = is_refused(alone, "deny-actions", json!({"user": "abe", "policy": OWN})).await;
+    assert!(said.contains(LAST), "{said}");
+}
+
+#[tokio::test]
 async fn a_group_with_an_operator_in_it_is_never_denied() {
     let fill = |account: &mut Account| {
         people(account);

@@ -8,6 +8,9 @@ use super::{ADMINISTRATOR, FULL, HOME, LAST, OWN, READ_ONLY, is, refused};
 use crate::story::Story;
 use crate::world::Account;
 
+/// Adds to the account.
+type Fill<'a> = &'a dyn Fn(&mut Account);
+
 const DENIED: &str = "ec2:RunInstances";
 
 /// The stack's own Deny of one call.
@@ -21,7 +24,7 @@ fn two(account: &mut Account) {
     account.group("Admins", &[ADMINISTRATOR]).members("Admins", &["bea"]).group("Beta", &[FULL]);
 }
 
-/// A guardrail for each of them, or one that has them both in one stage.
+/// An action for each of them.
 fn for_abe() -> (&'static str, Json) {
     ("swap-policy", json!({"user": "abe", "attach": ["AmazonEC2ReadOnlyAccess"]}))
 }
@@ -80,7 +83,6 @@ async fn whoever_is_restricted_by_another_guardrail_already_does_not_count_for_o
         params.as_object_mut().unwrap().extend(who.as_object().unwrap().clone());
         ("deny-actions", params)
     };
-    type Fill<'a> = &'a dyn Fn(&mut Account);
     let first: [(Fill<'_>, (&str, Json)); 6] = [
         (&nothing_more, deny(json!({"user": "abe"}))),
         (&paged, deny(json!({"user": "abe"}))),

@@ -12,7 +12,7 @@ fn user(name: &str) -> String {
     format!("arn:aws:iam::123456789012:user/{name}")
 }
 
-/// Bea (by her group) and Bert are denied to assume roles, where the role FinOps trusts these.
+/// Bea (by her group) and Bert are denied to assume roles, where the role `FinOps` trusts these.
 async fn denied(operators: &[&str], trusts: Json, params: Json) -> Story {
     let fill = |account: &mut Account| {
         people(account);

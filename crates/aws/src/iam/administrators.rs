@@ -28,7 +28,7 @@ pub(super) struct Administrators {
     denies: BTreeSet<String>,
 }
 
-/// Whom a policy is attached to.
+/// Whom a policy is attached to. Users and roles in small letters: to IAM a name is one name, whatever their case.
 #[derive(Default)]
 struct Having {
     users: BTreeSet<String>,
@@ -90,8 +90,8 @@ impl Administrators {
         for principal in principals {
             let is_hit = match principal {
                 Principal::Group(name) => !groups.users(name).await?.is_disjoint(&found.users),
-                Principal::User(name) => found.users.contains(name),
-                Principal::Role(name) => found.roles.contains(name),
+                Principal::User(name) => found.users.contains(&name.to_ascii_lowercase()),
+                Principal::Role(name) => found.roles.contains(&name.to_ascii_lowercase()),
             };
             if is_hit {
                 hit.insert(principal.clone(), why(principal));
@@ -112,11 +112,11 @@ impl Administrators {
                 denies.extend(arns.filter(|arn| glob(own, arn)));
             }
         }
-        let mut denied = Having::default();
+        let mut whom = Having::default();
         for policy in &denies {
-            denied.extend(self.having(policy).await?);
+            whom.extend(self.having(policy).await?);
         }
-        Ok(denied)
+        Ok(whom)
     }
 
     /// Whom `policy` is attached to; nobody, when there is no such policy.
@@ -126,8 +126,12 @@ impl Administrators {
         while let Some(page) = pages.next().await {
             match page {
                 Ok(page) => {
-                    found.users.extend(page.policy_users().iter().filter_map(|user| user.user_name().map(str::to_owned)));
-                    found.roles.extend(page.policy_roles().iter().filter_map(|role| role.role_name().map(str::to_owned)));
+                    found
+                        .users
+                        .extend(page.policy_users().iter().filter_map(|user| user.user_name().map(str::to_ascii_lowercase)));
+                    found
+                        .roles
+                        .extend(page.policy_roles().iter().filter_map(|role| role.role_name().map(str::to_ascii_lowercase)));
                     found.groups.extend(page.policy_groups().iter().filter_map(|group| group.group_name().map(str::to_owned)));
                 }
                 Err(error) => {
@@ -149,12 +153,13 @@ impl Having {
     }
 
     fn add(&mut self, principal: &Principal) {
-        let names = match principal {
-            Principal::Group(_) => &mut self.groups,
-            Principal::User(_) => &mut self.users,
-            Principal::Role(_) => &mut self.roles,
+        let name = principal.name();
+        match principal {
+            // Groups are asked about by their names.
+            Principal::Group(_) => self.groups.insert(name.to_owned()),
+            Principal::User(_) => self.users.insert(name.to_ascii_lowercase()),
+            Principal::Role(_) => self.roles.insert(name.to_ascii_lowercase()),
         };
-        names.insert(principal.name().to_owned());
     }
 
     fn extend(&mut self, other: Self) {
@@ -169,10 +174,10 @@ impl Groups {
         Self { iam: iam.clone(), known: BTreeMap::new() }
     }
 
-    /// The names of the users in a group.
+    /// The names of the users in a group, in small letters.
     async fn users(&mut self, group: &str) -> Result<BTreeSet<String>, ActionError> {
         let name = |arn: &String| match Principal::of_arn(arn) {
-            Some(Principal::User(name)) => Some(name),
+            Some(Principal::User(name)) => Some(name.to_ascii_lowercase()),
             _ => None,
         };
         Ok(self.members(group).await?.iter().filter_map(name).collect())

@@ -33,7 +33,7 @@ impl Protected {
         Self {
             iam: Client::new(&context.sdk),
             arns: context.operators.to_vec(),
-            operators: context.operators.iter().filter_map(|arn| Principal::of_arn(arn)).collect(),
+            operators: context.operators.iter().filter_map(|arn| folded(arn)).collect(),
             stack: context.stack.clone(),
             together: context.restricted.iter().cloned().collect(),
             administrators: Administrators::of(context, denies),
@@ -52,10 +52,10 @@ impl Protected {
             let why = match principal {
                 Principal::Group(name) => {
                     let users = groups.members(name).await?;
-                    let operator = users.iter().find(|arn| Principal::of_arn(arn).is_some_and(|of| self.operators.contains(&of)));
+                    let operator = users.iter().find(|arn| folded(arn).is_some_and(|of| self.operators.contains(&of)));
                     operator.map(|arn| format!("group `{name}` has the operator {arn} in it, who could then not roll back"))
                 }
-                _ if self.operators.contains(principal) => {
+                _ if self.operators.contains(&principal.folded()) => {
                     let (kind, name) = (principal.kind(), principal.name());
                     Some(format!("{kind} `{name}` is an operator, who could then not roll back"))
                 }
@@ -109,4 +109,9 @@ impl Protected {
         }
         Ok(self.stack.as_deref().and_then(|stack| of_stack::why_not(&role, stack)))
     }
+}
+
+/// Whose ARN it is, for comparing.
+fn folded(arn: &str) -> Option<Principal> {
+    Principal::of_arn(arn).map(|principal| principal.folded())
 }

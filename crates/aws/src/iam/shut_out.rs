@@ -43,11 +43,12 @@ pub(super) async fn is_open(
     for group in in_groups {
         denied.extend(groups.members(&group).await?.iter().filter_map(|arn| Principal::of_arn(arn)));
     }
+    let denied: BTreeSet<Principal> = denied.iter().map(Principal::folded).collect();
     let mut open = Tri::No;
     for (arn, name) in roles {
         let account = arn.split(':').nth(4).unwrap_or_default();
         let said = match trust(iam, &name).await? {
-            Ok(Some(document)) => lets_others_in(&document, account, |principal| denied.contains(principal)),
+            Ok(Some(document)) => lets_others_in(&document, account, |principal| denied.contains(&principal.folded())),
             Ok(None) => Tri::No,
             Err(why) => Tri::Unknown(why),
         };

@@ -74,14 +74,14 @@ mod tests {
     use super::*;
 
     /// Whether anybody but Bea and the role `pipeline` gets in, by such statements.
-    fn judged(statements: Json) -> Tri {
+    fn judged(statements: &Json) -> Tri {
         let document = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
         let denied = [Principal::User("bea".to_owned()), Principal::Role("pipeline".to_owned())];
         lets_others_in(&document, "123456789012", |principal| denied.contains(principal))
     }
 
-    fn by(principal: Json) -> Tri {
-        judged(json!([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}]))
+    fn by(principal: &Json) -> Tri {
+        judged(&json!([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}]))
     }
 
     #[test]
@@ -92,7 +92,7 @@ mod tests {
             json!({"AWS": [arn("user/team/bea"), arn("role/pipeline"), "AIDAEXAMPLE"]}),
             json!({"AWS": "arn:aws:sts::123456789012:assumed-role/pipeline/build"}),
         ] {
-            assert_eq!(by(denied.clone()), Tri::No, "{denied}");
+            assert_eq!(by(&denied), Tri::No, "{denied}");
         }
         for somebody in [
             json!("*"),
@@ -102,29 +102,29 @@ mod tests {
             json!({"AWS": "999999999999"}),
             json!({"AWS": arn("user/bea"), "Service": "ec2.amazonaws.com"}),
         ] {
-            assert_eq!(by(somebody.clone()), Tri::Yes, "{somebody}");
+            assert_eq!(by(&somebody), Tri::Yes, "{somebody}");
         }
         let saml =
             json!({"Effect": "Allow", "Action": "sts:AssumeRoleWithSAML", "Principal": {"Federated": arn("saml-provider/x")}});
-        assert_eq!(judged(json!([saml])), Tri::Yes);
+        assert_eq!(judged(&json!([saml])), Tri::Yes);
         let others = json!({"Effect": "Allow", "Action": "sts:*", "NotPrincipal": {"AWS": arn("user/bea")}});
-        assert_eq!(judged(json!([others])), Tri::Yes);
+        assert_eq!(judged(&json!([others])), Tri::Yes);
         let no_way_in = json!({"Effect": "Allow", "Action": "sts:TagSession", "Principal": "*"});
-        assert_eq!(judged(json!([no_way_in])), Tri::No);
+        assert_eq!(judged(&json!([no_way_in])), Tri::No);
     }
 
     #[test]
     fn what_hangs_on_other_policies_or_on_the_request_cannot_be_told() {
         for account in ["123456789012", "arn:aws:iam::123456789012:root"] {
-            assert!(matches!(by(json!({"AWS": account})), Tri::Unknown(why) if why.contains("the account's own policies")));
+            assert!(matches!(by(&json!({"AWS": account})), Tri::Unknown(why) if why.contains("the account's own policies")));
         }
         let allow = json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": "*"});
         let mut depends = allow.clone();
         depends["Condition"] = json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}});
-        assert!(matches!(judged(json!([depends])), Tri::Unknown(why) if why.contains("conditions")));
+        assert!(matches!(judged(&json!([depends])), Tri::Unknown(why) if why.contains("conditions")));
         let deny =
             json!({"Effect": "Deny", "Action": "sts:AssumeRole", "Principal": {"AWS": "arn:aws:iam::123456789012:user/ann"}});
-        assert!(matches!(judged(json!([allow, deny])), Tri::Unknown(why) if why.contains("a Deny")));
+        assert!(matches!(judged(&json!([allow, deny])), Tri::Unknown(why) if why.contains("a Deny")));
         assert!(matches!(lets_others_in("{", "123456789012", |_| true), Tri::Unknown(_)));
     }
 }
