@@ -129,7 +129,7 @@ fn an_operator_that_an_action_names_is_refused_where_it_stands() {
 fn one_group_that_is_written_in_two_ways_is_refused() {
     let stop = "stop-instances: { tag: { Project: Beta } }";
     let words = &["`group projectbeta` is written `group ProjectBeta` elsewhere", "write it as IAM does"];
-    refused(stop, "deny-actions: { group: projectbeta }", 20, words);
+    refused(stop, "deny-actions: { group: projectbeta }", 17, words);
 }
 
 #[test]
