@@ -31,8 +31,8 @@ pub const STACK: &str = "guardrails";
 /// More invocations than any part needs, and as many as the state machine makes before it says so.
 const MOST_ROUNDS: usize = 150;
 
-/// Makes the action of a part.
-pub type MakeAction = Box<dyn Fn(&Part) -> Arc<dyn Action> + Send + Sync>;
+/// Makes the action of a run's part.
+pub type MakeAction = Box<dyn Fn(&Run, &Part) -> Arc<dyn Action> + Send + Sync>;
 
 /// Makes the actions of the catalog, over a world in which nobody may restrict `operators`.
 pub fn catalog(world: &Arc<World>, operators: &[&str]) -> MakeAction {
@@ -45,14 +45,15 @@ pub fn catalog_at(world: &Arc<World>, operators: &[&str], pace: Pace) -> MakeAct
     let operators: Vec<String> = operators.iter().map(|arn| (*arn).to_owned()).collect();
     // Making clients takes longer than most of what they do here, and an action keeps nothing in mind.
     let kept: Mutex<BTreeMap<String, Arc<dyn Action>>> = Mutex::default();
-    Box::new(move |part: &Part| {
+    Box::new(move |run: &Run, part: &Part| {
         let spec = ActionSpec { name: part.action.clone(), params: part.params.clone() };
         let mut context =
             Context::new(&config, &operators, clock.clone()).at(part.place.as_ref()).paced(pace.clone(), Levels::default());
+        context.restricted = run.restricted();
         context.stack = Some(STACK.to_owned());
         context.account = Some(Account { partition: "aws".to_owned(), id: "123456789012".to_owned() });
         let make = || actions::make(&spec, &context).expect("an action of the catalog").into();
-        Arc::clone(lock(&kept).entry(format!("{spec:?} {:?}", part.place)).or_insert_with(make))
+        Arc::clone(lock(&kept).entry(format!("{spec:?} {:?} {:?}", part.place, context.restricted)).or_insert_with(make))
     })
 }
 
@@ -119,9 +120,9 @@ impl Bench {
         Drive::new(&self.ledger, &*self.clock, deadline, "test".to_owned())
     }
 
-    /// The action of a part.
-    pub fn action(&self, part: &Part) -> Arc<dyn Action> {
-        (self.make)(part)
+    /// The action of a run's part.
+    pub fn action(&self, run: &Run, part: &Part) -> Arc<dyn Action> {
+        (self.make)(run, part)
     }
 
     /// Lets time pass, and whatever was under way land.
@@ -157,7 +158,7 @@ impl Bench {
         for (index, part) in run.parts.iter().enumerate() {
             let found = match &part.place {
                 Some(place) => Ok(vec![place.clone()]),
-                None => self.action(part).places().await,
+                None => self.action(run, part).places().await,
             };
             places.push(match found {
                 Ok(found) => (index, Places::Found(found)),
@@ -172,14 +173,14 @@ impl Bench {
                 continue;
             }
             if let (Some(_), written @ PartPlan::Written(_)) = (run.looking, &part.plan) {
-                let looked = self.drive().look_again(&run.id, index, &*self.action(part)).await;
+                let looked = self.drive().look_again(&run.id, index, &*self.action(&run, part)).await;
                 plans.push((
                     index,
                     looked.map_or_else(|error| PartPlan::Failed { reason: error.to_string() }, |()| written.clone()),
                 ));
                 continue;
             }
-            let plan = match self.drive().plan(&run, index, &*self.action(part)).await {
+            let plan = match self.drive().plan(&run, index, &*self.action(&run, part)).await {
                 Ok(written) => PartPlan::Written(written),
                 Err(error) if error.is_retryable() => return Err(LedgerError::Unavailable(error.into()).into()),
                 Err(DriveError::Action { source: ActionError::OutOfBounds(reason), .. }) => PartPlan::Skipped { reason },
@@ -204,7 +205,7 @@ impl Bench {
         cursor: Cursor,
     ) -> Option<Result<Progress, DriveError>> {
         let run = self.truth.run(run).await.expect("the ledger").expect("the run").value;
-        let action = self.action(&run.parts[part]);
+        let action = self.action(&run, &run.parts[part]);
         self.gate.until_death(async { self.drive().go(direction, &run.id, part, cursor, &*action).await }).await
     }
 

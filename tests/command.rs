@@ -114,6 +114,7 @@ fn an_operator_that_an_action_names_is_refused_where_it_stands() {
     refused(swap, "deny-actions: { user: finops }", 19, spared);
     refused(swap, "deny-actions: { group: ProjectBeta, user: [bea, finops] }", 19, spared);
     refused(swap, "swap-policy: { user: finops, attach: [ReadOnlyAccess] }", 19, spared);
+    refused(swap, "deny-actions: { user: FinOps }", 19, spared);
     let role = GOOD.replace("user/finops", "role/team/FinOps");
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("guardrails.yaml"), role.replace(swap, "deny-actions: { role: FinOps }")).unwrap();
@@ -122,6 +123,13 @@ fn an_operator_that_an_action_names_is_refused_where_it_stands() {
         said.contains("guardrails.yaml:19:13") && said.contains("the operator arn:aws:iam::123456789012:role/team/FinOps"),
         "{said}"
     );
+}
+
+#[test]
+fn one_group_that_is_written_in_two_ways_is_refused() {
+    let stop = "stop-instances: { tag: { Project: Beta } }";
+    let words = &["`group projectbeta` is written `group ProjectBeta` elsewhere", "write it as IAM does"];
+    refused(stop, "deny-actions: { group: projectbeta }", 17, words);
 }
 
 #[test]

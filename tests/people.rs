@@ -50,7 +50,7 @@ const NOT_ASKED: [(&str, &str); 11] = [
     ("topics have no data protection", "sns:PutDataProtectionPolicy"),
 ];
 /// What `guardrails deploy` and a deletion ask for themselves.
-const DIRECT: [&str; 21] = [
+const DIRECT: [&str; 22] = [
     "cloudformation:CreateChangeSet",
     "cloudformation:DeleteChangeSet",
     "cloudformation:DeleteStack",
@@ -62,6 +62,7 @@ const DIRECT: [&str; 21] = [
     "dynamodb:DescribeTable",
     "dynamodb:Query",
     "iam:GetGroup",
+    "iam:ListPolicies",
     // CloudFormation too: it calls the custom resources' function.
     "lambda:InvokeFunction",
     "logs:TagResource",

@@ -1,5 +1,8 @@
 //! Whom actions restrict, by which policies, and whom never: in an account that answers as AWS does.
 
+mod administrators;
+mod assuming;
+
 use std::collections::BTreeSet;
 
 use guardrails_aws::iam::own_policy::{self, Home};
@@ -17,6 +20,11 @@ const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 /// A Deny of people's own.
 const OWN: &str = "arn:aws:iam::123456789012:policy/NoMoreMoney";
 
+/// What a refusal for the last administrators says.
+const LAST: &str = "the last would be restricted who have AdministratorAccess";
+/// The guardrails' own stack.
+const HOME: Home<'_> = Home { partition: "aws", account: "123456789012", region: "us-east-1", stack: STACK };
+
 fn is(whose: &str, policies: &[&str]) -> String {
     format!("{whose} {:?}", policies.iter().copied().collect::<BTreeSet<_>>())
 }
@@ -33,9 +41,10 @@ fn everybody() -> Json {
 
 /// Why a run's only part cannot be planned.
 async fn refused(story: &Story, run: &RunId) -> String {
-    let part = &story.load(run).await.parts[0];
+    let run = story.load(run).await;
+    let part = &run.parts[0];
     assert!(matches!(part.plan, PartPlan::Failed { .. }), "{:?}", part.plan);
-    story.bench.action(part).plan().await.unwrap_err().to_string()
+    story.bench.action(&run, part).plan().await.unwrap_err().to_string()
 }
 
 /// A run of `action` over an account is refused when it is planned, and changes nothing.
@@ -216,6 +225,25 @@ async fn an_operator_is_never_restricted_by_name() {
 }
 
 #[tokio::test]
+async fn an_operator_and_an_administrator_are_known_in_whichever_case_they_are_written() {
+    let fill = |account: &mut Account| {
+        people(account);
+        account.members("Beta", &["Ann"]);
+    };
+    let said = is_refused(fill, "deny-actions", everybody()).await;
+    assert!(said.contains("has the operator arn:aws:iam::123456789012:user/Ann in it"), "{said}");
+    for who in [json!({"role": "finops", "policy": OWN}), json!({"user": "ANN", "policy": OWN})] {
+        assert!(is_refused(people, "deny-actions", who).await.contains("is an operator"));
+    }
+    let alone = |account: &mut Account| {
+        people(account);
+        account.user("Abe", &[ADMINISTRATOR]);
+    };
+    let said = is_refused(alone, "deny-actions", json!({"user": "abe", "policy": OWN})).await;
+    assert!(said.contains(LAST), "{said}");
+}
+
+#[tokio::test]
 async fn a_group_with_an_operator_in_it_is_never_denied() {
     let fill = |account: &mut Account| {
         people(account);
@@ -252,6 +280,23 @@ async fn the_stack_s_own_roles_are_never_restricted() {
         let said = is_refused(fill, "deny-actions", json!({"role": name, "policy": OWN})).await;
         assert!(said.contains(&format!("role `{name}` is of the guardrails' own stack `guardrails`")), "{said}");
     }
+    // Whatever is named as they are: the boundary of the stack's roles forbids to touch it, and apply would fail.
+    for (name, path, is_kept) in
+        [("guardrails-beta-ci", "/", true), ("ci", "/guardrails-beta/", true), ("guardrails-beta-ci", "/team/", false)]
+    {
+        let fill = |account: &mut Account| {
+            people(account);
+            account.role(name, &[]).roles.get_mut(name).unwrap().path = path.to_owned();
+        };
+        let params = json!({"role": name, "policy": OWN});
+        if is_kept {
+            let said = is_refused(fill, "deny-actions", params).await;
+            let words = format!("role `{name}` is named as the roles of the guardrails' own stack are (role/guardrails-*)");
+            assert!(said.contains(&words), "{said}");
+        } else {
+            is_enforced(fill, "deny-actions", params).await;
+        }
+    }
     let of_another_stack = |account: &mut Account| {
         people(account);
         account.roles.get_mut("pipeline").unwrap().stack = Some("shop".to_owned());
@@ -273,7 +318,6 @@ async fn a_role_of_aws_s_own_is_refused_before_anything_is_tried() {
 
 #[tokio::test]
 async fn the_last_administrators_are_never_restricted() {
-    const LAST: &str = "the last would be restricted who have AdministratorAccess";
     let deny = |who: Json| {
         let mut params = json!({"policy": OWN});
         params.as_object_mut().unwrap().extend(who.as_object().unwrap().clone());

@@ -26,6 +26,7 @@ const WITHOUT_RESOURCE: &[&str] = &[
     "elasticloadbalancing:DescribeInstanceHealth",
     "elasticloadbalancing:DescribeTargetHealth",
     "iam:GetAccountSummary",
+    "iam:ListPolicies",
     "iam:ListRoles",
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",

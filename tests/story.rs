@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use guardrails_aws::actions;
 use guardrails_model::action::Action;
 use guardrails_model::clock::Clock;
 use guardrails_model::config::ActionSpec;
 use guardrails_model::ids::RunId;
 use guardrails_model::record::{Direction, RollbackRequest, Run, Step};
 use guardrails_model::runs::{Begun, Looked, Outcome};
+use guardrails_model::verify::{Demand, Rule};
 use serde_json::{Value as Json, json};
 
 use crate::bench::{self, Bench};
@@ -34,11 +36,24 @@ impl Story {
         fill: impl FnOnce(&mut Account),
         wrap: impl Fn(Arc<dyn Action>) -> Arc<dyn Action> + Send + Sync + 'static,
     ) -> Self {
+        Self::made(fill, &[ANN, FINOPS], wrap)
+    }
+
+    /// An account that has these operators.
+    pub fn operated_by(operators: &[&str], fill: impl FnOnce(&mut Account)) -> Self {
+        Self::made(fill, operators, |action| action)
+    }
+
+    fn made(
+        fill: impl FnOnce(&mut Account),
+        operators: &[&str],
+        wrap: impl Fn(Arc<dyn Action>) -> Arc<dyn Action> + Send + Sync + 'static,
+    ) -> Self {
         let world = Arc::new(World::default());
         world.account().granted = Some(("Project", "Beta"));
         fill(&mut world.account());
-        let make = bench::catalog(&world, &[ANN, FINOPS]);
-        let make = Box::new(move |part: &_| wrap(make(part)));
+        let make = bench::catalog(&world, operators);
+        let make = Box::new(move |run: &_, part: &_| wrap(make(run, part)));
         let bench = Bench::new(Arc::clone(&world.clock), Arc::clone(&world.gate), |store| store, make);
         Self { world, bench }
     }
@@ -47,6 +62,18 @@ impl Story {
     pub async fn open(&self, who: &str, action: &str, params: Json) -> RunId {
         let spec = ActionSpec { name: action.parse().unwrap(), params };
         let (target, guardrail) = bench::stage(who, vec![vec![spec]]);
+        let Begun::Started(run) = self.bench.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
+        self.bench.open(&run).await.unwrap().id
+    }
+
+    /// A run of a stage of several actions, one after another, planned.
+    pub async fn open_stage(&self, who: &str, actions: &[(&str, Json)]) -> RunId {
+        let spec = |(name, params): &(&str, Json)| ActionSpec { name: name.parse().unwrap(), params: params.clone() };
+        let specs: Vec<ActionSpec> = actions.iter().map(spec).collect();
+        let restricts = |spec: &ActionSpec| actions::find(spec.name.as_str()).unwrap().restricts(&spec.params).unwrap();
+        let of = specs.iter().flat_map(restricts).collect();
+        let (target, mut guardrail) = bench::stage(who, specs.into_iter().map(|spec| vec![spec]).collect());
+        guardrail.stages[0].verify = Some(Rule { demand: Demand::Report, of });
         let Begun::Started(run) = self.bench.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
         self.bench.open(&run).await.unwrap().id
     }

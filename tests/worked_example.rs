@@ -170,7 +170,7 @@ async fn the_worked_example_applies_and_puts_back_exactly() {
 
     let action: Arc<dyn Action> = Arc::new(action);
     let mine = Arc::clone(&action);
-    let bench = Bench::new(Arc::default(), Arc::default(), |store| store, Box::new(move |_| Arc::clone(&mine)));
+    let bench = Bench::new(Arc::default(), Arc::default(), |store| store, Box::new(move |_, _| Arc::clone(&mine)));
     let spec = ActionSpec { name: DisableAccessKey::NAME.parse().unwrap(), params: json!({"user": USER}) };
     let (target, guardrail) = stage("beta 100%", vec![vec![spec]]);
     let Begun::Started(run) = bench.alert(&target, &guardrail).await.unwrap() else { panic!("no run began") };

@@ -43,6 +43,7 @@ async fn handle<T: ActionType>(order: Order, invocation: Invocation) -> Result<R
     let mut context = Context::new(&invocation.sdk, &run.operators, Arc::new(invocation.clock))
         .at(part.place.as_ref())
         .paced(run.pace.clone(), cursor.levels.clone());
+    context.restricted = run.restricted();
     context.stack = Some(variable("STACK_NAME")?);
     context.account = Some(Account { partition: variable("PARTITION")?, id: variable("ACCOUNT_ID")? });
     let action = actions::make_of::<T>(&part.params, &context)?;

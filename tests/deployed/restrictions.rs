@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use guardrails_local_aws::ACCOUNT;
 use guardrails_local_aws::walkthrough::{Access, GROUP, ROLE, USER};
-use guardrails_model::record::RunState;
+use guardrails_model::record::{PartPlan, RunState};
 use serde_json::Value as Json;
 
 use super::lab::{EXAMPLE, Lab, alert, text};
@@ -88,6 +88,26 @@ async fn what_would_cut_the_way_back_is_not_deployed_and_not_planned() {
     iam.attach_role_policy().role_name(ROLE).policy_arn(administrator).send().await.unwrap();
     let (code, said) = deploy(deny("group: ProjectBeta")).await;
     assert_eq!(code, Some(0), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_actions_of_a_stage_never_restrict_the_last_administrators_between_them() {
+    let both = format!("{SWAP}\n          - deny-actions: {{ role: {ROLE} }}");
+    let lab = Lab::with(&EXAMPLE.replace(SWAP, &both), 0.1).await;
+    // They become administrators after the deployment, which would be refused otherwise.
+    let iam = aws_sdk_iam::Client::new(&lab.root);
+    let administrator = "arn:aws:iam::aws:policy/AdministratorAccess";
+    iam.attach_user_policy().user_name(USER).policy_arn(administrator).send().await.unwrap();
+    iam.attach_role_policy().role_name(ROLE).policy_arn(administrator).send().await.unwrap();
+    let before = lab.snapshot().await;
+    lab.publish(&super::lab::real_alert(), &[]).await;
+    let run = lab.run_when(RunState::ApplyFailed).await;
+    let lasts = run.parts.iter().filter_map(|part| match &part.plan {
+        PartPlan::Failed { reason } => Some(reason.contains("the last would be restricted who have AdministratorAccess")),
+        _ => None,
+    });
+    assert_eq!(lasts.collect::<Vec<_>>(), [true, true], "{:?}", run.parts);
+    assert_eq!(lab.snapshot().await.groups, before.groups);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,7 +27,7 @@ impl Story {
     pub fn of(lamps: &str) -> Self {
         let toy = Toy::new(lamps);
         let lamps = Arc::clone(&toy);
-        let make = Box::new(move |part: &Part| lamps.action(part.params.as_str().expect("a text")));
+        let make = Box::new(move |_: &_, part: &Part| lamps.action(part.params.as_str().expect("a text")));
         let bench = Bench::new(Arc::clone(&toy.clock), Arc::clone(&toy.gate), |store| store, make);
         Self { bench, toy, names: Mutex::default() }
     }

@@ -45,7 +45,7 @@ impl Lab {
     pub async fn new() -> Self {
         let toy = Toy::new("a: on");
         let lamps = Arc::clone(&toy);
-        let make = Box::new(move |part: &Part| lamps.action(part.params.as_str().expect("a text")));
+        let make = Box::new(move |_: &_, part: &Part| lamps.action(part.params.as_str().expect("a text")));
         let bench = Bench::new(Arc::clone(&toy.clock), Arc::clone(&toy.gate), |store| store, make);
         let spec = ActionSpec { name: "toy".parse().unwrap(), params: json!("a: off, b: off") };
         let (_, mut guardrail) = bench::stage("beta 100%", vec![vec![spec]]);

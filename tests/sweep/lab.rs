@@ -82,7 +82,7 @@ impl Place {
     pub fn lamps(lamps: &str) -> Self {
         let toy = Toy::new(lamps);
         let (clock, gate, lamps, others) = (Arc::clone(&toy.clock), Arc::clone(&toy.gate), Arc::clone(&toy), Arc::clone(&toy));
-        let make = move |part: &Part| lamps.action(part.params.as_str().expect("a text"));
+        let make = move |_: &_, part: &Part| lamps.action(part.params.as_str().expect("a text"));
         let snapshot = move || toy.snapshot().into_iter().map(|(name, value)| (name, value.to_string())).collect();
         let touched = move || others.lamps().touched.clone();
         let terminated = Box::new(Vec::new);

@@ -1,5 +1,7 @@
 //! IAM: groups with their members, users and roles, and the managed policies of all of them.
 
+use std::collections::BTreeSet;
+
 use super::account::Account;
 use super::simulator;
 use super::wire::{Call, Refusal, list, page, tag};
@@ -38,6 +40,7 @@ pub fn answer(account: &mut Account, call: &Call) -> Result<String, Refusal> {
         "SimulatePrincipalPolicy" => simulator::simulate(account, call),
         "GetInstanceProfile" => get_profile(account, call),
         "GetAccountSummary" => Ok(summary(account)),
+        "ListPolicies" => Ok(list_policies(account, call)),
         "ListEntitiesForPolicy" => list_entities(account, call),
         "ListAttachedGroupPolicies" | "ListAttachedUserPolicies" | "ListAttachedRolePolicies" => list_attached(account, call),
         "AttachGroupPolicy" | "AttachUserPolicy" | "AttachRolePolicy" => attach(account, call),
@@ -63,7 +66,9 @@ fn get_role(account: &Account, call: &Call) -> Result<String, Refusal> {
     let name = call.require("RoleName")?;
     let role = account.roles.get(name).ok_or_else(|| no_such("role", name))?;
     let stack = role.stack.iter().map(|stack| format!("<Key>aws:cloudformation:stack-name</Key>{}", tag("Value", stack)));
-    let about = format!("{}<RoleId>AROA</RoleId>{}", tag("RoleName", name), about("role", &role.path, name));
+    let trust =
+        account.trust.get(name).map(|trust| tag("AssumeRolePolicyDocument", &simulator::quoted(trust))).unwrap_or_default();
+    let about = format!("{}<RoleId>AROA</RoleId>{}{trust}", tag("RoleName", name), about("role", &role.path, name));
     Ok(format!("<Role>{about}{}</Role>", list("Tags", "member", stack)))
 }
 
@@ -91,6 +96,18 @@ fn summary(account: &Account) -> String {
         format!("<entry>{key}{}</entry>", tag("value", &quota.to_string()))
     };
     format!("<SummaryMap>{}</SummaryMap>", quotas.map(entry).concat())
+}
+
+/// Those of the account itself that somebody has: nothing else is asked for.
+fn list_policies(account: &Account, call: &Call) -> String {
+    assert_eq!((call.get("Scope"), call.get("OnlyAttached")), (Some("Local"), Some("true")));
+    let groups = account.groups.values().map(|group| &group.attached);
+    let roles = account.roles.values().map(|role| &role.attached);
+    let attached: BTreeSet<&String> = groups.chain(account.users.values()).chain(roles).flatten().collect();
+    let local = attached.into_iter().filter(|arn| !arn.contains("::aws:")).cloned().collect();
+    let (page, next) = page(local, call.get("Marker"), account.page);
+    let policy = |arn: String| format!("{}{}", tag("PolicyName", policy_name(&arn)), tag("Arn", &arn));
+    format!("{}{}", list("Policies", "member", page.into_iter().map(policy)), truncated(next))
 }
 
 fn list_entities(account: &Account, call: &Call) -> Result<String, Refusal> {

@@ -69,14 +69,18 @@ pub(super) fn get_user(account: &Account, call: &Call) -> Result<String, Refusal
     Ok(format!("<User>{}{}{rest}</User>", tag("UserName", name), tag("Arn", arn)))
 }
 
+/// A document as IAM gives it.
+pub(super) fn quoted(document: &str) -> String {
+    url::form_urlencoded::byte_serialize(document.as_bytes()).collect::<String>().replace('+', "%20")
+}
+
 pub(super) fn list_roles(account: &Account, call: &Call) -> String {
     let roles: Vec<(String, String)> = account.trust.clone().into_iter().collect();
     let (roles, next) = page(roles, call.get("Marker"), account.page);
     let role = |(name, trust): (String, String)| {
         let arn = tag("Arn", &format!("arn:aws:iam::123456789012:role/{name}"));
-        let trust: String = url::form_urlencoded::byte_serialize(trust.as_bytes()).collect::<String>().replace('+', "%20");
         let rest = "<Path>/</Path><RoleId>AROA</RoleId><CreateDate>2026-01-01T00:00:00Z</CreateDate>";
-        format!("{}{arn}{rest}{}", tag("RoleName", &name), tag("AssumeRolePolicyDocument", &trust))
+        format!("{}{arn}{rest}{}", tag("RoleName", &name), tag("AssumeRolePolicyDocument", &quoted(&trust)))
     };
     format!("{}{}", list("Roles", "member", roles.into_iter().map(role)), truncated(next))
 }

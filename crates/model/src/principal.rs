@@ -43,6 +43,17 @@ impl Principal {
         }
     }
 
+    /// The same for comparing: to IAM a name is one name, whatever the case of its letters.
+    #[must_use]
+    pub fn folded(&self) -> Self {
+        let name = self.name().to_ascii_lowercase();
+        match self {
+            Self::Group(_) => Self::Group(name),
+            Self::User(_) => Self::User(name),
+            Self::Role(_) => Self::Role(name),
+        }
+    }
+
     /// What it is: `group`, `user` or `role`, as in its ARN.
     #[must_use]
     pub fn kind(&self) -> &'static str {

@@ -25,6 +25,7 @@ use crate::decide::Target;
 pub use crate::direction::Direction;
 use crate::ids::{ActionName, GuardrailName, Nonce, Place, RunId};
 use crate::pace::Pace;
+use crate::principal::Principal;
 use crate::verify::Rule;
 
 /// The format of the records that this program writes.
@@ -154,6 +155,12 @@ impl Run {
     #[must_use]
     pub fn target(&self) -> Target {
         Target { guardrail: self.guardrail.clone(), stage: self.stage, period: self.period.clone(), simulated: self.simulated }
+    }
+
+    /// Whom its stage takes rights from.
+    #[must_use]
+    pub fn restricted(&self) -> &[Principal] {
+        self.verify.as_ref().map_or(&[], |rule| &rule.of)
     }
 
     /// The present attempt in its direction.

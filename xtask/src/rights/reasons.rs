@@ -40,6 +40,7 @@ const UNUSED: &[(&str, &str, &str)] = &[
     ("StopInstancesRole", "elasticloadbalancing:DescribeInstanceHealth", "the local AWS checks no role for it: tests/groups.rs"),
     ("StopInstancesRole", "elasticloadbalancing:DescribeTargetHealth", "the local AWS checks no role for it: tests/groups.rs"),
     ("SwapPolicyRole", "iam:GetAccountSummary", "the quota is asked for only near it: tests/restrictions.rs"),
+    ("SwapPolicyRole", "iam:ListPolicies", "asked where somebody is an administrator, and here nobody is: tests/restrictions.rs"),
     ("SwapPolicyRole", "iam:GetGroup", "asked of groups of administrators, of which there are none: tests/restrictions.rs"),
     ("VerifyRole", "iam:GetUser", "asked of users who are restricted by name: tests/verify/asking.rs"),
 ];
@@ -57,6 +58,11 @@ const WIDE: &[(&str, &str, &str)] = &[
     ("BudgetRole", "budgets:ViewBudget", BY_TAG),
     ("MasterRole", "budgets:ViewBudget", "an alert may name any budget"),
     ("DenyActionsRole", "iam:GetGroup", ADMINISTRATORS),
+    (
+        "DenyActionsRole",
+        "iam:GetRole",
+        "where it denies to assume roles, who could become an operator must be known: who deploys is one, too",
+    ),
     ("SwapGroupPolicyRole", "iam:GetGroup", ADMINISTRATORS),
     ("VerifyRole", "iam:GetGroup", PEOPLE),
     ("VerifyRole", "iam:SimulatePrincipalPolicy", PEOPLE),

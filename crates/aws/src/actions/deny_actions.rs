@@ -1,8 +1,12 @@
 //! `deny-actions`: attaches an explicit Deny to groups, users and roles. A Deny wins over whatever else allows: members' own
 //! policies and their other groups too. What it does not close: sessions of roles that are not named, and what runs already.
 
+use std::collections::BTreeSet;
+
+use guardrails_model::glob::glob;
 use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::principal::Principal;
+use guardrails_model::verify::Tri;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +15,7 @@ use crate::grants::Grant;
 use crate::iam::attaching::{Attaching, wanted};
 use crate::iam::attachments::{Wish, attached};
 use crate::iam::own_policy::{OwnPolicy, TEMPLATE, spending};
-use crate::iam::{grants, names};
+use crate::iam::{grants, names, shut_out};
 
 /// Attaches an explicit Deny to groups, users and roles.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -179,6 +183,14 @@ impl ActionType for DenyActions {
         params.principals()
     }
 
+    fn denies(params: &Params, call: &str) -> Tri {
+        if let Some(policy) = &params.policy {
+            return Tri::Unknown(format!("what {policy} denies is not known here"));
+        }
+        let call = call.to_ascii_lowercase();
+        Tri::from(params.actions.iter().any(|pattern| glob(&pattern.to_ascii_lowercase(), &call)))
+    }
+
     fn own_policies(params: &Params) -> Vec<OwnPolicy> {
         params.own_policy().into_iter().collect()
     }
@@ -188,10 +200,16 @@ impl ActionType for DenyActions {
             let policy = params.policy.clone().or_else(|| Some(params.own_policy()?.arn(&TEMPLATE)));
             policy.map(|policy| params.wishes_of(&policy)).unwrap_or_default()
         });
-        grants::of(&wishes.collect::<Vec<_>>())
+        let denies = all.iter().filter_map(|params| params.policy.clone()).collect();
+        let mut grants = grants::of(&wishes.collect::<Vec<_>>(), denies);
+        if all.iter().any(|params| Self::denies(params, shut_out::ASSUME) != Tri::No) {
+            grants.extend(shut_out::grants());
+        }
+        grants
     }
 
     fn new(params: Params, context: &Context<'_>) -> Self {
-        Attaching::new(params.wishes(context), context)
+        let denies: BTreeSet<String> = params.policy.iter().cloned().collect();
+        Attaching::new(params.wishes(context), denies, context).keeping_from_assuming(Self::denies(&params, shut_out::ASSUME))
     }
 }

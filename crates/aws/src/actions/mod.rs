@@ -18,6 +18,7 @@ use guardrails_model::config::{ActionSpec, Config};
 use guardrails_model::ids::{FacetId, Place, Value};
 use guardrails_model::pace::{Levels, Limit, Pace, Pacer};
 use guardrails_model::principal::Principal;
+use guardrails_model::verify::Tri;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -90,6 +91,12 @@ pub trait ActionType: Action + Sized + 'static {
         Vec::new()
     }
 
+    /// Does it deny `call`, such as `sts:AssumeRole`, to those it restricts?
+    fn denies(params: &Self::Params, call: &str) -> Tri {
+        let _ = (params, call);
+        Tri::No
+    }
+
     /// The policies that the stack must have for it.
     fn own_policies(params: &Self::Params) -> Vec<OwnPolicy> {
         let _ = params;
@@ -109,6 +116,8 @@ pub struct Context<'a> {
     pub sdk: SdkConfig,
     /// Whom it must not restrict.
     pub operators: &'a [String],
+    /// Whom the run's stage restricts, by whichever of its actions.
+    pub restricted: &'a [Principal],
     /// The guardrails' own CloudFormation stack.
     pub stack: Option<String>,
     /// The account that it works in.
@@ -133,7 +142,7 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn new(sdk: &SdkConfig, operators: &'a [String], clock: Arc<dyn Clock>) -> Self {
         let pacer = Arc::new(Pacer::new(Pace::default(), Arc::clone(&clock), Levels::default()));
-        Self { sdk: sdk.clone(), operators, stack: None, account: None, clock, pacer }
+        Self { sdk: sdk.clone(), operators, restricted: &[], stack: None, account: None, clock, pacer }
     }
 
     /// In this place, if the action works in places.
@@ -199,6 +208,7 @@ pub struct Entry {
     grants: fn(&[serde_json::Value]) -> Result<Vec<Grant>, serde_json::Error>,
     own_policies: fn(&serde_json::Value) -> Result<Vec<OwnPolicy>, serde_json::Error>,
     restricts: fn(&serde_json::Value) -> Result<Vec<Principal>, serde_json::Error>,
+    denies: fn(&serde_json::Value, &str) -> Result<Tri, serde_json::Error>,
 }
 
 impl Entry {
@@ -216,6 +226,7 @@ impl Entry {
             grants: |all| Ok(T::grants(&all.iter().map(T::Params::deserialize).collect::<Result<Vec<_>, _>>()?)),
             own_policies: |params| Ok(T::own_policies(&T::Params::deserialize(params)?)),
             restricts: |params| Ok(T::restricts(&T::Params::deserialize(params)?)),
+            denies: |params, call| Ok(T::denies(&T::Params::deserialize(params)?, call)),
         }
     }
 
@@ -250,6 +261,14 @@ impl Entry {
     /// When this version has other parameters for it.
     pub fn restricts(&self, params: &serde_json::Value) -> Result<Vec<Principal>, CatalogError> {
         (self.restricts)(params).map_err(|source| self.foreign(source))
+    }
+
+    /// Does it deny `call` to those whom it restricts with these parameters?
+    ///
+    /// # Errors
+    /// When this version has other parameters for it.
+    pub fn denies(&self, params: &serde_json::Value, call: &str) -> Result<Tri, CatalogError> {
+        (self.denies)(params, call).map_err(|source| self.foreign(source))
     }
 
     fn params(&self, config: &Config) -> Vec<serde_json::Value> {

@@ -1,6 +1,8 @@
 //! `swap-group-policy`: detaches managed policies from an IAM group and attaches others, such as full access against
 //! read-only. Each attachment is a facet. What it does not close: members' inline policies, other groups, and role sessions.
 
+use std::collections::BTreeSet;
+
 use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::principal::Principal;
 use schemars::JsonSchema;
@@ -75,10 +77,10 @@ impl ActionType for SwapGroupPolicy {
     }
 
     fn grants(all: &[Params]) -> Vec<Grant> {
-        grants::of(&all.iter().flat_map(Params::wishes).collect::<Vec<_>>())
+        grants::of(&all.iter().flat_map(Params::wishes).collect::<Vec<_>>(), BTreeSet::new())
     }
 
     fn new(params: Params, context: &Context<'_>) -> Self {
-        Attaching::new(Ok(params.wishes()), context)
+        Attaching::new(Ok(params.wishes()), BTreeSet::new(), context)
     }
 }

@@ -1,6 +1,8 @@
 //! `swap-policy`: what `swap-group-policy` does for a group, for one user or one role. A swap on a role holds for the sessions
 //! that were assumed before, too.
 
+use std::collections::BTreeSet;
+
 use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::principal::Principal;
 use schemars::JsonSchema;
@@ -78,10 +80,10 @@ impl ActionType for SwapPolicy {
     }
 
     fn grants(all: &[Params]) -> Vec<Grant> {
-        grants::of(&all.iter().flat_map(Params::wishes).collect::<Vec<_>>())
+        grants::of(&all.iter().flat_map(Params::wishes).collect::<Vec<_>>(), BTreeSet::new())
     }
 
     fn new(params: Params, context: &Context<'_>) -> Self {
-        Attaching::new(Ok(params.wishes()), context)
+        Attaching::new(Ok(params.wishes()), BTreeSet::new(), context)
     }
 }

@@ -7,9 +7,11 @@ use async_trait::async_trait;
 use guardrails_model::action::{Action, ActionError, Answer, Change, Patience, Planned, Seen};
 use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::principal::Principal;
+use guardrails_model::verify::Tri;
 
 use super::attachments::{Attachments, PER_GROUP, Wish, principals_of};
 use super::protected::Protected;
+use super::shut_out;
 use crate::actions::Context;
 
 /// An action that attaches and detaches, with the parameters `P`.
@@ -18,18 +20,42 @@ pub struct Attaching<P> {
     wishes: Result<Vec<Wish>, String>,
     attachments: Attachments,
     protected: Protected,
+    /// Does it deny to assume roles?
+    keeps_from_assuming: Tri,
     of: PhantomData<fn() -> P>,
 }
 
 impl<P> Attaching<P> {
-    /// The action that has these wishes in the account of `context`.
+    /// The action that has these wishes in the account of `context`, where `denies` are Deny policies besides the stack's own.
     #[must_use]
-    pub fn new(wishes: Result<Vec<Wish>, String>, context: &Context<'_>) -> Self {
+    pub fn new(wishes: Result<Vec<Wish>, String>, denies: BTreeSet<String>, context: &Context<'_>) -> Self {
         Self {
             wishes,
             attachments: Attachments::new(&context.sdk, &context.sdk_for_changes()),
-            protected: Protected::of(context),
+            protected: Protected::of(context, denies),
+            keeps_from_assuming: Tri::No,
             of: PhantomData,
+        }
+    }
+
+    /// One that denies to assume roles, or may do so.
+    #[must_use]
+    pub fn keeping_from_assuming(self, keeps_from_assuming: Tri) -> Self {
+        Self { keeps_from_assuming, ..self }
+    }
+
+    /// What people should know of those who could become an operator when `principals` are restricted; refused, when nobody could.
+    async fn way_back(&self, principals: &BTreeSet<Principal>) -> Result<Option<String>, ActionError> {
+        let nobody = BTreeSet::new();
+        let open = match &self.keeps_from_assuming {
+            Tri::No => return Ok(None),
+            Tri::Yes => self.protected.is_open(principals, &nobody).await?,
+            Tri::Unknown(_) => self.protected.is_open(&nobody, principals).await?,
+        };
+        match open {
+            Tri::Yes => Ok(None),
+            Tri::No => Err(ActionError::Refused(shut_out::refusal(self.protected.operators()))),
+            Tri::Unknown(why) => Ok(Some(shut_out::warning(&why))),
         }
     }
 }
@@ -49,7 +75,12 @@ impl<P: 'static> Action for Attaching<P> {
             let reasons: Vec<String> = refused.into_values().collect();
             return Err(ActionError::Refused(reasons.join("; ")));
         }
-        self.attachments.plan(wishes).await
+        let note = self.way_back(&principals).await?;
+        let mut planned = self.attachments.plan(wishes).await?;
+        if let Some(first) = planned.iter_mut().find(|planned| planned.present != planned.wanted) {
+            first.note = note;
+        }
+        Ok(planned)
     }
 
     async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use guardrails_model::principal::Principal;
 use serde_json::json;
 
+use super::administrators;
 use super::attachments::Wish;
-use super::protected;
 use crate::grants::{Grant, Use, sid};
 
 const ALWAYS: &[Use] = &[Use::Plan, Use::Apply, Use::Rollback];
@@ -32,9 +32,9 @@ const KINDS: [Kind; 3] = [
     },
 ];
 
-/// The rights that `wishes` take.
+/// The rights that `wishes` take, where `denies` are Deny policies besides the stack's own.
 #[must_use]
-pub fn of(wishes: &[Wish]) -> Vec<Grant> {
+pub fn of(wishes: &[Wish], denies: BTreeSet<String>) -> Vec<Grant> {
     if wishes.is_empty() {
         return Vec::new();
     }
@@ -58,7 +58,7 @@ pub fn of(wishes: &[Wish]) -> Vec<Grant> {
             why_any: Some("AWS has no resource for the account's summary"),
         });
     }
-    grants.extend(protected::grants());
+    grants.extend(administrators::grants(denies));
     grants.extend(KINDS.iter().flat_map(|kind| turning(kind, wishes)));
     grants
 }

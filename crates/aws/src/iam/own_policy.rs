@@ -65,13 +65,31 @@ impl OwnPolicy {
     /// Its name in a stack. A stack of that name may stand in another Region too, and IAM's names are the account's.
     #[must_use]
     pub fn name(&self, home: &Home<'_>) -> String {
-        format!("{}-{}-deny-{}", home.stack, home.region, self.hash)
+        format!("{}{}", home.deny(), self.hash)
     }
 
     /// Its ARN in a stack.
     #[must_use]
     pub fn arn(&self, home: &Home<'_>) -> String {
-        format!("arn:{}:iam::{}:policy/{}", home.partition, home.account, self.name(home))
+        format!("{}{}", home.denies(), self.hash)
+    }
+}
+
+impl Home<'_> {
+    /// How the names of the stack's policies begin.
+    fn deny(&self) -> String {
+        format!("{}-{}-deny-", self.stack, self.region)
+    }
+
+    /// How their ARNs begin.
+    fn denies(&self) -> String {
+        format!("arn:{}:iam::{}:policy/{}", self.partition, self.account, self.deny())
+    }
+
+    /// A pattern of IAM's for their ARNs.
+    #[must_use]
+    pub fn any_deny(&self) -> String {
+        self.denies() + &"?".repeat(HASH)
     }
 }
 
@@ -100,8 +118,8 @@ pub async fn held_of_another(ledger: &Ledger, open: &[Run], home: &Home<'_>) -> 
 fn is_of_another(facet: &FacetId, home: &Home<'_>) -> bool {
     let (_, _, policy) = facet.parts();
     let name = policy.rsplit('/').next().unwrap_or(policy);
-    let here = format!("{}-{}", home.stack, home.region);
-    Principal::of_policy(facet).is_some() && is_own_deny(name) && name.rsplit_once("-deny-").is_some_and(|(of, _)| of != here)
+    let is_ours = name.strip_prefix(&home.deny()).is_some_and(|hash| hash.len() == HASH);
+    Principal::of_policy(facet).is_some() && is_own_deny(name) && !is_ours
 }
 
 /// The actions of policies/deny-spending.json.
@@ -136,8 +154,10 @@ mod tests {
         for launch in ["ec2:RunInstances", "ec2:CreateFleet", "ec2:RequestSpotInstances", "autoscaling:CreateAutoScalingGroup"] {
             assert!(actions.iter().any(|action| action == launch), "{launch}");
         }
-        let more = ["sts:AssumeRole", "iam:PassRole"].map(str::to_owned);
-        OwnPolicy::denying(&[actions, more.to_vec()].concat()).unwrap();
+        // What policies/README.md says may be added.
+        let more =
+            ["sts:AssumeRole", "iam:PassRole", "iam:CreateUser", "iam:CreateAccessKey", "iam:CreateRole", "iam:PutUserPolicy"];
+        OwnPolicy::denying(&[actions, more.map(str::to_owned).to_vec()].concat()).unwrap();
     }
 
     #[test]

@@ -143,6 +143,7 @@ impl Planner<'_> {
 
     fn context(&self, place: Option<&Place>) -> Context<'_> {
         let mut context = Context::new(&self.deployment.sdk, &self.run.operators, Arc::new(SystemClock)).at(place);
+        context.restricted = self.run.restricted();
         context.stack = Some(self.deployment.stack.clone());
         context.account = Some(self.deployment.caller.account());
         context.paced(self.run.pace.clone(), Levels::default())

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, anyhow};
+use guardrails_aws::iam::of_stack;
 use serde_json::{Map, Value as Json, json};
 
 /// The boundary in the template.
@@ -89,7 +90,8 @@ pub(super) fn fill(resources: &mut Map<String, Json>, trusted: &[Json]) -> Resul
 
 /// What CloudFormation named after the stack.
 fn own(kind: &str) -> Json {
-    json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:{kind}/${{AWS::StackName}}-*")})
+    let named = of_stack::named_after(kind, "${AWS::StackName}");
+    json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:{named}")})
 }
 
 /// The actions that `statement` allows: one, many, or one under a condition of the template.

@@ -1,17 +1,13 @@
 //! What CloudFormation takes, and what it wants to be told.
 
 use anyhow::{Result, ensure};
+pub use guardrails_aws::iam::of_stack::LONGEST_STACK_NAME;
 use serde_json::Value as Json;
 
 /// Bytes that a template may have in a request itself; a larger one goes by way of a bucket.
 pub const LARGEST_BODY: usize = 51_200;
 const LARGEST_TEMPLATE: usize = 1_000_000;
 const MOST_RESOURCES: usize = 500;
-
-/// Letters that a stack's name may have. A role's name has 64 of them: the stack's name, the role's own (20 at most) and 13 by
-/// chance, with hyphens between. CloudFormation cuts the stack's name when it is longer, and the rights on `role/NAME-*` would
-/// not mean the role any more. The functions' names have 64, too, and are shorter.
-pub const LONGEST_STACK_NAME: usize = 29;
 
 /// Refuses a name under which the stack's parts would not find each other.
 ///

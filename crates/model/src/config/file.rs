@@ -260,8 +260,8 @@ fn check_guardrail<A: Actions>(
 
 /// Who is in a group, the file does not say: that is looked up when it is deployed, planned and applied.
 fn spare_operators<A: Actions>(guardrail: &GuardrailName, action: &A, operators: &[String]) -> Result<(), String> {
-    let restricted = action.restricts();
-    let hit = operators.iter().find(|arn| Principal::of_arn(arn).is_some_and(|operator| restricted.contains(&operator)));
+    let restricted: Vec<Principal> = action.restricts().iter().map(Principal::folded).collect();
+    let hit = operators.iter().find(|arn| Principal::of_arn(arn).is_some_and(|operator| restricted.contains(&operator.folded())));
     hit.map_or(Ok(()), |arn| {
         Err(format!("`{guardrail}` would restrict the operator {arn}, who could then not roll back: let it spare them, or name other operators"))
     })
@@ -325,14 +325,26 @@ fn spec<A: Actions>(action: &A) -> Result<ActionSpec, String> {
     Ok(ActionSpec { name: name.parse().map_err(|error| format!("{error}"))?, params: params.clone() })
 }
 
-/// What every guardrail wants of every facet, to find those that want opposite things.
+/// What every guardrail wants of every facet, to find those that want opposite things; and how principals are written.
 #[derive(Default)]
-struct Wishes(HashMap<FacetId, (Value, GuardrailName)>);
+struct Wishes {
+    wanted: HashMap<FacetId, (Value, GuardrailName)>,
+    written: HashMap<Principal, Principal>,
+}
 
 impl Wishes {
     fn add<A: Actions>(&mut self, guardrail: &GuardrailName, action: &A) -> Result<(), String> {
+        // Written in two ways, what is one attachment would be two facets.
+        for principal in action.restricts() {
+            let first = self.written.entry(principal.folded()).or_insert_with(|| principal.clone());
+            if *first != principal {
+                return Err(format!(
+                    "`{principal}` is written `{first}` elsewhere, and IAM knows only one such: write it as IAM does"
+                ));
+            }
+        }
         for (facet, wanted) in action.wishes() {
-            let first = self.0.entry(facet.clone()).or_insert_with(|| (wanted.clone(), guardrail.clone()));
+            let first = self.wanted.entry(facet.clone()).or_insert_with(|| (wanted.clone(), guardrail.clone()));
             if first.0 != wanted {
                 return Err(format!(
                     "`{guardrail}` wants `{facet}` {wanted}, but `{}` wants it {}: opposite wishes cannot both be \

@@ -5,6 +5,7 @@
 mod answers;
 mod change;
 mod condition;
+mod entry;
 mod record;
 mod tri;
 mod trust;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use answers::{Decision, LAUNCHES, Launch, Launching, Simulated, Way, is_own_deny, launching, policy_words};
 pub use change::{Changes, Left};
+pub use entry::lets_others_in;
 pub use record::{Counts, Person, RoleAnswer, Standing, Verification, Work};
 pub use tri::Tri;
 pub use trust::{Assumable, Caller, Trust, Trusted, assumable};

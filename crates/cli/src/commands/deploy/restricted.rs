@@ -8,11 +8,14 @@ use anyhow::{Result, anyhow};
 use aws_config::SdkConfig;
 use guardrails_aws::actions::{self, Context};
 use guardrails_aws::iam::protected::Protected;
+use guardrails_aws::iam::shut_out;
 use guardrails_model::clock::SystemClock;
-use guardrails_model::config::{Config, Guardrail};
+use guardrails_model::config::{ActionSpec, Config, Guardrail};
 use guardrails_model::principal::Principal;
+use guardrails_model::verify::Tri;
 
 use crate::deployment::Caller;
+use crate::output;
 
 /// Looks at all that `config` could restrict at once: two guardrails may have the last administrators between them.
 pub(super) async fn refuse(sdk: &SdkConfig, config: &Config, caller: &Caller, stack: &str) -> Result<()> {
@@ -26,10 +29,11 @@ pub(super) async fn refuse(sdk: &SdkConfig, config: &Config, caller: &Caller, st
     let operators: Vec<String> = config.operators.iter().chain([&caller.arn]).cloned().collect();
     let mut context = Context::new(sdk, &operators, Arc::new(SystemClock));
     (context.stack, context.account) = (Some(stack.to_owned()), Some(caller.account()));
-    let refused = Protected::of(&context).refusals(&restricted).await;
+    let protected = Protected::of(&context, BTreeSet::new());
+    let refused = protected.refusals(&restricted).await;
     let refused = refused.map_err(|error| anyhow!("looking whom the guardrails would restrict: {error}"))?;
     if refused.is_empty() {
-        return Ok(());
+        return keep_a_way_in(&protected, config).await;
     }
     let mut said = String::from("nothing is deployed, since the way back could be cut:");
     for (principal, why) in &refused {
@@ -40,9 +44,36 @@ pub(super) async fn refuse(sdk: &SdkConfig, config: &Config, caller: &Caller, st
     Err(anyhow!("{said}\nhint: take them out of the guardrails' actions, or out of those groups"))
 }
 
+/// Refuses it if nobody could become an operator any more; says so where that cannot be told.
+async fn keep_a_way_in(protected: &Protected, config: &Config) -> Result<()> {
+    let (mut denied, mut perhaps) = (BTreeSet::new(), BTreeSet::new());
+    for spec in config.guardrails.values().flat_map(specs) {
+        let entry = actions::find(spec.name.as_str())?;
+        match entry.denies(&spec.params, shut_out::ASSUME)? {
+            Tri::Yes => denied.extend(entry.restricts(&spec.params)?),
+            Tri::Unknown(_) => perhaps.extend(entry.restricts(&spec.params)?),
+            Tri::No => {}
+        }
+    }
+    let open = protected.is_open(&denied, &perhaps).await;
+    match open.map_err(|error| anyhow!("looking who could become an operator: {error}"))? {
+        Tri::Yes => {}
+        Tri::Unknown(why) => output::tell(&format!("WARNING: {}", shut_out::warning(&why))),
+        Tri::No => {
+            let why = shut_out::refusal(protected.operators());
+            return Err(anyhow!("nothing is deployed, since the way back could be cut: {why}"));
+        }
+    }
+    Ok(())
+}
+
+fn specs(guardrail: &Guardrail) -> impl Iterator<Item = &ActionSpec> {
+    guardrail.stages.iter().flat_map(|stage| stage.groups.iter().flatten())
+}
+
 fn restricts(guardrail: &Guardrail) -> Result<Vec<Principal>> {
     let mut restricted = Vec::new();
-    for spec in guardrail.stages.iter().flat_map(|stage| stage.groups.iter().flatten()) {
+    for spec in specs(guardrail) {
         restricted.extend(actions::find(spec.name.as_str())?.restricts(&spec.params)?);
     }
     Ok(restricted)

@@ -1,0 +1,246 @@
+//! Who has `AdministratorAccess`, and who of them is left when some are restricted.
+//!
+//! What this does not see: administrators by other policies than that one, whether anybody can assume a role that has it, and
+//! who signs in as the account's root. Where nobody has it, nothing is known, and nothing refused for it. Of those who are
+//! denied already it sees whom a Deny of this stack's is attached to, and the Deny of people's own that is about to be
+//! attached; who lost `AdministratorAccess` has it no more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_iam::Client;
+use aws_sdk_iam::types::PolicyScopeType;
+use guardrails_model::action::ActionError;
+use guardrails_model::glob::glob;
+use guardrails_model::principal::Principal;
+use serde_json::json;
+
+use super::own_policy::{Home, TEMPLATE};
+use crate::actions::Context;
+use crate::error::Failure;
+use crate::grants::{Grant, Use};
+
+/// Looks for administrators.
+pub(super) struct Administrators {
+    iam: Client,
+    policy: String,
+    /// A pattern for the ARNs of the stack's own Deny policies.
+    own_denies: Option<String>,
+    denies: BTreeSet<String>,
+}
+
+/// Whom a policy is attached to. Users and roles in small letters: to IAM a name is one name, whatever their case.
+#[derive(Default)]
+struct Having {
+    users: BTreeSet<String>,
+    roles: BTreeSet<String>,
+    groups: BTreeSet<String>,
+}
+
+/// Who is in which group: each is asked for once.
+pub(super) struct Groups {
+    iam: Client,
+    known: BTreeMap<String, Vec<String>>,
+}
+
+impl Administrators {
+    /// In the account of `context`, where `denies` are Deny policies besides the stack's own.
+    pub(super) fn of(context: &Context<'_>, denies: BTreeSet<String>) -> Self {
+        let region = context.region();
+        Self {
+            iam: Client::new(&context.sdk),
+            policy: format!("arn:{}:iam::aws:policy/AdministratorAccess", context.partition()),
+            own_denies: context.home(&region).as_ref().map(Home::any_deny),
+            denies,
+        }
+    }
+
+    /// Of `principals`, those who are administrators, if nobody remains who is one: neither they, nor whom the stage restricts
+    /// `together` with them, nor whoever is denied already.
+    ///
+    /// # Errors
+    /// When IAM does not say.
+    pub(super) async fn last_of(
+        &self,
+        principals: &BTreeSet<Principal>,
+        together: &BTreeSet<Principal>,
+        groups: &mut Groups,
+    ) -> Result<BTreeMap<Principal, String>, ActionError> {
+        let mut found = self.having(&self.policy).await?;
+        if found.is_nobody() {
+            return Ok(BTreeMap::new());
+        }
+        let mut out = self.denied().await?;
+        principals.union(together).for_each(|principal| out.add(principal));
+        for group in &out.groups {
+            out.users.extend(groups.users(group).await?);
+        }
+        let remains = |users: &BTreeSet<String>| users.iter().any(|user| !out.users.contains(user));
+        if remains(&found.users) || found.roles.iter().any(|role| !out.roles.contains(role)) {
+            return Ok(BTreeMap::new());
+        }
+        // The members of groups are asked for only as long as nobody else is found.
+        for group in std::mem::take(&mut found.groups) {
+            let users = groups.users(&group).await?;
+            if remains(&users) {
+                return Ok(BTreeMap::new());
+            }
+            found.users.extend(users);
+        }
+        let mut hit = BTreeMap::new();
+        for principal in principals {
+            let is_hit = match principal {
+                Principal::Group(name) => !groups.users(name).await?.is_disjoint(&found.users),
+                Principal::User(name) => found.users.contains(&name.to_ascii_lowercase()),
+                Principal::Role(name) => found.roles.contains(&name.to_ascii_lowercase()),
+            };
+            if is_hit {
+                hit.insert(principal.clone(), why(principal));
+            }
+        }
+        Ok(hit)
+    }
+
+    /// Whom a Deny is attached to.
+    async fn denied(&self) -> Result<Having, ActionError> {
+        let mut denies = self.denies.clone();
+        if let Some(own) = &self.own_denies {
+            let pages = self.iam.list_policies().scope(PolicyScopeType::Local).only_attached(true).max_items(1000);
+            let mut pages = pages.into_paginator().send();
+            while let Some(page) = pages.next().await {
+                let page = page.map_err(|error| Failure::of(&error).reading("looking for the stack's own Deny policies"))?;
+                let arns = page.policies.unwrap_or_default().into_iter().filter_map(|policy| policy.arn);
+                denies.extend(arns.filter(|arn| glob(own, arn)));
+            }
+        }
+        let mut whom = Having::default();
+        for policy in &denies {
+            whom.extend(self.having(policy).await?);
+        }
+        Ok(whom)
+    }
+
+    /// Whom `policy` is attached to; nobody, when there is no such policy.
+    async fn having(&self, policy: &str) -> Result<Having, ActionError> {
+        let mut found = Having::default();
+        let mut pages = self.iam.list_entities_for_policy().policy_arn(policy).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            match page {
+                Ok(page) => {
+                    found
+                        .users
+                        .extend(page.policy_users().iter().filter_map(|user| user.user_name().map(str::to_ascii_lowercase)));
+                    found
+                        .roles
+                        .extend(page.policy_roles().iter().filter_map(|role| role.role_name().map(str::to_ascii_lowercase)));
+                    found.groups.extend(page.policy_groups().iter().filter_map(|group| group.group_name().map(str::to_owned)));
+                }
+                Err(error) => {
+                    let failure = Failure::of(&error);
+                    if failure.is("NoSuchEntity") {
+                        break;
+                    }
+                    return Err(failure.reading(&format!("looking who has {policy}")));
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Having {
+    fn is_nobody(&self) -> bool {
+        self.users.is_empty() && self.roles.is_empty() && self.groups.is_empty()
+    }
+
+    fn add(&mut self, principal: &Principal) {
+        let name = principal.name();
+        match principal {
+            // Groups are asked about by their names.
+            Principal::Group(_) => self.groups.insert(name.to_owned()),
+            Principal::User(_) => self.users.insert(name.to_ascii_lowercase()),
+            Principal::Role(_) => self.roles.insert(name.to_ascii_lowercase()),
+        };
+    }
+
+    fn extend(&mut self, other: Self) {
+        self.users.extend(other.users);
+        self.roles.extend(other.roles);
+        self.groups.extend(other.groups);
+    }
+}
+
+impl Groups {
+    pub(super) fn new(iam: &Client) -> Self {
+        Self { iam: iam.clone(), known: BTreeMap::new() }
+    }
+
+    /// The names of the users in a group, in small letters.
+    async fn users(&mut self, group: &str) -> Result<BTreeSet<String>, ActionError> {
+        let name = |arn: &String| match Principal::of_arn(arn) {
+            Some(Principal::User(name)) => Some(name.to_ascii_lowercase()),
+            _ => None,
+        };
+        Ok(self.members(group).await?.iter().filter_map(name).collect())
+    }
+
+    /// The ARNs of the users in a group; none, when there is no such group.
+    pub(super) async fn members(&mut self, group: &str) -> Result<&[String], ActionError> {
+        if !self.known.contains_key(group) {
+            let members = self.ask(group).await?;
+            self.known.insert(group.to_owned(), members);
+        }
+        Ok(&self.known[group])
+    }
+
+    async fn ask(&self, group: &str) -> Result<Vec<String>, ActionError> {
+        let mut pages = self.iam.get_group().group_name(group).into_paginator().send();
+        let mut users = Vec::new();
+        while let Some(page) = pages.next().await {
+            match page {
+                Ok(page) => users.extend(page.users.into_iter().map(|user| user.arn)),
+                Err(error) => {
+                    let failure = Failure::of(&error);
+                    if failure.is("NoSuchEntity") {
+                        return Ok(Vec::new());
+                    }
+                    return Err(failure.reading(&format!("looking at the members of group {group}")));
+                }
+            }
+        }
+        Ok(users)
+    }
+}
+
+fn why(principal: &Principal) -> String {
+    let (kind, name) = (principal.kind(), principal.name());
+    format!(
+        "with {kind} `{name}` the last would be restricted who have AdministratorAccess: whoever has it besides is restricted by the same \
+         stage, or denied already; leave one administrator out"
+    )
+}
+
+/// What looking for administrators takes, where `denies` are Deny policies besides the stack's own.
+pub(super) fn grants(denies: BTreeSet<String>) -> Vec<Grant> {
+    let grant = |sid: &str, actions, resources, why_any| Grant {
+        sid: sid.to_owned(),
+        uses: &[Use::Plan, Use::Apply],
+        actions,
+        resources,
+        condition: json!(null),
+        why_any,
+    };
+    let administrators = "arn:${AWS::Partition}:iam::aws:policy/AdministratorAccess".to_owned();
+    let policies = [administrators, TEMPLATE.any_deny()].into_iter().chain(denies).collect();
+    // Which groups have administrators in them, only the account knows.
+    let groups = vec!["arn:${AWS::Partition}:iam::${AWS::AccountId}:group/*".to_owned()];
+    vec![
+        grant("WhoIsAdministrator", &["iam:ListEntitiesForPolicy"], policies, None),
+        grant(
+            "WhichDenyIsAttached",
+            &["iam:ListPolicies"],
+            vec!["*".to_owned()],
+            Some("AWS has no resource for listing policies"),
+        ),
+        grant("WhoIsInTheirGroups", &["iam:GetGroup"], groups, None),
+    ]
+}

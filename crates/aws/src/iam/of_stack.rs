@@ -1,0 +1,72 @@
+//! Which roles are the guardrails' own stack's: by the names that CloudFormation gives, and by those that the boundary of the
+//! stack's roles keeps them from.
+
+use aws_sdk_iam::types::Role;
+use guardrails_model::glob::glob;
+
+/// Letters of a role's name.
+const ROLE: usize = 64;
+/// The most letters of a role's name in the template.
+const LOGICAL: usize = 20;
+/// The letters by chance with which CloudFormation ends a name.
+const CHANCE: usize = 13;
+/// Letters that a stack's name may have. A role is named by its stack, its name in the template and letters by chance, with
+/// hyphens between. CloudFormation gives the stack's name the room that the others leave, and cuts it: the rights on
+/// `role/NAME-*` would not mean the role any more. Functions have as much room, and shorter names.
+pub const LONGEST_STACK_NAME: usize = ROLE - LOGICAL - CHANCE - 2;
+
+/// Where CloudFormation says whose a role is.
+const STACK_TAG: &str = "aws:cloudformation:stack-name";
+
+/// What is named after `stack`, as the last part of an ARN: the boundary keeps the stack's roles from all of it.
+#[must_use]
+pub fn named_after(kind: &str, stack: &str) -> String {
+    format!("{kind}/{stack}-*")
+}
+
+/// Why the guardrails of `stack` can or must not restrict `role`, if so.
+pub(super) fn why_not(role: &Role, stack: &str) -> Option<String> {
+    let name = role.role_name();
+    if is_of(role, stack) {
+        return Some(format!("role `{name}` is of the guardrails' own stack `{stack}`, which could then not roll back"));
+    }
+    let resource = role.arn().splitn(6, ':').nth(5).unwrap_or_default();
+    let kept = named_after("role", stack);
+    glob(&kept, resource).then(|| {
+        format!(
+            "role `{name}` is named as the roles of the guardrails' own stack are ({kept}), and the boundary of those lets them change \
+             none such: give it another name, or leave it out"
+        )
+    })
+}
+
+/// By its tag, its path, or a name such as CloudFormation gives.
+fn is_of(role: &Role, stack: &str) -> bool {
+    let tagged = role.tags().iter().any(|tag| tag.key() == STACK_TAG && tag.value() == stack);
+    tagged || role.path().split('/').any(|part| part == stack) || is_named_for(role.role_name(), stack)
+}
+
+/// CloudFormation names a role by its stack, its logical id and a random word: `guardrails-MasterRole-1ABC2DEF3GHI`. Where
+/// another tool deployed a stack of a longer name than `guardrails deploy` takes, that is cut.
+fn is_named_for(role: &str, stack: &str) -> bool {
+    let mut parts = role.rsplitn(3, '-').skip(1);
+    let (Some(logical), Some(of)) = (parts.next(), parts.next()) else { return false };
+    let is_cut = of.len() >= LONGEST_STACK_NAME && stack.starts_with(of);
+    logical.ends_with("Role") && (of == stack || is_cut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_of_the_stack_is_known_by_the_name_that_cloudformation_gives_it() {
+        let long = "budget-guardrails-of-the-platform-team";
+        assert!(is_named_for("guardrails-MasterRole-1ABC2DEF3GHI", "guardrails"));
+        assert!(is_named_for("budget-guardrails-of-the-plat-ScaleGroupToZeroRole-1ABC2DEF3GHIJ", long));
+        assert!(is_named_for("budget-guardrails-of-the-platform-team-MasterRole-1ABC2DEF3GHIJ", long));
+        assert!(!is_named_for("budget-guardrails-MasterRole-1ABC2DEF3GHIJ", long));
+        assert!(!is_named_for("guardrails-beta-ci", "guardrails"));
+        assert!(!is_named_for("ci-deployer", "guardrails"));
+    }
+}
