@@ -31,10 +31,11 @@ async fn open(demand: Demand) -> (Story, RunId) {
 }
 
 fn ann(can: bool) -> Person {
-    let way = Way { through: None, actions: vec!["ec2:RunInstances".to_owned()], policies: vec!["shadow".to_owned()] };
+    let (actions, policies) = (vec!["ec2:RunInstances".to_owned()], vec!["shadow".to_owned()]);
+    let way = Way { through: None, actions, policies, more_policies: 0 };
     let ways = if can { vec![way] } else { Vec::new() };
     let by = vec![Principal::Group("Beta".to_owned())];
-    Person { arn: "arn:aws:iam::123456789012:user/ann".to_owned(), by, ways, more_ways: 0, untold: Vec::new() }
+    Person { ways, ..Person::of("arn:aws:iam::123456789012:user/ann", by) }
 }
 
 impl Story {
