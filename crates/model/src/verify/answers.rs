@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::person::is_zero;
-use super::tri::Tri;
+use crate::tri::Tri;
 
 /// Why it cannot be told of what the organization denies.
 const AS_SIMULATED: &str = "the organisation's policies deny it as simulated";

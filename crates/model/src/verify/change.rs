@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::answers::Way;
-use super::condition::strings;
 use super::person::{Person, Standing};
+use crate::condition::strings;
 use crate::glob::glob;
 use crate::phase::Phase;
 use crate::principal::Principal;

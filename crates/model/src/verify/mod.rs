@@ -5,10 +5,8 @@
 mod answers;
 mod book;
 mod change;
-mod condition;
 mod person;
 mod record;
-mod tri;
 mod trust;
 mod work;
 
@@ -20,7 +18,6 @@ pub use book::Book;
 pub use change::{Changes, Left};
 pub use person::{MOST_WAYS, Person, Standing};
 pub use record::{Counts, Verification};
-pub use tri::Tri;
 pub use trust::{Assumable, Caller, Trust, Trusted, assumable};
 pub use work::{Half, RoleAnswer, RolePage, Work};
 

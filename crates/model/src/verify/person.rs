@@ -67,6 +67,14 @@ impl Person {
         self
     }
 
+    /// About how many bytes they take in the ledger, rather more than fewer.
+    pub(super) fn bytes(&self) -> usize {
+        let ways = self.ways.iter().flat_map(|way| way.through.iter().chain(&way.actions).chain(&way.policies));
+        let texts = std::iter::once(&self.arn).chain(ways).chain(&self.untold).map(String::as_str);
+        let fields = 150 + 50 * self.ways.len() + 20 * self.by.len();
+        texts.chain(self.by.iter().map(Principal::name)).map(|text| text.len() + 3).sum::<usize>() + fields
+    }
+
     /// How they stand.
     #[must_use]
     pub fn standing(&self) -> Standing {

@@ -16,8 +16,8 @@ use crate::record::{FORMAT, short};
 
 /// People that are kept: those who can still launch first, then those of whom it cannot be told. All are counted.
 const MOST_KEPT: usize = 100;
-/// Bytes that they may take, as JSON, which is more than DynamoDB counts.
-const MOST_BYTES: usize = 200 * 1024;
+/// Bytes that they may take.
+const MOST_BYTES: usize = 256 * 1024;
 /// Notes that are kept.
 const MOST_NOTES: usize = 20;
 /// Letters of why it could not be asked.
@@ -114,7 +114,7 @@ impl Verification {
             self.people.truncate(MOST_KEPT);
             let mut bytes = 0;
             let fits = self.people.iter().take_while(|person| {
-                bytes += serde_json::to_string(person).map_or(MOST_BYTES, |text| text.len());
+                bytes += person.bytes();
                 bytes <= MOST_BYTES
             });
             let fits = fits.count();
@@ -167,6 +167,7 @@ impl Verification {
     pub fn words(&self) -> String {
         let Counts { of, asked, can, untold } = self.counts;
         let cannot_tell = if untold == 0 { String::new() } else { format!(", and of {untold} it cannot be told") };
+        let people = of.max(asked);
         let so_far = if of == 0 { format!("{asked} so far") } else { format!("{asked} of {of} so far") };
         if !self.finished {
             return format!("IAM is being asked: {so_far}, of whom {can} can still launch");
@@ -174,7 +175,8 @@ impl Verification {
         match (&self.failed, can) {
             (Some(why), _) if asked == 0 => format!("who can still launch could not be verified: {why}"),
             (Some(why), _) => format!(
-                "who can still launch could not be verified to the end: {why}; {so_far}, of whom {can} can still launch{cannot_tell}"
+                "who can still launch could not be verified to the end: {why}; of {people} people {asked} were asked about, of whom \
+                 {can} can still launch{cannot_tell}"
             ),
             (None, 0) => format!("nobody can still launch, of {asked} asked about{cannot_tell}"),
             (None, _) => format!("{can} of {asked} can still launch{cannot_tell}"),

@@ -12,7 +12,7 @@ use crate::ids::RunId;
 use crate::record::{FORMAT, short};
 
 /// Bytes of the names of those who are asked about again by name; of more, everybody is.
-const MOST_STALE: usize = 48 * 1024;
+const MOST_STALE: usize = 24 * 1024;
 /// Letters of a reason.
 const LONGEST_REASON: usize = 300;
 

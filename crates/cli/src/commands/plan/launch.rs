@@ -122,3 +122,63 @@ fn counts(both: &[(Person, Left)]) -> (Counts, Counts) {
     }
     (now, then)
 }
+
+#[cfg(test)]
+mod tests {
+    use guardrails_model::ids::FacetId;
+    use guardrails_model::record::{Part, Step};
+    use guardrails_model::verify::Way;
+
+    use super::*;
+
+    const POWER: &str = "arn:aws:iam::aws:policy/Power";
+
+    fn person(name: &str, policies: &[&str]) -> Person {
+        let policies: Vec<String> = policies.iter().map(|policy| (*policy).to_owned()).collect();
+        let way = Way { through: None, actions: vec!["ec2:RunInstances".to_owned()], policies, more_policies: 0 };
+        let ways = if way.policies.is_empty() { Vec::new() } else { vec![way] };
+        let by = vec![Principal::Group("Beta".to_owned())];
+        Person { ways, ..Person::of(&format!("arn:aws:iam::123456789012:user/{name}"), by) }
+    }
+
+    /// The plan takes the policy Power from Beta.
+    fn taken() -> Changes {
+        let part = json!({"group": 0, "action": "swap-group-policy", "params": {}, "plan": {"is": "missing"}});
+        let step = json!({"format": 1, "run": "r-20261123-014653-7f3k9q", "part": 0, "token": "t", "label": "x",
+            "facet": FacetId::new("group-policy", "Beta", POWER).unwrap(), "present": "attached", "wanted": "detached",
+            "phase": "Planned", "attempt": 1, "since": "2026-11-23T00:00:00Z", "events": []});
+        let mut changes = Changes::default();
+        let part: Part = serde_json::from_value(part).unwrap();
+        changes.add(&part, &serde_json::from_value::<Step>(step).unwrap());
+        changes
+    }
+
+    #[test]
+    fn each_is_one_line_and_who_could_still_launch_comes_first_however_many_there_are() {
+        let mut people: Vec<Person> = (0..150).map(|number| person(&format!("user-{number:03}"), &["Power"])).collect();
+        people.extend([person("xavier", &["Shadow"]), person("yves", &[]), person("zoe", &["Power", "Shadow"])]);
+        let look = Look::of(people, &taken(), vec!["group Gone: there is none by that name any more".to_owned()]);
+        let text = look.text(false);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines[..4],
+            [
+                "who can launch: now 152 of 153; then 2 still can",
+                "  user xavier: CAN STILL LAUNCH as now by Shadow (ec2:RunInstances)",
+                "  user zoe: can launch by Power, Shadow (ec2:RunInstances) -> CAN STILL LAUNCH by Shadow (ec2:RunInstances)",
+                "  user user-000: can launch by Power (ec2:RunInstances) -> cannot launch, unless they have Power from elsewhere too",
+            ]
+        );
+        assert_eq!(lines[101], "  ... and 53 more: --all shows each");
+        assert!(lines[102].contains("group Gone") && lines.len() == 104, "{text}");
+        let all = look.text(true);
+        assert!(all.contains("user yves: cannot launch, as now") && all.lines().count() == 156, "{all}");
+    }
+
+    #[test]
+    fn of_whom_nothing_is_shown_it_is_said_how_many_could_still_launch() {
+        let people = (0..150).map(|number| person(&format!("user-{number:03}"), &["Shadow"])).collect();
+        let text = Look::of(people, &taken(), Vec::new()).text(false);
+        assert!(text.contains("... and 50 more, of whom 50 can still launch: --all shows each"), "{text}");
+    }
+}
