@@ -168,9 +168,9 @@ fn account(people: usize, roles: usize, may: bool) -> Asking {
     let mut account = world.account();
     account.page = 1000;
     let root = json!({"AWS": "arn:aws:iam::123456789012:root"});
-    let named: Vec<String> = (0..roles).map(|number| format!("role-{number:04}")).collect();
-    roles_of(&mut account, &named.iter().map(|name| (name.as_str(), root.clone())).collect::<Vec<_>>());
-    account.rights.extend(named.iter().map(|name| (role(name), vec![Right::to("ec2:", "Power")])));
+    let of_roles: Vec<String> = (0..roles).map(|number| format!("role-{number:04}")).collect();
+    roles_of(&mut account, &of_roles.iter().map(|name| (name.as_str(), root.clone())).collect::<Vec<_>>());
+    account.rights.extend(of_roles.iter().map(|name| (role(name), vec![Right::to("ec2:", "Power")])));
     if may {
         account.rights.extend(names.iter().map(|name| (user(name), vec![Right::to("sts:", "Assume")])));
     }

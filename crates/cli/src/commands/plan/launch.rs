@@ -49,8 +49,9 @@ async fn ask(deployment: &Deployment, of: &[Principal], changes: &Changes) -> Re
     let nothing = Changes::default();
     let question = Question { of, changes: &nothing, clock: &SystemClock, until, heard: &heard };
     let ledger = Ledger::new(Arc::new(MemoryStore::default()));
-    let asked = Versioned { rev: 0, value: Verification::begin(&RunId::new(now), 0, now) };
-    let (asker, mut book) = (Asker::new(&deployment.sdk), Book::open(&ledger, asked, now).await?);
+    let fresh = Versioned { rev: 0, value: Verification::begin(&RunId::new(now), 0, now) };
+    let mut book = Book::open(&ledger, fresh, now).await?;
+    let asker = Asker::new(&deployment.sdk);
     loop {
         match question.go(&asker, &mut book).await? {
             Verified::Done => break,
@@ -70,8 +71,7 @@ async fn ask(deployment: &Deployment, of: &[Principal], changes: &Changes) -> Re
 
 impl Look {
     fn of(people: Vec<Person>, changes: &Changes, notes: Vec<String>) -> Self {
-        let mut both: Vec<(Person, Left)> =
-            people.into_iter().map(|now| (changes.left(&now), now)).map(|(left, now)| (now, left)).collect();
+        let mut both: Vec<(Person, Left)> = people.into_iter().map(|now| (now.clone(), changes.left(&now))).collect();
         both.sort_by(|(_, a), (_, b)| (a.person.standing(), &a.person.arn).cmp(&(b.person.standing(), &b.person.arn)));
         Self::Asked(both, notes)
     }
