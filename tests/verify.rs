@@ -3,4 +3,5 @@
 mod asking;
 mod change;
 mod judged;
+mod large;
 mod trust;

@@ -2,9 +2,10 @@
 //! writes down beside the run.
 
 use guardrails_aws::error::FailureKind;
-use guardrails_aws::iam_verify::{Asker, Question};
+use guardrails_aws::iam_verify::{Asker, Question, Trouble};
 use guardrails_model::clock::Clock;
 use guardrails_model::runs::ToVerify;
+use guardrails_model::verify::Book;
 use guardrails_model::wire::{Verified, VerifyOrder as Order};
 use jiff::SignedDuration;
 
@@ -25,20 +26,25 @@ pub async fn main() -> Result<(), lambda_runtime::Error> {
 async fn handle(order: Order, invocation: Invocation) -> Result<Verified, Fault> {
     let ledger = invocation.ledger()?;
     let to_verify = ToVerify::of(&ledger, &order.run, invocation.clock.now()).await?;
-    let Some(ToVerify { run, mut asked, changes }) = to_verify else {
+    let Some(ToVerify { run, asked, changes }) = to_verify else {
         tracing::info!(run = %order.run, "there is nobody to ask about");
         return Ok(Verified::Done);
     };
     let of = run.verify.as_ref().map(|rule| rule.of.as_slice()).unwrap_or_default();
     let until = invocation.deadline - SignedDuration::from_secs(MARGIN);
-    let question = Question { of, changes: &changes, clock: &invocation.clock, until };
-    let answer = question.go(&Asker::new(&invocation.sdk), &mut asked.value).await;
-    // What was learned counts, whatever came after it.
-    let saved = ledger.save_verification(asked).await?;
-    let verified = answer.map_err(|failure| match failure.kind {
-        FailureKind::Refused => Fault::failed(failure.message),
-        FailureKind::Later | FailureKind::NoRoom | FailureKind::Unknown => Fault::retryable(failure.message),
-    })?;
-    tracing::info!(run = %order.run, simulated = run.simulated, ?verified, counts = ?saved.value.counts, "asked");
+    let question = Question { of, changes: &changes, clock: &invocation.clock, until, heard: &|_| () };
+    let mut book = Book::open(&ledger, asked, invocation.clock.now()).await?;
+    let verified = question.go(&Asker::new(&invocation.sdk), &mut book).await.map_err(fault)?;
+    tracing::info!(run = %order.run, simulated = run.simulated, ?verified, counts = ?book.known().counts, "asked");
     Ok(verified)
+}
+
+fn fault(trouble: Trouble) -> Fault {
+    match trouble {
+        Trouble::Ledger(error) => error.into(),
+        Trouble::Iam(failure) => match failure.kind {
+            FailureKind::Refused => Fault::failed(failure.message),
+            FailureKind::Later | FailureKind::NoRoom | FailureKind::Unknown => Fault::retryable(failure.message),
+        },
+    }
 }

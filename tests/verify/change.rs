@@ -39,11 +39,11 @@ fn taking(kind: &str, whose: &str, policy: &str) -> Changes {
 
 fn way(through: Option<&str>, actions: &[&str], policies: &[&str]) -> Way {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    Way { through: through.map(str::to_owned), actions: owned(actions), policies: owned(policies) }
+    Way { through: through.map(str::to_owned), actions: owned(actions), policies: owned(policies), more_policies: 0 }
 }
 
 fn person(arn: &str, by: Principal, ways: Vec<Way>) -> Person {
-    Person { arn: format!("arn:aws:iam::123456789012:{arn}"), by: vec![by], ways, more_ways: 0, untold: Vec::new() }
+    Person { ways, ..Person::of(&format!("arn:aws:iam::123456789012:{arn}"), vec![by]) }
 }
 
 fn ann(ways: Vec<Way>) -> Person {
@@ -53,10 +53,10 @@ fn ann(ways: Vec<Way>) -> Person {
 #[test]
 fn a_deny_closes_the_calls_that_it_lists_and_no_others() {
     let ann = ann(vec![way(None, &["ec2:RunInstances", "ec2:StartInstances"], &["Power"])]);
-    let then = |actions: Json| denying("group-policy", "Beta", &json!({"actions": actions})).left(&ann).line();
-    assert_eq!(then(json!(["ec2:runinstances", "rds:*"])), "user ann: CAN STILL LAUNCH by Power (ec2:StartInstances)");
-    assert_eq!(then(json!(["ec2:Run*", "EC2:Start?nstances"])), "user ann: cannot launch");
-    assert_eq!(then(json!(["rds:*"])), "user ann: CAN STILL LAUNCH by Power (ec2:RunInstances and 1 more)");
+    let then = |actions: Json| denying("group-policy", "Beta", &json!({"actions": actions})).left(&ann).words();
+    assert_eq!(then(json!(["ec2:runinstances", "rds:*"])), "CAN STILL LAUNCH by Power (ec2:StartInstances)");
+    assert_eq!(then(json!(["ec2:Run*", "EC2:Start?nstances"])), "cannot launch");
+    assert_eq!(then(json!(["rds:*"])), "CAN STILL LAUNCH by Power (ec2:RunInstances and 1 more)");
     let others = denying("group-policy", "Gamma", &json!({"actions": ["*"]}));
     assert_eq!(others.left(&ann).person, ann, "it is another's");
 }
@@ -64,11 +64,11 @@ fn a_deny_closes_the_calls_that_it_lists_and_no_others() {
 #[test]
 fn what_keeps_somebody_from_a_role_closes_the_way_through_it() {
     let ann = ann(vec![way(Some("Deploy"), &["ec2:RunInstances"], &["Power"])]);
-    let then = |kind: &str, whose: &str, action: &str| denying(kind, whose, &json!({"actions": [action]})).left(&ann).line();
-    let open = "user ann: CAN STILL LAUNCH through role Deploy by Power (ec2:RunInstances)";
+    let then = |kind: &str, whose: &str, action: &str| denying(kind, whose, &json!({"actions": [action]})).left(&ann).words();
+    let open = "CAN STILL LAUNCH through role Deploy by Power (ec2:RunInstances)";
     assert_eq!(then("group-policy", "Beta", "ec2:*"), open, "the role is not denied anything");
-    assert_eq!(then("group-policy", "Beta", "sts:Assume*"), "user ann: cannot launch");
-    assert_eq!(then("role-policy", "Deploy", "ec2:*"), "user ann: cannot launch");
+    assert_eq!(then("group-policy", "Beta", "sts:Assume*"), "cannot launch");
+    assert_eq!(then("role-policy", "Deploy", "ec2:*"), "cannot launch");
 }
 
 #[test]
@@ -76,24 +76,24 @@ fn what_a_policy_of_their_own_denies_cannot_be_told_before() {
     let params = json!({"policy": "arn:aws:iam::123456789012:policy/Freeze"});
     let changes = denying("group-policy", "Beta", &params);
     let direct = ann(vec![way(None, &["ec2:RunInstances"], &["Power"])]);
-    let told = "user ann: cannot be told: by Power (ec2:RunInstances), where what Freeze denies is not known before";
-    assert_eq!(changes.left(&direct).line(), told);
+    let told = "cannot be told: by Power (ec2:RunInstances), where what Freeze denies is not known before";
+    assert_eq!(changes.left(&direct).words(), told);
     assert!(changes.close(&direct, &direct.ways[0]), "so after the change it is asked again while it does not show");
     let through = ann(vec![way(Some("Deploy"), &["ec2:RunInstances"], &["Power"])]);
-    assert!(changes.left(&through).line().contains("cannot be told: through role Deploy"), "it may deny to assume it");
+    assert!(changes.left(&through).words().contains("cannot be told: through role Deploy"), "it may deny to assume it");
 }
 
 #[test]
 fn a_policy_that_is_taken_may_be_theirs_from_elsewhere_too() {
     let ways = || vec![way(None, &["ec2:RunInstances"], &["Power"])];
     let then = taking("group-policy", "Beta", "Power").left(&ann(ways()));
-    assert_eq!(then.line(), "user ann: cannot launch, unless they have Power from elsewhere too");
+    assert_eq!(then.words(), "cannot launch, unless they have Power from elsewhere too");
     assert_eq!(json!(then)["unless"], json!(["Power"]));
     let both = ann(vec![way(None, &["ec2:RunInstances"], &["Power", "inline policy shadow"])]);
-    let left = taking("group-policy", "Beta", "Power").left(&both).line();
-    assert_eq!(left, "user ann: CAN STILL LAUNCH by inline policy shadow (ec2:RunInstances)");
+    let left = taking("group-policy", "Beta", "Power").left(&both).words();
+    assert_eq!(left, "CAN STILL LAUNCH by inline policy shadow (ec2:RunInstances)");
     let role = person("role/Deploy", Principal::Role("Deploy".to_owned()), ways());
-    assert_eq!(taking("role-policy", "Deploy", "Power").left(&role).line(), "role Deploy: cannot launch", "it has no groups");
+    assert_eq!(taking("role-policy", "Deploy", "Power").left(&role).words(), "cannot launch", "it has no groups");
 }
 
 #[test]
@@ -104,11 +104,53 @@ fn of_more_ways_than_are_kept_none_is_said_to_be_closed() {
     known.learn(ann(ways), false);
     let kept = &known.people[0];
     assert_eq!((kept.ways.len(), kept.more_ways), (8, 1));
-    assert!(kept.line().ends_with("; in 1 more ways"), "{}", kept.line());
+    assert!(kept.line().ends_with("by P2 (ec2:RunInstances); in 6 more ways"), "{}", kept.line());
     let mut changes = Changes::default();
     for number in 0..8 {
         let step = step("group-policy", "Beta", &format!("arn:aws:iam::aws:policy/P{number}"), "detached");
         changes.add(&part("swap-policy", &json!({})), &step);
     }
-    assert_eq!(changes.left(kept).line(), "user ann: cannot be told: of 1 more ways it is not known what the stage closes");
+    let left = changes.left(kept).words();
+    assert_eq!(left, "cannot be told: what the stage leaves of the ways through 1 more roles is not known before");
+    // Each of those is through a role: who may assume none has none of them.
+    let mut closed = denying("group-policy", "Beta", &json!({"actions": ["sts:AssumeRole", "ec2:*"]}));
+    assert_eq!(closed.left(kept).words(), "cannot launch");
+    closed = denying("group-policy", "Beta", &json!({"actions": ["ec2:*"]}));
+    assert!(closed.left(kept).words().starts_with("cannot be told"), "{}", closed.left(kept).words());
+}
+
+#[test]
+fn of_more_policies_than_are_kept_none_is_said_to_be_taken() {
+    let policies: Vec<String> = (0..30).map(|number| format!("P{number:02}")).collect();
+    let names: Vec<&str> = policies.iter().map(String::as_str).collect();
+    let kept = ann(vec![way(None, &["ec2:RunInstances"], &names)]).kept();
+    assert_eq!((kept.ways[0].policies.len(), kept.ways[0].more_policies), (24, 6));
+    assert_eq!(kept.line(), "user ann: CAN STILL LAUNCH by P00, P01, P02, 27 more policies (ec2:RunInstances)");
+    let mut changes = Changes::default();
+    for policy in &policies {
+        let step = step("group-policy", "Beta", &format!("arn:aws:iam::aws:policy/{policy}"), "detached");
+        changes.add(&part("swap-policy", &json!({})), &step);
+    }
+    let left = changes.left(&kept).words();
+    assert_eq!(left, "cannot be told: by 6 more policies (ec2:RunInstances), of which it is not known what the stage takes");
+    assert!(changes.close(&kept, &kept.ways[0]), "so it is asked again while it does not show");
+}
+
+#[test]
+fn now_and_then_are_one_line_a_person() {
+    let changes = taking("group-policy", "Beta", "Power");
+    let line = |policies: &[&str]| {
+        let ways = if policies.is_empty() { Vec::new() } else { vec![way(None, &["ec2:RunInstances"], policies)] };
+        let now = ann(ways);
+        changes.left(&now).line_from(&now)
+    };
+    assert_eq!(
+        [line(&["Power"]), line(&["Power", "Shadow"]), line(&["Shadow"]), line(&[])],
+        [
+            "user ann: can launch by Power (ec2:RunInstances) -> cannot launch, unless they have Power from elsewhere too",
+            "user ann: can launch by Power, Shadow (ec2:RunInstances) -> CAN STILL LAUNCH by Shadow (ec2:RunInstances)",
+            "user ann: CAN STILL LAUNCH as now by Shadow (ec2:RunInstances)",
+            "user ann: cannot launch, as now",
+        ]
+    );
 }

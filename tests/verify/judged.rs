@@ -31,10 +31,11 @@ async fn open(demand: Demand) -> (Story, RunId) {
 }
 
 fn ann(can: bool) -> Person {
-    let way = Way { through: None, actions: vec!["ec2:RunInstances".to_owned()], policies: vec!["shadow".to_owned()] };
+    let (actions, policies) = (vec!["ec2:RunInstances".to_owned()], vec!["shadow".to_owned()]);
+    let way = Way { through: None, actions, policies, more_policies: 0 };
     let ways = if can { vec![way] } else { Vec::new() };
     let by = vec![Principal::Group("Beta".to_owned())];
-    Person { arn: "arn:aws:iam::123456789012:user/ann".to_owned(), by, ways, more_ways: 0, untold: Vec::new() }
+    Person { ways, ..Person::of("arn:aws:iam::123456789012:user/ann", by) }
 }
 
 impl Story {
@@ -94,6 +95,43 @@ async fn what_could_not_be_asked_is_said_and_undoes_nothing() {
         assert_eq!(story.ends(&run).await, ends, "{demand:?}");
         let report = story.report(&run).await;
         assert!(report.contains("could not be verified: iam:ListRoles: AccessDenied"), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_not_asked_to_the_end_says_how_far_it_came_and_why() {
+    let machine: serde_json::Value = serde_json::from_str(include_str!("../../statemachine/guardrails.asl.json")).unwrap();
+    let in_part = machine["States"]["VerifiedInPart"]["Output"].as_str().unwrap();
+    let too_large = in_part.split('\'').nth(3).unwrap();
+    let died = r#"Sandbox.Timedout: {"errorType":"Sandbox.Timedout","errorMessage":"Task timed out after 120.00 seconds"}"#;
+    let refused = r#"Guardrails.Failed: {"errorType":"Guardrails.Failed","errorMessage":"iam:ListRoles: AccessDenied"}"#;
+    for (why, said) in [
+        (too_large, "150 rounds of asking were not enough for so many people and roles"),
+        (died, "Task timed out after 120.00 seconds (Sandbox.Timedout)"),
+        (refused, "iam:ListRoles: AccessDenied"),
+    ] {
+        for (demand, ends) in
+            [(Demand::Report, (Outcome::Succeeded, RunState::Enforced)), (Demand::Fail, (Outcome::Failed, RunState::ApplyFailed))]
+        {
+            let (story, run) = open(demand).await;
+            let mut asked = story.to_verify(&run).await.expect("there is something to ask").asked;
+            asked.value.count(1500, Vec::new());
+            asked.value.learn(ann(true), false);
+            story.bench.truth.save_verification(asked).await.unwrap();
+            story.bench.runs().could_not_verify(&run, why).await.unwrap();
+            assert_eq!(story.ends(&run).await, ends, "{demand:?}");
+            let report = story.report(&run).await;
+            let whole = format!(
+                "Who can still launch could not be verified to the end: {said}; of 1500 people 1 were asked about, of whom 1 can \
+                 still launch"
+            );
+            assert!(report.contains(&whole), "{whole}: {report}");
+            assert!(
+                report.contains("user ann: CAN STILL LAUNCH") && report.contains("... and 1499 were not asked about"),
+                "{report}"
+            );
+            assert_eq!(report.contains("The stage demands that nobody can: what was enforced stays"), demand == Demand::Fail);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! May somebody of the role's own account assume it? By examples of AWS's documentation, and by what must hold of any policy.
 
-use guardrails_model::verify::{Assumable, Caller, Decision, Simulated, Tri, Trust, assumable};
+use guardrails_model::tri::Tri;
+use guardrails_model::verify::{Assumable, Caller, Decision, Simulated, Trust, assumable};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 

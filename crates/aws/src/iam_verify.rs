@@ -1,21 +1,24 @@
 //! Asks IAM who can still launch: reads only. IAM's API is throttled for the whole account, so the calls are made one after
-//! another, some time apart; what does not fit into one invocation goes on in the next.
+//! another, some time apart; what does not fit into one invocation goes on in the next. What was learned is written down every few
+//! answers.
 
 mod ask;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use guardrails_model::clock::Clock;
+use guardrails_model::ledger::LedgerError;
 use guardrails_model::principal::Principal;
 use guardrails_model::verify::{
-    Assumable, Caller, Changes, Launching, Person, RoleAnswer, Verification, Way, Work, assumable, policy_words,
+    Assumable, Book, Caller, Changes, Half, Launching, MOST_WAYS, Person, RoleAnswer, Trusted, Way, Work, assumable, policy_words,
 };
 use guardrails_model::wire::Verified;
 use jiff::Timestamp;
 
 pub use ask::Asker;
-use ask::Role;
+use ask::{AT_ONCE, Role};
 
 use crate::error::{Failure, FailureKind};
 
@@ -23,6 +26,23 @@ use crate::error::{Failure, FailureKind};
 const SETTLES: i64 = 5;
 /// Seconds that IAM is left alone after it asked to be asked less often.
 const THROTTLED: i64 = 15;
+
+/// Why asking ended too soon.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// IAM refused, or did not answer.
+    #[error("{}", .0.message)]
+    Iam(Failure),
+    /// What was learned cannot be written down.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Iam(failure)
+    }
+}
 
 /// Who is asked about, and until when.
 pub struct Question<'a> {
@@ -32,38 +52,51 @@ pub struct Question<'a> {
     pub changes: &'a Changes,
     /// The clock.
     pub clock: &'a dyn Clock,
-    /// Nobody is asked about after this, but one: however little time there is, it comes to an end.
+    /// Nothing is asked after this, but once: however little time there is, it comes to an end.
     pub until: Timestamp,
+    /// Is shown each person as a whole, before what the book has no room for is left out.
+    pub heard: &'a (dyn Fn(&Person) + Send + Sync),
 }
 
 /// Who may assume what: the account as it is in this invocation.
 struct Account {
     /// Those asked about, with those through whom they are restricted.
     people: BTreeMap<String, Vec<Principal>>,
-    /// The roles that some of them might assume.
-    roles: Vec<Role>,
+    /// The roles that some of them might assume, by their ARNs.
+    roles: BTreeMap<String, Role>,
 }
 
+/// A role by which somebody could launch, and how it trusts a person.
+type Candidate<'a> = (Arc<RoleAnswer>, &'a Role, Trusted);
+
 impl Question<'_> {
-    /// Goes on asking where `known` was left, as far as the time goes. What was learned is in `known`, also when it fails.
+    /// Goes on asking where `book` was left, as far as the time goes. What was learned is written down, also when it fails.
     ///
     /// # Errors
-    /// When IAM refuses, or does not answer.
-    pub async fn go(&self, asker: &Asker, known: &mut Verification) -> Result<Verified, Failure> {
-        match self.ask(asker, known).await {
-            Err(failure) if failure.kind == FailureKind::Later => Ok(Verified::Settling { seconds: THROTTLED }),
+    /// When IAM refuses, or does not answer, or the ledger cannot be written.
+    pub async fn go(&self, asker: &Asker, book: &mut Book<'_>) -> Result<Verified, Trouble> {
+        let answer = self.ask(asker, book).await;
+        if matches!(answer, Err(Trouble::Ledger(_))) {
+            return answer;
+        }
+        book.write(self.clock.now()).await?;
+        match answer {
+            Err(Trouble::Iam(failure)) if failure.kind == FailureKind::Later => Ok(Verified::Settling { seconds: THROTTLED }),
+            // It came further: a connection that breaks in the middle of thousands of calls is no reason to give up.
+            Err(Trouble::Iam(failure)) if failure.kind == FailureKind::Unknown && book.answers() > 0 => {
+                Ok(Verified::Settling { seconds: THROTTLED })
+            }
             other => other,
         }
     }
 
-    async fn ask(&self, asker: &Asker, known: &mut Verification) -> Result<Verified, Failure> {
+    async fn ask(&self, asker: &Asker, book: &mut Book<'_>) -> Result<Verified, Trouble> {
         let (account, notes) = self.account(asker).await?;
-        known.notes = notes;
-        if !(self.ask_roles(asker, &account, known).await? && self.ask_people(asker, &account, known).await?) {
-            known.at = self.clock.now();
+        book.count(account.people.len(), notes);
+        if !(self.ask_roles(asker, &account, book).await? && self.ask_people(asker, &account, book).await?) {
             return Ok(Verified::Settling { seconds: 1 });
         }
-        let again = known.end_round(self.clock.now());
+        let again = book.end_round(self.clock.now());
         Ok(if again { Verified::Settling { seconds: SETTLES } } else { Verified::Done })
     }
 
@@ -82,15 +115,16 @@ impl Question<'_> {
             }
         }
         let might = |role: &Role| people.keys().any(|arn| *arn != role.arn && !role.trust.of(&Caller { arn }).is_no());
-        let roles = roles.into_iter().filter(|role| !role.trust.is_for_services_only() && might(role)).collect();
+        let roles = roles.into_iter().filter(|role| !role.trust.is_for_services_only() && might(role));
+        let roles = roles.map(|role| (role.arn.clone(), role)).collect();
         Ok((Account { people, roles }, notes))
     }
 
     /// What each role could launch; were all of them asked about?
-    async fn ask_roles(&self, asker: &Asker, account: &Account, known: &mut Verification) -> Result<bool, Failure> {
-        let Some(work) = &mut known.work else { return Ok(true) };
+    async fn ask_roles(&self, asker: &Asker, account: &Account, book: &mut Book<'_>) -> Result<bool, Trouble> {
         let mut begun = false;
-        for role in &account.roles {
+        for role in account.roles.values() {
+            let Some(work) = book.work() else { return Ok(true) };
             if work.roles_to.as_ref().is_some_and(|to| *to >= role.arn) {
                 continue;
             }
@@ -98,16 +132,17 @@ impl Question<'_> {
                 return Ok(false);
             }
             let (arn, name) = (role.arn.clone(), Some(role.name.clone()));
-            match found(asker.launching(&role.arn).await)? {
+            let answer = match found(asker.launching(&role.arn).await)? {
                 Some(Launching::Can { actions, policies }) => {
                     let way = Some(way(name, actions, &policies, &arn));
-                    work.roles.push(RoleAnswer { arn, way, untold: None });
+                    Some(RoleAnswer { arn, way, untold: None })
                 }
-                Some(Launching::CannotTell(why)) => work.roles.push(RoleAnswer { arn, way: None, untold: Some(why) }),
+                Some(Launching::CannotTell(why)) => Some(RoleAnswer { arn, way: None, untold: Some(why) }),
                 // It was deleted meanwhile.
-                Some(Launching::Cannot) | None => {}
-            }
-            work.roles_to = Some(role.arn.clone());
+                Some(Launching::Cannot) | None => None,
+            };
+            book.learn_role(&role.arn, answer);
+            book.keep(self.clock.now()).await?;
         }
         Ok(true)
     }
@@ -118,49 +153,91 @@ impl Question<'_> {
     }
 
     /// What each person could launch, by themselves and through a role; were all of them asked about?
-    async fn ask_people(&self, asker: &Asker, account: &Account, known: &mut Verification) -> Result<bool, Failure> {
+    async fn ask_people(&self, asker: &Asker, account: &Account, book: &mut Book<'_>) -> Result<bool, Trouble> {
         let mut begun = false;
-        for (arn, by) in &account.people {
-            let Some(work) = &known.work else { return Ok(true) };
+        'people: for (arn, by) in &account.people {
+            let Some(work) = book.work() else { return Ok(true) };
             let is_over = work.people_to.as_ref().is_some_and(|to| to >= arn);
             if is_over || work.only.as_ref().is_some_and(|only| !only.contains(arn)) {
                 continue;
             }
-            if self.is_late(&mut begun) {
-                return Ok(false);
+            let half = work.half.clone().filter(|half| half.person.arn == *arn);
+            let mut half = match half {
+                Some(half) => half,
+                None if self.is_late(&mut begun) => return Ok(false),
+                None => {
+                    let Some(launching) = found(asker.launching(arn).await)? else { continue };
+                    Half { person: by_themselves(Person::of(arn, by.clone()), launching), roles_to: None }
+                }
+            };
+            let mut left = candidates(account, book, &half);
+            while !left.is_empty() && half.person.ways.len() < MOST_WAYS {
+                if self.is_late(&mut begun) {
+                    book.learn_in_part(half.person, half.roles_to);
+                    return Ok(false);
+                }
+                let later = left.split_off(left.len().min(AT_ONCE));
+                if found(through(asker, &mut half.person, &left).await)?.is_none() {
+                    continue 'people;
+                }
+                half.roles_to = left.last().map(|(answer, ..)| answer.arn.clone());
+                book.learn_in_part(half.person.clone(), half.roles_to.clone());
+                book.keep(self.clock.now()).await?;
+                left = later;
             }
-            let person = Person { arn: arn.clone(), by: by.clone(), ways: Vec::new(), more_ways: 0, untold: Vec::new() };
-            if let Some(person) = found(person_s(asker, account, work, person).await)? {
-                let stale = person.ways.iter().any(|way| self.changes.close(&person, way));
-                known.learn(person, stale);
-            }
+            // Who can launch in so many ways can launch; the next roles are counted, not asked about.
+            half.person.unasked_roles = left.len();
+            let stale = book.work().is_some_and(|work| self.is_stale(&half.person, work, book));
+            (self.heard)(&half.person);
+            book.learn(half.person, stale);
+            book.keep(self.clock.now()).await?;
         }
         Ok(true)
     }
+
+    /// Was it answered too soon to show our change?
+    fn is_stale(&self, person: &Person, work: &Work, book: &Book<'_>) -> bool {
+        let now = self.clock.now();
+        person.ways.iter().any(|way| {
+            let asked = if way.through.is_some() { work.round } else { now };
+            !book.known().had_its_time(asked) && self.changes.close(person, way)
+        })
+    }
 }
 
-/// What a person could launch.
-async fn person_s(asker: &Asker, account: &Account, work: &Work, mut person: Person) -> Result<Person, Failure> {
-    match asker.launching(&person.arn).await? {
+/// What a person could launch by themselves.
+fn by_themselves(mut person: Person, launching: Launching) -> Person {
+    match launching {
         Launching::Can { actions, policies } => person.ways.push(way(None, actions, &policies, &person.arn)),
         Launching::CannotTell(why) => person.untold.push(why),
         Launching::Cannot => {}
     }
-    let arn = person.arn.clone();
-    let caller = Caller { arn: &arn };
-    let trusted = work.roles.iter().filter(|answer| answer.arn != arn).filter_map(|answer| {
-        let role = account.roles.iter().find(|role| role.arn == answer.arn)?;
+    person
+}
+
+/// The roles by which a person could launch, if they may assume them, that were not asked about yet.
+fn candidates<'a>(account: &'a Account, book: &Book<'_>, half: &Half) -> Vec<Candidate<'a>> {
+    let caller = Caller { arn: &half.person.arn };
+    let answers = book.roles_after(half.roles_to.as_deref()).into_iter().filter(|answer| answer.arn != half.person.arn);
+    let trusted = answers.filter_map(|answer| {
+        let role = account.roles.get(&answer.arn)?;
         let trusted = role.trust.of(&caller);
         (!trusted.is_no()).then_some((answer, role, trusted))
     });
-    let trusted: Vec<_> = trusted.collect();
-    let arns: BTreeSet<&str> = trusted.iter().map(|(answer, ..)| answer.arn.as_str()).collect();
+    trusted.collect()
+}
+
+/// What a person could launch through some of these roles.
+async fn through(asker: &Asker, person: &mut Person, candidates: &[Candidate<'_>]) -> Result<(), Failure> {
+    let arn = person.arn.clone();
+    let caller = Caller { arn: &arn };
+    let arns: BTreeSet<&str> = candidates.iter().map(|(answer, ..)| answer.arn.as_str()).collect();
     let identity = asker.assuming(&arn, &arns).await?;
-    for (answer, role, trusted) in trusted {
+    for (answer, role, trusted) in candidates {
         let own = identity.iter().find(|simulated| simulated.resource == role.arn);
         let may = own.map_or_else(
             || Assumable::CannotTell("IAM said nothing of assuming it".to_owned()),
-            |own| assumable(trusted, own, &caller),
+            |own| assumable(trusted.clone(), own, &caller),
         );
         match (may, &answer.way) {
             (Assumable::No, _) => {}
@@ -171,11 +248,12 @@ async fn person_s(asker: &Asker, account: &Account, work: &Work, mut person: Per
             (Assumable::CannotTell(why), _) => person.untold.push(format!("role {}: {why}", role.name)),
         }
     }
-    Ok(person)
+    Ok(())
 }
 
 fn way(through: Option<String>, actions: Vec<String>, policies: &[String], arn: &str) -> Way {
-    Way { through, actions, policies: policies.iter().map(|id| policy_words(id, arn)).collect() }
+    let policies = policies.iter().map(|id| policy_words(id, arn)).collect();
+    Way { through, actions, policies, more_policies: 0 }
 }
 
 /// Nothing of somebody who was deleted meanwhile.

@@ -166,7 +166,7 @@ pub(crate) struct Plan {
     /// `us-east-1: {t3.micro: 0.0104, "m5.large Windows": 0.188}`.
     #[arg(long)]
     pub(crate) prices: Option<PathBuf>,
-    /// Show each step, however many there are.
+    /// Show each step and each person, however many there are.
     #[arg(long)]
     pub(crate) all: bool,
 }

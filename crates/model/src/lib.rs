@@ -4,6 +4,7 @@
 pub mod action;
 pub mod alert;
 pub mod clock;
+pub mod condition;
 pub mod config;
 pub mod cursor;
 pub mod decide;
@@ -23,5 +24,6 @@ pub mod record;
 pub mod report;
 pub mod runs;
 pub mod spend;
+pub mod tri;
 pub mod verify;
 pub mod wire;

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 pub use self::approval::{Approval, ApprovalDecision, Because, Listed, ListedPart, Question};
+pub(crate) use self::log::short;
 pub use self::log::{Event, Log, Repeats};
-use self::log::{counts_on, same_words, short};
+use self::log::{counts_on, same_words};
 pub use self::piece::Piece;
 pub use self::request::{RollbackRequest, Scope};
 pub use self::slot::{AlertEntry, AlertRecord, Released, Slot};

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use guardrails_model::glob::glob;
 use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::principal::Principal;
-use guardrails_model::verify::Tri;
+use guardrails_model::tri::Tri;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

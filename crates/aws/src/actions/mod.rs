@@ -18,7 +18,7 @@ use guardrails_model::config::{ActionSpec, Config};
 use guardrails_model::ids::{FacetId, Place, Value};
 use guardrails_model::pace::{Levels, Limit, Pace, Pacer};
 use guardrails_model::principal::Principal;
-use guardrails_model::verify::Tri;
+use guardrails_model::tri::Tri;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use guardrails_model::action::{Action, ActionError, Answer, Change, Patience, Planned, Seen};
 use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::principal::Principal;
-use guardrails_model::verify::Tri;
+use guardrails_model::tri::Tri;
 
 use super::attachments::{Attachments, PER_GROUP, Wish, principals_of};
 use super::protected::Protected;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_iam::Client;
 use guardrails_model::action::ActionError;
 use guardrails_model::principal::Principal;
-use guardrails_model::verify::Tri;
+use guardrails_model::tri::Tri;
 
 use super::administrators::{Administrators, Groups};
 use super::{of_stack, shut_out};

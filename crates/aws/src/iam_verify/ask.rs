@@ -17,7 +17,9 @@ use crate::error::Failure;
 /// Between two calls: ten a second, of what the account's users, consoles and deployments share.
 pub(super) const APART: Duration = Duration::from_millis(100);
 /// Roles that one call asks about.
-const AT_ONCE: usize = 50;
+pub(super) const AT_ONCE: usize = 50;
+/// The most that IAM lists in one page.
+const PAGE: i32 = 1000;
 const ASSUME: &str = "sts:AssumeRole";
 const REGION: &str = "aws:RequestedRegion";
 /// Where AWS keeps the roles of its own services: nobody else can assume them.
@@ -46,7 +48,7 @@ impl Asker {
 
     /// ARNs of a group's members; nothing when there is no such group.
     pub(super) async fn members(&self, group: &str) -> Result<Option<Vec<String>>, Failure> {
-        let mut pages = self.iam.get_group().group_name(group).into_paginator().send();
+        let mut pages = self.iam.get_group().group_name(group).max_items(PAGE).into_paginator().send();
         let mut members = Vec::new();
         loop {
             self.wait().await;
@@ -75,7 +77,7 @@ impl Asker {
 
     /// The account's roles in the order of their ARNs, without those of AWS's own services.
     pub(super) async fn roles(&self) -> Result<Vec<Role>, Failure> {
-        let mut pages = self.iam.list_roles().into_paginator().send();
+        let mut pages = self.iam.list_roles().max_items(PAGE).into_paginator().send();
         let mut roles = Vec::new();
         loop {
             self.wait().await;
@@ -101,14 +103,10 @@ impl Asker {
         Ok(launching(&answers, partition, &self.region, account))
     }
 
-    /// What their own policies say of assuming each of these roles.
+    /// What their own policies say of assuming each of these roles: [`AT_ONCE`] at most.
     pub(super) async fn assuming(&self, arn: &str, roles: &BTreeSet<&str>) -> Result<Vec<Simulated>, Failure> {
         let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
-        let mut answers = Vec::new();
-        for some in roles.chunks(AT_ONCE) {
-            answers.extend(self.simulate(arn, vec![ASSUME.to_owned()], some.to_vec()).await?);
-        }
-        Ok(answers)
+        self.simulate(arn, vec![ASSUME.to_owned()], roles).await
     }
 
     async fn simulate(&self, arn: &str, actions: Vec<String>, on: Vec<String>) -> Result<Vec<Simulated>, Failure> {

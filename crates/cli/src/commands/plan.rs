@@ -65,9 +65,9 @@ pub(crate) async fn run(global: &Global, args: &Plan) -> Result<Exit> {
         text = format!("{text}\n{}", savings.words());
     }
     let rule = guardrail.stage(target.stage).and_then(|stage| stage.verify.as_ref());
-    let look = launch::look(&deployment, rule, &target, &made).await;
+    let look = launch::look(&deployment, rule, &made).await;
     if let Some(look) = &look {
-        text = format!("{text}\n{}", look.text());
+        text = format!("{text}\n{}", look.text(args.all));
     }
     output::result(global, &made.json(&target, savings.as_ref(), look.as_ref()), &text)?;
     let refused = made.parts.iter().any(|part| matches!(part.outcome, Outcome::Refused(_)));

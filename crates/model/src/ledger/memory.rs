@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 
-use super::{Item, Key, LedgerError, MOST_WRITES, Page, Store, Write};
+use super::{Item, Key, LedgerError, MOST_BYTES, MOST_WRITES, Page, Store, Write};
 use crate::ids::Nonce;
 
 /// Items in a map. Every call is atomic.
@@ -43,6 +43,10 @@ impl Store for MemoryStore {
 
     async fn commit(&self, nonce: &Nonce, writes: &[Write]) -> Result<(), LedgerError> {
         assert!(writes.len() <= MOST_WRITES, "a commit of {} items", writes.len());
+        if let Some(large) = writes.iter().find(|write| write.doc.to_string().len() > MOST_BYTES) {
+            let why = format!("{} {}: an item may take {MOST_BYTES} bytes", large.key.pk, large.key.sk);
+            return Err(LedgerError::Refused(why.into()));
+        }
         let mut items = self.items();
         let current = |key: &Key| items.get(key).map_or(0, |item| item.rev);
         if writes.iter().any(|write| current(&write.key) != write.expect) {

@@ -76,6 +76,9 @@ impl Page {
 /// The most items of one commit, as DynamoDB has it.
 pub const MOST_WRITES: usize = 100;
 
+/// The most bytes of one item, as DynamoDB has it.
+pub const MOST_BYTES: usize = 400 * 1024;
+
 /// A database that the ledger can stand on. Reads are strongly consistent.
 #[async_trait]
 pub trait Store: Send + Sync {

@@ -1,9 +1,12 @@
-//! What IAM was asked after a run, and answered: a record of its own beside the run, so that whoever asks gets in nobody's way.
+//! What IAM was asked after a run, and answered: records of their own beside the run, so that whoever asks gets in nobody's way.
+//! One says who can still launch and how far asking has come; the answers about roles stand in pages of their own.
 
-use super::typed::write;
-use super::{Key, Ledger, LedgerError, Versioned};
+use super::typed::{read_own, write};
+use super::{Key, Ledger, LedgerError, Page, Versioned};
 use crate::ids::{Nonce, RunId};
-use crate::verify::Verification;
+use crate::verify::{RolePage, Verification};
+
+const PAGES: &str = "ROLES#";
 
 impl Ledger {
     /// What IAM last said of who can still launch after a run.
@@ -14,17 +17,50 @@ impl Ledger {
         self.one(&key(run)).await
     }
 
+    /// All pages of answers about roles, in their order; those of earlier rounds too, until they are written over.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn role_pages(&self, run: &RunId) -> Result<Vec<Versioned<RolePage>>, LedgerError> {
+        let pages = Page { prefix: PAGES.to_owned(), ..Page::whole(partition(run)) };
+        let own = |page: &RolePage| page_key(&page.run, page.page);
+        self.store.list(&pages).await?.into_iter().map(|item| read_own(item, own)).collect()
+    }
+
     /// Writes it.
     ///
     /// # Errors
     /// [`LedgerError::Conflict`] when it was changed since it was read.
     pub async fn save_verification(&self, asked: Versioned<Verification>) -> Result<Versioned<Verification>, LedgerError> {
-        let write = write(key(&asked.value.run), asked.rev, &asked.value)?;
-        self.store.commit(&Nonce::fresh(), &[write]).await?;
+        self.save_verification_with(asked, &[]).await
+    }
+
+    /// Writes it together with pages of answers about roles: all of them, or nothing.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`] when one of them was changed since it was read.
+    pub async fn save_verification_with(
+        &self,
+        asked: Versioned<Verification>,
+        pages: &[Versioned<RolePage>],
+    ) -> Result<Versioned<Verification>, LedgerError> {
+        let mut writes = vec![write(key(&asked.value.run), asked.rev, &asked.value)?];
+        for page in pages {
+            writes.push(write(page_key(&page.value.run, page.value.page), page.rev, &page.value)?);
+        }
+        self.store.commit(&Nonce::fresh(), &writes).await?;
         Ok(Versioned { rev: asked.rev + 1, value: asked.value })
     }
 }
 
 fn key(run: &RunId) -> Key {
-    Key { pk: format!("VERIFY#{run}"), sk: "VERIFY".to_owned() }
+    Key { pk: partition(run), sk: "VERIFY".to_owned() }
+}
+
+fn page_key(run: &RunId, page: usize) -> Key {
+    Key { pk: partition(run), sk: format!("{PAGES}{page:05}") }
+}
+
+fn partition(run: &RunId) -> String {
+    format!("VERIFY#{run}")
 }

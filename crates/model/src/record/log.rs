@@ -116,7 +116,7 @@ pub(super) fn counts_on(now: Option<&Repeats>, then: Option<&Repeats>) -> bool {
 }
 
 /// At most so many letters of `words`; that there were more is shown.
-pub(super) fn short(words: String, most: usize) -> String {
+pub(crate) fn short(words: String, most: usize) -> String {
     match words.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &words[..end]),
         None => words,

@@ -1,6 +1,7 @@
 //! Who can still launch, in the life of a run: whether IAM is to be asked, and what its answers make of the run's end.
 
 use jiff::Timestamp;
+use serde_json::Value as Json;
 
 use super::{RunError, Runs};
 use crate::ids::RunId;
@@ -74,7 +75,7 @@ impl Runs<'_> {
             let of_this_try = known.filter(|known| known.value.try_number == run.try_number());
             let fresh = || Versioned { rev, value: Verification::begin(id, run.try_number(), now) };
             let mut asked = of_this_try.unwrap_or_else(fresh);
-            asked.value.fail(now, why);
+            asked.value.fail(now, heard(why));
             match self.ledger.save_verification(asked).await {
                 Err(LedgerError::Conflict) => {}
                 other => return other.map(drop).map_err(Into::into),
@@ -88,6 +89,17 @@ impl Runs<'_> {
             return Ok(None);
         }
         Ok(self.ledger.verification(&run.id).await?.map(|known| known.value))
+    }
+}
+
+/// In people's words what the state machine heard: an error's name, and what a function said, which Lambda puts into JSON.
+fn heard(why: &str) -> String {
+    let (name, said) = why.split_once(": ").unwrap_or_default();
+    let said = serde_json::from_str::<Json>(said).ok();
+    match said.as_ref().and_then(|said| said["errorMessage"].as_str()) {
+        Some(message) if name.starts_with("Guardrails.") => message.to_owned(),
+        Some(message) => format!("{message} ({name})"),
+        None => why.to_owned(),
     }
 }
 

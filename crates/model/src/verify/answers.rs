@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::tri::Tri;
+use super::person::is_zero;
+use crate::tri::Tri;
 
 /// Why it cannot be told of what the organization denies.
 const AS_SIMULATED: &str = "the organisation's policies deny it as simulated";
@@ -183,6 +184,11 @@ pub fn launching(answers: &[Simulated], partition: &str, region: &str, account: 
     }
 }
 
+/// Policies that are kept of a way. IAM attaches no more than twenty to a role.
+const MOST_POLICIES: usize = 24;
+/// Policies that its words name.
+const MOST_SAID: usize = 3;
+
 /// A way in which somebody can launch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Way {
@@ -193,15 +199,32 @@ pub struct Way {
     pub actions: Vec<String>,
     /// Because of which policies.
     pub policies: Vec<String>,
+    /// How many more policies there are than are kept.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_policies: usize,
 }
 
 impl Way {
+    /// As much of it as is kept.
+    #[must_use]
+    pub fn kept(mut self) -> Self {
+        self.more_policies += self.policies.len().saturating_sub(MOST_POLICIES);
+        self.policies.truncate(MOST_POLICIES);
+        self
+    }
+
     /// In words, after "can launch": `by P (ec2:RunInstances)`.
     #[must_use]
     pub fn words(&self) -> String {
         let through = self.through.as_ref().map(|role| format!("through role {role} ")).unwrap_or_default();
-        let policies =
-            if self.policies.is_empty() { "a policy that IAM does not name".to_owned() } else { self.policies.join(", ") };
+        let named = self.policies.iter().take(MOST_SAID).cloned();
+        let more = match self.more_policies + self.policies.len().saturating_sub(MOST_SAID) {
+            0 => None,
+            1 => Some("1 more policy".to_owned()),
+            more => Some(format!("{more} more policies")),
+        };
+        let policies: Vec<String> = named.chain(more).collect();
+        let policies = if policies.is_empty() { "a policy that IAM does not name".to_owned() } else { policies.join(", ") };
         let more = self.actions.len().saturating_sub(1);
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
         format!("{through}by {policies} ({}{more})", self.actions.first().map_or("no call", String::as_str))

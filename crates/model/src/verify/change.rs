@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::answers::Way;
-use super::condition::strings;
-use super::record::{Person, Standing};
+use super::person::{Person, Standing};
+use crate::condition::strings;
 use crate::glob::glob;
 use crate::phase::Phase;
 use crate::principal::Principal;
@@ -42,14 +42,28 @@ pub struct Left {
 }
 
 impl Left {
-    /// One line.
+    /// One line: how they stand now, which `now` says, and then.
     #[must_use]
-    pub fn line(&self) -> String {
+    pub fn line_from(&self, now: &Person) -> String {
+        let title = now.title();
+        if self.person == *now {
+            return match now.standing() {
+                Standing::Can => format!("{title}: CAN STILL LAUNCH as now {}", now.ways_in_words()),
+                Standing::CannotTell => format!("{title}: {}, as now", now.words()),
+                Standing::Cannot => format!("{title}: cannot launch, as now"),
+            };
+        }
+        format!("{title}: {} -> {}", now.words_before(), self.words())
+    }
+
+    /// How they stand then.
+    #[must_use]
+    pub fn words(&self) -> String {
         if self.person.standing() != Standing::Cannot || self.unless.is_empty() {
-            return self.person.line();
+            return self.person.words();
         }
         let policies: Vec<&str> = self.unless.iter().map(String::as_str).collect();
-        format!("{}, unless they have {} from elsewhere too", self.person.line(), policies.join(" or "))
+        format!("{}, unless they have {} from elsewhere too", self.person.words(), policies.join(" or "))
     }
 }
 
@@ -87,12 +101,16 @@ impl Changes {
             || self.keeps_from_assuming(person, way)
             || !self.untold(person, way).is_empty()
             || way.policies.iter().any(|policy| self.takes(&whom, policy))
+            || (way.more_policies > 0 && self.detached.keys().any(|policy| self.takes(&whom, policy)))
     }
 
     /// What is left of their ways after these changes.
     #[must_use]
     pub fn left(&self, person: &Person) -> Left {
-        let mut left = Left { person: Person { ways: Vec::new(), more_ways: 0, ..person.clone() }, unless: BTreeSet::new() };
+        let mut left = Left {
+            person: Person { ways: Vec::new(), more_ways: 0, unasked_roles: 0, ..person.clone() },
+            unless: BTreeSet::new(),
+        };
         for way in &person.ways {
             let whom = whom(person, way);
             let actions: Vec<String> = way.actions.iter().filter(|action| !self.denies(&whom, action)).cloned().collect();
@@ -102,7 +120,10 @@ impl Changes {
             let (taken, policies): (Vec<String>, Vec<String>) =
                 way.policies.iter().cloned().partition(|policy| self.takes(&whom, policy));
             let untold = self.untold(person, way);
-            if policies.is_empty() && !taken.is_empty() {
+            if policies.is_empty() && !taken.is_empty() && way.more_policies > 0 {
+                let way = Way { actions, policies, ..way.clone() }.words();
+                left.person.untold.push(format!("{way}, of which it is not known what the stage takes"));
+            } else if policies.is_empty() && !taken.is_empty() {
                 // A role has its policies from nowhere else.
                 if whom.iter().any(|principal| !matches!(principal, Principal::Role(_))) && untold.is_empty() {
                     left.unless.extend(taken);
@@ -115,8 +136,16 @@ impl Changes {
                 left.person.untold.push(why);
             }
         }
-        if person.more_ways > 0 {
-            left.person.untold.push(format!("of {} more ways it is not known what the stage closes", person.more_ways));
+        // What is not kept is through roles.
+        let more = person.more_ways + person.unasked_roles;
+        if more > 0 && !self.denies(&person.by, ASSUME) {
+            if left.person.ways.is_empty() {
+                left.person
+                    .untold
+                    .push(format!("what the stage leaves of the ways through {more} more roles is not known before"));
+            } else {
+                left.person.unasked_roles = more;
+            }
         }
         left
     }

@@ -3,10 +3,10 @@
 
 use serde_json::Value as Json;
 
-use super::condition::strings;
-use super::tri::Tri;
+use crate::condition::strings;
 use crate::glob::glob;
 use crate::principal::Principal;
+use crate::tri::Tri;
 
 /// The ways into a role.
 const ASSUMES: [&str; 3] = ["sts:assumerole", "sts:assumerolewithsaml", "sts:assumerolewithwebidentity"];

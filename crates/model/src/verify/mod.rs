@@ -3,22 +3,25 @@
 //! what its answers mean; `guardrails_aws::iam_verify` asks.
 
 mod answers;
+mod book;
 mod change;
-mod condition;
 mod entry;
+mod person;
 mod record;
-mod tri;
 mod trust;
+mod work;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use answers::{Decision, LAUNCHES, Launch, Launching, Simulated, Way, is_own_deny, launching, policy_words};
+pub use book::Book;
 pub use change::{Changes, Left};
 pub use entry::lets_others_in;
-pub use record::{Counts, Person, RoleAnswer, Standing, Verification, Work};
-pub use tri::Tri;
+pub use person::{MOST_WAYS, Person, Standing};
+pub use record::{Counts, Verification};
 pub use trust::{Assumable, Caller, Trust, Trusted, assumable};
+pub use work::{Half, RoleAnswer, RolePage, Work};
 
 use crate::principal::Principal;
 

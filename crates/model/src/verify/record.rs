@@ -1,23 +1,27 @@
 //! What the ledger keeps of what IAM was asked after a run, and answered: the people that are told of, and, while it is being
-//! asked, how far that has come.
+//! asked, how far that has come. An item of the ledger has room for 400 KB, whoever and however many they are: what is not kept is
+//! counted.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::answers::Way;
+use super::person::{Person, Standing, is_zero};
+use super::work::Work;
 use super::{LIMITS, PROPAGATION};
 use crate::clock;
 use crate::ids::RunId;
-use crate::principal::Principal;
-use crate::record::FORMAT;
+use crate::record::{FORMAT, short};
 
 /// People that are kept: those who can still launch first, then those of whom it cannot be told. All are counted.
 const MOST_KEPT: usize = 100;
-/// Ways, and reasons, that are kept of one of them.
-const MOST_WAYS: usize = 8;
+/// Bytes that they may take.
+const MOST_BYTES: usize = 256 * 1024;
+/// Notes that are kept.
+const MOST_NOTES: usize = 20;
+/// Letters of why it could not be asked.
+const LONGEST_REASON: usize = 2000;
 
 /// What IAM said of who can still launch after a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,119 +58,15 @@ pub struct Verification {
 /// How many people stand how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
+    /// All that there are to ask about, as far as that is known; what earlier versions wrote does not say.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub of: usize,
     /// All that were asked about.
     pub asked: usize,
     /// Of those, who can still launch.
     pub can: usize,
     /// Of those, of whom it cannot be told.
     pub untold: usize,
-}
-
-/// Somebody whom the stage restricts, and what they can still do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Person {
-    /// Their ARN: a user's or a role's.
-    pub arn: String,
-    /// Through whom the stage restricts them: themselves, or groups.
-    pub by: Vec<Principal>,
-    /// How they can still launch.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ways: Vec<Way>,
-    /// How many more ways they have than are kept.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub more_ways: usize,
-    /// What cannot be told, and why.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub untold: Vec<String>,
-}
-
-/// How somebody stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
-    /// They can still launch.
-    Can,
-    /// It cannot be told.
-    CannotTell,
-    /// They cannot.
-    Cannot,
-}
-
-impl Person {
-    /// How they stand.
-    #[must_use]
-    pub fn standing(&self) -> Standing {
-        match (self.ways.is_empty(), self.untold.is_empty()) {
-            (false, _) => Standing::Can,
-            (true, false) => Standing::CannotTell,
-            (true, true) => Standing::Cannot,
-        }
-    }
-
-    /// `user ann`, or `role Deploy`.
-    #[must_use]
-    pub fn title(&self) -> String {
-        let kind = if self.arn.contains(":role/") { "role" } else { "user" };
-        format!("{kind} {}", self.arn.rsplit('/').next().unwrap_or(&self.arn))
-    }
-
-    /// One line, of somebody from whom nothing was taken yet.
-    #[must_use]
-    pub fn line_before(&self) -> String {
-        self.line().replace("CAN STILL LAUNCH", "can launch")
-    }
-
-    /// One line.
-    #[must_use]
-    pub fn line(&self) -> String {
-        let more = (self.more_ways > 0).then(|| format!("in {} more ways", self.more_ways));
-        let ways: Vec<String> = self.ways.iter().map(Way::words).chain(more).collect();
-        match self.standing() {
-            Standing::Can => format!("{}: CAN STILL LAUNCH {}", self.title(), ways.join("; ")),
-            Standing::CannotTell => format!("{}: cannot be told: {}", self.title(), self.untold.join("; ")),
-            Standing::Cannot => format!("{}: cannot launch", self.title()),
-        }
-    }
-}
-
-/// How far asking has come. Names travel, not numbers: people and roles come and go meanwhile.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Work {
-    /// When this round began.
-    pub round: Timestamp,
-    /// All roles up to this ARN were asked about.
-    #[serde(default)]
-    pub roles_to: Option<String>,
-    /// Of those, the ones by which somebody could launch.
-    #[serde(default)]
-    pub roles: Vec<RoleAnswer>,
-    /// All people up to this ARN were asked about.
-    #[serde(default)]
-    pub people_to: Option<String>,
-    /// Only these are asked about again; all, in the first round.
-    #[serde(default)]
-    pub only: Option<BTreeSet<String>>,
-    /// Those whose answers do not show our change yet.
-    #[serde(default)]
-    pub stale: BTreeSet<String>,
-}
-
-/// A role by which somebody could launch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RoleAnswer {
-    /// Its ARN.
-    pub arn: String,
-    /// What it can launch; nothing when it cannot be told.
-    #[serde(default)]
-    pub way: Option<Way>,
-    /// Why it cannot be told.
-    #[serde(default)]
-    pub untold: Option<String>,
-}
-
-impl Work {
-    fn begin(now: Timestamp, only: Option<BTreeSet<String>>) -> Self {
-        Self { round: now, roles_to: None, roles: Vec::new(), people_to: None, only, stale: BTreeSet::new() }
-    }
 }
 
 impl Verification {
@@ -188,26 +88,38 @@ impl Verification {
         }
     }
 
+    /// Whom there is to ask about, and what people must know besides.
+    pub fn count(&mut self, people: usize, mut notes: Vec<String>) {
+        let more = notes.len().saturating_sub(MOST_NOTES);
+        notes.truncate(MOST_NOTES);
+        notes.extend((more > 0).then(|| format!("and {more} more of the kind")));
+        (self.counts.of, self.notes) = (people, notes);
+    }
+
     /// Writes down what was learned of somebody; `stale` when it does not show our change yet.
-    pub fn learn(&mut self, mut person: Person, stale: bool) {
-        person.more_ways += person.ways.len().saturating_sub(MOST_WAYS);
-        person.ways.truncate(MOST_WAYS);
-        person.untold.truncate(MOST_WAYS);
+    pub fn learn(&mut self, person: Person, stale: bool) {
+        let person = person.kept();
         if let Some(work) = &mut self.work {
+            work.half = None;
             work.people_to = Some(person.arn.clone());
             if stale {
-                work.stale.insert(person.arn.clone());
+                work.is_stale(&person.arn);
             }
         }
-        self.counts.asked += 1;
-        match person.standing() {
-            Standing::Can => self.counts.can += 1,
-            Standing::CannotTell => self.counts.untold += 1,
-            Standing::Cannot => {}
+        self.counts.add(&person);
+        let rank = |person: &Person| (person.standing(), person.arn.clone());
+        let place = self.people.partition_point(|kept| rank(kept) < rank(&person));
+        if place < MOST_KEPT {
+            self.people.insert(place, person);
+            self.people.truncate(MOST_KEPT);
+            let mut bytes = 0;
+            let fits = self.people.iter().take_while(|person| {
+                bytes += person.bytes();
+                bytes <= MOST_BYTES
+            });
+            let fits = fits.count();
+            self.people.truncate(fits);
         }
-        self.people.push(person);
-        self.people.sort_by(|a, b| (a.standing(), &a.arn).cmp(&(b.standing(), &b.arn)));
-        self.people.truncate(MOST_KEPT);
     }
 
     /// A round is over. Those whose answers did not show our change are asked about again, unless they were given after IAM had
@@ -215,10 +127,15 @@ impl Verification {
     pub fn end_round(&mut self, now: Timestamp) -> bool {
         self.at = now;
         let Some(work) = self.work.take() else { return false };
-        let had_its_time = work.round >= self.began + SignedDuration::from_secs(PROPAGATION);
-        if work.stale.is_empty() || had_its_time {
+        if work.stale.is_empty() || self.had_its_time(work.round) {
             self.finished = true;
+            self.counts.of = self.counts.asked;
             return false;
+        }
+        if work.more_stale {
+            (self.counts, self.people) = (Counts { of: self.counts.of, ..Counts::default() }, Vec::new());
+            self.work = Some(Work::begin(now, None));
+            return true;
         }
         // Each of them could launch, and is counted so.
         self.counts.asked = self.counts.asked.saturating_sub(work.stale.len());
@@ -228,9 +145,15 @@ impl Verification {
         true
     }
 
+    /// Does an answer that was given `at` this time show our change, if it ever will?
+    #[must_use]
+    pub fn had_its_time(&self, at: Timestamp) -> bool {
+        at >= self.began + SignedDuration::from_secs(PROPAGATION)
+    }
+
     /// It could not be asked.
     pub fn fail(&mut self, now: Timestamp, why: impl Into<String>) {
-        (self.at, self.finished, self.failed, self.work) = (now, true, Some(why.into()), None);
+        (self.at, self.finished, self.failed, self.work) = (now, true, Some(short(why.into(), LONGEST_REASON)), None);
     }
 
     /// Would a stage that demands it end as failed? One that was not asked to the end is no answer.
@@ -242,13 +165,19 @@ impl Verification {
     /// In a few words, for the run's history.
     #[must_use]
     pub fn words(&self) -> String {
-        let Counts { asked, can, untold } = self.counts;
+        let Counts { of, asked, can, untold } = self.counts;
         let cannot_tell = if untold == 0 { String::new() } else { format!(", and of {untold} it cannot be told") };
+        let people = of.max(asked);
+        let so_far = if of == 0 { format!("{asked} so far") } else { format!("{asked} of {of} so far") };
         if !self.finished {
-            return format!("IAM is being asked: {asked} so far, of whom {can} can still launch");
+            return format!("IAM is being asked: {so_far}, of whom {can} can still launch");
         }
         match (&self.failed, can) {
-            (Some(why), _) => format!("who can still launch could not be verified: {why}"),
+            (Some(why), _) if asked == 0 => format!("who can still launch could not be verified: {why}"),
+            (Some(why), _) => format!(
+                "who can still launch could not be verified to the end: {why}; of {people} people {asked} were asked about, of whom \
+                 {can} can still launch{cannot_tell}"
+            ),
             (None, 0) => format!("nobody can still launch, of {asked} asked about{cannot_tell}"),
             (None, _) => format!("{can} of {asked} can still launch{cannot_tell}"),
         }
@@ -258,21 +187,50 @@ impl Verification {
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = format!("Who can still launch? {} ({}):\n", capitalised(&self.words()), clock::words(self.at));
-        for line in self.people.iter().map(Person::line).chain(self.notes.iter().cloned()) {
+        let (more, unasked) = (self.counts.without(&self.people), self.counts.of.saturating_sub(self.counts.asked));
+        let more = (more.asked > 0).then(|| format!("... and {}", more.words_of_more()));
+        let unasked = (unasked > 0).then(|| format!("... and {unasked} were not asked about"));
+        for line in self.people.iter().map(Person::line).chain(more).chain(unasked).chain(self.notes.iter().cloned()) {
             let _ = writeln!(text, "  {line}");
-        }
-        let more = self.counts.asked.saturating_sub(self.people.len());
-        if more > 0 {
-            let _ = writeln!(text, "  ... and {more} more");
         }
         let _ = writeln!(text, "  ({LIMITS})");
         text
     }
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-const fn is_zero(number: &usize) -> bool {
-    *number == 0
+impl Counts {
+    /// One more.
+    pub fn add(&mut self, person: &Person) {
+        self.asked += 1;
+        match person.standing() {
+            Standing::Can => self.can += 1,
+            Standing::CannotTell => self.untold += 1,
+            Standing::Cannot => {}
+        }
+    }
+
+    /// Those who are not among `shown`.
+    #[must_use]
+    pub fn without<'a>(&self, shown: impl IntoIterator<Item = &'a Person>) -> Self {
+        let mut others = Self::default();
+        shown.into_iter().for_each(|person| others.add(person));
+        Self {
+            of: 0,
+            asked: self.asked.saturating_sub(others.asked),
+            can: self.can.saturating_sub(others.can),
+            untold: self.untold.saturating_sub(others.untold),
+        }
+    }
+
+    /// `12 more, of whom 3 can still launch`: of those who are not shown.
+    #[must_use]
+    pub fn words_of_more(&self) -> String {
+        let can = (self.can > 0).then(|| format!("of whom {} can still launch", self.can));
+        let untold = (self.untold > 0).then(|| format!("of {} it cannot be told", self.untold));
+        let said: Vec<String> = can.into_iter().chain(untold).collect();
+        let said = if said.is_empty() { String::new() } else { format!(", {}", said.join(", and ")) };
+        format!("{} more{said}", self.asked)
+    }
 }
 
 fn capitalised(words: &str) -> String {

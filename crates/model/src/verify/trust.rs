@@ -7,9 +7,9 @@
 use serde_json::Value as Json;
 
 use super::answers::Simulated;
-use super::condition::{holds, strings};
-use super::tri::Tri;
+use crate::condition::{Known, holds, strings};
 use crate::glob::glob;
+use crate::tri::Tri;
 
 const ASSUME: &str = "sts:assumerole";
 
@@ -127,7 +127,7 @@ impl Trust {
         let (mut named, mut account, mut denied) = (Tri::No, Tri::No, Tri::No);
         for statement in statements.iter().filter(|statement| statement.covers) {
             let matched = statement.matches(caller);
-            let holds = || in_its_trust(holds(statement.conditions.as_ref(), caller));
+            let holds = || in_its_trust(holds(statement.conditions.as_ref(), &|key| known(key, caller)));
             if statement.denies {
                 denied = denied.or(matched.named.or(matched.account).and(holds()));
             } else {
@@ -141,6 +141,24 @@ impl Trust {
 
 fn in_its_trust(answer: Tri) -> Tri {
     if let Tri::Unknown(why) = answer { Tri::Unknown(format!("its trust policy has a condition: {why}")) } else { answer }
+}
+
+/// What is known of a key of a request to assume a role.
+fn known(key: &str, caller: &Caller<'_>) -> Known {
+    let is = |value: &str| Known::Is(value.to_owned());
+    match key {
+        "aws:principalarn" => is(caller.arn),
+        "aws:principalaccount" => is(caller.account()),
+        "aws:principaltype" => is(if caller.is_role() { "AssumedRole" } else { "User" }),
+        "aws:username" if caller.is_role() => Known::Absent,
+        "aws:username" => is(caller.name()),
+        // STS takes no other requests.
+        "aws:securetransport" => is("true"),
+        // Those that an AWS service makes for somebody.
+        "aws:principalisawsservice" | "aws:viaawsservice" => is("false"),
+        "aws:sourcearn" | "aws:sourceaccount" => Known::Absent,
+        _ => Known::Unknown,
+    }
 }
 
 impl Statement {

@@ -12,7 +12,7 @@ use guardrails_aws::iam::shut_out;
 use guardrails_model::clock::SystemClock;
 use guardrails_model::config::{ActionSpec, Config, Guardrail};
 use guardrails_model::principal::Principal;
-use guardrails_model::verify::Tri;
+use guardrails_model::tri::Tri;
 
 use crate::deployment::Caller;
 use crate::output;

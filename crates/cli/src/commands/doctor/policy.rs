@@ -1,7 +1,9 @@
 //! What a resource policy says to an AWS service that asks for something: the part of IAM's evaluation that topics, queues, keys
 //! and functions need. Where it hangs on something that cannot be known from here, the answer is that it does.
 
+use guardrails_model::condition::{Known, holds};
 use guardrails_model::glob::glob;
+use guardrails_model::tri::Tri;
 use serde_json::Value as Json;
 
 /// What a service asks for.
@@ -32,21 +34,6 @@ pub(super) enum Answer {
     Unsure(String),
 }
 
-/// What a condition comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Truth {
-    Yes,
-    No,
-    Unsure,
-}
-
-/// The value of a condition key.
-enum Key {
-    Is(String),
-    Absent,
-    Unknown,
-}
-
 /// Keys that speak of a person or a role, which a service that calls for itself is not.
 const ABSENT: &[&str] = &[
     "aws:principalarn",
@@ -73,11 +60,11 @@ pub(super) fn answer(document: &str, ask: &Ask) -> Result<Answer, String> {
     for (index, statement) in statements.iter().enumerate().filter(|(_, statement)| is_about(statement, ask)) {
         let name = statement["Sid"].as_str().map_or_else(|| format!("statement {}", index + 1), |sid| format!("`{sid}`"));
         let denies = statement["Effect"] == "Deny";
-        match holds(&statement["Condition"], ask) {
-            Truth::Yes if denies => return Ok(Answer::Denied(name)),
-            Truth::Yes => allowed = true,
-            Truth::Unsure => unsure = unsure.or(Some((denies, name))),
-            Truth::No => {}
+        match holds(statement.get("Condition").filter(|condition| !condition.is_null()), &|key| known(key, ask)) {
+            Tri::Yes if denies => return Ok(Answer::Denied(name)),
+            Tri::Yes => allowed = true,
+            Tri::Unknown(_) => unsure = unsure.or(Some((denies, name))),
+            Tri::No => {}
         }
     }
     Ok(match (allowed, unsure) {
@@ -108,54 +95,19 @@ fn is_service(principal: &Json, service: &str) -> bool {
     principal == "*" || has("AWS", "*") || has("Service", service) || has("Service", "*")
 }
 
-/// All of a statement's conditions.
-fn holds(condition: &Json, ask: &Ask) -> Truth {
-    let operators = condition.as_object().into_iter().flatten();
-    let tests = operators.flat_map(|(operator, keys)| {
-        keys.as_object().into_iter().flatten().map(move |(key, values)| test(operator, &value(key, ask), values))
-    });
-    tests.fold(Truth::Yes, |all, one| match (all, one) {
-        (Truth::No, _) | (_, Truth::No) => Truth::No,
-        (Truth::Unsure, _) | (_, Truth::Unsure) => Truth::Unsure,
-        (Truth::Yes, Truth::Yes) => Truth::Yes,
-    })
-}
-
-fn value(key: &str, ask: &Ask) -> Key {
-    let is = |value: &str| Key::Is(value.to_owned());
-    match key.to_ascii_lowercase().as_str() {
+/// What is known of a key of a service's request.
+fn known(key: &str, ask: &Ask) -> Known {
+    let is = |value: &str| Known::Is(value.to_owned());
+    match key {
         "aws:sourceaccount" => is(ask.account),
         "aws:sourcearn" => is(ask.source),
         // What AWS's own policy of a new topic asks for; it is known of alarms only.
         "aws:sourceowner" if ask.service == "cloudwatch.amazonaws.com" => is(ask.account),
         "aws:principalisawsservice" | "aws:securetransport" => is("true"),
         "aws:principalservicename" => is(ask.service),
-        absent if ABSENT.contains(&absent) || absent.starts_with("aws:principaltag/") => Key::Absent,
-        _ => Key::Unknown,
+        absent if ABSENT.contains(&absent) || absent.starts_with("aws:principaltag/") => Known::Absent,
+        _ => Known::Unknown,
     }
-}
-
-fn test(operator: &str, key: &Key, wanted: &Json) -> Truth {
-    let if_exists = operator.ends_with("IfExists");
-    let operator = operator.trim_end_matches("IfExists");
-    let truth = |is: bool| if is { Truth::Yes } else { Truth::No };
-    let negated = operator.contains("Not");
-    match key {
-        Key::Unknown => Truth::Unsure,
-        Key::Absent if operator == "Null" => truth(is_among(wanted, |one| one == "true")),
-        Key::Is(_) if operator == "Null" => truth(is_among(wanted, |one| one == "false")),
-        Key::Absent => truth(if_exists || negated),
-        Key::Is(value) => match operator.replacen("Not", "", 1).as_str() {
-            "StringEquals" => truth(is_among(wanted, |one| one == value) != negated),
-            "StringEqualsIgnoreCase" | "Bool" => truth(is_among(wanted, |one| one.eq_ignore_ascii_case(value)) != negated),
-            "StringLike" | "ArnLike" | "ArnEquals" => truth(is_among(wanted, |one| glob(one, value)) != negated),
-            _ => Truth::Unsure,
-        },
-    }
-}
-
-fn is_among(wanted: &Json, test: impl Fn(&str) -> bool) -> bool {
-    many(wanted).iter().any(|one| one.as_str().map_or_else(|| test(&one.to_string()), &test))
 }
 
 /// One, or a list of them.

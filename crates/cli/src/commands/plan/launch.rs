@@ -1,13 +1,15 @@
 //! Who can launch now, and who still could after the plan: IAM is asked about now, and what the plan takes is taken off.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use guardrails_aws::error::Failure;
-use guardrails_aws::iam_verify::{Asker, Question};
+use guardrails_aws::iam_verify::{Asker, Question, Trouble};
 use guardrails_model::clock::{Clock, SystemClock};
-use guardrails_model::decide::Target;
 use guardrails_model::ids::RunId;
-use guardrails_model::verify::{Changes, LIMITS, Left, Rule, Verification};
+use guardrails_model::ledger::memory::MemoryStore;
+use guardrails_model::ledger::{Ledger, Versioned};
+use guardrails_model::principal::Principal;
+use guardrails_model::verify::{Book, Changes, Counts, LIMITS, Left, Person, Rule, Verification};
 use guardrails_model::wire::Verified;
 use jiff::SignedDuration;
 use serde_json::{Value as Json, json};
@@ -17,79 +19,166 @@ use crate::deployment::Deployment;
 
 /// Seconds for which a person waits for an account of many people and roles.
 const LONGEST: i64 = 300;
+/// People that are shown, one line each, unless all are asked for.
+const MOST_SHOWN: usize = 100;
 
 /// What IAM says of those whom the stage restricts.
 pub(super) enum Look {
-    /// Of each of them, now and then.
-    Asked(Box<Verification>, Vec<Left>),
+    /// Of each of them, those who could still launch first.
+    Asked(Vec<(Person, Left)>, Vec<String>),
     /// It could not be asked.
     NotAsked(String),
 }
 
 /// Looks, if the stage restricts anybody.
-pub(super) async fn look(deployment: &Deployment, rule: Option<&Rule>, target: &Target, made: &Made) -> Option<Look> {
+pub(super) async fn look(deployment: &Deployment, rule: Option<&Rule>, made: &Made) -> Option<Look> {
     let rule = rule?;
     let mut changes = Changes::default();
     for part in &made.parts {
         part.steps().iter().for_each(|step| changes.add(&part.part, step));
     }
-    let now = SystemClock.now();
-    let mut asked = Verification::begin(&RunId::new(now), 0, now);
-    match ask(deployment, rule, &mut asked).await {
-        Ok(true) => {
-            let then = asked.people.iter().map(|person| changes.left(person)).collect();
-            Some(Look::Asked(Box::new(asked), then))
-        }
-        Ok(false) => Some(Look::NotAsked(format!("IAM did not answer for all of {} within {LONGEST} s", target.guardrail))),
-        Err(failure) => Some(Look::NotAsked(failure.message)),
-    }
+    Some(ask(deployment, &rule.of, &changes).await.unwrap_or_else(|trouble| Look::NotAsked(trouble.to_string())))
 }
 
-/// Were all of them asked about?
-async fn ask(deployment: &Deployment, rule: &Rule, known: &mut Verification) -> Result<bool, Failure> {
-    let until = SystemClock.now() + SignedDuration::from_secs(LONGEST);
-    // Nothing is changed yet, so nothing is waited for.
+async fn ask(deployment: &Deployment, of: &[Principal], changes: &Changes) -> Result<Look, Trouble> {
+    let now = SystemClock.now();
+    let until = now + SignedDuration::from_secs(LONGEST);
+    let people = Mutex::new(Vec::new());
+    let heard = |person: &Person| people.lock().unwrap_or_else(PoisonError::into_inner).push(person.clone());
+    // Nothing is changed yet, so nothing is waited for; and nothing is written in the account.
     let nothing = Changes::default();
-    let question = Question { of: &rule.of, changes: &nothing, clock: &SystemClock, until };
+    let question = Question { of, changes: &nothing, clock: &SystemClock, until, heard: &heard };
+    let ledger = Ledger::new(Arc::new(MemoryStore::default()));
+    let fresh = Versioned { rev: 0, value: Verification::begin(&RunId::new(now), 0, now) };
+    let mut book = Book::open(&ledger, fresh, now).await?;
     let asker = Asker::new(&deployment.sdk);
     loop {
-        match question.go(&asker, known).await? {
-            Verified::Done => return Ok(true),
-            Verified::Settling { .. } if SystemClock.now() > until => return Ok(false),
+        match question.go(&asker, &mut book).await? {
+            Verified::Done => break,
+            Verified::Settling { .. } if SystemClock.now() > until => {
+                let Counts { of, asked, .. } = book.known().counts;
+                return Ok(Look::NotAsked(format!("IAM answered for {asked} of {of} people within {LONGEST} s")));
+            }
             Verified::Settling { seconds } => {
                 tokio::time::sleep(Duration::from_secs(u64::try_from(seconds).unwrap_or_default())).await;
             }
         }
     }
+    let notes = book.known().notes.clone();
+    let people = people.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(Look::of(people, changes, notes))
 }
 
 impl Look {
-    pub(super) fn text(&self) -> String {
-        match self {
-            Self::NotAsked(why) => format!(
-                "Who can launch was not asked: {why}\nhint: it takes iam:SimulatePrincipalPolicy, iam:GetGroup, iam:GetUser and \
-                 iam:ListRoles; a run asks with rights of its own"
-            ),
-            Self::Asked(now, then) => {
-                let mut lines = vec![format!("who can launch ({LIMITS}):")];
-                for (person, left) in now.people.iter().zip(then) {
-                    lines.push(format!("  now: {}", person.line_before()));
-                    lines.push(format!("  then: {}", left.line()));
-                }
-                lines.extend(now.notes.iter().map(|note| format!("  {note}")));
-                let more = now.counts.asked.saturating_sub(now.people.len());
-                if more > 0 {
-                    lines.push(format!("  ... and {more} more"));
-                }
-                lines.join("\n")
+    fn of(people: Vec<Person>, changes: &Changes, notes: Vec<String>) -> Self {
+        let mut both: Vec<(Person, Left)> = people.into_iter().map(|now| (now.clone(), changes.left(&now))).collect();
+        both.sort_by(|(_, a), (_, b)| (a.person.standing(), &a.person.arn).cmp(&(b.person.standing(), &b.person.arn)));
+        Self::Asked(both, notes)
+    }
+
+    /// One line a person; of many, those who could still launch, unless `all` are asked for.
+    pub(super) fn text(&self, all: bool) -> String {
+        let (both, notes) = match self {
+            Self::NotAsked(why) => {
+                return format!(
+                    "Who can launch was not asked: {why}\nhint: it takes iam:SimulatePrincipalPolicy, iam:GetGroup, iam:GetUser and \
+                     iam:ListRoles; a run asks with rights of its own"
+                );
             }
+            Self::Asked(both, notes) => (both, notes),
+        };
+        let (now, then) = counts(both);
+        let untold = if then.untold == 0 { String::new() } else { format!(", and of {} it cannot be told", then.untold) };
+        let mut lines = vec![format!("who can launch: now {} of {}; then {} still can{untold}", now.can, now.asked, then.can)];
+        let most = if all { both.len() } else { MOST_SHOWN };
+        lines.extend(both.iter().take(most).map(|(now, left)| format!("  {}", left.line_from(now))));
+        let more = then.without(both.iter().take(most).map(|(_, left)| &left.person));
+        if more.asked > 0 {
+            lines.push(format!("  ... and {}: --all shows each", more.words_of_more()));
         }
+        lines.extend(notes.iter().map(|note| format!("  {note}")));
+        lines.push(format!("  ({LIMITS})"));
+        lines.join("\n")
     }
 
     pub(super) fn json(&self) -> Json {
         match self {
             Self::NotAsked(why) => json!({"not_asked": why}),
-            Self::Asked(now, then) => json!({"now": now.people, "then": then, "counts": now.counts, "notes": now.notes}),
+            Self::Asked(both, notes) => {
+                let (before, after) = counts(both);
+                let (now, then): (Vec<&Person>, Vec<&Left>) = both.iter().map(|(now, then)| (now, then)).unzip();
+                json!({"now": now, "then": then, "counts": before, "counts_then": after, "notes": notes})
+            }
         }
+    }
+}
+
+/// How many stand how: now, and then.
+fn counts(both: &[(Person, Left)]) -> (Counts, Counts) {
+    let (mut now, mut then) = (Counts::default(), Counts::default());
+    for (person, left) in both {
+        now.add(person);
+        then.add(&left.person);
+    }
+    (now, then)
+}
+
+#[cfg(test)]
+mod tests {
+    use guardrails_model::ids::FacetId;
+    use guardrails_model::record::{Part, Step};
+    use guardrails_model::verify::Way;
+
+    use super::*;
+
+    const POWER: &str = "arn:aws:iam::aws:policy/Power";
+
+    fn person(name: &str, policies: &[&str]) -> Person {
+        let policies: Vec<String> = policies.iter().map(|policy| (*policy).to_owned()).collect();
+        let way = Way { through: None, actions: vec!["ec2:RunInstances".to_owned()], policies, more_policies: 0 };
+        let ways = if way.policies.is_empty() { Vec::new() } else { vec![way] };
+        let by = vec![Principal::Group("Beta".to_owned())];
+        Person { ways, ..Person::of(&format!("arn:aws:iam::123456789012:user/{name}"), by) }
+    }
+
+    /// The plan takes the policy Power from Beta.
+    fn taken() -> Changes {
+        let part = json!({"group": 0, "action": "swap-group-policy", "params": {}, "plan": {"is": "missing"}});
+        let step = json!({"format": 1, "run": "r-20261123-014653-7f3k9q", "part": 0, "token": "t", "label": "x",
+            "facet": FacetId::new("group-policy", "Beta", POWER).unwrap(), "present": "attached", "wanted": "detached",
+            "phase": "Planned", "attempt": 1, "since": "2026-11-23T00:00:00Z", "events": []});
+        let mut changes = Changes::default();
+        let part: Part = serde_json::from_value(part).unwrap();
+        changes.add(&part, &serde_json::from_value::<Step>(step).unwrap());
+        changes
+    }
+
+    #[test]
+    fn each_is_one_line_and_who_could_still_launch_comes_first_however_many_there_are() {
+        let mut people: Vec<Person> = (0..150).map(|number| person(&format!("user-{number:03}"), &["Power"])).collect();
+        people.extend([person("xavier", &["Shadow"]), person("yves", &[]), person("zoe", &["Power", "Shadow"])]);
+        let look = Look::of(people, &taken(), vec!["group Gone: there is none by that name any more".to_owned()]);
+        let text = look.text(false);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines[..4],
+            [
+                "who can launch: now 152 of 153; then 2 still can",
+                "  user xavier: CAN STILL LAUNCH as now by Shadow (ec2:RunInstances)",
+                "  user zoe: can launch by Power, Shadow (ec2:RunInstances) -> CAN STILL LAUNCH by Shadow (ec2:RunInstances)",
+                "  user user-000: can launch by Power (ec2:RunInstances) -> cannot launch, unless they have Power from elsewhere too",
+            ]
+        );
+        assert_eq!(lines[101], "  ... and 53 more: --all shows each");
+        assert!(lines[102].contains("group Gone") && lines.len() == 104, "{text}");
+        let all = look.text(true);
+        assert!(all.contains("user yves: cannot launch, as now") && all.lines().count() == 156, "{all}");
+    }
+
+    #[test]
+    fn of_whom_nothing_is_shown_it_is_said_how_many_could_still_launch() {
+        let people = (0..150).map(|number| person(&format!("user-{number:03}"), &["Shadow"])).collect();
+        let text = Look::of(people, &taken(), Vec::new()).text(false);
+        assert!(text.contains("... and 50 more, of whom 50 can still launch: --all shows each"), "{text}");
     }
 }

@@ -1,39 +1,42 @@
-//! A policy's conditions, as far as they can be evaluated for somebody who is not there: what the caller is is known, what
-//! their request will say is not.
+//! A policy's conditions, as far as they can be evaluated for somebody who is not there: who asks is known, what their request
+//! will say is not.
 
 use serde_json::Value as Json;
 
-use super::tri::Tri;
-use super::trust::Caller;
 use crate::glob::glob;
+use crate::tri::Tri;
 
 /// What is known of a key of the request.
-enum Known {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known {
+    /// It has this value.
     Is(String),
-    /// No request of a user or a role has it.
+    /// No request of the kind has it.
     Absent,
+    /// Only the request would say.
     Unknown,
 }
 
-/// Do all of `conditions` hold for a request of `caller`?
-pub(super) fn holds(conditions: Option<&Json>, caller: &Caller<'_>) -> Tri {
+/// Do all of `conditions` hold for a request of whose keys `known` says what is known? It is given them in small letters.
+#[must_use]
+pub fn holds(conditions: Option<&Json>, known: &dyn Fn(&str) -> Known) -> Tri {
     let Some(conditions) = conditions else { return Tri::Yes };
     let Some(conditions) = conditions.as_object() else { return cannot("its conditions cannot be read") };
     let mut all = Tri::Yes;
     for (operator, keys) in conditions {
         let Some(keys) = keys.as_object() else { return cannot("its conditions cannot be read") };
         for (key, expected) in keys {
-            all = all.and(one(operator, key, &strings(expected), caller));
+            all = all.and(one(operator, key, &strings(expected), known));
         }
     }
     all
 }
 
-fn one(operator: &str, key: &str, expected: &[String], caller: &Caller<'_>) -> Tri {
+fn one(operator: &str, key: &str, expected: &[String], known: &dyn Fn(&str) -> Known) -> Tri {
     let operator = operator.to_ascii_lowercase();
     let (operator, if_exists) = operator.strip_suffix("ifexists").map_or((operator.as_str(), false), |rest| (rest, true));
     let unknown = || Tri::Unknown(format!("it asks for {key}"));
-    let actual = known(key, caller);
+    let actual = known(&key.to_ascii_lowercase());
     if operator == "null" {
         let wants_absent = expected.iter().any(|value| value.eq_ignore_ascii_case("true"));
         return match actual {
@@ -75,23 +78,6 @@ fn comparison(operator: &str) -> Option<(Matches, bool)> {
     })
 }
 
-fn known(key: &str, caller: &Caller<'_>) -> Known {
-    let is = |value: &str| Known::Is(value.to_owned());
-    match key.to_ascii_lowercase().as_str() {
-        "aws:principalarn" => is(caller.arn),
-        "aws:principalaccount" => is(caller.account()),
-        "aws:principaltype" => is(if caller.is_role() { "AssumedRole" } else { "User" }),
-        "aws:username" if caller.is_role() => Known::Absent,
-        "aws:username" => is(caller.name()),
-        // STS takes no other requests.
-        "aws:securetransport" => is("true"),
-        // Those that an AWS service makes for somebody.
-        "aws:principalisawsservice" | "aws:viaawsservice" => is("false"),
-        "aws:sourcearn" | "aws:sourceaccount" => Known::Absent,
-        _ => Known::Unknown,
-    }
-}
-
 /// [`glob`] for ARNs: each of the six parts for itself.
 fn arn_like(pattern: &str, arn: &str) -> bool {
     let (pattern, arn): (Vec<&str>, Vec<&str>) = (pattern.splitn(6, ':').collect(), arn.splitn(6, ':').collect());
@@ -99,7 +85,7 @@ fn arn_like(pattern: &str, arn: &str) -> bool {
 }
 
 /// One string, or a list of them; a Boolean or a number is written as in JSON.
-pub(super) fn strings(value: &Json) -> Vec<String> {
+pub(crate) fn strings(value: &Json) -> Vec<String> {
     let one = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     value.as_array().map_or_else(|| vec![one(value)], |values| values.iter().map(one).collect())
 }
