@@ -12,6 +12,7 @@ use guardrails_model::config::Guardrail;
 use guardrails_model::ids::GuardrailName;
 use guardrails_model::ledger::Ledger;
 use guardrails_model::pace::Pace;
+use guardrails_model::partition;
 use guardrails_model::record::Part;
 use guardrails_model::wire::{GuardrailProperties as Properties, OpenRunsProperties as Scope};
 use serde_json::{Value as Json, json};
@@ -72,6 +73,9 @@ fn physical_id(event: &Json, logical: &str) -> String {
 async fn work(event: &Json, invocation: &Invocation) -> Result<(), Fault> {
     let request: Request<Json, Json> = serde_json::from_value(event.clone())
         .map_err(|error| Fault::failed(format!("not a custom resource's event: {error}")))?;
+    if !matches!(request, Request::Delete(_)) {
+        partition::check(&variable("PARTITION")?).map_err(Fault::failed)?;
+    }
     let kept = event.get("ResourceType").and_then(Json::as_str) == Some("Custom::OpenRuns");
     match request {
         Request::Create(create) if kept => keep_the_way_back(create.resource_properties, invocation).await,
