@@ -19,8 +19,8 @@ _READS = json.loads((pathlib.Path(__file__).parent / "cloudformation-handlers.js
 # A function's and a machine's handler ask for it where those have a key of their own.
 _NOT_NEEDED = {"kms:Decrypt"}
 # AWS knows no resource for these, or asks about all of them.
-_ON_ANY = {"cloudwatch:DescribeAlarms", "kms:ListAliases", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies",
-           "sns:GetSubscriptionAttributes"}
+_ON_ANY = {"cloudwatch:DescribeAlarms", "kms:ListAliases", "logs:DescribeIndexPolicies", "logs:DescribeLogGroups",
+           "logs:DescribeResourcePolicies", "sns:GetSubscriptionAttributes"}
 _asks = contextvars.ContextVar("launcher_asks_for_drift", default=None)
 
 
