@@ -144,8 +144,7 @@ fn who_operates_may_read_each_of_the_stack_s_resources_as_drift_detection_does()
     let (reads, granted) = (handlers("reads"), granted(&operator()));
     for kind in types() {
         let asked = reads.get(&kind).into_iter().flatten();
-        let lacking: Vec<_> =
-            asked.filter(|action| !granted.contains(*action) && !NOT_READ.contains(&action.as_str())).collect();
+        let lacking: Vec<_> = asked.filter(|action| !granted.contains(*action) && !NOT_READ.contains(&action.as_str())).collect();
         assert!(lacking.is_empty(), "policies/operator.json lacks what it takes to read {kind}: {lacking:?}");
     }
 }
