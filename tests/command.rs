@@ -147,6 +147,14 @@ fn an_operator_who_is_a_pattern_of_many_is_refused() {
 }
 
 #[test]
+fn what_is_of_a_partition_whose_alerts_are_not_understood_is_refused() {
+    let gov = &["partition `aws-us-gov` is not supported", "has no budgets there", "of the partition `aws`"];
+    refused("arn:aws:iam::123456789012:user/finops", "arn:aws-us-gov:iam::123456789012:user/finops", 5, gov);
+    let policy = "arn:aws-cn:iam::aws:policy/AmazonEC2FullAccess";
+    refused("detach: [AmazonEC2FullAccess]", &format!("detach: [\"{policy}\"]"), 19, &[policy, "`aws-cn`", "in yuan"]);
+}
+
+#[test]
 fn a_deny_that_says_nothing_too_much_or_what_iam_does_not_know_is_refused() {
     let swap = "swap-group-policy: { group: ProjectBeta, detach: [AmazonEC2FullAccess], attach: [AmazonEC2ReadOnlyAccess] }";
     let deny = |params: &str, words: &[&str]| refused(swap, &format!("deny-actions: {{ {params} }}"), 19, words);

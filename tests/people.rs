@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 const LARGEST_POLICY: usize = 6144;
 
 /// What resource types may ask for, and why this stack's do not.
-const NOT_ASKED: [(&str, &str); 11] = [
+const NOT_ASKED: [(&str, &str); 12] = [
     (
         "the ledger has no import, time to live, contributor insights, stream or policy of its own",
         "dynamodb:DeleteResourcePolicy dynamodb:DescribeImport dynamodb:DisableKinesisStreamingDestination \
@@ -23,10 +23,15 @@ const NOT_ASKED: [(&str, &str); 11] = [
     ),
     ("the ledger is retained when its stack is deleted", "dynamodb:DeleteTable"),
     (
+        "it has no replicas, and CloudFormation moves no items of it",
+        "dynamodb:AssociateTableReplica dynamodb:BatchWriteItem dynamodb:CreateTableReplica dynamodb:DeleteItem dynamodb:GetItem \
+         dynamodb:PutItem dynamodb:Scan dynamodb:UpdateItem",
+    ),
+    (
         "no function is in a VPC, or has a file system",
         "ec2:DescribeNetworkInterfaces ec2:DescribeSecurityGroups ec2:DescribeSubnets",
     ),
-    ("the same", "ec2:DescribeVpcs elasticfilesystem:DescribeMountTargets"),
+    ("the same", "ec2:DescribeVpcs elasticfilesystem:DescribeMountTargets s3files:ListMountTargets"),
     (
         "roles have inline policies, and no policy is attached to anybody",
         "iam:AttachGroupPolicy iam:AttachRolePolicy iam:AttachUserPolicy iam:DetachGroupPolicy iam:DetachRolePolicy \
@@ -35,20 +40,24 @@ const NOT_ASKED: [(&str, &str); 11] = [
     ("a key is never switched off", "kms:DisableKey kms:EnableKey"),
     ("functions' variables and code are encrypted by Lambda's own key", "kms:Encrypt kms:GenerateDataKey"),
     (
-        "functions have no code signing, layers, concurrency, chosen runtime version or settings of recursion",
+        "functions have no code signing, layers, concurrency, capacity, published or chosen runtime version, or settings of recursion",
         "lambda:DeleteFunctionCodeSigningConfig lambda:DeleteFunctionConcurrency lambda:GetCodeSigningConfig \
-         lambda:GetLayerVersion lambda:PutFunctionCodeSigningConfig lambda:PutFunctionConcurrency \
-         lambda:PutFunctionRecursionConfig lambda:PutRuntimeManagementConfig",
+         lambda:GetLayerVersion lambda:PassCapacityProvider lambda:PublishVersion lambda:PutFunctionCodeSigningConfig \
+         lambda:PutFunctionConcurrency lambda:PutFunctionRecursionConfig lambda:PutFunctionScalingConfig \
+         lambda:PutRuntimeManagementConfig",
     ),
     (
-        "log groups have no key and no data protection of their own, and are not delivered elsewhere",
+        "log groups have no key, data protection, index or policy of their own, and are not delivered elsewhere",
         "firehose:TagDeliveryStream logs:AssociateKmsKey logs:CreateLogDelivery logs:DeleteDataProtectionPolicy \
-         logs:DescribeResourcePolicies logs:DisassociateKmsKey logs:PutDataProtectionPolicy logs:PutResourcePolicy \
+         logs:DeleteIndexPolicy logs:DeleteResourcePolicy logs:DisassociateKmsKey logs:PutBearerTokenAuthentication \
+         logs:PutDataProtectionPolicy logs:PutIndexPolicy logs:PutLogGroupDeletionProtection logs:PutResourcePolicy \
          s3:REST.PUT.OBJECT",
     ),
     ("the code's keys name their content: no object has versions", "s3:GetObjectVersion"),
     ("topics have no data protection", "sns:PutDataProtectionPolicy"),
 ];
+/// Of what the read handlers ask, what this stack's do not: functions and the machine are encrypted under no key of their own.
+const NOT_READ: [&str; 1] = ["kms:Decrypt"];
 /// What `guardrails deploy` and a deletion ask for themselves.
 const DIRECT: [&str; 22] = [
     "cloudformation:CreateChangeSet",
@@ -58,6 +67,8 @@ const DIRECT: [&str; 22] = [
     "cloudformation:DescribeStackEvents",
     "cloudformation:DescribeStacks",
     "cloudformation:ExecuteChangeSet",
+    // `aws cloudformation deploy`, when the stack is there.
+    "cloudformation:GetTemplateSummary",
     "dynamodb:BatchGetItem",
     "dynamodb:DescribeTable",
     "dynamodb:Query",
@@ -94,24 +105,27 @@ fn granted(policy: &Json) -> BTreeSet<String> {
     actions.map(|action| action.as_str().unwrap().to_owned()).collect()
 }
 
-/// What CloudFormation may ask for, by resource type.
-fn handlers() -> BTreeMap<String, BTreeSet<String>> {
-    let all = policy(include_str!("people/cloudformation-handlers.json"));
-    serde_json::from_value(all["types"].clone()).unwrap()
+/// What CloudFormation may ask for, by resource type: for all that it does (`types`), or only to look (`reads`).
+fn handlers(what: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let all = policy(include_str!("../crates/local-aws/launcher/cloudformation-handlers.json"));
+    serde_json::from_value(all[what].clone()).unwrap()
+}
+
+/// The types of the stack's resources that CloudFormation makes itself.
+fn types() -> BTreeSet<String> {
+    let template = crate::alarms::rendered();
+    let resources = template["Resources"].as_object().unwrap().values();
+    resources.map(|one| one["Type"].as_str().unwrap().to_owned()).filter(|kind| !kind.starts_with("Custom::")).collect()
 }
 
 #[test]
 fn who_deploys_may_do_what_cloudformation_asks_for_each_of_the_stack_s_resources() {
-    let (handlers, granted) = (handlers(), granted(&deployer()));
+    let (handlers, granted) = (handlers("types"), granted(&deployer()));
     let not_asked: BTreeSet<&str> = NOT_ASKED.iter().flat_map(|(_, actions)| actions.split_whitespace()).collect();
     let both: Vec<_> = not_asked.iter().filter(|action| granted.contains(**action)).collect();
     assert!(both.is_empty(), "granted, and not needed: {both:?}");
-    let template = crate::alarms::rendered();
-    let types: BTreeSet<&str> =
-        template["Resources"].as_object().unwrap().values().map(|one| one["Type"].as_str().unwrap()).collect();
-    for kind in types.into_iter().filter(|kind| !kind.starts_with("Custom::")) {
-        let asked =
-            handlers.get(kind).unwrap_or_else(|| panic!("tests/people/cloudformation-handlers.json does not have {kind}"));
+    for kind in types() {
+        let asked = handlers.get(&kind).unwrap_or_else(|| panic!("cloudformation-handlers.json does not have {kind}"));
         let lacking: Vec<_> = asked.difference(&granted).filter(|action| !not_asked.contains(action.as_str())).collect();
         assert!(lacking.is_empty(), "policies/deployer.json lacks what {kind} needs: {lacking:?}");
     }
@@ -119,11 +133,21 @@ fn who_deploys_may_do_what_cloudformation_asks_for_each_of_the_stack_s_resources
 
 #[test]
 fn who_deploys_may_do_nothing_that_neither_cloudformation_nor_the_command_asks_for() {
-    let asked: BTreeSet<String> = handlers().into_values().flatten().chain(DIRECT.map(str::to_owned)).collect();
+    let asked: BTreeSet<String> = handlers("types").into_values().flatten().chain(DIRECT.map(str::to_owned)).collect();
     let granted = granted(&deployer());
     assert_eq!(granted.difference(&asked).cloned().collect::<Vec<_>>(), Vec::<String>::new());
     let direct: BTreeSet<String> = DIRECT.iter().map(|&action| action.to_owned()).collect();
     assert_eq!(direct.difference(&granted).cloned().collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+#[test]
+fn who_operates_may_read_each_of_the_stack_s_resources_as_drift_detection_does() {
+    let (reads, granted) = (handlers("reads"), granted(&operator()));
+    for kind in types() {
+        let asked = reads.get(&kind).into_iter().flatten();
+        let lacking: Vec<_> = asked.filter(|action| !granted.contains(*action) && !NOT_READ.contains(&action.as_str())).collect();
+        assert!(lacking.is_empty(), "policies/operator.json lacks what it takes to read {kind}: {lacking:?}");
+    }
 }
 
 #[test]

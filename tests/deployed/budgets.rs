@@ -4,7 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_autoscaling::types::Tag;
 use aws_sdk_budgets::types::{Budget, BudgetType, Spend, TimeUnit};
+<<<<<<< HEAD
 use aws_sdk_cloudformation::types::{ResourceStatus, StackEvent};
+=======
+use aws_sdk_cloudformation::operation::describe_stack_events::DescribeStackEventsOutput;
+use aws_sdk_lambda::types::{Environment, LastUpdateStatus};
+>>>>>>> h-people
 use guardrails_local_aws::ACCOUNT;
 use guardrails_local_aws::walkthrough::AUTO_SCALING_GROUP;
 use guardrails_model::record::RunState;
@@ -43,6 +48,29 @@ async fn the_budget_is_as_the_file_says_and_follows_it() {
     std::fs::write(lab.folder.path().join("guardrails.yaml"), EXAMPLE).unwrap();
     lab.say(&["deploy", "--yes"]).await;
     assert!(self::budget(&client, "project-gamma").await.is_none());
+
+    // Where its alerts would not be understood no stack says that it guards: deployed by whatever tool.
+    pretend_another_partition(&lab).await;
+    std::fs::write(lab.folder.path().join("guardrails.yaml"), EXAMPLE.replace("2 USD", "4 USD")).unwrap();
+    let refused = lab.run(&["deploy", "--yes"]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("partition `aws-us-gov` is not supported"), "{}", text(&refused.stderr));
+    assert_eq!(self::budget(&client, "project-beta").await.unwrap().budget_limit().unwrap().amount(), "2");
+}
+
+/// The local AWS has one partition: the function is told of another.
+async fn pretend_another_partition(lab: &Lab) {
+    let (client, name) = (aws_sdk_lambda::Client::new(&lab.root), "budget-guardrails-budget");
+    let found = client.get_function_configuration().function_name(name).send().await.unwrap();
+    let mut variables = found.environment.unwrap().variables.unwrap();
+    assert_eq!(variables.insert("PARTITION".to_owned(), "aws-us-gov".to_owned()).as_deref(), Some("aws"));
+    let environment = Environment::builder().set_variables(Some(variables)).build();
+    client.update_function_configuration().function_name(name).environment(environment).send().await.unwrap();
+    lab.eventually("the function's update", || async {
+        let config = client.get_function_configuration().function_name(name).send().await.unwrap();
+        (config.last_update_status() == Some(&LastUpdateStatus::Successful)).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,7 +213,7 @@ async fn events(lab: &Lab) -> Vec<StackEvent> {
 }
 
 /// The stack's state once it stands still; none when it is gone.
-async fn settled(lab: &Lab) -> Option<String> {
+pub async fn settled(lab: &Lab) -> Option<String> {
     let cloudformation = aws_sdk_cloudformation::Client::new(&lab.root);
     lab.eventually("the stack's end", || async {
         let Ok(found) = cloudformation.describe_stacks().stack_name(STACK).send().await else { return Some(None) };

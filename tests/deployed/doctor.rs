@@ -39,7 +39,7 @@ async fn finds(lab: &Lab, code: i32, severity: &str, found: &str, remedy: &str) 
     assert_eq!(ended, code, "{:#}", json!(findings(&said)));
 }
 
-async fn is_well(lab: &Lab) {
+pub async fn is_well(lab: &Lab) {
     let (code, said) = examine(lab).await;
     assert_eq!(findings(&said), Vec::<&Json>::new());
     assert_eq!((code, &said["verdict"]), (0, &json!("well")));
@@ -66,14 +66,14 @@ async fn healthy() -> Lab {
     lab
 }
 
-async fn activate(lab: &Lab) {
+pub async fn activate(lab: &Lab) {
     let active = CostAllocationTagStatusEntry::builder().tag_key("Project").status(CostAllocationTagStatus::Active).build();
     let client = aws_sdk_costexplorer::Client::new(&lab.root);
     let done = client.update_cost_allocation_tags_status().cost_allocation_tags_status(active.unwrap()).send().await.unwrap();
     assert!(done.errors().is_empty());
 }
 
-async fn subscribe(lab: &Lab, topic: &str, protocol: &str, endpoint: &str) {
+pub async fn subscribe(lab: &Lab, topic: &str, protocol: &str, endpoint: &str) {
     let call =
         aws_sdk_sns::Client::new(&lab.root).subscribe().topic_arn(&lab.outputs[topic]).protocol(protocol).endpoint(endpoint);
     call.send().await.unwrap();

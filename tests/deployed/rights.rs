@@ -215,43 +215,6 @@ async fn a_function_s_role_has_its_own_items_of_the_ledger_and_no_others() {
     }
 }
 
-/// The credentials that the functions of this local AWS run with, as their processes have them.
-fn credentials_of_functions(lab: &Lab) -> Vec<String> {
-    let endpoint = format!("AWS_ENDPOINT_URL={}", lab.local.endpoint());
-    let mut found = Vec::new();
-    for process in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(environment) = std::fs::read(process.path().join("environ")) else { continue };
-        let variables: Vec<String> =
-            environment.split(|byte| *byte == 0).map(|one| String::from_utf8_lossy(one).into_owned()).collect();
-        if !variables.contains(&endpoint) || !variables.iter().any(|one| one.starts_with("AWS_LAMBDA_FUNCTION_NAME=")) {
-            continue;
-        }
-        let secrets = ["AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SESSION_TOKEN="];
-        let of = |name: &&str| variables.iter().find_map(|one| one.strip_prefix(*name)).map(str::to_owned);
-        found.extend(secrets.iter().filter_map(of).filter(|value| value.len() > 8));
-    }
-    found.sort();
-    found.dedup();
-    found
-}
-
-/// Everything that the stack's log groups hold.
-async fn logged(lab: &Lab) -> String {
-    let logs = aws_sdk_cloudwatchlogs::Client::new(&lab.root);
-    let mut all = String::new();
-    for group in logs.describe_log_groups().send().await.unwrap().log_groups() {
-        let name = group.log_group_name().unwrap();
-        for stream in logs.describe_log_streams().log_group_name(name).send().await.unwrap().log_streams() {
-            let stream = stream.log_stream_name().unwrap();
-            let events = logs.get_log_events().log_group_name(name).log_stream_name(stream).start_from_head(true).send().await;
-            all.extend(
-                events.unwrap().events().iter().filter_map(|event| event.message()).map(|line| format!("{name}: {line}\n")),
-            );
-        }
-    }
-    all
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn neither_the_logs_nor_what_people_are_told_hold_a_key_or_a_task_token() {
     let file = EXAMPLE.replace("      - at: 100% actual\n", "      - at: 100% actual\n        approval: {}\n");
@@ -259,7 +222,7 @@ async fn neither_the_logs_nor_what_people_are_told_hold_a_key_or_a_task_token() 
     lab.publish(&real_alert(), &[]).await;
     let run = lab.run_when(RunState::Waiting).await;
     let mut told = format!("{:?}", lab.told().await);
-    let secrets = credentials_of_functions(&lab);
+    let secrets = lab.local.keys_of_functions().unwrap();
     assert!(secrets.iter().any(|secret| secret.starts_with("ASIA")), "no function's keys were found to look for");
 
     // It wakes who waits: only the ledger and the state machine know it.
@@ -271,7 +234,7 @@ async fn neither_the_logs_nor_what_people_are_told_hold_a_key_or_a_task_token() 
     told += &lab.say(&["rollback", "project-beta", "--yes"]).await;
     told += &lab.say(&["history", run.id.as_str(), "--output", "json"]).await;
     told += &lab.say(&["status", "--output", "json"]).await;
-    let logged = logged(&lab).await;
+    let logged = lab.local.logged().await.unwrap();
     assert!(logged.contains("budget-guardrails-master: "), "nothing is logged: {logged}");
     for secret in secrets.iter().chain([&token]) {
         assert!(!logged.contains(secret.as_str()), "a log holds {secret}");

@@ -14,6 +14,7 @@ use guardrails_local_aws::walkthrough::Access;
 use guardrails_model::record::RunState;
 use serde_json::Value as Json;
 
+use super::doctor::{activate, is_well, subscribe};
 use super::lab::{EXAMPLE, Lab, guardrails, real_alert, text};
 
 /// The functions' programs as they are, but for some bytes at their end, which nothing reads.
@@ -66,7 +67,7 @@ async fn functions_that_are_replaced_in_the_middle_of_a_run_go_on_with_it_both_w
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_package_writes_is_deployed_by_cloudformation_alone_and_guards() {
-    let lab = Lab::bare(EXAMPLE).await;
+    let mut lab = Lab::bare(EXAMPLE).await;
     let before = lab.snapshot().await;
     let said = lab.say(&["package", "--out", "out"]).await;
     for words in [
@@ -85,8 +86,17 @@ async fn what_package_writes_is_deployed_by_cloudformation_alone_and_guards() {
     assert_eq!(lab.snapshot().await.user["RunInstances"], Access::Denied);
     lab.say(&["rollback", "project-beta", "--yes"]).await;
     assert_eq!(lab.snapshot().await, before);
-    // `guardrails deploy` goes on with such a stack.
-    lab.say(&["deploy", "--yes", "--bucket", BUCKET]).await;
+    // `guardrails deploy` goes on with such a stack, and leaves its topics without a key as they are; the doctor asks for none.
+    let outputs = lab.say(&["deploy", "--yes", "--bucket", BUCKET, "--output", "json"]).await;
+    lab.outputs = serde_json::from_str(&outputs).unwrap();
+    for topic in ["AlertTopicArn", "NotifyTopicArn"] {
+        let found = aws_sdk_sns::Client::new(&lab.root).get_topic_attributes().topic_arn(&lab.outputs[topic]).send().await;
+        assert!(!found.unwrap().attributes.unwrap().contains_key("KmsMasterKeyId"), "{topic} has a key");
+    }
+    activate(&lab).await;
+    subscribe(&lab, "NotifyTopicArn", "email", "finops@example.com").await;
+    lab.say(&["reconcile"]).await;
+    is_well(&lab).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +147,12 @@ async fn upload(lab: &Lab, out: &Path) {
 
 async fn deploy_as_the_aws_cli_does(lab: &Lab) {
     let client = aws_sdk_cloudformation::Client::new(&lab.root);
-    let given = [("ArtifactBucket", BUCKET), ("Architecture", "x86_64"), ("Deployer", "arn:aws:iam::123456789012:root")];
+    let given = [
+        ("ArtifactBucket", BUCKET),
+        ("Architecture", "x86_64"),
+        ("Deployer", "arn:aws:iam::123456789012:root"),
+        ("EncryptTopics", "false"),
+    ];
     let given = given.map(|(key, value)| Parameter::builder().parameter_key(key).parameter_value(value).build());
     let made = client
         .create_change_set()

@@ -3,6 +3,7 @@
 
 mod checks;
 mod follow;
+mod keys;
 mod programs;
 mod show;
 mod watch;
@@ -70,6 +71,7 @@ struct Story {
     /// The states that each instance was seen in, from before the alert to after the rollback.
     seen: Seen,
     rollback_succeeded: bool,
+    keys: keys::Found,
     topic: String,
     seconds: f64,
 }
@@ -139,6 +141,7 @@ async fn play(programs: &Programs, local: &LocalAws) -> Result<Story> {
     publish(&sdk, &outputs.alert_topic).await?;
     let run = follow.enforced().await?;
     let enforced = world.snapshot().await?;
+    let keys = keys::in_use(local, &world).await?;
 
     say(&format!("the second stage: guardrails simulate {GUARDRAIL} --at '{SECOND}' --yes"));
     programs.simulate(local).await?;
@@ -159,6 +162,7 @@ async fn play(programs: &Programs, local: &LocalAws) -> Result<Story> {
         run_after,
         seen,
         rollback_succeeded,
+        keys: keys::find(local, &keys).await?,
         topic: outputs.alert_topic,
         seconds: began.elapsed().as_secs_f64(),
     })

@@ -142,6 +142,7 @@ def start_fleets(host):
 
 def patch_ministack():
     import auto_scaling
+    import cfn_answers
     import cfn_resources
     import cost_explorer
     import ec2_behaviour
@@ -165,6 +166,7 @@ def patch_ministack():
     ec2_behaviour.install()
     auto_scaling.install()
     cfn_resources.install()
+    cfn_answers.install()
     cost_explorer.install()
     stale_answers.install()
     faults.install()

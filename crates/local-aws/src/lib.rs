@@ -4,6 +4,7 @@
 //! started it.
 
 mod error;
+mod keys;
 pub mod programs;
 mod server;
 pub mod venv;

@@ -15,6 +15,7 @@ pub mod glob;
 pub mod ids;
 pub mod ledger;
 pub mod pace;
+pub mod partition;
 pub mod phase;
 pub mod plausible;
 pub mod principal;

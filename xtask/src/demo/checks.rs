@@ -33,7 +33,10 @@ const LOOK: &str = "DescribeInstances";
 
 /// Every claim.
 pub fn all(story: &Story) -> Vec<Check> {
-    [before(story), enforced(story), denied(story), rolled_back(story), bystanders(story)].into_iter().flatten().collect()
+    [before(story), enforced(story), denied(story), rolled_back(story), bystanders(story), keys(story)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Is it the stack's own policy?
@@ -167,6 +170,16 @@ fn bystanders(story: &Story) -> Vec<Check> {
         ),
         check("no instance was launched or lost", strangers.is_empty() && story.seen.len() == known.len(), list(strangers)),
     ]
+}
+
+/// The user's secrets are three, and each function that ran has more.
+fn keys(story: &Story) -> Vec<Check> {
+    let found = &story.keys;
+    vec![check(
+        "no log holds a key of the user, of their session or of a function",
+        found.places.is_empty() && found.keys > 3 && found.lines > 0,
+        format!("{} keys looked for in {} lines; in the log of: {}", found.keys, found.lines, list(found.places.clone())),
+    )]
 }
 
 fn is_fleet(instance: &Instance) -> bool {

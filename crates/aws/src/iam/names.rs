@@ -1,5 +1,6 @@
 //! Names of principals and of policies, as guardrails.yaml has them.
 
+use guardrails_model::partition;
 use guardrails_model::principal::Principal;
 
 /// A principal of a name that IAM could have given it.
@@ -27,12 +28,12 @@ pub fn policy(policy: &str) -> Result<String, String> {
     let plain = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "+=,.@_-/".contains(c));
     let parts: Vec<&str> = policy.splitn(6, ':').collect();
     match parts.as_slice() {
-        [name] if plain(name) => Ok(format!("arn:aws:iam::aws:policy/{name}")),
-        ["arn", _, "iam", "", account, name]
+        [name] if plain(name) => Ok(format!("arn:{}:iam::aws:policy/{name}", partition::SUPPORTED)),
+        ["arn", partition, "iam", "", account, name]
             if (*account == "aws" || (account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit())))
                 && name.strip_prefix("policy/").is_some_and(plain) =>
         {
-            Ok(policy.to_owned())
+            partition::check(partition).map(|()| policy.to_owned()).map_err(|why| format!("`{policy}`: {why}"))
         }
         _ => Err(format!(
             "`{policy}` is not a managed policy: expected the name of an AWS managed policy such as \

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use aws_sdk_iam::Client;
 use guardrails_model::action::ActionError;
 use guardrails_model::principal::Principal;
-use guardrails_model::verify::{Tri, lets_others_in};
+use guardrails_model::tri::Tri;
+use guardrails_model::verify::lets_others_in;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 

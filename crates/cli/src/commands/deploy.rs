@@ -10,8 +10,9 @@ mod stack;
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use aws_config::SdkConfig;
+use guardrails_model::partition;
 
 use self::bucket::Bucket;
 use crate::args::{Deploy, Global};
@@ -25,6 +26,8 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
     let Some(config) = output::config(&args.file.file)? else { return Ok(Exit::BadInput) };
     let sdk = deployment::sdk(global).await?;
     let caller = deployment::caller(&sdk).await?;
+    partition::check(&caller.account().partition)
+        .map_err(|why| anyhow!("nothing is deployed to account {}: {why}", caller.account))?;
     output::tell(&format!("packing the functions in {}", args.programs.folder()?.display()));
     let artifacts = args.programs.pack()?;
     let keys: BTreeMap<&str, String> = artifacts.iter().map(|artifact| (artifact.function, artifact.key.clone())).collect();

@@ -1,13 +1,8 @@
 //! The custom resources: one for each guardrail, and two that look after open runs, when the stack changes and when it goes.
 
-<<<<<<< HEAD
-use anyhow::{Context, Result};
-use guardrails_aws::{actions, grants};
-=======
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
->>>>>>> h-deploys
 use guardrails_model::config::{Config, Guardrail};
 use serde_json::{Map, Value as Json, json};
 use sha2::{Digest, Sha256};
@@ -18,12 +13,6 @@ use super::pascal;
 /// CloudFormation waits so many seconds for a guardrail's budget.
 const SERVICE_TIMEOUT: u32 = 300;
 
-<<<<<<< HEAD
-/// Fails a deployment that would take the rights away with which an open run is put back: everything is then as before. It
-/// stands after the roles, so that they are rolled back with it. CloudFormation asks it only when a property changes: so the
-/// rights are one, since another version may grant less for the same file.
-pub(super) fn open_runs(config: &Config, depends_on: &[String]) -> Result<Json> {
-=======
 /// What runs work with. None of it changes before the open ones were looked at.
 const WORKED_WITH: [&str; 4] =
     ["AWS::IAM::ManagedPolicy", "AWS::IAM::Role", "AWS::Lambda::Function", "AWS::StepFunctions::StateMachine"];
@@ -33,31 +22,21 @@ const LOOKED_WITH: [&str; 3] = [OF_BUDGET, "BudgetFunction", "BudgetRole"];
 /// Fails a deployment that would take the rights away with which an open run is put back, or goes on. `resources` are those with
 /// all rights in them: it looks again when any of them is another, since an action may ask for others with the same parameters.
 pub(super) fn open_runs(config: &Config, resources: &Map<String, Json>) -> Json {
->>>>>>> h-deploys
     let stages = config.guardrails.values().flat_map(|guardrail| &guardrail.stages);
     let mut scopes: Vec<String> =
         stages.flat_map(|stage| stage.groups.iter().flatten()).map(|action| json!(action).to_string()).collect();
     scopes.sort();
     scopes.dedup();
-<<<<<<< HEAD
-    let rights = actions::ALL.iter().map(|action| Ok(grants::policy(&action.grants(config)?).to_string()));
-    let rights = rights.collect::<Result<String>>()?;
-    Ok(json!({
-=======
     let rights = resources.iter().filter(|(_, one)| one["Type"].as_str().is_some_and(|kind| kind.starts_with("AWS::IAM::")));
     let rights = json!(rights.collect::<BTreeMap<_, _>>()).to_string();
     json!({
->>>>>>> h-deploys
         "Type": "Custom::OpenRuns",
         "Properties": {
             "ServiceToken": {"Fn::GetAtt": ["BudgetFunction", "Arn"]},
             "ServiceTimeout": SERVICE_TIMEOUT,
             "Actions": scopes,
             "Guardrails": config.guardrails.keys().map(ToString::to_string).collect::<Vec<_>>(),
-<<<<<<< HEAD
             "Rights": format!("{:x}", Sha256::digest(rights)),
-=======
-            "RightsHash": format!("{:x}", Sha256::digest(rights)),
         },
     })
 }
@@ -88,9 +67,8 @@ pub(super) fn nothing_is_held(depends_on: &[String], conditional: &[(String, Str
             "ServiceToken": {"Fn::GetAtt": ["BudgetFunction", "Arn"]},
             "ServiceTimeout": SERVICE_TIMEOUT,
             "Keeps": keeps.collect::<Vec<_>>(),
->>>>>>> h-deploys
         },
-    }))
+    })
 }
 
 pub(super) fn custom(guardrail: &Guardrail, config: &Config, depends_on: &[String]) -> Result<Json> {

@@ -127,6 +127,14 @@ impl Walkthrough {
         snapshot::states(&self.root).await
     }
 
+    /// The secrets of the user's key, and of the session that they have: they stand in no log.
+    ///
+    /// # Errors
+    /// When one of them has none.
+    pub async fn secrets(&self) -> Result<Vec<String>, Error> {
+        self.tries.secrets().await
+    }
+
     /// The instances that are there for `role`.
     pub fn with_role(&self, role: Role) -> impl Iterator<Item = &Instance> {
         self.instances.iter().filter(move |instance| instance.role == role)

@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use aws_sdk_ec2::types::{
     FleetLaunchTemplateConfigRequest, FleetLaunchTemplateSpecificationRequest, InstanceType, TargetCapacitySpecificationRequest,
 };
-use aws_sdk_iam::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_iam::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -68,6 +68,18 @@ impl Tries {
             ("RunInstances (role since before)".to_owned(), run_instances(&self.session).await?),
         ];
         Ok(tries.into())
+    }
+
+    /// What the user and the session sign with.
+    pub(super) async fn secrets(&self) -> Result<Vec<String>, Error> {
+        let mut secrets = Vec::new();
+        for config in [&self.user, &self.session] {
+            let provider = config.credentials_provider().ok_or_else(|| missing("credentials"))?;
+            let credentials = provider.provide_credentials().await.map_err(|_| missing("credentials"))?;
+            secrets.push(credentials.secret_access_key().to_owned());
+            secrets.extend(credentials.session_token().map(str::to_owned));
+        }
+        Ok(secrets)
     }
 
     async fn start_instances(&self) -> Result<Access, Error> {

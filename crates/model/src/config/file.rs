@@ -15,6 +15,7 @@ use super::{ActionSpec, ApprovalRule, Budget, Config, Guardrail, Period, Plausib
 use crate::alert::AlertType;
 use crate::ids::{FacetId, GuardrailName, Value};
 use crate::pace::Pace;
+use crate::partition;
 use crate::principal::Principal;
 use crate::verify::{Demand, Rule};
 
@@ -186,11 +187,12 @@ fn check<A: Actions>(file: File<A>) -> Result<Config, Problem> {
 fn check_operator(arn: &str) -> Result<(), String> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     match parts.as_slice() {
-        ["arn", _, "iam", "", account, who]
+        ["arn", partition, "iam", "", account, who]
             if account.len() == 12
                 && account.bytes().all(|b| b.is_ascii_digit())
                 && (who.starts_with("user/") || who.starts_with("role/")) =>
         {
+            partition::check(partition).map_err(|why| format!("`{arn}`: {why}"))?;
             check_operator_name(arn, who)
         }
         _ => Err(format!(

@@ -59,13 +59,17 @@ impl Bucket {
     /// Puts a template there that is too large for a request, and says where CloudFormation finds it.
     pub(super) async fn store_template(&self, name: &str, body: String) -> Result<String> {
         let key = format!("guardrails/template-{name}.json");
+<<<<<<< HEAD
         let put = self.s3.put_object().bucket(&self.name).key(&key).expected_bucket_owner(&self.account);
         let put = put.body(body.into_bytes().into()).send().await;
         put.map_err(|error| anyhow!("uploading {key} to {}: {}", self.name, Failure::of(&error).message))?;
         let suffix = if self.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+=======
+        self.put(&key, body.into_bytes()).await?;
+>>>>>>> h-people
         Ok(match &self.endpoint {
             Some(endpoint) => format!("{endpoint}/{}/{key}", self.name),
-            None => format!("https://{}.s3.{}.{suffix}/{key}", self.name, self.region),
+            None => format!("https://{}.s3.{}.amazonaws.com/{key}", self.name, self.region),
         })
     }
 
@@ -119,11 +123,20 @@ impl Bucket {
                 self.name
             ));
         }
-        let policy = self.s3.get_bucket_policy().bucket(&self.name).expected_bucket_owner(&self.account).send().await;
-        match policy {
-            Err(error) if own && error.code() == Some("NoSuchBucketPolicy") => self.demand_tls().await,
-            // Somebody wrote one, or keeps it from us: it is theirs.
-            _ => Ok(()),
+        if !own {
+            return Ok(());
+        }
+        match self.s3.get_bucket_policy().bucket(&self.name).expected_bucket_owner(&self.account).send().await {
+            // Somebody wrote one, or we did: it stays.
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some("NoSuchBucketPolicy") => self.demand_tls().await,
+            Err(error) => {
+                let failed = self.failed("looking at the policy of", &error);
+                Err(anyhow!(
+                    "{failed}\nhint: without s3:GetBucketPolicy nobody knows whether it takes TLS only; --bucket names a bucket of your own, \
+                     which is taken as it is"
+                ))
+            }
         }
     }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use aws_config::SdkConfig;
 use aws_sdk_cloudformation::Client;
-use aws_sdk_cloudformation::types::{Capability, ChangeSetStatus, ChangeSetType, Parameter, StackStatus};
+use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
+use aws_sdk_cloudformation::types::{Capability, ChangeSetStatus, ChangeSetType, Parameter, ResourceChange, StackStatus};
 use guardrails_aws::error::Failure;
 use guardrails_model::clock::{Clock, SystemClock};
 use serde_json::Value as Json;
@@ -120,19 +121,11 @@ impl<'a> Stack<'a> {
     async fn computed(&self, id: String, creates: bool) -> Result<Option<Changes>> {
         let mut progress = Progress::new();
         loop {
-            let call = self.client.describe_change_set().stack_name(self.name).change_set_name(&id);
-            let set = call.send().await.map_err(|error| anyhow!("looking at the change: {}", Failure::of(&error).message))?;
+            let set = self.page(&id, None).await?;
             match set.status() {
                 Some(ChangeSetStatus::CreateComplete) => {
-                    let rows = set.changes().iter().filter_map(|change| change.resource_change()).map(|change| {
-                        vec![
-                            change.action().map_or("", |action| action.as_str()).to_owned(),
-                            change.logical_resource_id().unwrap_or_default().to_owned(),
-                            change.resource_type().unwrap_or_default().to_owned(),
-                            change.replacement().map_or("", |replaced| replaced.as_str()).to_owned(),
-                        ]
-                    });
-                    return Ok(Some(Changes { id, creates, rows: rows.collect() }));
+                    let rows = self.rows(&id, set).await?;
+                    return Ok(Some(Changes { id, creates, rows }));
                 }
                 Some(ChangeSetStatus::Failed) => {
                     let reason = set.status_reason().unwrap_or_default();
@@ -145,6 +138,24 @@ impl<'a> Stack<'a> {
                 _ => progress.show("CloudFormation computes what would change"),
             }
             tokio::time::sleep(deployment::between_looks()).await;
+        }
+    }
+
+    /// A page of the change set: AWS cuts it at a megabyte.
+    async fn page(&self, id: &str, token: Option<String>) -> Result<DescribeChangeSetOutput> {
+        let call = self.client.describe_change_set().stack_name(self.name).change_set_name(id).set_next_token(token);
+        call.send().await.map_err(|error| anyhow!("looking at the change: {}", Failure::of(&error).message))
+    }
+
+    /// Every change, from its first page on: nobody can agree to what is not shown.
+    async fn rows(&self, id: &str, mut page: DescribeChangeSetOutput) -> Result<Vec<Vec<String>>> {
+        let mut rows = Vec::new();
+        loop {
+            rows.extend(page.changes().iter().filter_map(|change| change.resource_change()).map(row));
+            match page.next_token.take() {
+                Some(token) => page = self.page(id, Some(token)).await?,
+                None => return Ok(rows),
+            }
         }
     }
 
@@ -205,4 +216,13 @@ impl<'a> Stack<'a> {
             }
         }
     }
+}
+
+fn row(change: &ResourceChange) -> Vec<String> {
+    vec![
+        change.action().map_or("", |action| action.as_str()).to_owned(),
+        change.logical_resource_id().unwrap_or_default().to_owned(),
+        change.resource_type().unwrap_or_default().to_owned(),
+        change.replacement().map_or("", |replaced| replaced.as_str()).to_owned(),
+    ]
 }
