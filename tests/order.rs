@@ -79,7 +79,7 @@ fn open_runs_are_looked_at_whenever_any_right_is_another() {
     assert_ne!(other, EXAMPLE);
     let (one, other) = (looked_at(EXAMPLE), looked_at(&other));
     assert_eq!((&one["Actions"], &one["Guardrails"]), (&other["Actions"], &other["Guardrails"]));
-    assert_ne!(one["Rights"], other["RightsHash"]);
+    assert_ne!(one["Rights"], other["Rights"]);
     assert_eq!(one, looked_at(EXAMPLE));
 }
 

@@ -15,12 +15,8 @@ use guardrails_model::config::Guardrail;
 use guardrails_model::ids::GuardrailName;
 use guardrails_model::ledger::Ledger;
 use guardrails_model::pace::Pace;
-<<<<<<< HEAD
-use guardrails_model::record::{Part, Run, Step};
-=======
 use guardrails_model::partition;
-use guardrails_model::record::Part;
->>>>>>> h-people
+use guardrails_model::record::{Part, Run, Step};
 use guardrails_model::wire::{GuardrailProperties as Properties, OpenRunsProperties as Scope};
 use serde_json::{Value as Json, json};
 
@@ -82,7 +78,9 @@ fn physical_id(event: &Json, logical: &str) -> String {
 async fn work(event: &Json, invocation: &Invocation) -> Result<(), Fault> {
     let request: Request<Json, Json> = serde_json::from_value(event.clone())
         .map_err(|error| Fault::failed(format!("not a custom resource's event: {error}")))?;
-<<<<<<< HEAD
+    if !matches!(request, Request::Delete(_)) {
+        partition::check(&variable("PARTITION")?).map_err(Fault::failed)?;
+    }
     match (event.get("ResourceType").and_then(Json::as_str), request) {
         (Some("Custom::OpenRuns"), Request::Create(create)) => keep_the_way_back(create.resource_properties, invocation).await,
         (Some("Custom::OpenRuns"), Request::Update(update)) => keep_the_way_back(update.resource_properties, invocation).await,
@@ -94,21 +92,6 @@ async fn work(event: &Json, invocation: &Invocation) -> Result<(), Fault> {
         (_, Request::Update(update)) => ensure(update.resource_properties, update.stack_id, invocation).await,
         (_, Request::Delete(delete)) => remove(&delete.resource_properties, delete.stack_id, invocation).await,
         (_, other) => Err(Fault::failed(format!("not a request to create, update or delete: {other:?}"))),
-=======
-    if !matches!(request, Request::Delete(_)) {
-        partition::check(&variable("PARTITION")?).map_err(Fault::failed)?;
-    }
-    let kept = event.get("ResourceType").and_then(Json::as_str) == Some("Custom::OpenRuns");
-    match request {
-        Request::Create(create) if kept => keep_the_way_back(create.resource_properties, invocation).await,
-        Request::Update(update) if kept => keep_the_way_back(update.resource_properties, invocation).await,
-        // Guardrails go before it, and refuse by themselves.
-        Request::Delete(_) if kept => Ok(()),
-        Request::Create(create) => ensure(create.resource_properties, create.stack_id, invocation).await,
-        Request::Update(update) => ensure(update.resource_properties, update.stack_id, invocation).await,
-        Request::Delete(delete) => remove(&delete.resource_properties, delete.stack_id, invocation).await,
-        other => Err(Fault::failed(format!("not a request to create, update or delete: {other:?}"))),
->>>>>>> h-people
     }
 }
 

@@ -4,12 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_autoscaling::types::Tag;
 use aws_sdk_budgets::types::{Budget, BudgetType, Spend, TimeUnit};
-<<<<<<< HEAD
 use aws_sdk_cloudformation::types::{ResourceStatus, StackEvent};
-=======
-use aws_sdk_cloudformation::operation::describe_stack_events::DescribeStackEventsOutput;
 use aws_sdk_lambda::types::{Environment, LastUpdateStatus};
->>>>>>> h-people
 use guardrails_local_aws::ACCOUNT;
 use guardrails_local_aws::walkthrough::AUTO_SCALING_GROUP;
 use guardrails_model::record::RunState;

@@ -59,14 +59,9 @@ impl Bucket {
     /// Puts a template there that is too large for a request, and says where CloudFormation finds it.
     pub(super) async fn store_template(&self, name: &str, body: String) -> Result<String> {
         let key = format!("guardrails/template-{name}.json");
-<<<<<<< HEAD
         let put = self.s3.put_object().bucket(&self.name).key(&key).expected_bucket_owner(&self.account);
         let put = put.body(body.into_bytes().into()).send().await;
         put.map_err(|error| anyhow!("uploading {key} to {}: {}", self.name, Failure::of(&error).message))?;
-        let suffix = if self.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
-=======
-        self.put(&key, body.into_bytes()).await?;
->>>>>>> h-people
         Ok(match &self.endpoint {
             Some(endpoint) => format!("{endpoint}/{}/{key}", self.name),
             None => format!("https://{}.s3.{}.amazonaws.com/{key}", self.name, self.region),
