@@ -59,7 +59,7 @@ const NOT_ASKED: [(&str, &str); 12] = [
 /// Of what the read handlers ask, what this stack's do not: functions and the machine are encrypted under no key of their own.
 const NOT_READ: [&str; 1] = ["kms:Decrypt"];
 /// What `guardrails deploy` and a deletion ask for themselves.
-const DIRECT: [&str; 22] = [
+const DIRECT: [&str; 23] = [
     "cloudformation:CreateChangeSet",
     "cloudformation:DeleteChangeSet",
     "cloudformation:DeleteStack",
