@@ -5,6 +5,7 @@ pub mod attachments;
 pub mod grants;
 pub mod names;
 pub mod own_policy;
+mod patterns;
 pub mod protected;
 pub mod swap;
 pub mod trust;
