@@ -14,6 +14,7 @@ use serde_json::{Value as Json, json};
 use super::lab::{EXAMPLE, Lab, real_alert};
 
 pub(super) const STACK: &str = "budget-guardrails";
+const OPERATOR: &str = include_str!("../../policies/operator.json");
 
 /// A user called `name`, in the restricted group, who besides has `rights`.
 pub(super) async fn member(lab: &Lab, name: &str, rights: &[&str]) -> SdkConfig {
@@ -119,7 +120,7 @@ async fn a_member_who_may_do_all_of_sns_cannot_forge_an_alert_nor_open_the_topic
 async fn an_operator_may_publish_and_even_then_a_false_alert_is_not_believed() {
     assert!(EXAMPLE.contains("user/finops"), "the example's operator");
     let lab = Lab::new().await;
-    let operator = aws_sdk_sns::Client::new(&member(&lab, "finops", &["sns:Publish"]).await);
+    let operator = aws_sdk_sns::Client::new(&user(&lab, "finops", Some(OPERATOR.to_owned())).await);
     let publish = || operator.publish().topic_arn(&lab.outputs["AlertTopicArn"]).message("This is a mock notification").send();
     publish().await.expect("the key's policy lets operators use it for the topic");
     lab.runs_when(|runs| runs.iter().any(|run| run.simulated)).await;
@@ -230,6 +231,24 @@ async fn a_function_s_role_has_its_own_items_of_the_ledger_and_no_others() {
         let first = item("RUN", "test").into_iter().collect();
         is_refused("delete", dynamodb.delete_item().table_name(table).set_key(Some(first)).send().await);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_writes_the_records_that_the_commands_write_and_no_others() {
+    let lab = Lab::new().await;
+    let (operator, table) = (user(&lab, "finops", Some(OPERATOR.to_owned())).await, &lab.outputs["LedgerTable"]);
+    let dynamodb = aws_sdk_dynamodb::Client::new(&operator);
+    let put = |pk: &str| dynamodb.put_item().table_name(table).set_item(Some(item(pk, "test").into_iter().collect())).send();
+    for own in ["RUN", "STAGE#project-beta", "STEP#test", "FACET#test"] {
+        put(own).await.unwrap_or_else(|error| panic!("the operator may not write {own}: {error:?}"));
+    }
+    for other in ["GUARDRAIL", "ALERT#1", "ALERTS", "SPEND", "VERIFY#test", "ROUND"] {
+        is_refused(&format!("write {other}"), put(other).await);
+    }
+    let key = || Some(item("RUN", "test").into_iter().collect());
+    is_refused("delete", dynamodb.delete_item().table_name(table).set_key(key()).send().await);
+    is_refused("update", dynamodb.update_item().table_name(table).set_key(key()).send().await);
+    is_refused("delete the ledger", dynamodb.delete_table().table_name(table).send().await);
 }
 
 /// The credentials that the functions of this local AWS run with, as their processes have them.
