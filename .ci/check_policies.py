@@ -26,7 +26,8 @@ ACCEPTED = [
 ]
 
 SAMPLE = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "123456789012", "AWS::StackName": "guardrails",
-          "AWS::URLSuffix": "amazonaws.com", "LedgerTable": "ledger", "Deployer": "arn:aws:sts::123456789012:assumed-role/Deploy/session"}
+          "AWS::URLSuffix": "amazonaws.com", "LedgerTable": "ledger", "ArtifactBucket": "bucket",
+          "Deployer": "arn:aws:sts::123456789012:assumed-role/Deploy/session"}
 HERE = "us-east-1:123456789012"
 ARNS = {
     "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{HERE}:table/ledger",

@@ -5,6 +5,7 @@ mod alerts;
 mod approvals;
 mod budgets;
 mod chaos;
+mod closing;
 mod commands;
 mod doctor;
 mod fleets;

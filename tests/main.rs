@@ -5,6 +5,7 @@ mod alarms;
 mod alerts;
 mod audit;
 mod bench;
+mod closing;
 mod command;
 mod deployed;
 mod documents;

@@ -162,6 +162,23 @@ fn who_operates_may_look_at_all_that_a_plan_looks_at() {
     }
 }
 
+/// Of the ledger's records, see ARCHITECTURE.md: a run and its stage when it is approved, put back or armed again; steps and facets
+/// too when it is abandoned. That no command needs more is tried in `deployed::people`, that no more is let through in
+/// `deployed::rights`.
+#[test]
+fn who_operates_writes_what_the_commands_write_and_no_more() {
+    let operator = operator();
+    let statements = operator["Statement"].as_array().unwrap().iter();
+    let on_ledger = statements.filter(|statement| statement["Action"].to_string().contains("dynamodb:"));
+    let writes: Vec<&Json> = on_ledger.filter(|statement| statement["Action"].to_string().contains("Item\"")).collect();
+    let [reads, writes] = writes.as_slice() else { panic!("{writes:?}") };
+    assert_eq!(reads["Action"], serde_json::json!(["dynamodb:BatchGetItem", "dynamodb:Query"]));
+    assert_eq!(writes["Action"], serde_json::json!(["dynamodb:PutItem"]));
+    let partitions =
+        serde_json::json!({"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["FACET#*", "RUN", "STAGE#*", "STEP#*"]}});
+    assert_eq!(writes["Condition"], partitions);
+}
+
 #[test]
 fn neither_may_change_what_the_guardrails_change_or_give_themselves_more() {
     for policy in [deployer(), operator()] {

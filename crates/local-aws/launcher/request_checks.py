@@ -176,11 +176,19 @@ def _dynamodb(call):
     if "RequestItems" in call.body:
         return [Check(call.action, _table_arn(call, table), _leading_keys(table, request))
                 for table, request in call.body["RequestItems"].items()]
+    if statement := call.body.get("Statement"):
+        return [_partiql(call, statement)]
     if not call.body.get("TableName"):
         return None
     index = call.body.get("IndexName")
     resource = _table_arn(call, call.body["TableName"]) + (f"/index/{index}" if index else "")
     return [Check(call.action, resource, _leading_keys(call.body["TableName"], call.body))]
+
+
+def _partiql(call, statement):
+    """A statement of PartiQL is an action of its own, by its verb, on the table after it."""
+    found = re.match(r"\s*(\w+)(?:.*?\b(?:FROM|INTO))?\s+\"?([\w.-]+)", statement, re.I | re.S)
+    return Check(f"dynamodb:PartiQL{found[1].capitalize()}", _table_arn(call, found[2])) if found else Check(call.action)
 
 
 def _table_arn(call, table):
@@ -282,13 +290,21 @@ def _sns(call):
     return checks
 
 
+def _scheduler(call):
+    """A schedule's ARN has its group in it."""
+    name = re.fullmatch(r"/schedules/([^/]+)", call.path)
+    group = call.body.get("GroupName") or call.param("groupName") or "default"
+    return [Check(call.action, f"arn:aws:scheduler:{call.region}:{call.account}:schedule/{group}/{unquote(name[1])}")] if name else None
+
+
 def _load_balancing(call):
     """Reads take no resource; of the rest MiniStack's own reading does."""
     return [Check(call.action)] if call.operation.startswith("Describe") else None
 
 
 _READERS = {"iam": _iam, "ec2": _ec2, "dynamodb": _dynamodb, "autoscaling": _autoscaling, "budgets": _budgets,
-            "ce": _cost_explorer, "lambda": _lambda, "logs": _logs, "elasticloadbalancing": _load_balancing, "sns": _sns}
+            "ce": _cost_explorer, "lambda": _lambda, "logs": _logs, "elasticloadbalancing": _load_balancing, "scheduler": _scheduler,
+            "sns": _sns}
 
 
 def json_body(body):

@@ -7,6 +7,7 @@ pub mod grants;
 pub mod names;
 pub mod of_stack;
 pub mod own_policy;
+mod patterns;
 pub mod protected;
 pub mod shut_out;
 pub mod swap;

@@ -1,6 +1,7 @@
 //! The stack's own policies, which `deny-actions` attaches: each an explicit Deny of a list of actions. They are made by
-//! CloudFormation, and named by what they deny, so that an action finds them without asking, and one is never rewritten
-//! under those who have it.
+//! CloudFormation, and named by what they deny, so that an action finds them without asking, and the list is never rewritten
+//! under those who have it. Whatever the list, they deny to touch the guardrails too: what is said here, and by the template,
+//! which knows the stack's parts.
 
 use guardrails_model::ids::{FacetId, RunId};
 use guardrails_model::ledger::{Ledger, LedgerError};
@@ -11,10 +12,17 @@ use guardrails_model::verify::is_own_deny;
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
+use super::patterns::shortened;
+
 /// What is denied when guardrails.yaml does not say: policies/deny-spending.json.
 const SPENDING: &str = include_str!("../../../../policies/deny-spending.json");
 /// IAM takes a managed policy of so many characters, white space aside.
 const LONGEST: usize = 6144;
+/// Characters of it that the template needs for the stack's own parts, with the longest names that they get.
+pub const ROOM_FOR_THE_STACK: usize = 870;
+/// What a guardrail sees by, denied whatever the list is: a budget that is raised or deleted sends no alert, nor does one whose tag
+/// is counted no more. On every budget: the policy must not grow with the guardrails, nor be another when there are more.
+const SIGHT: [&str; 2] = ["budgets:ModifyBudget", "ce:UpdateCostAllocationTagsStatus"];
 /// Letters of a policy's hash.
 const HASH: usize = 10;
 
@@ -50,16 +58,18 @@ impl OwnPolicy {
     /// # Errors
     /// When IAM does not take one so long.
     pub fn denying(actions: &[String]) -> Result<Self, String> {
-        let statement = json!({"Sid": "BudgetGuardrails", "Effect": "Deny", "Action": actions, "Resource": "*"});
-        let document = json!({"Version": "2012-10-17", "Statement": [statement]});
-        let text = document.to_string();
-        if text.len() > LONGEST {
+        let besides = SIGHT.map(str::to_owned).into_iter().filter(|action| !actions.contains(action));
+        let all: Vec<String> = actions.iter().cloned().chain(besides).collect();
+        let document = document(&shortened(&all));
+        let (letters, most) = (document.to_string().len(), LONGEST - ROOM_FOR_THE_STACK);
+        if letters > most {
             return Err(format!(
-                "its policy would have {} characters, and IAM takes {LONGEST}: name fewer actions, or name them as `rds:Create*`",
-                text.len()
+                "its policy would have {letters} characters, and IAM takes {LONGEST}, of which {ROOM_FOR_THE_STACK} are kept for what \
+                 protects the guardrails themselves: name fewer actions, or name them as `rds:Create*`"
             ));
         }
-        Ok(Self { hash: format!("{:x}", Sha256::digest(&text))[..HASH].to_owned(), document })
+        // Of the list alone: how it is written, and what is denied besides, may change without being another policy.
+        Ok(Self { hash: format!("{:x}", Sha256::digest(self::document(actions).to_string()))[..HASH].to_owned(), document })
     }
 
     /// Its name in a stack. A stack of that name may stand in another Region too, and IAM's names are the account's.
@@ -91,6 +101,11 @@ impl Home<'_> {
     pub fn any_deny(&self) -> String {
         self.denies() + &"?".repeat(HASH)
     }
+}
+
+fn document(actions: &[String]) -> Json {
+    let statement = json!({"Sid": "BudgetGuardrails", "Effect": "Deny", "Action": actions, "Resource": "*"});
+    json!({"Version": "2012-10-17", "Statement": [statement]})
 }
 
 /// The first of `open` runs that has to do with another stack's policy of this sort, and its facet: the roles of the stack at `home` may
@@ -166,6 +181,7 @@ mod tests {
         let one = OwnPolicy::denying(&["ec2:RunInstances".to_owned()]).unwrap();
         let other = OwnPolicy::denying(&["ec2:StartInstances".to_owned()]).unwrap();
         assert_ne!(one.hash, other.hash);
+        assert_eq!(one.hash, "9cbdd5f68b", "whoever has it attached has it by this name");
         let arn = format!("arn:aws:iam::123456789012:policy/guardrails-eu-west-1-deny-{}", one.hash);
         assert_eq!(one.arn(&home), arn);
         assert!(is_own_deny(&one.name(&home)), "what IAM says of it is known to be ours");

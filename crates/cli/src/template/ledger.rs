@@ -22,6 +22,13 @@ pub(super) fn may_be_adopted(template: &mut Json) {
     });
 }
 
+/// A pattern for its ARN that is shorter than that, for a policy with little room.
+pub(super) fn pattern() -> Json {
+    let table = |name: &str| json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:dynamodb:*:*:table/{name}")});
+    let adopted = format!("${{{PARAMETER}}}");
+    json!({"Fn::If": [MAKES, table(&format!("${{AWS::StackName}}-{LEDGER}-*")), table(&adopted)]})
+}
+
 fn refer(value: &mut Json) {
     let adopted = if *value == json!({"Ref": LEDGER}) {
         json!({"Ref": PARAMETER})

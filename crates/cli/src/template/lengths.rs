@@ -38,7 +38,7 @@ pub(super) fn check(template: &Json) -> Result<()> {
     Ok(())
 }
 
-fn letters(document: &Json, template: &Json) -> usize {
+pub(super) fn letters(document: &Json, template: &Json) -> usize {
     filled(document, template).to_string().chars().filter(|letter| !letter.is_whitespace()).count()
 }
 
@@ -89,8 +89,15 @@ fn sample(name: &str, template: &Json) -> String {
         "AWS::Region" => REGION.to_owned(),
         "AWS::AccountId" => ACCOUNT.to_owned(),
         "AWS::StackName" => stack,
+        // A bucket's name has 63 letters at most.
+        "ArtifactBucket" => "b".repeat(63),
+        // The table of an earlier stack.
+        "LedgerTable" => format!("{stack}-Ledger-1ABCDEFGHIJKL"),
         "AWS::URLSuffix" => "amazonaws.com".to_owned(),
         "Deployer" => format!("arn:aws:sts::{ACCOUNT}:assumed-role/{NAME}/{NAME}"),
+        _ if template["Resources"][name]["Type"] == "AWS::KMS::Key" => {
+            format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab")
+        }
         _ if template["Resources"].get(name).is_some() => {
             format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:function:{stack}-{name}-1ABCDEFGHIJKL")
         }

@@ -2,6 +2,7 @@
 
 mod alarms;
 mod boundary;
+mod closing;
 mod functions;
 mod guardrails;
 mod ledger;

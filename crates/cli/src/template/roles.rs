@@ -6,6 +6,8 @@ use guardrails_aws::iam::own_policy::{OwnPolicy, TEMPLATE};
 use guardrails_model::config::Config;
 use serde_json::{Map, Value as Json, json};
 
+use super::closing;
+
 /// What the action declares, and no more: its items of the ledger, its log, its calls.
 pub(super) fn role(action: &Entry, config: &Config, logical: &str) -> Result<Json> {
     let mut statements = vec![
@@ -64,14 +66,19 @@ fn with_pseudo_parameters(statement: &Json) -> Json {
     }
 }
 
-/// Nothing of it ever changes under its name: CloudFormation could not replace it, and who has it attached would lose it.
+/// What it denies of the file's list never changes under its name: CloudFormation could not replace it, and who has it attached
+/// would lose it. What it denies of the stack's parts does, in its place.
 pub(super) fn own_policy(policy: &OwnPolicy) -> Json {
+    let mut document = policy.document.clone();
+    if let Some(statements) = document["Statement"].as_array_mut() {
+        statements.push(closing::statement());
+    }
     json!({
         "Type": "AWS::IAM::ManagedPolicy",
         "Properties": {
             "ManagedPolicyName": {"Fn::Sub": policy.name(&TEMPLATE)},
             "Description": "Attached by Budget Guardrails while a budget is exceeded.",
-            "PolicyDocument": policy.document,
+            "PolicyDocument": document,
         },
     })
 }
