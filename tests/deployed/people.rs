@@ -12,23 +12,25 @@ use super::budgets::settled;
 use super::doctor::{activate, subscribe};
 use super::lab::{EXAMPLE, Lab, real_alert, text};
 
-const DEPLOYER: &str = include_str!("../../policies/deployer.json");
-const OPERATOR: &str = include_str!("../../policies/operator.json");
+const DEPLOYER: [&str; 2] = [include_str!("../../policies/deployer.json"), include_str!("../../policies/cloudformation.json")];
+const OPERATOR: [&str; 2] = [include_str!("../../policies/operator.json"), include_str!("../../policies/doctor.json")];
 const STACK: &str = "budget-guardrails";
 const BUCKET: &str = "guardrails-123456789012-us-east-1";
 
 /// A user who may do what `policy` says: their access key and its secret.
-async fn user(root: &SdkConfig, name: &str, policy: &str) -> (String, String) {
+async fn user(root: &SdkConfig, name: &str, policies: [&str; 2]) -> (String, String) {
     let iam = aws_sdk_iam::Client::new(root);
     iam.create_user().user_name(name).send().await.unwrap();
     let key = iam.create_access_key().user_name(name).send().await.unwrap().access_key.unwrap();
-    grant(root, name, policy).await;
+    grant(root, name, policies).await;
     (key.access_key_id, key.secret_access_key)
 }
 
-async fn grant(root: &SdkConfig, name: &str, policy: &str) {
+async fn grant(root: &SdkConfig, name: &str, policies: [&str; 2]) {
     let iam = aws_sdk_iam::Client::new(root);
-    iam.put_user_policy().user_name(name).policy_name(name).policy_document(policy).send().await.unwrap();
+    for (policy, document) in ["own", "besides"].into_iter().zip(policies) {
+        iam.put_user_policy().user_name(name).policy_name(policy).policy_document(document).send().await.unwrap();
+    }
 }
 
 /// `guardrails ...`, by somebody.
@@ -66,7 +68,8 @@ async fn who_has_the_deployer_s_policy_deploys_and_no_more() {
     assert!(text(&simulated.stderr).contains("sns:Publish"), "{}", text(&simulated.stderr));
 
     // A bucket whose policy is kept from us is not taken for one that has a policy.
-    grant(&lab.root, "deployer", &DEPLOYER.replace("s3:GetBucketPolicy", "s3:GetBucketAcl")).await;
+    let other = DEPLOYER.map(|policy| policy.replace("s3:GetBucketPolicy", "s3:GetBucketAcl"));
+    grant(&lab.root, "deployer", other.each_ref().map(String::as_str)).await;
     let blind = run_as(&lab, &deployer, &["deploy", "--yes"]).await;
     let said = text(&blind.stderr);
     assert_eq!(blind.status.code(), Some(1), "{said}");

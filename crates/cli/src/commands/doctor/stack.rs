@@ -106,7 +106,7 @@ pub(super) fn judge(seen: &Seen) -> Sheet {
             let means = "other resources may not be as the template says";
             let remedy = format!(
                 "aws cloudformation describe-stack-resource-drifts --stack-name {name}: it takes the right to read each resource, \
-                 as policies/operator.json has it"
+                 as policies/doctor.json has it"
             );
             sheet.could_not_check(checked, why, means, remedy);
         }
