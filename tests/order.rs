@@ -22,14 +22,15 @@ fn referred(value: &Json, names: &mut BTreeSet<String>) {
         Json::Object(fields) => {
             for (key, one) in fields {
                 match (key.as_str(), one) {
-                    ("Ref" | "DependsOn", Json::String(name)) => _ = names.insert(name.clone()),
+                    ("Ref" | "DependsOn", Json::String(name)) => names.extend([name.clone()]),
                     ("DependsOn", Json::Array(all)) => {
-                        names.extend(all.iter().filter_map(|name| Some(name.as_str()?.to_owned())))
+                        names.extend(all.iter().filter_map(|name| Some(name.as_str()?.to_owned())));
                     }
-                    ("Fn::GetAtt", Json::Array(path)) => _ = names.insert(path[0].as_str().unwrap().to_owned()),
-                    ("Fn::Sub", Json::String(text)) => names.extend(
-                        text.split("${").skip(1).map(|part| part.split(['.', '}']).next().unwrap_or_default().to_owned()),
-                    ),
+                    ("Fn::GetAtt", Json::Array(path)) => names.extend([path[0].as_str().unwrap().to_owned()]),
+                    ("Fn::Sub", Json::String(text)) => {
+                        let parts = text.split("${").skip(1);
+                        names.extend(parts.map(|part| part.split(['.', '}']).next().unwrap_or_default().to_owned()));
+                    }
                     _ => referred(one, names),
                 }
             }

@@ -84,10 +84,9 @@ async fn work(event: &Json, invocation: &Invocation) -> Result<(), Fault> {
     match (event.get("ResourceType").and_then(Json::as_str), request) {
         (Some("Custom::OpenRuns"), Request::Create(create)) => keep_the_way_back(create.resource_properties, invocation).await,
         (Some("Custom::OpenRuns"), Request::Update(update)) => keep_the_way_back(update.resource_properties, invocation).await,
-        // What is held was asked for before the first resource went.
-        (Some("Custom::OpenRuns"), Request::Delete(_)) => Ok(()),
         (Some("Custom::NothingIsHeld"), Request::Delete(_)) => refuse_all_open_runs(&invocation.ledger()?).await,
-        (Some("Custom::NothingIsHeld"), _) => Ok(()),
+        // Only a deletion can leave something behind, and it asks before the first resource goes.
+        (Some("Custom::NothingIsHeld"), _) | (Some("Custom::OpenRuns"), Request::Delete(_)) => Ok(()),
         (_, Request::Create(create)) => ensure(create.resource_properties, create.stack_id, invocation).await,
         (_, Request::Update(update)) => ensure(update.resource_properties, update.stack_id, invocation).await,
         (_, Request::Delete(delete)) => remove(&delete.resource_properties, delete.stack_id, invocation).await,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use aws_sdk_cloudformation::Client;
-use aws_sdk_cloudformation::types::{ResourceStatus, StackEvent};
+use aws_sdk_cloudformation::types::{ResourceStatus, StackEvent, StackStatus};
 use guardrails_aws::error::{Failure, FailureKind};
 
 use crate::deployment::between_looks;
@@ -80,7 +80,7 @@ impl<'a> Operation<'a> {
         }
         let Some(state) = self.state.clone().filter(|state| !state.ends_with("_IN_PROGRESS")) else { return Ok(None) };
         let found = self.client.describe_stacks().stack_name(self.stack).send().await.map_err(|error| Failure::of(&error))?;
-        let said = found.stacks().first().and_then(|stack| stack.stack_status()).map(|status| status.as_str());
+        let said = found.stacks().first().and_then(|stack| stack.stack_status()).map(StackStatus::as_str);
         Ok((said == Some(state.as_str())).then_some(state))
     }
 
