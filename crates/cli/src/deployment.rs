@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use aws_config::SdkConfig;
@@ -46,6 +47,12 @@ impl Caller {
         let partition = self.arn.split(':').nth(1).unwrap_or("aws").to_owned();
         Account { partition, id: self.account.clone() }
     }
+}
+
+/// Between two looks at what CloudFormation is doing. It answers few questions a second, of all who ask in an account; a local
+/// AWS answers any number.
+pub(crate) fn between_looks() -> Duration {
+    if clients::reaches_only_this_machine() { Duration::from_millis(200) } else { Duration::from_secs(3) }
 }
 
 /// The configuration of all clients.

@@ -152,6 +152,7 @@ def patch_ministack():
     import service_roles
     import simulation
     import spending
+    import stale_answers
     import workflows
 
     recorder.install()
@@ -165,6 +166,7 @@ def patch_ministack():
     auto_scaling.install()
     cfn_resources.install()
     cost_explorer.install()
+    stale_answers.install()
     faults.install()
 
 

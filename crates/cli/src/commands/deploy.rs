@@ -3,6 +3,7 @@
 mod bucket;
 mod entitled;
 mod ledger;
+mod operation;
 mod restricted;
 mod stack;
 

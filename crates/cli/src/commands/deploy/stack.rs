@@ -1,6 +1,5 @@
 //! The stack's change sets: proposed, shown, executed, waited for.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -12,15 +11,13 @@ use guardrails_model::clock::{Clock, SystemClock};
 use serde_json::Value as Json;
 
 use super::bucket::Bucket;
+use super::operation::{Ended, Operation};
 use crate::deployment;
 use crate::output::{self, Progress};
 use crate::template::{Limits, capability};
 
-const POLL: Duration = Duration::from_millis(500);
 /// How long a change set may be computed.
 const CHANGE_SET_PATIENCE: Duration = Duration::from_mins(5);
-/// How long a stack may take.
-const STACK_PATIENCE: Duration = Duration::from_hours(1);
 
 /// The stack.
 pub(super) struct Stack<'a> {
@@ -129,7 +126,7 @@ impl<'a> Stack<'a> {
                 }
                 _ => progress.show("CloudFormation computes what would change"),
             }
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(deployment::between_looks()).await;
         }
     }
 
@@ -142,40 +139,20 @@ impl<'a> Stack<'a> {
 
     /// Makes the changes, and waits for their end.
     pub(super) async fn execute(&self, changes: &Changes) -> Result<()> {
-        let seen: HashSet<String> = self.events(&HashSet::new()).await?.into_iter().map(|(id, ..)| id).collect();
+        // The change set's own number: a call that is sent twice executes it once.
+        let token = format!("guardrails-{}", changes.id.rsplit('/').next().unwrap_or_default());
         let call = self.client.execute_change_set().stack_name(self.name).change_set_name(&changes.id);
+        let call = call.client_request_token(&token);
         call.send().await.map_err(|error| anyhow!("making the changes: {}", Failure::of(&error).message))?;
-        let wait = self.settled(changes, seen);
-        tokio::time::timeout(STACK_PATIENCE, wait)
-            .await
-            .map_err(|_| anyhow!("the stack did not settle within {} minutes", STACK_PATIENCE.as_secs() / 60))?
-    }
-
-    async fn settled(&self, changes: &Changes, mut seen: HashSet<String>) -> Result<()> {
-        let mut progress = Progress::new();
-        let mut failures = Vec::new();
-        loop {
-            let status = self.status().await?;
-            for (id, resource, state, reason) in self.events(&seen).await? {
-                if seen.insert(id) && !state.ends_with("_IN_PROGRESS") {
-                    let line = format!("  {state:<28} {resource} {reason}");
-                    progress.log(line.trim_end());
-                    if state.ends_with("_FAILED") && !reason.contains("cancelled") {
-                        failures.push(format!("{resource}: {reason}"));
-                    }
-                }
-            }
-            match status {
-                Some(StackStatus::CreateComplete) if changes.creates => return Ok(()),
-                Some(StackStatus::UpdateComplete | StackStatus::UpdateCompleteCleanupInProgress) => return Ok(()),
-                Some(status) if status.as_str().ends_with("_IN_PROGRESS") => progress.show(status.as_str()),
-                other => {
-                    let state = other.map_or_else(|| "gone".to_owned(), |status| status.as_str().to_owned());
-                    return Err(anyhow!("the stack `{}` is {state}:\n  {}", self.name, failures.join("\n  ")));
-                }
-            }
-            tokio::time::sleep(POLL).await;
+        let Ended { state, failures } = Operation::new(&self.client, self.name, &token).ended().await?;
+        let failures = failures.join("\n  ");
+        if state != if changes.creates { "CREATE_COMPLETE" } else { "UPDATE_COMPLETE" } {
+            return Err(anyhow!("the stack `{}` is {state}:\n  {failures}", self.name));
         }
+        if !failures.is_empty() {
+            output::tell(&format!("WARNING: what the stack does not need any more could not all be removed:\n  {failures}"));
+        }
+        Ok(())
     }
 
     async fn status(&self) -> Result<Option<StackStatus>> {
@@ -209,26 +186,5 @@ impl<'a> Stack<'a> {
                 if absent { Ok(None) } else { Err(anyhow!("looking at the stack `{}`: {}", self.name, failure.message)) }
             }
         }
-    }
-
-    /// The events since those that were seen, oldest first: id, resource, state, reason. The newest page, when none was.
-    async fn events(&self, seen: &HashSet<String>) -> Result<Vec<(String, String, String, String)>> {
-        let mut pages = self.client.describe_stack_events().stack_name(self.name).into_paginator().send();
-        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-        let mut events = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| anyhow!("reading the stack's events: {}", Failure::of(&error).message))?;
-            for event in page.stack_events() {
-                let state = event.resource_status().map(aws_sdk_cloudformation::types::ResourceStatus::as_str);
-                let (id, resource) = (text(event.event_id()), text(event.logical_resource_id()));
-                events.push((id, resource, text(state), text(event.resource_status_reason())));
-            }
-            // A stack of many resources has more events between two looks than a page holds.
-            if seen.is_empty() || events.iter().any(|(id, ..)| seen.contains(id)) {
-                break;
-            }
-        }
-        events.reverse();
-        Ok(events)
     }
 }

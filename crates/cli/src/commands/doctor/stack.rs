@@ -7,8 +7,8 @@ use aws_sdk_cloudformation::types::{StackDriftDetectionStatus, StackResourceDrif
 use super::finding::{Read, Sheet, Unread};
 use super::site::Site;
 use super::topics::REMAKE;
+use crate::deployment::between_looks;
 
-const POLL: Duration = Duration::from_millis(500);
 /// How long CloudFormation may look.
 const PATIENCE: Duration = Duration::from_mins(5);
 
@@ -58,7 +58,7 @@ async fn drift(site: &Site) -> Read<Drift> {
             Some(StackDriftDetectionStatus::DetectionFailed) => {
                 break Some(status.detection_status_reason().unwrap_or("no reason given").to_owned());
             }
-            _ => tokio::time::sleep(POLL).await,
+            _ => tokio::time::sleep(between_looks()).await,
         }
     };
     let mut drifted = Vec::new();

@@ -1,0 +1,124 @@
+//! The wait for the end of an operation on the stack, by the events that carry the operation's token: what the stack is said to
+//! be may for a moment be what it was before.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::types::{ResourceStatus, StackEvent, StackStatus};
+use guardrails_aws::error::{Failure, FailureKind};
+
+use crate::deployment::between_looks;
+use crate::output::Progress;
+
+/// How long a stack may take.
+const PATIENCE: Duration = Duration::from_hours(1);
+
+/// An operation that was begun with a client request token.
+pub(super) struct Operation<'a> {
+    client: &'a Client,
+    stack: &'a str,
+    token: &'a str,
+    shown: HashSet<String>,
+    /// What the newest of the stack's own events says.
+    state: Option<String>,
+    failures: Vec<String>,
+}
+
+/// How an operation ended.
+pub(super) struct Ended {
+    /// The stack's state.
+    pub(super) state: String,
+    /// The resources that failed on the way, with the reasons.
+    pub(super) failures: Vec<String>,
+}
+
+impl<'a> Operation<'a> {
+    pub(super) fn new(client: &'a Client, stack: &'a str, token: &'a str) -> Self {
+        Self { client, stack, token, shown: HashSet::new(), state: None, failures: Vec::new() }
+    }
+
+    /// Waits until the stack stands still, and shows what happens meanwhile.
+    pub(super) async fn ended(self) -> Result<Ended> {
+        let stack = self.stack;
+        let ended = tokio::time::timeout(PATIENCE, self.wait()).await;
+        ended.map_err(|_| {
+            anyhow!(
+                "the stack `{stack}` did not settle within {} minutes, and goes on without this command\nhint: aws cloudformation \
+                 describe-stack-events --stack-name {stack}",
+                PATIENCE.as_secs() / 60
+            )
+        })?
+    }
+
+    async fn wait(mut self) -> Result<Ended> {
+        let mut progress = Progress::new();
+        loop {
+            match self.look(&progress).await {
+                Ok(Some(state)) => return Ok(Ended { state, failures: self.failures }),
+                Ok(None) => progress.show(self.state.as_deref().unwrap_or("CloudFormation begins")),
+                Err(failure) if failure.kind == FailureKind::Refused => {
+                    return Err(anyhow!(
+                        "looking at the stack `{}`, which goes on without this command: {}",
+                        self.stack,
+                        failure.message
+                    ));
+                }
+                // Asked too often, or not answered: that says nothing of the stack.
+                Err(failure) => progress.show(&format!("looking again: {}", failure.message)),
+            }
+            tokio::time::sleep(between_looks()).await;
+        }
+    }
+
+    /// Shows what is new. The stack's state, once it stands still: the events say so, and the stack itself does, whose outputs
+    /// are then those of now.
+    async fn look(&mut self, progress: &Progress) -> Result<Option<String>, Failure> {
+        for event in self.news().await? {
+            self.take(&event, progress);
+        }
+        let Some(state) = self.state.clone().filter(|state| !state.ends_with("_IN_PROGRESS")) else { return Ok(None) };
+        let found = self.client.describe_stacks().stack_name(self.stack).send().await.map_err(|error| Failure::of(&error))?;
+        let said = found.stacks().first().and_then(|stack| stack.stack_status()).map(StackStatus::as_str);
+        Ok((said == Some(state.as_str())).then_some(state))
+    }
+
+    fn take(&mut self, event: &StackEvent, progress: &Progress) {
+        let state = event.resource_status().map_or("", ResourceStatus::as_str);
+        let resource = event.logical_resource_id().unwrap_or_default();
+        let reason = event.resource_status_reason().unwrap_or_default();
+        self.shown.insert(event.event_id().unwrap_or_default().to_owned());
+        if resource == self.stack && event.resource_type() == Some("AWS::CloudFormation::Stack") {
+            self.state = Some(state.to_owned());
+        }
+        if state.ends_with("_IN_PROGRESS") {
+            return;
+        }
+        progress.log(format!("  {state:<28} {resource} {reason}").trim_end());
+        if state.ends_with("_FAILED") && !reason.contains("cancelled") {
+            self.failures.push(format!("{resource}: {reason}"));
+        }
+    }
+
+    /// The operation's events that were not shown yet, oldest first. A stack of many resources has more of them between two
+    /// looks than a page holds.
+    async fn news(&self) -> Result<Vec<StackEvent>, Failure> {
+        let mut pages = self.client.describe_stack_events().stack_name(self.stack).into_paginator().send();
+        let is_new = |event: &StackEvent| {
+            let is_ours = event.client_request_token() == Some(self.token);
+            is_ours && !self.shown.contains(event.event_id().unwrap_or_default())
+        };
+        let mut news = Vec::new();
+        while let Some(page) = pages.next().await {
+            let events = page.map_err(|error| Failure::of(&error))?.stack_events.unwrap_or_default();
+            let whole = events.iter().all(is_new);
+            news.extend(events.into_iter().filter(is_new));
+            if !whole {
+                break;
+            }
+        }
+        news.reverse();
+        Ok(news)
+    }
+}
