@@ -1,6 +1,7 @@
-//! The custom resource behind each guardrail: makes AWS Budgets and the ledger's definitions agree with the template. A stack
-//! waits for its answer, so it always answers: after a panic, and before its own time is up.
+//! The custom resources: the one behind each guardrail makes AWS Budgets and the ledger's definitions agree with the template, and two
+//! look after what is held. A stack waits for its answer, so it always answers: after a panic, and before its own time is up.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_lambda_events::event::cloudformation::CloudFormationCustomResourceRequest as Request;
@@ -19,6 +20,8 @@ use serde_json::{Value as Json, json};
 use crate::fault::Fault;
 use crate::runtime::{Invocation, serve, variable};
 
+/// Guardrails that are named at once: a stack shows only so much of a reason.
+const NAMED: usize = 10;
 /// Left before the deadline to answer the stack.
 const RESERVE: Duration = Duration::from_secs(30);
 
@@ -72,16 +75,16 @@ fn physical_id(event: &Json, logical: &str) -> String {
 async fn work(event: &Json, invocation: &Invocation) -> Result<(), Fault> {
     let request: Request<Json, Json> = serde_json::from_value(event.clone())
         .map_err(|error| Fault::failed(format!("not a custom resource's event: {error}")))?;
-    let kept = event.get("ResourceType").and_then(Json::as_str) == Some("Custom::OpenRuns");
-    match request {
-        Request::Create(create) if kept => keep_the_way_back(create.resource_properties, invocation).await,
-        Request::Update(update) if kept => keep_the_way_back(update.resource_properties, invocation).await,
-        // Guardrails go before it, and refuse by themselves.
-        Request::Delete(_) if kept => Ok(()),
-        Request::Create(create) => ensure(create.resource_properties, create.stack_id, invocation).await,
-        Request::Update(update) => ensure(update.resource_properties, update.stack_id, invocation).await,
-        Request::Delete(delete) => remove(&delete.resource_properties, delete.stack_id, invocation).await,
-        other => Err(Fault::failed(format!("not a request to create, update or delete: {other:?}"))),
+    match (event.get("ResourceType").and_then(Json::as_str), request) {
+        (Some("Custom::OpenRuns"), Request::Create(create)) => keep_the_way_back(create.resource_properties, invocation).await,
+        (Some("Custom::OpenRuns"), Request::Update(update)) => keep_the_way_back(update.resource_properties, invocation).await,
+        (Some("Custom::NothingIsHeld"), Request::Delete(_)) => refuse_all_open_runs(&invocation.ledger()?).await,
+        // Only a deletion can leave something behind, and it asks before the first resource goes.
+        (Some("Custom::NothingIsHeld"), _) | (Some("Custom::OpenRuns"), Request::Delete(_)) => Ok(()),
+        (_, Request::Create(create)) => ensure(create.resource_properties, create.stack_id, invocation).await,
+        (_, Request::Update(update)) => ensure(update.resource_properties, update.stack_id, invocation).await,
+        (_, Request::Delete(delete)) => remove(&delete.resource_properties, delete.stack_id, invocation).await,
+        (_, other) => Err(Fault::failed(format!("not a request to create, update or delete: {other:?}"))),
     }
 }
 
@@ -154,6 +157,23 @@ async fn refuse_open_runs(guardrail: &GuardrailName, ledger: &Ledger) -> Result<
             run.id
         )))
     })
+}
+
+/// A stack goes whole or not at all. Its deletion begins here: what is refused later finds its neighbours gone.
+async fn refuse_all_open_runs(ledger: &Ledger) -> Result<(), Fault> {
+    let open = ledger.open_runs(None).await?;
+    let holding: BTreeSet<&GuardrailName> = open.iter().map(|run| &run.guardrail).collect();
+    let commands: Vec<String> = holding.iter().take(NAMED).map(|name| format!("`guardrails rollback {name}`")).collect();
+    let more = holding.len().checked_sub(NAMED).filter(|more| *more > 0).map(|more| format!(", and {more} more"));
+    if open.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::failed(format!(
+        "{} open runs still hold what they changed, so nothing was deleted: put it back first, with {}{}; then delete the stack again",
+        open.len(),
+        commands.join(", "),
+        more.unwrap_or_default()
+    )))
 }
 
 impl From<BudgetError> for Fault {

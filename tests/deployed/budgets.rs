@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use aws_sdk_budgets::types::{Budget, BudgetType, Spend, TimeUnit};
-use aws_sdk_cloudformation::operation::describe_stack_events::DescribeStackEventsOutput;
+use aws_sdk_cloudformation::types::{ResourceStatus, StackEvent};
 use guardrails_local_aws::ACCOUNT;
 use guardrails_model::record::RunState;
 
-use super::lab::{EXAMPLE, Lab, real_alert, text};
+use super::lab::{EXAMPLE, Lab, alert, real_alert, text};
 
 const STACK: &str = "budget-guardrails";
 
@@ -64,22 +64,42 @@ async fn a_budget_of_somebody_else_is_neither_changed_nor_deleted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stack_that_still_holds_something_is_not_deleted_and_the_ledger_outlives_it() {
-    let lab = Lab::new().await;
+    let other =
+        "  project-gamma:\n    budget: { amount: 5 USD, period: monthly }\n    stages: [{ at: 100% actual, do: [notify] }]\n";
+    let lab = Lab::with(&(EXAMPLE.to_owned() + other), 0.2).await;
     lab.publish(&real_alert(), &[]).await;
     let run = lab.run_when(RunState::Enforced).await;
     let cloudformation = aws_sdk_cloudformation::Client::new(&lab.root);
     cloudformation.delete_stack().stack_name(STACK).send().await.unwrap();
     assert_eq!(settled(&lab).await.as_deref(), Some("DELETE_FAILED"));
-    let pages = cloudformation.describe_stack_events().stack_name(STACK).into_paginator().send();
-    let pages: Vec<_> = pages.collect::<Result<_, _>>().await.unwrap();
-    let events = pages.iter().flat_map(DescribeStackEventsOutput::stack_events);
-    let reasons: Vec<&str> = events.filter_map(|event| event.resource_status_reason()).collect();
+    let events = events(&lab).await;
+    let reasons: Vec<&str> = events.iter().filter_map(|event| event.resource_status_reason()).collect();
     assert!(reasons.iter().any(|reason| reason.contains("guardrails rollback project-beta")), "{reasons:?}");
+
+    // Nothing of it is gone, and the guardrail that holds nothing goes on with its work.
+    let gone: Vec<_> = events.iter().filter(|event| event.resource_status() == Some(&ResourceStatus::DeleteComplete)).collect();
+    assert!(gone.is_empty(), "{gone:?}");
+    let budgets = aws_sdk_budgets::Client::new(&lab.root);
+    assert!(budget(&budgets, "project-gamma").await.is_some());
+    lab.publish(&alert("project-gamma", ACCOUNT, "$5.00", "$5.00", "$5.31"), &[]).await;
+    lab.runs_when(|runs| runs.iter().any(|run| run.guardrail.as_str() == "project-gamma")).await;
+    while !lab.told().await.1.contains("project-gamma") {}
+    // CloudFormation does not update it: what to do is said.
+    let refused = lab.run(&["deploy", "--yes"]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    let hint = format!("deploy with --adopt-ledger {}", lab.outputs["LedgerTable"]);
+    assert!(
+        text(&refused.stderr).contains("DELETE_FAILED") && text(&refused.stderr).contains(&hint),
+        "{}",
+        text(&refused.stderr)
+    );
 
     lab.say(&["rollback", "project-beta", "--yes"]).await;
     cloudformation.delete_stack().stack_name(STACK).send().await.unwrap();
     assert_eq!(settled(&lab).await, None, "it is gone");
-    assert!(budget(&aws_sdk_budgets::Client::new(&lab.root), "project-beta").await.is_none());
+    for guardrail in ["project-beta", "project-gamma"] {
+        assert!(budget(&budgets, guardrail).await.is_none());
+    }
     let kept = lab.ledger.run(&run.id).await.unwrap().expect("the ledger is kept");
     assert_eq!(kept.value.state, RunState::RolledBack);
 }
@@ -99,6 +119,14 @@ async fn a_deployment_that_would_take_the_way_back_from_an_open_run_is_refused()
     lab.say(&["rollback", "project-beta", "--yes"]).await;
     assert_eq!(lab.snapshot().await, before);
     lab.say(&["deploy", "--yes"]).await;
+}
+
+/// All that happened to the stack, newest first.
+async fn events(lab: &Lab) -> Vec<StackEvent> {
+    let cloudformation = aws_sdk_cloudformation::Client::new(&lab.root);
+    let pages = cloudformation.describe_stack_events().stack_name(STACK).into_paginator().send();
+    let pages: Vec<_> = pages.collect::<Result<_, _>>().await.unwrap();
+    pages.into_iter().flat_map(|page| page.stack_events.unwrap_or_default()).collect()
 }
 
 /// The stack's state once it stands still; none when it is gone.

@@ -1,4 +1,4 @@
-//! The custom resources: one that looks after open runs, and one for each guardrail.
+//! The custom resources: one for each guardrail, and two that look after open runs, when the stack changes and when it goes.
 
 use anyhow::{Context, Result};
 use guardrails_model::config::{Config, Guardrail};
@@ -26,6 +26,23 @@ pub(super) fn open_runs(config: &Config, depends_on: &[String]) -> Json {
             "ServiceTimeout": SERVICE_TIMEOUT,
             "Actions": scopes,
             "Guardrails": config.guardrails.keys().map(ToString::to_string).collect::<Vec<_>>(),
+        },
+    })
+}
+
+/// Fails the deletion of a stack that holds something, before anything of it is gone: nothing depends on it, so it goes first, and
+/// what it depends on stays when it does not go. `conditional` are resources with their conditions: none of them can be a
+/// dependency where it is not made.
+pub(super) fn nothing_is_held(depends_on: &[String], conditional: &[(String, String)]) -> Json {
+    let keeps =
+        conditional.iter().map(|(name, condition)| json!({"Fn::If": [condition, {"Ref": name}, {"Ref": "AWS::NoValue"}]}));
+    json!({
+        "Type": "Custom::NothingIsHeld",
+        "DependsOn": depends_on,
+        "Properties": {
+            "ServiceToken": {"Fn::GetAtt": ["BudgetFunction", "Arn"]},
+            "ServiceTimeout": SERVICE_TIMEOUT,
+            "Keeps": keeps.collect::<Vec<_>>(),
         },
     })
 }

@@ -53,18 +53,13 @@ impl<'a> Stack<'a> {
     ) -> Result<Option<Changes>> {
         let creates = match self.status().await? {
             None | Some(StackStatus::ReviewInProgress) => true,
-            Some(StackStatus::RollbackComplete) => {
-                return Err(anyhow!(
-                    "the stack `{}` failed when it was made, and CloudFormation keeps it only to be looked at\nhint: aws \
-                     cloudformation delete-stack --stack-name {}, then deploy again",
-                    self.name,
-                    self.name
-                ));
-            }
             Some(status) if status.as_str().ends_with("_IN_PROGRESS") => {
                 return Err(anyhow!("the stack `{}` is {}: wait for that first", self.name, status.as_str()));
             }
-            Some(_) => false,
+            Some(status) => {
+                self.can_be_updated(&status).await?;
+                false
+            }
         };
         let change_set = format!("guardrails-{}", SystemClock.now().strftime("%Y%m%d%H%M%S"));
         let kind = if creates { ChangeSetType::Create } else { ChangeSetType::Update };
@@ -97,6 +92,29 @@ impl<'a> Stack<'a> {
         tokio::time::timeout(CHANGE_SET_PATIENCE, self.computed(id, creates))
             .await
             .map_err(|_| anyhow!("CloudFormation did not say within {} s what would change", CHANGE_SET_PATIENCE.as_secs()))?
+    }
+
+    /// Says what to do first about a stack that CloudFormation would not update.
+    async fn can_be_updated(&self, status: &StackStatus) -> Result<()> {
+        let name = self.name;
+        let delete = format!("aws cloudformation delete-stack --stack-name {name}");
+        let first = match status {
+            StackStatus::RollbackComplete | StackStatus::RollbackFailed => {
+                format!("it failed when it was made, and is kept only to be looked at: {delete}, then deploy again")
+            }
+            StackStatus::DeleteFailed => {
+                let table = self.ledger().await?.unwrap_or_else(|| "TABLE".to_owned());
+                format!(
+                    "somebody wanted it gone, and it did not go, as long as it holds something (guardrails status). Put that back \
+                     (guardrails rollback GUARDRAIL), delete it again ({delete}), and deploy with --adopt-ledger {table}"
+                )
+            }
+            StackStatus::UpdateRollbackFailed => {
+                format!("aws cloudformation continue-update-rollback --stack-name {name}, then deploy again")
+            }
+            _ => return Ok(()),
+        };
+        Err(anyhow!("the stack `{name}` is {}, and CloudFormation updates no such stack\nhint: {first}", status.as_str()))
     }
 
     async fn computed(&self, id: String, creates: bool) -> Result<Option<Changes>> {
