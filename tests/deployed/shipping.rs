@@ -8,7 +8,7 @@ use aws_sdk_cloudformation::types::{Capability, ChangeSetStatus, ChangeSetType, 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, SseSpecification,
 };
-use guardrails_cli::artifacts::functions;
+use guardrails_cli::artifacts::{Local, Runtime, functions, pack_one};
 use guardrails_local_aws::ACCOUNT;
 use guardrails_local_aws::walkthrough::Access;
 use guardrails_model::record::RunState;
@@ -87,6 +87,38 @@ async fn what_package_writes_is_deployed_by_cloudformation_alone_and_guards() {
     assert_eq!(lab.snapshot().await, before);
     // `guardrails deploy` goes on with such a stack.
     lab.say(&["deploy", "--yes", "--bucket", BUCKET]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_was_not_packed_here_is_neither_deployed_nor_left_to_run() {
+    let lab = Lab::bare(EXAMPLE).await;
+    let folder = guardrails().parent().unwrap().to_owned();
+    let pack = |function| pack_one(&folder, function, Runtime::ThisMachine(Local::proven().unwrap())).unwrap();
+    let (master, notify) = (pack("master"), pack("notify"));
+    let s3 = aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&lab.root).force_path_style(true).build());
+    let bucket = "guardrails-123456789012-us-east-1";
+    s3.create_bucket().bucket(bucket).send().await.unwrap();
+    let put = async |key: &str, body: Vec<u8>| s3.put_object().bucket(bucket).key(key).body(body.into()).send().await.unwrap();
+    // What is right is right, also when it was put there by a tool that leaves no SHA-256.
+    put(&master.key, master.zip.clone()).await;
+    put(&notify.key, master.zip.clone()).await;
+    let refused = async |words: &str| {
+        let output = lab.run(&["deploy", "--yes"]).await;
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(1) && said.contains(words), "no {words:?} in: {said}");
+    };
+    refused(&format!("{} in {bucket} is not the code that was packed here", notify.key)).await;
+    let there = s3.get_object().bucket(bucket).key(&notify.key).send().await.unwrap();
+    assert_eq!(there.body.collect().await.unwrap().to_vec(), master.zip, "it is left to be looked at");
+    let stacks = aws_sdk_cloudformation::Client::new(&lab.root).describe_stacks().send().await.unwrap();
+    assert!(stacks.stacks().iter().all(|stack| stack.stack_name() != Some("budget-guardrails")), "nothing was begun");
+
+    s3.delete_object().bucket(bucket).key(&notify.key).send().await.unwrap();
+    lab.say(&["deploy", "--yes"]).await;
+    let lambda = aws_sdk_lambda::Client::new(&lab.root);
+    let update = lambda.update_function_code().function_name("budget-guardrails-notify").zip_file(master.zip.into());
+    update.send().await.unwrap();
+    refused("the function budget-guardrails-notify runs code that was not packed here").await;
 }
 
 const BUCKET: &str = "code-of-ours";

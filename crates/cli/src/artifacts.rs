@@ -121,9 +121,9 @@ pub fn pack_one(folder: &Path, function: &'static str, runtime: Runtime) -> Resu
             )
         })?;
     }
-    // The hash of what goes in, with the name: two functions never share a key.
-    let hash = format!("{:x}", Sha256::digest(&program));
     let zip = zip(&program, runtime).with_context(|| format!("packing {function}"))?;
+    // Of what stands under it, with the name: two functions never share a key.
+    let hash = format!("{:x}", Sha256::digest(&zip));
     Ok(Artifact { function, key: format!("guardrails/{function}-{}.zip", &hash[..20]), zip })
 }
 

@@ -1,6 +1,7 @@
 //! `guardrails deploy`: code to the bucket, a change set that is shown, and a stack that is waited for.
 
 mod bucket;
+mod code;
 mod entitled;
 mod ledger;
 mod operation;
@@ -38,7 +39,7 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
     }
 
     let Some(bucket) = Bucket::ensure(&sdk, args, &caller).await? else { return Ok(Exit::Declined) };
-    bucket.upload(&artifacts).await?;
+    code::upload(&bucket, &artifacts).await?;
     let mut parameters = vec![
         ("ArtifactBucket", bucket.name.clone()),
         ("Architecture", args.programs.architecture.name().to_owned()),
@@ -48,6 +49,7 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
     parameters.extend(args.parameters.iter().map(|(name, value)| (name.as_str(), value.clone())));
     parameters.extend(args.adopt_ledger.clone().map(|table| ("LedgerTable", table)));
     let Some(changes) = stack.propose(&template, &parameters, &bucket).await? else {
+        code::is_what_runs(&sdk, &global.stack_name, &bucket, &artifacts).await?;
         output::tell("the stack is as it should be: nothing to change");
         return finish(global, &sdk).await;
     };
@@ -57,6 +59,7 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
         return Ok(Exit::Declined);
     }
     stack.execute(&changes).await?;
+    code::is_what_runs(&sdk, &global.stack_name, &bucket, &artifacts).await?;
     if changes.creates {
         first_round(global).await;
     }

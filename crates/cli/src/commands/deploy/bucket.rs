@@ -15,15 +15,14 @@ use guardrails_aws::error::Failure;
 use serde_json::json;
 
 use crate::args::Deploy;
-use crate::artifacts::Artifact;
 use crate::deployment::Caller;
 use crate::output;
 
 /// The bucket. Every call says whose it must be: a bucket of that name could be anybody's.
 pub(super) struct Bucket {
-    s3: Client,
+    pub(super) s3: Client,
     pub(super) name: String,
-    account: String,
+    pub(super) account: String,
     partition: String,
     region: String,
     endpoint: Option<String>,
@@ -57,35 +56,17 @@ impl Bucket {
         Ok(Some(bucket))
     }
 
-    /// Puts there what is not there yet.
-    pub(super) async fn upload(&self, artifacts: &[Artifact]) -> Result<()> {
-        for artifact in artifacts {
-            // The key has the content's hash: what is there is what would be put there.
-            let head = self.s3.head_object().bucket(&self.name).key(&artifact.key).expected_bucket_owner(&self.account);
-            if head.send().await.is_ok() {
-                continue;
-            }
-            output::tell(&format!("uploading {} ({} KiB)", artifact.key, artifact.zip.len() / 1024));
-            self.put(&artifact.key, artifact.zip.clone()).await?;
-        }
-        Ok(())
-    }
-
     /// Puts a template there that is too large for a request, and says where CloudFormation finds it.
     pub(super) async fn store_template(&self, name: &str, body: String) -> Result<String> {
         let key = format!("guardrails/template-{name}.json");
-        self.put(&key, body.into_bytes()).await?;
+        let put = self.s3.put_object().bucket(&self.name).key(&key).expected_bucket_owner(&self.account);
+        let put = put.body(body.into_bytes().into()).send().await;
+        put.map_err(|error| anyhow!("uploading {key} to {}: {}", self.name, Failure::of(&error).message))?;
         let suffix = if self.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
         Ok(match &self.endpoint {
             Some(endpoint) => format!("{endpoint}/{}/{key}", self.name),
             None => format!("https://{}.s3.{}.{suffix}/{key}", self.name, self.region),
         })
-    }
-
-    async fn put(&self, key: &str, body: Vec<u8>) -> Result<()> {
-        let put = self.s3.put_object().bucket(&self.name).key(key).expected_bucket_owner(&self.account).body(body.into());
-        put.send().await.map_err(|error| anyhow!("uploading {key} to {}: {}", self.name, Failure::of(&error).message))?;
-        Ok(())
     }
 
     async fn exists(&self) -> Result<bool> {
