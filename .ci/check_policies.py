@@ -16,7 +16,7 @@ import parliament
 # Policy, finding and its detail, as patterns; and why it is none.
 ACCEPTED = [
     (r"policies/(deployer|operator)\.json", "RESOURCE_STAR", "cloudwatch:DescribeAlarms", "CloudFormation and doctor ask for lists of alarms"),
-    (r"Boundary", "RESOURCE_STAR", "", "a boundary grants nothing, it limits: on what, stands in the roles"),
+    (r"(Budget)?Boundary", "RESOURCE_STAR", "", "a boundary grants nothing, it limits: on what, stands in the roles"),
     (r".*", "INVALID_ARN", r"arn:aws:iam::aws:policy/", "AWS's own policies have no account"),
     (r".*", "RESOURCE_MISMATCH", r"express:", "DescribeExecution is on executions; those of express machines are not ours"),
     (r".*", "RESOURCE_EFFECTIVELY_STAR", "", "actions without a resource: tests/rights.rs has the list, and parliament calls others "

@@ -14,6 +14,7 @@ mod groups;
 mod instances;
 mod interleavings;
 mod old_records;
+mod order;
 mod packages;
 mod people;
 mod properties;

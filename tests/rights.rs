@@ -77,12 +77,15 @@ fn granted(template: &Json) -> Vec<(&str, &Json)> {
     policies.flat_map(|(role, policy)| statements(&policy["PolicyDocument"]).into_iter().map(move |one| (role, one))).collect()
 }
 
-fn boundary(template: &Json) -> &Json {
-    &template["Resources"]["Boundary"]["Properties"]["PolicyDocument"]
+/// That of the budget function, and that of all others.
+const BOUNDARIES: [&str; 2] = ["BudgetBoundary", "Boundary"];
+
+fn boundary<'a>(template: &'a Json, name: &str) -> &'a Json {
+    &template["Resources"][name]["Properties"]["PolicyDocument"]
 }
 
-fn boundary_statement<'a>(template: &'a Json, sid: &str) -> &'a Json {
-    statements(boundary(template)).into_iter().find(|one| one["Sid"] == sid).unwrap()
+fn boundary_statement<'a>(template: &'a Json, name: &str, sid: &str) -> &'a Json {
+    statements(boundary(template, name)).into_iter().find(|one| one["Sid"] == sid).unwrap()
 }
 
 /// Does `action` fall under one of `patterns`?
@@ -96,7 +99,8 @@ fn every_role_has_the_boundary() {
     let roles: Vec<_> = of_type(&template, "AWS::IAM::Role").collect();
     assert_eq!(roles.len(), artifacts::functions().len() + 2, "each function's, the schedule's and the state machine's");
     for (role, properties) in roles {
-        assert_eq!(properties["PermissionsBoundary"], json!({"Ref": "Boundary"}), "{role}");
+        let boundary = BOUNDARIES[usize::from(role != "BudgetRole")];
+        assert_eq!(properties["PermissionsBoundary"], json!({"Ref": boundary}), "{role}");
         assert!(properties.get("ManagedPolicyArns").is_none(), "{role} has rights that are not written here");
     }
 }
@@ -104,35 +108,44 @@ fn every_role_has_the_boundary() {
 #[test]
 fn the_boundary_allows_what_the_roles_are_granted_and_forbids_none_of_it() {
     let template = rendered();
-    let granted: BTreeSet<&str> = granted(&template).into_iter().flat_map(|(_, statement)| texts(&statement["Action"])).collect();
-    let allowed: BTreeSet<&str> = texts(&boundary_statement(&template, "WhatTheRolesAreGranted")["Action"]).into_iter().collect();
-    assert_eq!(allowed, granted);
-    assert!(granted.iter().all(|action| !action.contains('*')), "{granted:?}");
-    for sid in ["NeverMoreRights", "NeverForGood"] {
-        let forbidden = texts(&boundary_statement(&template, sid)["Action"]);
-        let both: Vec<_> = granted.iter().filter(|action| falls_under(action, &forbidden)).collect();
-        assert!(both.is_empty(), "{sid} forbids what is granted: {both:?}");
+    for name in BOUNDARIES {
+        let roles = granted(&template).into_iter().filter(|(role, _)| (*role == "BudgetRole") == (name == "BudgetBoundary"));
+        let granted: BTreeSet<&str> = roles.flat_map(|(_, statement)| texts(&statement["Action"])).collect();
+        let allowed = texts(&boundary_statement(&template, name, "WhatTheRolesAreGranted")["Action"]);
+        assert_eq!(allowed.into_iter().collect::<BTreeSet<_>>(), granted);
+        assert!(granted.iter().all(|action| !action.contains('*')), "{granted:?}");
+        for sid in ["NeverMoreRights", "NeverForGood"] {
+            let forbidden = texts(&boundary_statement(&template, name, sid)["Action"]);
+            let both: Vec<_> = granted.iter().filter(|action| falls_under(action, &forbidden)).collect();
+            assert!(both.is_empty(), "{sid} forbids what is granted: {both:?}");
+        }
     }
 }
 
 #[test]
 fn the_boundary_forbids_more_rights_the_end_of_anything_and_all_of_the_stack_s_own_and_the_operators() {
     let template = rendered();
-    let forbidden = |sid: &str| texts(&boundary_statement(&template, sid)["Action"]);
+    for name in BOUNDARIES {
+        forbids_what_none_may(&template, name);
+    }
+}
+
+fn forbids_what_none_may(template: &Json, name: &str) {
+    let forbidden = |sid: &str| texts(&boundary_statement(template, name, sid)["Action"]);
     for action in ["iam:PassRole", "iam:CreateUser", "iam:PutGroupPolicy", "iam:AddUserToGroup", "sts:AssumeRole"] {
         assert!(falls_under(action, &forbidden("NeverMoreRights")), "{action}");
     }
     for action in ["ec2:TerminateInstances", "autoscaling:TerminateInstanceInAutoScalingGroup", "ec2:DeleteVolume"] {
         assert!(falls_under(action, &forbidden("NeverForGood")), "{action}");
     }
-    for service in texts(&boundary_statement(&template, "WhatTheRolesAreGranted")["Action"]) {
+    for service in texts(&boundary_statement(template, name, "WhatTheRolesAreGranted")["Action"]) {
         let service = service.split(':').next().unwrap();
         let ends = ["NeverForGood", "NeverMoreRights"].map(forbidden).concat();
         // Budgets has no right of its own to delete, and a budget is ours by its tag.
         let knows = service == "budgets" || ends.iter().any(|action| action.starts_with(&format!("{service}:")));
         assert!(knows, "nothing is said of what {service} may not do for good");
     }
-    let protected = boundary_statement(&template, "NeverItselfNorTheOperators");
+    let protected = boundary_statement(template, name, "NeverItselfNorTheOperators");
     let resources = many(&protected["Resource"]);
     assert!(resources.contains(&&json!(OPERATOR)));
     for own in ["role", "policy"] {
@@ -146,8 +159,10 @@ fn the_boundary_forbids_more_rights_the_end_of_anything_and_all_of_the_stack_s_o
 fn the_boundary_is_no_longer_than_iam_takes() {
     let template = rendered();
     // Pseudo parameters are longer than what stands for them.
-    let letters = boundary(&template).to_string().chars().filter(|letter| !letter.is_whitespace()).count();
-    assert!(letters < 6144, "{letters} letters");
+    for name in BOUNDARIES {
+        let letters = boundary(&template, name).to_string().chars().filter(|letter| !letter.is_whitespace()).count();
+        assert!(letters < 6144, "{letters} letters");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! AWS Budgets agrees with guardrails.yaml, and the stack keeps what it must.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_budgets::types::{Budget, BudgetType, Spend, TimeUnit};
 use aws_sdk_cloudformation::types::{ResourceStatus, StackEvent};
@@ -112,9 +112,16 @@ async fn a_deployment_that_would_take_the_way_back_from_an_open_run_is_refused()
     lab.run_when(RunState::Enforced).await;
     let other = EXAMPLE.replace("stop-instances: { tag: { Project: Beta }", "stop-instances: { tag: { Project: Gamma }");
     std::fs::write(lab.folder.path().join("guardrails.yaml"), other).unwrap();
+    let earlier = events(&lab).await.len();
     let refused = lab.run(&["deploy", "--yes"]).await;
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("guardrails rollback project-beta"), "{}", text(&refused.stderr));
+    // Not even for a moment had they others.
+    let mut events = events(&lab).await;
+    events.truncate(events.len() - earlier);
+    let began = events.iter().map(|event| event.logical_resource_id().unwrap_or_default());
+    let began: BTreeSet<&str> = began.filter(|name| name.ends_with("Role") || name.ends_with("Boundary")).collect();
+    assert_eq!(began, BTreeSet::from(["BudgetBoundary", "BudgetRole"]), "what the look itself needs");
     // The functions still have the rights that the way back needs.
     lab.say(&["rollback", "project-beta", "--yes"]).await;
     assert_eq!(lab.snapshot().await, before);

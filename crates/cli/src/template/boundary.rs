@@ -1,4 +1,5 @@
-//! The permissions boundary of the stack's roles: the most that any of them may do, whatever else is attached to it.
+//! The permissions boundaries of the stack's roles: the most that any of them may do, whatever else is attached to it. The budget
+//! function has one of its own, since it is asked before any other role's may change.
 //!
 //! What it allows is what the roles are granted, so that a role that is widened by hand gains nothing. What none may ever do it
 //! forbids besides, by rules of its own, so that no declaration of an action can let it in either. Groups that hold operators
@@ -11,6 +12,8 @@ use serde_json::{Map, Value as Json, json};
 
 /// The boundary in the template.
 pub(super) const BOUNDARY: &str = "Boundary";
+/// That of the budget function.
+pub(super) const OF_BUDGET: &str = "BudgetBoundary";
 
 /// Rights that would let a role get itself, or another, more rights; or act as another.
 const MORE_RIGHTS: &[&str] = &[
@@ -60,24 +63,27 @@ const FOR_GOOD: &[&str] = &[
 /// What may be done to what is protected: to look at it.
 const LOOKS: &[&str] = &["iam:Get*", "iam:List*", "iam:SimulatePrincipalPolicy"];
 
-/// Fills the boundary in, when all roles are there. `trusted` are the operators and who deploys.
+/// Fills the boundaries in, when all roles are there. `trusted` are the operators and who deploys.
 pub(super) fn fill(resources: &mut Map<String, Json>, trusted: &[Json]) -> Result<()> {
-    let mut granted = BTreeSet::new();
-    for role in resources.values().filter(|resource| resource["Type"] == "AWS::IAM::Role") {
-        for policy in role["Properties"]["Policies"].as_array().into_iter().flatten() {
-            collect(&policy["PolicyDocument"]["Statement"], &mut granted);
+    for name in [BOUNDARY, OF_BUDGET] {
+        let mut granted = BTreeSet::new();
+        let within = |role: &&Json| role["Type"] == "AWS::IAM::Role" && role["Properties"]["PermissionsBoundary"]["Ref"] == name;
+        for role in resources.values().filter(within) {
+            for policy in role["Properties"]["Policies"].as_array().into_iter().flatten() {
+                collect(&policy["PolicyDocument"]["Statement"], &mut granted);
+            }
         }
+        let mut protected = vec![own("role"), own("policy")];
+        protected.extend(trusted.iter().cloned());
+        let statements = json!([
+            {"Sid": "WhatTheRolesAreGranted", "Effect": "Allow", "Action": granted, "Resource": "*"},
+            {"Sid": "NeverItselfNorTheOperators", "Effect": "Deny", "NotAction": LOOKS, "Resource": protected},
+            {"Sid": "NeverMoreRights", "Effect": "Deny", "Action": MORE_RIGHTS, "Resource": "*"},
+            {"Sid": "NeverForGood", "Effect": "Deny", "Action": FOR_GOOD, "Resource": "*"},
+        ]);
+        let boundary = resources.get_mut(name).ok_or_else(|| anyhow!("the template has no `{name}`"))?;
+        boundary["Properties"]["PolicyDocument"]["Statement"] = statements;
     }
-    let mut protected = vec![own("role"), own("policy")];
-    protected.extend(trusted.iter().cloned());
-    let statements = json!([
-        {"Sid": "WhatTheRolesAreGranted", "Effect": "Allow", "Action": granted, "Resource": "*"},
-        {"Sid": "NeverItselfNorTheOperators", "Effect": "Deny", "NotAction": LOOKS, "Resource": protected},
-        {"Sid": "NeverMoreRights", "Effect": "Deny", "Action": MORE_RIGHTS, "Resource": "*"},
-        {"Sid": "NeverForGood", "Effect": "Deny", "Action": FOR_GOOD, "Resource": "*"},
-    ]);
-    let boundary = resources.get_mut(BOUNDARY).ok_or_else(|| anyhow!("the template has no `{BOUNDARY}`"))?;
-    boundary["Properties"]["PolicyDocument"]["Statement"] = statements;
     Ok(())
 }
 

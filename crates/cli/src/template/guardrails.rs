@@ -1,33 +1,57 @@
 //! The custom resources: one for each guardrail, and two that look after open runs, when the stack changes and when it goes.
 
-use anyhow::{Context, Result};
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
 use guardrails_model::config::{Config, Guardrail};
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use sha2::{Digest, Sha256};
 
+use super::boundary::OF_BUDGET;
 use super::pascal;
 
 /// CloudFormation waits so many seconds for a guardrail's budget.
 const SERVICE_TIMEOUT: u32 = 300;
 
-/// Fails a deployment that would take the rights away with which an open run is put back: everything is then as before. It
-/// stands after the roles, so that they are rolled back with it.
-pub(super) fn open_runs(config: &Config, depends_on: &[String]) -> Json {
+/// What runs work with. None of it changes before the open ones were looked at.
+const WORKED_WITH: [&str; 4] =
+    ["AWS::IAM::ManagedPolicy", "AWS::IAM::Role", "AWS::Lambda::Function", "AWS::StepFunctions::StateMachine"];
+/// What they are looked at with, which has to be there first.
+const LOOKED_WITH: [&str; 3] = [OF_BUDGET, "BudgetFunction", "BudgetRole"];
+
+/// Fails a deployment that would take the rights away with which an open run is put back, or goes on. `resources` are those with
+/// all rights in them: it looks again when any of them is another, since an action may ask for others with the same parameters.
+pub(super) fn open_runs(config: &Config, resources: &Map<String, Json>) -> Json {
     let stages = config.guardrails.values().flat_map(|guardrail| &guardrail.stages);
     let mut scopes: Vec<String> =
         stages.flat_map(|stage| stage.groups.iter().flatten()).map(|action| json!(action).to_string()).collect();
     scopes.sort();
     scopes.dedup();
+    let rights = resources.iter().filter(|(_, one)| one["Type"].as_str().is_some_and(|kind| kind.starts_with("AWS::IAM::")));
+    let rights = json!(rights.collect::<BTreeMap<_, _>>()).to_string();
     json!({
         "Type": "Custom::OpenRuns",
-        "DependsOn": depends_on,
         "Properties": {
             "ServiceToken": {"Fn::GetAtt": ["BudgetFunction", "Arn"]},
             "ServiceTimeout": SERVICE_TIMEOUT,
             "Actions": scopes,
             "Guardrails": config.guardrails.keys().map(ToString::to_string).collect::<Vec<_>>(),
+            "RightsHash": format!("{:x}", Sha256::digest(rights)),
         },
     })
+}
+
+/// Has CloudFormation change what runs work with only once `open_runs` let it: a role that is narrowed and put back again would
+/// have refused a run's calls meanwhile, and a refusal is final for a step.
+pub(super) fn look_first(resources: &mut Map<String, Json>, open_runs: &str) -> Result<()> {
+    for (name, resource) in resources.iter_mut().filter(|(name, _)| !LOOKED_WITH.contains(&name.as_str())) {
+        if !resource["Type"].as_str().is_some_and(|kind| WORKED_WITH.contains(&kind)) {
+            continue;
+        }
+        ensure!(resource.get("DependsOn").is_none(), "`{name}` has a `DependsOn` already, which would be lost");
+        resource["DependsOn"] = json!([open_runs]);
+    }
+    Ok(())
 }
 
 /// Fails the deletion of a stack that holds something, before anything of it is gone: nothing depends on it, so it goes first, and

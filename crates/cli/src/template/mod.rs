@@ -68,13 +68,13 @@ pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
     }
     ledger::may_be_adopted(&mut template);
     let resources = resources_of(&mut template)?;
+    resources.insert(OPEN_RUNS.to_owned(), guardrails::open_runs(config, resources));
+    guardrails::look_first(resources, OPEN_RUNS)?;
     // Made last, and deleted first: a guardrail that holds something refuses to go, and all that puts it back is still there.
     let others = resources.iter().filter(|(name, resource)| *name != "BudgetFunction" && resource["Condition"].is_null());
     let others: Vec<String> = others.map(|(name, _)| name.clone()).collect();
     let conditional = resources.iter().filter_map(|(name, one)| Some((name.clone(), one["Condition"].as_str()?.to_owned())));
     let conditional: Vec<(String, String)> = conditional.collect();
-    resources.insert(OPEN_RUNS.to_owned(), guardrails::open_runs(config, &others));
-    let others: Vec<String> = others.into_iter().chain([OPEN_RUNS.to_owned()]).collect();
     for guardrail in config.guardrails.values() {
         resources.insert(guardrails::logical_id(guardrail), guardrails::custom(guardrail, config, &others)?);
     }
