@@ -7,6 +7,7 @@ mod ledger;
 mod operation;
 mod restricted;
 mod stack;
+mod writers;
 
 use std::collections::BTreeMap;
 
@@ -39,6 +40,9 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
     }
 
     let Some(bucket) = Bucket::ensure(&sdk, args, &caller).await? else { return Ok(Exit::Declined) };
+    if args.bucket.is_none() {
+        writers::restrict(&bucket, &caller, &config.operators).await?;
+    }
     code::upload(&bucket, &artifacts).await?;
     let mut parameters = vec![
         ("ArtifactBucket", bucket.name.clone()),

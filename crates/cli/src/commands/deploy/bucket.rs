@@ -18,6 +18,9 @@ use crate::args::Deploy;
 use crate::deployment::Caller;
 use crate::output;
 
+/// The statement that demands TLS.
+pub(super) const WITH_TLS: &str = "OnlyWithTls";
+
 /// The bucket. Every call says whose it must be: a bucket of that name could be anybody's.
 pub(super) struct Bucket {
     pub(super) s3: Client,
@@ -67,6 +70,15 @@ impl Bucket {
             Some(endpoint) => format!("{endpoint}/{}/{key}", self.name),
             None => format!("https://{}.s3.{}.{suffix}/{key}", self.name, self.region),
         })
+    }
+
+    /// The local AWS speaks plain HTTP, and a policy would lock it out.
+    pub(super) fn is_plain(&self) -> bool {
+        self.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http:"))
+    }
+
+    pub(super) fn arn(&self) -> String {
+        format!("arn:{}:s3:::{}", self.partition, self.name)
     }
 
     async fn exists(&self) -> Result<bool> {
@@ -134,8 +146,7 @@ impl Bucket {
     }
 
     async fn demand_tls(&self) -> Result<()> {
-        // The local AWS speaks plain HTTP.
-        if self.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http:")) {
+        if self.is_plain() {
             return Ok(());
         }
         let put = self.s3.put_bucket_policy().bucket(&self.name).expected_bucket_owner(&self.account);
@@ -165,7 +176,7 @@ fn tls_only(partition: &str, bucket: &str) -> serde_json::Value {
     json!({
         "Version": "2012-10-17",
         "Statement": [{
-            "Sid": "OnlyWithTls",
+            "Sid": WITH_TLS,
             "Effect": "Deny",
             "Principal": "*",
             "Action": "s3:*",
