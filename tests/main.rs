@@ -27,6 +27,7 @@ mod rights;
 mod size;
 mod story;
 mod sweep;
+mod topics;
 mod toy;
 mod verify;
 mod worked_example;

@@ -4,12 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use guardrails_aws::actions::{self, Any};
-use guardrails_aws::iam::trust::lets_change;
 use guardrails_cli::{artifacts, template};
 use guardrails_model::config::file;
 use serde_json::{Value as Json, json};
 
-const OPERATOR: &str = "arn:aws:iam::123456789012:user/finops";
+pub const OPERATOR: &str = "arn:aws:iam::123456789012:user/finops";
 
 /// Actions for which the service authorization reference names no resource type. Whatever else stands on `*` is a mistake;
 /// parliament holds this against AWS's own list in CI.
@@ -40,7 +39,7 @@ const WITHOUT_RESOURCE: &[&str] = &[
 ];
 
 /// The example, where a group is taken to zero too.
-fn rendered() -> Json {
+pub fn rendered() -> Json {
     let example = include_str!("../examples/guardrails.yaml");
     let zero = "          - scale-group-to-zero: { tag: { Project: Beta }, members-are-disposable: true }\n";
     let text = format!("{}\n{zero}", example.trim_end());
@@ -49,7 +48,7 @@ fn rendered() -> Json {
     template::render(&config, &keys).unwrap()
 }
 
-fn of_type<'a>(template: &'a Json, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a Json)> {
+pub fn of_type<'a>(template: &'a Json, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a Json)> {
     let resources = template["Resources"].as_object().unwrap().iter();
     resources
         .filter(move |(_, resource)| resource["Type"] == kind)
@@ -57,22 +56,22 @@ fn of_type<'a>(template: &'a Json, kind: &'a str) -> impl Iterator<Item = (&'a s
 }
 
 /// One, or a list of them.
-fn many(value: &Json) -> Vec<&Json> {
+pub fn many(value: &Json) -> Vec<&Json> {
     value.as_array().map_or_else(|| vec![value], |values| values.iter().collect())
 }
 
-fn texts(value: &Json) -> Vec<&str> {
+pub fn texts(value: &Json) -> Vec<&str> {
     many(value).into_iter().filter_map(Json::as_str).collect()
 }
 
 /// The statements of a policy, also those under a condition of the template.
-fn statements(document: &Json) -> Vec<&Json> {
+pub fn statements(document: &Json) -> Vec<&Json> {
     let all = many(&document["Statement"]).into_iter();
     all.flat_map(|one| one["Fn::If"].as_array().map_or_else(|| vec![one], |branches| vec![&branches[1]])).collect()
 }
 
 /// Each role's statements.
-fn granted(template: &Json) -> Vec<(&str, &Json)> {
+pub fn granted(template: &Json) -> Vec<(&str, &Json)> {
     let roles = of_type(template, "AWS::IAM::Role");
     let policies = roles.flat_map(|(role, properties)| many(&properties["Policies"]).into_iter().map(move |one| (role, one)));
     policies.flat_map(|(role, policy)| statements(&policy["PolicyDocument"]).into_iter().map(move |one| (role, one))).collect()
@@ -219,20 +218,6 @@ fn any_group_may_be_suspended_only_in_the_regions_of_a_stage_that_says_so() {
 
 /// CloudFormation asks the custom resource only when a property of it changes.
 #[test]
-fn whoever_looks_after_open_runs_is_asked_whenever_the_rights_change() {
-    let rights = |text: &str| {
-        let config = file::parse::<Any>("guardrails.yaml", text).unwrap();
-        let keys = artifacts::functions().into_iter().map(|name| (name, format!("{name}.zip"))).collect();
-        template::render(&config, &keys).unwrap()["Resources"]["OpenRuns"]["Properties"]["Rights"].clone()
-    };
-    let example = include_str!("../examples/guardrails.yaml");
-    assert_eq!(rights(example), rights(&example.replace("2 USD", "3 USD")));
-    let wider = example.replace("tag: { Project: Beta } }\n", "tag: { Project: Beta }, untagged-groups: stop }\n");
-    assert_ne!(rights(example), rights(&wider));
-    assert!(rights(example).as_str().is_some_and(|digest| digest.len() == 64));
-}
-
-#[test]
 fn budgets_are_changed_that_the_file_names_or_that_carry_the_stack_s_tag() {
     let template = rendered();
     let all = granted(&template);
@@ -296,140 +281,6 @@ fn the_state_machine_calls_this_stack_s_functions_and_no_others() {
 }
 
 /// Statements that let an AWS service in for whoever asks it to.
-fn open_to_strangers(template: &Json) -> Vec<String> {
-    let documents = ["AssumeRolePolicyDocument", "PolicyDocument", "KeyPolicy"];
-    let mut open = Vec::new();
-    for (name, resource) in template["Resources"].as_object().unwrap() {
-        let properties = &resource["Properties"];
-        for statement in documents.iter().filter(|at| properties.get(**at).is_some()).flat_map(|at| statements(&properties[*at]))
-        {
-            let service = !statement["Principal"]["Service"].is_null();
-            let ours = |operator: &str, key: &str, words: &str| statement["Condition"][operator][key].to_string().contains(words);
-            let named = ours("StringEquals", "aws:SourceAccount", "AWS::AccountId") || ours("ArnEquals", "aws:SourceArn", "Ref");
-            if service && statement["Effect"] == "Allow" && !named {
-                open.push(format!("{name}: {}", statement["Principal"]["Service"]));
-            }
-        }
-        if resource["Type"] == "AWS::Lambda::Permission" && properties["SourceArn"].is_null() {
-            open.push(format!("{name}: {}", properties["Principal"]));
-        }
-    }
-    open
-}
-
-#[test]
-fn no_aws_service_is_let_in_for_another_account() {
-    let template = rendered();
-    assert_eq!(open_to_strangers(&template), Vec::<String>::new());
-    let mut without = template.clone();
-    without["Resources"]["MasterRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]["Condition"] = json!(null);
-    assert_eq!(open_to_strangers(&without), ["MasterRole: \"lambda.amazonaws.com\""]);
-}
-
-#[test]
-fn a_template_is_not_deployed_without_saying_who_deploys_it() {
-    let deployer = &rendered()["Parameters"]["Deployer"];
-    assert!(deployer["Default"].is_null(), "the topics would shut out whoever deploys without it: {deployer}");
-    // CloudFormation holds a pattern against the whole value.
-    let pattern = json!({"pattern": format!("^(?:{})$", deployer["AllowedPattern"].as_str().unwrap_or_default())});
-    let is_taken = |value: &str| jsonschema::is_valid(&pattern, &json!(value));
-    for arn in [
-        OPERATOR,
-        "arn:aws:iam::123456789012:root",
-        "arn:aws-cn:sts::123456789012:assumed-role/Deploy/session",
-        "arn:aws-us-gov:sts::123456789012:federated-user/ann",
-    ] {
-        assert!(is_taken(arn), "{arn}");
-    }
-    for words in ["", "ARN", "finops", "123456789012", "arn:aws:iam::123456789012:", "arn:aws:s3:::bucket"] {
-        assert!(!is_taken(words), "{words:?}");
-    }
-    let hint = deployer["ConstraintDescription"].as_str().unwrap();
-    assert!(hint.contains("aws sts get-caller-identity --query Arn") && hint.contains("--role-arn"), "{hint}");
-}
-
-#[test]
-fn nobody_but_the_trusted_may_publish_or_change_a_topic() {
-    let template = rendered();
-    for (policy, ours) in [("AlertTopicPolicy", vec![]), ("NotifyTopicPolicy", vec!["MasterRole", "NotifyRole"])] {
-        let document = &template["Resources"][policy]["Properties"]["PolicyDocument"];
-        let denials: Vec<&Json> = statements(document).into_iter().filter(|one| one["Effect"] == "Deny").collect();
-        let [deny] = denials.as_slice() else { panic!("{policy}: {denials:?}") };
-        assert_eq!(deny["Principal"], json!({"AWS": "*"}));
-        let denied = texts(&deny["Action"]);
-        for action in ["Publish", "Subscribe", "SetTopicAttributes", "AddPermission", "RemovePermission", "DeleteTopic"] {
-            assert!(denied.contains(&format!("sns:{action}").as_str()), "{policy} leaves {action} to everybody");
-        }
-        // What a service does for itself has no aws:PrincipalArn, and would be denied without this.
-        assert_eq!(deny["Condition"]["Bool"], json!({"aws:PrincipalIsAWSService": "false"}));
-        let spared = many(&deny["Condition"]["ArnNotLike"]["aws:PrincipalArn"]);
-        assert!(
-            spared.contains(&&json!({"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"})),
-            "nobody is locked out"
-        );
-        assert!(spared.contains(&&json!(OPERATOR)), "{spared:?}");
-        assert!(spared.contains(&&json!({"Ref": "Deployer"})), "{spared:?}");
-        for role in &ours {
-            assert!(spared.contains(&&json!({"Fn::GetAtt": [role, "Arn"]})), "{spared:?}");
-        }
-        let trusted = 1 + 1 + 1 + 2;
-        assert_eq!(spared.len(), trusted + ours.len(), "root, the operator, who deploys as a user or by a role: {spared:?}");
-    }
-}
-
-#[test]
-fn who_may_change_a_deployed_topic_is_read_from_its_policy() {
-    let role = "arn:aws:iam::123456789012:role";
-    let spared =
-        json!([OPERATOR, "arn:aws:sts::123456789012:assumed-role/Deploy/ann", format!("{role}/*/Deploy"), format!("{role}/-")]);
-    let deny = |spared: &Json| {
-        json!({"Statement": [
-            {"Effect": "Allow", "Principal": {"Service": "budgets.amazonaws.com"}},
-            {"Effect": "Deny", "Condition": {"ArnNotLike": {"aws:PrincipalArn": spared}}},
-        ]})
-    };
-    let policy = deny(&spared);
-    for who in [
-        OPERATOR,
-        "arn:aws:iam::123456789012:root",
-        "arn:aws:sts::123456789012:assumed-role/Deploy/bert",
-        "arn:aws:iam::123456789012:role/team/Deploy",
-    ] {
-        assert!(lets_change(&policy, who), "{who}");
-    }
-    for who in [
-        "arn:aws:iam::123456789012:user/bert",
-        "arn:aws:iam::123456789012:user/Deploy",
-        "arn:aws:sts::123456789012:assumed-role/Other/ann",
-        "arn:aws:sts::123456789012:federated-user/finops",
-    ] {
-        assert!(!lets_change(&policy, who), "{who}");
-    }
-    assert!(lets_change(&deny(&json!(OPERATOR)), OPERATOR), "one, without a list");
-    assert!(lets_change(&json!({"Statement": []}), "arn:aws:iam::123456789012:user/bert"), "nobody is denied");
-}
-
-#[test]
-fn the_topics_stand_under_a_key_of_the_stack_that_their_publishers_may_use() {
-    let template = rendered();
-    let key = json!({"Fn::If": ["EncryptsTopics", {"Fn::GetAtt": ["TopicKey", "Arn"]}, {"Ref": "AWS::NoValue"}]});
-    let topics: Vec<_> = of_type(&template, "AWS::SNS::Topic").collect();
-    assert_eq!(topics.len(), 2);
-    for (topic, properties) in topics {
-        assert_eq!(properties["KmsMasterKeyId"], key, "{topic}");
-    }
-    let properties = &template["Resources"]["TopicKey"]["Properties"];
-    assert_eq!(properties["EnableKeyRotation"], true);
-    let services: Vec<&Json> = statements(&properties["KeyPolicy"]).into_iter().map(|one| &one["Principal"]["Service"]).collect();
-    for service in ["budgets.amazonaws.com", "cloudwatch.amazonaws.com"] {
-        assert!(services.contains(&&json!(service)), "{service}");
-    }
-    for (role, publish) in granted(&template).into_iter().filter(|(_, one)| texts(&one["Action"]).contains(&"sns:Publish")) {
-        let encrypts = |(other, one): &(&str, &Json)| *other == role && texts(&one["Action"]).contains(&"kms:GenerateDataKey");
-        assert!(granted(&template).iter().any(encrypts), "{role} may publish to {}, and not encrypt", publish["Resource"]);
-    }
-}
-
 #[test]
 fn every_log_is_kept_for_as_long_as_was_asked_and_no_longer() {
     let template = rendered();
