@@ -27,6 +27,11 @@ use crate::runtime::{Invocation, serve, variable};
 const NAMED: usize = 10;
 /// Left before the deadline to answer the stack.
 const RESERVE: Duration = Duration::from_secs(30);
+/// IAM takes some seconds to know everywhere what it was told, and a stack asks right after it made or changed this function's role.
+/// So what is not allowed is tried again so often, with a pause.
+const SPREADING: (usize, Duration) = (20, Duration::from_secs(3));
+/// As AWS words it, in every service.
+const NOT_ALLOWED: &str = "is not authorized to perform";
 
 /// Serves the function.
 ///
@@ -42,7 +47,7 @@ async fn handle(event: Json, invocation: Invocation) -> Result<Json, Fault> {
     let logical = text("LogicalResourceId");
     let left = invocation.deadline.duration_since(invocation.clock.now());
     let time = Duration::try_from(left).unwrap_or_default().saturating_sub(RESERVE);
-    let (status, reason) = match in_time(time, Box::pin(work(&event, &invocation))).await {
+    let (status, reason) = match in_time(time, Box::pin(once_allowed(SPREADING, || work(&event, &invocation)))).await {
         Ok(()) => ("SUCCESS", String::new()),
         Err(fault) => ("FAILED", fault.to_string()),
     };
@@ -67,6 +72,23 @@ async fn in_time(time: Duration, work: impl Future<Output = Result<(), Fault>>) 
         Ok(Err(_)) => Err(Fault::failed("the function panicked: see its log")),
         Err(_) => Err(Fault::failed(format!("AWS did not answer within {} s: deploy again", time.as_secs()))),
     }
+}
+
+/// The outcome of `work`, once IAM knows what it may.
+async fn once_allowed<W: Future<Output = Result<(), Fault>>>(
+    (tries, pause): (usize, Duration),
+    work: impl Fn() -> W,
+) -> Result<(), Fault> {
+    for _ in 0..tries {
+        match work().await {
+            Err(fault) if fault.to_string().contains(NOT_ALLOWED) => {
+                tracing::info!(%fault, "IAM may not know yet what was granted: trying again");
+                tokio::time::sleep(pause).await;
+            }
+            outcome => return outcome,
+        }
+    }
+    work().await
 }
 
 /// Stable: a new one would make CloudFormation delete what goes by the old one.
@@ -236,6 +258,28 @@ mod tests {
         let late = in_time(Duration::ZERO, std::future::pending()).await;
         assert!(late.unwrap_err().to_string().contains("did not answer within 0 s"));
         assert!(in_time(LONG, async { Ok(()) }).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_iam_does_not_know_yet_is_tried_again_and_nothing_else_is() {
+        let tried = std::cell::Cell::new(0);
+        let allowed_from = |first: usize, otherwise: &'static str| {
+            tried.set(0);
+            once_allowed((3, Duration::ZERO), {
+                let tried = &tried;
+                move || async move {
+                    tried.set(tried.get() + 1);
+                    if tried.get() < first { Err(Fault::failed(otherwise)) } else { Ok(()) }
+                }
+            })
+        };
+        let denied = "User: arn:aws:sts::123456789012:assumed-role/Role/s is not authorized to perform: dynamodb:Query";
+        allowed_from(3, denied).await.unwrap();
+        assert_eq!(tried.get(), 3);
+        assert!(allowed_from(9, denied).await.is_err(), "what was never granted is said in the end");
+        assert_eq!(tried.get(), 4);
+        assert!(allowed_from(3, "run r-1 of `beta` still holds what it changed").await.is_err());
+        assert_eq!(tried.get(), 1);
     }
 
     #[test]
