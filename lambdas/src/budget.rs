@@ -30,6 +30,8 @@ const RESERVE: Duration = Duration::from_secs(30);
 /// IAM takes some seconds to know everywhere what it was told, and a stack asks right after it made or changed this function's role.
 /// So what is not allowed is tried again so often, with a pause.
 const SPREADING: (usize, Duration) = (20, Duration::from_secs(3));
+/// The property of `Custom::OpenRuns` that came with the rights on an Auto Scaling group's own tags.
+const RIGHTS: &str = "Rights";
 /// As AWS words it, in every service.
 const NOT_ALLOWED: &str = "is not authorized to perform";
 
@@ -104,8 +106,13 @@ async fn work(event: &Json, invocation: &Invocation) -> Result<(), Fault> {
         partition::check(&variable("PARTITION")?).map_err(Fault::failed)?;
     }
     match (event.get("ResourceType").and_then(Json::as_str), request) {
-        (Some("Custom::OpenRuns"), Request::Create(create)) => keep_the_way_back(create.resource_properties, invocation).await,
-        (Some("Custom::OpenRuns"), Request::Update(update)) => keep_the_way_back(update.resource_properties, invocation).await,
+        (Some("Custom::OpenRuns"), Request::Create(create)) => {
+            keep_the_way_back(create.resource_properties, true, invocation).await
+        }
+        (Some("Custom::OpenRuns"), Request::Update(update)) => {
+            let any_group_before = update.old_resource_properties.get(RIGHTS).is_none();
+            keep_the_way_back(update.resource_properties, any_group_before, invocation).await
+        }
         (Some("Custom::NothingIsHeld"), Request::Delete(_)) => refuse_all_open_runs(&invocation.ledger()?).await,
         // Only a deletion can leave something behind, and it asks before the first resource goes.
         (Some("Custom::NothingIsHeld"), _) | (Some("Custom::OpenRuns"), Request::Delete(_)) => Ok(()),
@@ -158,8 +165,10 @@ fn budgets(stack: String, invocation: &Invocation) -> Result<Budgets, Fault> {
     })
 }
 
-/// The functions' rights follow guardrails.yaml. As long as a run is open, what it works on must stay in it.
-async fn keep_the_way_back(properties: Json, invocation: &Invocation) -> Result<(), Fault> {
+/// The functions' rights follow guardrails.yaml. As long as a run is open, what it works on must stay in it. `any_group_before` says
+/// that runs may have been begun by a version that was granted every Auto Scaling group. A deployment that is refused asks again, for
+/// what was there before it: that must be let through, or the stack would stand half-way.
+async fn keep_the_way_back(properties: Json, any_group_before: bool, invocation: &Invocation) -> Result<(), Fault> {
     let scope: Scope = serde_json::from_value(properties)
         .map_err(|error| Fault::failed(format!("the properties are not those of Custom::OpenRuns: {error}")))?;
     let actions: Vec<Json> = scope.actions.iter().filter_map(|action| serde_json::from_str(action).ok()).collect();
@@ -173,7 +182,9 @@ async fn keep_the_way_back(properties: Json, invocation: &Invocation) -> Result<
                 run.id, run.guardrail, run.guardrail
             )));
         }
-        refuse_out_of_reach(&run, &ledger, invocation).await?;
+        if any_group_before && scope.rights.is_some() {
+            refuse_out_of_reach(&run, &ledger, invocation).await?;
+        }
     }
     Ok(())
 }

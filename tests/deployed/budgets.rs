@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_autoscaling::types::Tag;
 use aws_sdk_budgets::types::{Budget, BudgetType, Spend, TimeUnit};
-use aws_sdk_cloudformation::types::{ResourceStatus, StackEvent};
+use aws_sdk_cloudformation::types::{Capability, Parameter, ResourceStatus, StackEvent};
 use aws_sdk_lambda::types::{Environment, LastUpdateStatus};
 use guardrails_local_aws::ACCOUNT;
 use guardrails_local_aws::walkthrough::AUTO_SCALING_GROUP;
@@ -154,11 +154,11 @@ async fn a_deployment_that_would_take_the_way_back_from_an_open_run_is_refused()
     lab.say(&["deploy", "--yes"]).await;
 }
 
-/// As a version left it that might suspend and resume any group.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_that_may_not_resume_the_group_of_an_open_run_is_refused() {
     let lab = Lab::new().await;
     let before = lab.snapshot().await;
+    as_a_version_left_it_that_might_resume_any_group(&lab).await;
     lab.publish(&real_alert(), &[]).await;
     lab.run_when(RunState::Enforced).await;
     let auto_scaling = aws_sdk_autoscaling::Client::new(&lab.root);
@@ -167,16 +167,12 @@ async fn a_deployment_that_may_not_resume_the_group_of_an_open_run_is_refused() 
         tag.key("Project").value("Beta").propagate_at_launch(true).build()
     };
     auto_scaling.delete_tags().tags(tag()).send().await.unwrap();
-    let more = EXAMPLE.replace(
-        "- at: 80% forecasted",
-        "- at: 90% actual\n        do: [stop-instances: { tag: { Project: Gamma } }]\n      - at: 80% forecasted",
-    );
-    std::fs::write(lab.folder.path().join("guardrails.yaml"), more).unwrap();
     let refused = lab.run(&["deploy", "--yes"]).await;
     let told = text(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{told}");
     let why = format!("the Auto Scaling group {AUTO_SCALING_GROUP} in us-east-1 does not carry Project=Beta");
     assert!(told.contains(&why) && told.contains("guardrails rollback project-beta"), "{told}");
+    assert_eq!(settled(&lab).await.as_deref(), Some("UPDATE_ROLLBACK_COMPLETE"), "all is as it was");
 
     // What is asked for by itself came back, whatever else did not.
     let processes = lab.run(&["rollback", "project-beta", "--only", "group-process/us-east-1/", "--yes"]).await;
@@ -198,6 +194,23 @@ async fn a_deployment_that_may_not_resume_the_group_of_an_open_run_is_refused() 
     lab.say(&["deploy", "--yes"]).await;
     lab.say(&["rollback", "project-beta", "--yes"]).await;
     assert_eq!(lab.snapshot().await, before);
+}
+
+async fn as_a_version_left_it_that_might_resume_any_group(lab: &Lab) {
+    let cloudformation = aws_sdk_cloudformation::Client::new(&lab.root);
+    let deployed = cloudformation.get_template().stack_name(STACK).send().await.unwrap();
+    let mut template: serde_json::Value = serde_json::from_str(deployed.template_body().unwrap()).unwrap();
+    template["Resources"]["OpenRuns"]["Properties"].as_object_mut().unwrap().remove("Rights").unwrap();
+    let stack = cloudformation.describe_stacks().stack_name(STACK).send().await.unwrap().stacks.unwrap().remove(0);
+    let is_bucket = |one: &&Parameter| one.parameter_key() == Some("ArtifactBucket");
+    let bucket = stack.parameters().iter().find(is_bucket).and_then(Parameter::parameter_value).unwrap();
+    let s3 = aws_sdk_s3::config::Builder::from(&lab.root).force_path_style(true).build();
+    let put = aws_sdk_s3::Client::from_conf(s3).put_object().bucket(bucket).key("guardrails/earlier.json");
+    put.body(template.to_string().into_bytes().into()).send().await.unwrap();
+    let url = format!("{}/{bucket}/guardrails/earlier.json", lab.local.endpoint());
+    let update = cloudformation.update_stack().stack_name(STACK).template_url(url);
+    update.set_parameters(stack.parameters).capabilities(Capability::CapabilityIam).send().await.unwrap();
+    assert_eq!(settled(lab).await.as_deref(), Some("UPDATE_COMPLETE"));
 }
 
 /// All that happened to the stack, newest first.
