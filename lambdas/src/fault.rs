@@ -18,7 +18,7 @@ pub enum Kind {
     Retryable,
     /// It was refused or cannot work; trying again does not help: `Guardrails.Failed`.
     Failed,
-    /// There is nothing to wait for: `Guardrails.Decided`.
+    /// There is nothing to wait for: `Guardrails.Decided`. `guardrails doctor` knows it in a log by this name.
     Decided,
 }
 
