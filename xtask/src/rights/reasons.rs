@@ -71,5 +71,6 @@ const WIDE: &[(&str, &str, &str)] = &[
 /// Role, action, reason.
 const REFUSED: &[(&str, &str, &str)] = &[
     ("MasterRole", "budgets:ViewBudget", "deployed::approvals takes the right away, to see that an alert then is not enforced"),
+    ("StopInstancesRole", "autoscaling:ResumeProcesses", "deployed::budgets takes the group's tag away while it is held"),
     ("VerifyRole", "iam:SimulatePrincipalPolicy", "deployed::verify has a role of which IAM may not be asked"),
 ];
