@@ -76,6 +76,11 @@ impl Bucket {
         self.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http:"))
     }
 
+    /// The policy that it is made with.
+    pub(super) fn first_policy(&self) -> serde_json::Value {
+        tls_only(&self.partition, &self.name)
+    }
+
     pub(super) fn arn(&self) -> String {
         format!("arn:{}:s3:::{}", self.partition, self.name)
     }
@@ -158,7 +163,7 @@ impl Bucket {
             return Ok(());
         }
         let put = self.s3.put_bucket_policy().bucket(&self.name).expected_bucket_owner(&self.account);
-        let put = put.policy(tls_only(&self.partition, &self.name).to_string()).send().await;
+        let put = put.policy(self.first_policy().to_string()).send().await;
         put.map(|_| ()).map_err(|error| self.failed("demanding TLS of who speaks to", &error))
     }
 

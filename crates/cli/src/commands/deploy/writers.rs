@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, anyhow};
+use aws_sdk_s3::error::ProvideErrorMetadata;
 use guardrails_aws::error::Failure;
 use serde_json::{Value as Json, json};
 
@@ -18,8 +19,13 @@ pub(super) async fn restrict(bucket: &Bucket, caller: &Caller, operators: &[Stri
         return Ok(());
     }
     let read = bucket.s3.get_bucket_policy().bucket(&bucket.name).expected_bucket_owner(&bucket.account).send().await;
-    let present = read.ok().and_then(|found| found.policy).and_then(|text| serde_json::from_str(&text).ok());
-    // One that is kept from us, or is not JSON, is nobody's of ours.
+    let present = match read {
+        // One that is not JSON is not ours.
+        Ok(found) => found.policy.and_then(|text| serde_json::from_str(&text).ok()),
+        // S3 does not show yet what the bucket was just made with.
+        Err(error) if error.code() == Some("NoSuchBucketPolicy") => Some(bucket.first_policy()),
+        Err(error) => return Err(anyhow!("looking who may write the bucket {}: {}", bucket.name, Failure::of(&error).message)),
+    };
     let Some(wanted) = present.and_then(|present| with_writers(&present, &bucket.arn(), who(caller, operators))) else {
         return Ok(());
     };
