@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use guardrails_aws::actions::Any;
+use guardrails_aws::actions::CATALOG;
 use guardrails_cli::{artifacts, template};
 use guardrails_lambdas::metrics::{Metric, NAMESPACE};
-use guardrails_model::config::file;
 use serde_json::{Value as Json, json};
 
 pub fn rendered() -> Json {
@@ -13,7 +12,7 @@ pub fn rendered() -> Json {
 }
 
 fn rendered_of(text: &str) -> Json {
-    let config = file::parse::<Any>("guardrails.yaml", text).unwrap();
+    let config = CATALOG.parse("guardrails.yaml", text).unwrap();
     let keys: BTreeMap<&str, String> = artifacts::functions().into_iter().map(|name| (name, format!("{name}.zip"))).collect();
     template::render(&config, &keys).unwrap()
 }

@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use guardrails_aws::actions::Any;
+use guardrails_aws::actions::CATALOG;
 use guardrails_cli::{artifacts, template};
-use guardrails_model::config::file;
 use serde_json::{Value as Json, json};
 
 const EXAMPLE: &str = include_str!("../examples/deny-actions.yaml");
@@ -14,7 +13,7 @@ const DENY: &str = "deny-actions: { group: ProjectBeta, role: beta-deployer }";
 /// The documents of the stack's own Deny policies for these `params`.
 fn documents(params: &str) -> Vec<Json> {
     let text = EXAMPLE.replace(DENY, &format!("deny-actions: {{ group: ProjectBeta, {params} }}"));
-    let config = file::parse::<Any>("guardrails.yaml", &text).unwrap();
+    let config = CATALOG.parse("guardrails.yaml", &text).unwrap();
     let keys: BTreeMap<&str, String> = artifacts::functions().into_iter().map(|name| (name, format!("{name}.zip"))).collect();
     let template = template::render(&config, &keys).unwrap();
     let resources = template["Resources"].as_object().unwrap().iter();

@@ -30,6 +30,6 @@ mod sweep;
 mod topics;
 mod toy;
 mod verify;
-mod worked_example;
+// mod worked_example;
 mod world;
 mod world_tests;

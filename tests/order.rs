@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use guardrails_aws::actions::Any;
+use guardrails_aws::actions::CATALOG;
 use guardrails_cli::{artifacts, template};
-use guardrails_model::config::file;
 use serde_json::Value as Json;
 
 const EXAMPLE: &str = include_str!("../examples/guardrails.yaml");
 
 fn rendered(file: &str) -> Json {
-    let config = file::parse::<Any>("guardrails.yaml", file).unwrap();
+    let config = CATALOG.parse("guardrails.yaml", file).unwrap();
     let keys: BTreeMap<&str, String> = artifacts::functions().into_iter().map(|name| (name, format!("{name}.zip"))).collect();
     template::render(&config, &keys).unwrap()
 }

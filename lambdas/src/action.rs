@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use guardrails_aws::actions::{self, Account, ActionType, Context};
+use guardrails_aws::catalog::make_of;
+use guardrails_aws::context::{Account, Context};
+use guardrails_aws::declared::ActionType;
 use guardrails_model::action::{Action, ActionError};
 use guardrails_model::clock::Clock;
 use guardrails_model::drive::{Drive, DriveError, Progress};
@@ -34,7 +36,7 @@ pub async fn main<T: ActionType>() -> Result<(), lambda_runtime::Error> {
 }
 
 async fn handle<T: ActionType>(order: Order, invocation: Invocation) -> Result<Reply, Fault> {
-    let name = T::NAME;
+    let name = T::ABOUT.name;
     let ledger = invocation.ledger()?;
     let run = ledger.run(&order.run).await?.ok_or_else(|| Fault::failed(format!("the ledger has no run `{}`", order.run)))?.value;
     let part = run.parts.get(order.part).filter(|part| part.action.as_str() == name);
@@ -46,7 +48,7 @@ async fn handle<T: ActionType>(order: Order, invocation: Invocation) -> Result<R
     context.restricted = run.restricted();
     context.stack = Some(variable("STACK_NAME")?);
     context.account = Some(Account { partition: variable("PARTITION")?, id: variable("ACCOUNT_ID")? });
-    let action = actions::make_of::<T>(&part.params, &context)?;
+    let action = make_of::<T>(&part.params, &context)?;
     let drive = Drive::new(&ledger, &invocation.clock, invocation.deadline, invocation.by.clone());
     let direction = match order.op {
         Op::Places => return places(&run, order.part, action.as_ref()).await,

@@ -12,6 +12,7 @@ use super::iam::{self, Group, Role};
 use super::load_balancers;
 use super::past::Past;
 use super::simulator::{Limits, Right};
+use super::switchable::{self, Table, Thing, Things};
 use super::timeline::{Event, Timeline};
 use super::wire::{self, Call, Refusal, Reply, Service};
 
@@ -19,7 +20,6 @@ use super::wire::{self, Call, Refusal, Reply, Service};
 pub const HOME: &str = "us-east-1";
 
 /// An account.
-#[derive(Debug)]
 pub struct Account {
     /// IAM's groups.
     pub groups: BTreeMap<String, Group>,
@@ -50,6 +50,9 @@ pub struct Account {
     pub instances: BTreeMap<String, Instance>,
     /// Auto Scaling's groups.
     pub fleets: Fleets,
+    /// Services that a table tells, and their resources.
+    pub doubles: Vec<&'static Table>,
+    pub things: Things,
     /// The Regions that are enabled.
     pub regions: BTreeSet<String>,
     /// Of these, those in which an organization's policy refuses every call.
@@ -79,7 +82,14 @@ pub struct Account {
     pub(super) now: Timestamp,
     pub(super) timeline: Timeline,
     pub(super) past_fleets: Past<Fleets>,
+    pub(super) past_things: Past<Things>,
     past_iam: Past<Iam>,
+}
+
+impl std::fmt::Debug for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.snapshot()).finish()
+    }
 }
 
 /// What IAM's listings may lag behind with.
@@ -103,6 +113,8 @@ impl Default for Account {
             refused: BTreeSet::new(),
             instances: BTreeMap::new(),
             fleets: BTreeMap::new(),
+            doubles: Vec::new(),
+            things: BTreeMap::new(),
             regions: BTreeSet::from([HOME.to_owned()]),
             closed: BTreeSet::new(),
             failing: BTreeSet::new(),
@@ -119,6 +131,7 @@ impl Default for Account {
             now: Timestamp::UNIX_EPOCH,
             timeline: Timeline::default(),
             past_fleets: Past::default(),
+            past_things: Past::default(),
             past_iam: Past::default(),
         }
     }
@@ -201,6 +214,16 @@ impl Account {
         self
     }
 
+    /// Adds a resource of a service that a table tells, and enables its Region.
+    pub fn thing(&mut self, table: &'static Table, thing: Thing) -> &mut Self {
+        if !self.doubles.iter().any(|known| known.target == table.target) {
+            self.doubles.push(table);
+        }
+        self.regions.insert(thing.region.clone());
+        self.things.insert(thing.arn.clone(), thing);
+        self
+    }
+
     /// A call that will have its effect at `at`.
     pub fn later(&mut self, at: Timestamp, call: Call) {
         self.timeline.push(at, Event::Late(call));
@@ -267,10 +290,11 @@ impl Account {
 
     /// What meets a call before its service reads it.
     fn refusal(&mut self, call: &Call, now: Timestamp) -> Option<Refusal> {
-        if call.service != Service::Iam && !self.regions.contains(&call.region) {
+        let is_regional = !matches!(call.service, Service::Iam);
+        if is_regional && !self.regions.contains(&call.region) {
             return Some(wire::not_enabled(call.service));
         }
-        if call.service != Service::Iam && self.closed.contains(&call.region) {
+        if is_regional && self.closed.contains(&call.region) {
             return Some(wire::closed(call));
         }
         if self.refused.contains(&call.operation) {
@@ -283,7 +307,7 @@ impl Account {
                 *times -= 1;
                 true
             }
-            (None, Some(buckets)) => call.service == Service::Ec2 && !buckets.take(call, now),
+            (None, Some(buckets)) => matches!(call.service, Service::Ec2) && !buckets.take(call, now),
             (None, None) => false,
         };
         let (calls, throttled) = self.calls.entry(call.operation.clone()).or_default();
@@ -319,6 +343,10 @@ impl Account {
             }
             (Service::AutoScaling, false) => auto_scaling::change(self, call, now),
             (Service::TargetGroups | Service::ClassicLoadBalancers, _) => load_balancers::answer(self, call, now),
+            (Service::Told(table), true) => {
+                switchable::read(self, table, self.past_things.at(then).unwrap_or(&self.things), call, then)
+            }
+            (Service::Told(table), false) => switchable::turn(self, table, call, now),
         }
     }
 
@@ -335,7 +363,9 @@ impl Account {
             [(format!("{name} processes"), group.suspended_processes().join(", ")), (format!("{name} size"), group.size())]
         };
         let fleets = self.fleets.values().filter(|group| group.explicit).flat_map(fleet);
-        groups.chain(users).chain(roles).chain(self.instances.iter().map(instance)).chain(fleets).collect()
+        let thing = |thing: &Thing| (place(&thing.region, &thing.name), thing.state(self.now).to_owned());
+        let things = self.things.values().map(thing);
+        groups.chain(users).chain(roles).chain(self.instances.iter().map(instance)).chain(fleets).chain(things).collect()
     }
 }
 

@@ -15,6 +15,7 @@ mod load_balancers;
 mod past;
 mod simulator;
 mod store;
+mod switchable;
 mod timeline;
 mod wire;
 
@@ -31,6 +32,7 @@ pub use ec2::{Address, Check, Instance, Power, Spot};
 pub use gate::{Effect, Ending, Fault, Gate, Kind};
 pub use simulator::Right;
 pub use store::FaultyStore;
+pub use switchable::{Table, Thing, Turn};
 
 /// An account behind a gate, and the time that both go by.
 #[derive(Debug, Default)]

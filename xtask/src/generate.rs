@@ -1,14 +1,14 @@
 //! Writes what follows from the code: the actions' binaries, their IAM policies for the example, the schema of
 //! `guardrails.yaml`, and the README's table. `--check` says what is out of step, and writes nothing.
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
-use guardrails_aws::actions::{ALL, Any};
-use guardrails_aws::grants;
-use guardrails_model::config::{Config, file};
+use guardrails_aws::actions::CATALOG;
+use guardrails_aws::catalog::Entry;
+use guardrails_aws::{documents, grants};
+use guardrails_model::config::Config;
 use guardrails_model::report::history;
 
 /// Where the README's table stands.
@@ -51,21 +51,24 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
 fn files(root: &Path) -> Result<Vec<(PathBuf, String)>> {
     let example = root.join("examples/guardrails.yaml");
     let text = std::fs::read_to_string(&example).with_context(|| format!("reading {}", example.display()))?;
-    let config = file::parse::<Any>("examples/guardrails.yaml", &text)?;
+    let config = CATALOG.parse("examples/guardrails.yaml", &text)?;
     let mut files = vec![
-        (PathBuf::from("examples/guardrails.schema.json"), json(&serde_json::to_value(file::schema::<Any>())?)?),
+        (PathBuf::from("examples/guardrails.schema.json"), json(&serde_json::to_value(CATALOG.schema())?)?),
         (PathBuf::from("docs/history.schema.json"), json(&serde_json::to_value(history::schema())?)?),
-        (PathBuf::from("README.md"), readme(root)?),
-        (PathBuf::from("policies/README.md"), rights(root, &config)?),
+        (PathBuf::from("README.md"), between(root, "README.md", TABLE, &documents::actions(&CATALOG))?),
+        (
+            PathBuf::from("policies/README.md"),
+            between(root, "policies/README.md", RIGHTS, &documents::rights(&CATALOG, &config)?)?,
+        ),
     ];
-    for action in ALL {
+    for action in CATALOG.entries() {
         files.push((PathBuf::from(format!("lambdas/src/bin/{}.rs", action.name)), binary(action)));
         files.push((PathBuf::from(format!("policies/{}.json", action.name)), policy(action, &config)?));
     }
     Ok(files)
 }
 
-fn binary(action: &guardrails_aws::actions::Entry) -> String {
+fn binary(action: &Entry) -> String {
     format!(
         "//! The function of the action `{}`. Written by `cargo xtask generate`.\n\nuse guardrails_aws::actions::{};\n\n\
          #[tokio::main(flavor = \"current_thread\")]\nasync fn main() -> Result<(), lambda_runtime::Error> {{\n    \
@@ -77,7 +80,7 @@ fn binary(action: &guardrails_aws::actions::Entry) -> String {
 }
 
 /// What the action's function may do for the example, in an account and Region that stand for any.
-fn policy(action: &guardrails_aws::actions::Entry, config: &Config) -> Result<String> {
+fn policy(action: &Entry, config: &Config) -> Result<String> {
     let policy = json(&grants::policy(&action.grants(config)?))?;
     let filled = [
         ("${AWS::Partition}", "aws"),
@@ -86,29 +89,6 @@ fn policy(action: &guardrails_aws::actions::Entry, config: &Config) -> Result<St
         ("${AWS::StackName}", "guardrails"),
     ];
     Ok(filled.iter().fold(policy, |policy, (parameter, value)| policy.replace(parameter, value)))
-}
-
-/// What each action's function may do, what for, and on what.
-fn rights(root: &Path, config: &Config) -> Result<String> {
-    let mut text = String::from("| action | used to | may call | on |\n| --- | --- | --- | --- |\n");
-    for action in ALL {
-        for grant in action.grants(config)? {
-            let uses = grant.uses.iter().map(|used| format!("{used:?}").to_lowercase()).collect::<Vec<_>>().join(", ");
-            let on = grant.why_any.map_or_else(|| grant.resources.join(" "), |why| format!("everything: {why}"));
-            let under = if grant.condition.is_null() { String::new() } else { format!(", under `{}`", grant.condition) };
-            writeln!(text, "| `{}` | {uses} | {} | {on}{under} |", action.name, grant.actions.join(" "))?;
-        }
-    }
-    between(root, "policies/README.md", RIGHTS, &text)
-}
-
-fn readme(root: &Path) -> Result<String> {
-    let mut table = String::from("| action | what it does | what rollback puts back |\n| --- | --- | --- |\n");
-    for action in ALL {
-        let file = format!("crates/aws/src/actions/{}.rs", action.name.replace('-', "_"));
-        writeln!(table, "| [`{}`]({file}) | {} | {} |", action.name, action.changes, action.puts_back)?;
-    }
-    between(root, "README.md", TABLE, &table)
 }
 
 /// The file with `text` where the marks stand.

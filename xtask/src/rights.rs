@@ -16,7 +16,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, anyhow};
 use comfy_table::{Table, presets};
-use guardrails_aws::actions;
+use guardrails_aws::actions::CATALOG;
 
 use evaluator::{ALLOWED, Question};
 use launches::Attempt;
@@ -73,7 +73,7 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     for (role, granted) in recorded.grants() {
         grants.entry(role.to_owned()).or_default().extend(granted);
     }
-    for action in actions::ALL {
+    for action in CATALOG.entries() {
         let role = format!("{}Role", guardrails_aws::grants::sid(&action.name.split('-').collect::<Vec<_>>()));
         if !rows.contains_key(role.as_str()) {
             wrong.push(format!("no test has a deployed `{}` make a call: add one to tests/deployed", action.name));

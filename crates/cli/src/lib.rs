@@ -12,3 +12,5 @@ mod follow;
 mod output;
 mod prices;
 pub mod template;
+
+pub use commands::plan::words_of as plan_words;

@@ -14,8 +14,8 @@ use guardrails_model::glob::glob;
 use guardrails_model::principal::Principal;
 use serde_json::json;
 
-use super::own_policy::{Home, TEMPLATE};
-use crate::actions::Context;
+use super::own_policy::TEMPLATE;
+use crate::context::Context;
 use crate::error::Failure;
 use crate::grants::{Grant, Use};
 

@@ -1,6 +1,6 @@
 //! An action's function and its log.
 
-use guardrails_aws::actions::Entry;
+use guardrails_aws::catalog::Entry;
 use serde_json::{Value as Json, json};
 
 pub(super) fn log(name: &str) -> Json {

@@ -15,7 +15,9 @@ mod trusted;
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, anyhow};
-use guardrails_aws::{actions, grants};
+use guardrails_aws::actions::CATALOG;
+use guardrails_aws::catalog::Catalog;
+use guardrails_aws::grants;
 use guardrails_model::config::Config;
 use serde_json::{Map, Value as Json, json};
 
@@ -34,6 +36,14 @@ const OPEN_RUNS: &str = "OpenRuns";
 /// # Errors
 /// When the configuration asks for what no action takes or for more than IAM takes, or a function has no key.
 pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
+    render_of(&CATALOG, config, keys)
+}
+
+/// The same where the actions are those of `catalog`.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_of(catalog: &Catalog, config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
     let mut template: Json = serde_saphyr::from_str(SOURCE).context("reading infra/guardrails.yaml")?;
     let machine: Json = serde_json::from_str(MACHINE).context("reading statemachine/guardrails.asl.json")?;
     template["Parameters"]["Deployer"] = json!({
@@ -49,7 +59,7 @@ pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
     for function in FIXED_FUNCTIONS {
         resources[&format!("{}Function", pascal(function))]["Properties"]["Code"]["S3Key"] = json!(key(keys, function)?);
     }
-    for action in actions::ALL {
+    for action in catalog.entries() {
         let logical = pascal(action.name);
         resources.insert(format!("{logical}Log"), functions::log(action.name));
         resources.insert(format!("{logical}Role"), roles::role(action, config, &logical)?);
@@ -64,7 +74,7 @@ pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
     let trusted = trusted::patterns(config);
     trusted::add(resources, &trusted)?;
     boundary::fill(resources, &trusted)?;
-    for function in artifacts::functions() {
+    for function in artifacts::functions_of(catalog) {
         resources.insert(format!("{}ErrorAlarm", pascal(function)), alarms::error_alarm(function));
     }
     ledger::may_be_adopted(&mut template);

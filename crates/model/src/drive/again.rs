@@ -62,7 +62,7 @@ impl Drive<'_> {
         let mut moves: Vec<Move> = Vec::new();
         for (found, step) in known {
             let facet = facets.get(&found.facet).map(|facet| &facet.value);
-            let (phase, reason) = match decide::again(&step.value, facet, found, action.meanwhile(&found.facet)) {
+            let (phase, reason) = match decide::again(&step.value, facet, found, action.drifted(&found.facet, step.value.since)) {
                 AgainNext::Nothing => continue,
                 // A person said yes to a list, and this was not on it.
                 AgainNext::Plan(_) if run.approval.is_some() => continue,
