@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use guardrails_aws::actions::Any;
-use guardrails_cli::{artifacts, template};
 use guardrails_lambdas::metrics::{Metric, NAMESPACE};
 use guardrails_model::config::file;
+use guardrails_template::{self as template, artifacts};
 use serde_json::{Value as Json, json};
 
 pub fn rendered() -> Json {

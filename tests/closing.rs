@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use guardrails_aws::actions::Any;
-use guardrails_cli::{artifacts, template};
 use guardrails_model::config::file;
+use guardrails_template::{self as template, artifacts};
 use serde_json::{Value as Json, json};
 
 const EXAMPLE: &str = include_str!("../examples/deny-actions.yaml");

@@ -8,7 +8,7 @@ use guardrails_aws::actions::Any;
 const MOST: usize = 1 << 20;
 
 fn corpus() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../verification/fuzz/corpus")
 }
 
 fn inputs(target: &str) -> Vec<(String, String)> {

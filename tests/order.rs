@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use guardrails_aws::actions::Any;
-use guardrails_cli::{artifacts, template};
 use guardrails_model::config::file;
+use guardrails_template::{self as template, artifacts};
 use serde_json::Value as Json;
 
 const EXAMPLE: &str = include_str!("../examples/guardrails.yaml");

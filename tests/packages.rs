@@ -5,8 +5,8 @@ mod fixture;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use guardrails_cli::artifacts::{Architecture, Artifact, Local, Runtime, functions, pack};
-use guardrails_cli::template::{LONGEST_STACK_NAME, Limits, capability, check_parameters, check_stack_name};
+use guardrails_template::artifacts::{Architecture, Artifact, Local, Runtime, functions, pack};
+use guardrails_template::{LONGEST_STACK_NAME, Limits, capability, check_parameters, check_stack_name};
 use serde_json::json;
 
 use self::fixture::{GLIBC_2_34, Sample};
@@ -91,7 +91,7 @@ fn what_is_no_program_is_refused() {
 fn packed_one(program: &[u8]) -> Result<Artifact, String> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("notify"), program).unwrap();
-    guardrails_cli::artifacts::pack_one(folder.path(), "notify", X86).map_err(|error| error.to_string())
+    guardrails_template::artifacts::pack_one(folder.path(), "notify", X86).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn a_stack_s_name_is_no_longer_than_the_names_of_its_roles_and_functions_leave_r
     let roles = resources.iter().filter(|(_, one)| one["Type"] == "AWS::IAM::Role").map(|(name, _)| name.len());
     // The stack's name, the role's, and 13 letters by chance, with hyphens between.
     let by_roles = 64 - (roles.max().unwrap() + 13 + 2);
-    let functions = guardrails_cli::artifacts::functions().into_iter().map(str::len);
+    let functions = guardrails_template::artifacts::functions().into_iter().map(str::len);
     let by_functions = 64 - (functions.max().unwrap() + 1);
     assert_eq!(LONGEST_STACK_NAME, by_roles.min(by_functions));
     check_stack_name(&"s".repeat(LONGEST_STACK_NAME)).unwrap();
@@ -176,9 +176,9 @@ fn policies_that_iam_would_not_take_are_refused_before_anything_is_deployed() {
              - at: 100% actual\n        do:\n          {deny}\n"
         );
         let config = guardrails_model::config::file::parse::<guardrails_aws::actions::Any>("guardrails.yaml", &file).unwrap();
-        let functions = guardrails_cli::artifacts::functions();
+        let functions = guardrails_template::artifacts::functions();
         let keys = functions.into_iter().map(|name| (name, format!("{name}.zip"))).collect();
-        guardrails_cli::template::render(&config, &keys).map(|_| ()).map_err(|error| error.to_string())
+        guardrails_template::render(&config, &keys).map(|_| ()).map_err(|error| error.to_string())
     };
     render(10).unwrap();
     let refused = render(400).unwrap_err();
@@ -213,7 +213,7 @@ fn only_what_no_option_sets_is_set_as_a_parameter() {
 fn a_packaged_template_takes_only_the_processor_that_its_code_is_for() {
     let mut template = crate::alarms::rendered();
     assert_eq!(template["Parameters"]["Architecture"]["AllowedValues"], json!(["x86_64", "arm64"]));
-    guardrails_cli::template::carry_code_for(&mut template, Architecture::Arm64);
+    guardrails_template::carry_code_for(&mut template, Architecture::Arm64);
     let parameter = &template["Parameters"]["Architecture"];
     assert_eq!((&parameter["Default"], &parameter["AllowedValues"]), (&json!("arm64"), &json!(["arm64"])));
     let functions = template["Resources"].as_object().unwrap().values().filter(|one| one["Type"] == "AWS::Lambda::Function");

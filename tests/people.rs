@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use guardrails_aws::actions;
 use guardrails_aws::grants::Use;
-use guardrails_cli::template::LONGEST_STACK_NAME;
 use guardrails_model::config::file;
+use guardrails_template::LONGEST_STACK_NAME;
 use serde_json::{Value as Json, json};
 
 /// An IAM managed policy has at most so many characters, white space not counted.
@@ -118,7 +118,7 @@ fn granted(policy: &Json) -> BTreeSet<String> {
 
 /// What CloudFormation may ask for, by resource type: for all that it does (`types`), or only to look (`reads`).
 fn handlers(what: &str) -> BTreeMap<String, BTreeSet<String>> {
-    let all = policy(include_str!("../crates/local-aws/launcher/cloudformation-handlers.json"));
+    let all = policy(include_str!("../verification/local-aws/launcher/cloudformation-handlers.json"));
     serde_json::from_value(all[what].clone()).unwrap()
 }
 

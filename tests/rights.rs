@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use guardrails_aws::actions::{self, Any};
-use guardrails_cli::{artifacts, template};
 use guardrails_model::config::file;
+use guardrails_template::{self as template, artifacts};
 use serde_json::{Value as Json, json};
 
 pub const OPERATOR: &str = "arn:aws:iam::123456789012:user/finops";

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use guardrails_cli::{artifacts, template};
 use guardrails_model::config::file::FileError;
 use guardrails_model::config::{Config, Release};
+use guardrails_template::{self as template, artifacts};
 use serde_json::{Value as Json, json};
 
 const EXAMPLE: &str = include_str!("../../examples/guardrails.yaml");

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use guardrails_cli::artifacts::{self, Local, Runtime};
+use guardrails_template::artifacts::{self, Local, Runtime};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::process::Command;

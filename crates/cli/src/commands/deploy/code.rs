@@ -6,10 +6,10 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::types::ChecksumMode;
 use aws_smithy_types::base64;
 use guardrails_aws::error::Failure;
+use guardrails_template::artifacts::Artifact;
 use sha2::{Digest, Sha256};
 
 use super::bucket::Bucket;
-use crate::artifacts::Artifact;
 use crate::output;
 
 /// Puts there what is not there yet, and looks at what is.

@@ -1,7 +1,6 @@
 //! The text of guardrails.yaml.
 #![no_main]
 
-#[path = "../shape.rs"]
 mod shape;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| shape::check("config", input));

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use guardrails_lamps::{Executions, Hand, Lamps};
 use guardrails_model::clock::Clock;
 use guardrails_model::config::{ActionSpec, Budget, Config, Guardrail, Period, Stage, Tags};
 use guardrails_model::cursor::Cursor;
@@ -12,6 +11,7 @@ use guardrails_model::ids::{FacetId, RunId};
 use guardrails_model::ledger::{Ledger, memory::MemoryStore};
 use guardrails_model::record::{Direction, PartPlan, RollbackRequest, Run};
 use guardrails_model::runs::{Begun, Runs};
+use guardrails_testkit::{Executions, Hand, Lamps};
 use jiff::SignedDuration;
 
 /// A ledger, and lamps that are on.

@@ -1,6 +1,6 @@
 //! What must hold for any input whatsoever. Each function takes an input as it comes, does with it what the product does,
-//! and panics where something does not hold that must. The fuzzer calls them with inputs that it invents (`fuzz/`), and the
-//! tests with those that were kept (`fuzz/corpus`).
+//! and panics where something does not hold that must. The fuzzer calls them with inputs that it invents (`../targets`), and the
+//! tests with those that were kept (`../corpus`).
 
 pub mod alert;
 pub mod config;

@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_file_though_the_reader_of_yaml_knows_no_place() {
-        for text in ["", "pace: {}\n!a b: {}\n!a b: {}", include_str!("../../../fuzz/corpus/config/refusal-without-a-place")] {
+        for text in ["", "pace: {}\n!a b: {}\n!a b: {}", include_str!("../../corpus/config/refusal-without-a-place")] {
             assert_eq!(check::<StandIn>(text), None);
         }
     }

@@ -1,7 +1,6 @@
 //! What travels between the state machine, CloudFormation and the functions.
 #![no_main]
 
-#[path = "../shape.rs"]
 mod shape;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| shape::check("wire", input));

@@ -130,7 +130,7 @@ async fn obeyed(order: MasterOrder) {
 
 /// A pacer that goes on from a cursor's levels asks for calls within the bounds, or for a wait within them.
 fn paced(cursor: &Cursor) {
-    let pacer = Pacer::new(Pace::default(), Arc::new(guardrails_lamps::Hand::default()), cursor.levels.clone());
+    let pacer = Pacer::new(Pace::default(), Arc::new(guardrails_testkit::Hand::default()), cursor.levels.clone());
     for (requests, limit) in [(Limit::StopRequests, Limit::StopInstances), (Limit::StartRequests, Limit::StartInstances)] {
         let Room { changes, again } = pacer.room(requests, limit, 50);
         assert!(changes <= 50 && (0..=60).contains(&again) && (changes > 0 || again > 0), "{changes} {again}");

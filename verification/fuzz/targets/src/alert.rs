@@ -1,7 +1,6 @@
 //! What arrives on the topic.
 #![no_main]
 
-#[path = "../shape.rs"]
 mod shape;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| shape::check("alert", input));

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use futures::executor::block_on;
-use guardrails_lamps::{Executions, Hand, lock};
 use guardrails_model::action::{Action, ActionError, Answer, Change, Patience, Planned, Seen};
 use guardrails_model::clock::Clock;
 use guardrails_model::drive::{Drive, Progress};
@@ -15,6 +14,7 @@ use guardrails_model::ledger::{Key, Ledger, Store, Write, memory::MemoryStore};
 use guardrails_model::record::{AlertRecord, Direction, Facet, RollbackRequest, Run, Slot, Step};
 use guardrails_model::report::{self, Keep, Report};
 use guardrails_model::runs::{Ended, Runs};
+use guardrails_testkit::{Executions, Hand, lock};
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

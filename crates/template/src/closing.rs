@@ -38,7 +38,7 @@ mod tests {
     use guardrails_aws::iam::own_policy::ROOM_FOR_THE_STACK;
 
     use super::*;
-    use crate::template::lengths;
+    use crate::lengths;
 
     /// Of all partitions' names.
     const LONGEST_PARTITION: &str = "aws-us-gov";

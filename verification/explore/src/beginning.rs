@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::executor::block_on;
-use guardrails_lamps::{Executions, Hand, Lamps};
 use guardrails_model::config::{ActionSpec, Budget, Config, Guardrail, Period, Stage, StageAt, Tags};
 use guardrails_model::decide::Target;
 use guardrails_model::direction::Direction;
@@ -13,6 +12,7 @@ use guardrails_model::ids::GuardrailName;
 use guardrails_model::ledger::{Item, Ledger, Page, Store, memory::MemoryStore};
 use guardrails_model::record::PartPlan;
 use guardrails_model::runs::{Begun, Ended, Runs};
+use guardrails_testkit::{Executions, Hand, Lamps};
 use jiff::SignedDuration;
 
 use crate::known::{Known, KnownRun};

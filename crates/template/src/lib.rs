@@ -1,6 +1,7 @@
 //! Renders the stack's template: `infra/guardrails.yaml` and what follows from the actions and from `guardrails.yaml`.
 
 mod alarms;
+pub mod artifacts;
 mod boundary;
 mod closing;
 mod functions;
@@ -23,8 +24,8 @@ pub use self::limits::{LONGEST_STACK_NAME, Limits, capability, check_stack_name}
 pub use self::parameters::check_parameters;
 use crate::artifacts::{self, Architecture, FIXED_FUNCTIONS};
 
-const SOURCE: &str = include_str!("../../../../infra/guardrails.yaml");
-const MACHINE: &str = include_str!("../../../../statemachine/guardrails.asl.json");
+const SOURCE: &str = include_str!("../../../infra/guardrails.yaml");
+const MACHINE: &str = include_str!("../../../statemachine/guardrails.asl.json");
 
 /// The resource that looks after open runs.
 const OPEN_RUNS: &str = "OpenRuns";
