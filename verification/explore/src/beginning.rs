@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::executor::block_on;
+use guardrails_model::action::Action;
 use guardrails_model::config::{ActionSpec, Budget, Config, Guardrail, Period, Stage, StageAt, Tags};
 use guardrails_model::decide::Target;
 use guardrails_model::direction::Direction;
@@ -12,7 +13,8 @@ use guardrails_model::ids::GuardrailName;
 use guardrails_model::ledger::{Item, Ledger, Page, Store, memory::MemoryStore};
 use guardrails_model::record::PartPlan;
 use guardrails_model::runs::{Begun, Ended, Runs};
-use guardrails_testkit::{Executions, Hand, Lamps};
+use guardrails_testkit::toy::Toy;
+use guardrails_testkit::{FakeWorkflow, VirtualClock};
 use jiff::SignedDuration;
 
 use crate::known::{Known, KnownRun};
@@ -31,8 +33,9 @@ pub(crate) struct Beginning {
 pub(crate) fn begin(scenario: &Scenario) -> Beginning {
     let store = Arc::new(MemoryStore::default());
     let ledger = Ledger::new(Arc::clone(&store) as Arc<dyn Store>);
-    let lamp = Lamps::new([facet()], scenario.lamp);
-    let runs: Vec<KnownRun> = scenario.runs.iter().map(|(who, at)| block_on(begin_one(who, *at, &ledger, &lamp))).collect();
+    let toy = Toy::new(&format!("a: {}", scenario.lamp));
+    let lamp = toy.action(&format!("a: {OFF}"));
+    let runs: Vec<KnownRun> = scenario.runs.iter().map(|(who, at)| block_on(begin_one(who, *at, &ledger, &*lamp))).collect();
     let mut items = Vec::new();
     for run in &runs {
         for pk in ["RUN", &format!("STEP#{}", run.id), &format!("STAGE#{}", run.guardrail.name), &format!("FACET#{}", facet())] {
@@ -44,16 +47,16 @@ pub(crate) fn begin(scenario: &Scenario) -> Beginning {
     for item in &mut items {
         forget(&mut item.doc);
     }
-    let lamp = if lamp.are(scenario.lamp) { scenario.lamp } else { OFF };
+    let lamp = if toy.snapshot()["a"].as_str() == scenario.lamp { scenario.lamp } else { OFF };
     Beginning { known: Known { runs, meanwhile: scenario.meanwhile }, items, lamp }
 }
 
-async fn begin_one(who: &str, at: At, ledger: &Ledger, lamp: &Lamps) -> KnownRun {
+async fn begin_one(who: &str, at: At, ledger: &Ledger, lamp: &dyn Action) -> KnownRun {
     let (target, guardrail) = stage(who);
     let guardrails = BTreeMap::from([(guardrail.name.clone(), guardrail.clone())]);
     let config = Config { guardrails, ..Config::default() };
-    let clock = Hand::at(moment(0));
-    let runs = Runs { ledger, workflow: &Executions, clock: &clock, by: "explorer".to_owned() };
+    let (clock, workflow) = (VirtualClock::at(moment(0)), FakeWorkflow::default());
+    let runs = Runs { ledger, workflow: &workflow, clock: &clock, by: "explorer".to_owned() };
     let drive = || Drive::new(ledger, &clock, moment(0) + SignedDuration::from_secs(LIFE), "explorer".to_owned());
     let Ok(Begun::Started(run)) = runs.begin(&target, &config, &guardrail, "digest", &[]).await else { panic!("{who} begins") };
     let steps = drive().plan(&run, 0, lamp).await.expect("a plan");

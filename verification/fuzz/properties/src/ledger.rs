@@ -2,11 +2,11 @@
 //! among them is shown, and put back with a few invocations, whatever its records say of one another.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::executor::block_on;
-use guardrails_model::action::{Action, ActionError, Answer, Change, Patience, Planned, Seen};
+use guardrails_model::action::{Action, ActionError, Answer, Change, Planned};
 use guardrails_model::clock::Clock;
 use guardrails_model::drive::{Drive, Progress};
 use guardrails_model::ids::{FacetId, Nonce, Value};
@@ -14,7 +14,8 @@ use guardrails_model::ledger::{Key, Ledger, Store, Write, memory::MemoryStore};
 use guardrails_model::record::{AlertRecord, Direction, Facet, RollbackRequest, Run, Slot, Step};
 use guardrails_model::report::{self, Keep, Report};
 use guardrails_model::runs::{Ended, Runs};
-use guardrails_testkit::{Executions, Hand, lock};
+use guardrails_testkit::toy::Toy;
+use guardrails_testkit::{FakeWorkflow, VirtualClock, Wrapped, Wrapper};
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -118,23 +119,24 @@ async fn shown(ledger: &Ledger, run: &Run) -> bool {
 
 /// Asks for a rollback and carries it, in a world that is as the ledger wants it to be. Says whether all was put back.
 async fn put_back(ledger: &Ledger, run: Run) -> bool {
-    let hand = Hand::at(run.began.clamp(EARLY, LATE));
-    let runs = Runs { ledger, workflow: &Executions, clock: &hand, by: "fuzz".to_owned() };
-    let request = RollbackRequest { force: run.simulated, ..RollbackRequest::whole("ann", hand.now(), "because") };
+    let workflow = FakeWorkflow::default();
+    let clock = VirtualClock::at(run.began.clamp(EARLY, LATE));
+    let runs = Runs { ledger, workflow: &workflow, clock: &clock, by: "fuzz".to_owned() };
+    let request = RollbackRequest { force: run.simulated, ..RollbackRequest::whole("ann", clock.now(), "because") };
     if runs.roll_back(&run.id, &request).await.is_err() {
         return false;
     }
-    let world = World::of(ledger, &run).await;
+    let world = Wrapped(Watched::of(ledger, &run).await);
     let mut failures = Vec::new();
     for part in (0..run.parts.len()).rev() {
         let mut cursor = run.parts[part].cursor.clone().unwrap_or_default();
         for _ in 0..ROUNDS {
-            let deadline = hand.now() + SignedDuration::from_mins(1);
-            let drive = Drive::new(ledger, &hand, deadline, "fuzz".to_owned());
+            let deadline = clock.now() + SignedDuration::from_mins(1);
+            let drive = Drive::new(ledger, &clock, deadline, "fuzz".to_owned());
             match drive.go(Direction::Rollback, &run.id, part, std::mem::take(&mut cursor), &world).await {
                 Ok(Progress::Settling { seconds, cursor: next, .. }) => {
                     assert!((1..=300).contains(&seconds), "a wait of {seconds} s");
-                    hand.pass(seconds);
+                    clock.advance(seconds);
                     cursor = next;
                 }
                 Ok(Progress::Done { .. } | Progress::Superseded) => break,
@@ -153,46 +155,43 @@ const EARLY: Timestamp = Timestamp::constant(0, 0);
 const LATE: Timestamp = Timestamp::constant(32_503_680_000, 0);
 
 /// A world in which every facet is as its holders want it, and whose way back is watched.
-struct World {
-    is: Mutex<HashMap<FacetId, Value>>,
+struct Watched {
+    world: Arc<dyn Action>,
     /// What each facet was before, of those that the run holds.
     before: HashMap<FacetId, Value>,
     /// Of those, the ones of which step and facet say the same.
     agreed: BTreeSet<FacetId>,
 }
 
-impl World {
+impl Watched {
     async fn of(ledger: &Ledger, run: &Run) -> Self {
         let steps = ledger.all_steps(run).await.unwrap_or_default();
         let ids: Vec<FacetId> = steps.iter().map(|step| step.facet.clone()).collect();
         let facets = ledger.facets(&ids).await.unwrap_or_default();
-        let mut world = Self { is: Mutex::default(), before: HashMap::new(), agreed: BTreeSet::new() };
-        let mut is = HashMap::new();
+        let toy = Toy::new("");
+        let (mut before, mut agreed) = (HashMap::new(), BTreeSet::new());
         for step in steps {
             let Some(facet) = facets.get(&step.facet).map(|facet| &facet.value) else { continue };
-            is.insert(step.facet.clone(), facet.wanted.clone());
+            toy.hang(&step.facet, facet.wanted.clone());
             if facet.holders.contains_key(&step.holder()) {
-                world.before.insert(step.facet.clone(), facet.before.clone());
+                before.insert(step.facet.clone(), facet.before.clone());
                 if step.before.as_ref() == Some(&facet.before) {
-                    world.agreed.insert(step.facet);
+                    agreed.insert(step.facet);
                 }
             }
         }
-        world.is = Mutex::new(is);
-        world
+        Self { world: toy.action(""), before, agreed }
     }
 }
 
 #[async_trait]
-impl Action for World {
-    async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
-        panic!("a rollback plans nothing")
+impl Wrapper for Watched {
+    fn inner(&self) -> &dyn Action {
+        &*self.world
     }
 
-    async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {
-        let is = lock(&self.is);
-        let seen = |facet: &FacetId| is.get(facet).map_or(Seen::Gone("it is not there".to_owned()), |is| Seen::Is(is.clone()));
-        Ok(facets.iter().map(|facet| (facet.clone(), seen(facet))).collect())
+    async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
+        panic!("a rollback plans nothing")
     }
 
     async fn apply(&self, _: &[Change]) -> Vec<Answer> {
@@ -200,20 +199,10 @@ impl Action for World {
     }
 
     async fn rollback(&self, changes: &[Change]) -> Vec<Answer> {
-        let mut is = lock(&self.is);
         for change in changes {
             let before = self.before.get(&change.facet).unwrap_or_else(|| panic!("`{}` is not held by the run", change.facet));
             assert!(!self.agreed.contains(&change.facet) || *before == change.to, "`{}` was {before} before", change.facet);
-            is.insert(change.facet.clone(), change.to.clone());
         }
-        vec![Answer::Accepted; changes.len()]
-    }
-
-    fn batch(&self) -> usize {
-        2
-    }
-
-    fn patience(&self) -> Patience {
-        Patience { poll: 5, limit: 600, give_up: 600 }
+        self.world.rollback(changes).await
     }
 }

@@ -3,8 +3,8 @@
 //! tests with those that were kept (`../corpus`).
 
 pub mod alert;
+mod carried;
 pub mod config;
-mod lamps;
 pub mod ledger;
 pub mod mutate;
 mod stand_in;

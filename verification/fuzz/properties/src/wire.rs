@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use crate::lamps::Bench;
+use crate::carried::Lamps;
 
 /// Runs are carried for the inputs whose length is a multiple of this.
 const SELDOM: usize = 16;
@@ -75,9 +75,9 @@ fn same<T: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(value: &J
 /// The order as the master carries it out, whichever run it names: two lamps that a run has opened, and one that it has
 /// not. Whatever was asked, what the run holds is still put back afterwards.
 async fn obeyed(order: MasterOrder) {
-    let mut bench = Bench::default();
-    let run = bench.begun(2).await;
-    let runs = bench.runs();
+    let lamps = Lamps::on(2);
+    let run = lamps.begun().await;
+    let runs = lamps.runs();
     match order {
         MasterOrder::Spread { places, .. } => {
             let found = places
@@ -106,8 +106,8 @@ async fn obeyed(order: MasterOrder) {
             assert!(matches!(heard, Heard::Plan { .. } | Heard::Over { outcome: Outcome::Superseded }), "{heard:?}");
         }
         MasterOrder::Close { direction, try_number, results, .. } => {
-            let run = bench.opened(&run).await;
-            let carried = bench.carry(Direction::Apply, &run.id, Cursor::default(), 1).await;
+            let run = lamps.opened(&run).await;
+            let carried = lamps.carry(Direction::Apply, &run.id, Cursor::default(), 1).await;
             assert!(carried.is_some(), "nothing is left to do");
             let results = || results.iter().flatten();
             let unfinished = results().filter(|result| result.end == End::Unfinished);
@@ -121,16 +121,16 @@ async fn obeyed(order: MasterOrder) {
             assert!(closed.run.state.is_open(), "what holds something is open, whatever is said of it");
             let superseded = closed.outcome == Outcome::Superseded;
             assert_eq!(superseded, direction == Direction::Rollback, "{:?}", closed.outcome);
-            bench.ask_back(&run.id).await;
-            let carried = bench.carry(Direction::Rollback, &run.id, Cursor::default(), 20).await;
-            assert!(carried.is_some() && bench.is_as_before(), "what was held is put back");
+            lamps.ask_back(&run.id).await;
+            let carried = lamps.carry(Direction::Rollback, &run.id, Cursor::default(), 20).await;
+            assert!(carried.is_some() && lamps.are_as_before(), "what was held is put back");
         }
     }
 }
 
 /// A pacer that goes on from a cursor's levels asks for calls within the bounds, or for a wait within them.
 fn paced(cursor: &Cursor) {
-    let pacer = Pacer::new(Pace::default(), Arc::new(guardrails_testkit::Hand::default()), cursor.levels.clone());
+    let pacer = Pacer::new(Pace::default(), Arc::new(guardrails_testkit::VirtualClock::default()), cursor.levels.clone());
     for (requests, limit) in [(Limit::StopRequests, Limit::StopInstances), (Limit::StartRequests, Limit::StartInstances)] {
         let Room { changes, again } = pacer.room(requests, limit, 50);
         assert!(changes <= 50 && (0..=60).contains(&again) && (changes > 0 || again > 0), "{changes} {again}");
@@ -144,17 +144,17 @@ fn paced(cursor: &Cursor) {
 
 /// Work that goes on from any cursor comes to the same end.
 async fn only_time(cursor: Cursor) {
-    let mut bench = Bench::default();
-    let run = bench.begun(2).await;
-    let run = bench.opened(&run).await;
+    let lamps = Lamps::on(2);
+    let run = lamps.begun().await;
+    let run = lamps.opened(&run).await;
     for direction in [Direction::Apply, Direction::Rollback] {
         if direction == Direction::Rollback {
-            bench.ask_back(&run.id).await;
+            lamps.ask_back(&run.id).await;
         }
         // A cursor of what is asked for now may pass over steps: the run says so at its end, and the next try finds them.
-        let first = bench.carry(direction, &run.id, cursor.clone(), 20).await;
+        let first = lamps.carry(direction, &run.id, cursor.clone(), 20).await;
         assert!(first.is_some(), "it comes to an end");
-        assert!(bench.carry(direction, &run.id, Cursor::default(), 20).await.is_some(), "it comes to an end");
-        assert_eq!(bench.is_as_before(), direction == Direction::Rollback, "{direction:?}");
+        assert!(lamps.carry(direction, &run.id, Cursor::default(), 20).await.is_some(), "it comes to an end");
+        assert_eq!(lamps.are_as_before(), direction == Direction::Rollback, "{direction:?}");
     }
 }
