@@ -2,8 +2,8 @@
 
     python patches_marked.py FOLDER
 
-A patch is a statement of a function `install` (or `_patch_moto`), and each entry of a dict in one. A comment right above it
-begins with `# upstream:` or `# ours:`. The first says how the emulator differs from AWS, the second why this project wants it otherwise.
+A patch is a statement of a function `install` (or `_patch_moto`), and each entry of a dict in one. Right above it is a comment.
+`# upstream:` says how the emulator differs from AWS. `# ours:` says why this project wants it otherwise.
 """
 
 import ast
