@@ -1,9 +1,9 @@
-"""Writes down which calls roles made, with the resource and the condition keys that each was checked with, and what the role
-was allowed then. Somebody else's evaluator judges them again: `cargo xtask rights`.
+"""Writes down the calls of roles, each with its resource, its condition keys and the role's rights at that moment.
 
-GUARDRAILS_CALLS names a folder; each launcher adds a file of its own, a JSON object a line. A call is either
-`{"role", "principal", "policies", "action", "resource", "keys", "decision", "key_policy"}`, or, before the first that names
-it, `{"policies", "identity", "boundary"}`: what is behind that name. `key_policy` is that of a KMS key, without which nobody may use it.
+Another evaluator judges them again: `cargo xtask rights`. GUARDRAILS_CALLS names a folder. Each launcher adds a file of its own,
+with a JSON object a line. A call has `role`, `principal`, `policies`, `action`, `resource`, `keys`, `decision` and `key_policy`.
+Before the first call that names them there is a line for its policies, with `policies`, `identity` and `boundary`. `key_policy`
+is the policy of a KMS key, without which nobody may use it.
 """
 
 import contextvars
@@ -50,7 +50,9 @@ def install():
         finally:
             _of_a_resource.reset(token)
 
+    # ours: each verdict about a role is written down
     iam_evaluator.evaluate = evaluate
+    # ours: a verdict of a resource's own policy is none about the role
     iam_evaluator.evaluate_resource_policy = evaluate_resource_policy
 
 
@@ -62,8 +64,16 @@ def _record(file, context, decision):
     policies = _policies(role)
     digest = hashlib.sha256(json.dumps(policies, sort_keys=True).encode()).hexdigest()[:16]
     keys = {key: value for key, value in context.service_context.items() if value not in (None, "", [])}
-    call = {"role": name, "principal": context.principal_arn, "policies": digest, "action": context.action,
-            "resource": context.resource_arn, "keys": keys, "decision": decision, "key_policy": _key_policy(context)}
+    call = {
+        "role": name,
+        "principal": context.principal_arn,
+        "policies": digest,
+        "action": context.action,
+        "resource": context.resource_arn,
+        "keys": keys,
+        "decision": decision,
+        "key_policy": _key_policy(context),
+    }
     line = json.dumps(call, sort_keys=True)
     kind = (name, digest, context.action, decision, tuple(sorted(keys)))
     with _lock:
@@ -84,13 +94,18 @@ def _key_policy(context):
 
 def _policies(role):
     account = get_account_id()
-    identity = [{"name": name, "policy": _document(document)}
-                for name, document in sorted((role.get("InlinePolicies") or {}).items())]
-    identity += [{"name": arn, "policy": _document(iam_evaluator._resolve_managed_policy_document(arn, account))}
-                 for arn in sorted(role.get("AttachedPolicies", []))]
+    identity = [
+        {"name": name, "policy": _document(document)} for name, document in sorted((role.get("InlinePolicies") or {}).items())
+    ]
+    identity += [
+        {"name": arn, "policy": _document(iam_evaluator._resolve_managed_policy_document(arn, account))}
+        for arn in sorted(role.get("AttachedPolicies", []))
+    ]
     boundary = role.get("PermissionsBoundary")
-    return {"identity": identity,
-            "boundary": boundary and _document(iam_evaluator._resolve_managed_policy_document(boundary, account))}
+    return {
+        "identity": identity,
+        "boundary": boundary and _document(iam_evaluator._resolve_managed_policy_document(boundary, account)),
+    }
 
 
 def _document(document):

@@ -19,8 +19,11 @@ _of_a_stack = contextvars.ContextVar("launcher_of_a_stack", default=False)
 
 
 def install():
+    # ours: a process says in its User-Agent which one it is
     lambda_svc._provided_worker_env = _named(lambda_svc._provided_worker_env)
+    # upstream: invokes the function of a custom resource once, where CloudFormation's invocation is an event that is tried again
     lambda_svc._execute_function_with_config_scope = _asynchronous(lambda_svc._execute_function_with_config_scope)
+    # ours: marks these invocations for the line before
     custom_resource.invoke_custom_resource = _marked(custom_resource.invoke_custom_resource)
 
 
@@ -31,30 +34,36 @@ def _marked(original):
             return original(*arguments, **named)
         finally:
             _of_a_stack.reset(token)
+
     return invoke
 
 
 def _asynchronous(original):
     """CloudFormation invokes a custom resource's function as an event, so that Lambda tries again when it fails."""
+
     def execute(record, event):
         if not _of_a_stack.get():
             return original(record, event)
         _of_a_stack.set(False)  # what the function leads to is not the stack's
         return lambda_svc.invoke_async_with_retry(record, event)
+
     return execute
 
 
 def _named(original):
     def environment(config, code_dir, port):
         return {**original(config, code_dir, port), "AWS_SDK_UA_APP_ID": f"{config['FunctionName']}+{port}"}
+
     return environment
 
 
 def serve(app):
     """The application with these paths in front: POST kill/<port>, and GET deliveries."""
+
     async def serve(scope, receive, send):
         if scope["type"] != "http" or not scope["path"].startswith(_PREFIX):
-            return await app(scope, receive, send)
+            await app(scope, receive, send)
+            return
         match scope["path"].removeprefix(_PREFIX).split("/"):
             case ["kill", port]:
                 status, answer = 200, _kill(int(port))
@@ -63,9 +72,15 @@ def serve(app):
             case _:
                 status, answer = 404, None
         body = json.dumps(answer).encode()
-        await send({"type": "http.response.start", "status": status, "headers": [
-            (b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())],
+            }
+        )
         await send({"type": "http.response.body", "body": body})
+
     return serve
 
 

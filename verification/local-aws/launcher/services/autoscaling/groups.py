@@ -1,4 +1,4 @@
-"""What Auto Scaling groups do by themselves. MiniStack's members are ids without instances, and nothing ever happens to them.
+"""The behaviour of Auto Scaling groups. MiniStack's members are ids without instances, and nothing ever happens to them.
 
 Here members are instances. A group finds a member unhealthy that does not run, terminates it, and launches another, as far as
 its processes are not suspended. AWS takes minutes for it; here it is done before the next call to EC2, Auto Scaling or Elastic
@@ -11,7 +11,7 @@ from itertools import cycle
 from ministack.core.responses import new_uuid, now_iso
 from ministack.services import alb, autoscaling, ec2
 
-from ec2_behaviour import TRANSITION_SECONDS, begin_transition, settle_instances
+from services.ec2.states import TRANSITION_SECONDS, begin_transition, settle_instances
 
 GROUP_TAG = "aws:autoscaling:groupName"
 
@@ -79,6 +79,7 @@ def _finish_changes(group):
 
 # ---- Launching and terminating ----
 
+
 def _launch(group, count, cause):
     specification = launch_specification(group)
     subnet = (group["VPCZoneIdentifier"] or ec2._DEFAULT_SUBNET_ID).partition(",")[0]
@@ -87,7 +88,8 @@ def _launch(group, count, cause):
     for instance in launched:
         instance["Placement"]["AvailabilityZone"] = next(zones)
         ec2._tags[instance["InstanceId"]] = [
-            {"Key": tag["Key"], "Value": tag["Value"]} for tag in group["Tags"] if tag["PropagateAtLaunch"]]
+            {"Key": tag["Key"], "Value": tag["Value"]} for tag in group["Tags"] if tag["PropagateAtLaunch"]
+        ]
         begin_transition(instance, "pending", "running")
         add(group, instance["InstanceId"], "Pending", until=_record(group, "Launching a new", instance["InstanceId"], cause))
     settle_instances()
@@ -111,7 +113,8 @@ def launch_specification(group):
         if wanted.get("LaunchTemplateId") not in (template["LaunchTemplateId"], template["LaunchTemplateName"]):
             continue
         number = {"$Default": template["DefaultVersionNumber"], "$Latest": template["LatestVersionNumber"]}.get(
-            wanted["Version"], wanted["Version"])
+            wanted["Version"], wanted["Version"]
+        )
         for version in template["Versions"]:
             if str(version["VersionNumber"]) == str(number):
                 return {"InstanceType": "t3.micro", "ImageId": "ami-00000000", **version["LaunchTemplateData"]}
@@ -121,20 +124,36 @@ def launch_specification(group):
 def _record(group, verb, instance_id, cause):
     """Writes down an activity, and says when it ends."""
     ends = time.monotonic() + TRANSITION_SECONDS
-    group.setdefault("Activities", []).insert(0, {
-        "ActivityId": new_uuid(), "AutoScalingGroupName": group["AutoScalingGroupName"], "Ends": ends,
-        "Description": f"{verb} EC2 instance: {instance_id}", "Cause": f"At {now_iso()} {cause}.", "StartTime": now_iso()})
+    group.setdefault("Activities", []).insert(
+        0,
+        {
+            "ActivityId": new_uuid(),
+            "AutoScalingGroupName": group["AutoScalingGroupName"],
+            "Ends": ends,
+            "Description": f"{verb} EC2 instance: {instance_id}",
+            "Cause": f"At {now_iso()} {cause}.",
+            "StartTime": now_iso(),
+        },
+    )
     return ends
 
 
 # ---- Members ----
 
+
 def add(group, instance_id, state, until):
-    group["Instances"].append({
-        "InstanceId": instance_id, "LifecycleState": state, "HealthStatus": "Healthy", "ChangesUntil": until,
-        "AvailabilityZone": ec2._instances[instance_id]["Placement"]["AvailabilityZone"],
-        "ProtectedFromScaleIn": group["NewInstancesProtectedFromScaleIn"], "LaunchTemplate": group["LaunchTemplate"],
-        "LaunchConfigurationName": group["LaunchConfigurationName"]})
+    group["Instances"].append(
+        {
+            "InstanceId": instance_id,
+            "LifecycleState": state,
+            "HealthStatus": "Healthy",
+            "ChangesUntil": until,
+            "AvailabilityZone": ec2._instances[instance_id]["Placement"]["AvailabilityZone"],
+            "ProtectedFromScaleIn": group["NewInstancesProtectedFromScaleIn"],
+            "LaunchTemplate": group["LaunchTemplate"],
+            "LaunchConfigurationName": group["LaunchConfigurationName"],
+        }
+    )
     tags = [tag for tag in ec2._tags.get(instance_id) or [] if tag["Key"] != GROUP_TAG]
     ec2._tags[instance_id] = [*tags, {"Key": GROUP_TAG, "Value": group["AutoScalingGroupName"]}]
     for arn in group.get("TargetGroupARNs", ()):

@@ -1,4 +1,4 @@
-"""The API of Auto Scaling as far as MiniStack lacks it. What groups do by themselves is in scaling_groups.py."""
+"""The API of Auto Scaling as far as MiniStack lacks it."""
 
 import re
 import time
@@ -6,43 +6,25 @@ import time
 from ministack.core.responses import now_iso
 from ministack.services import alb, autoscaling, ec2
 
-import scaling_groups
+from services.autoscaling import groups
+from services.ec2.states import TRANSITION_SECONDS
 
-_PROCESSES = ("Launch", "Terminate", "AddToLoadBalancer", "AlarmNotification", "AZRebalance", "HealthCheck", "InstanceRefresh",
-              "ReplaceUnhealthy", "ScheduledActions")
-
-
-def install():
-    autoscaling._reconcile_instances = scaling_groups.act_on
-    autoscaling._ACTION_MAP |= {
-        "CreateAutoScalingGroup": _create_group,
-        "UpdateAutoScalingGroup": _update_group,
-        "SetDesiredCapacity": _set_desired_capacity,
-        "DeleteAutoScalingGroup": _delete_group,
-        "DescribeAutoScalingGroups": _describe_groups,
-        "DescribeAutoScalingInstances": _describe_instances,
-        "DescribeScalingActivities": _describe_activities,
-        "AttachInstances": _attach_instances,
-        "DetachInstances": _detach_instances,
-        "SuspendProcesses": _suspend,
-        "ResumeProcesses": _resume,
-        "SetInstanceHealth": _set_instance_health,
-        "StartInstanceRefresh": _start_instance_refresh,
-    }
-    for actions in (autoscaling._ACTION_MAP, ec2._ACTION_MAP, alb._ACTION_MAP):
-        for action, handler in actions.items():
-            actions[action] = _after_the_groups_acted(handler)
-
-
-def _after_the_groups_acted(handler):
-    def handle(p):
-        scaling_groups.act()
-        return handler(p)
-    return handle
+_PROCESSES = (
+    "Launch",
+    "Terminate",
+    "AddToLoadBalancer",
+    "AlarmNotification",
+    "AZRebalance",
+    "HealthCheck",
+    "InstanceRefresh",
+    "ReplaceUnhealthy",
+    "ScheduledActions",
+)
 
 
 def _of_group(change):
     """A change of one group, which must exist. It answers an error, or nothing."""
+
     def handle(p):
         name = autoscaling._p(p, "AutoScalingGroupName")
         group = autoscaling._asgs.get(name)
@@ -50,6 +32,7 @@ def _of_group(change):
             return _invalid("AutoScalingGroup name not found - null")
         operation = autoscaling._p(p, "Action")
         return change(p, group) or autoscaling._xml(200, f"{operation}Response", f"<{operation}Result/>")
+
     return handle
 
 
@@ -59,12 +42,17 @@ def _invalid(message):
 
 # ---- Groups ----
 
-def _create_group(p):
-    wanted = {"LaunchConfigurationName": autoscaling._p(p, "LaunchConfigurationName"), "LaunchTemplate": {
-        "LaunchTemplateId": autoscaling._p(p, "LaunchTemplate.LaunchTemplateId")
-        or autoscaling._p(p, "LaunchTemplate.LaunchTemplateName"),
-        "Version": autoscaling._p(p, "LaunchTemplate.Version") or "$Default"}}
-    if not scaling_groups.launch_specification(wanted):
+
+def create_group(p):
+    wanted = {
+        "LaunchConfigurationName": autoscaling._p(p, "LaunchConfigurationName"),
+        "LaunchTemplate": {
+            "LaunchTemplateId": autoscaling._p(p, "LaunchTemplate.LaunchTemplateId")
+            or autoscaling._p(p, "LaunchTemplate.LaunchTemplateName"),
+            "Version": autoscaling._p(p, "LaunchTemplate.Version") or "$Default",
+        },
+    }
+    if not groups.launch_specification(wanted):
         return _invalid("Valid requests must contain either a launch template or a launch configuration that exists.")
     balancers = autoscaling._parse_member_list(p, "LoadBalancerNames")
     targets = autoscaling._parse_member_list(p, "TargetGroupARNs")
@@ -83,7 +71,7 @@ def _create_group(p):
     return answer
 
 
-def _update_group(p):
+def update_group(p):
     """Without a desired capacity, the present one is brought within the new sizes."""
     group = autoscaling._asgs.get(autoscaling._p(p, "AutoScalingGroupName"))
     if not group:
@@ -97,7 +85,7 @@ def _update_group(p):
     return autoscaling._update_asg(p)
 
 
-def _set_desired_capacity(p):
+def set_desired_capacity(p):
     group = autoscaling._asgs.get(autoscaling._p(p, "AutoScalingGroupName"))
     error = group and _capacity_error(p, group)
     return error or autoscaling._set_desired_capacity(p)
@@ -114,55 +102,83 @@ def _capacity_error(p, group):
 
 
 @_of_group
-def _delete_group(p, group):
+def delete_group(p, group):
     if group["Instances"] and autoscaling._p(p, "ForceDelete") != "true":
-        return autoscaling._error("ResourceInUse", "You cannot delete an AutoScalingGroup while there are instances or pending "
-                                                   "Spot instance request(s) still in the group.")
+        return autoscaling._error(
+            "ResourceInUse",
+            "You cannot delete an AutoScalingGroup while there are instances or pending "
+            "Spot instance request(s) still in the group.",
+        )
     for member in group["Instances"]:
         ec2._terminate_instances({"InstanceId.1": member["InstanceId"]})
-        scaling_groups.leave_target_groups(group, member["InstanceId"])
+        groups.leave_target_groups(group, member["InstanceId"])
     return autoscaling._delete_asg(p)
 
 
-def _describe_groups(p):
+def describe_groups(p):
     names = autoscaling._parse_member_list(p, "AutoScalingGroupNames")
     filters = {each["Name"]: each.get("Values", []) for each in autoscaling._parse_nested(p, "Filters") or []}
     for name in filters:
         if not re.fullmatch(r"tag-key|tag-value|tag:.+", name):
             return _invalid(f"Filter type {name} is not correct. Allowed Filter types are: tag-key, tag-value, tag:<key>")
-    found = [_group_document(group) for name, group in autoscaling._asgs.items()
-             if (not names or name in names) and _has_tags(group, filters)]
+    found = [
+        _group_document(group)
+        for name, group in autoscaling._asgs.items()
+        if (not names or name in names) and _has_tags(group, filters)
+    ]
     return _page(p, "DescribeAutoScalingGroups", "AutoScalingGroups", found, most=100)
 
 
 def _has_tags(group, filters):
     tags = {tag["Key"]: tag["Value"] for tag in group["Tags"]}
+
     def matches(name, values):
         if name.startswith("tag:"):
             return tags.get(name[4:]) in values
         return any(value in (tags if name == "tag-key" else tags.values()) for value in values)
+
     return all(matches(name, values) for name, values in filters.items())
 
 
 def _group_document(group):
-    shown = ("AutoScalingGroupName", "AutoScalingGroupARN", "MinSize", "MaxSize", "DesiredCapacity", "DefaultCooldown",
-             "AvailabilityZones", "HealthCheckType", "HealthCheckGracePeriod", "CreatedTime", "VPCZoneIdentifier",
-             "TerminationPolicies", "NewInstancesProtectedFromScaleIn", "Tags")
+    shown = (
+        "AutoScalingGroupName",
+        "AutoScalingGroupARN",
+        "MinSize",
+        "MaxSize",
+        "DesiredCapacity",
+        "DefaultCooldown",
+        "AvailabilityZones",
+        "HealthCheckType",
+        "HealthCheckGracePeriod",
+        "CreatedTime",
+        "VPCZoneIdentifier",
+        "TerminationPolicies",
+        "NewInstancesProtectedFromScaleIn",
+        "Tags",
+    )
     either = ("LaunchConfigurationName", "LaunchTemplate")
     suspended = group.get("SuspendedProcesses", {})
-    return {**{name: group[name] for name in shown}, **{name: group[name] for name in either if group[name]},
-            "LoadBalancerNames": [], "TargetGroupARNs": group.get("TargetGroupARNs", []), "EnabledMetrics": [],
-            "SuspendedProcesses": [{"ProcessName": process, "SuspensionReason": reason}
-                                   for process, reason in suspended.items()],
-            "Instances": [_member_document(member) for member in group["Instances"]]}
+    return {
+        **{name: group[name] for name in shown},
+        **{name: group[name] for name in either if group[name]},
+        "LoadBalancerNames": [],
+        "TargetGroupARNs": group.get("TargetGroupARNs", []),
+        "EnabledMetrics": [],
+        "SuspendedProcesses": [{"ProcessName": process, "SuspensionReason": reason} for process, reason in suspended.items()],
+        "Instances": [_member_document(member) for member in group["Instances"]],
+    }
 
 
 def _member_document(member):
     shown = ("InstanceId", "AvailabilityZone", "LifecycleState", "HealthStatus", "ProtectedFromScaleIn")
     either = ("LaunchConfigurationName", "LaunchTemplate")
     instance = ec2._instances.get(member["InstanceId"]) or {}
-    return {**{name: member[name] for name in shown}, **{name: member[name] for name in either if member[name]},
-            **({"InstanceType": instance["InstanceType"]} if instance else {})}
+    return {
+        **{name: member[name] for name in shown},
+        **{name: member[name] for name in either if member[name]},
+        **({"InstanceType": instance["InstanceType"]} if instance else {}),
+    }
 
 
 def _page(p, operation, element, found, most):
@@ -170,56 +186,61 @@ def _page(p, operation, element, found, most):
     if not 1 <= limit <= most:
         return _invalid(f"MaxRecords must be between 1 and {most}")
     start = int(autoscaling._p(p, "NextToken") or 0)
-    result = {element: found[start:start + limit]}
+    result = {element: found[start : start + limit]}
     if start + limit < len(found):
         result["NextToken"] = start + limit
-    return autoscaling._xml(200, f"{operation}Response",
-                            f"<{operation}Result>{autoscaling._member_xml(result)}</{operation}Result>")
+    return autoscaling._xml(
+        200, f"{operation}Response", f"<{operation}Result>{autoscaling._member_xml(result)}</{operation}Result>"
+    )
 
 
 # ---- Members ----
 
+
 @_of_group
-def _attach_instances(p, group):
+def attach_instances(p, group):
     ids = autoscaling._parse_member_list(p, "InstanceIds")
     for instance_id in ids:
         state = (ec2._instances.get(instance_id) or {}).get("State", {}).get("Name")
-        if state != "running" or scaling_groups.of_instance(instance_id)[0]:
+        if state != "running" or groups.of_instance(instance_id)[0]:
             return _invalid(f"Instance {instance_id} is not in correct state")
     if group["DesiredCapacity"] + len(ids) > group["MaxSize"]:
         return _invalid("New SetDesiredCapacity value is above max value for the AutoScalingGroup.")
     for instance_id in ids:
-        scaling_groups.add(group, instance_id, "InService", until=time.monotonic())
+        groups.add(group, instance_id, "InService", until=time.monotonic())
     group["DesiredCapacity"] += len(ids)
     return None
 
 
 @_of_group
-def _detach_instances(p, group):
+def detach_instances(p, group):
     ids = autoscaling._parse_member_list(p, "InstanceIds")
     if not set(ids) <= {member["InstanceId"] for member in group["Instances"]}:
         return _invalid("The instances are not part of the Auto Scaling group")
     for instance_id in ids:
-        scaling_groups.remove(group, instance_id)
+        groups.remove(group, instance_id)
     if autoscaling._p(p, "ShouldDecrementDesiredCapacity") == "true":
         group["DesiredCapacity"] -= len(ids)
     return None
 
 
-def _describe_instances(p):
+def describe_instances(p):
     ids = autoscaling._parse_member_list(p, "InstanceIds")
     if len(ids) > 50:
         return _invalid("At most 50 instances can be described at once")
-    found = [{**_member_document(member), "AutoScalingGroupName": name}
-             for name, group in autoscaling._asgs.items() for member in group["Instances"]
-             if not ids or member["InstanceId"] in ids]
+    found = [
+        {**_member_document(member), "AutoScalingGroupName": name}
+        for name, group in autoscaling._asgs.items()
+        for member in group["Instances"]
+        if not ids or member["InstanceId"] in ids
+    ]
     return _page(p, "DescribeAutoScalingInstances", "AutoScalingInstances", found, most=50)
 
 
-def _set_instance_health(p):
+def set_instance_health(p):
     """Without the grace period, which only delays what a load balancer or a person finds unhealthy."""
     instance_id, health = autoscaling._p(p, "InstanceId"), autoscaling._p(p, "HealthStatus")
-    _group, member = scaling_groups.of_instance(instance_id)
+    _group, member = groups.of_instance(instance_id)
     if not member:
         return _invalid(f"Instance Id not found - No managed instance found for instance ID: {instance_id}")
     if health not in ("Healthy", "Unhealthy"):
@@ -230,8 +251,9 @@ def _set_instance_health(p):
 
 # ---- Processes and activities ----
 
+
 @_of_group
-def _suspend(p, group):
+def suspend(p, group):
     processes = autoscaling._parse_member_list(p, "ScalingProcesses") or _PROCESSES
     if not set(processes) <= set(_PROCESSES):
         return _invalid(f"Processes must be among {', '.join(_PROCESSES)}")
@@ -242,7 +264,7 @@ def _suspend(p, group):
 
 
 @_of_group
-def _resume(p, group):
+def resume(p, group):
     processes = autoscaling._parse_member_list(p, "ScalingProcesses") or _PROCESSES
     if not set(processes) <= set(_PROCESSES):
         return _invalid(f"Processes must be among {', '.join(_PROCESSES)}")
@@ -252,21 +274,25 @@ def _resume(p, group):
 
 
 @_of_group
-def _start_instance_refresh(p, group):
+def start_instance_refresh(p, group):
     """It takes its time, and waits while it is suspended. It replaces nobody, as MiniStack's does not."""
     answer = autoscaling._start_instance_refresh(p)
-    group["InstanceRefreshes"][0] |= {
-        "Status": "InProgress", "StatusReason": "", "Ends": time.monotonic() + scaling_groups.TRANSITION_SECONDS}
+    group["InstanceRefreshes"][0] |= {"Status": "InProgress", "StatusReason": "", "Ends": time.monotonic() + TRANSITION_SECONDS}
     return answer
 
 
-def _describe_activities(p):
+def describe_activities(p):
     """The newest first. Those of deleted groups are forgotten."""
     name, ids = autoscaling._p(p, "AutoScalingGroupName"), autoscaling._parse_member_list(p, "ActivityIds")
     if name and name not in autoscaling._asgs:
         return _invalid(f"AutoScalingGroup name not found - AutoScalingGroup '{name}' not found")
-    activities = [activity for group in autoscaling._asgs.values() if name in ("", group["AutoScalingGroupName"])
-                  for activity in group.get("Activities", []) if not ids or activity["ActivityId"] in ids]
+    activities = [
+        activity
+        for group in autoscaling._asgs.values()
+        if name in ("", group["AutoScalingGroupName"])
+        for activity in group.get("Activities", [])
+        if not ids or activity["ActivityId"] in ids
+    ]
     return _page(p, "DescribeScalingActivities", "Activities", list(map(_activity_document, activities)), most=100)
 
 

@@ -1,6 +1,6 @@
 """Starts the local AWS: MiniStack with IAM enforcement made true to AWS.
 
-    GATEWAY_PORT=4566 BIND_HOST=127.0.0.1 TMPDIR=... python launcher.py
+    GATEWAY_PORT=4566 BIND_HOST=127.0.0.1 TMPDIR=... python launcher     (this folder)
 
 GATEWAY_PORT=0 takes a free port. As soon as connections are accepted, one line goes to stdout: the endpoint's URL, and after
 a space that of the fleets. With GUARDRAILS_FLEETS_PYTHON, the Python of a virtual environment with requirements-fleets.txt,
@@ -25,9 +25,9 @@ import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
+REQUIREMENTS = HERE.parent / "requirements.txt"
 # The SDKs' ids of the services whose calls go to the fleets' endpoint.
 FLEET_SERVICES = ("EC2", "AUTO_SCALING", "ELASTIC_LOAD_BALANCING", "ELASTIC_LOAD_BALANCING_V2")
-sys.dont_write_bytecode = True  # no __pycache__ beside the sources; pip has compiled MiniStack's
 
 
 def main():
@@ -46,14 +46,14 @@ def main():
 
 def check_version():
     """The patches use private names, so they hold for exactly the version that requirements.txt pins."""
-    requirements = (HERE / "requirements.txt").read_text().splitlines()
+    requirements = REQUIREMENTS.read_text().splitlines()
     pinned = next(line.partition("==")[2] for line in requirements if line.startswith("ministack=="))
     try:
         installed = importlib.metadata.version("ministack")
     except importlib.metadata.PackageNotFoundError:
         installed = "none"
     if installed != pinned:
-        refuse(f"needs ministack {pinned}, found {installed}: pip install -r {HERE / 'requirements.txt'}")
+        refuse(f"needs ministack {pinned}, found {installed}: pip install -r {REQUIREMENTS}")
 
 
 def loopback_host():
@@ -64,7 +64,7 @@ def loopback_host():
             return host
     except ValueError:
         pass
-    refuse(f"BIND_HOST must be a loopback address such as 127.0.0.1, not {host!r}")
+    return refuse(f"BIND_HOST must be a loopback address such as 127.0.0.1, not {host!r}")
 
 
 def listen(host, port=None):
@@ -85,7 +85,8 @@ def set_environment(host, port, endpoint):
     os.environ["GATEWAY_PORT"] = str(port)  # MiniStack builds URLs with it, such as a custom resource's ResponseURL
     os.environ["BIND_HOST"] = host
     os.environ.setdefault("MINISTACK_HOST", host)
-    os.environ.setdefault("AWS_ENDPOINT_URL", endpoint)  # where the functions' SDKs call; a fault injector may sit there (faults.py)
+    # The functions' SDKs call there. A fault injector may sit there (faults.py).
+    os.environ.setdefault("AWS_ENDPOINT_URL", endpoint)
     os.environ.setdefault("AUTH", "true")
     os.environ.setdefault("IOT_MTLS_ENABLED", "0")  # would listen on a fixed port
     os.environ.setdefault("SFTP_ENABLED", "0")
@@ -127,8 +128,12 @@ def start_fleets(host):
         return None
     with listen(host, port=0) as listener:
         url = f"http://{host}:{listener.getsockname()[1]}"
-        process = subprocess.Popen([python, HERE / "fleets.py", str(listener.fileno())], stdin=subprocess.PIPE,
-                                   stdout=sys.stderr, pass_fds=[listener.fileno()])
+        process = subprocess.Popen(
+            [python, "-B", HERE / "fleets.py", str(listener.fileno())],
+            stdin=subprocess.PIPE,
+            stdout=sys.stderr,
+            pass_fds=[listener.fileno()],
+        )
     for service in FLEET_SERVICES:
         os.environ[f"AWS_ENDPOINT_URL_{service}"] = url  # where the functions' SDKs call for these
 
@@ -141,35 +146,13 @@ def start_fleets(host):
 
 
 def patch_ministack():
-    import auto_scaling
-    import cfn_answers
-    import cfn_resources
-    import cost_explorer
-    import ec2_behaviour
-    import faults
-    import iam_truth
-    import recorder
-    import service_behaviour
-    import service_roles
-    import simulation
-    import spending
-    import stale_answers
-    import workflows
+    import services
+    from harness import authorization, faults, recorder
 
     recorder.install()
-    iam_truth.install()
-    service_roles.install()
-    workflows.install()
-    service_behaviour.install()
-    simulation.install()
-    spending.install()
-    ec2_behaviour.install()
-    auto_scaling.install()
-    cfn_resources.install()
-    cfn_answers.install()
-    cost_explorer.install()
-    stale_answers.install()
-    faults.install()
+    authorization.install()
+    services.install()
+    faults.install()  # last: it names a function's process in the environment that services/lambda_.py gives it
 
 
 def serve(listener):
@@ -177,7 +160,7 @@ def serve(listener):
     from hypercorn.config import Config
     from ministack.app import app
 
-    import faults
+    from harness import faults
 
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
@@ -194,7 +177,3 @@ def serve(listener):
 def refuse(message):
     print(f"launcher: {message}", file=sys.stderr)
     raise SystemExit(2)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,22 +1,33 @@
 """Cost allocation tags: MiniStack has no Cost Explorer.
 
-Cost Explorer knows the tags that resources carry (here: instances, at once; on AWS within a day), and each is inactive until
-somebody activates it. A budget that filters by an inactive tag watches nothing, and says nothing of it.
+Cost Explorer knows the tags that resources carry (here: instances, at once; on AWS within a day). Each is inactive until a person
+activates it. A budget that filters by an inactive tag watches nothing, and does not say so.
 """
 
-from ministack import app
 from ministack.core import router
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import ec2
 
-from request_checks import json_body
+from harness.calls import Check, json_body
+
+SERVICE = "ce"
+
 
 _active = set()
 
 
 def install():
+    from ministack import app  # it starts when it is imported, so not before the patches of `harness`
+
+    # upstream: has no such service
     router.SERVICE_PATTERNS["ce"] = {"target_prefixes": ["AWSInsightsIndexService"], "credential_scope": "ce"}
+    # upstream: has no such service
     app.SERVICE_HANDLERS["ce"] = _handle
+
+
+def checks(call):
+    """Its lists take no resource."""
+    return [Check(call.action)]
 
 
 async def _handle(method, path, headers, body, query_params):
@@ -33,8 +44,7 @@ def _known():
 
 def _list(request):
     keys = _known() & set(request.get("TagKeys") or _known())
-    tags = [{"TagKey": key, "Type": "UserDefined", "Status": "Active" if key in _active else "Inactive"}
-            for key in sorted(keys)]
+    tags = [{"TagKey": key, "Type": "UserDefined", "Status": "Active" if key in _active else "Inactive"} for key in sorted(keys)]
     return {"CostAllocationTags": [tag for tag in tags if request.get("Status", tag["Status"]) == tag["Status"]]}
 
 

@@ -1,20 +1,40 @@
-"""What AWS Budgets computes: MiniStack's budgets never have any spend, and their notifications never are in alarm.
+"""AWS Budgets: spend, and notifications that are in alarm.
 
-Here a budget's spend is what a test says, with a tag that is not kept: `local-aws:spend`, with actual and, after a space,
-forecast dollars. A notification is in alarm as long as its threshold is exceeded. An update of the budget zeroes its spend, as
-on AWS. No alert is sent: that is for the test to do, or to leave.
+MiniStack's budgets never have any spend. Here a test says a budget's spend with a tag that is not kept: `local-aws:spend`. Its
+value is the actual and, after a space, the forecast dollars. A notification is in alarm as long as its threshold is exceeded. An
+update of the budget zeroes its spend, as on AWS. No alert is sent: a test sends it, or does not.
 """
 
 from decimal import Decimal, InvalidOperation
 
 from ministack.services import budgets
 
+from harness.calls import Check
+
+SERVICE = "budgets"
+
+
 SPEND_TAG = "local-aws:spend"
 
 
 def install():
+    # ours: a test says the spend of a budget with a tag
     budgets._DISPATCH["TagResource"] = _tag_resource
+    # upstream: no notification is ever in alarm
     budgets._DISPATCH["DescribeNotificationsForBudget"] = _describe_notifications_for_budget
+
+
+def checks(call):
+    """Budgets has permissions of its own: one to read, one to change."""
+    if "Tag" in call.operation or "BudgetAction" in call.operation:
+        return [Check(call.action, call.body.get("ResourceARN") or "*")]
+    name = (call.body.get("Budget") or call.body.get("NewBudget") or call.body).get("BudgetName") or "*"
+    budget = f"arn:aws:budgets::{call.account}:budget/{name}"
+    tags = {f"aws:ResourceTag/{key}": value for key, value in (budgets._tags.get(budget) or {}).items()}
+    checks = [Check("budgets:ViewBudget" if call.operation.startswith("Describe") else "budgets:ModifyBudget", budget, tags)]
+    if call.body.get("ResourceTags"):
+        checks.append(Check("budgets:TagResource", budget))
+    return checks
 
 
 def _tag_resource(data):
@@ -31,7 +51,7 @@ def _tag_resource(data):
     if not 1 <= len(amounts) <= 2:
         return budgets._err_invalid(f"{SPEND_TAG} is {told[0]['Value']!r}: expected one or two amounts in dollars")
     kinds = ("ActualSpend", "ForecastedSpend")
-    spend = {kind: {"Amount": amount, "Unit": "USD"} for kind, amount in zip(kinds, amounts)}
+    spend = {kind: {"Amount": amount, "Unit": "USD"} for kind, amount in zip(kinds, amounts, strict=False)}
     budgets._budgets[name]["CalculatedSpend"] = spend
     return budgets._json(200, {})
 

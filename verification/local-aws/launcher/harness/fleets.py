@@ -12,7 +12,6 @@ import sys
 import threading
 
 os.environ["MOTO_ACCOUNT_ID"] = "123456789012"  # whatever the access key
-sys.dont_write_bytecode = True
 
 from moto.autoscaling.exceptions import ValidationError
 from moto.autoscaling.models import AutoScalingBackend, FakeAutoScalingGroup
@@ -22,7 +21,7 @@ from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBacken
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-# As in ec2_behaviour.py.
+# As in services/ec2.
 _REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "eu-central-1")
 
 
@@ -40,11 +39,16 @@ def _end_with_launcher():
 
 
 def _patch_moto():
+    # ours: a few Regions are enough to be several, and keep a run over all of them quick
     RegionsAndZonesBackend.regions = [region for region in RegionsAndZonesBackend.regions if region.name in _REGIONS]
+    # upstream: has no instance refreshes
     AutoScalingResponse.describe_instance_refreshes = _describe_instance_refreshes
+    # upstream: forgets the mixed instances policy of a group whose size is changed
     FakeAutoScalingGroup.update = _keeping_the_policy(FakeAutoScalingGroup.update)
     for name in ("suspend_processes", "resume_processes", "set_desired_capacity", "attach_instances", "detach_instances"):
+        # upstream: fails with an internal error for a group that does not exist
         setattr(AutoScalingBackend, name, _of_known_group(getattr(AutoScalingBackend, name)))
+    # upstream: fails with an internal error for an instance that is no member
     AutoScalingBackend.set_instance_health = _of_member(AutoScalingBackend.set_instance_health)
 
 
@@ -58,19 +62,23 @@ def _describe_instance_refreshes(self):
 
 def _keeping_the_policy(original):
     """moto forgets a group's mixed instances policy when its size is changed."""
+
     def update(self, *args, mixed_instances_policy=None, **kwargs):
         kept = self.mixed_instances_policy
         original(self, *args, mixed_instances_policy=mixed_instances_policy, **kwargs)
         self.mixed_instances_policy = mixed_instances_policy or kept
+
     return update
 
 
 def _of_known_group(original):
     """moto fails with an internal error, which the SDK would try again, where a group does not exist."""
+
     def change(self, group_name, *args, **kwargs):
         if group_name not in self.autoscaling_groups:
             raise ValidationError("AutoScalingGroup name not found - null")
         return original(self, group_name, *args, **kwargs)
+
     return change
 
 
@@ -80,6 +88,7 @@ def _of_member(original):
         if instance_id not in members:
             raise ValidationError(f"Instance Id not found - No managed instance found for instance ID: {instance_id}")
         return original(self, instance_id, health_status)
+
     return change
 
 

@@ -1,8 +1,7 @@
-"""Makes SimulatePrincipalPolicy true to AWS: every call on every resource, the policies that decide by AWS's names, the
-boundary, what the request is said to have, and the keys that any statement of the policies asks for, whatever call it speaks
-of, and the simulation knows nothing of.
+"""SimulatePrincipalPolicy as on AWS: every call on every resource, with the boundary.
 
-MiniStack evaluates one resource only, names no policy, and takes keys of the simulating request for those of the simulated.
+It names the policies that decide as AWS does. The keys of the simulated request are those that the caller gives. A key counts as
+missing when any statement of the policies asks for it and the caller gave none, also where the statement is about another call.
 """
 
 from dataclasses import dataclass
@@ -21,11 +20,7 @@ class _Policy:
     statements: list
 
 
-def install():
-    iam._IAM_HANDLERS["SimulatePrincipalPolicy"] = _simulate
-
-
-def _simulate(params):
+def simulate(params):
     source = iam._p(params, "PolicySourceArn")
     kind, _, path = source.split(":", 5)[-1].partition("/")
     name = path.rpartition("/")[2]
@@ -35,16 +30,22 @@ def _simulate(params):
     policies = _of_user(name, entity) if kind == "user" else _of_role(name, entity)
     boundary = entity.get("PermissionsBoundary")
     limit = [_managed(boundary)] if boundary else None
-    keys = {"aws:principalarn": source, "aws:principalaccount": get_account_id(),
-            "aws:principaltype": "User" if kind == "user" else "AssumedRole"}
+    keys = {
+        "aws:principalarn": source,
+        "aws:principalaccount": get_account_id(),
+        "aws:principaltype": "User" if kind == "user" else "AssumedRole",
+    }
     if kind == "user":
         keys |= {"aws:username": name, "aws:userid": entity["UserId"]}
     keys |= _context(params)
     resources = _list(params, "ResourceArns") or ["*"]
     results = "".join(_result(action, resources, policies, limit, keys) for action in _list(params, "ActionNames"))
-    return iam._xml(200, "SimulatePrincipalPolicyResponse",
-                    f"<SimulatePrincipalPolicyResult><EvaluationResults>{results}</EvaluationResults>"
-                    "<IsTruncated>false</IsTruncated></SimulatePrincipalPolicyResult>")
+    return iam._xml(
+        200,
+        "SimulatePrincipalPolicyResponse",
+        f"<SimulatePrincipalPolicyResult><EvaluationResults>{results}</EvaluationResults>"
+        "<IsTruncated>false</IsTruncated></SimulatePrincipalPolicyResult>",
+    )
 
 
 def _list(params, name):
@@ -76,8 +77,9 @@ def _of_role(name, role):
 
 
 def _inline(prefix, documents):
-    return [_Policy(f"{prefix}_{name}", iam_evaluator.parse_policy_document(document))
-            for name, document in (documents or {}).items()]
+    return [
+        _Policy(f"{prefix}_{name}", iam_evaluator.parse_policy_document(document)) for name, document in (documents or {}).items()
+    ]
 
 
 def _attached(entity):
@@ -94,16 +96,21 @@ def _result(action, resources, policies, limit, keys):
     overall = next((one for one in each if one[1] != "allowed"), each[0])
     specific = "".join(_xml_of("EvalResourceDecision", *one, bounded=limit is not None) for one in each)
     whole = _xml_of("EvalDecision", *overall, bounded=limit is not None, inner=False)
-    return (f"<member><EvalActionName>{action}</EvalActionName>{whole}"
-            f"<ResourceSpecificResults>{specific}</ResourceSpecificResults></member>")
+    return (
+        f"<member><EvalActionName>{action}</EvalActionName>{whole}"
+        f"<ResourceSpecificResults>{specific}</ResourceSpecificResults></member>"
+    )
 
 
 def _evaluate(action, resource, policies, limit, keys):
     """(resource, decision, names of the policies that decide, missing keys, whether the boundary allows it)"""
+
     def matched(of, effect):
-        return [policy.name for policy in of
-                if any(statement.effect == effect and _matches(statement, action, resource, keys)
-                       for statement in policy.statements)]
+        return [
+            policy.name
+            for policy in of
+            if any(statement.effect == effect and _matches(statement, action, resource, keys) for statement in policy.statements)
+        ]
 
     denies, allows = matched(policies, "Deny"), matched(policies, "Allow")
     within = limit is None or bool(matched(limit, "Allow"))
@@ -119,21 +126,28 @@ def _evaluate(action, resource, policies, limit, keys):
 
 def _missing(policies, keys):
     """As on AWS: of all statements, also those of other services' calls."""
-    asked = {key for policy in policies for statement in policy.statements
-             for wanted in (statement.conditions or {}).values() for key in wanted}
+    asked = {
+        key
+        for policy in policies
+        for statement in policy.statements
+        for wanted in (statement.conditions or {}).values()
+        for key in wanted
+    }
     return sorted(key for key in asked if key.lower() not in keys)
 
 
 def _matches(statement, action, resource, keys):
-    if not (iam_evaluator._action_matches(action, statement.actions, statement.not_actions)
-            and iam_evaluator._resource_matches(resource, statement.resources, statement.not_resources)):
+    if not (
+        iam_evaluator._action_matches(action, statement.actions, statement.not_actions)
+        and iam_evaluator._resource_matches(resource, statement.resources, statement.not_resources)
+    ):
         return False
     holds = True
     for operator, wanted in (statement.conditions or {}).items():
         for key, values in wanted.items():
             actual = keys.get(key.lower())
-            values = values if isinstance(values, list) else [str(values)]
-            holds = iam_evaluator._evaluate_single_condition(operator, actual, values) and holds
+            each = values if isinstance(values, list) else [str(values)]
+            holds = iam_evaluator._evaluate_single_condition(operator, actual, each) and holds
     return holds
 
 
@@ -141,10 +155,18 @@ def _xml_of(decision_tag, resource, decision, names, missing, within, bounded, i
     members = "".join(
         f"<member><SourcePolicyId>{escape(name)}</SourcePolicyId><SourcePolicyType>IAM Policy</SourcePolicyType>"
         "<StartPosition><Line>1</Line><Column>1</Column></StartPosition>"
-        "<EndPosition><Line>1</Line><Column>2</Column></EndPosition></member>" for name in names)
+        "<EndPosition><Line>1</Line><Column>2</Column></EndPosition></member>"
+        for name in names
+    )
     missing = "".join(f"<member>{escape(key)}</member>" for key in missing)
-    boundary = ("<PermissionsBoundaryDecisionDetail><AllowedByPermissionsBoundary>"
-                f"{str(within).lower()}</AllowedByPermissionsBoundary></PermissionsBoundaryDecisionDetail>" if bounded else "")
-    body = (f"<EvalResourceName>{escape(resource)}</EvalResourceName><{decision_tag}>{decision}</{decision_tag}>"
-            f"<MatchedStatements>{members}</MatchedStatements><MissingContextValues>{missing}</MissingContextValues>{boundary}")
+    boundary = (
+        "<PermissionsBoundaryDecisionDetail><AllowedByPermissionsBoundary>"
+        f"{str(within).lower()}</AllowedByPermissionsBoundary></PermissionsBoundaryDecisionDetail>"
+        if bounded
+        else ""
+    )
+    body = (
+        f"<EvalResourceName>{escape(resource)}</EvalResourceName><{decision_tag}>{decision}</{decision_tag}>"
+        f"<MatchedStatements>{members}</MatchedStatements><MissingContextValues>{missing}</MissingContextValues>{boundary}"
+    )
     return f"<member>{body}</member>" if inner else body

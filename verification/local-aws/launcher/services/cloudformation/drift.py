@@ -1,6 +1,6 @@
-"""CloudFormation's answers as AWS gives them: change sets in pages, and drift detection with the rights of who asks for it.
+"""Drift detection with the rights of the caller.
 
-cloudformation-handlers.json has what CloudFormation's own resource types ask for.
+cloudformation-handlers.json has the permissions that CloudFormation's own resource types ask for.
 """
 
 import contextvars
@@ -11,72 +11,54 @@ import re
 from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import cloudformation
-from ministack.services.cloudformation import changesets, handlers
+from ministack.services.cloudformation import handlers
 
-# AWS cuts at a megabyte, which is some hundred changes. Here few are enough, so that a small stack has several pages.
-_CHANGES_A_PAGE = 20
-_READS = json.loads((pathlib.Path(__file__).parent / "cloudformation-handlers.json").read_text())["reads"]
+_LAUNCHER = pathlib.Path(__file__).resolve().parents[2]
+_READS = json.loads((_LAUNCHER / "cloudformation-handlers.json").read_text())["reads"]
 # A function's and a machine's handler ask for it where those have a key of their own.
 _NOT_NEEDED = {"kms:Decrypt"}
 # AWS knows no resource for these, or asks about all of them.
-_ON_ANY = {"cloudwatch:DescribeAlarms", "kms:ListAliases", "logs:DescribeIndexPolicies", "logs:DescribeLogGroups",
-           "logs:DescribeResourcePolicies", "sns:GetSubscriptionAttributes"}
+_ON_ANY = {
+    "cloudwatch:DescribeAlarms",
+    "kms:ListAliases",
+    "logs:DescribeIndexPolicies",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "sns:GetSubscriptionAttributes",
+}
 _asks = contextvars.ContextVar("launcher_asks_for_drift", default=None)
 
 
-def install():
-    actions = handlers._ACTION_HANDLERS
-    actions["DescribeChangeSet"] = _a_page_of(actions["DescribeChangeSet"])
-    actions["DetectStackDrift"] = _with_rights(actions["DetectStackDrift"])
-    iam_evaluator.enforce = _remembering(iam_evaluator.enforce)
-
-
-# ---- Change sets ----
-
-def _a_page_of(original):
-    def describe(params):
-        _id, found = changesets._find_change_set(handlers._p(params, "ChangeSetName"), handlers._p(params, "StackName"))
-        if not found:
-            return original(params)
-        changes, begin = found.get("Changes", []), int(handlers._p(params, "NextToken") or 0)
-        found["Changes"] = changes[begin:begin + _CHANGES_A_PAGE]
-        try:
-            status, headers, body = original(params)
-        finally:
-            found["Changes"] = changes
-        if begin + _CHANGES_A_PAGE < len(changes):
-            more = f"<NextToken>{begin + _CHANGES_A_PAGE}</NextToken></DescribeChangeSetResult>"
-            body = body.replace(b"</DescribeChangeSetResult>", more.encode())
-        return status, headers, body
-    return describe
-
-
-# ---- Drift ----
-
-def _remembering(original):
-    """Who asks is known where it is authorized, and no more where it is answered."""
+def remembering(original):
     def enforce(access_key_id, iam_action, service, region, **rest):
         verdict = original(access_key_id, iam_action, service, region, **rest)
         if iam_action == "cloudformation:DetectStackDrift":
             _asks.set(access_key_id)
         return verdict
+
     return enforce
 
 
-def _with_rights(original):
-    """A resource that who asks may not read is not looked at, and the whole detection has failed."""
+def with_rights(original):
+    """A resource that the caller may not read is not looked at, and the whole detection has failed."""
+
     def detect(params):
         status, headers, body = original(params)
         stack = cloudformation._stacks.get(handlers._p(params, "StackName")) or {}
         detection = stack.get("_drift_detections", {}).get(_text(body, "StackDriftDetectionId"))
-        unread = {name: lacking for name, record in stack.get("_resources", {}).items()
-                  if (lacking := _lacking(record, stack))} if detection else {}
+        unread = (
+            {name: lacking for name, record in stack.get("_resources", {}).items() if (lacking := _lacking(record, stack))}
+            if detection
+            else {}
+        )
         if unread:
-            reasons = "; ".join(f"{name}: Access denied for operation '{', '.join(lacking)}'"
-                                for name, lacking in sorted(unread.items()))
+            reasons = "; ".join(
+                f"{name}: Access denied for operation '{', '.join(lacking)}'" for name, lacking in sorted(unread.items())
+            )
             detection.pop("DriftedStackResourceCount", None)
             detection |= {"DetectionStatus": "DETECTION_FAILED", "DetectionStatusReason": f"Failed to detect drift: {reasons}"}
         return status, headers, body
+
     return detect
 
 
