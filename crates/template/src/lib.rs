@@ -18,10 +18,10 @@ use guardrails_aws::{actions, grants};
 use guardrails_model::config::Config;
 use serde_json::{Map, Value as Json, json};
 
+use self::artifacts::{Architecture, FIXED_FUNCTIONS};
 pub use self::functions::parts;
 pub use self::limits::{LONGEST_STACK_NAME, Limits, capability, check_stack_name};
 pub use self::parameters::check_parameters;
-use crate::artifacts::{self, Architecture, FIXED_FUNCTIONS};
 
 const SOURCE: &str = include_str!("../../../infra/guardrails.yaml");
 const MACHINE: &str = include_str!("../../../statemachine/guardrails.asl.json");
