@@ -22,7 +22,7 @@ use serde_json::{Map, Value as Json, json};
 
 pub use self::limits::{LONGEST_STACK_NAME, Limits, capability, check_stack_name};
 pub use self::parameters::check_parameters;
-use crate::artifacts::{self, Architecture, FIXED_FUNCTIONS};
+use crate::artifacts::{Architecture, FIXED_FUNCTIONS};
 
 const SOURCE: &str = include_str!("../../../infra/guardrails.yaml");
 const MACHINE: &str = include_str!("../../../statemachine/guardrails.asl.json");
