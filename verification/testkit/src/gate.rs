@@ -39,18 +39,26 @@ pub struct Fault {
 /// When a call has its effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
+    /// At once.
     Now,
+    /// At this time, when nobody waits for it any more.
     At(Timestamp),
+    /// Not at all.
     Never,
 }
 
 /// What the caller gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
+    /// The service's answer.
     Answer,
+    /// A connection that is reset.
     Reset,
+    /// A connection that is refused.
     Refused,
+    /// The service's word to come back later.
     Throttled,
+    /// Nothing: the caller is dead.
     Death,
 }
 
