@@ -1,5 +1,5 @@
-//! Writes what follows from the code: the actions' binaries, their IAM policies for the example, the schema of
-//! `guardrails.yaml`, and the README's table. `--check` says what is out of step, and writes nothing.
+//! Writes what follows from the code: the actions' IAM policies for the example, the schema of `guardrails.yaml`, and the
+//! README's table. `--check` says what is out of step, and writes nothing.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -49,9 +49,9 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
 
 /// Every generated file, with what it shall hold.
 fn files(root: &Path) -> Result<Vec<(PathBuf, String)>> {
-    let example = root.join("examples/guardrails.yaml");
+    let example = root.join("examples/all-actions.yaml");
     let text = std::fs::read_to_string(&example).with_context(|| format!("reading {}", example.display()))?;
-    let config = CATALOG.parse("examples/guardrails.yaml", &text)?;
+    let config = CATALOG.parse("examples/all-actions.yaml", &text)?;
     let mut files = vec![
         (PathBuf::from("examples/guardrails.schema.json"), json(&serde_json::to_value(CATALOG.schema())?)?),
         (PathBuf::from("docs/history.schema.json"), json(&serde_json::to_value(history::schema())?)?),
@@ -61,39 +61,38 @@ fn files(root: &Path) -> Result<Vec<(PathBuf, String)>> {
             between(root, "policies/README.md", RIGHTS, &documents::rights(&CATALOG, &config)?)?,
         ),
     ];
+    let present = serde_json::from_str(&read(root, "policies/operator.json")?).context("reading policies/operator.json")?;
+    let operator = json(&documents::operator(&CATALOG, &config, &present)?)?;
+    files.push((PathBuf::from("policies/operator.json"), filled(&operator)));
     for action in CATALOG.entries() {
-        files.push((PathBuf::from(format!("lambdas/src/bin/{}.rs", action.name)), binary(action)));
         files.push((PathBuf::from(format!("policies/{}.json", action.name)), policy(action, &config)?));
     }
     Ok(files)
 }
 
-fn binary(action: &Entry) -> String {
-    format!(
-        "//! The function of the action `{}`. Written by `cargo xtask generate`.\n\nuse guardrails_aws::actions::{};\n\n\
-         #[tokio::main(flavor = \"current_thread\")]\nasync fn main() -> Result<(), lambda_runtime::Error> {{\n    \
-         guardrails_lambdas::action::main::<{}>().await\n}}\n",
-        action.name,
-        action.type_name,
-        action.type_name.rsplit("::").next().unwrap_or_default()
-    )
+/// The rights of the action's function for the file that asks for every action.
+fn policy(action: &Entry, config: &Config) -> Result<String> {
+    Ok(filled(&json(&grants::policy(&action.grants(config)?))?))
 }
 
-/// What the action's function may do for the example, in an account and Region that stand for any.
-fn policy(action: &Entry, config: &Config) -> Result<String> {
-    let policy = json(&grants::policy(&action.grants(config)?))?;
+/// In an account and Region that stand for any.
+fn filled(policy: &str) -> String {
     let filled = [
         ("${AWS::Partition}", "aws"),
         ("${AWS::Region}", "us-east-1"),
         ("${AWS::AccountId}", "123456789012"),
         ("${AWS::StackName}", "guardrails"),
     ];
-    Ok(filled.iter().fold(policy, |policy, (parameter, value)| policy.replace(parameter, value)))
+    filled.iter().fold(policy.to_owned(), |policy, (parameter, value)| policy.replace(parameter, value))
+}
+
+fn read(root: &Path, file: &str) -> Result<String> {
+    std::fs::read_to_string(root.join(file)).with_context(|| format!("reading {file}"))
 }
 
 /// The file with `text` where the marks stand.
 fn between(root: &Path, file: &str, marks: (&str, &str), text: &str) -> Result<String> {
-    let present = std::fs::read_to_string(root.join(file)).with_context(|| format!("reading {file}"))?;
+    let present = read(root, file)?;
     let (before, rest) = present.split_once(marks.0).ok_or_else(|| anyhow!("{file} lacks the line {}", marks.0.trim_end()))?;
     let (_, after) = rest.split_once(marks.1).ok_or_else(|| anyhow!("{file} lacks the line {}", marks.1))?;
     Ok(format!("{before}{}{text}{}{after}", marks.0, marks.1))

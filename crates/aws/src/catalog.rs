@@ -23,7 +23,7 @@ macro_rules! catalog {
     ($(#[$about:meta])* $name:ident: $($module:ident :: $action:ident),+ $(,)?) => {
         $(#[$about])*
         pub static $name: $crate::catalog::Catalog = $crate::catalog::Catalog::of::<Any>(&[
-            $($crate::catalog::Entry::of::<$module::$action>(concat!(stringify!($module), "::", stringify!($action)))),+
+            $($crate::catalog::Entry::of::<$module::$action>()),+
         ]);
 
         /// An action with its parameters, as `guardrails.yaml` has it.
@@ -139,8 +139,6 @@ impl Catalog {
 pub struct Entry {
     /// The action, whatever its parameters are.
     pub about: About,
-    /// Its type with its module, such as `stop_instances::StopInstances`.
-    pub type_name: &'static str,
     read: fn(&Json) -> Result<Box<dyn Declared>, serde_json::Error>,
 }
 
@@ -155,8 +153,8 @@ impl Deref for Entry {
 impl Entry {
     /// The entry of one action.
     #[must_use]
-    pub const fn of<T: ActionType>(type_name: &'static str) -> Self {
-        Self { about: T::ABOUT, type_name, read: |params| Ok(Box::new(Checked::<T>::deserialize(params)?.into_inner())) }
+    pub const fn of<T: ActionType>() -> Self {
+        Self { about: T::ABOUT, read: |params| Ok(Box::new(Checked::<T>::deserialize(params)?.into_inner())) }
     }
 
     /// The action with these parameters.
@@ -215,12 +213,4 @@ pub enum CatalogError {
         #[source]
         source: serde_json::Error,
     },
-}
-
-/// The action `T` with these parameters, ready to work. A function that names its action so holds no other's code.
-///
-/// # Errors
-/// When this version has other parameters for it.
-pub fn make_of<T: ActionType>(params: &Json, context: &Context<'_>) -> Result<Box<dyn Action>, CatalogError> {
-    Entry::of::<T>(T::ABOUT.name).make(params, context)
 }

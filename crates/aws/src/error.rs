@@ -63,6 +63,12 @@ impl Codes {
     /// No codes of its own.
     pub const NONE: Self = Self { not_now: &[], no_room: &[], not_for_it: &[] };
 
+    /// Does the failure say that its target is not in a state for it now?
+    #[must_use]
+    pub fn is_not_now(&self, failure: &Failure) -> bool {
+        self.not_now.iter().any(|code| failure.is(code))
+    }
+
     /// Does the failure say that its target is not one for this change?
     #[must_use]
     pub fn is_for_another(&self, failure: &Failure) -> bool {
@@ -167,4 +173,20 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut messages: Vec<String> = causes.map(ToString::to_string).collect();
     messages.dedup();
     messages.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn service_s_own_codes_decide_over_the_status() {
+        let codes = Codes { not_now: &["Busy"], no_room: &["Full"], not_for_it: &["Odd"] };
+        let failed = |code: &str| Failure { code: Some(code.to_owned()), message: String::new(), kind: FailureKind::Unknown };
+        let kind = |code: &str| failed(code).judged(&codes).kind;
+        assert_eq!([kind("Busy"), kind("Full"), kind("Odd")], [FailureKind::Later, FailureKind::NoRoom, FailureKind::Unknown]);
+        assert!(
+            codes.is_not_now(&failed("Busy")) && codes.is_for_another(&failed("Odd")) && !codes.is_for_another(&failed("Full"))
+        );
+    }
 }

@@ -18,8 +18,11 @@ pub enum Use {
     Rollback,
 }
 
+/// Actions, each with a reason.
+pub type Reasons = &'static [(&'static str, &'static str)];
+
 /// One right.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grant {
     /// Its name in the policy.
     pub sid: String,
@@ -33,6 +36,10 @@ pub struct Grant {
     pub condition: Json,
     /// Why the resource is `*`: AWS knows no resource for the action. Required where it is.
     pub why_any: Option<&'static str>,
+    /// Its actions that no deployed test uses, each with the reason.
+    pub unused: Reasons,
+    /// Its actions that may be called on any resource of their kind, each with the reason.
+    pub wide: Reasons,
 }
 
 impl Grant {
@@ -76,7 +83,7 @@ pub fn by_tag<'a>(
         actions,
         resources: widest(arns),
         condition: tagged(tags),
-        why_any: None,
+        ..Grant::default()
     };
     by_tags.into_values().enumerate().map(grant).collect()
 }
@@ -103,4 +110,33 @@ pub fn sid(words: &[&str]) -> String {
         letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect::<String>()
     };
     words.iter().map(part).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TURN: &[&str] = &["rds:StopDBInstance"];
+
+    fn arn(region: &str) -> String {
+        format!("arn:${{AWS::Partition}}:rds:{region}:${{AWS::AccountId}}:db:*")
+    }
+
+    #[test]
+    fn stages_with_the_same_tags_share_one_right() {
+        let (beta, gamma) = (Tags::from([("Project", "Beta")]), Tags::from([("Project", "Gamma")]));
+        let scopes = [(&beta, vec![arn("us-east-1")]), (&gamma, vec![arn("us-east-1")]), (&beta, vec![arn("eu-west-1")])];
+        let grants = by_tag("Turn", TURN, scopes);
+        let told: Vec<(&str, usize)> = grants.iter().map(|grant| (grant.sid.as_str(), grant.resources.len())).collect();
+        assert_eq!(told, [("Turn0", 2), ("Turn1", 1)]);
+        assert_eq!(grants[1].condition, json!({"StringEquals": {"aws:ResourceTag/Project": ["Gamma"]}}));
+    }
+
+    #[test]
+    fn right_in_every_region_takes_in_the_others() {
+        let tags = Tags::from([("Project", "Beta")]);
+        let grants = by_tag("Turn", TURN, [(&tags, vec![arn("us-east-1")]), (&tags, vec![arn("*")])]);
+        assert_eq!(grants[0].resources, [arn("*")]);
+        assert_eq!(widest([arn("b"), arn("a"), arn("b")]), [arn("a"), arn("b")]);
+    }
 }

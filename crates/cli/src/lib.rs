@@ -2,7 +2,6 @@
 //! each subcommand, in `commands`.
 
 mod args;
-pub mod artifacts;
 pub mod cli;
 mod commands;
 mod deployment;
@@ -11,6 +10,5 @@ pub mod exit;
 mod follow;
 mod output;
 mod prices;
-pub mod template;
 
 pub use commands::plan::words_of as plan_words;

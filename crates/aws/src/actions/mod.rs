@@ -40,9 +40,19 @@ mod tests {
         );
     }
 
+    const ALL_ACTIONS: &str = include_str!("../../../../examples/all-actions.yaml");
+
     #[test]
-    fn a_right_on_everything_says_why() {
-        let config = CATALOG.parse("example", include_str!("../../../../examples/guardrails.yaml")).unwrap();
+    fn file_with_all_actions_asks_for_each() {
+        let config = CATALOG.parse("all-actions.yaml", ALL_ACTIONS).unwrap();
+        for entry in CATALOG.entries() {
+            assert!(!entry.grants(&config).unwrap().is_empty(), "examples/all-actions.yaml lacks {}", entry.name);
+        }
+    }
+
+    #[test]
+    fn right_on_everything_says_why() {
+        let config = CATALOG.parse("all-actions.yaml", ALL_ACTIONS).unwrap();
         for entry in CATALOG.entries() {
             for grant in entry.grants(&config).unwrap() {
                 let any = grant.resources.iter().any(|resource| resource == "*");

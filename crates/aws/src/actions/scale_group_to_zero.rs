@@ -2,7 +2,6 @@
 //! the members, with whatever is on their local disks: for fleets whose members are disposable, and the only action that
 //! lets anything be terminated. It does nothing unless the stage says `members-are-disposable: true`.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -89,6 +88,7 @@ impl Switch for GroupSize {
         arn: "autoScalingGroup:*:autoScalingGroupName/*",
         lists: &["ec2:DescribeInstances", "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeInstanceRefreshes"],
         reads: &[],
+        wide: &[],
         turns: &["autoscaling:UpdateAutoScalingGroup"],
     };
     const DRIFT: Drift = Drift::Report;

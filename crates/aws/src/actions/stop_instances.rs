@@ -17,7 +17,7 @@ use aws_sdk_ec2::types::Instance;
 use guardrails_model::action::{Action, ActionError, Answer, Change, Gate, Meanwhile, Patience, Planned, Ready, Room, Seen};
 use guardrails_model::clock::Clock;
 use guardrails_model::config::Duration;
-use guardrails_model::ids::{FacetId, Place, Value};
+use guardrails_model::ids::{FacetId, Place};
 use guardrails_model::record::Direction;
 
 pub use self::params::StopInstances;

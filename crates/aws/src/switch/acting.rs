@@ -179,11 +179,21 @@ impl<S: Switch> Acting<S> {
             self.pacer.empty(limit);
         }
         let failure = failure.judged(&S::CODES);
+        if S::CODES.is_not_now(&failure) && self.is_already(change).await {
+            return Answer::Accepted;
+        }
         // On the way back nothing is left alone: it stays held, and people are told.
         if direction == Direction::Apply && S::CODES.is_for_another(&failure) {
             return Answer::LeftAlone(failure.message);
         }
         Failure::answer(failure)
+    }
+
+    /// Some services refuse to turn what is turned already, by an earlier call whose answer was lost.
+    async fn is_already(&self, change: &Change) -> bool {
+        let id = id_of(&change.facet);
+        let items = self.named(&BTreeSet::from([id.clone()])).await;
+        items.is_ok_and(|items| items.get(&id).is_some_and(|(_, found)| found.seen == Seen::Is(change.to.clone())))
     }
 
     /// The tags of the stage that the resource does not carry. Its function is granted nothing without them.

@@ -22,15 +22,15 @@ impl<S: Switch> Declared for Switched<S> {
     }
 
     fn grants(&self, all: &[&dyn Declared]) -> Vec<Grant> {
-        let Resource { service, arn, lists, reads, turns } = S::RESOURCE;
+        let Resource { service, arn, lists, reads, wide, turns } = S::RESOURCE;
         let scopes: Vec<_> = alike::<Self>(all).into_iter().map(|one| (&one.tag, one.regions.arns(service, arn))).collect();
         let look = |name: &str, actions, resources, why_any| Grant {
             sid: name.to_owned(),
             uses: &[Use::Plan, Use::Apply, Use::Rollback],
             actions,
             resources,
-            condition: serde_json::Value::Null,
             why_any,
+            ..Grant::default()
         };
         let everything = || vec!["*".to_owned()];
         let mut grants =
@@ -40,7 +40,7 @@ impl<S: Switch> Declared for Switched<S> {
         }
         if !reads.is_empty() {
             let all = grants::widest(scopes.iter().flat_map(|(_, arns)| arns.clone()));
-            grants.push(look("Read", reads, all, None));
+            grants.push(Grant { wide, ..look("Read", reads, all, None) });
         }
         grants.extend(S::more_grants());
         grants.extend(grants::by_tag("Turn", turns, scopes));

@@ -21,7 +21,7 @@ use crate::calls::{self, RequestId};
 use crate::context::Context;
 use crate::declared::{About, Counted};
 use crate::error::{Codes, Failure, Sent};
-use crate::grants::Grant;
+use crate::grants::{Grant, Reasons};
 
 /// A kind of resource with one setting.
 #[async_trait]
@@ -96,6 +96,8 @@ pub struct Resource {
     pub lists: &'static [&'static str],
     /// Actions that read them by their ARN.
     pub reads: &'static [&'static str],
+    /// Why some of these read all of the kind: only then it is known which carry the tags.
+    pub wide: Reasons,
     /// Actions that change them, granted by the stage's tags.
     pub turns: &'static [&'static str],
 }

@@ -11,13 +11,15 @@ const POWER: &[&str] = &["ec2:StopInstances", "ec2:StartInstances"];
 /// Keeps a group from replacing its members, and lets it do so again.
 const SUSPEND: &[&str] = &["autoscaling:SuspendProcesses", "autoscaling:ResumeProcesses", "autoscaling:SetInstanceHealth"];
 
+const NOT_CHECKED: &str = "the local AWS checks no role for it: tests/actions/groups.rs";
+
 /// For all the stages that ask for it.
 pub(super) fn all(all: &[&StopInstances]) -> Vec<Grant> {
     let mut grants = vec![look(), operators::grant(), start_encrypted(all)];
     grants.extend(by_tag("StopAndStart", POWER, all.iter().map(|params| (&params.tag, instances(params)))));
     // Where the stage says so: a group need not carry its members' tags, and then IAM cannot tell it by them.
     let (any, by_tags): (Vec<&StopInstances>, Vec<_>) =
-        all.iter().partition(|params| params.untagged_groups == UntaggedGroups::Stop);
+        all.iter().copied().partition(|params| params.untagged_groups == UntaggedGroups::Stop);
     grants.extend(by_tag("SuspendAndResume", SUSPEND, by_tags.iter().map(|params| (&params.tag, groups(params)))));
     if !any.is_empty() {
         grants.push(Grant {
@@ -25,8 +27,7 @@ pub(super) fn all(all: &[&StopInstances]) -> Vec<Grant> {
             uses: &[Use::Apply, Use::Rollback],
             actions: SUSPEND,
             resources: widest(any.into_iter().flat_map(groups)),
-            condition: json!(null),
-            why_any: None,
+            ..Grant::default()
         });
     }
     grants
@@ -58,8 +59,13 @@ fn look() -> Grant {
             "elasticloadbalancing:DescribeInstanceHealth",
         ],
         resources: vec!["*".to_owned()],
-        condition: json!(null),
         why_any: Some("AWS has no resource for these Describe calls"),
+        unused: &[
+            ("ec2:DescribeSpotInstanceRequests", "the local AWS has no Spot Instances: tests/actions/instances.rs"),
+            ("elasticloadbalancing:DescribeInstanceHealth", NOT_CHECKED),
+            ("elasticloadbalancing:DescribeTargetHealth", NOT_CHECKED),
+        ],
+        ..Grant::default()
     }
 }
 
@@ -74,6 +80,7 @@ fn start_encrypted(all: &[&StopInstances]) -> Grant {
             "Bool": {"kms:GrantIsForAWSResource": "true"},
             "StringLike": {"kms:ViaService": "ec2.*.amazonaws.com"},
         }),
-        why_any: None,
+        unused: &[("kms:CreateGrant", "EC2 asks for it in its name to start an encrypted instance")],
+        ..Grant::default()
     }
 }

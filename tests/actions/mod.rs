@@ -1,0 +1,12 @@
+//! What each action of `crates/aws` does, in an account in this process that answers as AWS does.
+
+mod catalog;
+mod groups;
+mod instances;
+mod properties;
+mod regions;
+mod restrictions;
+pub mod size;
+mod sweep;
+mod switch;
+mod worked_example;
