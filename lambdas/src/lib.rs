@@ -1,4 +1,4 @@
-//! The functions. Each binary in `src/bin` is one function with a role of its own; here is what they do.
+//! The functions. All of them are one program, and each has a role of its own; here is what they do.
 
 pub mod action;
 mod alerts;
@@ -10,6 +10,7 @@ mod messages;
 pub mod metrics;
 pub mod notify;
 mod orders;
+pub mod part;
 pub mod reconcile;
 pub mod runtime;
 pub mod verify;

@@ -1,7 +1,5 @@
 //! Whatever fails is told to people: each function, queue, topic and state machine of the rendered template has its alarms.
 
-use std::collections::BTreeMap;
-
 use guardrails_aws::actions::Any;
 use guardrails_lambdas::metrics::{Metric, NAMESPACE};
 use guardrails_model::config::file;
@@ -14,8 +12,7 @@ pub fn rendered() -> Json {
 
 fn rendered_of(text: &str) -> Json {
     let config = file::parse::<Any>("guardrails.yaml", text).unwrap();
-    let keys: BTreeMap<&str, String> = artifacts::functions().into_iter().map(|name| (name, format!("{name}.zip"))).collect();
-    template::render(&config, &keys).unwrap()
+    template::render(&config, "functions.zip").unwrap()
 }
 
 fn resources(template: &Json) -> impl Iterator<Item = (&String, &Json)> {

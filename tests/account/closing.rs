@@ -1,11 +1,9 @@
 //! What a Deny of the stack's own closes besides what costs money: the guardrails themselves, as the template has it. That it holds
 //! is tried in `deployed::closing`.
 
-use std::collections::BTreeMap;
-
 use guardrails_aws::actions::Any;
 use guardrails_model::config::file;
-use guardrails_template::{self as template, artifacts};
+use guardrails_template as template;
 use serde_json::{Value as Json, json};
 
 const EXAMPLE: &str = include_str!("../../examples/deny-actions.yaml");
@@ -15,8 +13,7 @@ const DENY: &str = "deny-actions: { group: ProjectBeta, role: beta-deployer }";
 fn documents(params: &str) -> Vec<Json> {
     let text = EXAMPLE.replace(DENY, &format!("deny-actions: {{ group: ProjectBeta, {params} }}"));
     let config = file::parse::<Any>("guardrails.yaml", &text).unwrap();
-    let keys: BTreeMap<&str, String> = artifacts::functions().into_iter().map(|name| (name, format!("{name}.zip"))).collect();
-    let template = template::render(&config, &keys).unwrap();
+    let template = template::render(&config, "functions.zip").unwrap();
     let resources = template["Resources"].as_object().unwrap().iter();
     let own = resources.filter(|(name, _)| name.starts_with("DenyPolicy"));
     own.map(|(_, policy)| policy["Properties"]["PolicyDocument"].clone()).collect()

@@ -1,6 +1,6 @@
 //! In which order CloudFormation changes and deletes what the stack is made of, as far as something hangs on it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use guardrails_aws::actions::Any;
 use guardrails_model::config::file;
@@ -11,8 +11,7 @@ const EXAMPLE: &str = include_str!("../../examples/guardrails.yaml");
 
 fn rendered(file: &str) -> Json {
     let config = file::parse::<Any>("guardrails.yaml", file).unwrap();
-    let keys: BTreeMap<&str, String> = artifacts::functions().into_iter().map(|name| (name, format!("{name}.zip"))).collect();
-    template::render(&config, &keys).unwrap()
+    template::render(&config, "functions.zip").unwrap()
 }
 
 /// The names that `value` refers to, in whatever way CloudFormation knows.

@@ -2,10 +2,12 @@
 
 mod fixture;
 
+use std::io::{Cursor, Read};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use guardrails_template::artifacts::{Architecture, Artifact, Local, Runtime, functions, pack};
+use guardrails_lambdas::part::{Names, Part};
+use guardrails_template::artifacts::{Architecture, Artifact, Local, PROGRAM, Runtime, functions, pack};
 use guardrails_template::{LONGEST_STACK_NAME, Limits, capability, check_parameters, check_stack_name};
 use serde_json::json;
 
@@ -14,16 +16,14 @@ use self::fixture::{GLIBC_2_34, Sample};
 const X86: Runtime = Runtime::Lambda(Architecture::X86_64);
 const ARM: Runtime = Runtime::Lambda(Architecture::Arm64);
 
-/// A folder in which every function is this program.
+/// A folder with this as the functions' program.
 fn folder(program: &[u8]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for function in functions() {
-        std::fs::write(folder.path().join(function), program).unwrap();
-    }
+    std::fs::write(folder.path().join(PROGRAM), program).unwrap();
     folder
 }
 
-fn packed(program: &[u8], runtime: Runtime) -> Result<Vec<Artifact>, String> {
+fn packed(program: &[u8], runtime: Runtime) -> Result<Artifact, String> {
     pack(folder(program).path(), runtime).map_err(|error| error.to_string())
 }
 
@@ -45,8 +45,11 @@ fn what_the_runtime_starts_is_packed() {
         (Sample { weak_versions: vec!["GLIBC_2.39"], ..Sample::x86_64() }, X86),
         (Sample::static_x86_64(), X86),
     ] {
-        let artifacts = packed(&sample.bytes(), runtime).unwrap();
-        assert_eq!(artifacts.len(), functions().len());
+        let artifact = packed(&sample.bytes(), runtime).unwrap();
+        let mut zip = zip::ZipArchive::new(Cursor::new(artifact.zip)).unwrap();
+        let mut program = Vec::new();
+        zip.by_name("bootstrap").unwrap().read_to_end(&mut program).unwrap();
+        assert_eq!((zip.len(), program), (1, sample.bytes()));
     }
 }
 
@@ -82,16 +85,13 @@ fn what_is_no_program_is_refused() {
     // However a program was cut short, it is refused, and nothing panics.
     let whole = Sample::x86_64().bytes();
     for length in 0..whole.len() {
-        assert!(packed_one(&whole[..length]).is_err(), "cut after {length} bytes of {}", whole.len());
+        assert!(packed(&whole[..length], X86).is_err(), "cut after {length} bytes of {}", whole.len());
     }
     let missing = pack(Path::new("/nowhere"), X86).map(|_| ()).unwrap_err().to_string();
-    assert!(missing.contains("has no program at /nowhere/master") && missing.contains("cargo xtask functions"), "{missing}");
-}
-
-fn packed_one(program: &[u8]) -> Result<Artifact, String> {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("notify"), program).unwrap();
-    guardrails_template::artifacts::pack_one(folder.path(), "notify", X86).map_err(|error| error.to_string())
+    assert!(
+        missing.contains("have no program at /nowhere/guardrails-functions") && missing.contains("cargo xtask functions"),
+        "{missing}"
+    );
 }
 
 #[test]
@@ -124,16 +124,13 @@ fn only_what_reaches_no_real_aws_packs_programs_that_are_not_checked() {
 fn the_same_programs_are_the_same_bytes_wherever_and_whenever_they_are_packed() {
     let program = Sample::x86_64().bytes();
     let (here, there) = (folder(&program), folder(&program));
-    for function in functions() {
-        let file = std::fs::File::open(there.path().join(function)).unwrap();
-        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_hours(24)).unwrap();
-    }
-    let key_and_zip = |artifacts: Vec<Artifact>| artifacts.into_iter().map(|one| (one.key, one.zip)).collect::<Vec<_>>();
-    let [first, second] = [&here, &there].map(|folder| key_and_zip(pack(folder.path(), X86).unwrap()));
-    assert_eq!(first, second);
+    let file = std::fs::File::open(there.path().join(PROGRAM)).unwrap();
+    file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_hours(24)).unwrap();
+    let [first, second] = [&here, &there].map(|folder| pack(folder.path(), X86).unwrap());
+    assert_eq!((&first.key, first.zip), (&second.key, second.zip));
     // Another program has another key: so a stack sees the change.
-    let other = key_and_zip(packed(&Sample { entry: 0x2000, ..Sample::x86_64() }.bytes(), X86).unwrap());
-    assert!(first.iter().zip(&other).all(|((key, _), (other, _))| key != other));
+    let other = packed(&Sample { entry: 0x2000, ..Sample::x86_64() }.bytes(), X86).unwrap();
+    assert_ne!(first.key, other.key);
 }
 
 #[test]
@@ -158,7 +155,7 @@ fn a_stack_s_name_is_no_longer_than_the_names_of_its_roles_and_functions_leave_r
     let roles = resources.iter().filter(|(_, one)| one["Type"] == "AWS::IAM::Role").map(|(name, _)| name.len());
     // The stack's name, the role's, and 13 letters by chance, with hyphens between.
     let by_roles = 64 - (roles.max().unwrap() + 13 + 2);
-    let functions = guardrails_template::artifacts::functions().into_iter().map(str::len);
+    let functions = functions().into_iter().map(str::len);
     let by_functions = 64 - (functions.max().unwrap() + 1);
     assert_eq!(LONGEST_STACK_NAME, by_roles.min(by_functions));
     check_stack_name(&"s".repeat(LONGEST_STACK_NAME)).unwrap();
@@ -176,9 +173,7 @@ fn policies_that_iam_would_not_take_are_refused_before_anything_is_deployed() {
              - at: 100% actual\n        do:\n          {deny}\n"
         );
         let config = guardrails_model::config::file::parse::<guardrails_aws::actions::Any>("guardrails.yaml", &file).unwrap();
-        let functions = guardrails_template::artifacts::functions();
-        let keys = functions.into_iter().map(|name| (name, format!("{name}.zip"))).collect();
-        guardrails_template::render(&config, &keys).map(|_| ()).map_err(|error| error.to_string())
+        guardrails_template::render(&config, "functions.zip").map(|_| ()).map_err(|error| error.to_string())
     };
     render(10).unwrap();
     let refused = render(400).unwrap_err();
@@ -220,4 +215,30 @@ fn a_packaged_template_takes_only_the_processor_that_its_code_is_for() {
     for function in functions {
         assert_eq!(function["Properties"]["Architectures"], json!([{"Ref": "Architecture"}]));
     }
+}
+
+#[test]
+fn each_function_runs_the_one_object_as_the_part_that_it_is_named() {
+    let template = crate::alarms::rendered();
+    let resources = template["Resources"].as_object().unwrap().values();
+    let mut parts = Vec::new();
+    for function in resources.filter(|one| one["Type"] == "AWS::Lambda::Function") {
+        let properties = &function["Properties"];
+        assert_eq!(properties["Code"], json!({"S3Bucket": {"Ref": "ArtifactBucket"}, "S3Key": "functions.zip"}));
+        let name = properties["FunctionName"]["Fn::Sub"].as_str().unwrap();
+        let names = Names {
+            function: name.replace("${AWS::StackName}", "the-stack"),
+            stack: "the-stack".to_owned(),
+            handler: properties["Handler"].as_str().unwrap().to_owned(),
+        };
+        let part = Part::of(&names).unwrap().name();
+        assert_eq!(part, names.handler, "the handler names the part");
+        assert_eq!(properties["Environment"]["Variables"]["STACK_NAME"], json!({"Ref": "AWS::StackName"}), "{part}");
+        parts.push(part);
+    }
+    let mut all = functions();
+    for list in [&mut parts, &mut all] {
+        list.sort_unstable();
+    }
+    assert_eq!(parts, all);
 }

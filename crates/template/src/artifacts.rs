@@ -1,4 +1,4 @@
-//! The functions' zips: the same program gives the same bytes, and the key says which.
+//! The functions' zip: all functions run one program. The same program gives the same bytes, and the key says which.
 
 mod elf;
 
@@ -16,10 +16,11 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 /// The functions that every stack has, whatever actions there are.
 pub const FIXED_FUNCTIONS: &[&str] = &["master", "notify", "verify", "budget", "reconcile"];
 
-/// The code of one function.
+/// The program of all functions, as cargo names it.
+pub const PROGRAM: &str = "guardrails-functions";
+
+/// The code of all functions.
 pub struct Artifact {
-    /// The function.
-    pub function: &'static str,
     /// Its key in the bucket: the content's hash is in it, so that a stack sees a change.
     pub key: String,
     /// The zip.
@@ -32,7 +33,7 @@ pub fn functions() -> Vec<&'static str> {
     FIXED_FUNCTIONS.iter().copied().chain(actions::ALL.iter().map(|action| action.name)).collect()
 }
 
-/// Where the functions' programs are when nobody says: beside this program.
+/// Where the functions' program is when nobody says: beside this program.
 ///
 /// # Errors
 /// When this program does not know where it is.
@@ -62,7 +63,7 @@ impl Architecture {
     }
 }
 
-/// What is to start the programs.
+/// What is to start the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Runtime {
     /// Lambda, with its `provided.al2023`.
@@ -88,24 +89,16 @@ impl Local {
     }
 }
 
-/// Makes the zips of the programs in `folder`.
-///
-/// # Errors
-/// When a program is not there, or is not one that `runtime` starts.
-pub fn pack(folder: &Path, runtime: Runtime) -> Result<Vec<Artifact>> {
-    functions().into_iter().map(|function| pack_one(folder, function, runtime)).collect()
-}
-
-/// Makes the zip of one program in `folder`.
+/// Makes the zip of the program in `folder`.
 ///
 /// # Errors
 /// When it is not there, or is not one that `runtime` starts.
-pub fn pack_one(folder: &Path, function: &'static str, runtime: Runtime) -> Result<Artifact> {
-    let path = folder.join(function);
+pub fn pack(folder: &Path, runtime: Runtime) -> Result<Artifact> {
+    let path = folder.join(PROGRAM);
     let program = std::fs::read(&path).map_err(|error| {
         anyhow!(
-            "the function `{function}` has no program at {}: {error}\nhint: build them with `cargo xtask functions`, and say with \
-             --functions where they are",
+            "the functions have no program at {}: {error}\nhint: build it with `cargo xtask functions`, and say with --functions \
+             in which folder it is",
             path.display()
         )
     })?;
@@ -115,25 +108,31 @@ pub fn pack_one(folder: &Path, function: &'static str, runtime: Runtime) -> Resu
         elf::check(&program, architecture).map_err(|found| {
             anyhow!(
                 "{} would not start on Lambda: {found:#}\nexpected: a 64-bit Linux program for {name}, static or linked against \
-                 glibc {major}.{minor} or older\nhint: `cargo xtask functions --architecture {name}` builds such programs in \
-                 target/functions/{name}; --functions says where they are, --architecture for what they are",
+                 glibc {major}.{minor} or older\nhint: `cargo xtask functions --architecture {name}` builds such a program in \
+                 target/functions/{name}; --functions says where it is, --architecture for what it is",
                 path.display()
             )
         })?;
     }
-    let zip = zip(&program, runtime).with_context(|| format!("packing {function}"))?;
-    // Of what stands under it, with the name: two functions never share a key.
-    let hash = format!("{:x}", Sha256::digest(&zip));
-    Ok(Artifact { function, key: format!("guardrails/{function}-{}.zip", &hash[..20]), zip })
-}
-
-/// The same bytes for the same program, wherever and whenever it is packed; for Lambda also by whatever build of this command.
-fn zip(program: &[u8], runtime: Runtime) -> Result<Vec<u8>> {
     let level = match runtime {
         // Large, unstripped, packed at every start of the demo and the tests, and it goes no further than this machine.
         Runtime::ThisMachine(_) if cfg!(debug_assertions) => 1,
-        Runtime::ThisMachine(_) | Runtime::Lambda(_) => 9,
+        Runtime::ThisMachine(_) | Runtime::Lambda(_) => SMALLEST,
     };
+    let zip = zip(&program, level).context("packing the functions")?;
+    // Of what stands under it, with a name that no other version uses for anything else.
+    let hash = format!("{:x}", Sha256::digest(&zip));
+    Ok(Artifact { key: format!("guardrails/functions-{}.zip", &hash[..20]), zip })
+}
+
+/// The level of compression that takes longest.
+pub const SMALLEST: i64 = 9;
+
+/// The zip that Lambda unpacks and starts: the same bytes for the same program and level, wherever and whenever it is packed.
+///
+/// # Errors
+/// When it cannot be packed.
+pub fn zip(program: &[u8], level: i64) -> Result<Vec<u8>> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .compression_level(Some(level))

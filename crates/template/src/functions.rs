@@ -1,7 +1,15 @@
-//! An action's function and its log.
+//! An action's function and its log; and which functions a template has.
 
 use guardrails_aws::actions::Entry;
 use serde_json::{Value as Json, json};
+
+/// The functions of `template`, by their names without the stack's, such as `master`.
+#[must_use]
+pub fn parts(template: &Json) -> Vec<&str> {
+    let resources = template["Resources"].as_object().into_iter().flat_map(serde_json::Map::values);
+    let functions = resources.filter(|resource| resource["Type"] == "AWS::Lambda::Function");
+    functions.filter_map(|function| function["Properties"]["Handler"].as_str()).collect()
+}
 
 pub(super) fn log(name: &str) -> Json {
     json!({
@@ -23,7 +31,8 @@ pub(super) fn function(action: &Entry, key: &str, logical: &str) -> Json {
             "Description": format!("{}.", capitalised(action.changes)),
             "Runtime": "provided.al2023",
             "Architectures": [{"Ref": "Architecture"}],
-            "Handler": "bootstrap",
+            // The program refuses to be another part than this.
+            "Handler": action.name,
             "MemorySize": 256,
             "Timeout": 120,
             "Role": {"Fn::GetAtt": [format!("{logical}Role"), "Arn"]},

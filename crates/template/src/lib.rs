@@ -13,16 +13,15 @@ mod parameters;
 mod roles;
 mod trusted;
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, Result, anyhow};
 use guardrails_aws::{actions, grants};
 use guardrails_model::config::Config;
 use serde_json::{Map, Value as Json, json};
 
+use self::artifacts::{Architecture, FIXED_FUNCTIONS};
+pub use self::functions::parts;
 pub use self::limits::{LONGEST_STACK_NAME, Limits, capability, check_stack_name};
 pub use self::parameters::check_parameters;
-use crate::artifacts::{Architecture, FIXED_FUNCTIONS};
 
 const SOURCE: &str = include_str!("../../../infra/guardrails.yaml");
 const MACHINE: &str = include_str!("../../../statemachine/guardrails.asl.json");
@@ -30,11 +29,11 @@ const MACHINE: &str = include_str!("../../../statemachine/guardrails.asl.json");
 /// The resource that looks after open runs.
 const OPEN_RUNS: &str = "OpenRuns";
 
-/// The template for `config`, with the functions' code at `keys` in the artifact bucket.
+/// The template for `config`, with the functions' code at `key` in the artifact bucket.
 ///
 /// # Errors
-/// When the configuration asks for what no action takes or for more than IAM takes, or a function has no key.
-pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
+/// When the configuration asks for what no action takes or for more than IAM takes.
+pub fn render(config: &Config, key: &str) -> Result<Json> {
     let mut template: Json = serde_saphyr::from_str(SOURCE).context("reading infra/guardrails.yaml")?;
     let machine: Json = serde_json::from_str(MACHINE).context("reading statemachine/guardrails.asl.json")?;
     template["Parameters"]["Deployer"] = json!({
@@ -48,13 +47,13 @@ pub fn render(config: &Config, keys: &BTreeMap<&str, String>) -> Result<Json> {
     let resources = resources_of(&mut template)?;
     resources["Machine"]["Properties"]["DefinitionString"] = json!(machine.to_string());
     for function in FIXED_FUNCTIONS {
-        resources[&format!("{}Function", pascal(function))]["Properties"]["Code"]["S3Key"] = json!(key(keys, function)?);
+        resources[&format!("{}Function", pascal(function))]["Properties"]["Code"]["S3Key"] = json!(key);
     }
     for action in actions::ALL {
         let logical = pascal(action.name);
         resources.insert(format!("{logical}Log"), functions::log(action.name));
         resources.insert(format!("{logical}Role"), roles::role(action, config, &logical)?);
-        resources.insert(format!("{logical}Function"), functions::function(action, key(keys, action.name)?, &logical));
+        resources.insert(format!("{logical}Function"), functions::function(action, key, &logical));
         roles::callable(&mut resources["MachineRole"], &logical)?;
         for policy in action.own_policies(config)? {
             resources.insert(format!("DenyPolicy{}", policy.hash), roles::own_policy(&policy));
@@ -95,10 +94,6 @@ pub fn carry_code_for(template: &mut Json, architecture: Architecture) {
 
 fn resources_of(template: &mut Json) -> Result<&mut Map<String, Json>> {
     template["Resources"].as_object_mut().ok_or_else(|| anyhow!("the template has no resources"))
-}
-
-fn key<'a>(keys: &'a BTreeMap<&str, String>, function: &str) -> Result<&'a str> {
-    keys.get(function).map(String::as_str).ok_or_else(|| anyhow!("the function `{function}` has no code"))
 }
 
 /// The reconciler comes as often as the file says.

@@ -1,10 +1,8 @@
 //! What guardrails.yaml says of it, and the template that follows.
 
-use std::collections::BTreeMap;
-
 use guardrails_model::config::file::FileError;
 use guardrails_model::config::{Config, Release};
-use guardrails_template::{self as template, artifacts};
+use guardrails_template as template;
 use serde_json::{Value as Json, json};
 
 const EXAMPLE: &str = include_str!("../../../examples/guardrails.yaml");
@@ -34,8 +32,7 @@ fn how_often_and_what_a_period_s_end_does_are_read_and_checked() {
 #[test]
 fn the_schedule_and_its_alarm_follow_the_file_and_only_the_guardrails_budgets_are_read() {
     let config = parse(&with("reconcile: { every: 15m }")).unwrap();
-    let keys: BTreeMap<&str, String> = artifacts::functions().into_iter().map(|name| (name, name.to_owned())).collect();
-    let template = template::render(&config, &keys).unwrap();
+    let template = template::render(&config, "functions.zip").unwrap();
     let resource = |name: &str| &template["Resources"][name]["Properties"];
     assert_eq!(resource("ReconcileSchedule")["ScheduleExpression"], "rate(15 minutes)");
     let alarm = resource("ReconcileMissingAlarm");

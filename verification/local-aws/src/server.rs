@@ -43,7 +43,9 @@ impl Server {
         let log = scratch.path().join("log");
         let log_file = File::create(&log).map_err(Error::path("writing", &log))?;
         let child = Command::new(python)
-            .arg(venv::launcher().join("launcher.py"))
+            // No bytecode beside the sources.
+            .arg("-B")
+            .arg(venv::launcher())
             .env_clear()
             .envs(environment(scratch.path(), options))
             .envs(fleets.map(|python| ("GUARDRAILS_FLEETS_PYTHON", python)))

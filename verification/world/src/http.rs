@@ -19,8 +19,8 @@ use aws_smithy_types::body::SdkBody;
 use guardrails_model::clock::Clock;
 
 use super::World;
-use super::gate::{Effect, Ending};
 use super::wire::{self, Call, Reply};
+use super::{Effect, Ending};
 
 /// Never dialled: the HTTP client is the double.
 const NOWHERE: &str = "http://127.0.0.1:9";

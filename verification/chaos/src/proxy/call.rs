@@ -39,7 +39,7 @@ impl fmt::Display for Call {
     }
 }
 
-/// A function's process calls itself `<stack>-<function>+<port>`: see the launcher's faults.py.
+/// A function's process calls itself `<stack>-<function>+<port>`: see harness/faults.py of the launcher.
 fn caller(agent: &str) -> (String, Option<u16>) {
     let mut names = agent.split_whitespace().filter_map(|word| word.strip_prefix("app/"));
     let Some((name, port)) = names.next().and_then(|name| name.split_once('+')) else { return ("unknown".to_owned(), None) };
