@@ -10,7 +10,7 @@ use super::retry::retry_conflicts;
 use super::{Outcome, PartRef, RunError, Runs, Woken, groups, released};
 use crate::config::Otherwise;
 use crate::ids::RunId;
-use crate::ledger::Versioned;
+use crate::ledger::{LedgerError, Versioned};
 use crate::record::{Approval, ApprovalDecision, Direction, Listed, ListedPart, PartPlan, Question, Run, RunState, Slot};
 
 /// What a person says, and to which list.
