@@ -202,6 +202,17 @@ fn shown(at: &str) -> String {
     at.parse::<Timestamp>().map_or_else(|_| at.to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
+/// A moment, a day (in UTC), or so long ago.
+fn moment(words: &str) -> Result<Timestamp, String> {
+    let ago = |span: Span| SystemClock.now().to_zoned(TimeZone::UTC).checked_sub(span).ok().map(|at| at.timestamp());
+    let day = |day: civil::Date| day.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp());
+    let at = words.parse().ok().or_else(|| words.parse().ok().and_then(day));
+    let at = at.or_else(|| words.parse().ok().and_then(ago));
+    at.ok_or_else(|| {
+        "expected a moment such as 2026-11-23T01:46:53Z, a day such as 2026-11-23, or so long ago: 24h, 7d".to_owned()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,15 +240,4 @@ mod tests {
         assert_eq!(times, ["\"2026-11-23T01:02:03.000000Z\"", "\"2026-11-23T01:02:03.500000Z\""]);
         assert_eq!(written(&two, Some("2026-11-23T01:02:03.100000Z")).as_array().unwrap().len(), 1);
     }
-}
-
-/// A moment, a day (in UTC), or so long ago.
-fn moment(words: &str) -> Result<Timestamp, String> {
-    let ago = |span: Span| SystemClock.now().to_zoned(TimeZone::UTC).checked_sub(span).ok().map(|at| at.timestamp());
-    let day = |day: civil::Date| day.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp());
-    let at = words.parse().ok().or_else(|| words.parse().ok().and_then(day));
-    let at = at.or_else(|| words.parse().ok().and_then(ago));
-    at.ok_or_else(|| {
-        "expected a moment such as 2026-11-23T01:46:53Z, a day such as 2026-11-23, or so long ago: 24h, 7d".to_owned()
-    })
 }

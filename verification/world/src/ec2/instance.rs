@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::HOME;
-use crate::auto_scaling::{Key, Member};
+use crate::auto_scaling::group::{Key, Member};
+use crate::place::HOME;
 use crate::wire::tag;
 
 /// An instance's state, with EC2's code for it.
