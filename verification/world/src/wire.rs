@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value as Json, json};
 
-use super::switchable::Table;
+use super::things::Table;
 
 /// Who is asked. Told by the version of the API, which every form carries, or by a header.
 #[derive(Clone, Copy)]
