@@ -6,7 +6,7 @@ pub mod double;
 pub mod pause_app_services;
 mod recorded;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use guardrails_aws::actions::stop_instances;
 use guardrails_aws::documents;
@@ -238,7 +238,7 @@ async fn each_call_is_granted_and_each_grant_is_used() {
     bench.execute(Direction::Rollback, &run.id).await.unwrap();
     let grants = EXAMPLE.find(NAME).unwrap().grants(&config()).unwrap();
     let calls = world.account().told.clone();
-    let regions = ("ec2:DescribeRegions".to_owned(), "*".to_owned(), Default::default());
+    let regions = ("ec2:DescribeRegions".to_owned(), "*".to_owned(), BTreeMap::new());
     let calls: Vec<recorded::Called> = calls.into_iter().chain([regions]).collect();
     recorded::hold_against(&grants, &calls);
     recorded::write(&EXAMPLE, NAME, &config(), &calls);
