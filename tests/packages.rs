@@ -88,7 +88,10 @@ fn what_is_no_program_is_refused() {
         assert!(packed(&whole[..length], X86).is_err(), "cut after {length} bytes of {}", whole.len());
     }
     let missing = pack(Path::new("/nowhere"), X86).map(|_| ()).unwrap_err().to_string();
-    assert!(missing.contains("have no program at /nowhere/guardrails-functions") && missing.contains("cargo xtask functions"), "{missing}");
+    assert!(
+        missing.contains("have no program at /nowhere/guardrails-functions") && missing.contains("cargo xtask functions"),
+        "{missing}"
+    );
 }
 
 #[test]
