@@ -6,7 +6,7 @@ use std::path::Path;
 use aws_sdk_budgets::types::{Budget, BudgetType, Spend, TimeUnit};
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::LastUpdateStatus;
-use guardrails_cli::artifacts::{Local, Runtime, pack};
+use guardrails_template::artifacts::{Local, Runtime, pack};
 use guardrails_local_aws::ACCOUNT;
 use guardrails_local_aws::walkthrough::Access;
 use serde_json::{Value as Json, json};

@@ -7,10 +7,10 @@ use aws_sdk_cloudformation::types::{Capability, ChangeSetStatus, ChangeSetType, 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, SseSpecification,
 };
-use guardrails_cli::artifacts::{Local, PROGRAM, Runtime, pack};
 use guardrails_local_aws::ACCOUNT;
 use guardrails_local_aws::walkthrough::Access;
 use guardrails_model::record::RunState;
+use guardrails_template::artifacts::{Local, PROGRAM, Runtime, pack};
 use serde_json::Value as Json;
 
 use super::doctor::{activate, is_well, subscribe};

@@ -9,10 +9,9 @@ use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::config::StageAt;
 use guardrails_model::ids::{ActionName, FacetId, GuardrailName, Place, RunId, Selector};
 use guardrails_model::record::Scope as Steps;
+use guardrails_template::artifacts::{self, Architecture, Artifact, Local};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, civil};
-
-use crate::artifacts::{self, Architecture, Artifact, Local};
 
 /// Runs of a list.
 const RUNS: usize = 50;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use guardrails_cli::artifacts::{PROGRAM, SMALLEST, functions, zip};
+use guardrails_template::artifacts::{PROGRAM, SMALLEST, functions, zip};
 
 use super::median;
 use super::runtime_api::{Start, start};

@@ -94,7 +94,7 @@ fn header(args: &Args) -> Result<String> {
         page,
         "What a step costs of the ledger, and how long EC2's limits make a run of 10,000, is not measured but tested:"
     )?;
-    writeln!(page, "[tests/size.rs](../tests/size.rs).")?;
+    writeln!(page, "[tests/actions/size.rs](../tests/actions/size.rs).")?;
     Ok(page)
 }
 

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use guardrails_cli::artifacts::{self, Architecture, Artifact, PROGRAM, Runtime};
 use guardrails_local_aws::programs;
 use guardrails_local_aws::venv::Venv;
+use guardrails_template::artifacts::{self, Architecture, Artifact, PROGRAM, Runtime};
 
 pub use self::reproduce::run as reproduce;
 

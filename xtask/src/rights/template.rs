@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use guardrails_aws::actions::Any;
-use guardrails_cli::template::render;
 use guardrails_model::config::file;
+use guardrails_template::render;
 use serde_json::Value as Json;
 
 const EXAMPLE: &str = include_str!("../../../examples/guardrails.yaml");

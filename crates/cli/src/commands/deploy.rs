@@ -14,13 +14,14 @@ use std::collections::BTreeMap;
 use anyhow::{Result, anyhow};
 use aws_config::SdkConfig;
 use guardrails_model::partition;
+use guardrails_template as template;
 
 use self::bucket::Bucket;
 use crate::args::{Deploy, Global};
 use crate::commands::{doctor, reconcile};
 use crate::deployment::{self, Deployment};
 use crate::exit::Exit;
-use crate::{output, template};
+use crate::output;
 
 pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
     template::check_stack_name(&global.stack_name)?;

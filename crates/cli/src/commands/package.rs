@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
+use guardrails_template::{self as template, Limits};
 use serde_json::json;
 
 use crate::args::{Global, Package};
 use crate::exit::Exit;
 use crate::output;
-use crate::template::{self, Limits};
 
 pub(crate) fn run(global: &Global, args: &Package) -> Result<Exit> {
     template::check_stack_name(&global.stack_name)?;

@@ -6,12 +6,13 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::types::ChecksumMode;
 use aws_smithy_types::base64;
 use guardrails_aws::error::Failure;
+use guardrails_template as template;
+use guardrails_template::artifacts::Artifact;
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 use super::bucket::Bucket;
-use crate::artifacts::Artifact;
-use crate::{output, template};
+use crate::output;
 
 /// Puts it there when it is not there yet, and looks at it when it is.
 ///
