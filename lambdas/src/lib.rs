@@ -7,6 +7,8 @@ pub mod fault;
 pub mod master;
 mod messages;
 pub mod metrics;
+#[cfg(feature = "more-services")]
+mod more_services;
 pub mod notify;
 pub mod part;
 pub mod reconcile;

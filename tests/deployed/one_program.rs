@@ -1,17 +1,22 @@
 //! All functions run one program: which part each is, and how a stack fares that had a zip for each function.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Cursor, Write};
 use std::path::Path;
 
 use aws_sdk_budgets::types::{Budget, BudgetType, Spend, TimeUnit};
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::LastUpdateStatus;
-use guardrails_template::artifacts::{Local, Runtime, pack};
 use guardrails_local_aws::ACCOUNT;
 use guardrails_local_aws::walkthrough::Access;
+use guardrails_template::artifacts::{Local, Runtime, pack};
 use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
 
-use super::lab::{EXAMPLE, Lab, text};
+use super::doctor::finds;
+use super::lab::{EXAMPLE, Lab, guardrails, text};
 use super::shipping::{BUCKET, changed_program, deploy_as_the_aws_cli_does, upload};
 
 const STACK: &str = "budget-guardrails";
@@ -88,6 +93,58 @@ async fn function_with_another_part_s_handler_refuses_to_work() {
     let refused = lab.run(&["deploy", "--yes"]).await;
     let said = text(&refused.stderr);
     assert!(refused.status.code() == Some(1) && said.contains("its handler says `notify`"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signed_code_runs_where_only_signed_code_is_taken() {
+    const SIGNED: &str = "guardrails/signed-1.zip";
+    let lab = Lab::bare(EXAMPLE).await;
+    let signing = "CodeSigningConfigArn=arn:aws:lambda:us-east-1:123456789012:code-signing-config:csc-0123456789abcdef0";
+    let here = Runtime::ThisMachine(Local::proven().unwrap());
+    let ours = pack(guardrails().parent().unwrap(), here).unwrap();
+    let refused = async |arguments: &[&str], words: &str| {
+        let output = lab.run(arguments).await;
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(1) && said.contains(words), "no {words:?} in: {said}");
+    };
+    refused(&["deploy", "--yes", "--parameter", signing], "take only signed code").await;
+    let s3 = aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&lab.root).force_path_style(true).build());
+    let bucket = "guardrails-123456789012-us-east-1";
+    s3.head_object().bucket(bucket).key(&ours.key).send().await.expect("it is there to be signed");
+
+    // What AWS Signer makes of another program is not taken, nor what it did not make; what it made of ours is.
+    let foreign = pack(changed_program().path(), here).unwrap();
+    let (signed, other) = (signed(ours.zip.clone()), signed(foreign.zip.clone()));
+    let put = async |body: Vec<u8>| s3.put_object().bucket(bucket).key(SIGNED).body(body.into()).send().await.unwrap();
+    let deploy = ["deploy", "--yes", "--signed-code", SIGNED, "--parameter", signing];
+    refused(&deploy, "reading guardrails/signed-1.zip").await;
+    put(other).await;
+    refused(&deploy, "is not the signed form of").await;
+    put(signed.clone()).await;
+    lab.say(&deploy).await;
+    let sum = aws_smithy_types::base64::encode(Sha256::digest(&signed));
+    let code = code(&lab).await;
+    assert!(code.len() > 5 && code.values().all(|(runs, _)| *runs == sum), "{sum}: {code:?}");
+
+    // The parameter stays; what the functions run is held against the signed zip, by deploy and by doctor.
+    refused(&["deploy", "--yes"], "take only signed code").await;
+    let again = lab.run(&["deploy", "--yes", "--signed-code", SIGNED]).await;
+    assert!(text(&again.stderr).contains("nothing to change"), "{}", text(&again.stderr));
+    let well = lab.run(&["doctor", "--all"]).await;
+    assert!(text(&well.stdout).contains("well  function budget-guardrails-notify: its code"), "{}", text(&well.stdout));
+    let lambda = aws_sdk_lambda::Client::new(&lab.root);
+    let update = lambda.update_function_code().function_name(format!("{STACK}-notify")).zip_file(foreign.zip.into());
+    update.send().await.unwrap();
+    finds(&lab, 11, "failure", &format!("s3://{bucket}/{SIGNED}, which was deployed"), "update-function-code").await;
+    refused(&["deploy", "--yes", "--signed-code", SIGNED], "budget-guardrails-notify runs code that was not packed here").await;
+}
+
+/// As AWS Signer does it: the same entries, and a signature besides.
+fn signed(zip: Vec<u8>) -> Vec<u8> {
+    let mut zip = ZipWriter::new_append(Cursor::new(zip)).unwrap();
+    zip.start_file("META-INF/aws_signer_signature_v1.0.SF", SimpleFileOptions::default()).unwrap();
+    zip.write_all(b"a signature").unwrap();
+    zip.finish().unwrap().into_inner()
 }
 
 /// Each function's code and handler, by its part.
