@@ -26,6 +26,7 @@ mod restrictions;
 mod rights;
 mod size;
 mod story;
+mod style;
 mod sweep;
 mod topics;
 mod toy;
