@@ -7,7 +7,7 @@ use std::fmt::Write;
 use crate::survey::{Breaks, LONGEST_NAME, LONGEST_SENTENCE, MEDIAN_UNDER, Survey};
 
 /// Where the list is, from the root of the checkout.
-pub const LIST: &str = "tests/style-debt.txt";
+pub const LIST: &str = "tests/docs/style-debt.txt";
 
 /// How many sentences of a text are shown as examples.
 const EXAMPLES: usize = 5;
