@@ -38,8 +38,9 @@ pub fn cargo() -> Command {
 }
 
 /// Takes what `cargo run` says of the calling package out of `cargo`'s environment: build scripts that look at it would take it
-/// for theirs, and build again.
+/// for theirs, and build again. They look at `RUSTC_BOOTSTRAP` too, with which `cargo xtask flaky` runs the tests.
 pub fn forget_caller(cargo: &mut Command) {
+    cargo.env_remove("RUSTC_BOOTSTRAP");
     for (name, _) in std::env::vars_os() {
         let bytes = name.as_encoded_bytes();
         if bytes.starts_with(b"CARGO_PKG_") || bytes.starts_with(b"CARGO_MANIFEST_") {
