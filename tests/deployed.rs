@@ -17,6 +17,7 @@ mod reconcile;
 mod restrictions;
 mod rights;
 mod rollbacks;
+mod saved;
 mod shipping;
 mod size;
 mod verify;

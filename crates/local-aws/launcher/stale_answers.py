@@ -9,15 +9,16 @@ from ministack.services.cloudformation import changesets, handlers
 _HANDLERS = handlers._ACTION_HANDLERS
 _STALE = ("DescribeStacks", "DescribeStackEvents")
 
+_before = {}  # (action, stack) -> the answer of before
+
 
 def install():
-    before = {}
-    _HANDLERS["ExecuteChangeSet"] = _remembering(_HANDLERS["ExecuteChangeSet"], before)
+    _HANDLERS["ExecuteChangeSet"] = _remembering(_HANDLERS["ExecuteChangeSet"])
     for action in _STALE:
-        _HANDLERS[action] = _stale_once(action, _HANDLERS[action], before)
+        _HANDLERS[action] = _stale_once(action, _HANDLERS[action])
 
 
-def _remembering(execute, before):
+def _remembering(execute):
     describe = {action: _HANDLERS[action] for action in _STALE}
 
     def executed(params):
@@ -26,13 +27,13 @@ def _remembering(execute, before):
         answers = {action: handler({"StackName": [stack]}) for action, handler in describe.items()} if stack else {}
         answer = execute(params)
         if answer[0] < 400:
-            before.update({(action, stack): seen for action, seen in answers.items()})
+            _before.update({(action, stack): seen for action, seen in answers.items()})
         return answer
     return executed
 
 
-def _stale_once(action, describe, before):
+def _stale_once(action, describe):
     def described(params):
-        stale = None if handlers._p(params, "NextToken") else before.pop((action, handlers._p(params, "StackName")), None)
+        stale = None if handlers._p(params, "NextToken") else _before.pop((action, handlers._p(params, "StackName")), None)
         return stale or describe(params)
     return described
