@@ -8,6 +8,7 @@ mod chaos;
 mod closing;
 mod commands;
 mod doctor;
+mod features;
 mod fleets;
 mod groups;
 mod histories;

@@ -14,6 +14,9 @@ struct Message {
     executable: Option<PathBuf>,
 }
 
+/// The packages that are built: the functions, the command, and the one that has the features that the tests need besides.
+pub const PACKAGES: [&str; 3] = ["guardrails-lambdas", "guardrails-cli", "xtask"];
+
 /// Builds the functions and the command, and says where the command is.
 ///
 /// # Errors
@@ -27,7 +30,7 @@ pub fn build() -> Result<PathBuf, Error> {
 #[must_use]
 pub fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--package", "guardrails-lambdas", "--package", "guardrails-cli", "--package", "xtask"]);
+    cargo.arg("build").args(PACKAGES.into_iter().flat_map(|package| ["--package", package]));
     cargo.args(["--message-format", "json-render-diagnostics"]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");

@@ -40,13 +40,27 @@ _QUIET_LIMIT = 30
 
 # Variables that are of the process: what runs in it, and where it listens.
 _OF_THE_PROCESS = {
-    ("ministack.core.lambda_runtime", "_workers"), ("ministack.core.concurrency", "_resource_locks"),
-    ("ministack.core.concurrency", "_reentrant_threads"), ("ministack.core.concurrency", "_background_threads"),
-    ("ministack.core.container_reaper", "_started"), ("ministack.services.lambda_svc", "_reaper_started"),
+    ("ministack.core.lambda_runtime", "_workers"),
+    ("ministack.core.concurrency", "_resource_locks"),
+    ("ministack.core.concurrency", "_reentrant_threads"),
+    ("ministack.core.concurrency", "_background_threads"),
+    ("ministack.core.container_reaper", "_started"),
+    ("ministack.services.lambda_svc", "_reaper_started"),
 }
 # Threads that a local AWS has while nobody asks it for anything.
-_IDLE_THREADS = ("MainThread", "parent-watch", "fleets-watch", "dynamodb-ttl-reaper", "evb-scheduler-ticker", "eb-scheduler", "ministack-worker",
-                 "ministack-container-reaper", "ministack-lambda-reaper", "provided-", "asyncio_")
+_IDLE_THREADS = (
+    "MainThread",
+    "parent-watch",
+    "fleets-watch",
+    "dynamodb-ttl-reaper",
+    "evb-scheduler-ticker",
+    "eb-scheduler",
+    "ministack-worker",
+    "ministack-container-reaper",
+    "ministack-lambda-reaper",
+    "provided-",
+    "asyncio_",
+)
 
 _at_first = {}
 _numbers_at_first = {}
@@ -60,18 +74,21 @@ def install():
 
 def serve(app):
     """The application with POST /_guardrails/save in front: its body is the folder."""
+
     async def serve(scope, receive, send):
         if scope["type"] != "http" or scope["path"] != _PATH:
-            return await app(scope, receive, send)
+            await app(scope, receive, send)
+            return
         folder = (await receive())["body"].decode()
         try:
             await _quiet()
             save(pathlib.Path(folder))
             status, answer = 200, b""
-        except Exception as error:  # noqa: BLE001 - whoever asked is told
+        except Exception as error:
             status, answer = 500, f"{type(error).__name__}: {error}".encode()
         await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", str(len(answer)).encode())]})
         await send({"type": "http.response.body", "body": answer})
+
     return serve
 
 
@@ -93,6 +110,7 @@ def _busy():
 
 
 # ---- Saving ----
+
 
 def save(folder):
     folder.mkdir(parents=True, exist_ok=True)
@@ -131,6 +149,7 @@ def _places():
 
 # ---- Restoring ----
 
+
 def restore(folder):
     folder = pathlib.Path(folder)
     about = json.loads((folder / "about.json").read_text())
@@ -158,10 +177,11 @@ def _fill(variable, contents):
 
 # ---- The variables ----
 
+
 def _modules():
     for name, module in list(sys.modules.items()):
         ours = (getattr(module, "__file__", None) or "").startswith(LAUNCHER)
-        if (name.startswith("ministack.") or ours and name != "__main__") and vars(module).get("SAVED", True):
+        if (name.startswith("ministack.") or (ours and name != "__main__")) and vars(module).get("SAVED", True):
             yield name
 
 
@@ -210,7 +230,7 @@ class _Sink(io.RawIOBase):
 
 
 class _Pickler(pickle.Pickler):
-    """Variables within variables are named, modules are imported, locks are made anew, and large bytes have a file of their own."""
+    """Names variables that stand within others, has modules imported and locks made anew, and keeps large bytes in files."""
 
     def __init__(self, file, folder):
         super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
