@@ -168,7 +168,8 @@ async fn hold_before_asking(lab: &Lab) -> String {
     });
     sfn.update_state_machine().state_machine_arn(arn).definition(definition.to_string()).send().await.unwrap();
     let role = machine.role_arn().rsplit('/').next().unwrap();
-    let statement = json!({"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"});
+    let held = format!("arn:aws:sqs:{}:{}:held", guardrails_local_aws::REGION, guardrails_local_aws::ACCOUNT);
+    let statement = json!({"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": held});
     let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
     let iam = aws_sdk_iam::Client::new(&lab.root);
     iam.put_role_policy().role_name(role).policy_name("test").policy_document(policy).send().await.unwrap();
