@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Output;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_sns::types::MessageAttributeValue;
@@ -35,25 +35,23 @@ pub struct Lab {
     inbox: String,
 }
 
-/// A stack that was deployed once for all tests of the same file.
+/// The example's stack, which is deployed once for all tests.
 struct SavedLab {
     state: Arc<Saved>,
     world: Walkthrough,
     outputs: BTreeMap<String, String>,
 }
 
-/// The stack of `file` over the walk-through's world. The first test that asks deploys it; the state is saved then, and each test
+/// The example's stack over the walk-through's world. The first test that asks deploys it; the state is saved then, and each test
 /// begins with it on an AWS of its own.
-async fn saved(file: &str) -> Arc<SavedLab> {
-    type Once = Arc<OnceCell<Arc<SavedLab>>>;
-    static SAVED: Mutex<BTreeMap<String, Once>> = Mutex::new(BTreeMap::new());
-    let once = Arc::clone(SAVED.lock().unwrap_or_else(PoisonError::into_inner).entry(file.to_owned()).or_default());
+async fn saved() -> &'static SavedLab {
+    static SAVED: OnceCell<SavedLab> = OnceCell::const_new();
     let make = async || {
-        let lab = Lab::deploy(Options::default(), file).await;
+        let lab = Lab::deploy(Options::default(), EXAMPLE).await;
         let state = Arc::new(lab.local.save().await.expect("the state is saved"));
-        Arc::new(SavedLab { state, world: lab.world, outputs: lab.outputs })
+        SavedLab { state, world: lab.world, outputs: lab.outputs }
     };
-    Arc::clone(once.get_or_init(make).await)
+    SAVED.get_or_init(make).await
 }
 
 /// The command, built once for all tests.
@@ -75,11 +73,11 @@ impl Lab {
 
     /// The guardrails of `file` on a local AWS of another kind.
     pub async fn on(options: Options, file: &str) -> Self {
-        // What another process has is in no saved state.
-        if options.fleets == Fleets::Moto {
+        // Other files are of few tests each; and what another process has is in no saved state.
+        if file != EXAMPLE || options.fleets == Fleets::Moto {
             return Self::deploy(options, file).await;
         }
-        let saved = saved(file).await;
+        let saved = saved().await;
         let options = Options { saved: Some(Arc::clone(&saved.state)), ..options };
         let local = LocalAws::start(Options { wait_scale: WAIT_SCALE, ..options }).await.expect("the local AWS starts");
         let world = saved.world.in_copy(&local).await.unwrap();

@@ -69,6 +69,7 @@ _numbers_at_first = {}
 def install():
     for name, value in _variables():
         _at_first[name] = _digest(value)
+    _known.clear()
     _numbers_at_first.update(_numbers())
 
 
@@ -93,18 +94,20 @@ def serve(app):
 
 
 async def _quiet():
-    """Waits until nothing is under way. The functions' processes are ended: they have state of their own."""
+    """Waits until nothing is under way."""
     limit = time.monotonic() + _QUIET_LIMIT
     while busy := _busy():
         if time.monotonic() > limit:
             raise RuntimeError(f"after {_QUIET_LIMIT} s there still are {busy}")
         await asyncio.sleep(0.02)
-    lambda_runtime.reset()
 
 
 def _busy():
+    """What is under way. Where that is no function, their processes are ended: they have state of their own."""
     executions = stepfunctions._executions._data.values()
     running = [execution["executionArn"] for execution in executions if execution["status"] == "RUNNING"]
+    if not running and not lambda_runtime.workers_in_use():
+        lambda_runtime.reset()
     threads = [thread.name for thread in threading.enumerate() if not thread.name.startswith(_IDLE_THREADS)]
     return running + threads + ["a function"] * lambda_runtime.workers_in_use()
 
@@ -127,6 +130,7 @@ def save(folder):
             changed[name] = _contents(value)
     with (folder / "state").open("wb") as file:
         _Pickler(file, folder).dump(changed)
+    _known.clear()
     about = {"modules": sorted(_modules()), "places": _places()}
     (folder / "about.json").write_text(json.dumps(about))
 
@@ -224,6 +228,16 @@ def _digest(value):
     return digest.digest()
 
 
+# The digests of large bytes while a state is saved: several variables have the same.
+_known = {}
+
+
+def _digest_of(value):
+    if id(value) not in _known:
+        _known[id(value)] = value, hashlib.sha256(value).hexdigest()
+    return _known[id(value)][1]
+
+
 class _Sink(io.RawIOBase):
     def __init__(self, digest):
         self.write = digest.update
@@ -241,7 +255,7 @@ class _Pickler(pickle.Pickler):
         if isinstance(value, _CONTAINERS) and id(value) in self._named:
             return "variable", *self._named[id(value)]
         if type(value) is bytes and len(value) > _LARGE:
-            digest = hashlib.sha256(value).hexdigest()
+            digest = _digest_of(value)
             if self._folder and not (self._folder / digest).exists():
                 (self._folder / digest).write_bytes(value)
             return "bytes", digest
