@@ -44,7 +44,7 @@ pub enum Answered {
 pub enum Asked {
     /// It waits; whether people are still to be told of it, the question says.
     Waits(Box<Run>),
-    /// There is nothing to wait for: it is decided, or another execution waits.
+    /// There is nothing to wait for: it is decided, or another execution waits. The execution was woken.
     Over,
 }
 
@@ -84,14 +84,16 @@ fn seconds(exactly: f64) -> i64 {
 }
 
 impl Runs<'_> {
-    /// An execution of `attempt` wants to wait under `token`.
+    /// An execution of `attempt` wants to wait under `token`. An execution that need not wait is woken at once, and reads what
+    /// was decided. The token may be gone by then: its task timed out, and nothing waits under it.
     ///
     /// # Errors
-    /// When the ledger cannot be read or written.
+    /// When the ledger cannot be read or written, or the workflow cannot be reached.
     pub async fn ask(&self, id: &RunId, attempt: u32, token: &str) -> Result<Asked, RunError> {
         retry_conflicts(|| async move {
             let mut run = self.load(id).await?;
             if !waits(&run.value, attempt) {
+                self.workflow.wake(token).await?;
                 return Ok(Asked::Over);
             }
             if let Some(question) = question_mut(&mut run.value) {
