@@ -1,6 +1,7 @@
 //! The functions. All of them are one program, and each has a role of its own; here is what they do.
 
 pub mod action;
+mod alerts;
 mod approvals;
 pub mod budget;
 pub mod fault;
@@ -10,6 +11,7 @@ pub mod metrics;
 #[cfg(feature = "more-services")]
 mod more_services;
 pub mod notify;
+mod orders;
 pub mod part;
 pub mod reconcile;
 pub mod runtime;

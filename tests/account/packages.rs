@@ -221,7 +221,7 @@ fn a_packaged_template_takes_only_the_processor_that_its_code_is_for() {
 }
 
 #[test]
-fn each_function_runs_the_one_object_as_the_part_that_it_is_named() {
+fn each_function_runs_the_one_object_as_its_own_part() {
     let template = crate::account::alarms::rendered();
     let resources = template["Resources"].as_object().unwrap().values();
     let mut parts = Vec::new();
@@ -267,7 +267,7 @@ fn signed_zip_must_hold_the_packed_program_and_nothing_else() {
     let packed = packed(&program, X86).unwrap().zip;
     let signed = |program: &[u8], mode: u32, other: &str| {
         let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-        for (name, bytes) in [("bootstrap", program), (other, b"signature")] {
+        for (name, bytes) in [("bootstrap", program), (other, b"signature".as_slice())] {
             zip.start_file(name, options(mode)).unwrap();
             zip.write_all(bytes).unwrap();
         }
