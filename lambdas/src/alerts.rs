@@ -1,4 +1,4 @@
-//! What SNS delivers to the master: each alert becomes a run, or is told to people.
+//! The messages that SNS delivers to the master: each alert becomes a run, or is reported to people.
 
 use guardrails_aws::budgets::Standings;
 use guardrails_model::alert::BudgetAlert;
@@ -88,7 +88,7 @@ async fn one_alert(message: &Message, invocation: &Invocation) -> Result<Json, F
     Ok(json!({"decision": what, "run": run.id, "simulated": run.simulated}))
 }
 
-/// Holds an alert against what AWS Budgets says now, and what is known of it: what becomes of it, and why it is doubted. When
+/// Holds an alert against the present answer of AWS Budgets and the last known spend. Answers the decision, and why it is in doubt. When
 /// Budgets does not say, the alert is delivered again: nothing is enforced unseen, and nothing is lost.
 async fn believe(
     decided: Decision,

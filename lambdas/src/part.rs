@@ -88,7 +88,7 @@ impl Part {
 
 const HINT: &str = "deploy the stack's own template, with the code that belongs to it";
 
-/// By what the part is known.
+/// The names by which the part is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
     /// The function's name, without an alias or a version: `AWS_LAMBDA_FUNCTION_NAME`.

@@ -70,7 +70,7 @@ impl Architecture {
     }
 }
 
-/// What is to start the program.
+/// The system that is to start the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Runtime {
     /// Lambda, with its `provided.al2023`.

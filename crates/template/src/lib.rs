@@ -35,7 +35,7 @@ const OPEN_RUNS: &str = "OpenRuns";
 /// The template for `config`, with the functions' code at `key` in the artifact bucket.
 ///
 /// # Errors
-/// When the configuration asks for what no action takes or for more than IAM takes.
+/// When the configuration has options that no action takes, or asks for more than IAM takes.
 pub fn render(config: &Config, key: &str) -> Result<Json> {
     let mut template: Json = serde_saphyr::from_str(SOURCE).context("reading infra/guardrails.yaml")?;
     let machine: Json = serde_json::from_str(MACHINE).context("reading statemachine/guardrails.asl.json")?;
