@@ -71,22 +71,32 @@ fn budget(
     }
     let guardrail = guardrails.values().find(|guardrail| guardrail.name.as_str() == alert.budget);
     let guardrail = guardrail.ok_or_else(|| format!("no guardrail is called `{}`", alert.budget))?;
-    let configured = guardrail.budget.amount.dollars();
-    if !same_cents(alert.budgeted, configured) {
-        return Err(format!("its budget is of ${}, and the guardrail's of ${configured}", alert.budgeted));
-    }
     if alert.amount < alert.threshold {
         return Err(format!("its amount of ${} is below its threshold of ${}", alert.amount, alert.threshold));
     }
-    let stage = guardrail
-        .stages
-        .iter()
-        .map(|stage| stage.at)
-        .find(|at| at.alert_type == alert.alert_type && same_cents(alert.threshold, at.threshold(configured)));
-    let stage = stage
-        .ok_or_else(|| format!("`{}` has no stage at ${} {}", guardrail.name, alert.threshold, alert.alert_type.as_str()))?;
+    let stage = stage_of(alert, guardrail)?;
     let period = guardrail.budget.period.of_alert(alert.date);
     Ok(Target { guardrail: guardrail.name.clone(), stage, period, simulated })
+}
+
+/// The stage by its threshold. Where somebody changed the budget's limit, the percentage of that limit counts.
+fn stage_of(alert: &BudgetAlert, guardrail: &Guardrail) -> Result<StageAt, String> {
+    let configured = guardrail.budget.amount.dollars();
+    let limit = if same_cents(alert.budgeted, configured) { configured } else { alert.budgeted };
+    // The alert gives the limit in cents, so the threshold is off by that much of the percentage.
+    let rounded = |at: StageAt| if limit == configured { Decimal::ZERO } else { at.threshold(Decimal::new(5, 3)) };
+    let distance = |at: StageAt| (alert.threshold - at.threshold(limit)).abs();
+    let of_type = guardrail.stages.iter().map(|stage| stage.at).filter(|at| at.alert_type == alert.alert_type);
+    let mut near: Vec<StageAt> = of_type.filter(|at| distance(*at) <= Decimal::new(5, 3) + rounded(*at)).collect();
+    near.sort_by_key(|at| distance(*at));
+    match near.as_slice() {
+        [] => Err(format!("`{}` has no stage at ${} {}", guardrail.name, alert.threshold, alert.alert_type.as_str())),
+        [one, other, ..] if distance(*one) == distance(*other) => Err(format!(
+            "its budget is of ${limit}, where `{one}` and `{other}` of `{}` cannot be told apart by the threshold of ${}",
+            guardrail.name, alert.threshold
+        )),
+        [one, ..] => Ok(*one),
+    }
 }
 
 fn mock(message: &Message, guardrails: &BTreeMap<GuardrailName, Guardrail>, today: Date) -> Result<Target, String> {
