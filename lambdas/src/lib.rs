@@ -1,4 +1,4 @@
-//! The functions. Each binary in `src/bin` is one function with a role of its own; here is what they do.
+//! The functions. All of them are one program, and each has a role of its own; here is what they do.
 
 pub mod action;
 mod approvals;
@@ -8,6 +8,7 @@ pub mod master;
 mod messages;
 pub mod metrics;
 pub mod notify;
+pub mod part;
 pub mod reconcile;
 pub mod runtime;
 pub mod verify;

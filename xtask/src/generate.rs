@@ -1,5 +1,5 @@
-//! Writes what follows from the code: the actions' binaries, their IAM policies for the example, the schema of
-//! `guardrails.yaml`, and the README's table. `--check` says what is out of step, and writes nothing.
+//! Writes what follows from the code: the actions' IAM policies for the example, the schema of `guardrails.yaml`, and the
+//! README's table. `--check` says what is out of step, and writes nothing.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -59,21 +59,9 @@ fn files(root: &Path) -> Result<Vec<(PathBuf, String)>> {
         (PathBuf::from("policies/README.md"), rights(root, &config)?),
     ];
     for action in ALL {
-        files.push((PathBuf::from(format!("lambdas/src/bin/{}.rs", action.name)), binary(action)));
         files.push((PathBuf::from(format!("policies/{}.json", action.name)), policy(action, &config)?));
     }
     Ok(files)
-}
-
-fn binary(action: &guardrails_aws::actions::Entry) -> String {
-    format!(
-        "//! The function of the action `{}`. Written by `cargo xtask generate`.\n\nuse guardrails_aws::actions::{};\n\n\
-         #[tokio::main(flavor = \"current_thread\")]\nasync fn main() -> Result<(), lambda_runtime::Error> {{\n    \
-         guardrails_lambdas::action::main::<{}>().await\n}}\n",
-        action.name,
-        action.type_name,
-        action.type_name.rsplit("::").next().unwrap_or_default()
-    )
 }
 
 /// What the action's function may do for the example, in an account and Region that stand for any.

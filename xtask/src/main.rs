@@ -35,9 +35,9 @@ enum Command {
     Explore(explore::Args),
     /// Fuzzes what reads alerts, guardrails.yaml, the ledger and the wire. Needs cargo-fuzz.
     Fuzz(fuzz::Args),
-    /// Builds the functions as Lambda starts them, into target/functions.
+    /// Builds the functions' program as Lambda starts it, into target/functions.
     Functions(functions::Args),
-    /// Writes what follows from the code: binaries, policies, the schema, the README's table.
+    /// Writes what follows from the code: policies, the schema, the README's table.
     Generate(generate::Args),
     /// Builds the functions twice, in two folders, and says whether they are the same.
     Reproduce(functions::Args),

@@ -9,10 +9,9 @@ use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::config::StageAt;
 use guardrails_model::ids::{ActionName, FacetId, GuardrailName, Place, RunId, Selector};
 use guardrails_model::record::Scope as Steps;
+use guardrails_template::artifacts::{self, Architecture, Artifact, Local};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, civil};
-
-use crate::artifacts::{self, Architecture, Artifact, Local};
 
 /// Runs of a list.
 const RUNS: usize = 50;
@@ -81,16 +80,16 @@ pub(crate) struct File {
     pub(crate) file: PathBuf,
 }
 
-/// The functions' programs.
+/// The functions' program.
 #[derive(Debug, Args)]
 pub(crate) struct Programs {
-    /// Where the functions' programs are; beside this program when left out.
+    /// The folder with the functions' program; that of this program when left out.
     #[arg(long)]
     functions: Option<PathBuf>,
     /// The processor that the functions are for.
     #[arg(long, value_enum, default_value_t = Architecture::X86_64)]
     pub(crate) architecture: Architecture,
-    /// What starts them. Programs for this machine are not checked, and are refused where this command may reach AWS itself.
+    /// What starts it. A program for this machine is not checked, and is refused where this command may reach AWS itself.
     #[arg(long, value_enum, default_value_t = Runtime::Lambda, env = "GUARDRAILS_RUNTIME", hide = true)]
     runtime: Runtime,
 }
@@ -100,7 +99,7 @@ impl Programs {
         self.functions.clone().map_or_else(artifacts::beside_this_program, Ok)
     }
 
-    pub(crate) fn pack(&self) -> Result<Vec<Artifact>> {
+    pub(crate) fn pack(&self) -> Result<Artifact> {
         let runtime = match self.runtime {
             Runtime::Lambda => artifacts::Runtime::Lambda(self.architecture),
             Runtime::ThisMachine => artifacts::Runtime::ThisMachine(Local::proven()?),
@@ -109,7 +108,7 @@ impl Programs {
     }
 }
 
-/// What starts the functions' programs.
+/// What starts the functions' program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Runtime {
     /// AWS Lambda.

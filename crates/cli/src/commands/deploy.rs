@@ -14,13 +14,14 @@ use std::collections::BTreeMap;
 use anyhow::{Result, anyhow};
 use aws_config::SdkConfig;
 use guardrails_model::partition;
+use guardrails_template as template;
 
 use self::bucket::Bucket;
 use crate::args::{Deploy, Global};
 use crate::commands::{doctor, reconcile};
 use crate::deployment::{self, Deployment};
 use crate::exit::Exit;
-use crate::{output, template};
+use crate::output;
 
 pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
     template::check_stack_name(&global.stack_name)?;
@@ -30,9 +31,8 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
     partition::check(&caller.account().partition)
         .map_err(|why| anyhow!("nothing is deployed to account {}: {why}", caller.account))?;
     output::tell(&format!("packing the functions in {}", args.programs.folder()?.display()));
-    let artifacts = args.programs.pack()?;
-    let keys: BTreeMap<&str, String> = artifacts.iter().map(|artifact| (artifact.function, artifact.key.clone())).collect();
-    let mut template = template::render(&config, &keys)?;
+    let artifact = args.programs.pack()?;
+    let mut template = template::render(&config, &artifact.key)?;
     template::carry_code_for(&mut template, args.programs.architecture);
     template::check_parameters(&template, &args.parameters)?;
     restricted::refuse(&sdk, &config, &caller, &global.stack_name).await?;
@@ -46,7 +46,7 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
     if args.bucket.is_none() {
         writers::restrict(&bucket, &caller, &config.operators).await?;
     }
-    code::upload(&bucket, &artifacts).await?;
+    code::upload(&bucket, &artifact).await?;
     let mut parameters = vec![
         ("ArtifactBucket", bucket.name.clone()),
         ("Architecture", args.programs.architecture.name().to_owned()),
@@ -56,7 +56,7 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
     parameters.extend(args.parameters.iter().map(|(name, value)| (name.as_str(), value.clone())));
     parameters.extend(args.adopt_ledger.clone().map(|table| ("LedgerTable", table)));
     let Some(changes) = stack.propose(&template, &parameters, &bucket).await? else {
-        code::is_what_runs(&sdk, &global.stack_name, &bucket, &artifacts).await?;
+        code::is_what_runs(&sdk, &global.stack_name, &template, &bucket, &artifact).await?;
         output::tell("the stack is as it should be: nothing to change");
         return finish(global, &sdk).await;
     };
@@ -66,7 +66,7 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
         return Ok(Exit::Declined);
     }
     stack.execute(&changes).await?;
-    code::is_what_runs(&sdk, &global.stack_name, &bucket, &artifacts).await?;
+    code::is_what_runs(&sdk, &global.stack_name, &template, &bucket, &artifact).await?;
     if changes.creates {
         first_round(global).await;
     }
