@@ -3,19 +3,17 @@
 
 use guardrails_aws::budgets::Standings;
 use guardrails_model::alert::{self, Reading};
+use guardrails_model::belief::{Belief, believe};
 use guardrails_model::clock::Clock;
 use guardrails_model::config::Config;
 use guardrails_model::decide::{Decision, decide};
 use guardrails_model::envelope::{self, Message};
 use guardrails_model::ids::RunId;
 use guardrails_model::ledger::Ledger;
-use guardrails_model::plausible::{self, Against, Belief};
 use guardrails_model::record::{AlertRecord, Direction, FORMAT, Part, PartPlan, RunState};
-use guardrails_model::runs::{Begun, Ended, Heard, Outcome, PartRef, Places, Runs, groups};
-use guardrails_model::spend::Spending;
+use guardrails_model::runs::{Begun, Ended, Grounds, Heard, Outcome, PartRef, Places, Runs, groups};
 use guardrails_model::wire::{End, MasterOrder as Order, PartResult, PlacesResult};
 use jiff::Unit;
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
@@ -141,12 +139,13 @@ async fn one_alert(message: &Message, invocation: &Invocation) -> Result<Json, F
     let account = variable("ACCOUNT_ID")?;
     let today = now.to_zoned(TimeZone::UTC).date();
     let decided = decide(message, &config.guardrails, &account, today);
-    let (decision, doubts) = believe(message, decided, &config, &account, today, &ledger, invocation).await?;
+    let (decision, grounds) = believed(message, decided, &config, &account, &ledger, invocation).await?;
     let digest = format!("{:x}", Sha256::digest(json!([message.text, message.attributes]).to_string()));
     let words = match &decision {
         Decision::Enforce(target) => {
             let simulated = if target.simulated { " (simulated)" } else { "" };
-            let doubted = if doubts.is_empty() { String::new() } else { format!("; doubted: {}", doubts.join("; ")) };
+            let doubts = grounds.doubts.join("; ");
+            let doubted = if doubts.is_empty() { doubts } else { format!("; doubted: {doubts}") };
             format!("enforce {} at {} in {}{simulated}{doubted}", target.guardrail, target.stage, target.period)
         }
         Decision::Report { why } => format!("report: {why}"),
@@ -171,12 +170,13 @@ async fn one_alert(message: &Message, invocation: &Invocation) -> Result<Json, F
     let guardrail = guardrail.ok_or_else(|| Fault::retryable("the guardrail was removed while its alert was read"))?;
     let workflow = invocation.workflow()?;
     let runs = Runs { ledger: &ledger, workflow: &workflow, clock: &invocation.clock, by: invocation.by.clone() };
-    let (what, run) = match runs.begin(&target, &config, guardrail, &digest, &doubts).await? {
+    let (what, run) = match runs.begin(&target, &config, guardrail, &digest, &grounds).await? {
         Begun::Started(run) => {
             emit(now, &[(Metric::RunsStarted, 1.0)], &[("run", run.id.as_str())]);
             ("started", run)
         }
         Begun::Already(run) => ("already", run),
+        Begun::Believed(run) => ("believed", run),
         Begun::GoingBack(run) => ("being rolled back", run),
         Begun::Released(released) => {
             tracing::info!(guardrail = %target.guardrail, by = released.by, why = released.why, "released: recorded only");
@@ -187,33 +187,30 @@ async fn one_alert(message: &Message, invocation: &Invocation) -> Result<Json, F
     Ok(json!({"decision": what, "run": run.id, "simulated": run.simulated}))
 }
 
-/// Holds a real alert against what AWS Budgets says now, and what is known of it: what becomes of it, and why it is doubted. When
-/// Budgets does not say, the alert is delivered again: nothing is enforced unseen, and nothing is lost.
-async fn believe(
+/// Holds a real alert against AWS Budgets and what is known: what becomes of it, and on which grounds. Where AWS Budgets cannot be
+/// asked, a person is, and the alert may count alone later: nothing is lost.
+async fn believed(
     message: &Message,
     decided: Decision,
     config: &Config,
     account: &str,
-    today: Date,
     ledger: &Ledger,
     invocation: &Invocation,
-) -> Result<(Decision, Vec<String>), Fault> {
+) -> Result<(Decision, Grounds), Fault> {
     let (Decision::Enforce(target), Reading::Budget(alert)) = (&decided, alert::read(&message.text)) else {
-        return Ok((decided, Vec::new()));
+        return Ok((decided, Grounds::default()));
     };
     let Some(guardrail) = config.guardrails.get(&target.guardrail).filter(|_| !target.simulated) else {
-        return Ok((decided, Vec::new()));
+        return Ok((decided, Grounds::default()));
     };
-    let standings = Standings { client: aws_sdk_budgets::Client::new(&invocation.sdk), account: account.to_owned() };
-    let standing = standings.standing(guardrail).await;
-    let standing =
-        standing.map_err(|error| Fault::retryable(format!("the alert is held against AWS Budgets before it counts: {error}")))?;
-    let last = ledger.spend(&target.guardrail).await?.map(|last| last.value);
-    let against = Against { last: last.as_ref(), standing: standing.as_ref(), today };
-    Ok(match plausible::judge(&alert, target, guardrail, against) {
-        Belief::Plausible => (decided, Vec::new()),
-        Belief::Doubted(doubts) => (decided, doubts),
-        Belief::OldPeriod(why) => (Decision::Report { why }, Vec::new()),
+    let client = aws_sdk_budgets::Client::new(&invocation.sdk);
+    let standings = Standings { client, account: account.to_owned(), topic: None };
+    let belief = believe(&alert, target, guardrail, ledger, &standings, invocation.clock.now()).await?;
+    let figure = Some(alert.amount);
+    Ok(match belief {
+        Belief::Enforce(remarks) => (decided, Grounds { doubts: Vec::new(), remarks, figure }),
+        Belief::Ask(doubts) => (decided, Grounds::doubted(doubts, figure)),
+        Belief::OldPeriod(why) => (Decision::Report { why }, Grounds::default()),
     })
 }
 

@@ -297,6 +297,15 @@ pub(crate) struct Answer {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Reject {
+    #[command(flatten)]
+    pub(crate) answer: Answer,
+    /// Release the stage for the rest of the period, also where only a figure is asked about.
+    #[arg(long)]
+    pub(crate) for_the_period: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Rearm {
     /// The guardrail.
     pub(crate) guardrail: GuardrailName,

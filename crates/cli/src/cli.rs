@@ -3,9 +3,10 @@
 use clap::{Parser, Subcommand};
 
 use crate::args::{
-    Abandon, Answer, Deploy, Doctor, Explain, File, Global, History, Package, Plan, Rearm, Rollback, Simulate, Status,
+    Abandon, Answer, Deploy, Doctor, Explain, File, Global, History, Package, Plan, Rearm, Reject, Rollback, Simulate, Status,
 };
 use crate::commands;
+use crate::commands::approve::Word;
 use crate::exit::Exit;
 
 /// Budget Guardrails: freedom until the money is gone, and all of it back.
@@ -49,7 +50,7 @@ enum Command {
     /// Says yes to a run that waits for a person: what it lists is done.
     Approve(Answer),
     /// Says no to a run that waits for a person: nothing is changed.
-    Reject(Answer),
+    Reject(Reject),
     /// Puts back what a guardrail changed.
     Rollback(Rollback),
     /// Lets go of what a person settled by hand. Changes nothing in the account.
@@ -77,8 +78,10 @@ impl Cli {
             Command::Status(args) => commands::status::run(global, args).await,
             Command::Doctor(args) => commands::doctor::run(global, args).await,
             Command::History(args) => commands::history::run(global, args).await,
-            Command::Approve(args) => commands::approve::run(global, args, true).await,
-            Command::Reject(args) => commands::approve::run(global, args, false).await,
+            Command::Approve(args) => commands::approve::run(global, args, Word::Yes).await,
+            Command::Reject(args) => {
+                commands::approve::run(global, &args.answer, Word::No { for_the_period: args.for_the_period }).await
+            }
             Command::Rollback(args) => commands::rollback::run(global, args).await,
             Command::Abandon(args) => commands::abandon::run(global, args).await,
             Command::Rearm(args) => commands::rearm::run(global, args).await,

@@ -200,7 +200,8 @@ impl Run {
     #[must_use]
     pub fn is_doubted(&self) -> bool {
         let undecided = matches!(self.state, RunState::Opening | RunState::Waiting);
-        undecided && self.approval.as_ref().is_some_and(|approval| approval.because != Because::Stage && approval.approved.is_none())
+        undecided
+            && self.approval.as_ref().is_some_and(|approval| approval.because != Because::Stage && approval.approved.is_none())
     }
 
     /// When what it does now was asked for.

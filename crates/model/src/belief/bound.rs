@@ -53,7 +53,8 @@ pub(super) fn size(amount: Decimal, alert_type: AlertType, bound: Decimal, evide
     if let Some(bill) = bill.filter(|bill| amount <= bill.saturating_mul(Decimal::from(TIMES_A_BILL))) {
         return Size::Passes(format!("{beyond}, and an earlier bill was ${}", bill.round_dp(2)));
     }
-    let ran = ran(alert_type, evidence).map_or_else(String::new, |ran| format!(" (the resources that ran in scope could have cost ${})", ran.round_dp(2)));
+    let ran = ran(alert_type, evidence)
+        .map_or_else(String::new, |ran| format!(" (the resources that ran in scope could have cost ${})", ran.round_dp(2)));
     let budget = evidence.guardrail.budget.amount.dollars();
     Size::Beyond(format!("{beyond}, the most that is enforced of a budget of ${budget} without evidence{ran}"))
 }

@@ -209,7 +209,10 @@ mod tests {
         assert_eq!(points.rest(Period::Monthly, at("2026-11-30T23:00:00Z")), dollars("100"));
         let late = super::tests::points(&[point("2026-11-20T00:00:00Z", "0", Some("1"), false)]);
         assert_eq!(late.ran(at("2026-11-20T00:00:00Z")), Some(dollars("24")), "a day before the first, and no more");
-        assert_eq!(super::tests::points(&[point("2026-11-20T00:00:00Z", "0", None, false)]).ran(at("2026-11-21T00:00:00Z")), None);
+        assert_eq!(
+            super::tests::points(&[point("2026-11-20T00:00:00Z", "0", None, false)]).ran(at("2026-11-21T00:00:00Z")),
+            None
+        );
     }
 
     #[test]

@@ -137,9 +137,10 @@ fn contradiction(evidence: &Evidence<'_>, standing: &Standing) -> Option<String>
     if shown.is_zero() && was_known(evidence, alert, threshold) {
         return None;
     }
-    let updated = standing.updated.filter(|_| shown.is_zero()).map_or_else(String::new, |at| {
-        format!(" (an update of the budget zeroes the figure for hours; the last one was {at})")
-    });
+    let updated = standing
+        .updated
+        .filter(|_| shown.is_zero())
+        .map_or_else(String::new, |at| format!(" (an update of the budget zeroes the figure for hours; the last one was {at})"));
     if is_above(threshold, shown) {
         return Some(format!("AWS Budgets shows ${shown} {what}, which is below the threshold of ${threshold}{updated}"));
     }

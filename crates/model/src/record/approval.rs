@@ -41,7 +41,17 @@ impl Approval {
     /// A person is to be asked, for these reasons.
     #[must_use]
     pub fn needed(why: Vec<String>, because: Because, rule: ApprovalRule) -> Self {
-        Self { why, because, figure: None, rule, question: None, decisions: Vec::new(), approved: None, exceeded: 0, settled: Vec::new() }
+        Self {
+            why,
+            because,
+            figure: None,
+            rule,
+            question: None,
+            decisions: Vec::new(),
+            approved: None,
+            exceeded: 0,
+            settled: Vec::new(),
+        }
     }
 
     /// The last that was said.

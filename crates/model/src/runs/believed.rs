@@ -101,7 +101,12 @@ impl Runs<'_> {
 
     /// The figure of a run that waits only for it is believed now: the run goes on, and plans anew. Where the stage itself asks,
     /// it still does.
-    pub(super) async fn believe(&self, mut run: Versioned<Run>, guardrail: &Guardrail, grounds: &Grounds) -> Result<Begun, RunError> {
+    pub(super) async fn believe(
+        &self,
+        mut run: Versioned<Run>,
+        guardrail: &Guardrail,
+        grounds: &Grounds,
+    ) -> Result<Begun, RunError> {
         let now = self.clock.now();
         let Some(mut approval) = run.value.approval.take() else { return self.resume(run).await };
         run.value.note(now, &self.by, "the figure is believed now");

@@ -3,8 +3,8 @@
 
 mod abandon;
 mod again;
-mod believed;
 mod approval;
+mod believed;
 mod close;
 mod gate;
 mod open;

@@ -339,4 +339,3 @@ fn contradiction(alert: &BudgetAlert, standing: &Standing, stage: StageAt, guard
 fn is_above(amount: Decimal, other: Decimal) -> bool {
     amount.saturating_sub(other) > Decimal::new(1, 2).max(other / Decimal::ONE_HUNDRED)
 }
-

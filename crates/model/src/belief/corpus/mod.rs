@@ -4,6 +4,7 @@
 mod before;
 mod generator;
 mod history;
+mod old;
 mod player;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,13 @@ fn every_history_of_the_corpus_comes_to_its_outcome() {
     for history in &histories {
         let played = player::play(history);
         if played.outcome != history.wanted {
-            wrong.push(format!("{}: {:?}, wanted {:?}\n  {}", history.name, played.outcome, history.wanted, played.log.join("\n  ")));
+            wrong.push(format!(
+                "{}: {:?}, wanted {:?}\n  {}",
+                history.name,
+                played.outcome,
+                history.wanted,
+                played.log.join("\n  ")
+            ));
         }
         if let Some(broken) = played.broken(history.is) {
             wrong.push(format!("{}: {broken}\n  {}", history.name, played.log.join("\n  ")));
@@ -45,9 +52,10 @@ fn labels_and_outcomes_of_the_corpus_agree() {
 #[test]
 fn the_document_counts_the_corpus_as_it_is() {
     let histories = all();
-    for history in &histories {
-        assert_eq!(before::play(history), history.before, "{}: by the judgement of 5e03290", history.name);
-    }
+    let judged = histories.iter().map(|history| (history, before::play(history)));
+    let wrong = judged.filter(|(history, before)| *before != history.before);
+    let wrong: Vec<String> = wrong.map(|(history, before)| format!("{}: {before:?}", history.name)).collect();
+    assert!(wrong.is_empty(), "by the judgement of 5e03290:\n{}", wrong.join("\n"));
     let mut rows = Vec::new();
     for (label, words) in
         [(Label::TrueBreach, "true breach"), (Label::FalseFigure, "false figure"), (Label::CannotBeTold, "cannot be told")]

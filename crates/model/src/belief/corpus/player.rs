@@ -73,7 +73,8 @@ impl Spending for World {
             }
             Budgets::There => {
                 let mut standing = self.standing.lock().unwrap().clone();
-                let over = |at: &crate::config::StageAt| standing.of(at.alert_type).is_some_and(|is| is > at.threshold(standing.limit));
+                let over =
+                    |at: &crate::config::StageAt| standing.of(at.alert_type).is_some_and(|is| is > at.threshold(standing.limit));
                 let alarms = guardrail.stages.iter().map(|stage| stage.at).filter(over).collect();
                 standing.alarms = if *self.lamp.lock().unwrap() { alarms } else { Vec::new() };
                 Ok(Some(standing))
@@ -106,6 +107,11 @@ impl Workflow for World {
 
 /// Plays `history` from its beginning to its end.
 pub(super) fn play(history: &History) -> Played {
+    play_on(history, &Ledger::new(Arc::new(MemoryStore::default())))
+}
+
+/// The same, over a ledger that holds something.
+pub(super) fn play_on(history: &History, ledger: &Ledger) -> Played {
     block_on(async {
         let guardrail = history.guardrail();
         let first = history.events[0].on;
@@ -119,9 +125,10 @@ pub(super) fn play(history: &History) -> Played {
             lamp: Mutex::new(true),
             hourly: Mutex::new(None),
         };
-        let ledger = Ledger::new(Arc::new(MemoryStore::default()));
+        let ledger = ledger.clone();
         ledger.define(guardrail.clone(), Vec::new(), Pace::default()).await.unwrap();
-        let mut player = Player { history, guardrail, ledger, world, reported: false, alone: false, late: Vec::new(), log: Vec::new() };
+        let mut player =
+            Player { history, guardrail, ledger, world, reported: false, alone: false, late: Vec::new(), log: Vec::new() };
         for event in &history.events {
             player.event(event).await;
         }
@@ -185,7 +192,8 @@ impl Player<'_> {
     async fn alert(&mut self, event: &Event, amount: Decimal) {
         let (now, at) = (self.world.now(), self.history.at);
         let today = now.to_zoned(TimeZone::UTC).date();
-        let text = text(event.dated.unwrap_or(today), at, event.budgeted.unwrap_or(self.world.standing.lock().unwrap().limit), amount);
+        let text =
+            text(event.dated.unwrap_or(today), at, event.budgeted.unwrap_or(self.world.standing.lock().unwrap().limit), amount);
         let guardrails = BTreeMap::from([(self.guardrail.name.clone(), self.guardrail.clone())]);
         let message = Message { text: text.clone(), attributes: BTreeMap::new() };
         let target = match decide(&message, &guardrails, ACCOUNT, today) {
