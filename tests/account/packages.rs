@@ -218,8 +218,8 @@ fn a_packaged_template_takes_only_the_processor_that_its_code_is_for() {
 }
 
 #[test]
-fn each_function_runs_the_one_object_as_the_part_that_it_is_named() {
-    let template = crate::alarms::rendered();
+fn each_function_runs_the_one_object_as_its_own_part() {
+    let template = crate::account::alarms::rendered();
     let resources = template["Resources"].as_object().unwrap().values();
     let mut parts = Vec::new();
     for function in resources.filter(|one| one["Type"] == "AWS::Lambda::Function") {

@@ -8,9 +8,12 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use serde::Serialize;
 
 use crate::alert::{self, BudgetAlert, Reading};
+use crate::belief::Belief;
 use crate::config::{Guardrail, StageAt};
 use crate::envelope::Message;
 use crate::ids::GuardrailName;
+pub use crate::record::Target;
+use crate::runs::Grounds;
 
 /// The message attribute that names the guardrail which the mock text means.
 pub const GUARDRAIL_ATTRIBUTE: &str = "guardrail";
@@ -21,36 +24,59 @@ pub const SIMULATED_ATTRIBUTE: &str = "simulated";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// Enforce a stage.
-    Enforce(Target),
+    Enforce {
+        /// Which.
+        target: Target,
+        /// The alert as it was read; nothing for the mock text, which says no figures.
+        alert: Option<BudgetAlert>,
+    },
     /// Tell people, change nothing.
     Report {
         /// Why nothing is changed.
         why: String,
+        /// The alert as it was read, if the text is one.
+        alert: Option<BudgetAlert>,
     },
 }
 
-/// One stage of one guardrail in one period.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// The guardrail.
-    pub guardrail: GuardrailName,
-    /// The stage.
-    pub stage: StageAt,
-    /// The budget's period, such as `2026-11`.
-    pub period: String,
-    /// Not a real alert: marked so everywhere.
-    pub simulated: bool,
+impl Decision {
+    /// The guardrail whose budget AWS Budgets is to be asked about before this counts. None when nothing is enforced, when the alert
+    /// is simulated, or when it says no figures.
+    #[must_use]
+    pub fn needs_standing<'a>(&self, guardrails: &'a BTreeMap<GuardrailName, Guardrail>) -> Option<&'a Guardrail> {
+        match self {
+            Self::Enforce { target, alert: Some(_) } if !target.simulated => guardrails.get(&target.guardrail),
+            Self::Enforce { .. } | Self::Report { .. } => None,
+        }
+    }
+
+    /// The decision once its figures were weighed, and the grounds on which its run is begun.
+    #[must_use]
+    pub fn weighed(self, belief: Belief) -> (Self, Grounds) {
+        let Self::Enforce { target, alert: Some(alert) } = self else { return (self, Grounds::default()) };
+        let figure = Some(alert.amount);
+        match belief {
+            Belief::Enforce(remarks) => {
+                (Self::Enforce { target, alert: Some(alert) }, Grounds { doubts: Vec::new(), remarks, figure })
+            }
+            Belief::Ask(doubts) => (Self::Enforce { target, alert: Some(alert) }, Grounds::doubted(doubts, figure)),
+            Belief::Report(why) => (Self::Report { why, alert: Some(alert) }, Grounds::default()),
+        }
+    }
 }
 
 /// Decides what `message` asks of `guardrails` in `account`; `today` dates the mock text, which has no date.
 #[must_use]
 pub fn decide(message: &Message, guardrails: &BTreeMap<GuardrailName, Guardrail>, account: &str, today: Date) -> Decision {
-    let decided = match alert::read(&message.text) {
-        Reading::Budget(alert) => budget(&alert, is_simulated(message), guardrails, account),
-        Reading::Mock => mock(message, guardrails, today),
-        Reading::Unknown { why } => Err(why),
+    let (decided, alert) = match alert::read(&message.text) {
+        Reading::Budget(alert) => (budget(&alert, is_simulated(message), guardrails, account), Some(alert)),
+        Reading::Mock => (mock(message, guardrails, today), None),
+        Reading::Unknown { why } => (Err(why), None),
     };
-    decided.map_or_else(|why| Decision::Report { why }, Decision::Enforce)
+    match decided {
+        Ok(target) => Decision::Enforce { target, alert },
+        Err(why) => Decision::Report { why, alert },
+    }
 }
 
 /// Does the message say of itself that it is a simulation?
@@ -192,4 +218,59 @@ pub fn simulated_text(guardrail: &Guardrail, stage: StageAt, account: &str, toda
          ${threshold:.2}\n{kind} Amount: ${amount:.2}\n",
         today.strftime("%B %d, %Y")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::MOCK_TEXT;
+    use crate::config::{ActionSpec, Budget, Period, Stage, Tags};
+
+    const ACCOUNT: &str = "123456789012";
+    const TODAY: Date = Date::constant(2026, 11, 23);
+
+    fn guardrails() -> BTreeMap<GuardrailName, Guardrail> {
+        let name: GuardrailName = "beta".parse().unwrap();
+        let budget =
+            Budget { amount: "100 USD".parse().unwrap(), period: Period::Monthly, service: Vec::new(), tag: Tags::default() };
+        let action = ActionSpec { name: "stop-instances".parse().unwrap(), params: serde_json::Value::Null };
+        let stage = Stage::new("80% actual".parse().unwrap(), vec![vec![action]]);
+        BTreeMap::from([(name.clone(), Guardrail::new(name, budget, vec![stage]))])
+    }
+
+    fn alert(simulated: bool) -> Message {
+        let guardrails = guardrails();
+        let guardrail = guardrails.values().next().unwrap();
+        let text = simulated_text(guardrail, guardrail.stages[0].at, ACCOUNT, TODAY);
+        let attributes = simulated.then(|| (SIMULATED_ATTRIBUTE.to_owned(), "true".to_owned()));
+        Message { text, attributes: attributes.into_iter().collect() }
+    }
+
+    fn decided(message: &Message) -> Decision {
+        decide(message, &guardrails(), ACCOUNT, TODAY)
+    }
+
+    #[test]
+    fn only_a_real_alert_that_enforces_needs_a_standing() {
+        let needs = |message: &Message| decided(message).needs_standing(&guardrails()).is_some();
+        assert!(needs(&alert(false)));
+        assert!(!needs(&alert(true)), "nothing is spent in a simulation");
+        let mock = Message { text: MOCK_TEXT.to_owned(), ..Message::default() };
+        assert!(matches!(decided(&mock), Decision::Enforce { alert: None, .. }));
+        assert!(!needs(&mock), "it says no figures");
+        let other = Message { text: alert(false).text.replace("beta", "gamma"), ..Message::default() };
+        assert!(matches!(decided(&other), Decision::Report { alert: Some(_), .. }));
+        assert!(!needs(&other), "nothing is enforced");
+    }
+
+    #[test]
+    fn belief_leaves_an_alert_enforced_asked_or_reported() {
+        let weighed = |belief: Belief| {
+            let (decision, grounds) = decided(&alert(false)).weighed(belief);
+            (matches!(decision, Decision::Enforce { alert: Some(_), .. }), grounds.doubts.len(), grounds.remarks.len())
+        };
+        assert_eq!(weighed(Belief::Enforce(vec!["unusual".to_owned()])), (true, 0, 1));
+        assert_eq!(weighed(Belief::Ask(vec!["less is shown".to_owned()])), (true, 1, 0));
+        assert_eq!(weighed(Belief::Report("it is over".to_owned())), (false, 0, 0));
+    }
 }

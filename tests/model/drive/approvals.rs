@@ -311,7 +311,9 @@ async fn an_answer_before_the_execution_waits_keeps_it_from_waiting() {
     let Begun::Started(run) = story.bench.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
     let run = story.bench.open(&run).await.unwrap().id;
     assert!(matches!(answer(&story, &run, true, "ann").await, Answered::Taken(_)));
+    story.bench.workflow.waits("first");
     assert_eq!(story.bench.runs().ask(&run, 1, "first").await.unwrap(), Asked::Over);
+    assert_eq!(story.bench.workflow.woken("first"), 1, "its own task succeeds");
     assert_eq!(plan_again(&story, &run).await.state, RunState::Applying);
     assert_eq!(story.bench.workflow.names().len(), 1, "the execution that runs goes on");
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use guardrails_model::action::{Action, ActionError, Answer, Change, Planned};
+use guardrails_model::action::{Action, ActionError, Planned};
 use guardrails_model::clock::Clock;
 use guardrails_model::config::ApprovalRule;
 use guardrails_model::drive::{Cursor, Progress};

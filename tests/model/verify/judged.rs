@@ -38,7 +38,15 @@ fn ann(can: bool) -> Person {
     Person { ways, ..Person::of("arn:aws:iam::123456789012:user/ann", by) }
 }
 
-impl Story {
+/// What these tests ask of a story beside what all do.
+trait Asked {
+    async fn to_verify(&self, run: &RunId) -> Option<ToVerify>;
+    async fn verify(&self, run: &RunId, can: bool);
+    async fn ends(&self, run: &RunId) -> (Outcome, RunState);
+    async fn report(&self, run: &RunId) -> String;
+}
+
+impl Asked for Story {
     /// What the function verify finds to ask, if anything.
     async fn to_verify(&self, run: &RunId) -> Option<ToVerify> {
         ToVerify::of(&self.bench.truth, run, self.world.clock.now()).await.unwrap()

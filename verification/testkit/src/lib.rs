@@ -2,6 +2,14 @@
 //! test sets, a clock that it moves, a ledger's store and a state machine in memory, and faults at any call to them. The tests,
 //! the explorer and the fuzzer share it. It knows no AWS, so the fuzzer builds in a minute.
 
+#![allow(
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::return_self_not_must_use,
+    reason = "doubles are used by tests alone, and panic where a test is to fail"
+)]
+
 pub mod bench;
 mod clock;
 mod gate;

@@ -83,7 +83,7 @@ impl Toy {
         state
     }
 
-    /// What each lamp is.
+    /// The value of each lamp.
     pub fn snapshot(&self) -> BTreeMap<String, Value> {
         self.lamps().by_name.iter().map(|(name, lamp)| (name.clone(), lamp.is.clone())).collect()
     }

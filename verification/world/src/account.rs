@@ -1,22 +1,17 @@
-//! What is in the account, and what becomes of it over time.
+//! What is in the account.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use super::auto_scaling::{self, Fleets};
+use super::auto_scaling::group::{Fleets, Group as ScalingGroup};
 use super::buckets::Buckets;
-use super::ec2::{self, Instance, Power};
-use super::granted;
-use super::iam::{self, Group, Role};
-use super::load_balancers;
+use super::ec2::instance::{Instance, Power};
+use super::identities::{Group, Limits, Right, Role};
 use super::past::Past;
-use super::simulator::{Limits, Right};
+use super::place::{HOME, place};
 use super::timeline::{Event, Timeline};
-use super::wire::{self, Call, Refusal, Reply, Service};
-
-/// The Region in which everything is of which nothing else is said.
-pub const HOME: &str = "us-east-1";
+use super::wire::Call;
 
 /// An account.
 #[derive(Debug)]
@@ -80,7 +75,7 @@ pub struct Account {
     pub(super) now: Timestamp,
     pub(super) timeline: Timeline,
     pub(super) past_fleets: Past<Fleets>,
-    past_iam: Past<Iam>,
+    pub(super) past_iam: Past<Iam>,
 }
 
 /// What IAM's listings may lag behind with.
@@ -142,7 +137,7 @@ impl Account {
     }
 
     /// Adds an Auto Scaling group, and enables its Region. Members that there were before it stay in it.
-    pub fn fleet(&mut self, mut group: auto_scaling::Group) -> &mut Self {
+    pub fn fleet(&mut self, mut group: ScalingGroup) -> &mut Self {
         self.regions.insert(group.region.clone());
         let key = group.key();
         if let Some(implied) = self.fleets.remove(&key) {
@@ -154,7 +149,7 @@ impl Account {
     }
 
     /// The Auto Scaling group of that name, in whichever Region.
-    pub fn scaling(&mut self, name: &str) -> &mut auto_scaling::Group {
+    pub fn scaling(&mut self, name: &str) -> &mut ScalingGroup {
         self.fleets.values_mut().find(|group| group.name == name).unwrap_or_else(|| panic!("there is no group {name}"))
     }
 
@@ -207,32 +202,6 @@ impl Account {
         self.timeline.push(at, Event::Late(call));
     }
 
-    /// Everything that happens by itself until `now`, in its order.
-    pub fn settle(&mut self, now: Timestamp) {
-        while let Some((at, event)) = self.timeline.pop(now) {
-            self.now = self.now.max(at);
-            match event {
-                Event::Power(id) => self.settle_instance(&id, at),
-                Event::ActivityEnds(group, number) => self.end_activity(&group, number, at),
-                Event::Reconcile(group) => self.reconcile(&group, at),
-                Event::Check(group) => self.check(&group, at),
-                Event::Late(call) => {
-                    self.answer(&call, at);
-                }
-            }
-        }
-        self.now = self.now.max(now);
-    }
-
-    fn settle_instance(&mut self, id: &str, at: Timestamp) {
-        if let Some(instance) = self.instances.get_mut(id) {
-            instance.settle(at);
-            if let Some(group) = instance.group_key() {
-                self.wake(&group, at);
-            }
-        }
-    }
-
     /// An instance is `via` from now on, and `to` at `until`.
     pub(super) fn turn(&mut self, id: &str, via: Power, until: Timestamp, to: Power, now: Timestamp) {
         let Some(instance) = self.instances.get_mut(id) else { return };
@@ -249,80 +218,6 @@ impl Account {
         self.touched.insert(place(region, name));
     }
 
-    /// The answer to a call of a function at `now`: as far as its role's policy goes.
-    pub fn answer_function(&mut self, call: &Call, now: Timestamp) -> Reply {
-        match granted::refusal(self, call) {
-            Some(refusal) => wire::answer(call, Err(refusal)),
-            None => self.answer(call, now),
-        }
-    }
-
-    /// The answer to a call at `now`.
-    pub fn answer(&mut self, call: &Call, now: Timestamp) -> Reply {
-        let result = match self.refusal(call, now) {
-            Some(refusal) => Err(refusal),
-            None => self.carry_out(call, now),
-        };
-        wire::answer(call, result)
-    }
-
-    /// What meets a call before its service reads it.
-    fn refusal(&mut self, call: &Call, now: Timestamp) -> Option<Refusal> {
-        if call.service != Service::Iam && !self.regions.contains(&call.region) {
-            return Some(wire::not_enabled(call.service));
-        }
-        if call.service != Service::Iam && self.closed.contains(&call.region) {
-            return Some(wire::closed(call));
-        }
-        if self.refused.contains(&call.operation) {
-            let what = format!("User: ann is not authorized to perform: iam:{}", call.operation);
-            return Some(Refusal(403, "AccessDenied", what));
-        }
-        let on_demand = self.throttled.get_mut(&call.operation).filter(|times| **times > 0);
-        let is_throttled = match (on_demand, &mut self.buckets) {
-            (Some(times), _) => {
-                *times -= 1;
-                true
-            }
-            (None, Some(buckets)) => call.service == Service::Ec2 && !buckets.take(call, now),
-            (None, None) => false,
-        };
-        let (calls, throttled) = self.calls.entry(call.operation.clone()).or_default();
-        *calls += 1;
-        *throttled += usize::from(is_throttled);
-        is_throttled.then(|| wire::throttled(call.service))
-    }
-
-    fn carry_out(&mut self, call: &Call, now: Timestamp) -> Result<String, Refusal> {
-        let then = now - SignedDuration::from_secs(self.lag);
-        match (call.service, call.only_reads()) {
-            (Service::Iam, true) => match self.past_iam.at(then).cloned() {
-                Some((groups, users, roles, policies)) => {
-                    let (profiles, trust, rights) = (self.profiles.clone(), self.trust.clone(), self.rights.clone());
-                    let mut past = Self { groups, users, roles, policies, profiles, trust, rights, ..Self::default() };
-                    (past.gone, past.page, past.limits) = (self.gone.clone(), self.page, self.limits.clone());
-                    (past.per_user, past.per_role) = (self.per_user, self.per_role);
-                    iam::answer(&mut past, call)
-                }
-                None => iam::answer(self, call),
-            },
-            (Service::Iam, false) => {
-                if self.lag > 0 {
-                    let present = (self.groups.clone(), self.users.clone(), self.roles.clone(), self.policies.clone());
-                    self.past_iam.remember(now, self.lag, present);
-                }
-                iam::answer(self, call)
-            }
-            (Service::Ec2, true) => ec2::describe(self, call, then, now),
-            (Service::Ec2, false) => ec2::change(self, call, now),
-            (Service::AutoScaling, true) => {
-                auto_scaling::describe(self.past_fleets.at(then).unwrap_or(&self.fleets), self.page, call)
-            }
-            (Service::AutoScaling, false) => auto_scaling::change(self, call, now),
-            (Service::TargetGroups | Service::ClassicLoadBalancers, _) => load_balancers::answer(self, call, now),
-        }
-    }
-
     /// All of it that an action may change: `i-1` is `Stopped`, `group Beta` has certain policies, `fleet size` is
     /// `0 <= 2 <= 4`, `fleet processes` are those suspended. Names in other Regions begin with them.
     pub fn snapshot(&self) -> BTreeMap<String, String> {
@@ -331,16 +226,11 @@ impl Account {
         let users = self.users.iter().map(|(name, attached)| (format!("user {name}"), policies(attached)));
         let roles = self.roles.iter().map(|(name, role)| (format!("role {name}"), policies(&role.attached)));
         let instance = |(id, instance): (&String, &Instance)| (place(&instance.region, id), format!("{:?}", instance.power));
-        let fleet = |group: &auto_scaling::Group| {
+        let fleet = |group: &ScalingGroup| {
             let name = place(&group.region, &group.name);
             [(format!("{name} processes"), group.suspended_processes().join(", ")), (format!("{name} size"), group.size())]
         };
         let fleets = self.fleets.values().filter(|group| group.explicit).flat_map(fleet);
         groups.chain(users).chain(roles).chain(self.instances.iter().map(instance)).chain(fleets).collect()
     }
-}
-
-/// What something is called: with its Region, unless it is at home.
-fn place(region: &str, name: &str) -> String {
-    if region == HOME { name.to_owned() } else { format!("{region}/{name}") }
 }

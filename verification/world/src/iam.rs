@@ -3,28 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::account::Account;
+use super::identities::{missing, truncated};
 use super::simulator;
 use super::wire::{Call, Refusal, list, page, tag};
-
-/// A group.
-#[derive(Debug, Clone, Default)]
-pub struct Group {
-    /// ARNs of users.
-    pub members: Vec<String>,
-    /// ARNs of policies, in the order in which they were attached.
-    pub attached: Vec<String>,
-}
-
-/// A role.
-#[derive(Debug, Clone)]
-pub struct Role {
-    /// ARNs of policies, in the order in which they were attached.
-    pub attached: Vec<String>,
-    /// Where it is, such as `/`.
-    pub path: String,
-    /// The stack that CloudFormation made it for.
-    pub stack: Option<String>,
-}
 
 const PER_GROUP: usize = 10;
 const CREATED: &str = "2026-01-01T00:00:00Z";
@@ -202,17 +183,6 @@ fn no_such(kind: &str, name: &str) -> Refusal {
     missing(format!("The {kind} with name {name} cannot be found."))
 }
 
-pub(super) fn missing(message: String) -> Refusal {
-    Refusal(404, "NoSuchEntity", message)
-}
-
 fn policy_name(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or_default()
-}
-
-pub(super) fn truncated(next: Option<String>) -> String {
-    match next {
-        Some(marker) => format!("<IsTruncated>true</IsTruncated>{}", tag("Marker", &marker)),
-        None => "<IsTruncated>false</IsTruncated>".to_owned(),
-    }
 }

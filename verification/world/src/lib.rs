@@ -2,6 +2,14 @@
 //! emulator shows can be had on demand: lost answers, deaths at any call, calls that land late, instances that take their
 //! time, groups that replace what is stopped, throttling. Nothing here sleeps or dials.
 
+#![allow(
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::return_self_not_must_use,
+    reason = "doubles are used by tests alone, and panic where a test is to fail"
+)]
+
 mod account;
 mod auto_scaling;
 mod buckets;
@@ -10,8 +18,11 @@ mod ec2;
 mod granted;
 mod http;
 mod iam;
+mod identities;
 mod load_balancers;
 mod past;
+mod place;
+mod services;
 mod simulator;
 pub mod story;
 mod timeline;
@@ -22,13 +33,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use aws_config::SdkConfig;
 use guardrails_model::clock::Clock;
 
-pub use account::{Account, HOME};
+pub use account::Account;
 pub use auto_scaling::{Group, Member};
 pub use buckets::Buckets;
 pub use catalog::{STACK, catalog, catalog_at};
 pub use ec2::{Address, Check, Instance, Power, Spot};
 pub use guardrails_testkit::{Effect, Ending, Fault, Gate, Kind, VirtualClock, lock};
-pub use simulator::Right;
+pub use identities::Right;
+pub use place::HOME;
 
 /// An account behind a gate, and the time that both go by.
 #[derive(Debug, Default)]

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::account::Account;
-use super::auto_scaling::Group;
-use super::ec2::{Instance, Power};
+use super::auto_scaling::group::Group;
+use super::ec2::instance::{Instance, Power};
 use super::wire::{Call, Refusal, Service, list, tag};
 
 /// What a load balancer makes of a target.

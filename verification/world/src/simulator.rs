@@ -4,64 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::account::Account;
-use super::iam::{missing, truncated};
+use super::identities::{Group, REGION, Right, missing, truncated};
 use super::wire::{Call, Refusal, list, page, tag};
 
 /// The policy that lets a group's members launch.
 pub const FULL: &str = "arn:aws:iam::aws:policy/AmazonEC2FullAccess";
-
-const REGION: &str = "aws:RequestedRegion";
-
-/// What a policy lets somebody do, or forbids.
-#[derive(Debug, Clone)]
-pub struct Right {
-    /// The simulator's name of the policy.
-    pub policy: String,
-    /// Whether it denies.
-    pub denies: bool,
-    /// Calls that begin so.
-    pub action: String,
-    /// On this, or on anything.
-    pub resource: Option<String>,
-    /// Only when the request has this key, and this in it.
-    pub key: Option<(String, String)>,
-}
-
-/// What bounds whatever rights somebody has.
-#[derive(Debug, Clone, Default)]
-pub struct Limits {
-    /// The organization denies everything in other Regions than this one.
-    pub region: Option<String>,
-    /// On what a boundary allows anything, by the ARNs of those who have one.
-    pub boundaries: BTreeMap<String, String>,
-}
-
-impl Right {
-    /// To call what begins with `action`.
-    pub fn to(action: &str, policy: &str) -> Self {
-        Self { policy: policy.to_owned(), denies: false, action: action.to_owned(), resource: None, key: None }
-    }
-
-    /// On this only.
-    pub fn on(self, resource: &str) -> Self {
-        Self { resource: Some(resource.to_owned()), ..self }
-    }
-
-    /// Only under a condition on `key`.
-    pub fn under(self, key: &str) -> Self {
-        Self { key: Some((key.to_owned(), "true".to_owned())), ..self }
-    }
-
-    /// Only in one Region.
-    pub fn in_region(self, region: &str) -> Self {
-        Self { key: Some((REGION.to_owned(), region.to_owned())), ..self }
-    }
-
-    /// The same as a Deny.
-    pub fn denied(self) -> Self {
-        Self { denies: true, ..self }
-    }
-}
 
 pub(super) fn get_user(account: &Account, call: &Call) -> Result<String, Refusal> {
     let name = call.require("UserName")?;
@@ -96,9 +43,8 @@ pub(super) fn simulate(account: &Account, call: &Call) -> Result<String, Refusal
     }
     let (actions, resources) = (call.list("ActionNames.member"), call.list("ResourceArns.member"));
     let mut rights: Vec<Right> = account.rights.get(source).cloned().unwrap_or_default();
-    let launches = |group: &super::iam::Group| {
-        group.members.iter().any(|member| member == source) && group.attached.iter().any(|policy| policy == FULL)
-    };
+    let launches =
+        |group: &Group| group.members.iter().any(|member| member == source) && group.attached.iter().any(|policy| policy == FULL);
     if account.groups.values().any(launches) {
         rights.extend(["ec2:", "autoscaling:"].map(|service| Right::to(service, "AmazonEC2FullAccess")));
     }

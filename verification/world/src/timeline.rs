@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::auto_scaling::Key;
+use super::auto_scaling::group::Key;
 use super::wire::Call;
 
 /// Something that happens by itself. What happens in the same moment, happens in this order.

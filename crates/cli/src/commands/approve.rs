@@ -2,13 +2,35 @@
 //! leads to.
 
 use anyhow::{Result, anyhow};
+use clap::Args;
+use guardrails_model::ids::RunId;
 use guardrails_model::record::{Approval, ApprovalDecision, Because, Run, RunState};
 use guardrails_model::runs::{Answer as Said, Answered};
 
-use crate::args::{Answer, Format, Global};
+use crate::args::{Consent, Format, Global};
 use crate::deployment::Deployment;
 use crate::exit::Exit;
 use crate::{follow, output};
+
+#[derive(Debug, Args)]
+pub(crate) struct Answer {
+    /// The run that waits.
+    pub(crate) run: RunId,
+    /// Why, for the record.
+    #[arg(long)]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reject {
+    #[command(flatten)]
+    pub(crate) answer: Answer,
+    /// Release the stage for the rest of the period, also where only a figure is asked about.
+    #[arg(long)]
+    pub(crate) for_the_period: bool,
+}
 
 /// What a person says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

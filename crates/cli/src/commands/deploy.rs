@@ -13,15 +13,39 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow};
 use aws_config::SdkConfig;
+use clap::Args;
 use guardrails_model::partition;
 use guardrails_template as template;
 
 use self::bucket::Bucket;
-use crate::args::{Deploy, Global};
+use crate::args::{Consent, File, Global, Programs};
 use crate::commands::{doctor, reconcile};
 use crate::deployment::{self, Deployment};
 use crate::exit::Exit;
 use crate::output;
+
+#[derive(Debug, Args)]
+pub(crate) struct Deploy {
+    #[command(flatten)]
+    pub(crate) file: File,
+    #[command(flatten)]
+    pub(crate) programs: Programs,
+    /// The bucket for the functions' code; `guardrails-<account>-<region>`, made when it is not there, when left out.
+    #[arg(long)]
+    pub(crate) bucket: Option<String>,
+    /// An e-mail address that is told of runs and failures.
+    #[arg(long)]
+    pub(crate) notify_email: Option<String>,
+    /// Take the ledger that an earlier stack left: its table's name, as that stack's output `LedgerTable` had it.
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) adopt_ledger: Option<String>,
+    /// Another value for a parameter of the template: `EncryptTopics=false`, `LogRetentionDays=365`; may be given more than once, and stays
+    /// at the next deployment.
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    pub(crate) parameters: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
 
 pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
     template::check_stack_name(&global.stack_name)?;
@@ -94,4 +118,11 @@ async fn finish(global: &Global, sdk: &SdkConfig) -> Result<Exit> {
     }
     output::tell("next: guardrails plan GUARDRAIL shows what its stages would change; guardrails simulate GUARDRAIL tries it");
     Ok(Exit::Done)
+}
+
+/// A parameter of the template.
+fn parameter(words: &str) -> Result<(String, String), String> {
+    let parts = words.split_once('=').filter(|(name, _)| !name.is_empty());
+    let owned = parts.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    owned.ok_or_else(|| "expected NAME=VALUE, such as LogRetentionDays=365".to_owned())
 }

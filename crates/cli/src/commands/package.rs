@@ -1,14 +1,27 @@
 //! `guardrails package`: one template and the functions' zip, for `aws cloudformation deploy`, `sam deploy`, or for looking at.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use clap::Args;
 use guardrails_template::{self as template, Limits};
 use serde_json::json;
 
-use crate::args::{Global, Package};
+use crate::args::{File, Global, Programs};
 use crate::exit::Exit;
 use crate::output;
+
+#[derive(Debug, Args)]
+pub(crate) struct Package {
+    #[command(flatten)]
+    pub(crate) file: File,
+    #[command(flatten)]
+    pub(crate) programs: Programs,
+    /// Where to write.
+    #[arg(long, default_value = "guardrails-package")]
+    pub(crate) out: PathBuf,
+}
 
 pub(crate) fn run(global: &Global, args: &Package) -> Result<Exit> {
     template::check_stack_name(&global.stack_name)?;

@@ -66,8 +66,8 @@ pub enum Belief {
     Enforce(Vec<String>),
     /// A person is asked, for these reasons.
     Ask(Vec<String>),
-    /// The figure is of a period that is over: people are told, and nothing is begun.
-    OldPeriod(String),
+    /// The figure is of a period that is over, or of a limit that nobody set: people are told, and nothing is begun.
+    Report(String),
 }
 
 impl Evidence<'_> {

@@ -49,7 +49,7 @@ pub struct Point {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hourly: Option<Decimal>,
     /// The figures were not believed.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "crate::omit::is_default")]
     pub doubted: bool,
 }
 

@@ -61,7 +61,7 @@ fn each_row_of_the_table_is_the_function() {
         let outcome = match &belief {
             Belief::Enforce(_) => "enforce",
             Belief::Ask(_) => "ask",
-            Belief::OldPeriod(_) => "report",
+            Belief::Report(_) => "report",
         };
         assert_eq!(outcome, rows[at][6], "row {}: {case:?}: {belief:?}", at + 1);
         let told_first = rows[at][7].contains("People are told");

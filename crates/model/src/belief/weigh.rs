@@ -18,15 +18,14 @@ const JUMPED: i64 = 2;
 /// Weighs a figure. The table of docs/belief.md, from top to bottom.
 #[must_use]
 pub fn weigh(evidence: &Evidence<'_>) -> Belief {
-    if let Some(why) = old_period(evidence) {
-        return Belief::OldPeriod(why);
+    if let Some(why) = old_period(evidence).or_else(|| other_limit(evidence)) {
+        return Belief::Report(why);
     }
     let (mut doubts, mut remarks) = (Vec::new(), Vec::new());
     match evidence.shown {
         Shown::NoBudget => doubts.push("AWS Budgets has no budget of this name".to_owned()),
         Shown::Unreachable(_) => unconfirmed(evidence, &mut doubts, &mut remarks),
         Shown::Standing(standing) => {
-            doubts.extend(other_limit(evidence, standing));
             doubts.extend(contradiction(evidence, standing));
             remarks.extend(changed_limit(evidence, standing));
         }
@@ -104,7 +103,8 @@ fn last_was_believed(evidence: &Evidence<'_>) -> bool {
 }
 
 /// The alert speaks of a limit that neither the file nor AWS Budgets has.
-fn other_limit(evidence: &Evidence<'_>, standing: &Standing) -> Option<String> {
+fn other_limit(evidence: &Evidence<'_>) -> Option<String> {
+    let Shown::Standing(standing) = evidence.shown else { return None };
     let budgeted = evidence.alert?.budgeted;
     let ours = evidence.guardrail.budget.amount.dollars();
     let is = |limit: Decimal| (budgeted - limit).abs() <= Decimal::new(5, 3);

@@ -3,6 +3,7 @@
 
 mod approval;
 pub mod file;
+mod verify;
 mod words;
 
 use std::collections::BTreeMap;
@@ -11,11 +12,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use approval::{ApprovalRule, Otherwise, Plausibility, WhenUnreachable};
+pub use verify::{Demand, Rule};
 pub use words::{Amount, BadWord, Duration, Percent, Period, StageAt};
 
 use crate::ids::{ActionName, GuardrailName};
 use crate::pace::Pace;
-use crate::verify::Rule;
 
 /// The deployed guardrails and who must never be restricted by them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -135,7 +136,7 @@ pub struct Stage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Rule>,
     /// An action of it cannot be undone in full, so it needs a figure that is less unusual.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "crate::omit::is_default")]
     pub lossy: bool,
 }
 

@@ -3,22 +3,20 @@
 //! idempotent with alerts and with other rounds.
 
 mod judge;
-mod round;
 mod stage;
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+pub use crate::record::{Found, Round};
 pub use judge::{Books, Judgement, Measure, judge, present};
-pub use round::{Found, Round};
 pub use stage::{StageNow, Waiting};
 
 use crate::alert::{self, AlertType, Reading};
 use crate::belief::{self, Evidence, Point, Points, Running};
 use crate::config::{Config, Guardrail, StageAt};
-use crate::decide::Target;
 use crate::ledger::{LedgerError, Versioned};
-use crate::record::{AlertRecord, Because, FORMAT, RollbackRequest, Run};
+use crate::record::{AlertRecord, Because, FORMAT, RollbackRequest, Run, Target};
 use crate::runs::{Begun, Grounds, Looked, RollbackAsked, RunError, Runs};
 use crate::spend::{Spend, Spending, Standing};
 

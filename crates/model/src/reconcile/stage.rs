@@ -76,7 +76,7 @@ fn one(books: &Books<'_>, shown: &Shown<'_>, stage: StageAt, slot: Option<&Stage
     }
     match weigh(&evidence) {
         Belief::Enforce(remarks) => Some(Measure::Begin { stage, grounds: Grounds { doubts: Vec::new(), remarks, figure } }),
-        Belief::OldPeriod(why) => say(why),
+        Belief::Report(why) => say(why),
         // It is asked about already.
         Belief::Ask(_) if asked.is_some() => None,
         Belief::Ask(why) => match slot.and_then(|slot| slot.asked).map(|asked| (asked, asked + ASKED_AGAIN)) {

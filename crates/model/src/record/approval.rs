@@ -143,10 +143,10 @@ pub struct ApprovalDecision {
     /// [`Listed::digest`] of what they were shown.
     pub digest: String,
     /// Nobody answered: the rule was applied.
-    #[serde(default, skip_serializing_if = "super::is_false")]
+    #[serde(default, skip_serializing_if = "crate::omit::is_default")]
     pub silence: bool,
     /// The no releases the stage for the period, and is not only to the figure.
-    #[serde(default, skip_serializing_if = "super::is_false")]
+    #[serde(default, skip_serializing_if = "crate::omit::is_default")]
     pub for_the_period: bool,
 }
 

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::is_false;
 use crate::ids::{GuardrailName, RunId};
+use crate::omit::is_default;
 
 /// The most figures that are kept of those that people said no to.
 pub const MOST_DISCARDED: usize = 20;
@@ -18,7 +18,7 @@ pub struct Slot {
     /// The latest run.
     pub run: RunId,
     /// The latest run holds nothing any more: who looks for open runs need not read it.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub over: bool,
     /// Set when a person put the run back, or rejected the stage, before the period's end: alerts are then recorded, not enforced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,7 +27,7 @@ pub struct Slot {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub discarded: Vec<Decimal>,
     /// How often in a row people were asked about a figure, and nobody answered.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub unanswered: u32,
 }
 
@@ -45,11 +45,6 @@ impl Slot {
         self.discarded.drain(..surplus);
         self.unanswered = 0;
     }
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_zero(count: &u32) -> bool {
-    *count == 0
 }
 
 /// Who let a stage go for the rest of a period.

@@ -8,6 +8,7 @@ mod believed;
 mod close;
 mod gate;
 mod open;
+mod retry;
 mod rollback;
 mod verify;
 mod workflow;
@@ -24,12 +25,12 @@ pub use workflow::{PartRef, Started, Woken, Workflow, WorkflowError, WorkflowInp
 
 use jiff::Timestamp;
 
+use self::retry::retry_conflicts;
 use crate::clock::Clock;
 use crate::config::{Config, Guardrail};
-use crate::decide::Target;
 use crate::ids::RunId;
 use crate::ledger::{Ledger, LedgerError, Versioned};
-use crate::record::{Attempts, Direction, FORMAT, Log, Part, PartPlan, Released, Run, RunState, Slot, Step};
+use crate::record::{Attempts, Direction, FORMAT, Log, Part, PartPlan, Released, Run, RunState, Slot, Step, Target};
 
 /// Why a run could not be begun, ended or put back.
 #[derive(Debug, thiserror::Error)]
@@ -110,12 +111,7 @@ impl Runs<'_> {
         alert: &str,
         grounds: &Grounds,
     ) -> Result<Begun, RunError> {
-        loop {
-            match self.try_begin(target, config, guardrail, alert, grounds).await {
-                Err(RunError::Ledger(LedgerError::Conflict)) => {}
-                other => return other,
-            }
-        }
+        retry_conflicts(|| self.try_begin(target, config, guardrail, alert, grounds)).await
     }
 
     async fn try_begin(

@@ -51,7 +51,7 @@ pub fn check(body: &str) -> Vec<Enforced> {
         let words = serde_json::to_string(&explain(&message)).expect("an explanation is JSON");
         assert!(!words.is_empty());
         for guardrails in deployments() {
-            let Decision::Enforce(target) = decided(&message, guardrails) else { continue };
+            let Decision::Enforce { target, .. } = decided(&message, guardrails) else { continue };
             full_match(&message, &target, guardrails);
             all.push(Enforced { target, message: message.clone() });
         }

@@ -53,10 +53,10 @@ fn stages_are_told_apart(config: &Config, guardrail: &Guardrail) {
         let text = simulated_text(guardrail, stage.at, ACCOUNT, today);
         let message = Message { text, ..Message::default() };
         match decide(&message, &config.guardrails, ACCOUNT, today) {
-            Decision::Enforce(target) => {
+            Decision::Enforce { target, .. } => {
                 assert_eq!((&target.guardrail, target.stage), (&guardrail.name, stage.at), "{message:?}");
             }
-            Decision::Report { why } => panic!("the stage {} is never reached: {why}: {message:?}", stage.at),
+            Decision::Report { why, .. } => panic!("the stage {} is never reached: {why}: {message:?}", stage.at),
         }
     }
 }

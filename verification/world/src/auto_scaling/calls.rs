@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::group::{Group, PROCESSES};
-use super::{Key, invalid, not_found};
+use super::group::{Group, Key, PROCESSES};
+use super::refusals::{invalid, not_found};
 use crate::account::Account;
-use crate::ec2::Instance;
+use crate::ec2::instance::Instance;
 use crate::wire::{Call, Refusal};
 
 pub fn suspend(account: &mut Account, call: &Call, now: Timestamp) -> Result<String, Refusal> {

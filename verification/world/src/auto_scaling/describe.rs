@@ -1,7 +1,7 @@
 //! What Auto Scaling tells of groups and their members.
 
-use super::group::{Activity, Doing, Group, LaunchBy, Member};
-use super::{Fleets, invalid, not_found};
+use super::group::{Activity, Doing, Fleets, Group, LaunchBy, Member};
+use super::refusals::{invalid, not_found};
 use crate::wire::{Call, Refusal, list, next, page, tag};
 
 const MOST: usize = 100;

@@ -4,8 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::Key;
-use crate::HOME;
+use crate::place::HOME;
+
+/// A Region and a name.
+pub type Key = (String, String);
+
+/// All groups.
+pub type Fleets = BTreeMap<Key, Group>;
 
 /// The processes that can be suspended.
 pub const PROCESSES: [&str; 9] = [

@@ -2,10 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Key;
-use super::group::{Activity, Doing, Group, Member};
+use super::group::{Activity, Doing, Group, Key, Member};
 use crate::account::Account;
-use crate::ec2::{Check, Instance, Power};
+use crate::ec2::instance::{Check, Instance, Power};
 use crate::load_balancers;
 use crate::timeline::Event;
 

@@ -2,23 +2,17 @@
 
 mod calls;
 mod describe;
-mod group;
+pub(crate) mod group;
 mod life;
-
-use std::collections::BTreeMap;
+mod refusals;
 
 use jiff::Timestamp;
 
+use group::Fleets;
 pub use group::{Group, Member};
 
 use super::account::Account;
 use super::wire::{Call, Refusal};
-
-/// A Region and a name.
-pub type Key = (String, String);
-
-/// All groups.
-pub type Fleets = BTreeMap<Key, Group>;
 
 /// Answers a call that only reads.
 pub fn describe(fleets: &Fleets, page: usize, call: &Call) -> Result<String, Refusal> {
@@ -40,12 +34,4 @@ pub fn change(account: &mut Account, call: &Call, now: Timestamp) -> Result<Stri
         "UpdateAutoScalingGroup" => calls::update(account, call, now),
         other => panic!("the double of Auto Scaling has no {other}"),
     }
-}
-
-fn invalid(message: String) -> Refusal {
-    Refusal(400, "ValidationError", message)
-}
-
-fn not_found(name: &str) -> Refusal {
-    invalid(format!("AutoScalingGroup name not found - AutoScalingGroup '{name}' not found"))
 }

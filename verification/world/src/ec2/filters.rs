@@ -6,7 +6,6 @@ use std::ops::Bound;
 use jiff::Timestamp;
 
 use super::instance::{Instance, Power};
-use super::invalid;
 use crate::account::Account;
 use crate::wire::{Call, Refusal};
 
@@ -131,4 +130,8 @@ fn like(pattern: &[u8], text: &[u8]) -> bool {
         ([one, rest @ ..], [first, tail @ ..]) => one == first && like(rest, tail),
         _ => false,
     }
+}
+
+pub(super) fn invalid(message: &str) -> Refusal {
+    Refusal(400, "InvalidParameterValue", message.to_owned())
 }

@@ -4,18 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::HOME;
-use crate::auto_scaling::{Key, Member};
+use crate::auto_scaling::group::{Key, Member};
+use crate::place::HOME;
 use crate::wire::tag;
 
 /// An instance's state, with EC2's code for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Power {
+    /// It starts.
     Pending = 0,
+    /// It runs.
     Running = 16,
+    /// It is being terminated.
     ShuttingDown = 32,
+    /// It is no more.
     Terminated = 48,
+    /// It stops.
     Stopping = 64,
+    /// It is stopped.
     Stopped = 80,
 }
 
@@ -39,7 +45,9 @@ impl Power {
 /// By which kind of spot request an instance was launched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spot {
+    /// A request that is served once.
     OneTime,
+    /// A request that launches again.
     Persistent,
     /// Of a spot fleet.
     Fleet,
@@ -59,8 +67,11 @@ pub enum Address {
 /// A status check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
+    /// Of the host.
     System,
+    /// Of the instance.
     Instance,
+    /// Of its volumes.
     Ebs,
 }
 

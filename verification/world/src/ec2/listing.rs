@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::filters::{Filter, select};
+use super::filters::{Filter, invalid, select};
 use super::instance::{Address, Instance, Power, Quirk, Spot};
-use super::invalid;
 use crate::account::Account;
 use crate::wire::{Call, Refusal, list, next, tag};
 

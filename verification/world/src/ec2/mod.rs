@@ -1,7 +1,7 @@
 //! EC2: instances, their status, their types, and the Regions.
 
 mod filters;
-mod instance;
+pub(crate) mod instance;
 mod listing;
 mod power;
 mod status;
@@ -32,8 +32,4 @@ pub fn change(account: &mut Account, call: &Call, now: Timestamp) -> Result<Stri
         "StartInstances" => power::start(account, call, now),
         other => panic!("the double of EC2 has no {other}"),
     }
-}
-
-fn invalid(message: &str) -> Refusal {
-    Refusal(400, "InvalidParameterValue", message.to_owned())
 }

@@ -2,9 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::filters::select;
+use super::filters::{invalid, select};
 use super::instance::{Check, Instance, Power};
-use super::invalid;
 use crate::account::Account;
 use crate::wire::{Call, Refusal, list, next, tag};
 

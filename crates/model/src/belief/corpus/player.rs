@@ -11,8 +11,8 @@ use jiff::tz::TimeZone;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::history::{Budgets, Event, History, Label, Lamp, Outcome, Says};
-use crate::alert::{self, AlertType, Reading};
-use crate::belief::{Belief, Running, believe};
+use crate::alert::AlertType;
+use crate::belief::{Running, believe};
 use crate::clock::Clock;
 use crate::config::{Config, Guardrail};
 use crate::decide::{Decision, decide};
@@ -196,15 +196,14 @@ impl Player<'_> {
             text(event.dated.unwrap_or(today), at, event.budgeted.unwrap_or(self.world.standing.lock().unwrap().limit), amount);
         let guardrails = BTreeMap::from([(self.guardrail.name.clone(), self.guardrail.clone())]);
         let message = Message { text: text.clone(), attributes: BTreeMap::new() };
-        let target = match decide(&message, &guardrails, ACCOUNT, today) {
-            Decision::Enforce(target) => target,
-            Decision::Report { why } => return self.report(&why),
-        };
-        let Reading::Budget(read) = alert::read(&text) else { panic!("{text}") };
-        let grounds = match believe(&read, &target, &self.guardrail, &self.ledger, &self.world, now).await.unwrap() {
-            Belief::OldPeriod(why) => return self.report(&why),
-            Belief::Ask(doubts) => Grounds::doubted(doubts, Some(read.amount)),
-            Belief::Enforce(remarks) => Grounds { doubts: Vec::new(), remarks, figure: Some(read.amount) },
+        let mut decided = (decide(&message, &guardrails, ACCOUNT, today), Grounds::default());
+        if let Decision::Enforce { target, alert: Some(read) } = &decided.0 {
+            let belief = believe(read, target, &self.guardrail, &self.ledger, &self.world, now).await.unwrap();
+            decided = decided.0.weighed(belief);
+        }
+        let (target, grounds) = match decided {
+            (Decision::Enforce { target, .. }, grounds) => (target, grounds),
+            (Decision::Report { why, .. }, _) => return self.report(&why),
         };
         self.log.push(format!("{now}: alert of ${amount}: {grounds:?}"));
         let record = AlertRecord { format: FORMAT, at: now, text, decision: String::new(), guardrail: None };

@@ -57,13 +57,13 @@ pub struct Found {
 }
 
 impl Found {
-    pub(super) fn of(guardrail: GuardrailName) -> Self {
+    pub(crate) fn of(guardrail: GuardrailName) -> Self {
         let (began, did, said, troubles) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Self { guardrail, period: None, actual: None, limit: None, began, did, said, troubles }
     }
 
     /// Something went wrong: there is nothing to go on with.
-    pub(super) fn trouble<T>(&mut self, what: &dyn Display) -> Option<T> {
+    pub(crate) fn trouble<T>(&mut self, what: &dyn Display) -> Option<T> {
         self.troubles.push(what.to_string());
         None
     }
