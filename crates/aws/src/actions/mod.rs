@@ -55,6 +55,12 @@ macro_rules! catalog {
                     $(Self::$name(params) => <$module::$name as ActionType>::restricts(params),)+
                 }
             }
+
+            fn is_lossy(&self) -> bool {
+                match self {
+                    $(Self::$name(_) => <$module::$name as ActionType>::WARNING.is_some(),)+
+                }
+            }
         }
     };
 }
