@@ -175,7 +175,7 @@ fn policies_that_iam_would_not_take_are_refused_before_anything_is_deployed() {
             "version: 1\nguardrails:\n  beta:\n    budget: {{ amount: 2 USD, period: monthly, tag: {{ Project: Beta }} }}\n    stages:\n      \
              - at: 100% actual\n        do:\n          {deny}\n"
         );
-        let config = guardrails_model::config::file::parse::<guardrails_aws::actions::Any>("guardrails.yaml", &file).unwrap();
+        let config = guardrails_aws::actions::CATALOG.parse("guardrails.yaml", &file).unwrap();
         guardrails_template::render(&config, "functions.zip").map(|_| ()).map_err(|error| error.to_string())
     };
     render(10).unwrap();

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::ValueEnum;
-use guardrails_aws::actions;
+use guardrails_aws::actions::CATALOG;
+use guardrails_aws::catalog::Catalog;
 use guardrails_aws::clients::{LOCAL_ONLY, reaches_only_this_machine};
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
@@ -37,7 +38,13 @@ pub struct Artifact {
 /// Every function's name.
 #[must_use]
 pub fn functions() -> Vec<&'static str> {
-    FIXED_FUNCTIONS.iter().copied().chain(actions::ALL.iter().map(|action| action.name)).collect()
+    functions_of(&CATALOG)
+}
+
+/// The same where the actions are those of `catalog`.
+#[must_use]
+pub fn functions_of(catalog: &Catalog) -> Vec<&'static str> {
+    FIXED_FUNCTIONS.iter().copied().chain(catalog.entries().iter().map(|action| action.name)).collect()
 }
 
 /// Where the functions' program is when nobody says: beside this program.

@@ -1,6 +1,6 @@
 //! An action's function and its log; and which functions a template has.
 
-use guardrails_aws::actions::Entry;
+use guardrails_aws::catalog::Entry;
 use serde_json::{Value as Json, json};
 
 /// The functions of `template`, by their names without the stack's, such as `master`.
