@@ -89,7 +89,7 @@ impl Part {
 
 const HINT: &str = "deploy the stack's own template, with the code that belongs to it";
 
-/// By what the part is known.
+/// The names by which the part is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
     /// The function's name, without an alias or a version: `AWS_LAMBDA_FUNCTION_NAME`.
@@ -113,6 +113,8 @@ impl Names {
 /// # Errors
 /// When the Runtime API cannot be reached.
 pub async fn main() -> Result<(), lambda_runtime::Error> {
+    #[cfg(feature = "more-services")]
+    crate::more_services::call_if_asked().await;
     match Part::of(&Names::here()) {
         Ok(part) => part.serve().await,
         Err(why) => serve(|event: Json, _: Invocation| refuse(event, why.clone())).await,

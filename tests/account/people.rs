@@ -40,9 +40,8 @@ const NOT_ASKED: [(&str, &str); 12] = [
     ("a key is never switched off", "kms:DisableKey kms:EnableKey"),
     ("functions' variables and code are encrypted by Lambda's own key", "kms:Encrypt kms:GenerateDataKey"),
     (
-        "functions have no code signing, layers, concurrency, capacity, published or chosen runtime version, or settings of recursion",
-        "lambda:DeleteFunctionCodeSigningConfig lambda:DeleteFunctionConcurrency lambda:GetCodeSigningConfig \
-         lambda:GetLayerVersion lambda:PassCapacityProvider lambda:PublishVersion lambda:PutFunctionCodeSigningConfig \
+        "functions have no layers, concurrency, capacity, published or chosen runtime version, or settings of recursion",
+        "lambda:DeleteFunctionConcurrency lambda:GetLayerVersion lambda:PassCapacityProvider lambda:PublishVersion \
          lambda:PutFunctionConcurrency lambda:PutFunctionRecursionConfig lambda:PutFunctionScalingConfig \
          lambda:PutRuntimeManagementConfig",
     ),

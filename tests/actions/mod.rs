@@ -1,4 +1,4 @@
-//! What each action of `crates/aws` does, in an account in this process that answers as AWS does.
+//! The behaviour of each action of `crates/aws`, in an account in this process that answers as AWS does.
 
 mod catalog;
 mod groups;

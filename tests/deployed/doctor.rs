@@ -30,7 +30,7 @@ fn findings(said: &Json) -> Vec<&Json> {
 }
 
 /// Doctor finds this, says how to put it right, and ends with this code.
-async fn finds(lab: &Lab, code: i32, severity: &str, found: &str, remedy: &str) {
+pub async fn finds(lab: &Lab, code: i32, severity: &str, found: &str, remedy: &str) {
     let (ended, said) = examine(lab).await;
     let has = |finding: &&Json, field: &str, words: &str| finding[field].as_str().unwrap().contains(words);
     let hit = findings(&said).into_iter().find(|one| has(one, "found", found) && one["severity"] == severity);
@@ -46,6 +46,15 @@ pub async fn is_well(lab: &Lab) {
     for area in said["areas"].as_array().unwrap() {
         assert!(!area["well"].as_array().unwrap().is_empty(), "nothing was looked at in {}", area["area"]);
     }
+}
+
+/// Doctor finds nothing in the functions' logs.
+pub async fn logs_are_without_errors(lab: &Lab) {
+    let (_, said) = examine(lab).await;
+    let functions = said["areas"].as_array().unwrap().iter().find(|area| area["area"] == "functions").unwrap();
+    assert_eq!(functions["findings"], json!([]), "{functions:#}");
+    let well = functions["well"].as_array().unwrap().iter().filter_map(Json::as_str);
+    assert!(well.filter(|words| words.contains("no error in its log")).count() > 1, "{functions:#}");
 }
 
 async fn forget_the_rounds(lab: &Lab) {

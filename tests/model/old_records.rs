@@ -13,7 +13,7 @@ use guardrails_model::ledger::{Key, Store, Write};
 use guardrails_model::phase::Phase;
 use guardrails_model::record::{Direction, Run, RunState};
 use guardrails_model::report::{Keep, Report};
-use guardrails_model::runs::{Begun, Workflow, execution_name, input};
+use guardrails_model::runs::{Begun, Grounds, Workflow, execution_name, input};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -176,7 +176,7 @@ async fn alert(story: &Story, at: &str, period: &str) -> Begun {
     let config = config();
     let (name, guardrail) = config.guardrails.iter().next().unwrap();
     let target = Target { guardrail: name.clone(), stage: at.parse().unwrap(), period: period.to_owned(), simulated: false };
-    story.bench.runs().begin(&target, &config, guardrail, "digest", &[]).await.unwrap()
+    story.bench.runs().begin(&target, &config, guardrail, "digest", &Grounds::default()).await.unwrap()
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
-//! Writes what follows from the code: the actions' IAM policies for the example, the schema of `guardrails.yaml`, and the
-//! README's table. `--check` says what is out of step, and writes nothing.
+//! Writes the files that follow from the code: the actions' IAM policies for the example, the schema of
+//! `guardrails.yaml`, and the README's table. It lowers the list of texts that do not keep STYLE.md yet. `--check` names the files that
+//! are out of step, and writes nothing.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,6 +11,8 @@ use guardrails_aws::catalog::Entry;
 use guardrails_aws::{documents, grants};
 use guardrails_model::config::Config;
 use guardrails_model::report::history;
+use guardrails_prose::debt::{self, Debt};
+use guardrails_prose::survey::survey;
 
 /// Where the README's table stands.
 const TABLE: (&str, &str) = ("<!-- actions: written by `cargo xtask generate` -->\n", "<!-- end of actions -->");
@@ -60,6 +63,7 @@ fn files(root: &Path) -> Result<Vec<(PathBuf, String)>> {
             PathBuf::from("policies/README.md"),
             between(root, "policies/README.md", RIGHTS, &documents::rights(&CATALOG, &config)?)?,
         ),
+        (PathBuf::from(debt::LIST), style_debt(root)?),
     ];
     let present = serde_json::from_str(&read(root, "policies/operator.json")?).context("reading policies/operator.json")?;
     let operator = json(&documents::operator(&CATALOG, &config, &present)?)?;
@@ -84,6 +88,13 @@ fn filled(policy: &str) -> String {
         ("${AWS::StackName}", "guardrails"),
     ];
     filled.iter().fold(policy.to_owned(), |policy, (parameter, value)| policy.replace(parameter, value))
+}
+
+/// The list of texts that do not keep STYLE.md yet, lowered. The texts are those before this run wrote any.
+fn style_debt(root: &Path) -> Result<String> {
+    let list = std::fs::read_to_string(root.join(debt::LIST)).with_context(|| format!("reading {}", debt::LIST))?;
+    let survey = survey(root).with_context(|| format!("reading the texts under {}", root.display()))?;
+    Ok(Debt::parse(&list).map_err(|error| anyhow!(error))?.lowered(&survey).list())
 }
 
 fn read(root: &Path, file: &str) -> Result<String> {

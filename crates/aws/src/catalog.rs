@@ -58,6 +58,12 @@ macro_rules! catalog {
             fn restricts(&self) -> Vec<$crate::catalog::Principal> {
                 self.declared().restricts()
             }
+
+            fn is_lossy(&self) -> bool {
+                match self {
+                    $(Self::$action(_) => <$module::$action as $crate::declared::ActionType>::ABOUT.warning.is_some(),)+
+                }
+            }
         }
     };
 }

@@ -38,6 +38,7 @@ pub(super) fn function(action: &Entry, key: &str, logical: &str) -> Json {
             "Role": {"Fn::GetAtt": [format!("{logical}Role"), "Arn"]},
             "LoggingConfig": {"LogGroup": {"Ref": format!("{logical}Log")}},
             "Code": {"S3Bucket": {"Ref": "ArtifactBucket"}, "S3Key": key},
+            "CodeSigningConfigArn": {"Fn::If": ["HasCodeSigning", {"Ref": "CodeSigningConfigArn"}, {"Ref": "AWS::NoValue"}]},
             "Environment": {"Variables": {
                 "STACK_NAME": {"Ref": "AWS::StackName"},
                 "TABLE_NAME": {"Ref": "Ledger"},

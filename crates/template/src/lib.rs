@@ -28,13 +28,16 @@ pub use self::parameters::check_parameters;
 const SOURCE: &str = include_str!("../../../infra/guardrails.yaml");
 const MACHINE: &str = include_str!("../../../statemachine/guardrails.asl.json");
 
+/// The output that names the functions' code: its bucket and, after a slash, its key.
+pub const CODE_OUTPUT: &str = "FunctionsCode";
+
 /// The resource that looks after open runs.
 const OPEN_RUNS: &str = "OpenRuns";
 
 /// The template for `config`, with the functions' code at `key` in the artifact bucket.
 ///
 /// # Errors
-/// When the configuration asks for what no action takes or for more than IAM takes.
+/// When the configuration has options that no action takes, or asks for more than IAM takes.
 pub fn render(config: &Config, key: &str) -> Result<Json> {
     render_of(&CATALOG, config, key)
 }
@@ -54,6 +57,8 @@ pub fn render_of(catalog: &Catalog, config: &Config, key: &str) -> Result<Json> 
                                   service role (--role-arn), that role has to be among the operators of guardrails.yaml.",
         "Description": "The ARN of who deploys. No guardrail may restrict them. `guardrails deploy` fills it in.",
     });
+    // What doctor holds the functions against.
+    template["Outputs"][CODE_OUTPUT]["Value"] = json!({"Fn::Sub": format!("${{ArtifactBucket}}/{key}")});
     let resources = resources_of(&mut template)?;
     resources["Machine"]["Properties"]["DefinitionString"] = json!(machine.to_string());
     for function in FIXED_FUNCTIONS {

@@ -6,6 +6,7 @@
 mod error;
 mod keys;
 pub mod programs;
+mod saved;
 mod server;
 pub mod venv;
 pub mod walkthrough;
@@ -13,6 +14,7 @@ pub mod walkthrough;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use aws_sdk_budgets::types::ResourceTag;
 use aws_sdk_iam::config::{Credentials, SharedCredentialsProvider};
@@ -21,6 +23,7 @@ use guardrails_aws::error::chain;
 
 pub use aws_config::SdkConfig;
 pub use error::Error;
+pub use saved::Saved;
 use server::Server;
 
 /// The account that it is.
@@ -47,6 +50,8 @@ pub struct Options {
     pub keep: bool,
     /// Whose EC2, Auto Scaling and load balancers.
     pub fleets: Fleets,
+    /// The state to begin with, where that is not an empty account.
+    pub saved: Option<Arc<Saved>>,
 }
 
 /// Whose EC2, Auto Scaling and load balancers.
@@ -71,7 +76,14 @@ const FLEET_VARIABLES: [&str; 4] = [
 
 impl Default for Options {
     fn default() -> Self {
-        Self { wait_scale: 1.0, transition_seconds: 0.0, functions_endpoint: None, keep: false, fleets: Fleets::default() }
+        Self {
+            wait_scale: 1.0,
+            transition_seconds: 0.0,
+            functions_endpoint: None,
+            keep: false,
+            fleets: Fleets::default(),
+            saved: None,
+        }
     }
 }
 
@@ -107,6 +119,23 @@ impl LocalAws {
         let started = tokio::task::spawn_blocking(move || Server::start(&options)).await;
         let server = started.map_err(|error| Error::io("starting the local AWS")(std::io::Error::other(error)))??;
         Ok(Self { server })
+    }
+
+    /// Saves its whole state, once nothing is under way any more. Functions that were running are started anew by the next call.
+    ///
+    /// # Errors
+    /// When it does not come to rest, or has something that cannot be saved, such as the fleets of [`Fleets::Moto`].
+    pub async fn save(&self) -> Result<Saved, Error> {
+        if self.server.fleet_endpoint() != self.endpoint() {
+            let doing = "saving the state of the local AWS".to_owned();
+            return Err(Error::Call {
+                doing,
+                message: "the fleets are another process's, whose state cannot be saved".to_owned(),
+            });
+        }
+        let endpoint = self.endpoint().to_owned();
+        let saved = tokio::task::spawn_blocking(move || Saved::of(&endpoint)).await;
+        saved.map_err(|error| Error::io("saving the state of the local AWS")(std::io::Error::other(error)))?
     }
 
     /// Where it listens.

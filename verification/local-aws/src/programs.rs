@@ -14,6 +14,9 @@ struct Message {
     executable: Option<PathBuf>,
 }
 
+/// The packages that are built: the functions, the command, and the one that has the features that the tests need besides.
+pub const PACKAGES: [&str; 3] = ["guardrails-lambdas", "guardrails-cli", "xtask"];
+
 /// Builds the functions and the command, and says where the command is.
 ///
 /// # Errors
@@ -27,7 +30,7 @@ pub fn build() -> Result<PathBuf, Error> {
 #[must_use]
 pub fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--package", "guardrails-lambdas", "--package", "guardrails-cli", "--package", "xtask"]);
+    cargo.arg("build").args(PACKAGES.into_iter().flat_map(|package| ["--package", package]));
     cargo.args(["--message-format", "json-render-diagnostics"]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
@@ -38,8 +41,9 @@ pub fn cargo() -> Command {
 }
 
 /// Takes what `cargo run` says of the calling package out of `cargo`'s environment: build scripts that look at it would take it
-/// for theirs, and build again.
+/// for theirs, and build again. They look at `RUSTC_BOOTSTRAP` too, with which `cargo xtask flaky` runs the tests.
 pub fn forget_caller(cargo: &mut Command) {
+    cargo.env_remove("RUSTC_BOOTSTRAP");
     for (name, _) in std::env::vars_os() {
         let bytes = name.as_encoded_bytes();
         if bytes.starts_with(b"CARGO_PKG_") || bytes.starts_with(b"CARGO_MANIFEST_") {

@@ -16,6 +16,8 @@ use crate::{Error, Fleets, Kept, Options, venv};
 /// Importing all of AWS takes a second, and more on a machine that compiles at the same time.
 const READY_LIMIT: Duration = Duration::from_mins(1);
 const END_LIMIT: Duration = Duration::from_secs(5);
+/// The folder with the state to begin with.
+const SAVED: &str = "GUARDRAILS_SAVED";
 /// The folder to which the launcher writes which calls roles made.
 const CALLS: &str = "GUARDRAILS_CALLS";
 const TAIL_LINES: usize = 30;
@@ -133,6 +135,7 @@ fn environment(scratch: &Path, options: &Options) -> Vec<(&'static str, String)>
     environment.extend(options.functions_endpoint.clone().map(|url| ("AWS_ENDPOINT_URL", url)));
     // Where the calls of the stack's roles are written down, for `cargo xtask rights`.
     environment.extend(std::env::var(CALLS).ok().map(|folder| (CALLS, folder)));
+    environment.extend(options.saved.iter().map(|saved| (SAVED, saved.folder().display().to_string())));
     environment.extend(options.keep.then(|| ("GUARDRAILS_KEEP", "1".to_owned())));
     environment
 }

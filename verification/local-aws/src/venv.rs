@@ -1,9 +1,11 @@
 //! The project's own Python virtual environments, such as that of the local AWS. Each is made once for its set of pins and each
 //! Python, under cargo's target folder, so that nothing is installed outside of the checkout.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
@@ -49,11 +51,22 @@ impl Venv {
         Ok(self.is_whole(&place).then(|| python_in(&place)))
     }
 
-    /// Its Python; makes the virtual environment where there is none, or a broken one.
+    /// Its Python; makes the virtual environment where there is none, or a broken one. It is looked at once in a process.
     ///
     /// # Errors
     /// When there is no Python that can, or no package index.
     pub fn ensure(&self) -> Result<PathBuf, Error> {
+        static WHOLE: Mutex<BTreeMap<PathBuf, PathBuf>> = Mutex::new(BTreeMap::new());
+        let mut whole = WHOLE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(python) = whole.get(&self.requirements) {
+            return Ok(python.clone());
+        }
+        let python = self.look_and_make()?;
+        whole.insert(self.requirements.clone(), python.clone());
+        Ok(python)
+    }
+
+    fn look_and_make(&self) -> Result<PathBuf, Error> {
         let place = self.place()?;
         if self.is_whole(&place) {
             return Ok(python_in(&place));
@@ -128,7 +141,7 @@ fn python_in(venv: &Path) -> PathBuf {
 }
 
 /// Under cargo's target folder, wherever that is.
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
     let workspace = workspace.canonicalize().unwrap_or(workspace);

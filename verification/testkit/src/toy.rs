@@ -71,7 +71,7 @@ impl Toy {
         }
     }
 
-    /// A lamp for `facet`, whatever kind that is.
+    /// A lamp for a `facet` of any kind.
     pub fn hang(&self, facet: &FacetId, is: Value) {
         self.lamps().by_name.insert(name(facet), Lamp { is, becomes: None, takes: 0, refuses: None, no_current: 0 });
     }
@@ -83,7 +83,7 @@ impl Toy {
         state
     }
 
-    /// What each lamp is.
+    /// The value of each lamp.
     pub fn snapshot(&self) -> BTreeMap<String, Value> {
         self.lamps().by_name.iter().map(|(name, lamp)| (name.clone(), lamp.is.clone())).collect()
     }

@@ -1,4 +1,4 @@
-//! What is in the account.
+//! The contents of the account.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! The services of an account: what answers a call, and what happens by itself.
+//! The services of an account: they answer calls, and change things by themselves.
 
 use jiff::{SignedDuration, Timestamp};
 

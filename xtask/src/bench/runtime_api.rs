@@ -18,7 +18,7 @@ const ANSWER: &str = "POST /2018-06-01/runtime/invocation/";
 /// Where a custom resource's answer goes.
 const STACK: &str = "PUT /stack";
 
-/// What one start took.
+/// The cost of one start.
 pub struct Start {
     /// From the start of the process to its first question.
     pub asked: Duration,
@@ -28,7 +28,7 @@ pub struct Start {
     pub peak: u64,
 }
 
-/// What a function does.
+/// One thing that a function does.
 enum Heard {
     Asks(Instant),
     Answers,
@@ -68,7 +68,7 @@ pub async fn start(program: &Path, part: &str) -> Result<Start> {
     start
 }
 
-/// What a function finds in Lambda, and what the template sets. A function of another version takes what it knows.
+/// The variables that Lambda and the template set. A function of another version reads those that it knows.
 fn environment(part: &str, address: &str) -> Vec<(&'static str, String)> {
     let mut environment = vec![
         ("AWS_LAMBDA_RUNTIME_API", address.to_owned()),

@@ -2,8 +2,10 @@
 
 use anyhow::Result;
 use guardrails_aws::actions::CATALOG;
-use guardrails_model::config::{Config, Stage};
+use guardrails_model::belief;
+use guardrails_model::config::{Config, Guardrail, Stage};
 use guardrails_model::pace::{Bucket, Pace};
+use rust_decimal::Decimal;
 
 use crate::args::{File, Global};
 use crate::exit::Exit;
@@ -15,7 +17,7 @@ pub(crate) fn run(global: &Global, args: &File) -> Result<Exit> {
     if config.operators.is_empty() {
         output::tell("hint: `operators` is empty: name those who run the guardrails, so that no guardrail can restrict them");
     }
-    for words in warnings(&config).into_iter().chain(pace(&config)) {
+    for words in warnings(&config).into_iter().chain(figures(&config)).chain(pace(&config)) {
         output::tell(&words);
     }
     Ok(Exit::Done)
@@ -31,6 +33,36 @@ fn warnings(config: &Config) -> Vec<String> {
     let mut warnings: Vec<String> = warned.collect();
     warnings.dedup();
     warnings
+}
+
+/// Which figures wait for a person, and the stages at which every figure would.
+fn figures(config: &Config) -> Vec<String> {
+    let of = |guardrail: &Guardrail| {
+        let (name, bound) = (&guardrail.name, belief::bound(guardrail));
+        let alone = match guardrail.plausibility.when_unreachable.after() {
+            Some(after) => format!("an alert counts alone after {after}, if the last figure was believed"),
+            None => "an alert waits for a person".to_owned(),
+        };
+        let factor = Decimal::from(guardrail.plausibility.factor);
+        let (budget, usual) = (guardrail.budget.amount.dollars(), guardrail.budget.amount.dollars() * factor);
+        let always = guardrail.stages.iter().filter(move |stage| stage.changes_something()).filter_map(move |stage| {
+            let most = if stage.lossy { usual } else { bound };
+            let threshold = stage.at.threshold(budget);
+            (threshold >= most).then(|| {
+                format!(
+                    "WARNING: {name} at {}: every alert would wait for a person, since ${threshold:.2} is no less than ${most:.2}; \
+                     raise `plausibility.factor` or `enforce-up-to`",
+                    stage.at
+                )
+            })
+        });
+        let said = format!(
+            "{name}: figures above ${bound:.2} wait for a person, unless evidence lets them pass; where AWS Budgets cannot be asked, \
+             {alone}"
+        );
+        [said].into_iter().chain(always).collect::<Vec<_>>()
+    };
+    config.guardrails.values().flat_map(of).collect()
 }
 
 /// How fast runs go, where that is not as usual.

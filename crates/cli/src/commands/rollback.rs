@@ -77,7 +77,7 @@ pub(crate) async fn run(global: &Global, args: &Rollback) -> Result<Exit> {
     Ok(if failed { Exit::PartlyFailed } else { Exit::Done })
 }
 
-/// What the arguments ask for. All that is shown, counted and sent goes by it.
+/// The request that the arguments make. All that is shown, counted and sent goes by it.
 fn request(deployment: &Deployment, args: &Rollback) -> RollbackRequest {
     RollbackRequest {
         only: args.scope.only.clone(),

@@ -36,6 +36,11 @@ pub trait Actions: DeserializeOwned + Serialize + JsonSchema {
     fn restricts(&self) -> Vec<Principal> {
         Vec::new()
     }
+
+    /// Does the action change something that a rollback cannot undo in full?
+    fn is_lossy(&self) -> bool {
+        false
+    }
 }
 
 /// The file. `A` knows the actions.
@@ -72,7 +77,7 @@ struct GuardrailBody<A> {
     /// What is done, and where: 1 to 10 stages.
     #[schemars(with = "Vec<StageBody<A>>", length(min = 1, max = 10))]
     stages: Vec<Spanned<StageBody<A>>>,
-    /// Which alerts are believed.
+    /// How figures are believed.
     #[schemars(with = "Option<Plausibility>")]
     plausibility: Option<Spanned<Plausibility>>,
     /// What happens at the end of the budget's period to what is held: `new-period` puts it back as soon as the spend of the new
@@ -238,7 +243,7 @@ fn check_guardrail<A: Actions>(
             return Err(problem("AWS does not forecast daily budgets: use `actual`, or a monthly budget".to_owned()));
         }
         apart(&stages, stage.at, budget.amount.dollars()).map_err(problem)?;
-        let (mut groups, mut restricted) = (Vec::new(), BTreeSet::new());
+        let (mut groups, mut restricted, mut lossy) = (Vec::new(), BTreeSet::new(), false);
         for item in stage.r#do {
             let here = item.referenced;
             let actions = match item.value {
@@ -249,13 +254,14 @@ fn check_guardrail<A: Actions>(
             for action in &actions {
                 wishes.add(&name, action).map_err(problem)?;
                 restricted.extend(action.restricts());
+                lossy |= action.is_lossy();
                 spare_operators(&name, action, operators).map_err(|what| Problem::at(here, what))?;
             }
             groups.push(actions.iter().map(spec).collect::<Result<_, _>>().map_err(problem)?);
         }
         let approval = stage.approval.map(|approval| check_approval(&approval, &groups)).transpose()?;
         let verify = check_verify(stage.verify.as_ref(), restricted)?;
-        stages.push(Stage { at: stage.at, groups, approval, verify });
+        stages.push(Stage { at: stage.at, groups, approval, verify, lossy });
     }
     let plausibility = body.plausibility.map_or_else(
         || Ok(Plausibility::default()),

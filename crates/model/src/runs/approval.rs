@@ -24,6 +24,8 @@ pub struct Answer {
     pub why: String,
     /// [`Listed::digest`] of what they were shown.
     pub digest: String,
+    /// A no releases the stage for the period, also where only the figure was asked about.
+    pub for_the_period: bool,
 }
 
 /// What an answer came to.
@@ -44,7 +46,7 @@ pub enum Answered {
 pub enum Asked {
     /// It waits; whether people are still to be told of it, the question says.
     Waits(Box<Run>),
-    /// There is nothing to wait for: it is decided, or another execution waits.
+    /// There is nothing to wait for: it is decided, or another execution waits. The execution was woken.
     Over,
 }
 
@@ -84,14 +86,16 @@ fn seconds(exactly: f64) -> i64 {
 }
 
 impl Runs<'_> {
-    /// An execution of `attempt` wants to wait under `token`.
+    /// An execution of `attempt` wants to wait under `token`. An execution that need not wait is woken at once, and reads the
+    /// decision. The token may be gone by then: its task timed out, and nothing waits under it.
     ///
     /// # Errors
-    /// When the ledger cannot be read or written.
+    /// When the ledger cannot be read or written, or the workflow cannot be reached.
     pub async fn ask(&self, id: &RunId, attempt: u32, token: &str) -> Result<Asked, RunError> {
         retry_conflicts(|| async move {
             let mut run = self.load(id).await?;
             if !waits(&run.value, attempt) {
+                self.workflow.wake(token).await?;
                 return Ok(Asked::Over);
             }
             if let Some(question) = question_mut(&mut run.value) {
@@ -165,7 +169,7 @@ impl Runs<'_> {
         .await
     }
 
-    /// What the file says that silence means, once the time to answer is over.
+    /// The answer that silence means by the file, once the time to answer is over.
     fn silence(&self, run: &Run, attempt: u32) -> Option<Answer> {
         let approval = run.approval.as_ref().filter(|_| waits(run, attempt))?;
         let question = approval.question.as_ref().filter(|question| question.until <= self.clock.now())?;
@@ -174,15 +178,16 @@ impl Runs<'_> {
             by: self.by.clone(),
             why: format!("nobody answered within {}", approval.rule.within),
             digest: question.list.digest.clone(),
+            for_the_period: false,
         })
     }
 
-    /// Writes down what was decided of a run that waits, in one conditional write. A person's no lets the stage go, and so does
-    /// silence where the stage asks. Silence about an alert that is not believed does not: it may only have been early.
+    /// Writes down what was decided of a run that waits, in one conditional write. A no to the stage's question releases the stage
+    /// for the period, and so does silence. A no to a figure discards that figure, and silence about one is asked again.
     async fn decide(&self, mut run: Versioned<Run>, answer: &Answer, silence: bool) -> Result<Versioned<Run>, RunError> {
         let now = self.clock.now();
-        let Answer { approved, by, why, digest } = answer.clone();
-        let decision = ApprovalDecision { approved, by, at: now, why, digest, silence };
+        let Answer { approved, by, why, digest, for_the_period } = answer.clone();
+        let decision = ApprovalDecision { approved, by, at: now, why, digest, silence, for_the_period };
         run.value.note(now, &decision.by, decision.words());
         let rejected = format!("rejected: {}", decision.why);
         let Some(approval) = run.value.approval.as_mut() else { return Ok(run) };
@@ -205,10 +210,15 @@ impl Runs<'_> {
             return Ok(self.ledger.save_run(run, None).await?);
         }
         run.value.state = RunState::Rejected;
-        let lets_go = !approval.is_unanswered_doubt();
+        let (unanswered, discards) = (approval.is_unanswered_doubt(), approval.is_discarded_figure());
+        let figure = if discards { self.figure(&run.value).await? } else { None };
         let slot = self.ledger.slot(&run.value.target()).await?.filter(|slot| slot.value.run == run.value.id);
-        let slot = slot.map(|slot| {
-            let slot = if lets_go { released(slot, &answer.by, now, &rejected) } else { slot };
+        let slot = slot.map(|mut slot| {
+            if let Some(figure) = figure {
+                slot.value.discard(figure);
+            }
+            slot.value.unanswered += u32::from(unanswered);
+            let slot = if unanswered || discards { slot } else { released(slot, &answer.by, now, &rejected) };
             Versioned { rev: slot.rev, value: Slot { over: true, ..slot.value } }
         });
         Ok(self.ledger.save_run(run, slot.as_ref()).await?)
@@ -231,8 +241,8 @@ impl Runs<'_> {
 
     /// Wakes the execution that waits for the run's approval.
     pub(super) async fn wake(&self, run: &Run) -> Result<Woken, RunError> {
-        let token = run.approval.as_ref().and_then(|approval| approval.question.as_ref()?.token.as_ref());
-        match token {
+        let asked = || run.approval.as_ref()?.question.as_ref()?.token.as_ref();
+        match run.wake.as_ref().or_else(asked) {
             Some(token) => Ok(self.workflow.wake(token).await?),
             None => Ok(Woken::Gone),
         }
@@ -258,7 +268,7 @@ enum Taken {
     Not(Answered),
 }
 
-/// What the execution `attempt` is to do, by how the run stands.
+/// The next thing for the execution `attempt` to do, by the run's state.
 fn heard(run: &Run, attempt: u32, now: Timestamp) -> Heard {
     if run.direction != Direction::Apply || run.attempts.apply != attempt {
         return Heard::Over { outcome: Outcome::Superseded };

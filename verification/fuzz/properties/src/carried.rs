@@ -1,4 +1,4 @@
-//! A run over lamps, and what carries it.
+//! A run over lamps, with the bench that carries it.
 
 use std::sync::Arc;
 

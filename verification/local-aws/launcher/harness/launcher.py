@@ -39,6 +39,7 @@ def main():
     end_with_parent()
     fleets = start_fleets(host) or endpoint
     patch_ministack()
+    begin_with_state()
     print(endpoint, fleets, flush=True)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whoever waited for the line need not read on
     serve(listener)
@@ -155,12 +156,21 @@ def patch_ministack():
     faults.install()  # last: it names a function's process in the environment that services/lambda_.py gives it
 
 
+def begin_with_state():
+    """With GUARDRAILS_SAVED, a folder that saved_state.py wrote, the local AWS begins with the state that is there."""
+    from harness import saved_state
+
+    saved_state.install()
+    if folder := os.environ.get("GUARDRAILS_SAVED"):
+        saved_state.restore(folder)
+
+
 def serve(listener):
     from hypercorn.asyncio import serve as hypercorn_serve
     from hypercorn.config import Config
     from ministack.app import app
 
-    from harness import faults
+    from harness import faults, saved_state
 
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
@@ -169,7 +179,7 @@ def serve(listener):
 
     async def run():
         never = asyncio.Event()
-        await hypercorn_serve(faults.serve(app), config, shutdown_trigger=never.wait)
+        await hypercorn_serve(saved_state.serve(faults.serve(app)), config, shutdown_trigger=never.wait)
 
     asyncio.run(run())
 

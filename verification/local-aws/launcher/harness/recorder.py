@@ -19,6 +19,7 @@ from ministack.services import iam, kms
 
 # A fleet of thousands is thousands of resources and one kind of call: so many of a kind are enough to judge.
 ALIKE = 20
+SAVED = False  # each process has a file of its own (saved_state.py)
 
 # A resource's own policy is judged by the same function, and says nothing of the role's.
 _of_a_resource = contextvars.ContextVar("launcher_of_a_resource", default=False)

@@ -111,6 +111,16 @@ impl Walkthrough {
         Ok(world)
     }
 
+    /// The same world in `local`, which began with the state of the one that this world was made in.
+    ///
+    /// # Errors
+    /// When the environment sends a service's calls to an endpoint that is not on this machine.
+    pub async fn in_copy(&self, local: &LocalAws) -> Result<Self, Error> {
+        let root = local.sdk_config().await?;
+        let tries = self.tries.to(local.endpoint());
+        Ok(Self { instances: self.instances.clone(), root, tries })
+    }
+
     /// How the world is now.
     ///
     /// # Errors

@@ -51,6 +51,12 @@ impl Tries {
         Ok(Self { user, session, instance })
     }
 
+    /// The same user and the same session, who try it at another endpoint.
+    pub(super) fn to(&self, endpoint: &str) -> Self {
+        let to = |config: &SdkConfig| config.to_builder().endpoint_url(endpoint).build();
+        Self { user: to(&self.user), session: to(&self.session), instance: self.instance.clone() }
+    }
+
     /// Each way, and what comes of it: by what the group has, by the user's own policy, and by a role that they assume, or have
     /// assumed before.
     pub(super) async fn all(&self) -> Result<BTreeMap<String, Access>, Error> {

@@ -13,6 +13,8 @@ _CHANGES_A_PAGE = 20
 _STALE = ("DescribeStacks", "DescribeStackEvents")
 _HANDLERS = handlers._ACTION_HANDLERS
 
+_before = {}  # (action, stack) -> the answer of before, where it was not given yet
+
 
 def install():
     # upstream: has no pages
@@ -21,12 +23,11 @@ def install():
     _HANDLERS["DetectStackDrift"] = drift.with_rights(_HANDLERS["DetectStackDrift"])
     # ours: the caller of DetectStackDrift is known where it is authorized, and no more where it is answered
     iam_evaluator.enforce = drift.remembering(iam_evaluator.enforce)
-    before = {}
     # upstream: descriptions are never stale
-    _HANDLERS["ExecuteChangeSet"] = _remembering(_HANDLERS["ExecuteChangeSet"], before)
+    _HANDLERS["ExecuteChangeSet"] = _remembering(_HANDLERS["ExecuteChangeSet"])
     for action in _STALE:
         # upstream: descriptions are never stale
-        _HANDLERS[action] = _stale_once(action, _HANDLERS[action], before)
+        _HANDLERS[action] = _stale_once(action, _HANDLERS[action])
     # upstream: goes on deleting what a resource depends on that could not be deleted
     stacks._delete_resource = _keep_what_a_failed_deletion_needs(stacks._delete_resource)
 
@@ -60,7 +61,7 @@ def _a_page_of(original):
 # DescribeStackEvents after each ExecuteChangeSet answer as they would have before it.
 
 
-def _remembering(execute, before):
+def _remembering(execute):
     describe = {action: _HANDLERS[action] for action in _STALE}
 
     def executed(params):
@@ -69,15 +70,15 @@ def _remembering(execute, before):
         answers = {action: handler({"StackName": [stack]}) for action, handler in describe.items()} if stack else {}
         answer = execute(params)
         if answer[0] < 400:
-            before.update({(action, stack): seen for action, seen in answers.items()})
+            _before.update({(action, stack): seen for action, seen in answers.items()})
         return answer
 
     return executed
 
 
-def _stale_once(action, describe, before):
+def _stale_once(action, describe):
     def described(params):
-        stale = None if handlers._p(params, "NextToken") else before.pop((action, handlers._p(params, "StackName")), None)
+        stale = None if handlers._p(params, "NextToken") else _before.pop((action, handlers._p(params, "StackName")), None)
         return stale or describe(params)
 
     return described
