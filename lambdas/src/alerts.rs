@@ -2,16 +2,14 @@
 
 use guardrails_aws::budgets::Standings;
 use guardrails_model::alert::BudgetAlert;
+use guardrails_model::belief::believe;
 use guardrails_model::clock::Clock;
 use guardrails_model::config::Guardrail;
 use guardrails_model::decide::{Decision, decide};
 use guardrails_model::envelope::{self, Message};
 use guardrails_model::ledger::Ledger;
-use guardrails_model::plausible::Against;
 use guardrails_model::record::{AlertRecord, FORMAT};
-use guardrails_model::runs::{Begun, Runs};
-use guardrails_model::spend::Spending;
-use jiff::civil::Date;
+use guardrails_model::runs::{Begun, Grounds, Runs};
 use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
@@ -46,12 +44,12 @@ async fn one_alert(message: &Message, invocation: &Invocation) -> Result<Json, F
     let account = variable("ACCOUNT_ID")?;
     let today = now.to_zoned(TimeZone::UTC).date();
     let decided = decide(message, &config.guardrails, &account, today);
-    let (decision, doubts) = match decided.needs_standing(&config.guardrails) {
-        Some(guardrail) => believe(decided, guardrail, &account, today, &ledger, invocation).await?,
-        None => (decided, Vec::new()),
+    let (decision, grounds) = match decided.needs_standing(&config.guardrails) {
+        Some(guardrail) => weigh(decided, guardrail, &account, &ledger, invocation).await?,
+        None => (decided, Grounds::default()),
     };
     let digest = format!("{:x}", Sha256::digest(json!([message.text, message.attributes]).to_string()));
-    let words = words(&decision, &doubts);
+    let words = words(&decision, &grounds.doubts);
     let guardrail = match &decision {
         Decision::Enforce { target, .. } => Some(target.guardrail.clone()),
         Decision::Report { .. } => None,
@@ -72,12 +70,13 @@ async fn one_alert(message: &Message, invocation: &Invocation) -> Result<Json, F
     let guardrail = guardrail.ok_or_else(|| Fault::retryable("the guardrail was removed while its alert was read"))?;
     let workflow = invocation.workflow()?;
     let runs = Runs { ledger: &ledger, workflow: &workflow, clock: &invocation.clock, by: invocation.by.clone() };
-    let (what, run) = match runs.begin(&target, &config, guardrail, &digest, &doubts).await? {
+    let (what, run) = match runs.begin(&target, &config, guardrail, &digest, &grounds).await? {
         Begun::Started(run) => {
             emit(now, &[(Metric::RunsStarted, 1.0)], &[("run", run.id.as_str())]);
             ("started", run)
         }
         Begun::Already(run) => ("already", run),
+        Begun::Believed(run) => ("believed", run),
         Begun::GoingBack(run) => ("being rolled back", run),
         Begun::Released(released) => {
             tracing::info!(guardrail = %target.guardrail, by = released.by, why = released.why, "released: recorded only");
@@ -88,22 +87,20 @@ async fn one_alert(message: &Message, invocation: &Invocation) -> Result<Json, F
     Ok(json!({"decision": what, "run": run.id, "simulated": run.simulated}))
 }
 
-/// Holds an alert against the present answer of AWS Budgets and the last known spend. Answers the decision, and why it is in doubt. When
-/// Budgets does not say, the alert is delivered again: nothing is enforced unseen, and nothing is lost.
-async fn believe(
+/// Weighs a real alert by AWS Budgets and by the known spend. Answers the decision and its grounds. Where AWS Budgets cannot be
+/// asked, a person is, and the alert may count alone later: nothing is lost.
+async fn weigh(
     decided: Decision,
     guardrail: &Guardrail,
     account: &str,
-    today: Date,
     ledger: &Ledger,
     invocation: &Invocation,
-) -> Result<(Decision, Vec<String>), Fault> {
-    let standings = Standings { client: aws_sdk_budgets::Client::new(&invocation.sdk), account: account.to_owned() };
-    let standing = standings.standing(guardrail).await;
-    let standing =
-        standing.map_err(|error| Fault::retryable(format!("the alert is held against AWS Budgets before it counts: {error}")))?;
-    let last = ledger.spend(&guardrail.name).await?.map(|last| last.value);
-    Ok(decided.held_against(guardrail, Against { last: last.as_ref(), standing: standing.as_ref(), today }))
+) -> Result<(Decision, Grounds), Fault> {
+    let Decision::Enforce { target, alert: Some(alert) } = &decided else { return Ok((decided, Grounds::default())) };
+    let client = aws_sdk_budgets::Client::new(&invocation.sdk);
+    let standings = Standings { client, account: account.to_owned(), topic: None };
+    let belief = believe(alert, target, guardrail, ledger, &standings, invocation.clock.now()).await?;
+    Ok(decided.weighed(belief))
 }
 
 /// A decision as the ledger and the log have it.

@@ -2,6 +2,7 @@
 //! fails, with everything else done.
 
 use guardrails_aws::budgets::Standings;
+use guardrails_model::belief::Unpriced;
 use guardrails_model::clock::Clock;
 use guardrails_model::reconcile::{Reconciler, Round};
 use guardrails_model::runs::Runs;
@@ -24,8 +25,8 @@ async fn handle(_: Json, invocation: Invocation) -> Result<Round, Fault> {
     let (ledger, workflow) = (invocation.ledger()?, invocation.workflow()?);
     let runs = Runs { ledger: &ledger, workflow: &workflow, clock: &invocation.clock, by: invocation.by.clone() };
     let client = aws_sdk_budgets::Client::new(&invocation.sdk);
-    let spending = Standings { client, account: variable("ACCOUNT_ID")? };
-    let round = Reconciler { runs, spending: &spending }.round().await?;
+    let spending = Standings { client, account: variable("ACCOUNT_ID")?, topic: Some(variable("ALERT_TOPIC_ARN")?) };
+    let round = Reconciler { runs, spending: &spending, running: &Unpriced }.round().await?;
     for found in &round.guardrails {
         let (did, said, troubles) = (found.did.join("; "), found.said.join("; "), found.troubles.join("; "));
         for run in &found.began {

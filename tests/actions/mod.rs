@@ -8,4 +8,5 @@ mod regions;
 mod restrictions;
 pub mod size;
 mod sweep;
+mod switch;
 mod worked_example;

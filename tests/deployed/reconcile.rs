@@ -18,7 +18,7 @@ async fn guardrail(lab: &Lab) -> Guardrail {
 async fn how_a_budget_stands_is_read_with_its_alarms_and_an_update_zeroes_it() {
     let lab = Lab::new().await;
     let client = aws_sdk_budgets::Client::new(&lab.root);
-    let standings = Standings { client: client.clone(), account: ACCOUNT.to_owned() };
+    let standings = Standings { client: client.clone(), account: ACCOUNT.to_owned(), topic: None };
     let guardrail = guardrail(&lab).await;
     let stands = async || standings.standing(&guardrail).await.unwrap().unwrap();
     let fresh = stands().await;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use guardrails_aws::actions::Any;
+use guardrails_aws::actions::CATALOG;
 use guardrails_model::clock::Clock;
-use guardrails_model::config::{Config, file};
+use guardrails_model::config::Config;
 use guardrails_model::decide::{Decision, Target, decide};
 use guardrails_model::envelope::Message;
 use guardrails_model::ids::{Nonce, RunId};
@@ -13,7 +13,7 @@ use guardrails_model::ledger::{Key, Store, Write};
 use guardrails_model::phase::Phase;
 use guardrails_model::record::{Direction, Run, RunState};
 use guardrails_model::report::{Keep, Report};
-use guardrails_model::runs::{Begun, Workflow, execution_name, input};
+use guardrails_model::runs::{Begun, Grounds, Workflow, execution_name, input};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -166,7 +166,7 @@ async fn let_go(story: &Story, run: &RunId) {
 
 /// As the version read it that wrote the records: it asked nobody who can still launch.
 fn config() -> Config {
-    let mut config = file::parse::<Any>("guardrails.yaml", FILE).unwrap();
+    let mut config = CATALOG.parse("guardrails.yaml", FILE).unwrap();
     config.guardrails.values_mut().flat_map(|guardrail| &mut guardrail.stages).for_each(|stage| stage.verify = None);
     config
 }
@@ -176,7 +176,7 @@ async fn alert(story: &Story, at: &str, period: &str) -> Begun {
     let config = config();
     let (name, guardrail) = config.guardrails.iter().next().unwrap();
     let target = Target { guardrail: name.clone(), stage: at.parse().unwrap(), period: period.to_owned(), simulated: false };
-    story.bench.runs().begin(&target, &config, guardrail, "digest", &[]).await.unwrap()
+    story.bench.runs().begin(&target, &config, guardrail, "digest", &Grounds::default()).await.unwrap()
 }
 
 #[tokio::test]

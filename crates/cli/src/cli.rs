@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::args::{File, Global};
 use crate::commands;
 use crate::commands::abandon::Abandon;
-use crate::commands::approve::Answer;
+use crate::commands::approve::{Answer, Reject, Word};
 use crate::commands::deploy::Deploy;
 use crate::commands::doctor::Doctor;
 use crate::commands::explain::Explain;
@@ -59,7 +59,7 @@ enum Command {
     /// Says yes to a run that waits for a person: what it lists is done.
     Approve(Answer),
     /// Says no to a run that waits for a person: nothing is changed.
-    Reject(Answer),
+    Reject(Reject),
     /// Puts back what a guardrail changed.
     Rollback(Rollback),
     /// Lets go of what a person settled by hand. Changes nothing in the account.
@@ -87,8 +87,10 @@ impl Cli {
             Command::Status(args) => commands::status::run(global, args).await,
             Command::Doctor(args) => commands::doctor::run(global, args).await,
             Command::History(args) => commands::history::run(global, args).await,
-            Command::Approve(args) => commands::approve::run(global, args, true).await,
-            Command::Reject(args) => commands::approve::run(global, args, false).await,
+            Command::Approve(args) => commands::approve::run(global, args, Word::Yes).await,
+            Command::Reject(args) => {
+                commands::approve::run(global, &args.answer, Word::No { for_the_period: args.for_the_period }).await
+            }
             Command::Rollback(args) => commands::rollback::run(global, args).await,
             Command::Abandon(args) => commands::abandon::run(global, args).await,
             Command::Rearm(args) => commands::rearm::run(global, args).await,

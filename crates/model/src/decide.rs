@@ -8,11 +8,12 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use serde::Serialize;
 
 use crate::alert::{self, BudgetAlert, Reading};
+use crate::belief::Belief;
 use crate::config::{Guardrail, StageAt};
 use crate::envelope::Message;
 use crate::ids::GuardrailName;
-use crate::plausible::{self, Against, Belief};
 pub use crate::record::Target;
+use crate::runs::Grounds;
 
 /// The message attribute that names the guardrail which the mock text means.
 pub const GUARDRAIL_ATTRIBUTE: &str = "guardrail";
@@ -49,15 +50,17 @@ impl Decision {
         }
     }
 
-    /// The decision once its figures are held against the facts, and why a person has to be asked first. `guardrail` is the one
-    /// that [`Self::needs_standing`] names.
+    /// The decision once its figures were weighed, and the grounds on which its run is begun.
     #[must_use]
-    pub fn held_against(self, guardrail: &Guardrail, against: Against<'_>) -> (Self, Vec<String>) {
-        let Self::Enforce { target, alert: Some(alert) } = self else { return (self, Vec::new()) };
-        match plausible::judge(&alert, &target, guardrail, against) {
-            Belief::Plausible => (Self::Enforce { target, alert: Some(alert) }, Vec::new()),
-            Belief::Doubted(doubts) => (Self::Enforce { target, alert: Some(alert) }, doubts),
-            Belief::OldPeriod(why) => (Self::Report { why, alert: Some(alert) }, Vec::new()),
+    pub fn weighed(self, belief: Belief) -> (Self, Grounds) {
+        let Self::Enforce { target, alert: Some(alert) } = self else { return (self, Grounds::default()) };
+        let figure = Some(alert.amount);
+        match belief {
+            Belief::Enforce(remarks) => {
+                (Self::Enforce { target, alert: Some(alert) }, Grounds { doubts: Vec::new(), remarks, figure })
+            }
+            Belief::Ask(doubts) => (Self::Enforce { target, alert: Some(alert) }, Grounds::doubted(doubts, figure)),
+            Belief::Report(why) => (Self::Report { why, alert: Some(alert) }, Grounds::default()),
         }
     }
 }
@@ -94,22 +97,32 @@ fn budget(
     }
     let guardrail = guardrails.values().find(|guardrail| guardrail.name.as_str() == alert.budget);
     let guardrail = guardrail.ok_or_else(|| format!("no guardrail is called `{}`", alert.budget))?;
-    let configured = guardrail.budget.amount.dollars();
-    if !same_cents(alert.budgeted, configured) {
-        return Err(format!("its budget is of ${}, and the guardrail's of ${configured}", alert.budgeted));
-    }
     if alert.amount < alert.threshold {
         return Err(format!("its amount of ${} is below its threshold of ${}", alert.amount, alert.threshold));
     }
-    let stage = guardrail
-        .stages
-        .iter()
-        .map(|stage| stage.at)
-        .find(|at| at.alert_type == alert.alert_type && same_cents(alert.threshold, at.threshold(configured)));
-    let stage = stage
-        .ok_or_else(|| format!("`{}` has no stage at ${} {}", guardrail.name, alert.threshold, alert.alert_type.as_str()))?;
+    let stage = stage_of(alert, guardrail)?;
     let period = guardrail.budget.period.of_alert(alert.date);
     Ok(Target { guardrail: guardrail.name.clone(), stage, period, simulated })
+}
+
+/// The stage by its threshold. Where somebody changed the budget's limit, the percentage of that limit counts.
+fn stage_of(alert: &BudgetAlert, guardrail: &Guardrail) -> Result<StageAt, String> {
+    let configured = guardrail.budget.amount.dollars();
+    let limit = if same_cents(alert.budgeted, configured) { configured } else { alert.budgeted };
+    // The alert gives the limit in cents, so the threshold is off by that much of the percentage.
+    let rounded = |at: StageAt| if limit == configured { Decimal::ZERO } else { at.threshold(Decimal::new(5, 3)) };
+    let distance = |at: StageAt| (alert.threshold - at.threshold(limit)).abs();
+    let of_type = guardrail.stages.iter().map(|stage| stage.at).filter(|at| at.alert_type == alert.alert_type);
+    let mut near: Vec<StageAt> = of_type.filter(|at| distance(*at) <= Decimal::new(5, 3) + rounded(*at)).collect();
+    near.sort_by_key(|at| distance(*at));
+    match near.as_slice() {
+        [] => Err(format!("`{}` has no stage at ${} {}", guardrail.name, alert.threshold, alert.alert_type.as_str())),
+        [one, other, ..] if distance(*one) == distance(*other) => Err(format!(
+            "its budget is of ${limit}, where `{one}` and `{other}` of `{}` cannot be told apart by the threshold of ${}",
+            guardrail.name, alert.threshold
+        )),
+        [one, ..] => Ok(*one),
+    }
 }
 
 fn mock(message: &Message, guardrails: &BTreeMap<GuardrailName, Guardrail>, today: Date) -> Result<Target, String> {
@@ -212,7 +225,6 @@ mod tests {
     use super::*;
     use crate::alert::MOCK_TEXT;
     use crate::config::{ActionSpec, Budget, Period, Stage, Tags};
-    use crate::spend::Standing;
 
     const ACCOUNT: &str = "123456789012";
     const TODAY: Date = Date::constant(2026, 11, 23);
@@ -252,23 +264,13 @@ mod tests {
     }
 
     #[test]
-    fn facts_leave_an_alert_believed_doubted_or_reported() {
-        let known = guardrails();
-        let judged = |shown: Option<i64>, today: Date| {
-            let standing = shown.map(|actual| Standing {
-                limit: Decimal::ONE_HUNDRED,
-                actual: actual.into(),
-                forecast: None,
-                updated: None,
-                alarms: Vec::new(),
-            });
-            let against = Against { last: None, standing: standing.as_ref(), today };
-            let (decision, doubts) = decided(&alert(false)).held_against(&known[&"beta".parse().unwrap()], against);
-            (matches!(decision, Decision::Enforce { alert: Some(_), .. }), doubts.len())
+    fn belief_leaves_an_alert_enforced_asked_or_reported() {
+        let weighed = |belief: Belief| {
+            let (decision, grounds) = decided(&alert(false)).weighed(belief);
+            (matches!(decision, Decision::Enforce { alert: Some(_), .. }), grounds.doubts.len(), grounds.remarks.len())
         };
-        assert_eq!(judged(Some(81), TODAY), (true, 0), "believed");
-        assert_eq!(judged(Some(12), TODAY), (true, 1), "doubted: AWS Budgets shows less");
-        assert_eq!(judged(None, TODAY), (true, 1), "doubted: AWS Budgets knows no such budget");
-        assert_eq!(judged(Some(12), Date::constant(2026, 12, 1)), (false, 0), "reported: it is the old period's");
+        assert_eq!(weighed(Belief::Enforce(vec!["unusual".to_owned()])), (true, 0, 1));
+        assert_eq!(weighed(Belief::Ask(vec!["less is shown".to_owned()])), (true, 1, 0));
+        assert_eq!(weighed(Belief::Report("it is over".to_owned())), (false, 0, 0));
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod action;
 pub mod alert;
+pub mod belief;
 pub mod clock;
 pub mod condition;
 pub mod config;
@@ -18,7 +19,6 @@ mod omit;
 pub mod pace;
 pub mod partition;
 pub mod phase;
-pub mod plausible;
 pub mod principal;
 pub mod receipt;
 pub mod reconcile;

@@ -22,7 +22,7 @@ use self::log::{counts_on, same_words};
 pub use self::piece::Piece;
 pub use self::request::{RollbackRequest, Scope};
 pub use self::round::{Found, Round};
-pub use self::slot::{AlertEntry, AlertRecord, Released, Slot};
+pub use self::slot::{AlertEntry, AlertRecord, MOST_DISCARDED, Released, Slot};
 pub use self::spend::Spend;
 pub use self::step::{Facet, Holder, Lease, Step, StepEvent};
 pub use self::target::Target;
@@ -135,6 +135,12 @@ pub struct Run {
     /// A person is asked before anything is changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    /// By which an execution is woken that waited for a person about a figure, and need not any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wake: Option<String>,
+    /// What people are to know first of a figure that was enforced, and is unusual or not confirmed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
     /// Whom IAM is asked about once the plan is carried out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Rule>,
@@ -195,6 +201,14 @@ impl Run {
         written && self.approval.as_ref().is_none_or(|approval| approval.settled.contains(&part))
     }
 
+    /// Does it wait, or plan to wait, for a person only because its figure is not believed?
+    #[must_use]
+    pub fn is_doubted(&self) -> bool {
+        let undecided = matches!(self.state, RunState::Opening | RunState::Waiting);
+        undecided
+            && self.approval.as_ref().is_some_and(|approval| approval.because != Because::Stage && approval.approved.is_none())
+    }
+
     /// When what it does now was asked for.
     #[must_use]
     pub fn asked_at(&self) -> Timestamp {
@@ -208,6 +222,7 @@ impl Run {
         if let Some(question) = self.approval.as_mut().and_then(|approval| approval.question.as_mut()) {
             question.token = None;
         }
+        self.wake = None;
         self
     }
 

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
+use crate::alert::AlertType;
 use crate::config::{Guardrail, StageAt};
 pub use crate::record::Spend;
 
@@ -21,6 +22,19 @@ pub struct Standing {
     pub updated: Option<Timestamp>,
     /// The stages of the guardrail whose notification is in alarm: their threshold is passed, whether or not an alert arrived.
     pub alarms: Vec<StageAt>,
+    /// How the budget differs from the deployed one, but for its limit: filters, notifications, subscribers. In words.
+    pub differences: Vec<String>,
+}
+
+impl Standing {
+    /// The figure of that type, in dollars.
+    #[must_use]
+    pub fn of(&self, alert_type: AlertType) -> Option<Decimal> {
+        match alert_type {
+            AlertType::Actual => Some(self.actual),
+            AlertType::Forecasted => self.forecast,
+        }
+    }
 }
 
 /// What reads it.

@@ -10,7 +10,7 @@ use guardrails_model::ids::{Nonce, RunId};
 use guardrails_model::ledger::{Item, Key, LedgerError, Page, Store, Write};
 use guardrails_model::pace::Pace;
 use guardrails_model::record::Step;
-use guardrails_model::runs::Begun;
+use guardrails_model::runs::{Begun, Grounds};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -52,7 +52,9 @@ impl Lab {
         let (target, guardrail) = bench::stage("beta 80%", vec![vec![spec]]);
         let guardrails = BTreeMap::from([(guardrail.name.clone(), guardrail.clone())]);
         let config = Config { guardrails, pace: self.pace.clone(), ..Config::default() };
-        let Begun::Started(run) = self.bench.runs().begin(&target, &config, &guardrail, "digest", &[]).await.unwrap() else {
+        let Begun::Started(run) =
+            self.bench.runs().begin(&target, &config, &guardrail, "digest", &Grounds::default()).await.unwrap()
+        else {
             panic!("it begins")
         };
         self.bench.open(&run).await.expect("it opens").id

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use guardrails_model::belief::Unpriced;
 use guardrails_model::clock::Clock;
 use guardrails_model::config::{ActionSpec, Guardrail, Release, Stage};
 use guardrails_model::decide::Target;
@@ -74,7 +75,7 @@ impl Lab {
     pub fn says_since(&self, actual: &str, updated: Timestamp) {
         let (actual, limit): (Decimal, _) = (actual.parse().unwrap(), self.guardrail.budget.amount.dollars());
         let alarms = self.guardrail.stages.iter().map(|stage| stage.at).filter(|at| actual > at.threshold(limit)).collect();
-        let standing = Standing { limit, actual, forecast: None, updated: Some(updated), alarms };
+        let standing = Standing { limit, actual, forecast: None, updated: Some(updated), alarms, differences: Vec::new() };
         lock(&self.figures.0).insert(self.guardrail.name.clone(), Ok(Some(standing)));
     }
 
@@ -82,6 +83,21 @@ impl Lab {
     pub fn expects(&self, forecast: &str) {
         if let Some(Ok(Some(standing))) = lock(&self.figures.0).get_mut(&self.guardrail.name) {
             standing.forecast = Some(forecast.parse().unwrap());
+        }
+    }
+
+    /// No notification of `beta` is in alarm, whatever is spent.
+    pub fn lamp_off(&self) {
+        if let Some(Ok(Some(standing))) = lock(&self.figures.0).get_mut(&self.guardrail.name) {
+            standing.alarms.clear();
+        }
+    }
+
+    /// Somebody set the limit of `beta` in AWS Budgets, or changed what `differences` name.
+    pub fn is_changed(&self, limit: &str, differences: &[&str]) {
+        if let Some(Ok(Some(standing))) = lock(&self.figures.0).get_mut(&self.guardrail.name) {
+            standing.limit = limit.parse().unwrap();
+            standing.differences = differences.iter().map(|what| (*what).to_owned()).collect();
         }
     }
 
@@ -98,7 +114,7 @@ impl Lab {
 
     /// One round, and nothing of what it starts is carried out yet.
     pub async fn bare_round(&self) -> Round {
-        Reconciler { runs: self.bench.runs(), spending: &self.figures }.round().await.unwrap()
+        Reconciler { runs: self.bench.runs(), spending: &self.figures, running: &Unpriced }.round().await.unwrap()
     }
 
     /// One round, and all that it starts is carried out.
@@ -183,8 +199,18 @@ impl Lab {
 
     /// Somebody says no to what is asked.
     pub async fn reject(&self, run: &Run) {
+        self.say_no(run, false).await;
+    }
+
+    /// Somebody releases the stage for the period.
+    pub async fn reject_for_the_period(&self, run: &Run) {
+        self.say_no(run, true).await;
+    }
+
+    async fn say_no(&self, run: &Run, for_the_period: bool) {
         let digest = run.approval.as_ref().unwrap().question.as_ref().unwrap().list.digest.clone();
-        let no = Answer { approved: false, by: "ann".to_owned(), why: "looked at it".to_owned(), digest };
+        let (by, why) = ("ann".to_owned(), "looked at it".to_owned());
+        let no = Answer { approved: false, by, why, digest, for_the_period };
         assert!(matches!(self.bench.runs().answer(&run.id, &no).await.unwrap(), Answered::Taken(_)));
     }
 

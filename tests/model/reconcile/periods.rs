@@ -124,7 +124,12 @@ async fn a_figure_that_is_not_believed_is_said_and_what_was_known_stays() {
     assert_eq!(lab.bench.truth.spend(&lab.guardrail.name).await.unwrap().unwrap().value, known);
     let found = &round.guardrails[0];
     assert_eq!(found.actual, Some(known.actual));
-    assert!(found.said[0].contains("$183965812157.54 is more than 10 times the budget of $2: not believed"), "{round:?}");
+    assert!(
+        found.said[0].contains(
+            "$183965812157.54 is more than $10000, the most that is enforced of a budget of $2 without evidence: not believed"
+        ),
+        "{round:?}"
+    );
     assert_eq!(lab.runs().await, ["2026-11 waiting for approval"], "a person is asked");
     lab.at("2026-12-01T01:00:00Z").await;
     lab.says("2.31");

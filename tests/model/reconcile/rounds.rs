@@ -33,7 +33,7 @@ async fn a_figure_that_is_not_believed_waits_for_a_person_as_an_alert_s_does() {
     lab.round().await;
     let run = lab.all().await.into_iter().find(|run| !run.parts.is_empty()).unwrap();
     assert_eq!((lab.lamp().as_str(), run.state), ("on", RunState::Waiting));
-    assert!(run.approval.unwrap().why[0].contains("more than 10 times the budget of $2"));
+    assert!(run.approval.unwrap().why[0].contains("more than $10000, the most that is enforced of a budget of $2"));
 }
 
 #[tokio::test]
@@ -141,12 +141,14 @@ async fn about_a_figure_that_is_never_believed_people_are_asked_once_a_day() {
     for _ in 2..24 {
         let round = lab.round().await;
         assert_eq!(lab.latest().await.id, run.id);
-        assert!(round.guardrails[0].said.iter().any(|said| said.contains("nobody answered")), "{round:?}");
+        assert!(round.guardrails[0].said.iter().any(|said| said.contains("are asked again from")), "{round:?}");
+        assert!(round.troubles()[0].contains("nobody answered 1 times"), "silence is told louder: {round:?}");
         lab.bench.wait(3600).await;
     }
     lab.round().await;
     let again = lab.latest().await;
     assert_eq!((again.state, again.id == run.id, lab.lamp().as_str()), (RunState::Waiting, false, "on"));
+    assert!(again.approval.as_ref().unwrap().why[0].starts_with("ASKED AGAIN: nobody answered 1 times"), "{again:?}");
     lab.reject(&again).await;
     lab.bench.workflow.end_all();
     for _ in 0..3 {
@@ -171,18 +173,102 @@ async fn a_simulated_run_is_no_enforcement() {
 }
 
 #[tokio::test]
-async fn a_notification_in_alarm_that_the_figures_contradict_is_said_and_not_enforced() {
+async fn changed_limit_counts_by_percentage_and_alarms() {
+    for (limit, spent, lamp) in [("5", "2.31", "on"), ("5", "5.01", "off"), ("1", "1.01", "off"), ("2.004", "2.005", "off")] {
+        let lab = Lab::new().await;
+        lab.says(spent);
+        lab.is_changed(limit, &[]);
+        let round = lab.round().await;
+        assert_eq!(lab.lamp(), lamp, "${spent} of ${limit}");
+        let trouble = round.troubles();
+        assert!(trouble[0].contains(&format!("its limit is ${limit} in AWS Budgets and $2 in the file")), "{trouble:?}");
+        assert_eq!(round.clean, None, "the alarm rings");
+    }
+}
+
+#[tokio::test]
+async fn changed_budget_is_trouble_in_each_round() {
     let lab = Lab::new().await;
-    lab.says("2.31");
-    let mut deployed = lab.guardrail.clone();
-    deployed.budget.amount = "5 USD".parse().unwrap();
-    lab.bench.truth.define(deployed, Vec::new(), Pace::default()).await.unwrap();
+    lab.says("1.20");
+    lab.is_changed("2", &["its budget has no notification at 100% actual: deploy again"]);
+    for _ in 0..2 {
+        let round = lab.round().await;
+        assert_eq!(round.troubles(), ["beta: its budget has no notification at 100% actual: deploy again"]);
+    }
+    lab.is_changed("2", &[]);
+    assert_eq!(lab.round().await.troubles(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn spend_over_the_threshold_without_alarm_is_enforced() {
+    let lab = Lab::new().await;
+    lab.says("95.92");
+    lab.lamp_off();
+    lab.round().await;
+    assert_eq!((lab.lamp().as_str(), lab.runs().await), ("off", vec!["2026-11 enforced".to_owned()]));
+}
+
+#[tokio::test]
+async fn no_to_a_figure_leaves_the_stage_armed_for_others() {
+    let lab = Lab::new().await;
+    lab.says("183965812157.54");
+    lab.round().await;
+    let run = lab.latest().await;
+    lab.reject(&run).await;
+    lab.bench.workflow.end_all();
+    let slot = lab.bench.truth.slot(&run.target()).await.unwrap().unwrap().value;
+    assert_eq!((slot.released, slot.discarded.len()), (None, 1));
     let round = lab.round().await;
-    assert_eq!(lab.lamp(), "on");
-    assert!(
-        round.guardrails[0].said.iter().any(|said| said.contains("its budget is of $2, and the guardrail's of $5")),
-        "{round:?}"
-    );
+    assert!(round.guardrails[0].said.iter().any(|said| said.contains("a person said no to the figure")), "{round:?}");
+    assert_eq!(lab.latest().await.id, run.id, "the same figure");
+    lab.says("2.31");
+    lab.round().await;
+    assert_eq!((lab.lamp().as_str(), lab.latest().await.state), ("off", RunState::Enforced));
+}
+
+#[tokio::test]
+async fn no_for_the_period_releases_the_stage() {
+    let lab = Lab::new().await;
+    lab.says("183965812157.54");
+    lab.round().await;
+    let run = lab.latest().await;
+    lab.reject_for_the_period(&run).await;
+    lab.bench.workflow.end_all();
+    lab.says("2.31");
+    lab.round().await;
+    assert_eq!((lab.lamp().as_str(), lab.latest().await.id), ("on", run.id.clone()));
+    assert!(lab.bench.runs().rearm(&run.target()).await.unwrap());
+    lab.round().await;
+    assert_eq!(lab.lamp(), "off");
+}
+
+#[tokio::test]
+async fn rearm_forgets_discarded_figures() {
+    let lab = Lab::new().await;
+    lab.says("183965812157.54");
+    lab.round().await;
+    let run = lab.latest().await;
+    lab.reject(&run).await;
+    lab.bench.workflow.end_all();
+    assert!(lab.bench.runs().rearm(&run.target()).await.unwrap());
+    lab.bench.wait(86_400).await;
+    lab.round().await;
+    assert_ne!(lab.latest().await.id, run.id, "the figure is asked about again");
+}
+
+#[tokio::test]
+async fn rounds_append_points_of_spend() {
+    let lab = Lab::new().await;
+    for (spent, doubted) in [("0.40", false), ("0.40", false), ("183965812157.54", true), ("0.90", false)] {
+        lab.says(spent);
+        lab.round().await;
+        lab.bench.wait(3600).await;
+        let points = lab.bench.truth.points(&lab.guardrail.name).await.unwrap();
+        let last = points[0].last().unwrap();
+        assert_eq!((last.actual.to_string().as_str(), last.doubted), (spent, doubted));
+    }
+    let points = lab.bench.truth.points(&lab.guardrail.name).await.unwrap();
+    assert_eq!((points.len(), points[0].period.as_str(), points[0].points.len()), (1, "2026-11", 3), "{points:?}");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use guardrails_model::drive::{Cursor, Drive};
 use guardrails_model::ids::GuardrailName;
 use guardrails_model::ledger::{Item, Ledger, Page, Store, memory::MemoryStore};
 use guardrails_model::record::PartPlan;
-use guardrails_model::runs::{Begun, Ended, Runs};
+use guardrails_model::runs::{Begun, Ended, Grounds, Runs};
 use guardrails_testkit::toy::Toy;
 use guardrails_testkit::{FakeWorkflow, VirtualClock};
 use jiff::SignedDuration;
@@ -58,7 +58,9 @@ async fn begin_one(who: &str, at: At, ledger: &Ledger, lamp: &dyn Action) -> Kno
     let (clock, workflow) = (VirtualClock::at(moment(0)), FakeWorkflow::default());
     let runs = Runs { ledger, workflow: &workflow, clock: &clock, by: "explorer".to_owned() };
     let drive = || Drive::new(ledger, &clock, moment(0) + SignedDuration::from_secs(LIFE), "explorer".to_owned());
-    let Ok(Begun::Started(run)) = runs.begin(&target, &config, &guardrail, "digest", &[]).await else { panic!("{who} begins") };
+    let Ok(Begun::Started(run)) = runs.begin(&target, &config, &guardrail, "digest", &Grounds::default()).await else {
+        panic!("{who} begins")
+    };
     let steps = drive().plan(&run, 0, lamp).await.expect("a plan");
     let run = runs.open(&run.id, &[(0, PartPlan::Written(steps))]).await.expect("it opens");
     if at == At::Enforced {

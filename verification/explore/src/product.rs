@@ -15,7 +15,7 @@ use guardrails_model::drive::{Cursor, Drive, Progress};
 use guardrails_model::ids::{Nonce, Value};
 use guardrails_model::ledger::{Item, Key, Ledger};
 use guardrails_model::record::RollbackRequest;
-use guardrails_model::runs::{Ended, RunError, Runs, Started};
+use guardrails_model::runs::{Ended, Grounds, RunError, Runs, Started};
 use jiff::SignedDuration;
 
 use crate::known::Known;
@@ -253,7 +253,7 @@ impl Known {
                 }
                 Job::Alert { run } => {
                     let run = &runs[usize::from(run)];
-                    end(hands.begin(&run.target, &run.config, &run.guardrail, "digest", &[]).await)
+                    end(hands.begin(&run.target, &run.config, &run.guardrail, "digest", &Grounds::default()).await)
                 }
                 Job::Round { run } => match round::round(&hands, &runs[usize::from(run)]).await {
                     // It stands in the round's record, and the next round tries again.

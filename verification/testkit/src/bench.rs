@@ -12,7 +12,7 @@ use guardrails_model::drive::{Cursor, Drive, DriveError, Progress};
 use guardrails_model::ids::{FacetId, GuardrailName, RunId};
 use guardrails_model::ledger::{Ledger, LedgerError, Store, memory::MemoryStore};
 use guardrails_model::record::{Direction, Part, PartPlan, RollbackRequest, Run};
-use guardrails_model::runs::{Begun, Closed, Ended, Places, RollbackAsked, RunError, Runs};
+use guardrails_model::runs::{Begun, Closed, Ended, Grounds, Places, RollbackAsked, RunError, Runs};
 use jiff::SignedDuration;
 
 use crate::{AppendOnlyStore, FakeWorkflow, FaultyStore, Gate, VirtualClock};
@@ -112,7 +112,8 @@ impl Bench {
     pub async fn doubted_alert(&self, target: &Target, guardrail: &Guardrail, doubts: &[String]) -> Result<Begun, RunError> {
         let guardrails = BTreeMap::from([(guardrail.name.clone(), guardrail.clone())]);
         let config = Config { guardrails, ..Config::default() };
-        self.runs().begin(target, &config, guardrail, "digest", doubts).await
+        let grounds = Grounds::doubted(doubts.to_vec(), None);
+        self.runs().begin(target, &config, guardrail, "digest", &grounds).await
     }
 
     /// Plans the parts of `run`, and opens it. What is worth trying again is tried again, as the state machine does.

@@ -93,7 +93,7 @@ impl Budgets {
     }
 }
 
-fn differences(present: &Budget, wanted: &Budget) -> Vec<String> {
+pub(super) fn differences(present: &Budget, wanted: &Budget) -> Vec<String> {
     if agree(present, wanted) {
         return Vec::new();
     }

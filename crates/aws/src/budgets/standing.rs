@@ -5,7 +5,7 @@ use std::str::FromStr;
 use async_trait::async_trait;
 use aws_sdk_budgets::Client;
 use aws_sdk_budgets::error::ProvideErrorMetadata;
-use aws_sdk_budgets::types::{Budget, NotificationState, Spend};
+use aws_sdk_budgets::types::{Budget, Notification, NotificationState, Spend, SubscriptionType};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use guardrails_model::config::{Guardrail, StageAt};
@@ -13,7 +13,7 @@ use guardrails_model::spend::{SpendError, Spending, Standing};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
-use super::{notification, same};
+use super::{budget, inspect, notification, same};
 use crate::error::{Failure, FailureKind};
 
 /// Reads how budgets stand. Changes nothing.
@@ -22,6 +22,8 @@ pub struct Standings {
     pub client: Client,
     /// The account's number.
     pub account: String,
+    /// The topic that each stage's notification goes to, where that is to be compared.
+    pub topic: Option<String>,
 }
 
 #[async_trait]
@@ -34,39 +36,86 @@ impl Spending for Standings {
             Err(error) => return Err(failed("reading the budget", &error)),
         };
         let Some(budget) = budget else { return Ok(None) };
-        let alarms = self.alarms(guardrail).await?;
-        Ok(Some(standing(&budget, alarms)?))
+        let notifications = self.notifications(name).await?;
+        let mut differences = differences(&budget, guardrail)?;
+        differences.extend(self.undelivered(guardrail, &notifications).await?);
+        Ok(Some(standing(&budget, alarms(guardrail, &notifications), differences)?))
     }
 }
 
 impl Standings {
-    /// The stages whose notification is in alarm. Notifications that are no stage's are somebody else's.
-    async fn alarms(&self, guardrail: &Guardrail) -> Result<Vec<StageAt>, SpendError> {
-        let call = self.client.describe_notifications_for_budget().account_id(&self.account);
-        let mut pages = call.budget_name(guardrail.name.as_str()).into_paginator().send();
-        let mut alarms = Vec::new();
+    async fn notifications(&self, name: &str) -> Result<Vec<Notification>, SpendError> {
+        let call = self.client.describe_notifications_for_budget().account_id(&self.account).budget_name(name);
+        let mut pages = call.into_paginator().send();
+        let mut found = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| failed("listing the budget's notifications", &error))?;
-            for there in page.notifications.unwrap_or_default() {
-                if there.notification_state() != Some(&NotificationState::Alarm) {
-                    continue;
+            found.extend(page.notifications.unwrap_or_default());
+        }
+        Ok(found)
+    }
+
+    /// The stages whose notification is missing, or does not go to the stack's topic: their alerts are lost.
+    async fn undelivered(&self, guardrail: &Guardrail, there: &[Notification]) -> Result<Vec<String>, SpendError> {
+        let name = guardrail.name.as_str();
+        let mut lost = Vec::new();
+        for at in guardrail.stages.iter().map(|stage| stage.at) {
+            let wanted = notification(at).map_err(|error| unexpected(&error.to_string()))?;
+            match there.iter().find(|there| same(&wanted, there)) {
+                None => lost.push(format!("its budget has no notification at {at}: deploy again")),
+                Some(there) => {
+                    if let Some(topic) = &self.topic
+                        && !self.is_subscribed(name, there, topic).await?
+                    {
+                        lost.push(format!("the notification of its budget at {at} does not go to {topic}: deploy again"));
+                    }
                 }
-                let stages = guardrail.stages.iter().map(|stage| stage.at);
-                alarms.extend(stages.filter(|at| notification(*at).is_ok_and(|wanted| same(&wanted, &there))));
             }
         }
-        Ok(alarms)
+        Ok(lost)
+    }
+
+    async fn is_subscribed(&self, name: &str, notification: &Notification, topic: &str) -> Result<bool, SpendError> {
+        let call = self.client.describe_subscribers_for_notification().account_id(&self.account).budget_name(name);
+        let mut pages = call.notification(notification.clone()).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = match page {
+                // A notification without subscribers.
+                Err(error) if error.code() == Some("NotFoundException") => return Ok(false),
+                page => page.map_err(|error| failed("listing a notification's subscribers", &error))?,
+            };
+            if page.subscribers().iter().any(|one| *one.subscription_type() == SubscriptionType::Sns && one.address() == topic) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
-fn standing(budget: &Budget, alarms: Vec<StageAt>) -> Result<Standing, SpendError> {
+/// The stages whose notification is in alarm. Notifications that are no stage's are somebody else's.
+fn alarms(guardrail: &Guardrail, there: &[Notification]) -> Vec<StageAt> {
+    let in_alarm = |there: &&Notification| there.notification_state() == Some(&NotificationState::Alarm);
+    let stages = || guardrail.stages.iter().map(|stage| stage.at);
+    let of = |there: &Notification| stages().filter(|at| notification(*at).is_ok_and(|wanted| same(&wanted, there))).collect();
+    there.iter().filter(in_alarm).flat_map(|there| -> Vec<StageAt> { of(there) }).collect()
+}
+
+/// How the budget differs from the deployed one. Its limit is compared by the one who judges the figures.
+fn differences(present: &Budget, guardrail: &Guardrail) -> Result<Vec<String>, SpendError> {
+    let mut wanted = budget(guardrail).map_err(|error| unexpected(&error.to_string()))?;
+    wanted.budget_limit.clone_from(&present.budget_limit);
+    let differences = inspect::differences(present, &wanted);
+    Ok(differences.into_iter().map(|what| format!("its budget is not as it was deployed ({what}): deploy again")).collect())
+}
+
+fn standing(budget: &Budget, alarms: Vec<StageAt>, differences: Vec<String>) -> Result<Standing, SpendError> {
     let limit = budget.budget_limit().ok_or_else(|| unexpected("it has no limit: expected a fixed amount a period"))?;
     let spend = budget.calculated_spend();
     // Without a figure it is as after an update: nothing is computed yet.
     let actual = spend.and_then(|spend| spend.actual_spend()).map(dollars).transpose()?.unwrap_or_default();
     let forecast = spend.and_then(|spend| spend.forecasted_spend()).map(dollars).transpose()?;
     let updated = budget.last_updated_time().and_then(|at| Timestamp::from_millisecond(at.to_millis().ok()?).ok());
-    Ok(Standing { limit: dollars(limit)?, actual, forecast, updated, alarms })
+    Ok(Standing { limit: dollars(limit)?, actual, forecast, updated, alarms, differences })
 }
 
 /// Budgets gives amounts with dozens of decimals, at times in scientific notation.

@@ -4,7 +4,7 @@
 use anyhow::{Result, anyhow};
 use clap::Args;
 use guardrails_model::ids::RunId;
-use guardrails_model::record::{Approval, ApprovalDecision, Run, RunState};
+use guardrails_model::record::{Approval, ApprovalDecision, Because, Run, RunState};
 use guardrails_model::runs::{Answer as Said, Answered};
 
 use crate::args::{Consent, Format, Global};
@@ -23,7 +23,26 @@ pub(crate) struct Answer {
     pub(crate) consent: Consent,
 }
 
-pub(crate) async fn run(global: &Global, args: &Answer, approved: bool) -> Result<Exit> {
+#[derive(Debug, Args)]
+pub(crate) struct Reject {
+    #[command(flatten)]
+    pub(crate) answer: Answer,
+    /// Release the stage for the rest of the period, also where only a figure is asked about.
+    #[arg(long)]
+    pub(crate) for_the_period: bool,
+}
+
+/// What a person says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Word {
+    Yes,
+    No {
+        /// And the stage is released for the rest of the period.
+        for_the_period: bool,
+    },
+}
+
+pub(crate) async fn run(global: &Global, args: &Answer, word: Word) -> Result<Exit> {
     let deployment = Deployment::find(global).await?;
     let run = follow::load(&deployment, &args.run).await?;
     let question = run.approval.as_ref().and_then(|approval| approval.question.clone());
@@ -32,11 +51,24 @@ pub(crate) async fn run(global: &Global, args: &Answer, approved: bool) -> Resul
     if asks {
         output::tell(&follow::report(&deployment, run, false).await?.text());
     }
-    let ask = if approved { "Approve this?" } else { "Reject this? Alerts of this stage are then recorded, not enforced." };
+    let only_figure = run.approval.as_ref().is_some_and(|approval| approval.because == Because::Doubt);
+    let ask = match word {
+        Word::Yes => "Approve this?",
+        Word::No { for_the_period: false } if only_figure => {
+            "Reject this figure? The stage stays armed for any other. To release it for the period: --for-the-period."
+        }
+        Word::No { .. } => "Reject this? Alerts of this stage are then recorded, not enforced, for the rest of the period.",
+    };
     if asks && !output::agreed(&args.consent, ask)? {
         return Ok(Exit::Declined);
     }
-    let said = Said { approved, by: deployment.caller.arn.clone(), why: args.reason.clone(), digest: question.list.digest };
+    let said = Said {
+        approved: word == Word::Yes,
+        by: deployment.caller.arn.clone(),
+        why: args.reason.clone(),
+        digest: question.list.digest,
+        for_the_period: word == Word::No { for_the_period: true },
+    };
     match deployment.runs().answer(&args.run, &said).await? {
         Answered::Taken(_) => {}
         Answered::Already(run) => {

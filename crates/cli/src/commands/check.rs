@@ -1,9 +1,11 @@
 //! `guardrails check`: is `guardrails.yaml` right, and what does it come to?
 
 use anyhow::Result;
-use guardrails_aws::actions;
-use guardrails_model::config::{Config, Stage};
-use guardrails_model::pace::{Bucket, Limit, Pace};
+use guardrails_aws::actions::CATALOG;
+use guardrails_model::belief;
+use guardrails_model::config::{Config, Guardrail, Stage};
+use guardrails_model::pace::{Bucket, Pace};
+use rust_decimal::Decimal;
 
 use crate::args::{File, Global};
 use crate::exit::Exit;
@@ -15,7 +17,7 @@ pub(crate) fn run(global: &Global, args: &File) -> Result<Exit> {
     if config.operators.is_empty() {
         output::tell("hint: `operators` is empty: name those who run the guardrails, so that no guardrail can restrict them");
     }
-    for words in warnings(&config).into_iter().chain(pace(&config)) {
+    for words in warnings(&config).into_iter().chain(figures(&config)).chain(pace(&config)) {
         output::tell(&words);
     }
     Ok(Exit::Done)
@@ -25,12 +27,42 @@ pub(crate) fn run(global: &Global, args: &File) -> Result<Exit> {
 fn warnings(config: &Config) -> Vec<String> {
     let stages = config.guardrails.values().flat_map(|guardrail| guardrail.stages.iter().map(move |stage| (guardrail, stage)));
     let warned = stages.flat_map(|(guardrail, stage)| {
-        let entries = stage.groups.iter().flatten().filter_map(|action| actions::find(action.name.as_str()).ok());
+        let entries = stage.groups.iter().flatten().filter_map(|action| CATALOG.find(action.name.as_str()).ok());
         entries.filter_map(move |entry| Some(format!("WARNING: {} at {}: {}", guardrail.name, stage.at, entry.warning?)))
     });
     let mut warnings: Vec<String> = warned.collect();
     warnings.dedup();
     warnings
+}
+
+/// Which figures wait for a person, and the stages at which every figure would.
+fn figures(config: &Config) -> Vec<String> {
+    let of = |guardrail: &Guardrail| {
+        let (name, bound) = (&guardrail.name, belief::bound(guardrail));
+        let alone = match guardrail.plausibility.when_unreachable.after() {
+            Some(after) => format!("an alert counts alone after {after}, if the last figure was believed"),
+            None => "an alert waits for a person".to_owned(),
+        };
+        let factor = Decimal::from(guardrail.plausibility.factor);
+        let (budget, usual) = (guardrail.budget.amount.dollars(), guardrail.budget.amount.dollars() * factor);
+        let always = guardrail.stages.iter().filter(move |stage| stage.changes_something()).filter_map(move |stage| {
+            let most = if stage.lossy { usual } else { bound };
+            let threshold = stage.at.threshold(budget);
+            (threshold >= most).then(|| {
+                format!(
+                    "WARNING: {name} at {}: every alert would wait for a person, since ${threshold:.2} is no less than ${most:.2}; \
+                     raise `plausibility.factor` or `enforce-up-to`",
+                    stage.at
+                )
+            })
+        });
+        let said = format!(
+            "{name}: figures above ${bound:.2} wait for a person, unless evidence lets them pass; where AWS Budgets cannot be asked, \
+             {alone}"
+        );
+        [said].into_iter().chain(always).collect::<Vec<_>>()
+    };
+    config.guardrails.values().flat_map(of).collect()
 }
 
 /// How fast runs go, where that is not as usual.
@@ -39,9 +71,8 @@ fn pace(config: &Config) -> Option<String> {
     if *pace == usual {
         return None;
     }
-    let bucket = |(limit, bucket): (&Limit, &Bucket)| {
-        format!("; {} holds {} and gets {} a second", serde_name(limit), bucket.capacity, bucket.refill)
-    };
+    let bucket =
+        |(name, bucket): (&String, &Bucket)| format!("; {name} holds {} and gets {} a second", bucket.capacity, bucket.refill);
     let buckets: String = pace.buckets.iter().map(bucket).collect();
     Some(format!("pace: a share of {} of AWS's limits, where {} is usual{buckets}", pace.share, usual.share))
 }

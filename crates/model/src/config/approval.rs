@@ -1,9 +1,11 @@
 //! When a person is asked before anything is changed, how long they have, and what an amount must be to be believed.
 
-use schemars::JsonSchema;
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::words::{Duration, Percent};
+use super::words::{Amount, BadWord, Duration, Percent};
 
 /// The longest that a person may be waited for: an execution of the state machine ends a day later.
 const LONGEST: i64 = 7 * 86_400;
@@ -50,21 +52,38 @@ pub enum Otherwise {
     Approve,
 }
 
-/// Which alerts are believed. One that is not waits for a person's approval, also where the stage asks for none.
+/// How a figure is believed. One that is not waits for a person's approval, also where the stage asks for none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Plausibility {
-    /// An amount of more than so many times the budget, or the last spend that was known of the same period, is not believed: `10` when
-    /// left out.
+    /// A figure of up to so many times the budget is enforced, if AWS Budgets confirms it: `10` when left out.
     pub factor: u32,
-    /// How a person is asked about an alert that is not believed: within `24h`, and silence rejects it, when left out.
+    /// A figure of up to this sum a period is enforced too, if AWS Budgets confirms it: `10000 USD` when left out. The larger of the
+    /// two bounds counts. Beyond it evidence is needed, or a person.
+    #[serde(skip_serializing_if = "is_usual_sum")]
+    pub enforce_up_to: Amount,
+    /// When AWS Budgets cannot be asked, an alert within the bound counts alone after so long, if the last figure was believed: `1h`
+    /// when left out. With `never` a person is asked.
+    #[serde(skip_serializing_if = "WhenUnreachable::is_usual")]
+    pub when_unreachable: WhenUnreachable,
+    /// How a person is asked about a figure that is not believed: within `24h` when left out. Silence is asked again.
     pub approval: ApprovalRule,
 }
 
 impl Default for Plausibility {
     fn default() -> Self {
-        Self { factor: 10, approval: ApprovalRule::default() }
+        Self {
+            factor: 10,
+            enforce_up_to: Amount::TEN_THOUSAND,
+            when_unreachable: WhenUnreachable::default(),
+            approval: ApprovalRule::default(),
+        }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_usual_sum(sum: &Amount) -> bool {
+    *sum == Amount::TEN_THOUSAND
 }
 
 impl Plausibility {
@@ -82,5 +101,57 @@ impl Plausibility {
             );
         }
         self.approval.check()
+    }
+}
+
+/// When an alert counts alone, because AWS Budgets cannot be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct WhenUnreachable(Option<Duration>);
+
+impl WhenUnreachable {
+    /// After so long; nothing: never.
+    #[must_use]
+    pub fn after(self) -> Option<Duration> {
+        self.0
+    }
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Default for WhenUnreachable {
+    fn default() -> Self {
+        Self(Some(Duration::from_secs(3600)))
+    }
+}
+
+impl TryFrom<String> for WhenUnreachable {
+    type Error = BadWord;
+
+    fn try_from(given: String) -> Result<Self, BadWord> {
+        if given == "never" { Ok(Self(None)) } else { given.parse().map(|after| Self(Some(after))) }
+    }
+}
+
+impl From<WhenUnreachable> for String {
+    fn from(when: WhenUnreachable) -> Self {
+        when.0.map_or_else(|| "never".to_owned(), |after| after.to_string())
+    }
+}
+
+impl JsonSchema for WhenUnreachable {
+    fn schema_name() -> Cow<'static, str> {
+        "WhenUnreachable".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^([1-9][0-9]*[smhd]|never)$",
+            "description": "A length of time, such as `1h`, or `never`."
+        })
     }
 }

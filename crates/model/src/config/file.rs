@@ -16,7 +16,7 @@ use super::{
 };
 use crate::alert::AlertType;
 use crate::ids::{FacetId, GuardrailName, Value};
-use crate::pace::Pace;
+use crate::pace::{Limit, Pace};
 use crate::partition;
 use crate::principal::Principal;
 
@@ -25,6 +25,9 @@ pub const MOST_STAGES: usize = 10;
 
 /// The actions that a file may ask for: an enum, externally tagged, with a variant for each action.
 pub trait Actions: DeserializeOwned + Serialize + JsonSchema {
+    /// AWS's limits whose buckets the file may set, by action.
+    const LIMITS: &[&[Limit]] = &[];
+
     /// The facets that the action is known to turn without looking at the account, and to what. Two guardrails that
     /// wish the opposite of one facet are refused.
     fn wishes(&self) -> Vec<(FacetId, Value)>;
@@ -32,6 +35,11 @@ pub trait Actions: DeserializeOwned + Serialize + JsonSchema {
     /// Whom the action takes rights from.
     fn restricts(&self) -> Vec<Principal> {
         Vec::new()
+    }
+
+    /// Does the action change something that a rollback cannot undo in full?
+    fn is_lossy(&self) -> bool {
+        false
     }
 }
 
@@ -69,7 +77,7 @@ struct GuardrailBody<A> {
     /// What is done, and where: 1 to 10 stages.
     #[schemars(with = "Vec<StageBody<A>>", length(min = 1, max = 10))]
     stages: Vec<Spanned<StageBody<A>>>,
-    /// Which alerts are believed.
+    /// How figures are believed.
     #[schemars(with = "Option<Plausibility>")]
     plausibility: Option<Spanned<Plausibility>>,
     /// What happens at the end of the budget's period to what is held: `new-period` puts it back as soon as the spend of the new
@@ -161,7 +169,7 @@ fn check<A: Actions>(file: File<A>) -> Result<Config, Problem> {
     }
     let pace = file.pace.map_or_else(
         || Ok(Pace::default()),
-        |pace| match pace.value.check() {
+        |pace| match pace.value.check().and_then(|()| pace.value.check_names(A::LIMITS.iter().copied().flatten())) {
             Ok(()) => Ok(pace.value),
             Err(what) => Err(Problem::at(pace.referenced, what)),
         },
@@ -235,7 +243,7 @@ fn check_guardrail<A: Actions>(
             return Err(problem("AWS does not forecast daily budgets: use `actual`, or a monthly budget".to_owned()));
         }
         apart(&stages, stage.at, budget.amount.dollars()).map_err(problem)?;
-        let (mut groups, mut restricted) = (Vec::new(), BTreeSet::new());
+        let (mut groups, mut restricted, mut lossy) = (Vec::new(), BTreeSet::new(), false);
         for item in stage.r#do {
             let here = item.referenced;
             let actions = match item.value {
@@ -246,13 +254,14 @@ fn check_guardrail<A: Actions>(
             for action in &actions {
                 wishes.add(&name, action).map_err(problem)?;
                 restricted.extend(action.restricts());
+                lossy |= action.is_lossy();
                 spare_operators(&name, action, operators).map_err(|what| Problem::at(here, what))?;
             }
             groups.push(actions.iter().map(spec).collect::<Result<_, _>>().map_err(problem)?);
         }
         let approval = stage.approval.map(|approval| check_approval(&approval, &groups)).transpose()?;
         let verify = check_verify(stage.verify.as_ref(), restricted)?;
-        stages.push(Stage { at: stage.at, groups, approval, verify });
+        stages.push(Stage { at: stage.at, groups, approval, verify, lossy });
     }
     let plausibility = body.plausibility.map_or_else(
         || Ok(Plausibility::default()),

@@ -29,6 +29,9 @@ pub struct Amount(Decimal);
 impl Amount {
     const EXPECTED: &str = "an amount like `100 USD`: a number over 0 and below 10^18 with at most two decimals, a space, and \
         `USD` (alerts in other currencies are not understood yet)";
+    /// `10000 USD`.
+    pub const TEN_THOUSAND: Self = Self(Decimal::from_parts(10_000, 0, 0, false, 0));
+
     /// No amount is as large: a hundred times it can still be counted, to a tenth of a cent.
     const TOO_MUCH: Decimal = Decimal::from_parts(2_808_348_672, 232_830_643, 0, false, 0);
 

@@ -2,6 +2,7 @@
 //! [`Ledger`] is what the rest of the program says to it.
 
 pub mod memory;
+mod points;
 mod read;
 mod round;
 mod spend;

@@ -9,11 +9,13 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use rust_decimal::Decimal;
 
+use super::stage::{StageNow, Waiting, is_below, lost_alerts, unreachable};
 use crate::alert::AlertType;
+use crate::belief::{self, Points};
 use crate::config::{Guardrail, Period, Release, StageAt};
 use crate::ids::RunId;
-use crate::plausible;
 use crate::record::{FORMAT, Run, RunState};
+use crate::runs::Grounds;
 use crate::spend::{Spend, Standing};
 
 /// After so long Budgets shows the new period of a monthly budget, and what it shows less of is no update's doing.
@@ -22,8 +24,6 @@ const SETTLED_MONTHLY: SignedDuration = SignedDuration::from_hours(72);
 const SETTLED_DAILY: SignedDuration = SignedDuration::from_hours(12);
 /// A figure that fell below this share of the last known one is a new period's: what is spent is corrected by less.
 const FALLEN: i64 = 2;
-/// People who did not answer are not asked about figures that are not believed before so long.
-const ASKED_AGAIN: SignedDuration = SignedDuration::from_hours(24);
 /// So often a run whose execution dies is taken up at once; after that once a day, as what failed is.
 const QUICK_TRIES: u32 = 3;
 const SLOWLY: SignedDuration = SignedDuration::from_hours(24);
@@ -31,12 +31,12 @@ const SLOWLY: SignedDuration = SignedDuration::from_hours(24);
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Measure {
-    /// A stage's alert never arrived: it is enforced as if it had.
+    /// A stage's alert never arrived, or was not believed: it is enforced as if it had.
     Begin {
         /// Which stage.
         stage: StageAt,
-        /// Why the figures are not believed: a person is asked.
-        doubts: Vec<String>,
+        /// On which grounds. A person is asked where the figures are not believed.
+        grounds: Grounds,
     },
     /// An execution may have died.
     TakeUp(RunId),
@@ -53,6 +53,8 @@ pub enum Measure {
     },
     /// Nothing is done, and people who ask are to know why.
     Say(String),
+    /// Nothing is done, and an alarm is to ring.
+    Trouble(String),
 }
 
 /// What is judged by.
@@ -63,6 +65,10 @@ pub struct Books<'a> {
     pub standing: Option<&'a Standing>,
     /// The last known spend.
     pub last: Option<&'a Spend>,
+    /// Points of spend of this period and of earlier ones.
+    pub points: &'a [Points],
+    /// Alerts that wait because AWS Budgets could not be asked. They count only where it still cannot.
+    pub waiting: &'a [Waiting],
     /// How the stages stand in the present period, by real alerts.
     pub stages: &'a [StageNow],
     /// The guardrail's open runs.
@@ -71,24 +77,13 @@ pub struct Books<'a> {
     pub now: Timestamp,
 }
 
-/// A stage that has a slot in the present period.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StageNow {
-    /// Which stage.
-    pub stage: StageAt,
-    /// Where its latest run stands.
-    pub run: RunState,
-    /// A person let it go.
-    pub released: bool,
-    /// When its latest run was begun, where that was not believed and nobody who was asked answered.
-    pub unanswered: Option<Timestamp>,
-}
-
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement {
     /// What is known of the spend from now on, where Budgets said something and anything is known.
     pub spend: Option<Spend>,
+    /// Of which period the figures are that Budgets shows, and whether they are not believed; nothing where it shows none.
+    pub figures: Option<(String, bool)>,
     /// What is to be done, in order.
     pub measures: Vec<Measure>,
 }
@@ -107,7 +102,13 @@ pub fn judge(books: &Books<'_>) -> Judgement {
     if let Some(shown) = &shown {
         let keep = |why: &String| Measure::Say(format!("{why}: not believed, and what was known stays"));
         measures.extend(shown.absurd.as_ref().map(keep));
+        if let Some(changed) = changed_limit(books, shown.standing) {
+            measures.push(Measure::Trouble(changed));
+        }
+        measures.extend(shown.standing.differences.iter().cloned().map(Measure::Trouble));
         lost_alerts(books, shown, &mut measures);
+    } else {
+        unreachable(books, &mut measures);
     }
     for run in books.open {
         if is_left_to_people(books, run) {
@@ -116,14 +117,27 @@ pub fn judge(books: &Books<'_>) -> Judgement {
         let released = shown.as_ref().and_then(|shown| release(books, run, shown));
         measures.extend(released.or_else(|| look_after(run, books.now)));
     }
-    Judgement { spend: shown.and_then(|shown| shown.spend), measures }
+    let figures = shown.as_ref().map(|shown| (shown.period.clone(), shown.absurd.is_some()));
+    Judgement { spend: shown.and_then(|shown| shown.spend), figures, measures }
+}
+
+/// A limit that somebody changed is taken by its percentage, and people are told until the file agrees.
+fn changed_limit(books: &Books<'_>, standing: &Standing) -> Option<String> {
+    let ours = books.guardrail.budget.amount.dollars();
+    (standing.limit != ours).then(|| {
+        format!(
+            "its limit is ${} in AWS Budgets and ${ours} in the file: stages count by their percentage of ${0}; change the file, or \
+             deploy again",
+            standing.limit
+        )
+    })
 }
 
 /// What Budgets says, and what it adds to what was known.
-struct Shown<'a> {
-    standing: &'a Standing,
+pub(super) struct Shown<'a> {
+    pub(super) standing: &'a Standing,
     /// Of which period its figures are.
-    period: String,
+    pub(super) period: String,
     /// What is known from now on.
     spend: Option<Spend>,
     /// Why what it says is spent is not believed, and not kept.
@@ -131,7 +145,11 @@ struct Shown<'a> {
 }
 
 fn known<'a>(books: &Books<'a>, standing: &'a Standing) -> Shown<'a> {
-    if let Some(absurd) = plausible::absurd(standing.actual, books.guardrail) {
+    let at = StageAt { percent: Decimal::ONE_HUNDRED, alert_type: AlertType::Actual };
+    let present_period = present(books.guardrail.budget.period, books.now);
+    let evidence = books.evidence(at, &present_period, None, belief::Shown::Standing(standing));
+    if let Some(absurd) = belief::absurd(standing.actual, AlertType::Actual, &evidence) {
+        let absurd = format!("its amount of {absurd}");
         let (kind, now) = (books.guardrail.budget.period, books.now);
         let earlier = || books.last.map_or_else(|| before(kind, now), |last| last.period.clone());
         let period = if is_settled(kind, now) { present(kind, now) } else { earlier() };
@@ -159,7 +177,8 @@ fn with_standing(books: &Books<'_>, standing: &Standing) -> Spend {
     let Some(last) = books.last else {
         return fresh(if is_settled(kind, now) { present } else { before(kind, now) });
     };
-    if last.period != present && (is_settled(kind, now) || turned_over(last, standing)) {
+    let jumped = || belief::jumped(standing.actual, last, books.guardrail);
+    if last.period != present && (is_settled(kind, now) || turned_over(last, standing) || jumped()) {
         return fresh(present);
     }
     let of_last = fresh(last.period.clone());
@@ -178,7 +197,9 @@ fn with_standing(books: &Books<'_>, standing: &Standing) -> Spend {
 /// What is expected by the end of `period`: one that is not believed is not kept either.
 fn believed_forecast(books: &Books<'_>, standing: &Standing, period: &str) -> Option<Decimal> {
     let forecast = standing.forecast?;
-    if plausible::absurd(forecast, books.guardrail).is_none() {
+    let at = StageAt { percent: Decimal::ONE_HUNDRED, alert_type: AlertType::Forecasted };
+    let evidence = books.evidence(at, period, None, belief::Shown::Standing(standing));
+    if belief::absurd(forecast, AlertType::Forecasted, &evidence).is_none() {
         return Some(forecast);
     }
     books.last.filter(|last| last.period == period)?.forecast
@@ -192,52 +213,6 @@ fn turned_over(last: &Spend, standing: &Standing) -> bool {
         return !last.actual.is_zero() && standing.updated == last.updated && standing.limit == last.limit;
     }
     standing.actual * two < last.actual
-}
-
-fn lost_alerts(books: &Books<'_>, shown: &Shown<'_>, measures: &mut Vec<Measure>) {
-    let standing = shown.standing;
-    let present = present(books.guardrail.budget.period, books.now);
-    for stage in standing.alarms.iter().copied() {
-        let slot = books.stages.iter().find(|slot| slot.stage == stage);
-        if slot.is_some_and(is_seen_to) {
-            continue;
-        }
-        let doubts = plausible::doubts(standing, stage, &present, books.guardrail, books.last);
-        let asked = slot.and_then(|slot| slot.unanswered).filter(|asked| books.now.duration_since(*asked) < ASKED_AGAIN);
-        let say = |why: String| Measure::Say(format!("{stage} is in alarm, and no run was begun: {why}"));
-        let amount = books.guardrail.budget.amount.dollars();
-        measures.push(if shown.period != present {
-            say(format!("what Budgets shows may be of {} yet", shown.period))
-        } else if standing.limit != amount {
-            say(format!("its budget is of ${}, and the guardrail's of ${amount}: deploy again", standing.limit))
-        } else if is_below(stage, standing.limit, standing.actual, standing.forecast) {
-            say("what Budgets shows of its spend is below the threshold".to_owned())
-        } else if let Some(asked) = asked.filter(|_| !doubts.is_empty()) {
-            let again = asked + ASKED_AGAIN;
-            say(format!(
-                "{}; nobody answered who was asked at {asked}, and they are asked again from {again} on",
-                doubts.join("; ")
-            ))
-        } else {
-            Measure::Begin { stage, doubts }
-        });
-    }
-}
-
-/// Does a run of the stage do what an alert asks for, or did a person say that none is to?
-fn is_seen_to(slot: &StageNow) -> bool {
-    slot.released
-        || match slot.run {
-            RunState::Opening
-            | RunState::Waiting
-            | RunState::Applying
-            | RunState::Enforced
-            | RunState::ApplyFailed
-            | RunState::RollingBack
-            | RunState::RollbackFailed
-            | RunState::Notified => true,
-            RunState::RolledBack | RunState::Rejected | RunState::Abandoned => false,
-        }
 }
 
 fn is_left_to_people(books: &Books<'_>, run: &Run) -> bool {
@@ -311,15 +286,6 @@ fn is_due(run: &Run, now: Timestamp) -> bool {
 
 fn is_slowly_due(run: &Run, now: Timestamp) -> bool {
     now.duration_since(run.asked_at()) >= SLOWLY
-}
-
-/// Is the stage's figure at or below its threshold? A forecast that there is none of is.
-fn is_below(stage: StageAt, limit: Decimal, actual: Decimal, forecast: Option<Decimal>) -> bool {
-    let threshold = stage.threshold(limit);
-    match stage.alert_type {
-        AlertType::Actual => actual <= threshold,
-        AlertType::Forecasted => forecast.is_none_or(|forecast| forecast <= threshold),
-    }
 }
 
 fn today(now: Timestamp) -> Date {

@@ -3,19 +3,21 @@
 //! idempotent with alerts and with other rounds.
 
 mod judge;
+mod stage;
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 pub use crate::record::{Found, Round};
-pub use judge::{Books, Judgement, Measure, StageNow, judge, present};
+pub use judge::{Books, Judgement, Measure, judge, present};
+pub use stage::{StageNow, Waiting};
 
 use crate::alert::{self, AlertType, Reading};
+use crate::belief::{self, Evidence, Point, Points, Running};
 use crate::config::{Config, Guardrail, StageAt};
 use crate::ledger::{LedgerError, Versioned};
-use crate::plausible;
-use crate::record::{AlertRecord, Approval, Because, FORMAT, RollbackRequest, Run, Target};
-use crate::runs::{Begun, Looked, RollbackAsked, RunError, Runs};
+use crate::record::{AlertRecord, Because, FORMAT, RollbackRequest, Run, Target};
+use crate::runs::{Begun, Grounds, Looked, RollbackAsked, RunError, Runs};
 use crate::spend::{Spend, Spending, Standing};
 
 /// Carries rounds out.
@@ -24,6 +26,8 @@ pub struct Reconciler<'a> {
     pub runs: Runs<'a>,
     /// What Budgets says.
     pub spending: &'a dyn Spending,
+    /// What the resources in scope cost an hour.
+    pub running: &'a dyn Running,
 }
 
 impl Reconciler<'_> {
@@ -68,9 +72,21 @@ impl Reconciler<'_> {
         let period = judge::present(guardrail.budget.period, now);
         let open = ledger.open_runs(Some(&guardrail.name)).await?;
         let last = ledger.spend(&guardrail.name).await?;
-        let known = self.with_alerts(last.as_ref().map(|last| &last.value), guardrail, &open).await?;
+        let points = ledger.points(&guardrail.name).await?;
+        let known = self.with_alerts(last.as_ref().map(|last| &last.value), guardrail, &open, &points).await?;
         let stages = self.stages(guardrail, &period).await?;
-        let judged = judge(&Books { guardrail, standing, last: known.as_ref(), stages: &stages, open: &open, now });
+        let waiting = self.waiting(&open, &period).await?;
+        let books = Books {
+            guardrail,
+            standing,
+            last: known.as_ref(),
+            points: &points,
+            waiting: &waiting,
+            stages: &stages,
+            open: &open,
+            now,
+        };
+        let judged = judge(&books);
         if let Some(spend) = judged.spend {
             (found.period, found.actual, found.limit) = (Some(spend.period.clone()), Some(spend.actual), Some(spend.limit));
             match ledger.save_spend(&Versioned { rev: last.map_or(0, |last| last.rev), value: spend }).await {
@@ -78,6 +94,12 @@ impl Reconciler<'_> {
                 Ok(()) | Err(LedgerError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }
+        }
+        if let (Some(standing), Some((of, doubted))) = (standing, judged.figures) {
+            let hourly = self.running.hourly(guardrail).await;
+            let (actual, forecast, limit) = (standing.actual, standing.forecast, standing.limit);
+            let point = Point { at: now, actual, forecast, limit, hourly, doubted };
+            ledger.append_point(&guardrail.name, &of, point).await?;
         }
         let seen = Seen { config, guardrail, standing, period: &period };
         for measure in judged.measures {
@@ -88,22 +110,33 @@ impl Reconciler<'_> {
                     found.trouble::<()>(&format!("{}: {}", words(&measure), chain(&error)));
                 }
             }
-            if let Measure::Say(what) = measure {
-                found.said.push(what);
+            match measure {
+                Measure::Say(what) => found.said.push(what),
+                Measure::Trouble(what) => found.troubles.push(what),
+                _ => {}
             }
         }
         Ok(())
     }
 
     /// What an alert said was spent in a period is known too, though no round has seen it. Not one that was not believed.
-    async fn with_alerts(&self, last: Option<&Spend>, guardrail: &Guardrail, open: &[Run]) -> Result<Option<Spend>, LedgerError> {
+    async fn with_alerts(
+        &self,
+        last: Option<&Spend>,
+        guardrail: &Guardrail,
+        open: &[Run],
+        points: &[Points],
+    ) -> Result<Option<Spend>, LedgerError> {
         let mut known = last.cloned();
         let doubted = |run: &Run| run.approval.as_ref().is_some_and(|approval| approval.because != Because::Stage);
         let counts = |run: &&Run| !run.simulated && !doubted(run) && run.stage.alert_type == AlertType::Actual;
         for run in open.iter().filter(counts) {
             let Some(alert) = self.runs.ledger.alert(&run.alert).await? else { continue };
             let Reading::Budget(alert) = alert::read(&alert.text) else { continue };
-            if plausible::absurd(alert.amount, guardrail).is_some() {
+            let (stage, period, now) = (run.stage, run.period.as_str(), self.runs.clock.now());
+            let shown = belief::Shown::NoBudget;
+            let evidence = Evidence { guardrail, stage, period, alert: Some(&alert), shown, last, points, now };
+            if belief::absurd(alert.amount, AlertType::Actual, &evidence).is_some() {
                 continue;
             }
             let spend = known.get_or_insert_with(|| Spend {
@@ -129,22 +162,47 @@ impl Reconciler<'_> {
         for stage in guardrail.stages.iter().map(|stage| stage.at) {
             let target = target(guardrail, stage, period);
             let Some(slot) = self.runs.ledger.slot(&target).await? else { continue };
-            let run = self.runs.ledger.run(&slot.value.run).await?.ok_or(RunError::NoSuchRun(slot.value.run))?;
-            let (run, released) = (run.value, slot.value.released.is_some());
-            let unanswered = run.approval.as_ref().is_some_and(Approval::is_unanswered_doubt).then_some(run.began);
-            stages.push(StageNow { stage, run: run.state, released, unanswered });
+            let run = self.runs.ledger.run(&slot.value.run).await?.ok_or_else(|| RunError::NoSuchRun(slot.value.run.clone()))?;
+            let run = run.value;
+            let standing = self.runs.slot_standing(&slot.value, &run).await?;
+            let over = |run: &Run| run.approval.as_ref().is_some_and(|a| a.is_unanswered_doubt() || a.is_discarded_figure());
+            stages.push(StageNow {
+                stage,
+                run: run.state,
+                released: standing.released.is_some(),
+                doubted: run.is_doubted(),
+                asked: over(&run).then_some(run.began),
+                discarded: standing.discarded,
+                unanswered: standing.unanswered,
+            });
         }
         Ok(stages)
+    }
+
+    /// Alerts of the present period whose runs wait because a figure is not believed.
+    async fn waiting(&self, open: &[Run], period: &str) -> Result<Vec<Waiting>, RunError> {
+        let mut waiting = Vec::new();
+        for run in open.iter().filter(|run| run.is_doubted() && !run.simulated && run.period == period) {
+            let Some(alert) = self.runs.ledger.alert(&run.alert).await? else { continue };
+            if let Reading::Budget(alert) = alert::read(&alert.text) {
+                waiting.push(Waiting { stage: run.stage, alert, since: run.began });
+            }
+        }
+        Ok(waiting)
     }
 
     /// Carries one measure out. Says what was done, if anything was.
     async fn carry(&self, measure: &Measure, seen: Seen<'_>, found: &mut Found) -> Result<Option<String>, RunError> {
         match measure {
-            Measure::Begin { stage, doubts } => {
-                let Some(standing) = seen.standing else { return Ok(None) };
-                let run = self.begin(seen, &target(seen.guardrail, *stage, seen.period), standing, doubts).await?;
-                found.began.extend(run.iter().map(|run| run.id.clone()));
-                Ok(run.map(|run| format!("began run {} at {stage}: its alert never arrived", run.id)))
+            Measure::Begin { stage, grounds } => {
+                Ok(match self.begin(seen, &target(seen.guardrail, *stage, seen.period), grounds).await? {
+                    Begun::Started(run) => {
+                        found.began.push(run.id.clone());
+                        Some(format!("began run {} at {stage}: its alert never arrived", run.id))
+                    }
+                    Begun::Believed(run) => Some(format!("run {} at {stage} goes on: its figure is believed now", run.id)),
+                    Begun::Already(_) | Begun::GoingBack(_) | Begun::Released(_) => None,
+                })
             }
             Measure::TakeUp(run) => {
                 let taken = self.runs.take_up(run).await?;
@@ -162,36 +220,30 @@ impl Reconciler<'_> {
                     RollbackAsked::UnderWay(_) | RollbackAsked::NothingToDo(_) => None,
                 })
             }
-            Measure::Say(_) => Ok(None),
+            Measure::Say(_) | Measure::Trouble(_) => Ok(None),
         }
     }
 
     /// A stage whose alert never arrived is enforced as if it had, or waits for a person where the figures are not believed.
-    async fn begin(
-        &self,
-        seen: Seen<'_>,
-        target: &Target,
-        standing: &Standing,
-        doubts: &[String],
-    ) -> Result<Option<Run>, RunError> {
-        let text = format!(
-            "No alert of {} at {} in {} was received. AWS Budgets says that its notification is in alarm: ${} are spent{} of ${}.",
-            target.guardrail,
-            target.stage,
-            target.period,
-            standing.actual,
-            standing.forecast.map_or_else(String::new, |forecast| format!(", ${forecast} are forecast,")),
-            standing.limit
+    async fn begin(&self, seen: Seen<'_>, target: &Target, grounds: &Grounds) -> Result<Begun, RunError> {
+        let says = seen.standing.map_or_else(
+            || "AWS Budgets cannot be asked.".to_owned(),
+            |standing| {
+                format!(
+                    "AWS Budgets says: ${} are spent{} of ${}.",
+                    standing.actual,
+                    standing.forecast.map_or_else(String::new, |forecast| format!(", ${forecast} are forecast,")),
+                    standing.limit
+                )
+            },
         );
-        let decision = format!("enforce {} at {} in {}: its alert never arrived", target.guardrail, target.stage, target.period);
+        let Target { guardrail, stage, period, .. } = target;
+        let text = format!("No alert of {guardrail} at {stage} in {period} was received and believed. {says}");
+        let decision = format!("enforce {guardrail} at {stage} in {period}: its alert never arrived");
         let digest = format!("{:x}", Sha256::digest(json!([text, "reconcile"]).to_string()));
-        let guardrail = Some(target.guardrail.clone());
-        let alert = AlertRecord { format: FORMAT, at: self.runs.clock.now(), text, decision, guardrail };
+        let alert = AlertRecord { format: FORMAT, at: self.runs.clock.now(), text, decision, guardrail: Some(guardrail.clone()) };
         self.runs.ledger.record_alert(&digest, &alert).await?;
-        Ok(match self.runs.begin(target, seen.config, seen.guardrail, &digest, doubts).await? {
-            Begun::Started(run) => Some(*run),
-            Begun::Already(_) | Begun::GoingBack(_) | Begun::Released(_) => None,
-        })
+        self.runs.begin(target, seen.config, seen.guardrail, &digest, grounds).await
     }
 }
 
@@ -214,7 +266,7 @@ fn words(measure: &Measure) -> String {
         Measure::TakeUp(run) => format!("taking up run {run}"),
         Measure::LookAgain(run) => format!("looking again at run {run}"),
         Measure::Release { run, .. } => format!("putting run {run} back"),
-        Measure::Say(what) => what.clone(),
+        Measure::Say(what) | Measure::Trouble(what) => what.clone(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a run keeps of its approval: why a person is asked, what was listed when they were, and what they said.
 
 use jiff::Timestamp;
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::config::ApprovalRule;
@@ -14,6 +15,9 @@ pub struct Approval {
     /// Whether it is the stage that asks.
     #[serde(default)]
     pub because: Because,
+    /// The figure that is not believed, in dollars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figure: Option<Decimal>,
     /// How: by the definition when the run began.
     pub rule: ApprovalRule,
     /// What is asked, or was asked last.
@@ -37,7 +41,17 @@ impl Approval {
     /// A person is to be asked, for these reasons.
     #[must_use]
     pub fn needed(why: Vec<String>, because: Because, rule: ApprovalRule) -> Self {
-        Self { why, because, rule, question: None, decisions: Vec::new(), approved: None, exceeded: 0, settled: Vec::new() }
+        Self {
+            why,
+            because,
+            figure: None,
+            rule,
+            question: None,
+            decisions: Vec::new(),
+            approved: None,
+            exceeded: 0,
+            settled: Vec::new(),
+        }
     }
 
     /// The last that was said.
@@ -50,6 +64,13 @@ impl Approval {
     #[must_use]
     pub fn is_unanswered_doubt(&self) -> bool {
         self.because == Because::Doubt && self.decision().is_some_and(|decision| decision.silence && !decision.approved)
+    }
+
+    /// Did a person say no, and only to the figure?
+    #[must_use]
+    pub fn is_discarded_figure(&self) -> bool {
+        let no = |decision: &ApprovalDecision| !decision.silence && !decision.approved && !decision.for_the_period;
+        self.because == Because::Doubt && self.decision().is_some_and(no)
     }
 }
 
@@ -124,6 +145,9 @@ pub struct ApprovalDecision {
     /// Nobody answered: the rule was applied.
     #[serde(default, skip_serializing_if = "crate::omit::is_default")]
     pub silence: bool,
+    /// The no releases the stage for the period, and is not only to the figure.
+    #[serde(default, skip_serializing_if = "crate::omit::is_default")]
+    pub for_the_period: bool,
 }
 
 impl ApprovalDecision {

@@ -1,10 +1,14 @@
 //! What the ledger keeps beside runs: a stage's state in a period, and the alerts that arrived.
 
 use jiff::Timestamp;
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{GuardrailName, RunId};
 use crate::omit::is_default;
+
+/// The most figures that are kept of those that people said no to.
+pub const MOST_DISCARDED: usize = 20;
 
 /// What a stage's slot in a period is taken by: at most one open run for each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,9 +20,31 @@ pub struct Slot {
     /// The latest run holds nothing any more: who looks for open runs need not read it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub over: bool,
-    /// Set when a person put the run back, or rejected it, before the period's end: alerts are then recorded, not enforced.
+    /// Set when a person put the run back, or rejected the stage, before the period's end: alerts are then recorded, not enforced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released: Option<Released>,
+    /// Figures, in dollars, that a person said no to: the latest [`MOST_DISCARDED`]. The period goes on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub discarded: Vec<Decimal>,
+    /// How often in a row people were asked about a figure, and nobody answered.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unanswered: u32,
+}
+
+impl Slot {
+    /// One that is taken by `run`.
+    #[must_use]
+    pub fn of(run: RunId) -> Self {
+        Self { format: super::FORMAT, run, over: false, released: None, discarded: Vec::new(), unanswered: 0 }
+    }
+
+    /// A person said no to `figure`.
+    pub fn discard(&mut self, figure: Decimal) {
+        self.discarded.push(figure);
+        let surplus = self.discarded.len().saturating_sub(MOST_DISCARDED);
+        self.discarded.drain(..surplus);
+        self.unanswered = 0;
+    }
 }
 
 /// Who let a stage go for the rest of a period.

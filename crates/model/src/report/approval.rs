@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::clock;
 use crate::config::Otherwise;
-use crate::record::{Run, RunState};
+use crate::record::{Because, Run, RunState};
 
 /// What is asked, or was said; nothing of a run that needs no approval.
 pub(super) fn text(run: &Run) -> String {
@@ -12,6 +12,7 @@ pub(super) fn text(run: &Run) -> String {
     let mut text = String::new();
     if let (RunState::Waiting, Some(question)) = (run.state, &approval.question) {
         let silence = match approval.rule.otherwise {
+            Otherwise::Reject if approval.because == Because::Doubt => "leaves it as it is, and is asked again",
             Otherwise::Reject => "rejects it",
             Otherwise::Approve => "approves it",
         };
@@ -36,5 +37,8 @@ pub(super) fn text(run: &Run) -> String {
 /// Both commands.
 pub(super) fn next(run: &Run) -> String {
     let id = &run.id;
-    format!("To approve it: guardrails approve {id} --reason ...\nTo reject it:  guardrails reject {id} --reason ...")
+    let only_figure = run.approval.as_ref().is_some_and(|approval| approval.because == Because::Doubt);
+    let release = || format!("\nTo release the stage for the period: guardrails reject {id} --for-the-period --reason ...");
+    let period = if only_figure { release() } else { String::new() };
+    format!("To approve it: guardrails approve {id} --reason ...\nTo reject it:  guardrails reject {id} --reason ...{period}")
 }

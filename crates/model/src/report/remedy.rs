@@ -47,9 +47,14 @@ pub fn next(run: &Run) -> Option<String> {
              {guardrail}"
         ),
         RunState::Rejected if run.approval.as_ref().is_some_and(Approval::is_unanswered_doubt) => {
-            "Nothing was changed. The stage stays armed: should AWS Budgets show that its threshold is passed, it is enforced, and              people are asked again where that is not believed."
+            "Nothing was changed. The stage stays armed: should AWS Budgets show that its threshold is passed, it is enforced, and \
+             people are asked again where that is not believed."
                 .to_owned()
         }
+        RunState::Rejected if run.approval.as_ref().is_some_and(Approval::is_discarded_figure) => format!(
+            "Nothing was changed, and the figure is discarded. The stage stays armed: any other figure is judged anew. To judge this \
+             one again too: guardrails rearm {guardrail}"
+        ),
         RunState::Rejected => format!(
             "Nothing was changed. Alerts of this stage are recorded, not enforced, until the next period. To enforce them \
              again: guardrails rearm {guardrail}"

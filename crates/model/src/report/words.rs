@@ -6,7 +6,7 @@ use super::remedy::{next, remedy};
 use super::{Counts, Report, approval, unplanned, waits};
 use crate::clock;
 use crate::phase::Phase;
-use crate::record::{Direction, RunState, Step};
+use crate::record::{Direction, Run, RunState, Step};
 use crate::verify::Demand;
 
 impl Report {
@@ -26,6 +26,7 @@ impl Report {
         if run.simulated {
             text.push_str("This run was begun by a simulated alert. What it did is real.\n");
         }
+        text.push_str(&remarks(run));
         text.push_str(&approval::text(run));
         for why in run.parts.iter().filter_map(unplanned) {
             let _ = writeln!(text, "  {why}");
@@ -104,6 +105,18 @@ impl Counts {
             said.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
         said.join(", ")
     }
+}
+
+/// What is unusual of the figure, with the way back first.
+fn remarks(run: &Run) -> String {
+    if run.remarks.is_empty() || run.direction == Direction::Rollback {
+        return String::new();
+    }
+    let mut text = format!("If this figure is wrong, undo it: guardrails rollback {} --run {}\n", run.guardrail, run.id);
+    for remark in &run.remarks {
+        let _ = writeln!(text, "  - {remark}");
+    }
+    text
 }
 
 fn section(title: &str, lines: &[String]) -> String {

@@ -61,7 +61,8 @@ impl Runs<'_> {
         }
         if self.present_attempt_runs(&run.value).await? {
             // Who decided may have died before the execution that waits was woken.
-            let decided = run.value.approval.as_ref().is_some_and(|approval| approval.decision().is_some());
+            let answered = run.value.approval.as_ref().is_some_and(|approval| approval.decision().is_some());
+            let decided = answered || run.value.wake.is_some();
             if run.value.state == RunState::Opening && decided {
                 self.wake(&run.value).await?;
             }

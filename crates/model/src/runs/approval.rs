@@ -24,6 +24,8 @@ pub struct Answer {
     pub why: String,
     /// [`Listed::digest`] of what they were shown.
     pub digest: String,
+    /// A no releases the stage for the period, also where only the figure was asked about.
+    pub for_the_period: bool,
 }
 
 /// What an answer came to.
@@ -176,15 +178,16 @@ impl Runs<'_> {
             by: self.by.clone(),
             why: format!("nobody answered within {}", approval.rule.within),
             digest: question.list.digest.clone(),
+            for_the_period: false,
         })
     }
 
-    /// Writes down what was decided of a run that waits, in one conditional write. A person's no lets the stage go, and so does
-    /// silence where the stage asks. Silence about an alert that is not believed does not: it may only have been early.
+    /// Writes down what was decided of a run that waits, in one conditional write. A no to the stage's question releases the stage
+    /// for the period, and so does silence. A no to a figure discards that figure, and silence about one is asked again.
     async fn decide(&self, mut run: Versioned<Run>, answer: &Answer, silence: bool) -> Result<Versioned<Run>, RunError> {
         let now = self.clock.now();
-        let Answer { approved, by, why, digest } = answer.clone();
-        let decision = ApprovalDecision { approved, by, at: now, why, digest, silence };
+        let Answer { approved, by, why, digest, for_the_period } = answer.clone();
+        let decision = ApprovalDecision { approved, by, at: now, why, digest, silence, for_the_period };
         run.value.note(now, &decision.by, decision.words());
         let rejected = format!("rejected: {}", decision.why);
         let Some(approval) = run.value.approval.as_mut() else { return Ok(run) };
@@ -207,10 +210,15 @@ impl Runs<'_> {
             return Ok(self.ledger.save_run(run, None).await?);
         }
         run.value.state = RunState::Rejected;
-        let lets_go = !approval.is_unanswered_doubt();
+        let (unanswered, discards) = (approval.is_unanswered_doubt(), approval.is_discarded_figure());
+        let figure = if discards { self.figure(&run.value).await? } else { None };
         let slot = self.ledger.slot(&run.value.target()).await?.filter(|slot| slot.value.run == run.value.id);
-        let slot = slot.map(|slot| {
-            let slot = if lets_go { released(slot, &answer.by, now, &rejected) } else { slot };
+        let slot = slot.map(|mut slot| {
+            if let Some(figure) = figure {
+                slot.value.discard(figure);
+            }
+            slot.value.unanswered += u32::from(unanswered);
+            let slot = if unanswered || discards { slot } else { released(slot, &answer.by, now, &rejected) };
             Versioned { rev: slot.rev, value: Slot { over: true, ..slot.value } }
         });
         Ok(self.ledger.save_run(run, slot.as_ref()).await?)
@@ -233,8 +241,8 @@ impl Runs<'_> {
 
     /// Wakes the execution that waits for the run's approval.
     pub(super) async fn wake(&self, run: &Run) -> Result<Woken, RunError> {
-        let token = run.approval.as_ref().and_then(|approval| approval.question.as_ref()?.token.as_ref());
-        match token {
+        let asked = || run.approval.as_ref()?.question.as_ref()?.token.as_ref();
+        match run.wake.as_ref().or_else(asked) {
             Some(token) => Ok(self.workflow.wake(token).await?),
             None => Ok(Woken::Gone),
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use super::{RunError, Runs};
+use super::{Grounds, RunError, Runs};
 use crate::clock;
 use crate::config::{Guardrail, Stage};
 use crate::ids::{FacetId, Nonce, RunId, Value};
@@ -17,15 +17,19 @@ use crate::record::{Approval, Because, Listed, ListedPart, Part, PartPlan, Quest
 /// Steps that are named where a list exceeds what was approved.
 const NAMED: usize = 10;
 
+/// Why a person is asked whose stage has an `approval`.
+pub(super) const THE_STAGE_ASKS: &str = "the stage asks for approval";
+
 /// How a stage asks for approval.
 pub(super) fn asked_for(stage: Option<&Stage>) -> Option<Approval> {
     let rule = stage?.approval?;
-    Some(Approval::needed(vec!["the stage asks for approval".to_owned()], Because::Stage, rule))
+    Some(Approval::needed(vec![THE_STAGE_ASKS.to_owned()], Because::Stage, rule))
 }
 
 impl Run {
     /// A run whose alert is doubted waits for a person, by the guardrail's own rule, where it would change anything at all.
-    pub(super) fn doubt(&mut self, guardrail: &Guardrail, doubts: &[String], now: Timestamp, by: &str) {
+    pub(super) fn doubt(&mut self, guardrail: &Guardrail, grounds: &Grounds, now: Timestamp, by: &str) {
+        let doubts = &grounds.doubts;
         if doubts.is_empty() {
             return;
         }
@@ -34,7 +38,8 @@ impl Run {
             let asked_anyhow = self.approval.take().map(|approval| approval.why);
             let because = if asked_anyhow.is_some() { Because::Both } else { Because::Doubt };
             let why = doubts.iter().cloned().chain(asked_anyhow.unwrap_or_default()).collect();
-            self.approval = Some(Approval::needed(why, because, guardrail.plausibility.approval));
+            let needed = Approval::needed(why, because, guardrail.plausibility.approval);
+            self.approval = Some(Approval { figure: grounds.figure, ..needed });
         }
     }
 }
@@ -104,6 +109,7 @@ impl Runs<'_> {
 
     /// The plans count: from now on they are never replaced.
     fn settle(&self, run: &mut Run) {
+        run.wake = None;
         let written = |part: &usize| matches!(run.parts[*part].plan, PartPlan::Written(_));
         let settled: Vec<usize> = (0..run.parts.len()).filter(written).collect();
         if let Some(approval) = &mut run.approval {

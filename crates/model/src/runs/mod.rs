@@ -4,6 +4,7 @@
 mod abandon;
 mod again;
 mod approval;
+mod believed;
 mod close;
 mod gate;
 mod open;
@@ -15,6 +16,7 @@ mod workflow;
 pub use abandon::{AbandonRequest, Abandoned, Left, is_quiet};
 pub use again::Looked;
 pub use approval::{Answer, Answered, Asked, Heard};
+pub use believed::Grounds;
 pub use close::{Closed, Ended, Outcome};
 pub use open::Places;
 pub use rollback::RollbackAsked;
@@ -75,9 +77,11 @@ pub enum Begun {
     Started(Box<Run>),
     /// An open run does this already.
     Already(Box<Run>),
+    /// A run waited because its figure was not believed. Now it is, and the run goes on.
+    Believed(Box<Run>),
     /// The run is being put back: the alert is recorded only.
     GoingBack(Box<Run>),
-    /// A person let the stage go for this period: the alert is recorded only.
+    /// A person let the stage go for this period, or said no to this figure: the alert is recorded only.
     Released(Released),
 }
 
@@ -95,7 +99,7 @@ pub struct Runs<'a> {
 
 impl Runs<'_> {
     /// Sees to it that `target` is enforced: begins a run, tries a failed one again, or finds that it is done. A run that is
-    /// begun with `doubts` (reasons not to believe the alert, for people) waits for a person's approval.
+    /// begun with doubts waits for a person's approval; one that waits only for a doubt goes on when there is none any more.
     ///
     /// # Errors
     /// When the ledger or the workflow cannot be reached: the alert is to be delivered again.
@@ -105,9 +109,9 @@ impl Runs<'_> {
         config: &Config,
         guardrail: &Guardrail,
         alert: &str,
-        doubts: &[String],
+        grounds: &Grounds,
     ) -> Result<Begun, RunError> {
-        retry_conflicts(|| self.try_begin(target, config, guardrail, alert, doubts)).await
+        retry_conflicts(|| self.try_begin(target, config, guardrail, alert, grounds)).await
     }
 
     async fn try_begin(
@@ -116,17 +120,22 @@ impl Runs<'_> {
         config: &Config,
         guardrail: &Guardrail,
         alert: &str,
-        doubts: &[String],
+        grounds: &Grounds,
     ) -> Result<Begun, RunError> {
         let slot = self.ledger.slot(target).await?;
+        let mut earlier = None;
         if let Some(slot) = &slot {
             let run = self.load(&slot.value.run).await?;
+            if run.value.is_doubted() && grounds.doubts.is_empty() {
+                return self.believe(run, guardrail, grounds).await;
+            }
             if run.value.state.is_open() {
                 return self.resume(run).await;
             }
-            if let Some(released) = slot.value.released.clone().filter(|_| !target.simulated) {
+            let standing = self.slot_standing(&slot.value, &run.value).await?;
+            if let Some(released) = standing.stops(grounds.figure).filter(|_| !target.simulated) {
                 let mut run = run;
-                let words = format!("an alert was recorded, not enforced: the stage was released by {}", released.by);
+                let words = format!("an alert was recorded, not enforced: {}", released.words());
                 run.value.note(self.clock.now(), &self.by, words);
                 self.ledger.save_run(run, None).await?;
                 return Ok(Begun::Released(released));
@@ -134,12 +143,14 @@ impl Runs<'_> {
             if run.value.state == RunState::Notified && !target.simulated {
                 return Ok(Begun::Already(Box::new(run.value)));
             }
+            earlier = Some(standing);
         }
         let mut run = self.draft(target, config, guardrail, alert);
-        run.doubt(guardrail, doubts, self.clock.now(), &self.by);
+        run.remarks.clone_from(&grounds.remarks);
+        run.doubt(guardrail, grounds, self.clock.now(), &self.by);
         let slot = Versioned {
             rev: slot.map_or(0, |slot| slot.rev),
-            value: Slot { format: FORMAT, run: run.id.clone(), over: false, released: None },
+            value: earlier.map_or_else(|| Slot::of(run.id.clone()), |earlier| earlier.next(run.id.clone())),
         };
         let run = self.ledger.save_run(Versioned { rev: 0, value: run }, Some(&slot)).await?;
         Ok(Begun::Started(Box::new(self.launch(run).await?.value)))
@@ -158,6 +169,9 @@ impl Runs<'_> {
             RunState::Opening | RunState::Waiting | RunState::Applying | RunState::ApplyFailed => {
                 // A failed one may still be telling people of it: it is tried again all the same.
                 if run.value.state != RunState::ApplyFailed && self.present_attempt_runs(&run.value).await? {
+                    if run.value.wake.is_some() && run.value.state == RunState::Opening {
+                        self.wake(&run.value).await?;
+                    }
                     return Ok(Begun::Already(Box::new(run.value)));
                 }
                 let mut run = run;
@@ -219,6 +233,8 @@ impl Runs<'_> {
             parts: parts.collect(),
             tried_at: None,
             approval: gate::asked_for(guardrail.stage(target.stage)),
+            wake: None,
+            remarks: Vec::new(),
             verify: guardrail.stage(target.stage).and_then(|stage| stage.verify.clone()),
             looking: None,
             closed: None,

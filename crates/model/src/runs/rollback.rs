@@ -91,7 +91,8 @@ impl Runs<'_> {
             // The run whose rollback had released it says so too: its events are what an audit reads.
             let mut run = self.load(&slot.value.run).await?;
             let in_pieces = run.value.state.is_open() && !run.value.pieces.is_empty();
-            if slot.value.released.take().is_none() && !in_pieces {
+            let discarded = std::mem::take(&mut slot.value.discarded);
+            if slot.value.released.take().is_none() && discarded.is_empty() && !in_pieces {
                 return Ok(false);
             }
             run.value.pieces.clear();

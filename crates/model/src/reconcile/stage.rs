@@ -1,0 +1,160 @@
+//! What a round does about one stage: its alert may be lost, or its run waits because a figure was not believed.
+
+use jiff::{SignedDuration, Timestamp};
+use rust_decimal::Decimal;
+
+use super::judge::{Books, Measure, Shown, present};
+use crate::alert::{AlertType, BudgetAlert};
+use crate::belief::{self, Belief, Evidence, is_same_figure, weigh};
+use crate::config::StageAt;
+use crate::record::RunState;
+use crate::runs::Grounds;
+
+/// People are not asked about figures that are not believed before so long.
+const ASKED_AGAIN: SignedDuration = SignedDuration::from_hours(24);
+
+/// A stage that has a slot in the present period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageNow {
+    /// Which stage.
+    pub stage: StageAt,
+    /// Where its latest run stands.
+    pub run: RunState,
+    /// A person released it for the period.
+    pub released: bool,
+    /// Its run waits only because its figure is not believed.
+    pub doubted: bool,
+    /// Figures, in dollars, that a person said no to.
+    pub discarded: Vec<Decimal>,
+    /// When people were asked about a figure last, where the question is over.
+    pub asked: Option<Timestamp>,
+    /// How often in a row nobody answered.
+    pub unanswered: u32,
+}
+
+/// An alert whose run waits for a person because AWS Budgets could not be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its stage.
+    pub stage: StageAt,
+    /// The alert.
+    pub alert: BudgetAlert,
+    /// When it arrived.
+    pub since: Timestamp,
+}
+
+/// Begins what a lost alert or a figure over the threshold asks for.
+pub(super) fn lost_alerts(books: &Books<'_>, shown: &Shown<'_>, measures: &mut Vec<Measure>) {
+    let standing = shown.standing;
+    let is_over = |at: StageAt| at.alert_type == AlertType::Actual && standing.actual > at.threshold(standing.limit);
+    let stages = books.guardrail.stages.iter().map(|stage| stage.at);
+    for stage in stages.filter(|at| standing.alarms.contains(at) || is_over(*at)) {
+        let slot = books.stages.iter().find(|slot| slot.stage == stage);
+        if !slot.is_some_and(is_seen_to) {
+            measures.extend(one(books, shown, stage, slot));
+        }
+    }
+    unanswered(books, measures);
+}
+
+fn one(books: &Books<'_>, shown: &Shown<'_>, stage: StageAt, slot: Option<&StageNow>) -> Option<Measure> {
+    let standing = shown.standing;
+    let say = |why: String| Some(Measure::Say(format!("{stage} is passed or in alarm, and no run was begun: {why}")));
+    let present = present(books.guardrail.budget.period, books.now);
+    if shown.period != present {
+        return say(format!("what Budgets shows may be of {} yet", shown.period));
+    }
+    if is_below(stage, standing.limit, standing.actual, standing.forecast) {
+        return say("what Budgets shows of its spend is below the threshold".to_owned());
+    }
+    let evidence = books.evidence(stage, &present, None, belief::Shown::Standing(standing));
+    let figure = evidence.figure();
+    let asked = slot.filter(|slot| slot.doubted);
+    let same = |discarded: &&Decimal| figure.is_some_and(|figure| is_same_figure(**discarded, figure));
+    if let Some(discarded) = slot.and_then(|slot| slot.discarded.iter().find(same)) {
+        return say(format!("a person said no to the figure of ${discarded}"));
+    }
+    match weigh(&evidence) {
+        Belief::Enforce(remarks) => Some(Measure::Begin { stage, grounds: Grounds { doubts: Vec::new(), remarks, figure } }),
+        Belief::Report(why) => say(why),
+        // It is asked about already.
+        Belief::Ask(_) if asked.is_some() => None,
+        Belief::Ask(why) => match slot.and_then(|slot| slot.asked).map(|asked| (asked, asked + ASKED_AGAIN)) {
+            Some((asked, again)) if books.now < again => {
+                say(format!("{}; people were asked at {asked}, and are asked again from {again} on", why.join("; ")))
+            }
+            _ => {
+                let mut doubts = why;
+                if let Some(times) = slot.map(|slot| slot.unanswered).filter(|times| *times > 0) {
+                    doubts.insert(0, format!("ASKED AGAIN: nobody answered {times} times"));
+                }
+                Some(Measure::Begin { stage, grounds: Grounds::doubted(doubts, figure) })
+            }
+        },
+    }
+}
+
+/// Silence is told louder: an alarm rings until somebody answers.
+fn unanswered(books: &Books<'_>, measures: &mut Vec<Measure>) {
+    for slot in books.stages.iter().filter(|slot| slot.unanswered > 0 && !slot.released) {
+        if slot.doubted || slot.run == RunState::Rejected {
+            let (stage, times) = (slot.stage, slot.unanswered);
+            measures.push(Measure::Trouble(format!(
+                "nobody answered {times} times whether the figure of {stage} is to be believed, and nothing is enforced: guardrails \
+                 approve, or guardrails reject"
+            )));
+        }
+    }
+}
+
+/// AWS Budgets cannot be asked: alerts that wait may count alone by now.
+pub(super) fn unreachable(books: &Books<'_>, measures: &mut Vec<Measure>) {
+    let present = present(books.guardrail.budget.period, books.now);
+    for waiting in books.waiting {
+        let waited = books.now.duration_since(waiting.since);
+        let shown = belief::Shown::Unreachable(waited);
+        let evidence = books.evidence(waiting.stage, &present, Some(&waiting.alert), shown);
+        if let Belief::Enforce(remarks) = weigh(&evidence) {
+            let grounds = Grounds { doubts: Vec::new(), remarks, figure: evidence.figure() };
+            measures.push(Measure::Begin { stage: waiting.stage, grounds });
+        }
+    }
+}
+
+/// Does a run of the stage do what an alert asks for, or did a person say that none is to?
+fn is_seen_to(slot: &StageNow) -> bool {
+    slot.released
+        || match slot.run {
+            RunState::Opening | RunState::Waiting => !slot.doubted,
+            RunState::Applying
+            | RunState::Enforced
+            | RunState::ApplyFailed
+            | RunState::RollingBack
+            | RunState::RollbackFailed
+            | RunState::Notified => true,
+            RunState::RolledBack | RunState::Rejected | RunState::Abandoned => false,
+        }
+}
+
+/// Is the stage's figure at or below its threshold? A forecast that there is none of is.
+pub(super) fn is_below(stage: StageAt, limit: Decimal, actual: Decimal, forecast: Option<Decimal>) -> bool {
+    let threshold = stage.threshold(limit);
+    match stage.alert_type {
+        AlertType::Actual => actual <= threshold,
+        AlertType::Forecasted => forecast.is_none_or(|forecast| forecast <= threshold),
+    }
+}
+
+impl<'a> Books<'a> {
+    /// The evidence for a figure of `stage`.
+    pub(super) fn evidence(
+        &self,
+        stage: StageAt,
+        period: &'a str,
+        alert: Option<&'a BudgetAlert>,
+        shown: belief::Shown<'a>,
+    ) -> Evidence<'a> {
+        let Books { guardrail, last, points, now, .. } = *self;
+        Evidence { guardrail, stage, period, alert, shown, last, points, now }
+    }
+}
