@@ -1,5 +1,5 @@
-//! What `Switched` does for every action on one kind of resource, where the worked example has no use of it: a service that turns
-//! things back by itself, a word by which a stage agrees, keys of the action's own, and pages of a rollback that is refused.
+//! The work of `Switched` that the worked example has no use of. A service turns things back by itself, a stage agrees by a word, an
+//! action has keys of its own, and a refused rollback has pages.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ mod weekly {
 }
 
 guardrails_aws::catalog! {
-    /// An action for a service that starts again by itself what is paused for seven days.
+    /// An action for a service that starts a resource again by itself once it was paused for seven days.
     WEEKLY:
     weekly::PauseWeekly,
 }
@@ -106,7 +106,7 @@ struct Lab {
 }
 
 impl Lab {
-    /// Two services, and a run that has paused what it may.
+    /// Two services, and a run that has paused those that it may.
     async fn paused(params: Json) -> Self {
         let world = Arc::new(World::default());
         for name in ["web", "worker"] {

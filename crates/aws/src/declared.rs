@@ -1,5 +1,5 @@
 //! What an action declares of itself. [`About`] holds for the action as such; [`Declared`] for it with the parameters of a stage.
-//! Whatever follows from an action (its function's role, the schema, a plan's words and prices) is made from these two.
+//! All that follows from an action (its function's role, the schema, a plan's words and prices) is made from these two.
 
 use std::any::Any;
 

@@ -48,7 +48,7 @@ const THROTTLED: &[&str] = &[
     "ConcurrentModificationException",
 ];
 
-/// What the error codes of one service mean, beyond those that all services have in common. Some come as HTTP 500.
+/// The meanings of one service's error codes, beyond those that all services have in common. Some come as HTTP 500.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Codes {
     /// The target is not in a state for it now: it may be asked again.
@@ -114,7 +114,7 @@ impl Failure {
         Self { code, message, kind }
     }
 
-    /// The same, by what the service's own codes mean.
+    /// The same, by the meanings of the service's own codes.
     #[must_use]
     pub fn judged(self, codes: &Codes) -> Self {
         let kind = match self.code.as_deref() {

@@ -52,7 +52,7 @@ pub struct Thing {
     pub region: String,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
-    /// What the service tells of it besides.
+    /// Its further properties in the service's answers.
     pub detail: Json,
     state: &'static str,
     becomes: Option<(Timestamp, &'static str)>,
