@@ -23,7 +23,7 @@ pub(crate) async fn round(runs: &Runs<'_>, known: &KnownRun) -> Result<(), RunEr
             Measure::LookAgain(run) => {
                 runs.look_again(&run).await?;
             }
-            Measure::Begin { .. } | Measure::Release { .. } | Measure::Say(_) => {}
+            Measure::Begin { .. } | Measure::Release { .. } | Measure::Say(_) | Measure::Trouble(_) => {}
         }
     }
     Ok(())
