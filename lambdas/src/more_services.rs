@@ -1,4 +1,4 @@
-//! For `cargo xtask functions --more-services` only: what the functions will weigh with the SDKs of seven more services linked in. Of
+//! For `cargo xtask functions --more-services` only: the functions with the SDKs of seven more services linked in, to be weighed. Of
 //! each service it can make the calls that an action makes: list, and set both ways. No function ever makes them.
 
 use aws_config::SdkConfig;

@@ -1,5 +1,5 @@
-//! What `Switched` does for every action on one kind of resource, where the worked example has no use of it: a service that turns
-//! things back by itself, a word by which a stage agrees, keys of the action's own, and pages of a rollback that is refused.
+//! The parts of `Switched` that the worked example has no use of: a service that turns things back by itself, a word by which a
+//! stage agrees, and keys of the action's own.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ mod weekly {
 }
 
 guardrails_aws::catalog! {
-    /// An action for a service that starts again by itself what is paused for seven days.
+    /// An action for a service that starts paused resources again after seven days.
     WEEKLY:
     weekly::PauseWeekly,
 }
@@ -106,7 +106,7 @@ struct Lab {
 }
 
 impl Lab {
-    /// Two services, and a run that has paused what it may.
+    /// Two services, and a run that has paused those in its scope.
     async fn paused(params: Json) -> Self {
         let world = Arc::new(World::default());
         for name in ["web", "worker"] {

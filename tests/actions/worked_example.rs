@@ -6,7 +6,7 @@ pub mod double;
 pub mod pause_app_services;
 mod recorded;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use guardrails_aws::actions::stop_instances;
 use guardrails_aws::documents;
@@ -33,15 +33,21 @@ guardrails_aws::catalog! {
 
 const NAME: &str = "pause-app-services";
 
-/// Two services in scope on two pages, one that is paused already, and three that are nobody's business.
-fn services(account: &mut Account) {
-    let add = |account: &mut Account, name: &str, state, tags: &str| {
-        account.thing(&APP_RUNNER, service(world::HOME, name, state, tags));
-    };
+fn add(account: &mut Account, name: &str, state: &'static str, tags: &str) {
+    account.thing(&APP_RUNNER, service(world::HOME, name, state, tags));
+}
+
+/// On two pages: two services in scope, one that is paused already, and one with another tag.
+fn few(account: &mut Account) {
     add(account, "web", "RUNNING", "Project=Beta");
     add(account, "worker", "RUNNING", "Project=Beta Stage=dev");
     add(account, "resting", "PAUSED", "Project=Beta");
     add(account, "other", "RUNNING", "Project=Gamma");
+}
+
+/// The same, and two that are left alone.
+fn services(account: &mut Account) {
+    few(account);
     add(account, "kept", "RUNNING", "Project=Beta guardrails:exempt=yes");
     add(account, "broken", "CREATE_FAILED", "Project=Beta");
 }
@@ -64,17 +70,22 @@ fn scenario(meets: Meets, place: fn() -> Place) -> Scenario {
 }
 
 fn all() -> Scenario {
-    scenario(Meets::All, || Place::of_catalog(&EXAMPLE, services))
+    scenario(Meets::All, || Place::of_catalog(&EXAMPLE, few))
+}
+
+/// The same, where reads that are alike meet one fault.
+fn different() -> Scenario {
+    scenario(Meets::Different, || Place::of_catalog(&EXAMPLE, few))
 }
 
 fn lagging() -> Scenario {
     let place = || {
         Place::of_catalog(&EXAMPLE, |account| {
-            services(account);
+            few(account);
             account.lag = 3;
         })
     };
-    scenario(Meets::All, place)
+    scenario(Meets::Different, place)
 }
 
 #[tokio::test]
@@ -105,8 +116,8 @@ async fn resuming_cut_anywhere_ends_well() {
 
 #[tokio::test]
 async fn callers_that_stall_do_no_harm() {
-    let all = all();
-    let mut sweep = Sweep::new(&all, None);
+    let different = different();
+    let mut sweep = Sweep::new(&different, None);
     sweep.stalled_apply().await;
     sweep.stalled_twin().await;
     sweep.stalled_rollback().await;
@@ -116,8 +127,8 @@ async fn callers_that_stall_do_no_harm() {
 #[tokio::test]
 async fn control_sabotaged_ledgers_are_found_out() {
     for sabotage in [Sabotage::NoWriteAhead, Sabotage::FailedStepsAreNotUndone, Sabotage::NoLease] {
-        let all = all();
-        let mut sweep = Sweep::new(&all, Some(sabotage));
+        let different = different();
+        let mut sweep = Sweep::new(&different, Some(sabotage));
         sweep.apply().await;
         let world = sweep.found.iter().filter(|wrong| wrong.contains("the world is not as before")).count();
         assert!(world > 0, "the sweep does not notice {sabotage:?}: {:#?}", sweep.found);
@@ -220,6 +231,10 @@ fn documents_and_template_have_it() {
         rights.contains("| `pause-app-services` | apply, rollback | apprunner:PauseService apprunner:ResumeService | "),
         "{rights}"
     );
+    let operator =
+        documents::operator(&EXAMPLE, &config(), &json!({"Statement": [{"Sid": "Kept"}, {"Sid": "PlanOld"}]})).unwrap();
+    let statements: Vec<&str> = operator["Statement"].as_array().unwrap().iter().filter_map(|one| one["Sid"].as_str()).collect();
+    assert_eq!(statements, ["Kept", "PlanAnywhere", "PlanService"], "an operator reads with it what its plan reads");
     let template = guardrails_template::render_of(&EXAMPLE, &config(), "functions.zip").unwrap();
     for resource in ["Role", "Function", "Log", "ErrorAlarm"] {
         assert!(template["Resources"][format!("PauseAppServices{resource}")].is_object(), "{resource}");
@@ -238,7 +253,7 @@ async fn each_call_is_granted_and_each_grant_is_used() {
     bench.execute(Direction::Rollback, &run.id).await.unwrap();
     let grants = EXAMPLE.find(NAME).unwrap().grants(&config()).unwrap();
     let calls = world.account().told.clone();
-    let regions = ("ec2:DescribeRegions".to_owned(), "*".to_owned(), Default::default());
+    let regions = ("ec2:DescribeRegions".to_owned(), "*".to_owned(), BTreeMap::new());
     let calls: Vec<recorded::Called> = calls.into_iter().chain([regions]).collect();
     recorded::hold_against(&grants, &calls);
     recorded::write(&EXAMPLE, NAME, &config(), &calls);

@@ -233,3 +233,21 @@ fn a_price_list_that_is_not_right_is_refused_before_aws_is_asked() {
     let missing = run(folder.path(), &["plan", "project-beta", "--prices", "none.yaml"]);
     assert!(err(&missing).contains("`t3.micro: 0.0104`"), "{}", err(&missing));
 }
+
+#[test]
+fn check_says_which_figures_wait_for_a_person() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |file: &str| {
+        std::fs::write(folder.path().join("guardrails.yaml"), file).unwrap();
+        let output = run(folder.path(), &["check"]);
+        assert!(output.status.success(), "{}", err(&output));
+        err(&output)
+    };
+    let said = check(GOOD);
+    assert!(said.contains("project-beta: figures above $10000.00 wait for a person"), "{said}");
+    assert!(said.contains("an alert counts alone after 1h") && !said.contains("every alert"), "{said}");
+    let rule = "    plausibility: { factor: 2, enforce-up-to: 5 USD, when-unreachable: never }\n    stages:\n";
+    let said = check(&GOOD.replacen("    stages:\n", rule, 1).replacen("at: 100% actual", "at: 250% actual", 1));
+    assert!(said.contains("figures above $5.00") && said.contains("cannot be asked, an alert waits for a person"), "{said}");
+    assert!(said.contains("WARNING: project-beta at 250% actual: every alert would wait for a person"), "{said}");
+}

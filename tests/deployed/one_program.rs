@@ -158,7 +158,7 @@ async fn code(lab: &Lab) -> BTreeMap<String, (String, String)> {
     ours.collect()
 }
 
-/// Makes of what was packaged what versions before the one program wrote: a zip for each function, and a handler that names no part.
+/// Makes the package of a version before the one program: a zip for each function, and a handler that names no part.
 fn package_as_before_the_one_program(out: &Path) -> Vec<String> {
     let zips = out.join("guardrails");
     let old = pack(changed_program().path(), Runtime::ThisMachine(Local::proven().unwrap())).unwrap();

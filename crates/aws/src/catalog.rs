@@ -1,5 +1,5 @@
-//! The list of actions as a value. It is passed to whatever depends on which actions there are, so that a test can have a list
-//! of its own. The product's is [`crate::actions::CATALOG`].
+//! The list of actions as a value. Code that depends on the list is given it, so that a test can have a list of its own. The
+//! product's is [`crate::actions::CATALOG`].
 
 use std::ops::Deref;
 
@@ -123,7 +123,7 @@ impl Catalog {
     /// Reads and checks the file `name` that holds `text`.
     ///
     /// # Errors
-    /// When anything in it is not as expected; the error shows the place and says what to write instead.
+    /// When anything in it is not as expected; the error shows the place and the way to write it.
     pub fn parse(&self, name: &str, text: &str) -> Result<Config, FileError> {
         (self.parse)(name, text)
     }
@@ -143,7 +143,7 @@ impl Catalog {
 
 /// An action as the list has it.
 pub struct Entry {
-    /// The action, whatever its parameters are.
+    /// The action, with any parameters.
     pub about: About,
     read: fn(&Json) -> Result<Box<dyn Declared>, serde_json::Error>,
 }

@@ -10,7 +10,7 @@ use guardrails_model::ids::Place;
 use guardrails_model::pace::{Levels, Pace, Pacer};
 use guardrails_model::principal::Principal;
 
-/// Where an action works, and what by.
+/// The account and Region that an action works in, and its clients, clock and pace.
 pub struct Context<'a> {
     /// Makes its clients: only those it asks for.
     pub sdk: SdkConfig,

@@ -1,5 +1,5 @@
-//! What an action declares of itself. [`About`] holds for the action as such; [`Declared`] for it with the parameters of a stage.
-//! Whatever follows from an action (its function's role, the schema, a plan's words and prices) is made from these two.
+//! An action's declarations. [`About`] holds for the action as such, [`Declared`] for it with the parameters of a stage. Its function's
+//! role, the schema, and a plan's words and prices are made from these two.
 
 use std::any::Any;
 
@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::grants::Grant;
 use crate::iam::own_policy::OwnPolicy;
 
-/// An action, whatever its parameters are.
+/// An action, with any parameters.
 #[derive(Debug, Clone, Copy)]
 pub struct About {
     /// Its stable name. It links stored records to this code, so it is never given to another action.
@@ -93,7 +93,7 @@ pub trait Declared: Any + Send + Sync {
     /// The rights of its function, for all the stages that ask for it. `all` holds this one too; see [`alike`].
     fn grants(&self, all: &[&dyn Declared]) -> Vec<Grant>;
 
-    /// The facets that it is known to turn without looking at the account, and to what.
+    /// The facets that it is known to turn without looking at the account, and the values it turns them to.
     fn wishes(&self) -> Vec<(FacetId, Value)> {
         Vec::new()
     }
@@ -152,11 +152,13 @@ pub struct Checked<T>(T);
 
 impl<T> Checked<T> {
     /// The parameters.
+    #[must_use]
     pub fn get(&self) -> &T {
         &self.0
     }
 
     /// The parameters.
+    #[must_use]
     pub fn into_inner(self) -> T {
         self.0
     }

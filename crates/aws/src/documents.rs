@@ -58,9 +58,13 @@ pub fn operator(catalog: &Catalog, config: &Config, present: &Json) -> Result<Js
     on.into_iter().for_each(|(action, resources)| alike.entry(resources).or_default().push(action));
     let others = present["Statement"].as_array().into_iter().flatten();
     let others = others.filter(|one| !one["Sid"].as_str().is_some_and(|sid| sid.starts_with(PLAN)));
+    let mut named: BTreeMap<String, usize> = BTreeMap::new();
     let plan = alike.into_iter().map(|(resources, actions)| {
         let kinds: BTreeSet<&str> = resources.iter().map(|arn| kind(arn)).collect();
         let name = sid(&[PLAN].into_iter().chain(kinds).collect::<Vec<_>>());
+        let number = named.entry(name.clone()).and_modify(|number| *number += 1).or_insert(1);
+        // IAM takes each name once.
+        let name = if *number == 1 { name } else { format!("{name}{number}") };
         json!({"Sid": name, "Effect": "Allow", "Action": actions, "Resource": resources})
     });
     let statements: Vec<Json> = others.cloned().chain(plan).collect();
@@ -70,10 +74,10 @@ pub fn operator(catalog: &Catalog, config: &Config, present: &Json) -> Result<Js
 /// All resources of the kind, in every Region.
 fn widened(arn: &str) -> String {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let [arn, partition, service, region, account, resource] = parts.as_slice() else { return arn.to_owned() };
+    let [arn, _, service, region, account, resource] = parts.as_slice() else { return arn.to_owned() };
     let region = if region.is_empty() { "" } else { "*" };
     let kind = resource.split_once('/').map_or("*".to_owned(), |(kind, _)| format!("{kind}/*"));
-    [arn, partition, service, region, account, kind.as_str()].join(":")
+    [arn, "${AWS::Partition}", service, region, account, kind.as_str()].join(":")
 }
 
 /// `group` of the ARN of groups, and `anywhere` of `*`.

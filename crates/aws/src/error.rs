@@ -48,14 +48,14 @@ const THROTTLED: &[&str] = &[
     "ConcurrentModificationException",
 ];
 
-/// What the error codes of one service mean, beyond those that all services have in common. Some come as HTTP 500.
+/// The meaning of one service's error codes, beyond those that all services have in common. Some come as HTTP 500.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Codes {
     /// The target is not in a state for it now: it may be asked again.
     pub not_now: &'static [&'static str],
     /// AWS, or the account's quota, has no room now: it may be asked again in a while.
     pub no_room: &'static [&'static str],
-    /// The target is not one for this change, whoever asks: it is left alone.
+    /// The target is not one for this change: it is left alone.
     pub not_for_it: &'static [&'static str],
 }
 
@@ -114,7 +114,7 @@ impl Failure {
         Self { code, message, kind }
     }
 
-    /// The same, by what the service's own codes mean.
+    /// The same, by the meaning of the service's own codes.
     #[must_use]
     pub fn judged(self, codes: &Codes) -> Self {
         let kind = match self.code.as_deref() {

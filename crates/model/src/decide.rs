@@ -264,6 +264,31 @@ mod tests {
     }
 
     #[test]
+    fn changed_limits_are_taken_by_percentage() {
+        let reads = |budgeted: &str, threshold: &str, amount: &str| {
+            let text = alert(false).text;
+            let fields = text.replace("Amount: $100.00", &format!("Amount: ${budgeted}"));
+            let fields =
+                fields.replace("> $80.00", &format!("> ${threshold}")).replace("Amount: $80.01", &format!("Amount: ${amount}"));
+            let message = Message { text: fields, ..Message::default() };
+            match decided(&message) {
+                Decision::Enforce { target, .. } => Ok(target.stage.to_string()),
+                Decision::Report { why, .. } => Err(why),
+            }
+        };
+        assert_eq!(reads("100.00", "80.00", "81.00").as_deref(), Ok("80% actual"));
+        assert_eq!(reads("120.00", "96.00", "97.00").as_deref(), Ok("80% actual"));
+        assert_eq!(reads("123.46", "98.76", "99.10").as_deref(), Ok("80% actual"), "rounded");
+        assert!(
+            reads("120.00", "108.00", "110.00").unwrap_err().contains("no stage at $108.00"),
+            "a notification of somebody else"
+        );
+        assert!(reads("100.00", "80.10", "81.00").unwrap_err().contains("no stage at $80.10"));
+        let most = "79228162514264337593543950335";
+        assert!(reads(most, most, most).unwrap_err().contains("no stage"), "of any size");
+    }
+
+    #[test]
     fn belief_leaves_an_alert_enforced_asked_or_reported() {
         let weighed = |belief: Belief| {
             let (decision, grounds) = decided(&alert(false)).weighed(belief);

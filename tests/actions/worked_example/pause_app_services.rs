@@ -1,5 +1,5 @@
-//! `pause-app-services`: pauses the App Runner services that carry the tags, and resumes those that it paused. What a paused
-//! service kept in memory is gone.
+//! `pause-app-services`: pauses the App Runner services that carry the tags, and resumes those that it paused. A paused
+//! service loses its memory.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The example's calls, held against its grants: here by what a grant says, and by `cargo xtask rights` with the evaluator that
+//! The example's calls, held against its grants: here by the words of the grant, and by `cargo xtask rights` with the evaluator that
 //! judges the product's. It reads them from the folder that `GUARDRAILS_CALLS` names.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -103,7 +103,7 @@ async fn an_amount_that_is_not_believed_turns_no_period_over() {
     for amount in ["$183,965,812,157.54", "$15.00"] {
         let lab = Lab::new().await;
         lab.at("2026-11-30T20:00:00Z").await;
-        lab.says("2.31");
+        lab.says("1.20");
         lab.take_doubted_alert(amount).await;
         lab.round().await;
         lab.at("2026-12-01T01:00:00Z").await;

@@ -37,7 +37,7 @@ const FILE: &str = include_str!("guardrails.yaml");
 pub(crate) const GUARDRAIL: &str = "project-beta";
 /// The functions that work for a run, beside those of the file's actions.
 const FUNCTIONS: [&str; 3] = ["master", "notify", "verify"];
-/// A lease lasts as long as its function may, and so does whoever waits for it: so functions get no more time than they need here.
+/// A lease lasts as long as its function may, and so does a caller that waits for it. So functions get no more time than they need here.
 /// The product takes any.
 const SECONDS: u32 = 13;
 /// The group whose members are disposable, and how many it has.

@@ -30,8 +30,8 @@ impl Debt {
     #[must_use]
     pub fn of(survey: &Survey) -> Self {
         let texts = survey.texts.iter().filter(|(_, text)| !text.breaks.is_none());
-        let tests = survey.tests.iter().filter(|name| name.len() > LONGEST_NAME);
-        Self { texts: texts.map(|(path, text)| (path.clone(), owed(text))).collect(), tests: tests.cloned().collect() }
+        let names = survey.tests.iter().filter(|name| name.len() > LONGEST_NAME);
+        Self { texts: texts.map(|(path, text)| (path.clone(), owed(text))).collect(), tests: names.cloned().collect() }
     }
 
     /// Reads the list. A line is `<path> long=<n> headless=<n> median=<n> : <mark> ...`, without the numbers that are zero, or
@@ -76,8 +76,8 @@ impl Debt {
              # a sentence that moves to another file takes its number along.\n"
         );
         for (path, owed) in &self.texts {
-            let marks: String = owed.marks.iter().map(|mark| format!(" {mark}")).collect();
-            writeln!(list, "{} :{marks}", line(path, &owed.breaks)).unwrap_or_default();
+            let marks: Vec<&str> = owed.marks.iter().map(String::as_str).collect();
+            writeln!(list, "{} : {}", line(path, &owed.breaks), marks.join(" ")).unwrap_or_default();
         }
         writeln!(list, "\n# Tests with a name of more than {LONGEST_NAME} letters.").unwrap_or_default();
         for name in &self.tests {
@@ -156,7 +156,8 @@ impl Debt {
         let known = self.texts.get(path);
         let is_new = |found: &&Found| known.is_none_or(|owed| !owed.marks.contains(&mark(&found.text)));
         let shown = text.found.iter().filter(is_new).take(EXAMPLES);
-        shown.map(|found| format!("\n    {path}:{}: {}", found.line, found.text)).collect()
+        let shown: Vec<String> = shown.map(|found| format!("\n    {path}:{}: {}", found.line, found.text)).collect();
+        shown.concat()
     }
 }
 
@@ -185,10 +186,10 @@ mod tests {
     const HEADLESS: &str = "What is held is.\n\n";
     const OTHER: &str = "What was left is too.\n\n";
 
-    fn survey(texts: &[(&str, &str)], tests: &[&str]) -> Survey {
+    fn survey(texts: &[(&str, &str)], names: &[&str]) -> Survey {
         Survey {
             texts: texts.iter().map(|(path, text)| ((*path).to_owned(), page(text))).collect(),
-            tests: tests.iter().map(|name| (*name).to_owned()).collect(),
+            tests: names.iter().map(|name| (*name).to_owned()).collect(),
         }
     }
 

@@ -52,7 +52,7 @@ pub struct Thing {
     pub region: String,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
-    /// What the service tells of it besides.
+    /// Further fields that the service tells.
     pub detail: Json,
     state: &'static str,
     becomes: Option<(Timestamp, &'static str)>,

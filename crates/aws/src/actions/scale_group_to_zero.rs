@@ -78,7 +78,7 @@ impl Switch for GroupSize {
     };
     const TARGET: Counted = Counted {
         facet: "group-size",
-        noun: Noun { one: "group", many: "groups" },
+        noun: Noun { one: "Auto Scaling group", many: "Auto Scaling groups" },
         doing: ("scaling to zero", "scaling back"),
         limits: None,
         price: Priced::Unknown("the members of", "that would go to zero"),

@@ -1,4 +1,4 @@
-//! `swap-policy`: what `swap-group-policy` does for a group, for one user or one role. A swap on a role holds for the sessions
+//! `swap-policy`: like `swap-group-policy`, for one user or one role. A swap on a role holds for the sessions
 //! that were assumed before, too.
 
 use guardrails_model::principal::Principal;

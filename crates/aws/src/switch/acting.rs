@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::ec2::groups::{read, written};
 use crate::error::Failure;
 
-/// The tag by which CloudFormation marks what is of a stack.
+/// The tag by which CloudFormation marks the resources of a stack.
 const STACK_TAG: &str = "aws:cloudformation:stack-name";
 
 /// The action at work.
@@ -54,7 +54,7 @@ impl<S: Switch> Action for Acting<S> {
         let mut planned = Vec::new();
         for item in self.switch.list(&Which::Tagged(&self.params.tag)).await? {
             let found = self.switch.found(&item);
-            // A service's filter may match more than was written, or what carried the tags once.
+            // A service's filter may match more than was written, or a resource that carried the tags once.
             if self.untagged(&found).is_some() {
                 continue;
             }
@@ -157,7 +157,7 @@ impl<S: Switch> Acting<S> {
         Ok(items.filter(|(id, _)| ids.contains(id)).collect())
     }
 
-    /// Why the resource is left alone, if it is: what costs no call first.
+    /// Why the resource is left alone, if it is. Reasons that cost no call come first.
     async fn reason_against(&self, item: &S::Item, found: &Found) -> Result<Option<String>, ActionError> {
         let is_own = self.stack.is_some() && found.tags.get(STACK_TAG) == self.stack.as_ref();
         let own = || is_own.then(|| "the guardrails themselves stand on it".to_owned());
@@ -189,7 +189,7 @@ impl<S: Switch> Acting<S> {
         Failure::answer(failure)
     }
 
-    /// Some services refuse to turn what is turned already, by an earlier call whose answer was lost.
+    /// Some services refuse to turn a resource again that an earlier call turned, whose answer was lost.
     async fn is_already(&self, change: &Change) -> bool {
         let id = id_of(&change.facet);
         let items = self.named(&BTreeSet::from([id.clone()])).await;

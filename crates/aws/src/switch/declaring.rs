@@ -1,4 +1,4 @@
-//! What an action on one kind of resource declares: its rights, and that it can be made.
+//! The declarations of an action on one kind of resource: its rights, and how it is made.
 
 use guardrails_model::action::Action;
 

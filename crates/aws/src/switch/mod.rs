@@ -32,9 +32,9 @@ pub trait Switch: Send + Sync + Sized + 'static {
     const TARGET: Counted;
     /// The resources as IAM knows them.
     const RESOURCE: Resource;
-    /// What the service's own error codes mean.
+    /// The meaning of the service's own error codes.
     const CODES: Codes = Codes::NONE;
-    /// What is done with a resource that is found otherwise while a run holds it.
+    /// The drift policy: a resource is found otherwise while a run holds it.
     const DRIFT: Drift = Drift::Reapply;
     /// The word by which a stage agrees, where the change ends something for good.
     const OPT_IN: Option<OptIn> = None;
@@ -59,7 +59,7 @@ pub trait Switch: Send + Sync + Sized + 'static {
     /// When the service does not list them.
     async fn list(&self, which: &Which<'_>) -> Result<Vec<Self::Item>, ActionError>;
 
-    /// What a resource is. Pure: what takes another call is said by [`Switch::against`].
+    /// The resource as the action sees it. Pure: [`Switch::against`] may make further calls.
     fn found(&self, item: &Self::Item) -> Found;
 
     /// A reason to leave the resource alone that takes a call to know. Asked in the plan, and again before the change.
@@ -75,7 +75,7 @@ pub trait Switch: Send + Sync + Sized + 'static {
     /// [`Calling::make`].
     ///
     /// # Errors
-    /// What the service refused, or that it did not answer.
+    /// When the service refused the call, or did not answer.
     async fn set(&self, id: &str, to: &Value, calling: &Calling<'_>) -> Result<(), Failure>;
 
     /// Rights besides those that follow from [`Switch::RESOURCE`].
@@ -102,7 +102,7 @@ pub struct Resource {
     pub turns: &'static [&'static str],
 }
 
-/// What is done with a resource that is found otherwise while a run holds it, or comes into scope only then.
+/// The drift policy. A resource is found otherwise while a run holds it, or comes into scope only then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Drift {
     /// It is somebody's change: people are told of it, and it stays.
@@ -114,7 +114,7 @@ pub enum Drift {
     ReapplyAfter(i64),
 }
 
-/// The word by which a stage agrees to what nothing brings back.
+/// The word by which a stage agrees to a loss that no rollback brings back.
 #[derive(Debug, Clone, Copy)]
 pub struct OptIn {
     /// The key in guardrails.yaml, which must be `true`.
@@ -127,7 +127,7 @@ pub struct OptIn {
 
 /// Further keys of an action in guardrails.yaml. A key that is left out has its default.
 pub trait Options: std::fmt::Debug + Clone + Default + DeserializeOwned + Serialize + JsonSchema + Send + Sync + 'static {
-    /// Says what is wrong with them, if anything is.
+    /// Names the mistake in them, if there is one.
     ///
     /// # Errors
     /// In words for people.
@@ -165,13 +165,13 @@ pub struct Found {
     pub seen: Seen,
     /// The setting that the stage wants.
     pub off: Value,
-    /// What a price list goes by.
+    /// The kind by which a price list knows it.
     pub kind: Option<String>,
-    /// What people should know of the change before it is made.
+    /// A note for people, before the change is made.
     pub note: Option<String>,
     /// Why it is left alone, if it is.
     pub left_alone: Option<String>,
-    /// That it is on its way to its end, and what says so.
+    /// The state by which the resource is known to be on its way to its end.
     pub ending: Option<String>,
 }
 
@@ -193,7 +193,7 @@ impl Calling<'_> {
     /// Makes the call, such as `rds:StopDBInstance`.
     ///
     /// # Errors
-    /// What the service refused, or that it did not answer.
+    /// When the service refused the call, or did not answer.
     pub async fn make<O: RequestId, E: Sent>(
         &self,
         operation: &str,
@@ -203,7 +203,7 @@ impl Calling<'_> {
     }
 }
 
-/// What a service's names for states mean. One that is in neither list is on its way: it is waited for.
+/// The meaning of a service's names for states. A state in neither list is on its way: it is waited for.
 #[derive(Debug, Clone, Copy)]
 pub struct States {
     /// The states that last, each with the setting's value.
@@ -221,7 +221,7 @@ impl States {
         settled.map_or_else(moving, |(_, value)| Seen::Is(Value::new(*value)))
     }
 
-    /// What is said of a resource that is on its way to its end, if it is.
+    /// The words for a resource that is on its way to its end, if it is.
     #[must_use]
     pub fn ending(&self, state: &str) -> Option<String> {
         self.ended.contains(&state).then(|| format!("it is {}", state.to_ascii_lowercase().replace('_', " ")))

@@ -56,7 +56,7 @@ impl Exempt {
 }
 
 impl<S: Switch> Switched<S> {
-    /// Says what is wrong with the parameters, if anything is.
+    /// Names the mistake in the parameters, if there is one.
     pub(super) fn check(&self) -> Result<(), String> {
         self.tag.check()?;
         self.exempt.tag.check()?;

@@ -32,7 +32,7 @@ pub(crate) struct Reject {
     pub(crate) for_the_period: bool,
 }
 
-/// What a person says.
+/// A person's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Word {
     Yes,

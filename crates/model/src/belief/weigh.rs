@@ -107,7 +107,7 @@ fn other_limit(evidence: &Evidence<'_>) -> Option<String> {
     let Shown::Standing(standing) = evidence.shown else { return None };
     let budgeted = evidence.alert?.budgeted;
     let ours = evidence.guardrail.budget.amount.dollars();
-    let is = |limit: Decimal| (budgeted - limit).abs() <= Decimal::new(5, 3);
+    let is = |limit: Decimal| budgeted.saturating_sub(limit).abs() <= Decimal::new(5, 3);
     (!is(standing.limit) && !is(ours))
         .then(|| format!("it speaks of a budget of ${budgeted}, AWS Budgets of ${}, and the file of ${ours}", standing.limit))
 }
@@ -120,7 +120,7 @@ fn changed_limit(evidence: &Evidence<'_>, standing: &Standing) -> Option<String>
     })
 }
 
-/// What AWS Budgets shows may be newer than the alert, and higher; spending does not shrink.
+/// The figure that AWS Budgets shows may be newer than the alert, and higher; spending does not shrink.
 fn contradiction(evidence: &Evidence<'_>, standing: &Standing) -> Option<String> {
     let alert = evidence.alert?;
     if evidence.guardrail.budget.period != Period::Monthly {

@@ -78,7 +78,8 @@ impl StageAt {
     /// The threshold in money, as exactly as the budget gives it; Budgets rounds it to cents in its messages.
     #[must_use]
     pub fn threshold(self, budgeted: Decimal) -> Decimal {
-        budgeted * self.percent / Decimal::ONE_HUNDRED
+        // A limit that somebody else set may be of any size.
+        budgeted.saturating_mul(self.percent) / Decimal::ONE_HUNDRED
     }
 }
 
@@ -297,6 +298,7 @@ mod tests {
         let most: Amount = "999999999999999999.99 USD".parse().unwrap();
         let at: StageAt = "9999.999% actual".parse().unwrap();
         assert_eq!(at.threshold(most.dollars()).round_dp(2).to_string(), "99999989999999999999.00");
+        assert!(at.threshold(Decimal::MAX) > most.dollars(), "a limit of any size");
     }
 
     #[test]

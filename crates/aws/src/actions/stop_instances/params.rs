@@ -81,7 +81,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl StopInstances {
-    /// Says what is wrong with them, if anything is.
+    /// Names the mistake in them, if there is one.
     pub(super) fn check(&self) -> Result<(), String> {
         self.tag.check()?;
         self.exempt.check()?;

@@ -251,7 +251,7 @@ mod tests {
 
     const QUEUE: &str = "arn:aws:sqs:us-east-1:123456789012:dead";
 
-    /// What begins with 0123456789abcdef0123, as Lambda writes it.
+    /// A hash that begins with 0123456789abcdef0123, as Lambda writes it.
     const SUM: &str = "ASNFZ4mrze8BIw==";
 
     fn code(key: &str, hash: &str) -> Code {
