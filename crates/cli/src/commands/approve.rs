@@ -48,10 +48,10 @@ pub(crate) async fn run(global: &Global, args: &Answer, word: Word) -> Result<Ex
     let question = run.approval.as_ref().and_then(|approval| approval.question.clone());
     let question = question.ok_or_else(|| not_asked(&run))?;
     let asks = run.state == RunState::Waiting;
+    let only_figure = run.approval.as_ref().is_some_and(|approval| approval.because == Because::Doubt);
     if asks {
         output::tell(&follow::report(&deployment, run, false).await?.text());
     }
-    let only_figure = run.approval.as_ref().is_some_and(|approval| approval.because == Because::Doubt);
     let ask = match word {
         Word::Yes => "Approve this?",
         Word::No { for_the_period: false } if only_figure => {
