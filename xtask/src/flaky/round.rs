@@ -83,7 +83,7 @@ struct Line {
     exec_time: f64,
 }
 
-/// What the output says of the tests.
+/// The tests as the output has them.
 #[derive(Debug, PartialEq)]
 struct Seen {
     passed: usize,
