@@ -13,6 +13,7 @@ mod fleets;
 mod groups;
 mod histories;
 mod lab;
+mod one_program;
 mod people;
 mod reconcile;
 mod restrictions;

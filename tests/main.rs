@@ -1,4 +1,4 @@
-//! All tests that need more than one crate, in one binary: one link, one list. Each folder is named after what it proves.
+//! All tests that need more than one crate, in one binary: one link, one list. Each folder has the name of its subject.
 
 mod account;
 mod actions;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use guardrails_aws::actions::{Account, Context, Entry};
+use guardrails_aws::catalog::Entry;
+use guardrails_aws::context::{Account, Context};
 use guardrails_model::action::{Action, ActionError};
 use guardrails_model::clock::Clock;
 use guardrails_model::drive::{Drive, DriveError, Progress};

@@ -1,4 +1,4 @@
-//! What SNS delivers to the master: each alert becomes a run, or is told to people.
+//! The messages that SNS delivers to the master: each alert becomes a run, or is reported to people.
 
 use guardrails_aws::budgets::Standings;
 use guardrails_model::alert::BudgetAlert;
@@ -87,7 +87,7 @@ async fn one_alert(message: &Message, invocation: &Invocation) -> Result<Json, F
     Ok(json!({"decision": what, "run": run.id, "simulated": run.simulated}))
 }
 
-/// Weighs a real alert by AWS Budgets and by what is known: what becomes of it, and on which grounds. Where AWS Budgets cannot be
+/// Weighs a real alert by AWS Budgets and by the known spend. Answers the decision and its grounds. Where AWS Budgets cannot be
 /// asked, a person is, and the alert may count alone later: nothing is lost.
 async fn weigh(
     decided: Decision,

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use aws_lambda_events::event::cloudformation::CloudFormationCustomResourceRequest as Request;
 use futures::FutureExt;
-use guardrails_aws::actions::ActionType as _;
-use guardrails_aws::actions::stop_instances::{StopInstances, out_of_reach};
+use guardrails_aws::actions::CATALOG;
 use guardrails_aws::budgets::{BudgetError, Budgets};
 use guardrails_aws::clients;
 use guardrails_model::clock::Clock;
@@ -196,12 +195,8 @@ async fn keep_the_way_back(properties: Json, any_group_before: bool, invocation:
     Ok(())
 }
 
-/// A version that was granted every group may have suspended some that this one may not resume.
+/// An earlier version may have been granted more, and have changed some that this one may not put back.
 async fn refuse_out_of_reach(run: &Run, ledger: &Ledger, invocation: &Invocation) -> Result<(), Fault> {
-    let of_groups = |part: &Part| part.action.as_str() == StopInstances::NAME;
-    if !run.parts.iter().any(of_groups) {
-        return Ok(());
-    }
     let mut held = vec![Vec::new(); run.parts.len()];
     let keep = |step: Step| {
         if !step.phase.is_final() {
@@ -209,8 +204,9 @@ async fn refuse_out_of_reach(run: &Run, ledger: &Ledger, invocation: &Invocation
         }
     };
     ledger.visit(run, keep).await?;
-    for (part, facets) in run.parts.iter().zip(held).filter(|(part, _)| of_groups(part)) {
-        let found = out_of_reach(&part.params, &facets, &invocation.sdk).await;
+    for (part, facets) in run.parts.iter().zip(held) {
+        let action = CATALOG.find(part.action.as_str())?.read(&part.params)?;
+        let found = action.out_of_reach(&facets, &invocation.sdk).await;
         let found = found.map_err(|error| Fault::failed(format!("looking at what run {} holds: {error}", run.id)))?;
         if !found.is_empty() {
             return Err(Fault::failed(format!(

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use guardrails_aws::actions::CatalogError;
+use guardrails_aws::catalog::CatalogError;
 use guardrails_aws::clients::EndpointError;
 use guardrails_aws::error::chain;
 use guardrails_model::drive::DriveError;

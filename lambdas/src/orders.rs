@@ -1,4 +1,4 @@
-//! What the state machine orders of the master: it keeps the books of a run (the plan that counts, the end).
+//! The state machine's orders to the master: it keeps the books of a run (the plan that counts, the end).
 
 use guardrails_model::clock::Clock;
 use guardrails_model::ids::RunId;

@@ -1,7 +1,8 @@
 //! Which function this process is. All functions of a stack run one program. Its part follows from the function's name without
 //! the stack's, and from nothing else; a handler that names another part is refused.
 
-use guardrails_aws::actions::{self, Entry};
+use guardrails_aws::actions::CATALOG;
+use guardrails_aws::catalog::Entry;
 use serde_json::Value as Json;
 
 use crate::fault::Fault;
@@ -39,7 +40,7 @@ impl Part {
             "verify" => Self::Verify,
             "budget" => Self::Budget,
             "reconcile" => Self::Reconcile,
-            action => Self::Action(actions::find(action).ok()?),
+            action => Self::Action(CATALOG.find(action).ok()?),
         })
     }
 
@@ -88,7 +89,7 @@ impl Part {
 
 const HINT: &str = "deploy the stack's own template, with the code that belongs to it";
 
-/// By what the part is known.
+/// The names by which the part is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
     /// The function's name, without an alias or a version: `AWS_LAMBDA_FUNCTION_NAME`.
@@ -112,6 +113,8 @@ impl Names {
 /// # Errors
 /// When the Runtime API cannot be reached.
 pub async fn main() -> Result<(), lambda_runtime::Error> {
+    #[cfg(feature = "more-services")]
+    crate::more_services::call_if_asked().await;
     match Part::of(&Names::here()) {
         Ok(part) => part.serve().await,
         Err(why) => serve(|event: Json, _: Invocation| refuse(event, why.clone())).await,

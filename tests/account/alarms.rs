@@ -1,8 +1,7 @@
 //! Whatever fails is told to people: each function, queue, topic and state machine of the rendered template has its alarms.
 
-use guardrails_aws::actions::Any;
+use guardrails_aws::actions::CATALOG;
 use guardrails_lambdas::metrics::{Metric, NAMESPACE};
-use guardrails_model::config::file;
 use guardrails_template::{self as template, artifacts};
 use serde_json::{Value as Json, json};
 
@@ -11,7 +10,7 @@ pub fn rendered() -> Json {
 }
 
 fn rendered_of(text: &str) -> Json {
-    let config = file::parse::<Any>("guardrails.yaml", text).unwrap();
+    let config = CATALOG.parse("guardrails.yaml", text).unwrap();
     template::render(&config, "functions.zip").unwrap()
 }
 

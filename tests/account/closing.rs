@@ -1,8 +1,7 @@
 //! What a Deny of the stack's own closes besides what costs money: the guardrails themselves, as the template has it. That it holds
 //! is tried in `deployed::closing`.
 
-use guardrails_aws::actions::Any;
-use guardrails_model::config::file;
+use guardrails_aws::actions::CATALOG;
 use guardrails_template as template;
 use serde_json::{Value as Json, json};
 
@@ -12,7 +11,7 @@ const DENY: &str = "deny-actions: { group: ProjectBeta, role: beta-deployer }";
 /// The documents of the stack's own Deny policies for these `params`.
 fn documents(params: &str) -> Vec<Json> {
     let text = EXAMPLE.replace(DENY, &format!("deny-actions: {{ group: ProjectBeta, {params} }}"));
-    let config = file::parse::<Any>("guardrails.yaml", &text).unwrap();
+    let config = CATALOG.parse("guardrails.yaml", &text).unwrap();
     let template = template::render(&config, "functions.zip").unwrap();
     let resources = template["Resources"].as_object().unwrap().iter();
     let own = resources.filter(|(name, _)| name.starts_with("DenyPolicy"));

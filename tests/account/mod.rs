@@ -1,4 +1,4 @@
-//! What `crates/template` puts into an account: the template, its roles, alarms and topics, and the functions' zips.
+//! The contents of an account by `crates/template`: the template, its roles, alarms and topics, and the functions' zips.
 
 mod alarms;
 mod closing;

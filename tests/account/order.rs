@@ -2,15 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use guardrails_aws::actions::Any;
-use guardrails_model::config::file;
+use guardrails_aws::actions::CATALOG;
 use guardrails_template::{self as template, artifacts};
 use serde_json::Value as Json;
 
 const EXAMPLE: &str = include_str!("../../examples/guardrails.yaml");
 
 fn rendered(file: &str) -> Json {
-    let config = file::parse::<Any>("guardrails.yaml", file).unwrap();
+    let config = CATALOG.parse("guardrails.yaml", file).unwrap();
     template::render(&config, "functions.zip").unwrap()
 }
 

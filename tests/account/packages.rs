@@ -2,14 +2,17 @@
 
 mod fixture;
 
-use std::io::{Cursor, Read};
+use std::io::{Cursor, Read, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use guardrails_lambdas::part::{Names, Part};
-use guardrails_template::artifacts::{Architecture, Artifact, Local, PROGRAM, Runtime, functions, pack};
-use guardrails_template::{LONGEST_STACK_NAME, Limits, capability, check_parameters, check_stack_name};
+use guardrails_template::artifacts::{Architecture, Artifact, Local, PROGRAM, Runtime, check_signed, functions, hash_in, pack};
+use guardrails_template::{CODE_OUTPUT, LONGEST_STACK_NAME, Limits, capability, check_parameters, check_stack_name};
 use serde_json::json;
+use sha2::{Digest, Sha256};
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
 
 use self::fixture::{GLIBC_2_34, Sample};
 
@@ -172,7 +175,7 @@ fn policies_that_iam_would_not_take_are_refused_before_anything_is_deployed() {
             "version: 1\nguardrails:\n  beta:\n    budget: {{ amount: 2 USD, period: monthly, tag: {{ Project: Beta }} }}\n    stages:\n      \
              - at: 100% actual\n        do:\n          {deny}\n"
         );
-        let config = guardrails_model::config::file::parse::<guardrails_aws::actions::Any>("guardrails.yaml", &file).unwrap();
+        let config = guardrails_aws::actions::CATALOG.parse("guardrails.yaml", &file).unwrap();
         guardrails_template::render(&config, "functions.zip").map(|_| ()).map_err(|error| error.to_string())
     };
     render(10).unwrap();
@@ -195,7 +198,7 @@ fn only_what_no_option_sets_is_set_as_a_parameter() {
         ("Deployer", "whose credentials"),
         ("LedgerTable", "--adopt-ledger"),
         ("NotifyEmail", "--notify-email"),
-        ("Colour", "there are: LogRetentionDays, EncryptTopics"),
+        ("Colour", "there are: LogRetentionDays, EncryptTopics, CodeSigningConfigArn"),
     ] {
         let refused = given(&[(name, "x")]).unwrap_err();
         assert!(refused.contains(how), "{refused}");
@@ -225,6 +228,8 @@ fn each_function_runs_the_one_object_as_its_own_part() {
     for function in resources.filter(|one| one["Type"] == "AWS::Lambda::Function") {
         let properties = &function["Properties"];
         assert_eq!(properties["Code"], json!({"S3Bucket": {"Ref": "ArtifactBucket"}, "S3Key": "functions.zip"}));
+        let signing = json!({"Fn::If": ["HasCodeSigning", {"Ref": "CodeSigningConfigArn"}, {"Ref": "AWS::NoValue"}]});
+        assert_eq!(properties["CodeSigningConfigArn"], signing);
         let name = properties["FunctionName"]["Fn::Sub"].as_str().unwrap();
         let names = Names {
             function: name.replace("${AWS::StackName}", "the-stack"),
@@ -241,4 +246,38 @@ fn each_function_runs_the_one_object_as_its_own_part() {
         list.sort_unstable();
     }
     assert_eq!(parts, all);
+}
+
+#[test]
+fn template_names_the_deployed_code_in_its_outputs() {
+    let template = crate::account::alarms::rendered();
+    assert_eq!(template["Outputs"][CODE_OUTPUT]["Value"], json!({"Fn::Sub": "${ArtifactBucket}/functions.zip"}));
+    let packed = packed(&Sample::x86_64().bytes(), X86).unwrap();
+    let sum = Sha256::digest(&packed.zip).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    assert!(sum.starts_with(hash_in(&packed.key).unwrap()));
+    for other in ["guardrails/signed-0123.zip", "functions-0123456789abcdef0123.zip", "guardrails/functions-0123.zip"] {
+        assert_eq!(hash_in(other), None, "{other}");
+    }
+}
+
+#[test]
+fn signed_zip_must_hold_the_packed_program_and_nothing_else() {
+    let options = |mode| SimpleFileOptions::default().unix_permissions(mode);
+    let program = Sample::x86_64().bytes();
+    let packed = packed(&program, X86).unwrap().zip;
+    let signed = |program: &[u8], mode: u32, other: &str| {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes) in [("bootstrap", program), (other, b"signature".as_slice())] {
+            zip.start_file(name, options(mode)).unwrap();
+            zip.write_all(bytes).unwrap();
+        }
+        let zip = zip.finish().unwrap().into_inner();
+        check_signed(&zip, &packed).map_err(|why| format!("{why:#}"))
+    };
+    let signature = "META-INF/aws_signer_signature_v1.0.SF";
+    signed(&program, 0o755, signature).unwrap();
+    assert!(signed(b"another", 0o755, signature).unwrap_err().contains("is not the one that was packed here"));
+    assert!(signed(&program, 0o755, "lib/preload.so").unwrap_err().contains("more than the program: lib/preload.so"));
+    assert!(signed(&program, 0o644, signature).unwrap_err().contains("may not be executed"));
+    assert!(check_signed(b"no zip", &packed).is_err());
 }

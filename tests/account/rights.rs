@@ -3,8 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use guardrails_aws::actions::{self, Any};
-use guardrails_model::config::file;
+use guardrails_aws::actions::CATALOG;
 use guardrails_template::{self as template, artifacts};
 use serde_json::{Value as Json, json};
 
@@ -43,7 +42,7 @@ pub fn rendered() -> Json {
     let example = include_str!("../../examples/guardrails.yaml");
     let zero = "          - scale-group-to-zero: { tag: { Project: Beta }, members-are-disposable: true }\n";
     let text = format!("{}\n{zero}", example.trim_end());
-    let config = file::parse::<Any>("guardrails.yaml", &text).unwrap();
+    let config = CATALOG.parse("guardrails.yaml", &text).unwrap();
     template::render(&config, "functions.zip").unwrap()
 }
 
@@ -194,8 +193,8 @@ fn instances_and_groups_are_changed_by_their_own_tag_alone() {
 fn suspending(instead: &str) -> Vec<(Vec<String>, Json)> {
     let example = include_str!("../../examples/guardrails.yaml");
     let text = example.replace("- stop-instances: { tag: { Project: Beta } }", instead);
-    let config = file::parse::<Any>("guardrails.yaml", &text).unwrap();
-    let grants = actions::find("stop-instances").unwrap().grants(&config).unwrap();
+    let config = CATALOG.parse("guardrails.yaml", &text).unwrap();
+    let grants = CATALOG.find("stop-instances").unwrap().grants(&config).unwrap();
     let suspending = grants.into_iter().filter(|grant| grant.actions.contains(&"autoscaling:SuspendProcesses"));
     suspending.map(|grant| (grant.resources, grant.condition)).collect()
 }

@@ -1,4 +1,4 @@
-//! What each action of `crates/aws` does, in an account in this process that answers as AWS does.
+//! The behaviour of each action of `crates/aws`, in an account in this process that answers as AWS does.
 
 mod catalog;
 mod groups;
@@ -8,4 +8,5 @@ mod regions;
 mod restrictions;
 pub mod size;
 mod sweep;
+mod switch;
 mod worked_example;

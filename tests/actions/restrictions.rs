@@ -5,7 +5,8 @@ mod assuming;
 
 use std::collections::BTreeSet;
 
-use guardrails_aws::iam::own_policy::{self, Home};
+use guardrails_aws::context::Home;
+use guardrails_aws::iam::own_policy;
 use guardrails_model::ids::RunId;
 use guardrails_model::record::PartPlan;
 use serde_json::{Value as Json, json};

@@ -6,7 +6,8 @@ mod lab;
 mod machine;
 mod neighbour;
 
-use guardrails_model::pace::{Bucket, Limit, Pace};
+use guardrails_aws::ec2::limits;
+use guardrails_model::pace::{Bucket, Pace};
 use guardrails_model::record::{Direction, RunState};
 use guardrails_model::runs::RollbackAsked;
 
@@ -22,10 +23,8 @@ fn share(share: f64) -> Pace {
 
 /// A pace that never waits by itself.
 fn no_pace() -> Pace {
-    let limits =
-        [Limit::DescribeRequests, Limit::StopRequests, Limit::StopInstances, Limit::StartRequests, Limit::StartInstances];
     let endless = Bucket { capacity: 1e9, refill: 1e9 };
-    Pace { share: 1.0, buckets: limits.into_iter().map(|limit| (limit, endless)).collect() }
+    Pace { share: 1.0, buckets: limits::ALL.into_iter().map(|limit| (limit.name.to_owned(), endless)).collect() }
 }
 
 #[tokio::test]

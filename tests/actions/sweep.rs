@@ -1,10 +1,10 @@
 //! Every action, both ways, cut at every call in every way that a call can go wrong; and afterwards nothing is left of it.
 //! The controls at the end show that the sweep would find what it looks for.
 
-mod lab;
-mod sabotage;
+pub mod lab;
+pub mod sabotage;
 mod scenarios;
-mod sweeps;
+pub mod sweeps;
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ fn scenario(name: &str) -> Scenario {
 #[test]
 fn every_action_of_the_catalog_is_swept() {
     let swept: BTreeSet<&str> = scenarios().iter().flat_map(|scenario| &scenario.actions).map(|(name, _)| *name).collect();
-    let catalog: BTreeSet<&str> = guardrails_aws::actions::ALL.iter().map(|entry| entry.name).collect();
+    let catalog: BTreeSet<&str> = guardrails_aws::actions::CATALOG.entries().iter().map(|entry| entry.name).collect();
     assert_eq!(swept, catalog);
 }
 
@@ -47,94 +47,59 @@ async fn rollback(name: &str) {
     sweep.assert_clean();
 }
 
-#[tokio::test]
-async fn stopping_instances_can_be_cut_anywhere() {
-    apply("stop-instances").await;
+/// Each scenario with its sweeps, forward and back: two tests, and a row of [`SWEPT`].
+macro_rules! both_ways {
+    ($($name:literal => $forward:ident: apply, $back:ident: rollback;)+) => {
+        const SWEPT: &[&str] = &[$($name),+];
+
+        $(
+            #[tokio::test]
+            async fn $forward() {
+                apply($name).await;
+            }
+
+            #[tokio::test]
+            async fn $back() {
+                rollback($name).await;
+            }
+        )+
+    };
 }
 
-#[tokio::test]
-async fn starting_instances_again_can_be_cut_anywhere() {
-    rollback("stop-instances").await;
+both_ways! {
+    "stop-instances" =>
+    stopping_instances_can_be_cut_anywhere: apply,
+    starting_instances_again_can_be_cut_anywhere: rollback;
+    "stop-instances, some refuse" =>
+    stopping_instances_of_which_some_refuse_can_be_cut_anywhere: apply,
+    starting_those_that_did_not_refuse_can_be_cut_anywhere: rollback;
+    "stop-instances, a group" =>
+    stopping_a_group_can_be_cut_anywhere: apply,
+    starting_a_group_again_can_be_cut_anywhere: rollback;
+    "scale-group-to-zero" =>
+    scaling_a_group_to_zero_can_be_cut_anywhere: apply,
+    scaling_a_group_back_can_be_cut_anywhere: rollback;
+    "swap-group-policy" =>
+    swapping_policies_can_be_cut_anywhere: apply,
+    swapping_policies_back_can_be_cut_anywhere: rollback;
+    "swap-group-policy, no slot is free" =>
+    swapping_policies_without_a_free_slot_can_be_cut_anywhere: apply,
+    swapping_policies_back_without_a_free_slot_can_be_cut_anywhere: rollback;
+    "swap-policy" =>
+    swapping_a_role_s_policies_can_be_cut_anywhere: apply,
+    swapping_a_role_s_policies_back_can_be_cut_anywhere: rollback;
+    "deny-actions" =>
+    denying_groups_users_and_roles_can_be_cut_anywhere: apply,
+    lifting_the_deny_again_can_be_cut_anywhere: rollback;
+    "swap-group-policy, then stop-instances" =>
+    a_stage_of_two_actions_can_be_cut_anywhere: apply,
+    a_stage_of_two_actions_can_be_cut_anywhere_on_its_way_back: rollback;
 }
 
-#[tokio::test]
-async fn stopping_instances_of_which_some_refuse_can_be_cut_anywhere() {
-    apply("stop-instances, some refuse").await;
-}
-
-#[tokio::test]
-async fn starting_those_that_did_not_refuse_can_be_cut_anywhere() {
-    rollback("stop-instances, some refuse").await;
-}
-
-#[tokio::test]
-async fn stopping_a_group_can_be_cut_anywhere() {
-    apply("stop-instances, a group").await;
-}
-
-#[tokio::test]
-async fn starting_a_group_again_can_be_cut_anywhere() {
-    rollback("stop-instances, a group").await;
-}
-
-#[tokio::test]
-async fn scaling_a_group_to_zero_can_be_cut_anywhere() {
-    apply("scale-group-to-zero").await;
-}
-
-#[tokio::test]
-async fn scaling_a_group_back_can_be_cut_anywhere() {
-    rollback("scale-group-to-zero").await;
-}
-
-#[tokio::test]
-async fn swapping_policies_can_be_cut_anywhere() {
-    apply("swap-group-policy").await;
-}
-
-#[tokio::test]
-async fn swapping_policies_back_can_be_cut_anywhere() {
-    rollback("swap-group-policy").await;
-}
-
-#[tokio::test]
-async fn swapping_policies_without_a_free_slot_can_be_cut_anywhere() {
-    apply("swap-group-policy, no slot is free").await;
-}
-
-#[tokio::test]
-async fn swapping_policies_back_without_a_free_slot_can_be_cut_anywhere() {
-    rollback("swap-group-policy, no slot is free").await;
-}
-
-#[tokio::test]
-async fn swapping_a_role_s_policies_can_be_cut_anywhere() {
-    apply("swap-policy").await;
-}
-
-#[tokio::test]
-async fn swapping_a_role_s_policies_back_can_be_cut_anywhere() {
-    rollback("swap-policy").await;
-}
-
-#[tokio::test]
-async fn denying_groups_users_and_roles_can_be_cut_anywhere() {
-    apply("deny-actions").await;
-}
-
-#[tokio::test]
-async fn lifting_the_deny_again_can_be_cut_anywhere() {
-    rollback("deny-actions").await;
-}
-
-#[tokio::test]
-async fn a_stage_of_two_actions_can_be_cut_anywhere() {
-    apply("swap-group-policy, then stop-instances").await;
-}
-
-#[tokio::test]
-async fn a_stage_of_two_actions_can_be_cut_anywhere_on_its_way_back() {
-    rollback("swap-group-policy, then stop-instances").await;
+#[test]
+fn each_scenario_is_swept_both_ways() {
+    let scenarios: Vec<&str> = scenarios().iter().map(|scenario| scenario.name).collect();
+    assert_eq!(BTreeSet::from_iter(scenarios), SWEPT.iter().copied().collect());
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ fn what_is_demanded_of_a_stage_that_restricts_nobody_is_refused() {
     refused(second, &demand(second, "shout"), 18, &["shout", "report", "fail"]);
     let swap = "          - swap-group-policy: { group: ProjectBeta, detach: [AmazonEC2FullAccess], attach: [AmazonEC2ReadOnlyAccess] }\n";
     let file = GOOD.replace(second, &demand(second, "fail"));
-    let parse = |text: &str| guardrails_model::config::file::parse::<guardrails_aws::actions::Any>("guardrails.yaml", text);
+    let parse = |text: &str| guardrails_aws::actions::CATALOG.parse("guardrails.yaml", text);
     let rule = |text: &str| parse(text).unwrap().guardrails.into_values().next().unwrap().stages.remove(1).verify;
     assert_eq!(serde_json::json!(rule(&file)), serde_json::json!({"demand": "fail", "of": [{"group": "ProjectBeta"}]}));
     assert_eq!(serde_json::json!(rule(GOOD).unwrap().demand), "report", "when left out");

@@ -1,3 +1,3 @@
-//! What `crates/cli` says and takes, where it needs no AWS.
+//! The output and the arguments of `crates/cli`, where it needs no AWS.
 
 mod command;

@@ -30,7 +30,7 @@ fn findings(said: &Json) -> Vec<&Json> {
 }
 
 /// Doctor finds this, says how to put it right, and ends with this code.
-async fn finds(lab: &Lab, code: i32, severity: &str, found: &str, remedy: &str) {
+pub async fn finds(lab: &Lab, code: i32, severity: &str, found: &str, remedy: &str) {
     let (ended, said) = examine(lab).await;
     let has = |finding: &&Json, field: &str, words: &str| finding[field].as_str().unwrap().contains(words);
     let hit = findings(&said).into_iter().find(|one| has(one, "found", found) && one["severity"] == severity);

@@ -93,7 +93,7 @@ async fn says_what_it_did(lab: &Lab, deployed: &Output) {
         assert!(changes.iter().any(|line| line.starts_with(&["CREATE_COMPLETE", name])), "{name} is not shown as made: {told}");
     }
     let stack = cloudformation.describe_stacks().stack_name(STACK).send().await.unwrap().stacks.unwrap().remove(0);
-    assert_eq!(stack.outputs().len(), 5);
+    assert_eq!(stack.outputs().len(), 6);
     for output in stack.outputs() {
         let row = [output.output_key().unwrap(), output.output_value().unwrap()];
         assert!(shown.lines().any(|line| line.split_whitespace().eq(row)), "no {row:?} in {shown}");

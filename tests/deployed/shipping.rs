@@ -17,7 +17,7 @@ use super::doctor::{activate, is_well, subscribe};
 use super::lab::{EXAMPLE, Lab, guardrails, real_alert, text};
 
 /// The functions' program as it is, but for some bytes at its end, which nothing reads.
-fn changed_program() -> tempfile::TempDir {
+pub(super) fn changed_program() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join(PROGRAM);
     std::fs::copy(guardrails().with_file_name(PROGRAM), &to).unwrap();
@@ -122,10 +122,10 @@ async fn code_that_was_not_packed_here_is_neither_deployed_nor_left_to_run() {
     refused("the function budget-guardrails-notify runs code that was not packed here").await;
 }
 
-const BUCKET: &str = "code-of-ours";
+pub(super) const BUCKET: &str = "code-of-ours";
 
 /// What `aws s3 cp --recursive` does, and `aws cloudformation deploy` with the template.
-async fn upload(lab: &Lab, out: &Path) {
+pub(super) async fn upload(lab: &Lab, out: &Path) {
     let s3 = aws_sdk_s3::config::Builder::from(&lab.root).force_path_style(true).build();
     let s3 = aws_sdk_s3::Client::from_conf(s3);
     s3.create_bucket().bucket(BUCKET).send().await.unwrap();
@@ -136,7 +136,7 @@ async fn upload(lab: &Lab, out: &Path) {
     }
 }
 
-async fn deploy_as_the_aws_cli_does(lab: &Lab) {
+pub(super) async fn deploy_as_the_aws_cli_does(lab: &Lab) {
     let client = aws_sdk_cloudformation::Client::new(&lab.root);
     let given = [
         ("ArtifactBucket", BUCKET),

@@ -75,7 +75,7 @@ fn what_the_readme_shows_of_guardrails_yaml_is_read() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let blocks: Vec<&str> = readme.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     let [example, deny, asking, stop, pace] = blocks.as_slice() else { panic!("{} blocks of YAML", blocks.len()) };
-    let parse = |text: &str| guardrails_model::config::file::parse::<guardrails_aws::actions::Any>("README.md", text);
+    let parse = |text: &str| guardrails_aws::actions::CATALOG.parse("README.md", text);
     let whole = parse(example).unwrap();
     assert!(!whole.guardrails.is_empty());
     let of_stage = |line: &&str| line.starts_with("        approval:");

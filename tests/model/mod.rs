@@ -1,4 +1,4 @@
-//! What `crates/model` judges and orders, on a store in memory.
+//! The judgements and orders of `crates/model`, on a store in memory.
 
 mod alerts;
 mod audit;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use guardrails_aws::actions::Any;
+use guardrails_aws::actions::CATALOG;
 use guardrails_model::clock::Clock;
-use guardrails_model::config::{Config, file};
+use guardrails_model::config::Config;
 use guardrails_model::decide::{Decision, Target, decide};
 use guardrails_model::envelope::Message;
 use guardrails_model::ids::{Nonce, RunId};
@@ -166,7 +166,7 @@ async fn let_go(story: &Story, run: &RunId) {
 
 /// As the version read it that wrote the records: it asked nobody who can still launch.
 fn config() -> Config {
-    let mut config = file::parse::<Any>("guardrails.yaml", FILE).unwrap();
+    let mut config = CATALOG.parse("guardrails.yaml", FILE).unwrap();
     config.guardrails.values_mut().flat_map(|guardrail| &mut guardrail.stages).for_each(|stage| stage.verify = None);
     config
 }

@@ -2,14 +2,14 @@
 //! `guardrails.yaml`, and the README's table. It lowers the list of texts that do not keep STYLE.md yet. `--check` names the files that
 //! are out of step, and writes nothing.
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
-use guardrails_aws::actions::{ALL, Any};
-use guardrails_aws::grants;
-use guardrails_model::config::{Config, file};
+use guardrails_aws::actions::CATALOG;
+use guardrails_aws::catalog::Entry;
+use guardrails_aws::{documents, grants};
+use guardrails_model::config::Config;
 use guardrails_model::report::history;
 use guardrails_prose::debt::{self, Debt};
 use guardrails_prose::survey::survey;
@@ -52,46 +52,42 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
 
 /// Every generated file, with what it shall hold.
 fn files(root: &Path) -> Result<Vec<(PathBuf, String)>> {
-    let example = root.join("examples/guardrails.yaml");
+    let example = root.join("examples/all-actions.yaml");
     let text = std::fs::read_to_string(&example).with_context(|| format!("reading {}", example.display()))?;
-    let config = file::parse::<Any>("examples/guardrails.yaml", &text)?;
+    let config = CATALOG.parse("examples/all-actions.yaml", &text)?;
     let mut files = vec![
-        (PathBuf::from("examples/guardrails.schema.json"), json(&serde_json::to_value(file::schema::<Any>())?)?),
+        (PathBuf::from("examples/guardrails.schema.json"), json(&serde_json::to_value(CATALOG.schema())?)?),
         (PathBuf::from("docs/history.schema.json"), json(&serde_json::to_value(history::schema())?)?),
-        (PathBuf::from("README.md"), readme(root)?),
-        (PathBuf::from("policies/README.md"), rights(root, &config)?),
+        (PathBuf::from("README.md"), between(root, "README.md", TABLE, &documents::actions(&CATALOG))?),
+        (
+            PathBuf::from("policies/README.md"),
+            between(root, "policies/README.md", RIGHTS, &documents::rights(&CATALOG, &config)?)?,
+        ),
         (PathBuf::from(debt::LIST), style_debt(root)?),
     ];
-    for action in ALL {
+    let present = serde_json::from_str(&read(root, "policies/operator.json")?).context("reading policies/operator.json")?;
+    let operator = json(&documents::operator(&CATALOG, &config, &present)?)?;
+    files.push((PathBuf::from("policies/operator.json"), filled(&operator)));
+    for action in CATALOG.entries() {
         files.push((PathBuf::from(format!("policies/{}.json", action.name)), policy(action, &config)?));
     }
     Ok(files)
 }
 
-/// What the action's function may do for the example, in an account and Region that stand for any.
-fn policy(action: &guardrails_aws::actions::Entry, config: &Config) -> Result<String> {
-    let policy = json(&grants::policy(&action.grants(config)?))?;
+/// The rights of the action's function for the file that asks for every action.
+fn policy(action: &Entry, config: &Config) -> Result<String> {
+    Ok(filled(&json(&grants::policy(&action.grants(config)?))?))
+}
+
+/// In an account and Region that stand for any.
+fn filled(policy: &str) -> String {
     let filled = [
         ("${AWS::Partition}", "aws"),
         ("${AWS::Region}", "us-east-1"),
         ("${AWS::AccountId}", "123456789012"),
         ("${AWS::StackName}", "guardrails"),
     ];
-    Ok(filled.iter().fold(policy, |policy, (parameter, value)| policy.replace(parameter, value)))
-}
-
-/// What each action's function may do, what for, and on what.
-fn rights(root: &Path, config: &Config) -> Result<String> {
-    let mut text = String::from("| action | used to | may call | on |\n| --- | --- | --- | --- |\n");
-    for action in ALL {
-        for grant in action.grants(config)? {
-            let uses = grant.uses.iter().map(|used| format!("{used:?}").to_lowercase()).collect::<Vec<_>>().join(", ");
-            let on = grant.why_any.map_or_else(|| grant.resources.join(" "), |why| format!("everything: {why}"));
-            let under = if grant.condition.is_null() { String::new() } else { format!(", under `{}`", grant.condition) };
-            writeln!(text, "| `{}` | {uses} | {} | {on}{under} |", action.name, grant.actions.join(" "))?;
-        }
-    }
-    between(root, "policies/README.md", RIGHTS, &text)
+    filled.iter().fold(policy.to_owned(), |policy, (parameter, value)| policy.replace(parameter, value))
 }
 
 /// The list of texts that do not keep STYLE.md yet, lowered. The texts are those before this run wrote any.
@@ -101,18 +97,13 @@ fn style_debt(root: &Path) -> Result<String> {
     Ok(Debt::parse(&list).map_err(|error| anyhow!(error))?.lowered(&survey).list())
 }
 
-fn readme(root: &Path) -> Result<String> {
-    let mut table = String::from("| action | what it does | what rollback puts back |\n| --- | --- | --- |\n");
-    for action in ALL {
-        let file = format!("crates/aws/src/actions/{}.rs", action.name.replace('-', "_"));
-        writeln!(table, "| [`{}`]({file}) | {} | {} |", action.name, action.changes, action.puts_back)?;
-    }
-    between(root, "README.md", TABLE, &table)
+fn read(root: &Path, file: &str) -> Result<String> {
+    std::fs::read_to_string(root.join(file)).with_context(|| format!("reading {file}"))
 }
 
 /// The file with `text` where the marks stand.
 fn between(root: &Path, file: &str, marks: (&str, &str), text: &str) -> Result<String> {
-    let present = std::fs::read_to_string(root.join(file)).with_context(|| format!("reading {file}"))?;
+    let present = read(root, file)?;
     let (before, rest) = present.split_once(marks.0).ok_or_else(|| anyhow!("{file} lacks the line {}", marks.0.trim_end()))?;
     let (_, after) = rest.split_once(marks.1).ok_or_else(|| anyhow!("{file} lacks the line {}", marks.1))?;
     Ok(format!("{before}{}{text}{}{after}", marks.0, marks.1))

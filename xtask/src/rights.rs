@@ -16,11 +16,12 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, anyhow};
 use comfy_table::{Table, presets};
-use guardrails_aws::actions;
+use guardrails_aws::actions::CATALOG;
 
 use evaluator::{ALLOWED, Question};
 use launches::Attempt;
 use neighbours::Neighbour;
+use reasons::Reasons;
 use recorded::{Call, Recorded};
 
 /// What it takes.
@@ -42,7 +43,9 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     let evaluator = evaluator::install(root)?;
 
     let calls: Vec<&Call> = recorded.calls.iter().collect();
-    let neighbours: Vec<Neighbour> = neighbours::of(&recorded);
+    let mut reasons = Reasons::of_the_stack()?;
+    recorded.wide.iter().for_each(|(role, wide)| reasons.add_wide(role, wide));
+    let neighbours: Vec<Neighbour> = neighbours::of(&recorded, &reasons);
     let attempts = launches::all();
     let questions = calls.iter().map(|call| Question::of(call)).chain(neighbours.iter().map(Neighbour::question));
     let questions: Vec<Question> = questions.chain(attempts.iter().map(Attempt::question)).collect();
@@ -73,7 +76,7 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     for (role, granted) in recorded.grants() {
         grants.entry(role.to_owned()).or_default().extend(granted);
     }
-    for action in actions::ALL {
+    for action in CATALOG.entries() {
         let role = format!("{}Role", guardrails_aws::grants::sid(&action.name.split('-').collect::<Vec<_>>()));
         if !rows.contains_key(role.as_str()) {
             wrong.push(format!("no test has a deployed `{}` make a call: add one to tests/deployed", action.name));
@@ -83,7 +86,7 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
         let row = rows.entry(role).or_default();
         for action in granted {
             let used = row.calls.iter().any(|call| recorded::covers(action, call));
-            match (used, reasons::unused(role, action)) {
+            match (used, reasons.unused(role, action)) {
                 // What only a race leads to has its reason, and may be seen all the same.
                 (true, _) => row.used += 1,
                 (false, Some(_)) => row.with_reason += 1,
@@ -136,7 +139,7 @@ fn record(root: &Path) -> Result<PathBuf> {
     }
     eprintln!("running the deployed tests: this takes some minutes");
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let tests = ["test", "--workspace", "--test", "all", "--", "deployed::"];
+    let tests = ["test", "--workspace", "--test", "all", "--", "deployed::", "worked_example::"];
     let status = Command::new(cargo).args(tests).current_dir(root).env("GUARDRAILS_CALLS", &folder).status();
     let status = status.context("running cargo test")?;
     if status.success() { Ok(folder) } else { Err(anyhow!("the deployed tests failed: {status}")) }

@@ -48,20 +48,49 @@ const THROTTLED: &[&str] = &[
     "ConcurrentModificationException",
 ];
 
-/// Error codes that say that the target is not in a state for it now.
-const NOT_NOW: &[&str] = &["IncorrectInstanceState"];
+/// The meaning of one service's error codes, beyond those that all services have in common. Some come as HTTP 500.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Codes {
+    /// The target is not in a state for it now: it may be asked again.
+    pub not_now: &'static [&'static str],
+    /// AWS, or the account's quota, has no room now: it may be asked again in a while.
+    pub no_room: &'static [&'static str],
+    /// The target is not one for this change: it is left alone.
+    pub not_for_it: &'static [&'static str],
+}
 
-/// Error codes that say that AWS, or the account's quota, has no room now. Some of them come as HTTP 500.
-const CAPACITY: &[&str] = &[
-    "InsufficientInstanceCapacity",
-    "InsufficientHostCapacity",
-    "InsufficientReservedInstanceCapacity",
-    "InsufficientCapacity",
-    "InstanceLimitExceeded",
-    "VcpuLimitExceeded",
-];
+impl Codes {
+    /// No codes of its own.
+    pub const NONE: Self = Self { not_now: &[], no_room: &[], not_for_it: &[] };
+
+    /// Does the failure say that its target is not in a state for it now?
+    #[must_use]
+    pub fn is_not_now(&self, failure: &Failure) -> bool {
+        self.not_now.iter().any(|code| failure.is(code))
+    }
+
+    /// Does the failure say that its target is not one for this change?
+    #[must_use]
+    pub fn is_for_another(&self, failure: &Failure) -> bool {
+        self.not_for_it.iter().any(|code| failure.is(code))
+    }
+}
+
+/// The answer to a call of the SDK.
+pub type Answered<O, E> = Result<O, SdkError<E, HttpResponse>>;
+
+/// An error that a service sent.
+pub trait Sent: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static {}
+
+impl<E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static> Sent for E {}
 
 impl Failure {
+    /// A call that was not made: this refuses it for good.
+    #[must_use]
+    pub fn refused(message: String) -> Self {
+        Self { code: None, message, kind: FailureKind::Refused }
+    }
+
     /// Reads an SDK error.
     #[must_use]
     pub fn of<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkError<E, HttpResponse>) -> Self {
@@ -75,8 +104,7 @@ impl Failure {
         let code = service.err().code().map(str::to_owned);
         let status = service.raw().status().as_u16();
         let kind = match code.as_deref() {
-            Some(code) if CAPACITY.contains(&code) => FailureKind::NoRoom,
-            Some(code) if [THROTTLED, NOT_NOW].iter().any(|codes| codes.contains(&code)) => FailureKind::Later,
+            Some(code) if THROTTLED.contains(&code) => FailureKind::Later,
             _ if status == 429 => FailureKind::Later,
             _ if status >= 500 => FailureKind::Unknown,
             _ => FailureKind::Refused,
@@ -84,6 +112,17 @@ impl Failure {
         let said = service.err().message().unwrap_or("no message");
         let message = format!("{}: {said}", code.as_deref().unwrap_or("HTTP error without a code"));
         Self { code, message, kind }
+    }
+
+    /// The same, by the meaning of the service's own codes.
+    #[must_use]
+    pub fn judged(self, codes: &Codes) -> Self {
+        let kind = match self.code.as_deref() {
+            Some(code) if codes.no_room.contains(&code) => FailureKind::NoRoom,
+            Some(code) if codes.not_now.contains(&code) => FailureKind::Later,
+            _ => self.kind,
+        };
+        Self { kind, ..self }
     }
 
     /// Did AWS give this code?
@@ -134,4 +173,20 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut messages: Vec<String> = causes.map(ToString::to_string).collect();
     messages.dedup();
     messages.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn service_s_own_codes_decide_over_the_status() {
+        let codes = Codes { not_now: &["Busy"], no_room: &["Full"], not_for_it: &["Odd"] };
+        let failed = |code: &str| Failure { code: Some(code.to_owned()), message: String::new(), kind: FailureKind::Unknown };
+        let kind = |code: &str| failed(code).judged(&codes).kind;
+        assert_eq!([kind("Busy"), kind("Full"), kind("Odd")], [FailureKind::Later, FailureKind::NoRoom, FailureKind::Unknown]);
+        assert!(
+            codes.is_not_now(&failed("Busy")) && codes.is_for_another(&failed("Odd")) && !codes.is_for_another(&failed("Full"))
+        );
+    }
 }

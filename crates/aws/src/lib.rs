@@ -4,7 +4,11 @@
 pub mod actions;
 pub mod budgets;
 pub mod calls;
+pub mod catalog;
 pub mod clients;
+pub mod context;
+pub mod declared;
+pub mod documents;
 pub mod ec2;
 pub mod error;
 pub mod grants;
@@ -13,4 +17,5 @@ pub mod iam;
 pub mod iam_verify;
 mod items;
 pub mod store;
+pub mod switch;
 pub mod workflow;

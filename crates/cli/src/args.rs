@@ -16,6 +16,15 @@ pub(crate) fn at_least_one(words: &str) -> Result<usize, String> {
     words.parse().ok().filter(|number| *number > 0).ok_or_else(|| "expected a number from 1 on".to_owned())
 }
 
+/// The key of a signed zip.
+fn signed_key(words: &str) -> Result<String, String> {
+    let is_plain = words.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte));
+    let is_ours = words.starts_with(artifacts::PREFIX) && is_plain;
+    is_ours.then(|| words.to_owned()).ok_or_else(|| {
+        format!("expected a key of letters, digits and -_./ that begins with {}, which others may not write", artifacts::PREFIX)
+    })
+}
+
 /// What all subcommands take.
 #[derive(Debug, Args)]
 pub struct Global {
@@ -67,6 +76,9 @@ pub(crate) struct Programs {
     /// The processor that the functions are for.
     #[arg(long, value_enum, default_value_t = Architecture::X86_64)]
     pub(crate) architecture: Architecture,
+    /// The key in the bucket of the zip that AWS Signer made of the functions' zip, for functions that take only signed code.
+    #[arg(long, value_name = "KEY", value_parser = signed_key)]
+    pub(crate) signed_code: Option<String>,
     /// What starts it. A program for this machine is not checked, and is refused where this command may reach AWS itself.
     #[arg(long, value_enum, default_value_t = Runtime::Lambda, env = "GUARDRAILS_RUNTIME", hide = true)]
     runtime: Runtime,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use aws_config::SdkConfig;
-use guardrails_aws::actions::Account;
 use guardrails_aws::clients;
+use guardrails_aws::context::Account;
 use guardrails_aws::error::Failure;
 use guardrails_aws::store::DynamoStore;
 use guardrails_aws::workflow::StateMachine;

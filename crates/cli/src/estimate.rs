@@ -1,11 +1,8 @@
-//! How long a run takes at the least: AWS's token buckets bound how many instances are stopped and started a second, in each
-//! Region for itself.
+//! How long a run takes at the least. AWS's token buckets bound how many targets are changed a second, in each Region for itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use guardrails_aws::actions;
-use guardrails_aws::ec2::instances::POWER;
-use guardrails_model::ids::{ActionName, FacetId};
+use guardrails_aws::declared::Counted;
 use guardrails_model::pace::Pace;
 use serde::Serialize;
 
@@ -15,36 +12,37 @@ pub(crate) struct Work {
     groups: BTreeMap<usize, Vec<Load>>,
 }
 
-/// Instances in one Region.
+/// Targets of a kind in one Region.
 #[derive(Debug)]
 struct Load {
-    action: ActionName,
-    instances: usize,
+    of: &'static Counted,
+    number: usize,
 }
 
 /// Seconds that it takes at the least.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Estimate {
     /// The share of AWS's buckets that is taken.
     pub(crate) share: f64,
     pub(crate) stopping_seconds: f64,
     pub(crate) starting_seconds: f64,
-}
-
-/// Is it an instance that is stopped or started? Of what else is changed there are few.
-pub(crate) fn is_instance(facet: &FacetId) -> bool {
-    facet.parts().0 == POWER
+    /// The words for the change, the way back and one target.
+    #[serde(skip)]
+    words: [String; 3],
 }
 
 impl Work {
-    /// A part of the run turns so many instances.
-    pub(crate) fn add(&mut self, group: usize, action: &ActionName, instances: usize) {
-        self.groups.entry(group).or_default().push(Load { action: action.clone(), instances });
+    /// A part of the run changes so many targets of a kind.
+    pub(crate) fn add(&mut self, group: usize, of: &'static Counted, number: usize) {
+        // Of a kind without limits there are few.
+        if of.limits.is_some() && number > 0 {
+            self.groups.entry(group).or_default().push(Load { of, number });
+        }
     }
 
-    /// Nothing when no instance is turned.
+    /// Nothing when nothing with limits is changed.
     pub(crate) fn estimate(&self, pace: &Pace) -> Option<Estimate> {
-        if self.groups.values().flatten().all(|load| load.instances == 0) {
+        if self.groups.is_empty() {
             return None;
         }
         let seconds = |back: bool| -> f64 {
@@ -52,21 +50,30 @@ impl Work {
             let slowest = |loads: &Vec<Load>| loads.iter().map(|load| load.seconds(pace, back)).fold(0.0, f64::max);
             self.groups.values().map(slowest).sum()
         };
-        Some(Estimate { share: pace.share, stopping_seconds: seconds(false), starting_seconds: seconds(true) })
+        let words = |word: fn(&Counted) -> &'static str| {
+            let words: BTreeSet<&str> = self.groups.values().flatten().map(|load| word(load.of)).collect();
+            words.into_iter().collect::<Vec<_>>().join(" and ")
+        };
+        Some(Estimate {
+            share: pace.share,
+            stopping_seconds: seconds(false),
+            starting_seconds: seconds(true),
+            words: [words(|of| of.doing.0), words(|of| of.doing.1), words(|of| of.noun.one)],
+        })
     }
 }
 
 impl Load {
     fn seconds(&self, pace: &Pace, back: bool) -> f64 {
-        let limit = actions::find(self.action.as_str()).ok().and_then(|entry| entry.limit);
-        limit.map_or(0.0, |(forward, backward)| pace.seconds(if back { backward } else { forward }, self.instances))
+        self.of.limits.map_or(0.0, |(forward, backward)| pace.seconds(if back { backward } else { forward }, self.number))
     }
 }
 
 impl Estimate {
     pub(crate) fn words(&self) -> String {
+        let [change, back, one] = &self.words;
         format!(
-            "by AWS's limits, and besides what each instance takes: stopping: {}; starting again: {} at a share of {}",
+            "by AWS's limits, and besides what each {one} takes: {change}: {}; {back}: {} at a share of {}",
             about(self.stopping_seconds),
             about(self.starting_seconds),
             self.share
@@ -88,12 +95,16 @@ pub(crate) fn about(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use guardrails_aws::actions::CATALOG;
+
     use super::*;
 
     fn estimate(pace: &Pace, loads: &[(usize, &str, usize)]) -> Option<Estimate> {
         let mut work = Work::default();
-        for (group, action, instances) in loads {
-            work.add(*group, &action.parse().unwrap(), *instances);
+        for (group, action, number) in loads {
+            for counted in CATALOG.find(action).unwrap().counts {
+                work.add(*group, counted, *number);
+            }
         }
         work.estimate(pace)
     }
@@ -112,8 +123,8 @@ mod tests {
     }
 
     #[test]
-    fn where_no_instance_is_turned_there_is_nothing_to_estimate() {
-        assert_eq!(estimate(&Pace::default(), &[(0, "swap-group-policy", 0)]), None);
+    fn where_nothing_has_limits_there_is_nothing_to_estimate() {
+        assert_eq!(estimate(&Pace::default(), &[(0, "swap-group-policy", 5), (0, "stop-instances", 0)]), None);
     }
 
     #[test]

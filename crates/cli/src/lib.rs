@@ -10,3 +10,5 @@ pub mod exit;
 mod follow;
 mod output;
 mod prices;
+
+pub use commands::plan::words_of as plan_words;

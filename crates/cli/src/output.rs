@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 use comfy_table::{ContentArrangement, Table, presets};
-use guardrails_aws::actions::Any;
-use guardrails_model::config::{Config, file};
+use guardrails_aws::actions::CATALOG;
+use guardrails_model::config::Config;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -109,7 +109,7 @@ pub(crate) fn config(path: &Path) -> Result<Option<Config>> {
             path.display()
         )
     })?;
-    match file::parse::<Any>(&path.display().to_string(), &text) {
+    match CATALOG.parse(&path.display().to_string(), &text) {
         Ok(config) => Ok(Some(config)),
         Err(error) => {
             tell(&error.to_string());

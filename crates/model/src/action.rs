@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::direction::Direction;
@@ -56,6 +57,13 @@ pub trait Action: Send + Sync {
     fn meanwhile(&self, facet: &FacetId) -> Meanwhile {
         let _ = facet;
         Meanwhile::Tell
+    }
+
+    /// The same of a facet that the run changed at `changed`, or left alone then: some services turn things back by themselves after
+    /// a time.
+    fn drifted(&self, facet: &FacetId, changed: Timestamp) -> Meanwhile {
+        let _ = changed;
+        self.meanwhile(facet)
     }
 
     /// How many of `changes` more changes the service's limits leave room for now.

@@ -10,20 +10,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 
-/// One of AWS's buckets in each Region.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Limit {
-    /// Calls that list, filtered or page by page.
-    DescribeRequests,
-    /// Calls of `StopInstances`.
-    StopRequests,
-    /// Instances in them.
-    StopInstances,
-    /// Calls of `StartInstances`.
-    StartRequests,
-    /// Instances in them.
-    StartInstances,
+/// One of AWS's buckets in each Region, as the action declares it that is bound by it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limit {
+    /// Its stable name: guardrails.yaml sets its bucket by it, and cursors hold its level.
+    pub name: &'static str,
+    /// The bucket as AWS documents it.
+    pub documented: Bucket,
+}
+
+impl Limit {
+    /// The limit whose bucket AWS documents so.
+    #[must_use]
+    pub const fn new(name: &'static str, capacity: f64, refill: f64) -> Self {
+        Self { name, documented: Bucket { capacity, refill } }
+    }
 }
 
 /// A bucket: it holds so many tokens, and gets so many back each second.
@@ -44,27 +45,12 @@ pub struct Pace {
     pub share: f64,
     /// Buckets whose quota is not AWS's usual one.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub buckets: BTreeMap<Limit, Bucket>,
+    pub buckets: BTreeMap<String, Bucket>,
 }
 
 impl Default for Pace {
     fn default() -> Self {
         Self { share: 0.5, buckets: BTreeMap::new() }
-    }
-}
-
-impl Limit {
-    /// As AWS documents it.
-    #[must_use]
-    pub fn documented(self) -> Bucket {
-        let (capacity, refill) = match self {
-            Self::DescribeRequests => (100.0, 20.0),
-            Self::StopRequests => (50.0, 5.0),
-            Self::StopInstances => (1000.0, 20.0),
-            Self::StartRequests => (5.0, 2.0),
-            Self::StartInstances => (1000.0, 2.0),
-        };
-        Bucket { capacity, refill }
     }
 }
 
@@ -78,16 +64,25 @@ impl Pace {
             return Err(format!("a share of {} is no share: expected a number over 0 and up to 1, such as 0.5", self.share));
         }
         let bad = self.buckets.iter().find(|(_, bucket)| !(bucket.capacity >= 1.0 && bucket.refill > 0.0));
-        bad.map_or(Ok(()), |(limit, _)| {
-            let name = serde_json::to_value(limit).unwrap_or_default();
-            Err(format!("the bucket {name} never gives a token: expected a capacity of 1 or more, and a refill over 0"))
+        bad.map_or(Ok(()), |(name, _)| {
+            Err(format!("the bucket \"{name}\" never gives a token: expected a capacity of 1 or more, and a refill over 0"))
         })
+    }
+
+    /// Says which of its buckets no action knows, if any is so.
+    ///
+    /// # Errors
+    /// When a bucket has the name of none of `known`; in words.
+    pub fn check_names<'a>(&self, known: impl IntoIterator<Item = &'a Limit>) -> Result<(), String> {
+        let known: Vec<&str> = known.into_iter().map(|limit| limit.name).collect();
+        let unknown = self.buckets.keys().find(|name| !known.contains(&name.as_str()));
+        unknown.map_or(Ok(()), |name| Err(format!("there is no bucket `{name}`: expected one of {}", known.join(", "))))
     }
 
     /// Our share of a bucket; never less than one token, or nothing would ever be done.
     #[must_use]
     pub fn bucket(&self, limit: Limit) -> Bucket {
-        let whole = self.buckets.get(&limit).copied().unwrap_or_else(|| limit.documented());
+        let whole = self.buckets.get(limit.name).copied().unwrap_or(limit.documented);
         Bucket { capacity: (whole.capacity * self.share).max(1.0), refill: whole.refill * self.share }
     }
 
@@ -112,7 +107,7 @@ pub struct Room {
 /// How full the buckets are. It travels through the state machine from one invocation to the next.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Levels(BTreeMap<Limit, Level>);
+pub struct Levels(BTreeMap<String, Level>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Level {
@@ -181,7 +176,7 @@ impl Pacer {
 
     fn tokens(&self, limit: Limit) -> f64 {
         let bucket = self.pace.bucket(limit);
-        let level = self.lock().0.get(&limit).copied();
+        let level = self.lock().0.get(limit.name).copied();
         level.map_or(bucket.capacity, |level| {
             let passed = (self.clock.now() - level.at).total(jiff::Unit::Second).unwrap_or_default().max(0.0);
             (level.tokens + passed * bucket.refill).min(bucket.capacity)
@@ -191,7 +186,7 @@ impl Pacer {
     fn set(&self, limit: Limit, tokens: f64) {
         // To the thousandth: what travels is read by people too.
         let level = Level { tokens: (tokens * 1000.0).round() / 1000.0, at: self.clock.now() };
-        self.lock().0.insert(limit, level);
+        self.lock().0.insert(limit.name.to_owned(), level);
     }
 
     fn lock(&self) -> MutexGuard<'_, Levels> {
@@ -203,6 +198,11 @@ impl Pacer {
 mod tests {
     use super::*;
     use jiff::SignedDuration;
+
+    const STOP_REQUESTS: Limit = Limit::new("stop-requests", 50.0, 5.0);
+    const STOP_INSTANCES: Limit = Limit::new("stop-instances", 1000.0, 20.0);
+    const START_REQUESTS: Limit = Limit::new("start-requests", 5.0, 2.0);
+    const START_INSTANCES: Limit = Limit::new("start-instances", 1000.0, 2.0);
 
     #[derive(Default)]
     struct Hand(Mutex<i64>);
@@ -223,44 +223,44 @@ mod tests {
     fn a_share_of_a_bucket_is_taken_and_then_what_flows_in() {
         let (clock, pacer) = pacer(0.5);
         for _ in 0..10 {
-            assert_eq!(pacer.room(Limit::StopRequests, Limit::StopInstances, 50), Room { changes: 50, again: 0 });
-            pacer.spend(Limit::StopRequests, 1);
-            pacer.spend(Limit::StopInstances, 50);
+            assert_eq!(pacer.room(STOP_REQUESTS, STOP_INSTANCES, 50), Room { changes: 50, again: 0 });
+            pacer.spend(STOP_REQUESTS, 1);
+            pacer.spend(STOP_INSTANCES, 50);
         }
         // Of 500 none is left, 10 a second flow in, and 25 seconds are worth waiting for.
-        assert_eq!(pacer.room(Limit::StopRequests, Limit::StopInstances, 50), Room { changes: 0, again: 25 });
+        assert_eq!(pacer.room(STOP_REQUESTS, STOP_INSTANCES, 50), Room { changes: 0, again: 25 });
         *clock.0.lock().unwrap() = 25;
-        assert_eq!(pacer.room(Limit::StopRequests, Limit::StopInstances, 400).changes, 0);
-        assert_eq!(pacer.room(Limit::StopRequests, Limit::StopInstances, 50).changes, 50);
+        assert_eq!(pacer.room(STOP_REQUESTS, STOP_INSTANCES, 400).changes, 0);
+        assert_eq!(pacer.room(STOP_REQUESTS, STOP_INSTANCES, 50).changes, 50);
     }
 
     #[test]
     fn what_travels_to_the_next_invocation_is_what_was_left() {
         let (clock, pacer) = pacer(1.0);
-        pacer.spend(Limit::StartInstances, 1000);
+        pacer.spend(START_INSTANCES, 1000);
         let travelled: Levels = serde_json::from_str(&serde_json::to_string(&pacer.levels()).unwrap()).unwrap();
         let next = Pacer::new(Pace { share: 1.0, buckets: BTreeMap::new() }, clock, travelled);
-        assert_eq!(next.room(Limit::StartRequests, Limit::StartInstances, 1), Room { changes: 0, again: 25 });
+        assert_eq!(next.room(START_REQUESTS, START_INSTANCES, 1), Room { changes: 0, again: 25 });
     }
 
     #[test]
     fn a_bucket_that_others_emptied_is_left_to_fill() {
         let (_, pacer) = pacer(1.0);
-        pacer.empty(Limit::StopRequests);
-        assert_eq!(pacer.room(Limit::StopRequests, Limit::StopInstances, 1).changes, 0);
+        pacer.empty(STOP_REQUESTS);
+        assert_eq!(pacer.room(STOP_REQUESTS, STOP_INSTANCES, 1).changes, 0);
     }
 
     #[test]
     fn the_smallest_share_is_slow_but_never_nothing() {
         let (_, pacer) = pacer(0.0001);
-        assert_eq!(pacer.room(Limit::StartRequests, Limit::StartInstances, 50).changes, 1);
+        assert_eq!(pacer.room(START_REQUESTS, START_INSTANCES, 50).changes, 1);
     }
 
     #[test]
     fn ten_thousand_take_as_long_as_the_documented_buckets_say() {
         let all = Pace { share: 1.0, buckets: BTreeMap::new() };
         let seconds = |limit| all.seconds(limit, 10_000).round();
-        assert_eq!((seconds(Limit::StopInstances), seconds(Limit::StartInstances)), (450.0, 4500.0));
+        assert_eq!((seconds(STOP_INSTANCES), seconds(START_INSTANCES)), (450.0, 4500.0));
     }
 
     #[test]
@@ -269,7 +269,25 @@ mod tests {
             assert!(Pace { share, buckets: BTreeMap::new() }.check().is_err(), "{share}");
         }
         let empty = Bucket { capacity: 0.0, refill: 1.0 };
-        assert!(Pace { share: 1.0, buckets: BTreeMap::from([(Limit::StopRequests, empty)]) }.check().is_err());
+        assert!(Pace { share: 1.0, buckets: BTreeMap::from([(STOP_REQUESTS.name.to_owned(), empty)]) }.check().is_err());
         assert!(Pace::default().check().is_ok());
+    }
+
+    #[test]
+    fn a_level_that_was_stored_is_read_back() {
+        let stored = r#"{"stop-requests": {"tokens": 0.0, "at": "1970-01-01T00:00:00Z"}}"#;
+        let levels: Levels = serde_json::from_str(stored).unwrap();
+        let pacer = Pacer::new(Pace::default(), Arc::new(Hand::default()), levels);
+        assert_eq!(pacer.room(STOP_REQUESTS, STOP_INSTANCES, 1).changes, 0);
+    }
+
+    #[test]
+    fn a_bucket_that_no_action_knows_is_refused() {
+        let bucket = Bucket { capacity: 10.0, refill: 1.0 };
+        let named = |name: &str| Pace { share: 1.0, buckets: BTreeMap::from([(name.to_owned(), bucket)]) };
+        let known = [STOP_REQUESTS, STOP_INSTANCES];
+        assert_eq!(named("stop-requests").check_names(&known), Ok(()));
+        let refused = named("stop-request").check_names(&known).unwrap_err();
+        assert_eq!(refused, "there is no bucket `stop-request`: expected one of stop-requests, stop-instances");
     }
 }

@@ -2,22 +2,30 @@
 
 mod elf;
 
-use std::io::{Cursor, Write};
+use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::ValueEnum;
-use guardrails_aws::actions;
+use guardrails_aws::actions::CATALOG;
+use guardrails_aws::catalog::Catalog;
 use guardrails_aws::clients::{LOCAL_ONLY, reaches_only_this_machine};
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, DateTime, ZipWriter};
+use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 /// The functions that every stack has, whatever actions there are.
 pub const FIXED_FUNCTIONS: &[&str] = &["master", "notify", "verify", "budget", "reconcile"];
 
 /// The program of all functions, as cargo names it.
 pub const PROGRAM: &str = "guardrails-functions";
+
+/// Where all code stands in the bucket: nobody but the operators and the deployer may write there.
+pub const PREFIX: &str = "guardrails/";
+/// The program in a zip, as Lambda looks for it.
+const BOOTSTRAP: &str = "bootstrap";
+/// Where AWS Signer adds its signature.
+const SIGNATURES: &str = "META-INF/";
 
 /// The code of all functions.
 pub struct Artifact {
@@ -30,7 +38,13 @@ pub struct Artifact {
 /// Every function's name.
 #[must_use]
 pub fn functions() -> Vec<&'static str> {
-    FIXED_FUNCTIONS.iter().copied().chain(actions::ALL.iter().map(|action| action.name)).collect()
+    functions_of(&CATALOG)
+}
+
+/// The same where the actions are those of `catalog`.
+#[must_use]
+pub fn functions_of(catalog: &Catalog) -> Vec<&'static str> {
+    FIXED_FUNCTIONS.iter().copied().chain(catalog.entries().iter().map(|action| action.name)).collect()
 }
 
 /// Where the functions' program is when nobody says: beside this program.
@@ -63,7 +77,7 @@ impl Architecture {
     }
 }
 
-/// What is to start the program.
+/// The system that is to start the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Runtime {
     /// Lambda, with its `provided.al2023`.
@@ -122,7 +136,45 @@ pub fn pack(folder: &Path, runtime: Runtime) -> Result<Artifact> {
     let zip = zip(&program, level).context("packing the functions")?;
     // Of what stands under it, with a name that no other version uses for anything else.
     let hash = format!("{:x}", Sha256::digest(&zip));
-    Ok(Artifact { key: format!("guardrails/functions-{}.zip", &hash[..20]), zip })
+    Ok(Artifact { key: format!("{PREFIX}functions-{}.zip", &hash[..HASH]), zip })
+}
+
+/// Letters of the content's hash in a key.
+const HASH: usize = 20;
+
+/// The beginning of the SHA-256, in hexadecimal, of the zip that was packed under `key`; none for a key of somebody else's making,
+/// such as that of a signed zip.
+#[must_use]
+pub fn hash_in(key: &str) -> Option<&str> {
+    let hash = key.strip_prefix(PREFIX)?.strip_prefix("functions-")?.strip_suffix(".zip")?;
+    let is_hash = hash.len() == HASH && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_hash.then_some(hash)
+}
+
+/// Holds a zip that AWS Signer made against the one that was packed here: it adds its signature, and changes nothing.
+///
+/// # Errors
+/// When the signed zip holds another program, or anything besides the program and signatures.
+pub fn check_signed(signed: &[u8], packed: &[u8]) -> Result<()> {
+    let (of_signed, executable, others) = contents(signed).context("reading the signed zip")?;
+    let (of_packed, ..) = contents(packed).context("reading the packed zip")?;
+    let others: Vec<String> = others.into_iter().filter(|name| !name.starts_with(SIGNATURES)).collect();
+    ensure!(others.is_empty(), "the signed zip holds more than the program: {}", others.join(", "));
+    ensure!(of_signed == of_packed, "the program in the signed zip is not the one that was packed here");
+    ensure!(executable, "the program in the signed zip may not be executed");
+    Ok(())
+}
+
+/// The program in a zip, whether it may be executed, and the names of all other entries.
+fn contents(zip: &[u8]) -> Result<(Vec<u8>, bool, Vec<String>)> {
+    let mut archive = ZipArchive::new(Cursor::new(zip))?;
+    let names = archive.file_names().map(|name| Ok(name?.into_owned())).collect::<Result<Vec<String>>>()?;
+    let others = names.into_iter().filter(|name| name != BOOTSTRAP).collect();
+    let mut entry = archive.by_name(BOOTSTRAP)?;
+    let executable = entry.unix_mode().is_some_and(|mode| mode & 0o111 != 0);
+    let mut program = Vec::new();
+    entry.read_to_end(&mut program)?;
+    Ok((program, executable, others))
 }
 
 /// The level of compression that takes longest.
@@ -139,7 +191,7 @@ pub fn zip(program: &[u8], level: i64) -> Result<Vec<u8>> {
         .last_modified_time(DateTime::default())
         .unix_permissions(0o755);
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-    writer.start_file("bootstrap", options)?;
+    writer.start_file(BOOTSTRAP, options)?;
     writer.write_all(program)?;
     Ok(writer.finish()?.into_inner())
 }

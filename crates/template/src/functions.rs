@@ -1,6 +1,6 @@
 //! An action's function and its log; and which functions a template has.
 
-use guardrails_aws::actions::Entry;
+use guardrails_aws::catalog::Entry;
 use serde_json::{Value as Json, json};
 
 /// The functions of `template`, by their names without the stack's, such as `master`.
@@ -38,6 +38,7 @@ pub(super) fn function(action: &Entry, key: &str, logical: &str) -> Json {
             "Role": {"Fn::GetAtt": [format!("{logical}Role"), "Arn"]},
             "LoggingConfig": {"LogGroup": {"Ref": format!("{logical}Log")}},
             "Code": {"S3Bucket": {"Ref": "ArtifactBucket"}, "S3Key": key},
+            "CodeSigningConfigArn": {"Fn::If": ["HasCodeSigning", {"Ref": "CodeSigningConfigArn"}, {"Ref": "AWS::NoValue"}]},
             "Environment": {"Variables": {
                 "STACK_NAME": {"Ref": "AWS::StackName"},
                 "TABLE_NAME": {"Ref": "Ledger"},

@@ -14,7 +14,9 @@ mod roles;
 mod trusted;
 
 use anyhow::{Context, Result, anyhow};
-use guardrails_aws::{actions, grants};
+use guardrails_aws::actions::CATALOG;
+use guardrails_aws::catalog::Catalog;
+use guardrails_aws::grants;
 use guardrails_model::config::Config;
 use serde_json::{Map, Value as Json, json};
 
@@ -26,14 +28,25 @@ pub use self::parameters::check_parameters;
 const SOURCE: &str = include_str!("../../../infra/guardrails.yaml");
 const MACHINE: &str = include_str!("../../../statemachine/guardrails.asl.json");
 
+/// The output that names the functions' code: its bucket and, after a slash, its key.
+pub const CODE_OUTPUT: &str = "FunctionsCode";
+
 /// The resource that looks after open runs.
 const OPEN_RUNS: &str = "OpenRuns";
 
 /// The template for `config`, with the functions' code at `key` in the artifact bucket.
 ///
 /// # Errors
-/// When the configuration asks for what no action takes or for more than IAM takes.
+/// When the configuration has options that no action takes, or asks for more than IAM takes.
 pub fn render(config: &Config, key: &str) -> Result<Json> {
+    render_of(&CATALOG, config, key)
+}
+
+/// The same where the actions are those of `catalog`.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_of(catalog: &Catalog, config: &Config, key: &str) -> Result<Json> {
     let mut template: Json = serde_saphyr::from_str(SOURCE).context("reading infra/guardrails.yaml")?;
     let machine: Json = serde_json::from_str(MACHINE).context("reading statemachine/guardrails.asl.json")?;
     template["Parameters"]["Deployer"] = json!({
@@ -44,12 +57,14 @@ pub fn render(config: &Config, key: &str) -> Result<Json> {
                                   service role (--role-arn), that role has to be among the operators of guardrails.yaml.",
         "Description": "The ARN of who deploys. No guardrail may restrict them. `guardrails deploy` fills it in.",
     });
+    // What doctor holds the functions against.
+    template["Outputs"][CODE_OUTPUT]["Value"] = json!({"Fn::Sub": format!("${{ArtifactBucket}}/{key}")});
     let resources = resources_of(&mut template)?;
     resources["Machine"]["Properties"]["DefinitionString"] = json!(machine.to_string());
     for function in FIXED_FUNCTIONS {
         resources[&format!("{}Function", pascal(function))]["Properties"]["Code"]["S3Key"] = json!(key);
     }
-    for action in actions::ALL {
+    for action in catalog.entries() {
         let logical = pascal(action.name);
         resources.insert(format!("{logical}Log"), functions::log(action.name));
         resources.insert(format!("{logical}Role"), roles::role(action, config, &logical)?);
@@ -64,7 +79,7 @@ pub fn render(config: &Config, key: &str) -> Result<Json> {
     let trusted = trusted::patterns(config);
     trusted::add(resources, &trusted)?;
     boundary::fill(resources, &trusted)?;
-    for function in artifacts::functions() {
+    for function in artifacts::functions_of(catalog) {
         resources.insert(format!("{}ErrorAlarm", pascal(function)), alarms::error_alarm(function));
     }
     ledger::may_be_adopted(&mut template);

@@ -1,7 +1,7 @@
 //! What the functions and the state machine may do, as far as it follows from the actions and from `guardrails.yaml`.
 
 use anyhow::{Result, anyhow};
-use guardrails_aws::actions::Entry;
+use guardrails_aws::catalog::Entry;
 use guardrails_aws::iam::own_policy::{OwnPolicy, TEMPLATE};
 use guardrails_model::config::Config;
 use serde_json::{Map, Value as Json, json};

@@ -1,7 +1,7 @@
 //! A function may suspend only groups that carry the stage's tags, as it may stop only such instances. The world refuses all
 //! else, as IAM does.
 
-use guardrails_aws::actions::stop_instances::out_of_reach;
+use guardrails_aws::actions::CATALOG;
 use guardrails_model::runs::Outcome;
 use serde_json::json;
 
@@ -180,7 +180,10 @@ async fn of_what_an_open_run_holds_the_groups_are_known_that_the_rights_do_not_r
     let held = |steps: Vec<guardrails_model::record::Step>| steps.into_iter().map(|step| step.facet).collect::<Vec<_>>();
     let facets = held(story.steps(&run).await);
     let sdk = story.world.config();
-    let known = async |params| out_of_reach(&params, &facets, &sdk).await.unwrap();
+    let known = async |params| {
+        let action = CATALOG.find("stop-instances").unwrap().read(&params).unwrap();
+        action.out_of_reach(&facets, &sdk).await.unwrap()
+    };
     assert_eq!(known(json!({"tag": {"Project": "Beta"}})).await, Vec::<String>::new());
     for name in ["fleet", "a/b"] {
         story.world.account().scaling(name).tags.clear();

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use guardrails_aws::actions::{self, Context};
+use guardrails_aws::actions::CATALOG;
+use guardrails_aws::context::Context;
 use guardrails_model::clock::Clock;
 use guardrails_model::config::ActionSpec;
 use guardrails_model::drive::{Cursor, Progress};
@@ -129,7 +130,7 @@ impl Machine<'_> {
         let context = Context::new(&config, &run.operators, clock).at(of_run.place.as_ref());
         let context = context.paced(run.pace.clone(), cursor.levels.clone());
         let spec = ActionSpec { name: of_run.action.clone(), params: of_run.params.clone() };
-        let action = actions::make(&spec, &context).expect("an action of the catalog");
+        let action = CATALOG.make(&spec, &context).expect("an action of the catalog");
         let mut progress = loop {
             match self.bench.drive().go(run.direction, &run.id, part, cursor.clone(), action.as_ref()).await {
                 Err(error) if error.is_retryable() => self.wait(2).await,

@@ -4,9 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use guardrails_aws::actions::CATALOG;
+use guardrails_aws::catalog::Catalog;
 use guardrails_model::config::ActionSpec;
 use guardrails_model::ids::RunId;
 use guardrails_model::ledger::Store;
+use guardrails_model::pace::Pace;
 use guardrails_model::record::{Direction, Part, Run};
 use guardrails_model::runs::{Begun, RollbackAsked};
 use serde_json::{Value as Json, json};
@@ -62,9 +65,15 @@ pub struct Place {
 impl Place {
     /// An account in AWS.
     pub fn world(fill: impl FnOnce(&mut Account)) -> Self {
+        Self::of_catalog(&CATALOG, fill)
+    }
+
+    /// An account in AWS, and the actions of another catalogue.
+    pub fn of_catalog(catalog: &'static Catalog, fill: impl FnOnce(&mut Account)) -> Self {
         let world = Arc::new(World::default());
         fill(&mut world.account());
-        let (clock, gate, make) = (Arc::clone(&world.clock), Arc::clone(&world.gate), crate::world::catalog(&world, &[]));
+        let (clock, gate, make) =
+            (Arc::clone(&world.clock), Arc::clone(&world.gate), crate::world::of_catalog(catalog, &world, &[], Pace::default()));
         let (other, third) = (Arc::clone(&world), Arc::clone(&world));
         let snapshot = Box::new(move || {
             let account = world.account();

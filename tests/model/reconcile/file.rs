@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 const EXAMPLE: &str = include_str!("../../../examples/guardrails.yaml");
 
 fn parse(text: &str) -> Result<Config, FileError> {
-    guardrails_model::config::file::parse::<guardrails_aws::actions::Any>("guardrails.yaml", text)
+    guardrails_aws::actions::CATALOG.parse("guardrails.yaml", text)
 }
 
 fn with(line: &str) -> String {

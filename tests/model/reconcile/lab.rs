@@ -93,7 +93,7 @@ impl Lab {
         }
     }
 
-    /// Somebody set the limit of `beta` in AWS Budgets, or changed what `differences` name.
+    /// Somebody set the limit of `beta` in AWS Budgets, or changed the properties that `differences` name.
     pub fn is_changed(&self, limit: &str, differences: &[&str]) {
         if let Some(Ok(Some(standing))) = lock(&self.figures.0).get_mut(&self.guardrail.name) {
             standing.limit = limit.parse().unwrap();

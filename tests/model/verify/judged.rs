@@ -38,7 +38,7 @@ fn ann(can: bool) -> Person {
     Person { ways, ..Person::of("arn:aws:iam::123456789012:user/ann", by) }
 }
 
-/// What these tests ask of a story beside what all do.
+/// The questions of these tests to a story, besides those of all tests.
 trait Asked {
     async fn to_verify(&self, run: &RunId) -> Option<ToVerify>;
     async fn verify(&self, run: &RunId, can: bool);

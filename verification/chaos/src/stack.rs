@@ -1,7 +1,7 @@
 //! A deployed stack that many trials use one after another: the real template, functions, state machine and command, with
 //! the proxy between the functions and the local AWS. Who tests calls the local AWS directly.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use aws_sdk_autoscaling::types::Tag;
 use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus};
 use aws_sdk_sns::types::MessageAttributeValue;
 use aws_sdk_sqs::types::QueueAttributeName;
+use guardrails_aws::actions::CATALOG;
 use guardrails_aws::error::Failure;
 use guardrails_aws::store::DynamoStore;
 use guardrails_aws::workflow::StateMachine;
@@ -34,9 +35,10 @@ use crate::proxy::{POLL, Proxy};
 const FILE: &str = include_str!("guardrails.yaml");
 /// Its only guardrail.
 pub(crate) const GUARDRAIL: &str = "project-beta";
-/// Every function that works for a run. A lease lasts as long as its function may, and so does who waits for it: so they get
-/// no more time than they need here. The product takes any.
-const FUNCTIONS: [&str; 6] = ["master", "notify", "verify", "swap-group-policy", "stop-instances", "scale-group-to-zero"];
+/// The functions that work for a run, beside those of the file's actions.
+const FUNCTIONS: [&str; 3] = ["master", "notify", "verify"];
+/// A lease lasts as long as its function may, and so does a caller that waits for it. So functions get no more time than they need here.
+/// The product takes any.
 const SECONDS: u32 = 13;
 /// The group whose members are disposable, and how many it has.
 const SPARE: &str = "spare";
@@ -45,6 +47,14 @@ const SPARES: i32 = 2;
 /// longest: where Lambda's three tries of a custom resource all died, CloudFormation gives up after five minutes, and then
 /// puts the stack back.
 const COMMAND_LIMIT: Duration = Duration::from_mins(8);
+
+/// Every function that works for a run.
+fn functions() -> Result<BTreeSet<String>> {
+    let config = CATALOG.parse("guardrails.yaml", FILE).context("reading the file of the trials")?;
+    let stages = config.guardrails.values().flat_map(|guardrail| &guardrail.stages);
+    let actions = stages.flat_map(|stage| stage.groups.iter().flatten()).map(|action| action.name.to_string());
+    Ok(FUNCTIONS.iter().map(|name| (*name).to_owned()).chain(actions).collect())
+}
 
 /// A deployed stack.
 pub struct Stack {
@@ -102,8 +112,8 @@ impl Stack {
         let deployed = deploy.output().await.context("running guardrails deploy")?;
         ensure!(deployed.status.success(), "deploying: {}\n{}", text(&deployed.stderr), local.log_tail());
         let outputs: BTreeMap<String, String> = serde_json::from_slice(&deployed.stdout).context("reading what was deployed")?;
-        for function in FUNCTIONS {
-            proxy.set_timeout(function, SECONDS).await?;
+        for function in functions()? {
+            proxy.set_timeout(&function, SECONDS).await?;
         }
         let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(&root), outputs["LedgerTable"].clone());
         let ledger = Ledger::new(Arc::new(store));

@@ -1,10 +1,9 @@
 //! The list of the texts that do not keep STYLE.md yet: a ratchet, whose numbers only fall.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use crate::survey::{Breaks, LONGEST_NAME, LONGEST_SENTENCE, MEDIAN_UNDER, Survey};
+use crate::survey::{Breaks, Found, LONGEST_NAME, LONGEST_SENTENCE, MEDIAN_UNDER, Survey, Text};
 
 /// Where the list is, from the root of the checkout.
 pub const LIST: &str = "tests/docs/style-debt.txt";
@@ -15,8 +14,15 @@ const EXAMPLES: usize = 5;
 /// The texts and the tests' names that may still break a rule.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Debt {
-    texts: BTreeMap<String, Breaks>,
+    texts: BTreeMap<String, Owed>,
     tests: BTreeSet<String>,
+}
+
+/// A text's numbers, and a mark of each sentence behind them, by which a sentence is known again in another file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Owed {
+    breaks: Breaks,
+    marks: BTreeSet<String>,
 }
 
 impl Debt {
@@ -24,11 +30,12 @@ impl Debt {
     #[must_use]
     pub fn of(survey: &Survey) -> Self {
         let texts = survey.texts.iter().filter(|(_, text)| !text.breaks.is_none());
-        let tests = survey.tests.iter().filter(|name| name.len() > LONGEST_NAME);
-        Self { texts: texts.map(|(path, text)| (path.clone(), text.breaks)).collect(), tests: tests.cloned().collect() }
+        let names = survey.tests.iter().filter(|name| name.len() > LONGEST_NAME);
+        Self { texts: texts.map(|(path, text)| (path.clone(), owed(text))).collect(), tests: names.cloned().collect() }
     }
 
-    /// Reads the list. A line is `<path> long=<n> headless=<n> median=<n>`, without the numbers that are zero, or `test <name>`.
+    /// Reads the list. A line is `<path> long=<n> headless=<n> median=<n> : <mark> ...`, without the numbers that are zero, or
+    /// `test <name>`.
     ///
     /// # Errors
     /// When a line is otherwise.
@@ -41,8 +48,9 @@ impl Debt {
                 debt.tests.insert(rest.to_owned());
                 continue;
             }
+            let (numbers, marks) = rest.split_once(" :").unwrap_or((rest, ""));
             let mut breaks = Breaks::default();
-            for part in rest.split(' ') {
+            for part in numbers.split(' ') {
                 let (name, number) = part.split_once('=').ok_or_else(unread)?;
                 let number = number.parse().map_err(|_| unread())?;
                 match name {
@@ -52,7 +60,8 @@ impl Debt {
                     _ => return Err(unread()),
                 }
             }
-            debt.texts.insert(first.to_owned(), breaks);
+            let marks = marks.split_whitespace().map(str::to_owned).collect();
+            debt.texts.insert(first.to_owned(), Owed { breaks, marks });
         }
         Ok(debt)
     }
@@ -62,11 +71,13 @@ impl Debt {
     pub fn list(&self) -> String {
         let mut list = format!(
             "# The texts that do not keep STYLE.md yet. Numbers only fall: `cargo xtask generate` lowers them.\n\
-             # A page, or the doc comments of a Rust file: its sentences of more than {LONGEST_SENTENCE} words, its headless clauses, and \
-             the median of\n# words in a sentence where that is {MEDIAN_UNDER} or more.\n"
+             # A page, or the doc comments of a Rust file: its sentences of more than {LONGEST_SENTENCE} words, its headless clauses, and\n\
+             # the median of words in a sentence where that is {MEDIAN_UNDER} or more. After the colon is a mark of each sentence, by which\n\
+             # a sentence that moves to another file takes its number along.\n"
         );
-        for (path, breaks) in &self.texts {
-            writeln!(list, "{}", line(path, breaks)).unwrap_or_default();
+        for (path, owed) in &self.texts {
+            let marks: Vec<&str> = owed.marks.iter().map(String::as_str).collect();
+            writeln!(list, "{} : {}", line(path, &owed.breaks), marks.join(" ")).unwrap_or_default();
         }
         writeln!(list, "\n# Tests with a name of more than {LONGEST_NAME} letters.").unwrap_or_default();
         for name in &self.tests {
@@ -75,46 +86,62 @@ impl Debt {
         list
     }
 
-    /// The list with each number as low as the checkout is now. No number rises, and no name is added.
-    ///
-    /// The numbers of a file that is gone pass to files that are new, first to one of the same name: a text may move, and be cut in
-    /// two.
+    /// The list with each number as low as the checkout is now. A number rises only by sentences that moved here from another listed
+    /// file. No name is added.
     #[must_use]
     pub fn lowered(&self, survey: &Survey) -> Self {
         let now = Self::of(survey);
-        let mut gone: BTreeMap<&str, Breaks> = BTreeMap::new();
-        let mut texts: BTreeMap<String, Breaks> = BTreeMap::new();
-        for (path, listed) in &self.texts {
-            if let Some(text) = survey.texts.get(path) {
-                texts.insert(path.clone(), listed.min(text.breaks));
-            } else {
-                gone.insert(path, *listed);
+        let mut texts = BTreeMap::new();
+        for (path, wanted) in &now.texts {
+            let Some(text) = survey.texts.get(path) else { continue };
+            let listed = self.texts.get(path).map(|owed| owed.breaks).unwrap_or_default();
+            let mut allowed = listed;
+            allowed.median = allowed.median.max(self.median_of_moved(path, survey));
+            for sentence in text.found.iter().filter(|sentence| self.moved_to(path, sentence, &now)) {
+                allowed.long += usize::from(sentence.is_long);
+                allowed.headless += sentence.headless;
+            }
+            let breaks = allowed.min(wanted.breaks);
+            if breaks == wanted.breaks {
+                texts.insert(path.clone(), wanted.clone());
+            } else if !breaks.is_none() {
+                // A sentence that is not allowed gets no mark, so that it is still shown as new.
+                let is_listed = |mark: &String| self.texts.values().any(|owed| owed.marks.contains(mark));
+                let marks = wanted.marks.iter().filter(|mark| is_listed(mark)).cloned().collect();
+                texts.insert(path.clone(), Owed { breaks, marks });
             }
         }
-        for same_name in [true, false] {
-            for (path, wanted) in now.texts.iter().filter(|(path, _)| !self.texts.contains_key(*path)) {
-                take(&mut gone, path, same_name, *wanted, texts.entry(path.clone()).or_default());
-            }
-        }
-        texts.retain(|_, breaks| !breaks.is_none());
         Self { texts, tests: self.tests.intersection(&now.tests).cloned().collect() }
+    }
+
+    /// The listed median of a file that is gone, under the same name. A median has no sentence of its own that could move.
+    fn median_of_moved(&self, path: &str, survey: &Survey) -> usize {
+        let name = |path: &str| path.rsplit('/').next().map(str::to_owned);
+        let gone = self.texts.iter().filter(|(other, _)| !survey.texts.contains_key(*other) && name(other) == name(path));
+        gone.map(|(_, owed)| owed.breaks.median).max().unwrap_or_default()
+    }
+
+    /// Whether the sentence is listed with another file, and is no longer there.
+    fn moved_to(&self, path: &str, sentence: &Found, now: &Self) -> bool {
+        let mark = mark(&sentence.text);
+        let has = |debt: &Self, path: &str| debt.texts.get(path).is_some_and(|owed| owed.marks.contains(&mark));
+        !has(self, path) && self.texts.keys().any(|other| other != path && has(self, other) && !has(now, other))
     }
 
     /// Each way in which the checkout and the list disagree: a rule that is newly broken, or a number that can be lowered.
     #[must_use]
     pub fn disagreements(&self, survey: &Survey) -> Vec<String> {
         let now = Self::of(survey);
-        let none = Breaks::default();
+        let breaks = |debt: &Self, path: &str| debt.texts.get(path).map(|owed| owed.breaks).unwrap_or_default();
         let mut found = Vec::new();
         let paths: BTreeSet<&String> = self.texts.keys().chain(now.texts.keys()).collect();
         for path in paths {
-            let (listed, is) = (self.texts.get(path).unwrap_or(&none), now.texts.get(path).unwrap_or(&none));
-            if !is.is_within(listed) {
-                let examples = survey.texts.get(path).map(|text| text.found.as_slice()).unwrap_or_default();
-                let examples: String = examples.iter().take(EXAMPLES).map(|one| format!("\n    {path}:{one}")).collect();
-                found.push(format!("`{}` breaks STYLE.md, the list allows `{}`{examples}", line(path, is), line(path, listed)));
+            let (listed, is) = (breaks(self, path), breaks(&now, path));
+            if !is.is_within(&listed) {
+                let new = survey.texts.get(path).map(|text| self.new_sentences(path, text)).unwrap_or_default();
+                found.push(format!("`{}` breaks STYLE.md, the list allows `{}`{new}", line(path, &is), line(path, &listed)));
             } else if is != listed {
-                found.push(format!("lower `{}` to `{}`: cargo xtask generate", line(path, listed), line(path, is)));
+                found.push(format!("lower `{}` to `{}`: cargo xtask generate", line(path, &listed), line(path, &is)));
             }
         }
         let new = now.tests.difference(&self.tests);
@@ -123,6 +150,19 @@ impl Debt {
         found.extend(old.map(|name| format!("take the test `{name}` off the list: cargo xtask generate")));
         found
     }
+
+    /// Some of the sentences that are not on the list with this file.
+    fn new_sentences(&self, path: &str, text: &Text) -> String {
+        let known = self.texts.get(path);
+        let is_new = |found: &&Found| known.is_none_or(|owed| !owed.marks.contains(&mark(&found.text)));
+        let shown = text.found.iter().filter(is_new).take(EXAMPLES);
+        let shown: Vec<String> = shown.map(|found| format!("\n    {path}:{}: {}", found.line, found.text)).collect();
+        shown.concat()
+    }
+}
+
+fn owed(text: &Text) -> Owed {
+    Owed { breaks: text.breaks, marks: text.found.iter().map(|found| mark(&found.text)).collect() }
 }
 
 fn line(path: &str, breaks: &Breaks) -> String {
@@ -131,80 +171,92 @@ fn line(path: &str, breaks: &Breaks) -> String {
     numbers.fold(path.to_owned(), |line, (name, number)| format!("{line} {name}={number}"))
 }
 
-/// Takes up to the wanted numbers from files that are gone, first from the one whose path ends most alike.
-fn take(gone: &mut BTreeMap<&str, Breaks>, path: &str, same_name: bool, wanted: Breaks, taken: &mut Breaks) {
-    let mut from: Vec<&str> = gone.keys().copied().filter(|other| !same_name || alike(other, path) > 0).collect();
-    from.sort_by_key(|other| Reverse(alike(other, path)));
-    for other in from {
-        let Some(left) = gone.get_mut(other) else { continue };
-        let (long, headless) = (left.long.min(wanted.long - taken.long), left.headless.min(wanted.headless - taken.headless));
-        left.long -= long;
-        left.headless -= headless;
-        taken.long += long;
-        taken.headless += headless;
-        taken.median = taken.median.max(left.median.min(wanted.median));
-    }
-}
-
-/// How many folders and names two paths have in common at their ends.
-fn alike(one: &str, other: &str) -> usize {
-    one.rsplit('/').zip(other.rsplit('/')).take_while(|(one, other)| one == other).count()
+/// Five hexadecimal digits of a sentence's FNV-1a hash, which is the same for every compiler.
+fn mark(sentence: &str) -> String {
+    let hash =
+        sentence.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("{:05x}", hash >> 44)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::survey::Text;
+    use crate::survey::page;
 
-    fn survey(texts: &[(&str, usize, usize)], tests: &[&str]) -> Survey {
-        let text =
-            |long, headless| Text { breaks: Breaks { long, headless, median: 0 }, found: vec!["1: A sentence.".to_owned()] };
+    const HEADLESS: &str = "What is held is.\n\n";
+    const OTHER: &str = "What was left is too.\n\n";
+
+    fn survey(texts: &[(&str, &str)], names: &[&str]) -> Survey {
         Survey {
-            texts: texts.iter().map(|(path, long, headless)| ((*path).to_owned(), text(*long, *headless))).collect(),
-            tests: tests.iter().map(|name| (*name).to_owned()).collect(),
+            texts: texts.iter().map(|(path, text)| ((*path).to_owned(), page(text))).collect(),
+            tests: names.iter().map(|name| (*name).to_owned()).collect(),
         }
     }
 
-    fn debt(list: &str) -> Debt {
-        Debt::parse(list).unwrap()
+    /// The numbers of a list, without its marks.
+    fn numbers(debt: &Debt) -> Vec<String> {
+        debt.texts.iter().map(|(path, owed)| line(path, &owed.breaks)).collect()
     }
 
     #[test]
     fn the_list_is_read_as_it_is_written() {
         let name = "a".repeat(61);
-        let debt = Debt::of(&survey(&[("a.md", 1, 2), ("b.rs", 0, 3), ("c.md", 0, 0)], &[&name, "short"]));
+        let long = format!("{}.", "Word ".repeat(36));
+        let debt = Debt::of(&survey(&[("a.md", &long), ("b.rs", HEADLESS), ("c.md", "It is.")], &[&name, "short"]));
         assert_eq!(Debt::parse(&debt.list()), Ok(debt.clone()));
-        assert!(debt.list().contains("\na.md long=1 headless=2\nb.rs headless=3\n"), "{}", debt.list());
+        assert_eq!(numbers(&debt), ["a.md long=1 median=36", "b.rs headless=1"]);
+        assert!(debt.list().contains(&format!("\ntest {name}\n")) && !debt.list().contains("short"), "{}", debt.list());
         assert!(Debt::parse("a.md long").is_err() && Debt::parse("a.md wide=1").is_err());
     }
 
     #[test]
     fn a_new_break_is_a_disagreement_that_shows_it() {
-        let found = debt("a.md long=1\n").disagreements(&survey(&[("a.md", 2, 0)], &[]));
-        assert_eq!(found, ["`a.md long=2` breaks STYLE.md, the list allows `a.md long=1`\n    a.md:1: A sentence."]);
-        assert_eq!(debt("").disagreements(&survey(&[("new.md", 0, 1)], &[&"n".repeat(61)])).len(), 2);
+        let debt = Debt::of(&survey(&[("a.md", HEADLESS)], &[]));
+        let found = debt.disagreements(&survey(&[("a.md", &format!("{HEADLESS}{OTHER}"))], &[]));
+        let shown = "`a.md headless=2` breaks STYLE.md, the list allows `a.md headless=1`\n    a.md:3: What was left is too.";
+        assert_eq!(found, [shown]);
+        assert_eq!(debt.disagreements(&survey(&[("a.md", HEADLESS), ("new.md", OTHER)], &[&"n".repeat(61)])).len(), 2);
     }
 
     #[test]
     fn a_number_that_can_be_lowered_is_a_disagreement() {
-        let long = "n".repeat(61);
-        let found = debt(&format!("a.md long=3\ngone.md long=1\ntest {long}\n")).disagreements(&survey(&[("a.md", 2, 0)], &[]));
+        let both = format!("{HEADLESS}{OTHER}");
+        let debt = Debt::of(&survey(&[("a.md", &both), ("gone.md", HEADLESS)], &[&"n".repeat(61)]));
+        let found = debt.disagreements(&survey(&[("a.md", HEADLESS)], &[]));
         assert_eq!(found.len(), 3, "{found:#?}");
         assert!(found.iter().all(|one| one.ends_with("cargo xtask generate")), "{found:#?}");
     }
 
     #[test]
     fn lowering_never_raises_nor_adds() {
-        let now = survey(&[("a.md", 5, 1), ("b.md", 0, 9), ("new.md", 4, 4)], &[&"n".repeat(61)]);
-        assert_eq!(debt("a.md long=3 headless=2\nb.md long=1\n").lowered(&now), debt("a.md long=3 headless=1\n"));
+        let both = format!("{HEADLESS}{OTHER}");
+        let debt = Debt::of(&survey(&[("a.md", &both), ("b.md", HEADLESS)], &[]));
+        let now =
+            survey(&[("a.md", HEADLESS), ("b.md", &format!("{HEADLESS}What is new is.\n\n")), ("c.md", "What too is.")], &["n"]);
+        let lowered = debt.lowered(&now);
+        assert_eq!(numbers(&lowered), ["a.md headless=1", "b.md headless=1"]);
+        assert!(lowered.tests.is_empty());
+        assert!(lowered.disagreements(&now).concat().contains("What is new is."), "a new sentence is shown still");
     }
 
     #[test]
-    fn the_numbers_of_a_moved_file_go_with_it() {
-        let list = debt("old/x/mod.rs headless=5\nold/y/mod.rs headless=1\nold/z.rs long=2\n");
-        let now = [("new/y/mod.rs", 0, 1), ("new/x/mod.rs", 0, 3), ("new/a/part.rs", 0, 4), ("new/z.rs", 2, 0)];
-        let now = survey(&now, &[]);
-        let expected = "new/x/mod.rs headless=3\nnew/a/part.rs headless=2\nnew/y/mod.rs headless=1\nnew/z.rs long=2\n";
-        assert_eq!(list.lowered(&now), debt(expected));
+    fn a_moved_sentence_takes_its_number_along() {
+        let debt = Debt::of(&survey(&[("a.md", &format!("{HEADLESS}{OTHER}")), ("old/b.md", "What b is is.")], &[]));
+        let now = survey(&[("a.md", HEADLESS), ("part.md", OTHER), ("new/b.md", "What b is is.")], &[]);
+        assert_eq!(numbers(&debt.lowered(&now)), ["a.md headless=1", "new/b.md headless=1", "part.md headless=1"]);
+    }
+
+    #[test]
+    fn a_moved_file_takes_its_median_along() {
+        let text = format!("{}.", "Word ".repeat(30));
+        let debt = Debt::of(&survey(&[("old/a.md", &text)], &[]));
+        assert_eq!(numbers(&debt.lowered(&survey(&[("new/a.md", &text), ("b.md", &text)], &[]))), ["new/a.md median=30"]);
+    }
+
+    #[test]
+    fn a_copied_sentence_takes_no_number_along() {
+        let debt = Debt::of(&survey(&[("a.md", HEADLESS)], &[]));
+        let now = survey(&[("a.md", HEADLESS), ("copy.md", HEADLESS)], &[]);
+        assert_eq!(numbers(&debt.lowered(&now)), ["a.md headless=1"]);
     }
 }

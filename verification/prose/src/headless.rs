@@ -128,10 +128,14 @@ fn is_relative(words: &[Word], at: usize, already: bool) -> bool {
     !NO_NOUNS.contains(&before.text.as_str())
 }
 
-/// A concession has no verb of its own: `Whatever the list, it is closed.`
+/// A concession says that something does not matter. It stands after a comma, `closed, whatever the list is`, or it has no verb of its
+/// own: `Whatever the list, it is closed.`
 fn concedes(words: &[Word], at: usize) -> bool {
     const ARTICLES: [&str; 9] = ["the", "a", "an", "its", "their", "his", "her", "this", "that"];
     const VERBS: [&str; 10] = ["is", "are", "was", "were", "has", "have", "does", "do", "did", "says"];
+    if at > 0 {
+        return words[at - 1].ends_clause;
+    }
     if !words.get(at + 1).is_some_and(|next| ARTICLES.contains(&next.text.as_str())) {
         return false;
     }
@@ -202,7 +206,10 @@ mod tests {
     }
 
     #[test]
-    fn concessions_without_a_verb_are_not_counted() {
+    fn concessions_are_not_counted() {
+        assert_eq!(count("An action, whatever its parameters are."), 0);
+        assert_eq!(count("The target is left alone, whoever asks."), 0);
+        assert_eq!(count("It is passed to whatever depends on it."), 1);
         assert_eq!(count("Whatever the list, the guardrails are closed."), 0);
         assert_eq!(count("The account is the same, whatever the access key."), 0);
         assert_eq!(count("Whatever the list denies is closed."), 1);

@@ -60,8 +60,21 @@ impl Breaks {
 pub struct Text {
     /// By how much it breaks each rule.
     pub breaks: Breaks,
-    /// The sentences that break one, as `line: sentence`.
-    pub found: Vec<String>,
+    /// The sentences that are too long or have headless clauses.
+    pub found: Vec<Found>,
+}
+
+/// A sentence that is too long or has headless clauses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The line on which its paragraph begins, counted from 1.
+    pub line: usize,
+    /// Its text.
+    pub text: String,
+    /// Whether it is too long.
+    pub is_long: bool,
+    /// How many headless clauses it has.
+    pub headless: usize,
 }
 
 /// A whole checkout, measured.
@@ -134,7 +147,7 @@ fn measure(pieces: &[Piece]) -> Text {
         text.breaks.long += usize::from(is_long);
         clauses += headless;
         if is_long || headless > 0 {
-            text.found.push(format!("{}: {}", piece.line, piece.text));
+            text.found.push(Found { line: piece.line, text: piece.text.clone(), is_long, headless });
         }
     }
     if clauses * 100 >= HEADLESS_UNDER * pieces.len() {
@@ -217,7 +230,8 @@ mod tests {
         let source = "//! What is held.\n\n// What is not.\n    /// It runs.\n    /// What it does.\nfn what() {}\n/// ```\n/// What is.\n/// ```\n";
         let text = rust(source);
         assert_eq!(text.breaks, Breaks { long: 0, headless: 2, median: 0 });
-        assert_eq!(text.found, ["1: What is held.", "4: What it does."]);
+        let found: Vec<_> = text.found.iter().map(|found| (found.line, found.text.as_str(), found.headless)).collect();
+        assert_eq!(found, [(1, "What is held.", 1), (4, "What it does.", 1)]);
     }
 
     #[test]

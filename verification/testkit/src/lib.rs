@@ -1,6 +1,6 @@
-//! What stands in for an account, for the state machine and for time wherever the product is tried without AWS: switches that a
-//! test sets, a clock that it moves, a ledger's store and a state machine in memory, and faults at any call to them. The tests,
-//! the explorer and the fuzzer share it. It knows no AWS, so the fuzzer builds in a minute.
+//! Doubles of an account, of the state machine and of time, for trials of the product without AWS. A test sets their switches and
+//! moves their clock. The ledger's store and the state machine are in memory, and any call to them may fail. The tests, the
+//! explorer and the fuzzer share it. It knows no AWS, so the fuzzer builds in a minute.
 
 #![allow(
     clippy::missing_errors_doc,

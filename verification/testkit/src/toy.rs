@@ -71,7 +71,7 @@ impl Toy {
         }
     }
 
-    /// A lamp for `facet`, whatever kind that is.
+    /// A lamp for a `facet` of any kind.
     pub fn hang(&self, facet: &FacetId, is: Value) {
         self.lamps().by_name.insert(name(facet), Lamp { is, becomes: None, takes: 0, refuses: None, no_current: 0 });
     }

@@ -1,4 +1,4 @@
-//! What is in the account.
+//! The contents of the account.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,11 +10,11 @@ use super::ec2::instance::{Instance, Power};
 use super::identities::{Group, Limits, Right, Role};
 use super::past::Past;
 use super::place::{HOME, place};
+use super::things::{Table, Thing, Things};
 use super::timeline::{Event, Timeline};
 use super::wire::Call;
 
 /// An account.
-#[derive(Debug)]
 pub struct Account {
     /// IAM's groups.
     pub groups: BTreeMap<String, Group>,
@@ -46,6 +46,12 @@ pub struct Account {
     pub instances: BTreeMap<String, Instance>,
     /// Auto Scaling's groups.
     pub fleets: Fleets,
+    /// Services that a table tells, and their resources.
+    pub doubles: Vec<&'static Table>,
+    /// Their resources, by ARN.
+    pub things: Things,
+    /// Calls of those services: IAM's action, the resource, and the resource's tags.
+    pub told: Vec<(String, String, BTreeMap<String, String>)>,
     /// The Regions that are enabled.
     pub regions: BTreeSet<String>,
     /// Of these, those in which an organization's policy refuses every call.
@@ -75,7 +81,14 @@ pub struct Account {
     pub(super) now: Timestamp,
     pub(super) timeline: Timeline,
     pub(super) past_fleets: Past<Fleets>,
+    pub(super) past_things: Past<Things>,
     pub(super) past_iam: Past<Iam>,
+}
+
+impl std::fmt::Debug for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.snapshot()).finish()
+    }
 }
 
 /// What IAM's listings may lag behind with.
@@ -99,6 +112,9 @@ impl Default for Account {
             refused: BTreeSet::new(),
             instances: BTreeMap::new(),
             fleets: BTreeMap::new(),
+            doubles: Vec::new(),
+            things: BTreeMap::new(),
+            told: Vec::new(),
             regions: BTreeSet::from([HOME.to_owned()]),
             closed: BTreeSet::new(),
             failing: BTreeSet::new(),
@@ -115,6 +131,7 @@ impl Default for Account {
             now: Timestamp::UNIX_EPOCH,
             timeline: Timeline::default(),
             past_fleets: Past::default(),
+            past_things: Past::default(),
             past_iam: Past::default(),
         }
     }
@@ -197,6 +214,16 @@ impl Account {
         self
     }
 
+    /// Adds a resource of a service that a table tells, and enables its Region.
+    pub fn thing(&mut self, table: &'static Table, thing: Thing) -> &mut Self {
+        if !self.doubles.iter().any(|known| known.target == table.target) {
+            self.doubles.push(table);
+        }
+        self.regions.insert(thing.region.clone());
+        self.things.insert(thing.arn.clone(), thing);
+        self
+    }
+
     /// A call that will have its effect at `at`.
     pub fn later(&mut self, at: Timestamp, call: Call) {
         self.timeline.push(at, Event::Late(call));
@@ -231,6 +258,8 @@ impl Account {
             [(format!("{name} processes"), group.suspended_processes().join(", ")), (format!("{name} size"), group.size())]
         };
         let fleets = self.fleets.values().filter(|group| group.explicit).flat_map(fleet);
-        groups.chain(users).chain(roles).chain(self.instances.iter().map(instance)).chain(fleets).collect()
+        let thing = |thing: &Thing| (place(&thing.region, &thing.name), thing.state(self.now).to_owned());
+        let things = self.things.values().map(thing);
+        groups.chain(users).chain(roles).chain(self.instances.iter().map(instance)).chain(fleets).chain(things).collect()
     }
 }

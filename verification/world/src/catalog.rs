@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use guardrails_aws::actions::{self, Account, Context};
+use guardrails_aws::actions::CATALOG;
+use guardrails_aws::catalog::Catalog;
+use guardrails_aws::context::{Account, Context};
 use guardrails_model::action::Action;
 use guardrails_model::config::ActionSpec;
 use guardrails_model::pace::{Levels, Pace};
@@ -23,6 +25,14 @@ pub fn catalog(world: &Arc<World>, operators: &[&str]) -> MakeAction {
 
 /// The same, at a pace.
 pub fn catalog_at(world: &Arc<World>, operators: &[&str], pace: Pace) -> MakeAction {
+    of_catalog(&CATALOG, world, operators, pace)
+}
+
+/// Makes the actions of `catalog`, over a world.
+///
+/// # Panics
+/// When the catalogue has no such action, or other parameters for it.
+pub fn of_catalog(catalog: &'static Catalog, world: &Arc<World>, operators: &[&str], pace: Pace) -> MakeAction {
     let (config, clock) = (world.config(), Arc::clone(&world.clock));
     let operators: Vec<String> = operators.iter().map(|arn| (*arn).to_owned()).collect();
     // Making clients takes longer than most of what they do here, and an action keeps nothing in mind.
@@ -34,7 +44,7 @@ pub fn catalog_at(world: &Arc<World>, operators: &[&str], pace: Pace) -> MakeAct
         context.restricted = run.restricted();
         context.stack = Some(STACK.to_owned());
         context.account = Some(Account { partition: "aws".to_owned(), id: "123456789012".to_owned() });
-        let make = || actions::make(&spec, &context).expect("an action of the catalog").into();
+        let make = || catalog.make(&spec, &context).expect("an action of the catalog").into();
         Arc::clone(lock(&kept).entry(format!("{spec:?} {:?} {:?}", part.place, context.restricted)).or_insert_with(make))
     })
 }

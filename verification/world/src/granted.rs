@@ -1,6 +1,7 @@
 //! What a function's policy lets it change: instances and groups by their tag, as `aws:ResourceTag` has it.
 
 use super::account::Account;
+use super::switchable;
 use super::wire::{Call, Refusal, Service};
 
 /// Why IAM refuses a function's call, if it does.
@@ -8,6 +9,12 @@ pub fn refusal(account: &Account, call: &Call) -> Option<Refusal> {
     let (key, value) = account.granted?;
     let member = || account.instances.get(call.get("InstanceId")?)?.group_key();
     let group = |name: &str| account.fleets.get(&(call.region.clone(), name.to_owned()));
+    if let Service::Told(table) = call.service {
+        let turns = table.turns.iter().any(|turn| turn.operation == call.operation);
+        let thing = switchable::named(table, &account.things, call).ok().filter(|_| turns)?;
+        let message = format!("User is not authorized to perform: {}:{} on {}", table.service, call.operation, thing.arn);
+        return (thing.tags.get(key).map(String::as_str) != Some(value)).then(|| Refusal(400, "AccessDeniedException", message));
+    }
     let is_granted = match call.operation.as_str() {
         "StopInstances" | "StartInstances" => {
             let mut asked = call.list("InstanceId").into_iter().filter_map(|id| account.instances.get(id));
@@ -23,7 +30,7 @@ pub fn refusal(account: &Account, call: &Call) -> Option<Refusal> {
         return None;
     }
     let user = "User: arn:aws:sts::123456789012:assumed-role/guardrails/session";
-    Some(if call.service == Service::Ec2 {
+    Some(if matches!(call.service, Service::Ec2) {
         let what = format!("{user} is not authorized to perform: ec2:{}", call.operation);
         Refusal(403, "UnauthorizedOperation", format!("You are not authorized to perform this operation. {what}"))
     } else {

@@ -59,7 +59,7 @@ impl HttpConnector for Door {
 impl World {
     async fn receive(&self, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let form = request.body().bytes().expect("a body in memory");
-        let (call, id) = (Call::read(region(request), form), self.receive_as(form));
+        let (call, id) = (self.read(request, form), self.receive_as(form));
         let (effect, ending) = self.gate.pass(&call.operation, self.clock.now()).await;
         let reply = match effect {
             Effect::Now => Some(self.settled().answer_function(&call, self.clock.now())),
@@ -76,6 +76,18 @@ impl World {
             (Ending::Answer | Ending::Refused, _) => Err(broken(io::ErrorKind::ConnectionRefused)),
             (Ending::Death, _) => self.gate.die().await,
         }
+    }
+}
+
+impl World {
+    /// The call that a request makes: JSON names its service and operation in a header.
+    fn read(&self, request: &HttpRequest, body: &[u8]) -> Call {
+        let Some(target) = request.headers().get("x-amz-target") else { return Call::read(region(request), body) };
+        let (service, operation) = target.split_once('.').expect("a service and an operation");
+        let account = self.settled();
+        let told = account.doubles.iter().find(|table| table.target == service);
+        let table = told.unwrap_or_else(|| panic!("there is no double of the service {service}"));
+        Call::read_json(table, region(request), operation, body)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who is in IAM, what they may do, and what IAM says of those who are not there.
+//! The identities in IAM, their rights, and IAM's answers about identities that do not exist.
 
 use std::collections::BTreeMap;
 

@@ -25,6 +25,8 @@ mod place;
 mod services;
 mod simulator;
 pub mod story;
+mod switchable;
+mod things;
 mod timeline;
 mod wire;
 
@@ -36,11 +38,12 @@ use guardrails_model::clock::Clock;
 pub use account::Account;
 pub use auto_scaling::{Group, Member};
 pub use buckets::Buckets;
-pub use catalog::{STACK, catalog, catalog_at};
+pub use catalog::{STACK, catalog, catalog_at, of_catalog};
 pub use ec2::{Address, Check, Instance, Power, Spot};
 pub use guardrails_testkit::{Effect, Ending, Fault, Gate, Kind, VirtualClock, lock};
 pub use identities::Right;
 pub use place::HOME;
+pub use things::{Table, Thing, Turn};
 
 /// An account behind a gate, and the time that both go by.
 #[derive(Debug, Default)]

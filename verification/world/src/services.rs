@@ -1,11 +1,11 @@
-//! The services of an account: what answers a call, and what happens by itself.
+//! The services of an account: they answer calls, and change things by themselves.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::account::Account;
 use super::timeline::Event;
 use super::wire::{self, Call, Refusal, Reply, Service};
-use super::{auto_scaling, ec2, granted, iam, load_balancers};
+use super::{auto_scaling, ec2, granted, iam, load_balancers, switchable};
 
 impl Account {
     /// Everything that happens by itself until `now`, in its order.
@@ -53,10 +53,15 @@ impl Account {
 
     /// What meets a call before its service reads it.
     fn refusal(&mut self, call: &Call, now: Timestamp) -> Option<Refusal> {
-        if call.service != Service::Iam && !self.regions.contains(&call.region) {
+        if let Service::Told(table) = call.service {
+            let told = switchable::told(self, table, call);
+            self.told.push(told);
+        }
+        let is_regional = !matches!(call.service, Service::Iam);
+        if is_regional && !self.regions.contains(&call.region) {
             return Some(wire::not_enabled(call.service));
         }
-        if call.service != Service::Iam && self.closed.contains(&call.region) {
+        if is_regional && self.closed.contains(&call.region) {
             return Some(wire::closed(call));
         }
         if self.refused.contains(&call.operation) {
@@ -69,7 +74,7 @@ impl Account {
                 *times -= 1;
                 true
             }
-            (None, Some(buckets)) => call.service == Service::Ec2 && !buckets.take(call, now),
+            (None, Some(buckets)) => matches!(call.service, Service::Ec2) && !buckets.take(call, now),
             (None, None) => false,
         };
         let (calls, throttled) = self.calls.entry(call.operation.clone()).or_default();
@@ -105,6 +110,10 @@ impl Account {
             }
             (Service::AutoScaling, false) => auto_scaling::change(self, call, now),
             (Service::TargetGroups | Service::ClassicLoadBalancers, _) => load_balancers::answer(self, call, now),
+            (Service::Told(table), true) => {
+                switchable::read(self, table, self.past_things.at(then).unwrap_or(&self.things), call, then)
+            }
+            (Service::Told(table), false) => switchable::turn(self, table, call, now),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use guardrails_aws::actions;
+use guardrails_aws::actions::CATALOG;
 use guardrails_model::action::Action;
 use guardrails_model::clock::Clock;
 use guardrails_model::config::ActionSpec;
@@ -73,7 +73,7 @@ impl Story {
     pub async fn open_stage(&self, who: &str, actions: &[(&str, Json)]) -> RunId {
         let spec = |(name, params): &(&str, Json)| ActionSpec { name: name.parse().unwrap(), params: params.clone() };
         let specs: Vec<ActionSpec> = actions.iter().map(spec).collect();
-        let restricts = |spec: &ActionSpec| actions::find(spec.name.as_str()).unwrap().restricts(&spec.params).unwrap();
+        let restricts = |spec: &ActionSpec| CATALOG.read(spec).unwrap().restricts();
         let of = specs.iter().flat_map(restricts).collect();
         let (target, mut guardrail) = bench::stage(who, specs.into_iter().map(|spec| vec![spec]).collect());
         guardrail.stages[0].verify = Some(Rule { demand: Demand::Report, of });

@@ -1,25 +1,39 @@
-//! The protocols of IAM, Auto Scaling, load balancers (AWS Query) and EC2 (EC2 Query): a form comes in, XML goes out.
+//! The protocols. IAM, Auto Scaling, load balancers (AWS Query) and EC2 (EC2 Query): a form comes in, XML goes out. Services that
+//! a table tells ([`super::switchable`]): JSON comes in and goes out.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// Who is asked. Told by the version of the API, which every form carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use serde_json::{Value as Json, json};
+
+use super::things::Table;
+
+/// Who is asked. Told by the version of the API, which every form carries, or by a header.
+#[derive(Clone, Copy)]
 pub enum Service {
     Iam,
     Ec2,
     AutoScaling,
     TargetGroups,
     ClassicLoadBalancers,
+    Told(&'static Table),
 }
 
 /// A call as it came over the wire.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Call {
     pub service: Service,
     pub region: String,
     pub operation: String,
+    /// The request, where it is JSON.
+    pub json: Json,
     form: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} in {}", self.operation, self.region)
+    }
 }
 
 /// A status and a body.
@@ -42,7 +56,14 @@ impl Call {
             "2012-06-01" => Service::ClassicLoadBalancers,
             other => panic!("the double does not know the API version {other:?}: {form:?}"),
         };
-        Self { service, region: region.to_owned(), operation: get("Action").to_owned(), form }
+        Self { service, region: region.to_owned(), operation: get("Action").to_owned(), json: Json::Null, form }
+    }
+
+    /// Reads JSON that was sent to a Region, for an operation of a service that a table tells.
+    pub fn read_json(table: &'static Table, region: &str, operation: &str, body: &[u8]) -> Self {
+        let json = serde_json::from_slice(body).expect("a request in JSON");
+        let (region, operation) = (region.to_owned(), operation.to_owned());
+        Self { service: Service::Told(table), region, operation, json, form: BTreeMap::new() }
     }
 
     /// A parameter.
@@ -81,6 +102,10 @@ impl Call {
 pub fn answer(call: &Call, result: Result<String, Refusal>) -> Reply {
     let operation = &call.operation;
     match (call.service, result) {
+        (Service::Told(_), Ok(body)) => (200, body),
+        (Service::Told(_), Err(Refusal(status, code, message))) => {
+            (status, json!({"__type": code, "Message": message}).to_string())
+        }
         (Service::Ec2, Ok(body)) => (200, format!("<{operation}Response><requestId>r</requestId>{body}</{operation}Response>")),
         (_, Ok(body)) => {
             let metadata = "<ResponseMetadata><RequestId>r</RequestId></ResponseMetadata>";
@@ -102,6 +127,7 @@ pub fn answer(call: &Call, result: Result<String, Refusal>) -> Reply {
 pub fn throttled(service: Service) -> Refusal {
     let (status, code, message) = match service {
         Service::Ec2 => (503, "RequestLimitExceeded", "Request limit exceeded."),
+        Service::Told(_) => (400, "ThrottlingException", "Rate exceeded"),
         _ => (400, "Throttling", "Rate exceeded"),
     };
     Refusal(status, code, message.to_owned())
@@ -112,6 +138,7 @@ pub fn closed(call: &Call) -> Refusal {
     let (code, service) = match call.service {
         Service::Ec2 => ("UnauthorizedOperation", "ec2"),
         Service::AutoScaling => ("AccessDenied", "autoscaling"),
+        Service::Told(table) => ("AccessDeniedException", table.service),
         _ => ("AccessDenied", "elasticloadbalancing"),
     };
     let user = "User: arn:aws:sts::123456789012:assumed-role/guardrails/session";

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: how the product fares with size, measured on a local AWS and written to docs/benchmarks.md. A program
 //! and no test: what it says depends on the machine.
 
+mod builds;
 mod calls;
 mod functions;
 mod runtime_api;
@@ -34,6 +35,12 @@ pub struct Args {
     /// With `--functions-only`: a folder with another version's programs, which are measured side by side.
     #[arg(long, requires = "functions_only")]
     against: Option<PathBuf>,
+    /// Only how long the functions of these checkouts take to build, one after the other. Nothing is written.
+    #[arg(long, value_name = "CHECKOUT")]
+    builds: Vec<PathBuf>,
+    /// With `--builds`: how large the folder of a debug build of everything becomes, too.
+    #[arg(long, requires = "builds")]
+    debug_folder: bool,
     /// Measure debug builds, to try the bench itself: nothing is written.
     #[arg(long)]
     debug_builds: bool,
@@ -46,6 +53,11 @@ pub struct Args {
 pub async fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     ensure!(!args.sizes.is_empty() && args.repetitions > 0 && args.starts > 0, "nothing to measure");
     let mut page = header(args)?;
+    if !args.builds.is_empty() {
+        builds::measure(&args.builds, args.debug_folder, &mut page)?;
+        println!("{page}");
+        return Ok(ExitCode::SUCCESS);
+    }
     if let Some(folder) = &args.functions {
         functions::measure(folder, args.against.as_deref(), args.starts, &mut page).await?;
         println!("{page}");

@@ -24,7 +24,7 @@ pub(super) struct Build {
 }
 
 impl Build {
-    /// Builds in `folder`, with what the workspace `root` has.
+    /// Builds the workspace `root` in `folder`.
     pub(super) fn start(root: &Path, folder: &Path) -> Self {
         let (stop, stopped) = mpsc::channel();
         let (root, folder): (PathBuf, PathBuf) = (root.into(), folder.into());

@@ -13,6 +13,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, ensure};
 use comfy_table::{Table, presets};
 use guardrails_local_aws::programs;
+use guardrails_template::artifacts;
 
 use results::{Load, Results, Round};
 
@@ -51,8 +52,9 @@ impl Args {
 /// # Errors
 /// When the tests cannot be built or started, or the results cannot be read or written.
 pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
+    let command = programs::build()?;
     let tests = test_program(root)?;
-    let program = results::digest(&[&tests, &root.join("target/debug/guardrails")])?;
+    let program = results::digest(&[&tests, &command, &command.with_file_name(artifacts::PROGRAM)])?;
     let mut results = Results::open(&root.join(&args.results), &program, &args.filter)?;
     for (load, wanted) in args.rounds() {
         for number in 1..=wanted {
@@ -76,9 +78,8 @@ fn counts(args: &Args, round: &Round) -> bool {
     args.rounds().iter().any(|(load, wanted)| *load == round.load && round.seed <= *wanted)
 }
 
-/// Builds the tests, and the programs that they run. The path of the tests' program.
+/// Builds the tests. The path of their program.
 fn test_program(root: &Path) -> Result<PathBuf> {
-    programs::build()?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args([
         "test",

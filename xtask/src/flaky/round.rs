@@ -83,7 +83,7 @@ struct Line {
     exec_time: f64,
 }
 
-/// What the output says of the tests.
+/// The results of the tests by the output.
 #[derive(Debug, PartialEq)]
 struct Seen {
     passed: usize,

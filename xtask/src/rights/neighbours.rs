@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::evaluator::Question;
-use super::reasons;
+use super::reasons::Reasons;
 use super::recorded::{Call, Recorded};
 
 /// A call that must be refused.
@@ -52,7 +52,7 @@ const NEVER: &[(&str, &str)] = &[
 ];
 
 /// Every neighbour of every call that was allowed.
-pub fn of(recorded: &Recorded) -> Vec<Neighbour> {
+pub fn of(recorded: &Recorded, reasons: &Reasons) -> Vec<Neighbour> {
     let allowed: Vec<&Call> = recorded.calls.iter().filter(|call| call.allowed).collect();
     let mut neighbours = Vec::new();
     let mut roles = BTreeSet::new();
@@ -64,8 +64,8 @@ pub fn of(recorded: &Recorded) -> Vec<Neighbour> {
                 Neighbour { call, what: "no function may".to_owned() }
             }));
         }
-        neighbours.extend(elsewhere(call));
-        neighbours.extend(otherwise(call, recorded));
+        neighbours.extend(elsewhere(call, reasons));
+        neighbours.extend(otherwise(call, recorded, reasons));
     }
     let mut seen = BTreeSet::new();
     neighbours.retain(|neighbour| seen.insert(neighbour.call.clone()));
@@ -73,8 +73,8 @@ pub fn of(recorded: &Recorded) -> Vec<Neighbour> {
 }
 
 /// The same call on another resource of the kind, which carries no tags.
-fn elsewhere(call: &Call) -> Option<Neighbour> {
-    if reasons::wide(&call.role, &call.action).is_some() {
+fn elsewhere(call: &Call, reasons: &Reasons) -> Option<Neighbour> {
+    if reasons.wide(&call.role, &call.action).is_some() {
         return None;
     }
     let resource = another(&call.resource)?;
@@ -84,8 +84,8 @@ fn elsewhere(call: &Call) -> Option<Neighbour> {
 }
 
 /// The same call, with another value of each condition key that the role's policies ask about.
-fn otherwise(call: &Call, recorded: &Recorded) -> Vec<Neighbour> {
-    if reasons::wide(&call.role, &call.action).is_some() {
+fn otherwise(call: &Call, recorded: &Recorded, reasons: &Reasons) -> Vec<Neighbour> {
+    if reasons.wide(&call.role, &call.action).is_some() {
         return Vec::new();
     }
     let policies = &recorded.policies[&call.policies];

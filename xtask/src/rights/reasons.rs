@@ -1,25 +1,71 @@
-//! Grants that no call of the tests uses, resources that are wide, and calls that are refused, each with its reason.
+//! Reasons for grants that no call of the tests uses, for resources that are wide, and for calls that are refused. Those of an
+//! action stand beside its grants; here are those of the stack's other roles.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use guardrails_aws::actions::CATALOG;
+use guardrails_aws::grants::sid;
 
 use super::recorded::covers;
 
-/// Why `role` is granted `action` though no recorded call used it.
-pub fn unused(role: &str, action: &str) -> Option<&'static str> {
-    reason(UNUSED, role, action)
+const ALL_ACTIONS: &str = include_str!("../../../examples/all-actions.yaml");
+
+/// Reasons by role and action.
+pub struct Reasons {
+    unused: Rows,
+    wide: Rows,
 }
 
-/// Why `role` may make `action` on any resource of its kind.
-pub fn wide(role: &str, action: &str) -> Option<&'static str> {
-    reason(WIDE, role, action)
+type Rows = Vec<(String, String, String)>;
+
+impl Reasons {
+    /// Those of the stack's roles: the fixed ones below, and those that the actions declare.
+    ///
+    /// # Errors
+    /// When the file that asks for every action cannot be read.
+    pub fn of_the_stack() -> Result<Self> {
+        let config = CATALOG.parse("examples/all-actions.yaml", ALL_ACTIONS).context("reading the file with all actions")?;
+        let mut reasons = Self { unused: rows(UNUSED), wide: rows(WIDE) };
+        for action in CATALOG.entries() {
+            let role = format!("{}Role", sid(&action.name.split('-').collect::<Vec<_>>()));
+            for grant in action.grants(&config)? {
+                let row = |(name, why): &(&str, &str)| (role.clone(), (*name).to_owned(), (*why).to_owned());
+                reasons.unused.extend(grant.unused.iter().map(row));
+                reasons.wide.extend(grant.wide.iter().map(row));
+            }
+        }
+        Ok(reasons)
+    }
+
+    /// Adds those of a role that is not the stack's, which stand in the record.
+    pub fn add_wide(&mut self, role: &str, wide: &BTreeMap<String, String>) {
+        self.wide.extend(wide.iter().map(|(action, why)| (role.to_owned(), action.clone(), why.clone())));
+    }
+
+    /// Why `role` is granted `action` though no recorded call used it.
+    pub fn unused(&self, role: &str, action: &str) -> Option<&str> {
+        reason(&self.unused, role, action)
+    }
+
+    /// Why `role` may make `action` on any resource of its kind.
+    pub fn wide(&self, role: &str, action: &str) -> Option<&str> {
+        reason(&self.wide, role, action)
+    }
 }
 
 /// Why a test has a call of `role` refused.
 pub fn refused(role: &str, action: &str) -> Option<&'static str> {
-    reason(REFUSED, role, action)
+    REFUSED.iter().find(|(of, name, _)| *of == role && covers(name, action)).map(|(_, _, why)| *why)
 }
 
-fn reason(list: &[(&str, &str, &'static str)], role: &str, action: &str) -> Option<&'static str> {
-    let found = list.iter().find(|(of, name, _)| (*of == "*" || *of == role) && covers(name, action));
-    found.map(|(_, _, why)| *why)
+fn rows(list: &[(&str, &str, &str)]) -> Rows {
+    list.iter().map(|(role, action, why)| ((*role).to_owned(), (*action).to_owned(), (*why).to_owned())).collect()
+}
+
+fn reason<'a>(rows: &'a Rows, role: &str, action: &str) -> Option<&'a str> {
+    let found = rows.iter().find(|(of, name, _)| (of == "*" || of == role) && covers(name, action));
+    found.map(|(_, _, why)| why.as_str())
 }
 
 /// Role, action, reason. An action may end in `*`.
@@ -28,11 +74,6 @@ const UNUSED: &[(&str, &str, &str)] = &[
     ("MachineRole", "logs:*", "Step Functions asks for these eight before it takes a machine that writes a log"),
     ("*", "logs:CreateLogStream", "the Lambda service writes the log with the function's role"),
     ("*", "logs:PutLogEvents", "the Lambda service writes the log with the function's role"),
-    (
-        "*",
-        "iam:GetInstanceProfile",
-        "asked of instances that have a profile, which the local AWS' have not: tests/actions/instances.rs",
-    ),
     (
         "MasterRole",
         "states:DescribeExecution",
@@ -43,34 +84,9 @@ const UNUSED: &[(&str, &str, &str)] = &[
         "states:SendTaskSuccess",
         "wakes a run when a person's time to answer is over: tests/model/drive/approvals.rs",
     ),
-    ("StopInstancesRole", "ec2:DescribeSpotInstanceRequests", "the local AWS has no Spot Instances: tests/actions/instances.rs"),
-    ("StopInstancesRole", "kms:CreateGrant", "EC2 asks for it in its name to start an encrypted instance"),
-    (
-        "StopInstancesRole",
-        "elasticloadbalancing:DescribeInstanceHealth",
-        "the local AWS checks no role for it: tests/actions/groups.rs",
-    ),
-    (
-        "StopInstancesRole",
-        "elasticloadbalancing:DescribeTargetHealth",
-        "the local AWS checks no role for it: tests/actions/groups.rs",
-    ),
-    ("SwapPolicyRole", "iam:GetAccountSummary", "the quota is asked for only near it: tests/actions/restrictions.rs"),
-    (
-        "SwapPolicyRole",
-        "iam:ListPolicies",
-        "asked where somebody is an administrator, and here nobody is: tests/actions/restrictions.rs",
-    ),
-    (
-        "SwapPolicyRole",
-        "iam:GetGroup",
-        "asked of groups of administrators, of which there are none: tests/actions/restrictions.rs",
-    ),
     ("VerifyRole", "iam:GetUser", "asked of users who are restricted by name: tests/model/verify/asking.rs"),
 ];
 
-/// Whoever is an administrator must be known, in whichever group.
-const ADMINISTRATORS: &str = "whoever is in a group of administrators must be known, and any group can be one";
 /// Budgets are the product's by their tag.
 const BY_TAG: &str = "whether there is a budget of a name, and whose, is looked at before one is made or deleted";
 /// Whom a run restricted.
@@ -81,13 +97,6 @@ const WIDE: &[(&str, &str, &str)] = &[
     ("BudgetRole", "budgets:ListTagsForResource", BY_TAG),
     ("BudgetRole", "budgets:ViewBudget", BY_TAG),
     ("MasterRole", "budgets:ViewBudget", "an alert may name any budget"),
-    ("DenyActionsRole", "iam:GetGroup", ADMINISTRATORS),
-    (
-        "DenyActionsRole",
-        "iam:GetRole",
-        "where it denies to assume roles, who could become an operator must be known: who deploys is one, too",
-    ),
-    ("SwapGroupPolicyRole", "iam:GetGroup", ADMINISTRATORS),
     ("VerifyRole", "iam:GetGroup", PEOPLE),
     ("VerifyRole", "iam:SimulatePrincipalPolicy", PEOPLE),
 ];

@@ -14,6 +14,8 @@ pub struct Recorded {
     pub policies: BTreeMap<String, Policies>,
     /// The calls of the stack's own roles, each once.
     pub calls: BTreeSet<Call>,
+    /// Of roles that are not the stack's: actions that they may call on any resource of their kind, each with the reason.
+    pub wide: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// What a role had.
@@ -70,6 +72,10 @@ enum Line {
         decision: String,
         key_policy: Option<Json>,
     },
+    Reasons {
+        reasons_of: String,
+        wide: BTreeMap<String, String>,
+    },
     Policies {
         policies: String,
         #[serde(flatten)]
@@ -83,7 +89,7 @@ impl Recorded {
     /// # Errors
     /// When there is none, or one is not what the local AWS writes.
     pub fn read(folder: &Path) -> Result<Self> {
-        let mut recorded = Self { policies: BTreeMap::new(), calls: BTreeSet::new() };
+        let mut recorded = Self { policies: BTreeMap::new(), calls: BTreeSet::new(), wide: BTreeMap::new() };
         let files = std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
         for file in files {
             let path = file?.path();
@@ -103,6 +109,9 @@ impl Recorded {
 
     fn add(&mut self, line: Line) {
         match line {
+            Line::Reasons { reasons_of, wide } => {
+                self.wide.insert(reasons_of, wide);
+            }
             Line::Policies { policies, what } => {
                 self.policies.insert(policies, what);
             }

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
-use guardrails_aws::actions::Any;
-use guardrails_model::config::file;
+use guardrails_aws::actions::CATALOG;
 use guardrails_template::render;
 use serde_json::Value as Json;
 
@@ -15,7 +14,7 @@ const EXAMPLE: &str = include_str!("../../../examples/guardrails.yaml");
 /// # Errors
 /// When the example cannot be rendered.
 pub fn grants() -> Result<BTreeMap<String, BTreeSet<String>>> {
-    let config = file::parse::<Any>("examples/guardrails.yaml", EXAMPLE).context("reading the example")?;
+    let config = CATALOG.parse("examples/guardrails.yaml", EXAMPLE).context("reading the example")?;
     let template = render(&config, "functions.zip")?;
     let resources = template["Resources"].as_object().into_iter().flatten();
     let roles = resources.filter(|(_, resource)| resource["Type"] == "AWS::IAM::Role");

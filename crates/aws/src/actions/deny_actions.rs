@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use guardrails_model::action::Action;
 use guardrails_model::glob::glob;
 use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::principal::Principal;
@@ -10,51 +11,37 @@ use guardrails_model::tri::Tri;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ActionType, Context};
+use crate::context::Context;
+use crate::declared::{About, ActionType, Declared, alike};
 use crate::grants::Grant;
 use crate::iam::attaching::{Attaching, wanted};
 use crate::iam::attachments::{Wish, attached};
 use crate::iam::own_policy::{OwnPolicy, TEMPLATE, spending};
 use crate::iam::{grants, names, shut_out};
 
-/// Attaches an explicit Deny to groups, users and roles.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, try_from = "Raw")]
-#[schemars(with = "Raw")]
-pub struct Params {
-    #[serde(skip_serializing_if = "Names::is_empty")]
-    group: Names,
-    #[serde(skip_serializing_if = "Names::is_empty")]
-    user: Names,
-    #[serde(skip_serializing_if = "Names::is_empty")]
-    role: Names,
-    // Whole, so that a run knows its policy by its own copy, whatever a later version denies by itself.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    actions: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    policy: Option<String>,
-}
-
 /// Attaches an explicit Deny to groups, users and roles: of launching and enlarging what costs money, when nothing else is said.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "DenyActions")]
-struct Raw {
+pub struct DenyActions {
     /// Groups: a name, or a list of them.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Names::is_empty")]
     group: Names,
     /// Users: a name, or a list of them.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Names::is_empty")]
     user: Names,
     /// Roles: a name, or a list of them. A Deny on a role holds for sessions that were assumed before, too.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Names::is_empty")]
     role: Names,
     /// What is denied instead of what policies/deny-spending.json has, such as `ec2:RunInstances` or `rds:Create*`.
+    // Checked, it is the whole list: a run knows its policy by its own copy, whatever a later version denies by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
     actions: Option<Vec<String>>,
     /// What is denied besides, such as `sts:AssumeRole` and `iam:PassRole`.
-    #[serde(default)]
+    // Checked, it is part of the list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     also: Vec<String>,
     /// A policy of your own that is attached instead: its ARN, or the name of an AWS managed policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<String>,
 }
 
@@ -92,26 +79,31 @@ impl Names {
     }
 }
 
-impl TryFrom<Raw> for Params {
-    type Error = String;
+impl ActionType for DenyActions {
+    const ABOUT: About = About::new(
+        "deny-actions",
+        "attaches an explicit Deny of launching and enlarging what costs money to IAM groups, users and roles",
+        "detaches it from those who did not have it before",
+    );
 
-    fn try_from(raw: Raw) -> Result<Self, String> {
-        let policy = raw.policy.as_deref().map(names::policy).transpose()?;
-        if policy.is_some() && (raw.actions.is_some() || !raw.also.is_empty()) {
+    fn checked(self) -> Result<Self, String> {
+        let policy = self.policy.as_deref().map(names::policy).transpose()?;
+        if policy.is_some() && (self.actions.is_some() || !self.also.is_empty()) {
             return Err("a policy of your own says itself what it denies: leave out `actions` and `also`, or `policy`".to_owned());
         }
-        let mut actions = Vec::new();
+        let mut actions = None;
         if policy.is_none() {
-            let listed = raw.actions.unwrap_or_else(spending).into_iter().chain(raw.also);
-            actions = listed.map(|action| names::action(&action)).collect::<Result<_, _>>()?;
-            actions.sort();
-            actions.dedup();
-            if actions.is_empty() {
+            let listed = self.actions.unwrap_or_else(spending).into_iter().chain(self.also);
+            let mut list = listed.map(|action| names::action(&action)).collect::<Result<Vec<_>, _>>()?;
+            list.sort();
+            list.dedup();
+            if list.is_empty() {
                 return Err("it denies nothing: name actions under `actions`, or leave it out".to_owned());
             }
-            OwnPolicy::denying(&actions)?;
+            OwnPolicy::denying(&list)?;
+            actions = Some(list);
         }
-        let params = Self { group: raw.group, user: raw.user, role: raw.role, actions, policy };
+        let params = Self { group: self.group, user: self.user, role: self.role, actions, also: Vec::new(), policy };
         let mut principals = params.principals();
         for principal in &principals {
             let of = match principal {
@@ -132,7 +124,7 @@ impl TryFrom<Raw> for Params {
     }
 }
 
-impl Params {
+impl DenyActions {
     fn principals(&self) -> Vec<Principal> {
         let of = |names: &Names, of: fn(String) -> Principal| names.0.iter().cloned().map(of).collect::<Vec<_>>();
         [of(&self.group, Principal::Group), of(&self.user, Principal::User), of(&self.role, Principal::Role)].concat()
@@ -140,7 +132,7 @@ impl Params {
 
     /// The stack's policy that it attaches, unless it is one of people's own.
     fn own_policy(&self) -> Option<OwnPolicy> {
-        if self.policy.is_some() { None } else { OwnPolicy::denying(&self.actions).ok() }
+        OwnPolicy::denying(self.actions.as_deref()?).ok()
     }
 
     fn wishes_of(&self, policy: &str) -> Vec<Wish> {
@@ -149,7 +141,7 @@ impl Params {
     }
 
     /// What it wishes where it works.
-    fn wishes(&self, context: &Context<'_>) -> Result<Vec<Wish>, String> {
+    fn wishes_at(&self, context: &Context<'_>) -> Result<Vec<Wish>, String> {
         let policy = match (&self.policy, self.own_policy()) {
             (Some(policy), _) => policy.clone(),
             (None, Some(own)) => {
@@ -164,52 +156,46 @@ impl Params {
     }
 }
 
-/// The action.
-pub type DenyActions = Attaching<Params>;
-
-impl ActionType for DenyActions {
-    const NAME: &'static str = "deny-actions";
-    const CHANGES: &'static str =
-        "attaches an explicit Deny of launching and enlarging what costs money to IAM groups, users and roles";
-    const PUTS_BACK: &'static str = "detaches it from those who did not have it before";
-    type Params = Params;
-
-    /// The stack's own policy has its ARN only in an account.
-    fn wishes(params: &Params) -> Vec<(FacetId, Value)> {
-        wanted(params.policy.iter().flat_map(|policy| params.wishes_of(policy)))
+impl Declared for DenyActions {
+    fn make(&self, context: &Context<'_>) -> Box<dyn Action> {
+        let denies: BTreeSet<String> = self.policy.iter().cloned().collect();
+        let action = Attaching::new(self.wishes_at(context), denies, context);
+        Box::new(action.keeping_from_assuming(self.denies(shut_out::ASSUME)))
     }
 
-    fn restricts(params: &Params) -> Vec<Principal> {
-        params.principals()
-    }
-
-    fn denies(params: &Params, call: &str) -> Tri {
-        if let Some(policy) = &params.policy {
-            return Tri::Unknown(format!("what {policy} denies is not known here"));
-        }
-        let call = call.to_ascii_lowercase();
-        Tri::from(params.actions.iter().any(|pattern| glob(&pattern.to_ascii_lowercase(), &call)))
-    }
-
-    fn own_policies(params: &Params) -> Vec<OwnPolicy> {
-        params.own_policy().into_iter().collect()
-    }
-
-    fn grants(all: &[Params]) -> Vec<Grant> {
+    fn grants(&self, all: &[&dyn Declared]) -> Vec<Grant> {
+        let all = alike::<Self>(all);
         let wishes = all.iter().flat_map(|params| {
             let policy = params.policy.clone().or_else(|| Some(params.own_policy()?.arn(&TEMPLATE)));
             policy.map(|policy| params.wishes_of(&policy)).unwrap_or_default()
         });
         let denies = all.iter().filter_map(|params| params.policy.clone()).collect();
         let mut grants = grants::of(&wishes.collect::<Vec<_>>(), denies);
-        if all.iter().any(|params| Self::denies(params, shut_out::ASSUME) != Tri::No) {
+        if all.iter().any(|params| params.denies(shut_out::ASSUME) != Tri::No) {
             grants.extend(shut_out::grants());
         }
         grants
     }
 
-    fn new(params: Params, context: &Context<'_>) -> Self {
-        let denies: BTreeSet<String> = params.policy.iter().cloned().collect();
-        Attaching::new(params.wishes(context), denies, context).keeping_from_assuming(Self::denies(&params, shut_out::ASSUME))
+    /// The stack's own policy has its ARN only in an account.
+    fn wishes(&self) -> Vec<(FacetId, Value)> {
+        wanted(self.policy.iter().flat_map(|policy| self.wishes_of(policy)))
+    }
+
+    fn restricts(&self) -> Vec<Principal> {
+        self.principals()
+    }
+
+    fn denies(&self, call: &str) -> Tri {
+        if let Some(policy) = &self.policy {
+            return Tri::Unknown(format!("what {policy} denies is not known here"));
+        }
+        let call = call.to_ascii_lowercase();
+        let mut patterns = self.actions.iter().flatten();
+        Tri::from(patterns.any(|pattern| glob(&pattern.to_ascii_lowercase(), &call)))
+    }
+
+    fn own_policies(&self) -> Vec<OwnPolicy> {
+        self.own_policy().into_iter().collect()
     }
 }

@@ -2,82 +2,29 @@
 //! the members, with whatever is on their local disks: for fleets whose members are disposable, and the only action that
 //! lets anything be terminated. It does nothing unless the stage says `members-are-disposable: true`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_autoscaling::types::AutoScalingGroup;
-use guardrails_model::action::{Action, ActionError, Answer, Change, Patience, Planned, Seen};
+use guardrails_model::action::{ActionError, Patience, Seen};
 use guardrails_model::clock::Clock;
-use guardrails_model::config::Tags;
-use guardrails_model::ids::{FacetId, Place, Value};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use guardrails_model::ids::Value;
 
-use super::{ActionType, Context};
-use crate::calls;
-use crate::ec2::bystanders::{Bystanders, EXEMPT_TAG, Exempt, Facts};
+use crate::context::Context;
+use crate::declared::{About, Counted, Noun, Priced};
+use crate::ec2::bystanders::{Bystanders, Exempt, Facts};
 use crate::ec2::groups::{self, Groups};
 use crate::ec2::instances::Lister;
 use crate::ec2::operators::{self, Operators};
-use crate::ec2::regions::Regions;
 use crate::error::Failure;
-use crate::grants::{Grant, Use, sid};
+use crate::grants::Grant;
+use crate::switch::{Calling, Drift, Found, NoOptions, OptIn, Resource, Switch, Switched, Which};
 
-const FACET: &str = "group-size";
 /// What a group must be able to do to get smaller, and what must not be going on.
 const TERMINATE: &str = "Terminate";
 
-/// Takes Auto Scaling groups to zero, by their own tags.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", try_from = "Raw")]
-#[schemars(with = "Raw")]
-pub struct Params {
-    tag: Tags,
-    #[serde(skip_serializing_if = "is_all")]
-    regions: Regions,
-    members_are_disposable: bool,
-}
-
-/// Takes Auto Scaling groups to zero members: they are TERMINATED, with what is on their local disks. Rollback gives the groups
-/// their size back, and they launch new members.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[schemars(rename = "ScaleGroupToZero")]
-struct Raw {
-    /// The groups' own tags to select by: every key must match, with one of its values.
-    tag: Tags,
-    /// Where: `all` Regions that are enabled in the account, or a list of them.
-    #[serde(default)]
-    regions: Regions,
-    /// Must be `true`: the members are terminated, and nothing brings back what they held.
-    #[schemars(extend("const" = true))]
-    members_are_disposable: bool,
-}
-
-fn is_all(regions: &Regions) -> bool {
-    *regions == Regions::All
-}
-
-impl TryFrom<Raw> for Params {
-    type Error = String;
-
-    fn try_from(raw: Raw) -> Result<Self, String> {
-        raw.tag.check()?;
-        if raw.tag.is_empty() {
-            return Err("`tag` is empty: name at least one tag of the groups, such as `{Project: Beta}`".to_owned());
-        }
-        if !raw.members_are_disposable {
-            return Err(
-                "this terminates the groups' members: say `members-are-disposable: true`, or use `stop-instances`, which stops \
-                 members and starts them again"
-                    .to_owned(),
-            );
-        }
-        Ok(Self { tag: raw.tag, regions: raw.regions, members_are_disposable: true })
-    }
-}
+/// The action.
+pub type ScaleGroupToZero = Switched<GroupSize>;
 
 /// How large a group is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,75 +55,56 @@ impl Size {
     }
 }
 
-/// The action.
-pub struct ScaleGroupToZero {
-    params: Params,
-    region: String,
+/// The size of Auto Scaling groups, in one Region.
+pub struct GroupSize {
     lister: Lister,
     groups: Groups,
     operators: Operators,
     clock: Arc<dyn Clock>,
 }
 
-impl ActionType for ScaleGroupToZero {
-    const NAME: &'static str = "scale-group-to-zero";
-    const CHANGES: &'static str =
-        "takes the Auto Scaling groups that carry the tags to zero: their members are TERMINATED; off unless the stage says so";
-    const PUTS_BACK: &'static str = "each group's minimum, desired and maximum size: it launches new members";
-    const WARNING: Option<&'static str> = Some(
-        "scale-group-to-zero TERMINATES the groups' members, with what is on their local disks: rollback brings back the groups' \
-         sizes, never the members",
-    );
-    type Params = Params;
+#[async_trait]
+impl Switch for GroupSize {
+    const ABOUT: About = About {
+        warning: Some(
+            "scale-group-to-zero TERMINATES the groups' members, with what is on their local disks: rollback brings back the \
+             groups' sizes, never the members",
+        ),
+        ..About::new(
+            "scale-group-to-zero",
+            "takes the Auto Scaling groups that carry the tags to zero: their members are TERMINATED; off unless the stage says so",
+            "each group's minimum, desired and maximum size: it launches new members",
+        )
+    };
+    const TARGET: Counted = Counted {
+        facet: "group-size",
+        noun: Noun { one: "Auto Scaling group", many: "Auto Scaling groups" },
+        doing: ("scaling to zero", "scaling back"),
+        limits: None,
+        price: Priced::Unknown("the members of", "that would go to zero"),
+    };
+    const RESOURCE: Resource = Resource {
+        service: "autoscaling",
+        arn: "autoScalingGroup:*:autoScalingGroupName/*",
+        lists: &["ec2:DescribeInstances", "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeInstanceRefreshes"],
+        reads: &[],
+        wide: &[],
+        turns: &["autoscaling:UpdateAutoScalingGroup"],
+    };
+    const DRIFT: Drift = Drift::Report;
+    const OPT_IN: Option<OptIn> = Some(OptIn {
+        key: "members-are-disposable",
+        means: "Must be `true`: the members are terminated, and nothing brings back what they held.",
+        refusal: "this terminates the groups' members: say `members-are-disposable: true`, or use `stop-instances`, which stops \
+                  members and starts them again",
+    });
+    const PATIENCE: Patience = Patience { poll: 5, limit: 600, give_up: 3600 };
+    const TAKES_TIME: bool = false;
+    type Options = NoOptions;
+    type Item = AutoScalingGroup;
 
-    fn wishes(_: &Params) -> Vec<(FacetId, Value)> {
-        Vec::new()
-    }
-
-    fn grants(all: &[Params]) -> Vec<Grant> {
-        if all.is_empty() {
-            return Vec::new();
-        }
-        let mut grants = vec![
-            operators::grant(),
-            Grant {
-                sid: "Look".to_owned(),
-                uses: &[Use::Plan, Use::Apply, Use::Rollback],
-                actions: &[
-                    "ec2:DescribeRegions",
-                    "ec2:DescribeInstances",
-                    "autoscaling:DescribeAutoScalingGroups",
-                    "autoscaling:DescribeInstanceRefreshes",
-                ],
-                resources: vec!["*".to_owned()],
-                condition: json!(null),
-                why_any: Some("AWS has no resource for these Describe calls"),
-            },
-        ];
-        let mut scopes: BTreeMap<String, (&Params, BTreeSet<String>)> = BTreeMap::new();
-        for params in all {
-            let arns = params.regions.arns("autoscaling", "autoScalingGroup:*:autoScalingGroupName/*");
-            scopes.entry(json!(params.tag).to_string()).or_insert_with(|| (params, BTreeSet::new())).1.extend(arns);
-        }
-        grants.extend(scopes.into_values().enumerate().map(|(index, (params, arns))| {
-            let tags = params.tag.iter().map(|(key, values)| (format!("aws:ResourceTag/{key}"), values));
-            let tags: BTreeMap<String, Vec<&str>> = tags.collect();
-            Grant {
-                sid: sid(&["Resize", &index.to_string()]),
-                uses: &[Use::Apply, Use::Rollback],
-                actions: &["autoscaling:UpdateAutoScalingGroup"],
-                resources: arns.into_iter().collect(),
-                condition: json!({"StringEquals": tags}),
-                why_any: None,
-            }
-        }));
-        grants
-    }
-
-    fn new(params: Params, context: &Context<'_>) -> Self {
+    fn new(context: &Context<'_>, _: &NoOptions) -> Self {
         Self {
-            params,
-            region: context.region(),
             lister: Lister { ec2: aws_sdk_ec2::Client::new(&context.sdk), pacer: Arc::clone(&context.pacer) },
             groups: Groups {
                 client: aws_sdk_autoscaling::Client::new(&context.sdk),
@@ -186,93 +114,29 @@ impl ActionType for ScaleGroupToZero {
             clock: Arc::clone(&context.clock),
         }
     }
-}
 
-#[async_trait]
-impl Action for ScaleGroupToZero {
-    async fn places(&self) -> Result<Vec<Place>, ActionError> {
-        self.params.regions.places(&self.lister.ec2).await
-    }
-
-    async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
-        let mut planned = Vec::new();
-        for group in self.groups.all().await?.iter().filter(|group| self.is_in_scope(group)) {
-            let name = groups::name(group);
-            let facet = FacetId::new(FACET, &self.region, &groups::written(name))
-                .map_err(|error| ActionError::Refused(error.to_string()))?;
-            let size = Size::of(group);
-            let members = group.instances().len();
-            let note =
-                (members > 0).then(|| format!("its {members} members will be TERMINATED, and others launched in their place"));
-            let skip = self.reason_against(group).await?;
-            let plan = Planned::new(facet, format!("group {name}"), size.value(), Size::ZERO.value());
-            planned.push(Planned { skip, note, ..plan });
+    async fn list(&self, which: &Which<'_>) -> Result<Vec<AutoScalingGroup>, ActionError> {
+        match which {
+            Which::Tagged(_) => self.groups.all().await,
+            Which::Ids(names) => Ok(self.groups.named(names.iter().cloned()).await?.into_values().collect()),
         }
-        Ok(planned)
     }
 
-    async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {
-        let groups = self.groups.named(facets.iter().map(group_of)).await?;
-        let seen = facets.iter().map(|facet| {
-            let name = group_of(facet);
-            (facet.clone(), groups::seen(&name, groups.get(&name), |group| Size::of(group).value()))
-        });
-        Ok(seen.collect())
-    }
-
-    async fn apply(&self, changes: &[Change]) -> Vec<Answer> {
-        // Somebody may have exempted it, or suspended its Terminate, since the plan.
-        let groups = match self.groups.named(changes.iter().map(|change| group_of(&change.facet))).await {
-            Ok(groups) => groups,
-            Err(error) => return vec![error.into(); changes.len()],
-        };
-        let mut answers = Vec::new();
-        for change in changes {
-            let against = match groups.get(&group_of(&change.facet)) {
-                Some(group) => self.reason_against(group).await,
-                None => Ok(None),
-            };
-            answers.push(match against {
-                Ok(None) => self.resize(change).await,
-                Ok(Some(why)) => Answer::LeftAlone(why),
-                Err(error) => error.into(),
-            });
+    fn found(&self, group: &AutoScalingGroup) -> Found {
+        let name = groups::name(group);
+        let members = group.instances().len();
+        let tags = group.tags().iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned())));
+        let suspended = || format!("its {TERMINATE} process is suspended: it would keep its members");
+        Found {
+            tags: tags.collect(),
+            note: (members > 0).then(|| format!("its {members} members will be TERMINATED, and others launched in their place")),
+            left_alone: groups::is_suspended(group, TERMINATE).then(suspended),
+            ending: groups::going(group).map(|going| format!("the {going}")),
+            ..Found::new(name, format!("group {name}"), Seen::Is(Size::of(group).value()), Size::ZERO.value())
         }
-        answers
     }
 
-    async fn rollback(&self, changes: &[Change]) -> Vec<Answer> {
-        let mut answers = Vec::new();
-        for change in changes {
-            answers.push(self.resize(change).await);
-        }
-        answers
-    }
-
-    fn batch(&self) -> usize {
-        20
-    }
-
-    fn patience(&self) -> Patience {
-        Patience { poll: 5, limit: 600, give_up: 3600 }
-    }
-}
-
-impl ScaleGroupToZero {
-    fn is_in_scope(&self, group: &AutoScalingGroup) -> bool {
-        self.params.tag.missing(|key| groups::tag(group, key)).is_none()
-    }
-
-    async fn reason_against(&self, group: &AutoScalingGroup) -> Result<Option<String>, ActionError> {
-        if groups::tag(group, EXEMPT_TAG).is_some_and(|value| !value.eq_ignore_ascii_case("false")) {
-            return Ok(Some(format!("it carries the tag {EXEMPT_TAG}")));
-        }
-        if let Some(going) = groups::going(group) {
-            return Ok(Some(format!("the {going}")));
-        }
-        if groups::is_suspended(group, TERMINATE) {
-            return Ok(Some(format!("its {TERMINATE} process is suspended: it would keep its members")));
-        }
+    async fn against(&self, group: &AutoScalingGroup) -> Result<Option<String>, ActionError> {
         if let Some(why) = self.member_against(group).await? {
             return Ok(Some(why));
         }
@@ -280,6 +144,19 @@ impl ScaleGroupToZero {
         Ok(refreshing.then(|| "an instance refresh of it is under way".to_owned()))
     }
 
+    async fn set(&self, name: &str, to: &Value, calling: &Calling<'_>) -> Result<(), Failure> {
+        let size = Size::read(to).ok_or_else(|| Failure::refused(format!("`{to}` is no size of a group")))?;
+        let call = self.groups.changes.update_auto_scaling_group().auto_scaling_group_name(name);
+        let call = call.min_size(size.min).desired_capacity(size.desired).max_size(size.max);
+        calling.make("autoscaling:UpdateAutoScalingGroup", call.send()).await.map(drop)
+    }
+
+    fn more_grants() -> Vec<Grant> {
+        vec![operators::grant()]
+    }
+}
+
+impl GroupSize {
     /// A member that must not be terminated, for what people or the guardrails say of it, or because another service keeps it.
     async fn member_against(&self, group: &AutoScalingGroup) -> Result<Option<String>, ActionError> {
         let ids: Vec<&str> = group.instances().iter().filter_map(|member| member.instance_id()).collect();
@@ -298,23 +175,14 @@ impl ScaleGroupToZero {
             Some(format!("its member {}: {why}", member.instance_id().unwrap_or_default()))
         }))
     }
-
-    async fn resize(&self, change: &Change) -> Answer {
-        let Some(size) = Size::read(&change.to) else { return Answer::Refused(format!("`{}` is no size of a group", change.to)) };
-        let call = self.groups.changes.update_auto_scaling_group().auto_scaling_group_name(group_of(&change.facet));
-        let call = call.min_size(size.min).desired_capacity(size.desired).max_size(size.max);
-        let resized = calls::make("autoscaling:UpdateAutoScalingGroup", [change], call.send()).await;
-        resized.map_or_else(Failure::answer, |_| Answer::Accepted)
-    }
-}
-
-fn group_of(facet: &FacetId) -> String {
-    groups::read(facet.parts().2)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::declared::Checked;
 
     #[test]
     fn a_size_is_written_down_and_read_back() {
@@ -330,7 +198,9 @@ mod tests {
 
     #[test]
     fn it_is_off_unless_the_stage_says_that_members_are_disposable() {
-        let read = |params: serde_json::Value| serde_json::from_value::<Params>(params).map_err(|error| error.to_string());
+        let read = |params: serde_json::Value| {
+            serde_json::from_value::<Checked<ScaleGroupToZero>>(params).map_err(|error| error.to_string())
+        };
         assert!(read(json!({"tag": {"Project": "Beta"}})).is_err());
         let refused = read(json!({"tag": {"Project": "Beta"}, "members-are-disposable": false})).unwrap_err();
         assert!(refused.contains("terminates the groups' members"), "{refused}");

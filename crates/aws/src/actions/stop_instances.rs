@@ -17,17 +17,17 @@ use aws_sdk_ec2::types::Instance;
 use guardrails_model::action::{Action, ActionError, Answer, Change, Gate, Meanwhile, Patience, Planned, Ready, Room, Seen};
 use guardrails_model::clock::Clock;
 use guardrails_model::config::Duration;
-use guardrails_model::ids::{FacetId, Place, Value};
-use guardrails_model::pace::Limit;
+use guardrails_model::ids::{FacetId, Place};
 use guardrails_model::record::Direction;
 
-pub use self::params::Params;
-pub use self::tags::out_of_reach;
-use super::{ActionType, Context};
+pub use self::params::StopInstances;
+use crate::context::Context;
+use crate::declared::{About, ActionType, Counted, Declared, Noun, Priced, alike};
 use crate::ec2::groups::{self, Groups, PROCESS};
 use crate::ec2::instances::{Lister, POWER, instance_id, stopped};
+use crate::ec2::limits::{self, START_INSTANCES, STOP_INSTANCES};
 use crate::ec2::operators::Operators;
-use crate::ec2::power::Switch;
+use crate::ec2::power::PowerSwitch;
 use crate::grants::Grant;
 
 /// Instances a call: few enough that one refused instance costs few calls to find.
@@ -35,12 +35,12 @@ const BATCH: usize = 50;
 /// For how long an instance is started again that AWS has no capacity for, when the stage does not say.
 const KEEP_TRYING: Duration = Duration::from_secs(6 * 3600);
 
-/// The action.
-pub struct StopInstances {
-    params: Params,
+/// Stops instances and starts them again, in one Region.
+struct Stopping {
+    params: StopInstances,
     region: String,
     lister: Lister,
-    switch: Switch,
+    switch: PowerSwitch,
     groups: Groups,
     operators: Operators,
     clock: Arc<dyn Clock>,
@@ -49,29 +49,51 @@ pub struct StopInstances {
 }
 
 impl ActionType for StopInstances {
-    const NAME: &'static str = "stop-instances";
-    const CHANGES: &'static str =
-        "stops the running EC2 instances that carry the tags, in all Regions, members of Auto Scaling groups too";
-    const PUTS_BACK: &'static str = "starts just the instances that it stopped, and resumes just the processes that it suspended";
-    const LIMIT: Option<(Limit, Limit)> = Some((Limit::StopInstances, Limit::StartInstances));
-    type Params = Params;
+    const ABOUT: About = About {
+        counts: &[Counted {
+            facet: POWER,
+            noun: Noun { one: "instance", many: "instances" },
+            doing: ("stopping", "starting again"),
+            limits: Some((STOP_INSTANCES, START_INSTANCES)),
+            price: Priced::ByKind,
+        }],
+        limits: &limits::ALL,
+        ..About::new(
+            "stop-instances",
+            "stops the running EC2 instances that carry the tags, in all Regions, members of Auto Scaling groups too",
+            "starts just the instances that it stopped, and resumes just the processes that it suspended",
+        )
+    };
 
-    fn wishes(_: &Params) -> Vec<(FacetId, Value)> {
-        Vec::new()
+    fn checked(self) -> Result<Self, String> {
+        self.check().map(|()| self)
+    }
+}
+
+#[async_trait]
+impl Declared for StopInstances {
+    fn make(&self, context: &Context<'_>) -> Box<dyn Action> {
+        Box::new(Stopping::new(self.clone(), context))
     }
 
-    fn grants(all: &[Params]) -> Vec<Grant> {
-        grants::all(all)
+    fn grants(&self, all: &[&dyn Declared]) -> Vec<Grant> {
+        grants::all(&alike(all))
     }
 
-    fn new(params: Params, context: &Context<'_>) -> Self {
+    async fn out_of_reach(&self, facets: &[FacetId], sdk: &SdkConfig) -> Result<Vec<String>, ActionError> {
+        self.groups_out_of_reach(facets, sdk).await
+    }
+}
+
+impl Stopping {
+    fn new(params: StopInstances, context: &Context<'_>) -> Self {
         let changes = context.sdk_for_changes();
         let ec2 = aws_sdk_ec2::Client::new(&context.sdk);
         Self {
             params,
             region: context.region(),
             lister: Lister { ec2, pacer: Arc::clone(&context.pacer) },
-            switch: Switch { ec2: aws_sdk_ec2::Client::new(&changes), pacer: Arc::clone(&context.pacer) },
+            switch: PowerSwitch { ec2: aws_sdk_ec2::Client::new(&changes), pacer: Arc::clone(&context.pacer) },
             groups: Groups {
                 client: aws_sdk_autoscaling::Client::new(&context.sdk),
                 changes: aws_sdk_autoscaling::Client::new(&changes),
@@ -84,7 +106,7 @@ impl ActionType for StopInstances {
 }
 
 #[async_trait]
-impl Action for StopInstances {
+impl Action for Stopping {
     async fn places(&self) -> Result<Vec<Place>, ActionError> {
         self.params.regions.places(&self.lister.ec2).await
     }
@@ -164,7 +186,7 @@ impl Action for StopInstances {
     }
 }
 
-impl StopInstances {
+impl Stopping {
     /// Which instances must not be stopped now, because their group would terminate them.
     async fn harm(&self, changes: &[Change]) -> Result<HashMap<FacetId, Answer>, ActionError> {
         let instances: Vec<&Change> = changes.iter().filter(|change| change.facet.parts().0 == POWER).collect();

@@ -7,12 +7,13 @@ use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{DeviceType, Instance, InstanceLifecycleType, SpotInstanceType};
 use guardrails_model::action::ActionError;
 use guardrails_model::config::{Duration, Tags};
-use guardrails_model::pace::{Limit, Pacer};
+use guardrails_model::pace::Pacer;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::instances::{carries, filter, tag};
+use super::limits::DESCRIBE_REQUESTS;
 use crate::error::Failure;
 
 /// The tag with which people exempt an instance of theirs.
@@ -119,7 +120,7 @@ impl Facts {
         let requests: BTreeSet<_> = instances.iter().filter_map(|instance| instance.spot_instance_request_id()).collect();
         let mut facts = Self::default();
         for batch in types.into_iter().collect::<Vec<_>>().chunks(BATCH) {
-            pacer.spend(Limit::DescribeRequests, 1);
+            pacer.spend(DESCRIBE_REQUESTS, 1);
             let answer = ec2.describe_instance_types().set_instance_types(Some(batch.to_vec())).send().await;
             let answer = answer.map_err(|error| Failure::of(&error).reading("asking about instance types"))?;
             let with = answer.instance_types().iter().filter(|of_type| of_type.instance_storage_supported() == Some(true));
@@ -128,7 +129,7 @@ impl Facts {
         for batch in requests.into_iter().collect::<Vec<_>>().chunks(BATCH) {
             // EC2 forgets requests that were cancelled: by ids, one of them would fail the call.
             let named = filter("spot-instance-request-id", batch.iter().copied());
-            pacer.spend(Limit::DescribeRequests, 1);
+            pacer.spend(DESCRIBE_REQUESTS, 1);
             let answer = ec2.describe_spot_instance_requests().filters(named).send().await;
             let answer = answer.map_err(|error| Failure::of(&error).reading("asking about spot requests"))?;
             let lasting =

@@ -9,9 +9,10 @@ use aws_sdk_elasticloadbalancing as classic;
 use aws_sdk_elasticloadbalancingv2 as v2;
 use aws_sdk_elasticloadbalancingv2::types::{TargetHealth, TargetHealthReasonEnum, TargetHealthStateEnum};
 use guardrails_model::action::ActionError;
-use guardrails_model::pace::{Limit, Pacer};
+use guardrails_model::pace::Pacer;
 
 use super::groups::{is_unhealthy, name};
+use super::limits::DESCRIBE_REQUESTS;
 use crate::error::Failure;
 
 /// Instances that one question takes.
@@ -72,7 +73,7 @@ impl Checks<'_> {
     async fn by_ec2(&self, ids: &[&str]) -> Result<Option<String>, ActionError> {
         for batch in ids.chunks(INSTANCES) {
             let asked = Some(batch.iter().map(|id| (*id).to_owned()).collect());
-            self.pacer.spend(Limit::DescribeRequests, 1);
+            self.pacer.spend(DESCRIBE_REQUESTS, 1);
             let call = self.ec2.describe_instance_status().set_instance_ids(asked).include_all_instances(true);
             let answer = call.send().await.map_err(|error| Failure::of(&error).reading("asking for status checks"))?;
             for id in batch {

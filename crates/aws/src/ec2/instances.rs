@@ -8,8 +8,9 @@ use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName};
 use guardrails_model::action::{ActionError, Seen};
 use guardrails_model::config::Tags;
 use guardrails_model::ids::{FacetId, Value};
-use guardrails_model::pace::{Limit, Pacer};
+use guardrails_model::pace::Pacer;
 
+use super::limits::DESCRIBE_REQUESTS;
 use crate::error::Failure;
 
 /// The kind of the facet: does the instance run?
@@ -96,7 +97,7 @@ impl Lister {
         let mut pages = self.ec2.describe_instances().set_filters(Some(filters)).max_results(PAGE).into_paginator().send();
         let mut instances = Vec::new();
         while let Some(page) = pages.next().await {
-            self.pacer.spend(Limit::DescribeRequests, 1);
+            self.pacer.spend(DESCRIBE_REQUESTS, 1);
             let page = page.map_err(|error| Failure::of(&error).reading("listing instances"))?;
             let reservations = page.reservations.unwrap_or_default().into_iter();
             instances.extend(reservations.flat_map(|reservation| reservation.instances.unwrap_or_default()));

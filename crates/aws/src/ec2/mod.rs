@@ -5,6 +5,7 @@ pub mod bystanders;
 pub mod groups;
 pub mod health;
 pub mod instances;
+pub mod limits;
 pub mod operators;
 pub mod power;
 pub mod regions;

@@ -10,16 +10,28 @@ use guardrails_model::receipt::Call;
 use guardrails_model::record::Direction;
 
 use super::instances::{instance_id, running, stopped};
+use super::limits::{DESCRIBE_REQUESTS, START_INSTANCES, START_REQUESTS, STOP_INSTANCES, STOP_REQUESTS};
 use crate::calls;
-use crate::error::{Failure, FailureKind};
+use crate::error::{Codes, Failure, FailureKind};
 
 /// Calls that one batch of changes may need beside its own: looks before and after.
 const LOOKS: usize = 4;
-/// How EC2 says that an instance is not for stopping, whoever asks.
-const NOT_FOR_STOPPING: [&str; 2] = ["OperationNotPermitted", "UnsupportedOperation"];
+/// What EC2's own codes mean. The last two say that an instance is not for stopping.
+const CODES: Codes = Codes {
+    not_now: &["IncorrectInstanceState"],
+    no_room: &[
+        "InsufficientInstanceCapacity",
+        "InsufficientHostCapacity",
+        "InsufficientReservedInstanceCapacity",
+        "InsufficientCapacity",
+        "InstanceLimitExceeded",
+        "VcpuLimitExceeded",
+    ],
+    not_for_it: &["OperationNotPermitted", "UnsupportedOperation"],
+};
 
 /// Turns instances on and off, within the pace.
-pub struct Switch {
+pub struct PowerSwitch {
     /// Of the Region, without retries of its own.
     pub ec2: Client,
     /// Keeps the pace.
@@ -34,12 +46,12 @@ enum Turn {
     Start,
 }
 
-impl Switch {
+impl PowerSwitch {
     /// How many more instances may be turned now.
     #[must_use]
     pub fn room(&self, direction: Direction, changes: usize) -> Room {
         let (requests, instances) = limits(if direction == Direction::Apply { Turn::Stop } else { Turn::Start });
-        let looks = self.pacer.room(Limit::DescribeRequests, Limit::DescribeRequests, LOOKS);
+        let looks = self.pacer.room(DESCRIBE_REQUESTS, DESCRIBE_REQUESTS, LOOKS);
         if changes > 0 && looks.changes == 0 {
             return looks;
         }
@@ -125,6 +137,7 @@ impl Switch {
                 (call, result.err())
             }
         };
+        let failure = failure.map(|failure| failure.judged(&CODES));
         // EC2 does not say which of the two was empty.
         if failure.as_ref().is_some_and(Failure::is_throttling) {
             self.pacer.empty(requests);
@@ -136,14 +149,14 @@ impl Switch {
 
 fn limits(turn: Turn) -> (Limit, Limit) {
     match turn {
-        Turn::Stop | Turn::Hibernate => (Limit::StopRequests, Limit::StopInstances),
-        Turn::Start => (Limit::StartRequests, Limit::StartInstances),
+        Turn::Stop | Turn::Hibernate => (STOP_REQUESTS, STOP_INSTANCES),
+        Turn::Start => (START_REQUESTS, START_INSTANCES),
     }
 }
 
 fn answer(turn: Turn, failure: Failure) -> Answer {
     let stop = matches!(turn, Turn::Stop | Turn::Hibernate);
-    if stop && NOT_FOR_STOPPING.iter().any(|code| failure.is(code)) {
+    if stop && CODES.is_for_another(&failure) {
         return Answer::LeftAlone(failure.message);
     }
     failure.answer()

@@ -12,10 +12,9 @@ use aws_sdk_iam::types::PolicyScopeType;
 use guardrails_model::action::ActionError;
 use guardrails_model::glob::glob;
 use guardrails_model::principal::Principal;
-use serde_json::json;
 
-use super::own_policy::{Home, TEMPLATE};
-use crate::actions::Context;
+use super::own_policy::TEMPLATE;
+use crate::context::{Context, Home};
 use crate::error::Failure;
 use crate::grants::{Grant, Use};
 
@@ -226,8 +225,8 @@ pub(super) fn grants(denies: BTreeSet<String>) -> Vec<Grant> {
         uses: &[Use::Plan, Use::Apply],
         actions,
         resources,
-        condition: json!(null),
         why_any,
+        ..Grant::default()
     };
     let administrators = "arn:${AWS::Partition}:iam::aws:policy/AdministratorAccess".to_owned();
     let policies = [administrators, TEMPLATE.any_deny()].into_iter().chain(denies).collect();
@@ -235,12 +234,19 @@ pub(super) fn grants(denies: BTreeSet<String>) -> Vec<Grant> {
     let groups = vec!["arn:${AWS::Partition}:iam::${AWS::AccountId}:group/*".to_owned()];
     vec![
         grant("WhoIsAdministrator", &["iam:ListEntitiesForPolicy"], policies, None),
-        grant(
-            "WhichDenyIsAttached",
-            &["iam:ListPolicies"],
-            vec!["*".to_owned()],
-            Some("AWS has no resource for listing policies"),
-        ),
-        grant("WhoIsInTheirGroups", &["iam:GetGroup"], groups, None),
+        Grant {
+            unused: &[("iam:ListPolicies", "asked where somebody is an administrator: tests/actions/restrictions.rs")],
+            ..grant(
+                "WhichDenyIsAttached",
+                &["iam:ListPolicies"],
+                vec!["*".to_owned()],
+                Some("AWS has no resource for listing policies"),
+            )
+        },
+        Grant {
+            unused: &[("iam:GetGroup", "asked of groups of administrators: tests/actions/restrictions.rs")],
+            wide: &[("iam:GetGroup", "whoever is in a group of administrators must be known, and any group can be one")],
+            ..grant("WhoIsInTheirGroups", &["iam:GetGroup"], groups, None)
+        },
     ]
 }

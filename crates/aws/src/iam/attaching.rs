@@ -1,7 +1,6 @@
 //! What actions have in common that attach policies and detach them. They differ in what they wish, and in their parameters.
 
 use std::collections::{BTreeSet, HashMap};
-use std::marker::PhantomData;
 
 use async_trait::async_trait;
 use guardrails_model::action::{Action, ActionError, Answer, Change, Patience, Planned, Seen};
@@ -12,20 +11,19 @@ use guardrails_model::tri::Tri;
 use super::attachments::{Attachments, PER_GROUP, Wish, principals_of};
 use super::protected::Protected;
 use super::shut_out;
-use crate::actions::Context;
+use crate::context::Context;
 
-/// An action that attaches and detaches, with the parameters `P`.
-pub struct Attaching<P> {
+/// An action that attaches and detaches.
+pub struct Attaching {
     /// What it wishes, or why that is not known here.
     wishes: Result<Vec<Wish>, String>,
     attachments: Attachments,
     protected: Protected,
     /// Does it deny to assume roles?
     keeps_from_assuming: Tri,
-    of: PhantomData<fn() -> P>,
 }
 
-impl<P> Attaching<P> {
+impl Attaching {
     /// The action that has these wishes in the account of `context`, where `denies` are Deny policies besides the stack's own.
     #[must_use]
     pub fn new(wishes: Result<Vec<Wish>, String>, denies: BTreeSet<String>, context: &Context<'_>) -> Self {
@@ -34,7 +32,6 @@ impl<P> Attaching<P> {
             attachments: Attachments::new(&context.sdk, &context.sdk_for_changes()),
             protected: Protected::of(context, denies),
             keeps_from_assuming: Tri::No,
-            of: PhantomData,
         }
     }
 
@@ -66,7 +63,7 @@ pub fn wanted(wishes: impl IntoIterator<Item = Wish>) -> Vec<(FacetId, Value)> {
 }
 
 #[async_trait]
-impl<P: 'static> Action for Attaching<P> {
+impl Action for Attaching {
     async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
         let wishes = self.wishes.as_ref().map_err(|why| ActionError::Refused(why.clone()))?;
         let principals: BTreeSet<Principal> = wishes.iter().map(|wish| wish.principal.clone()).collect();

@@ -45,8 +45,7 @@ pub fn of(wishes: &[Wish], denies: BTreeSet<String>) -> Vec<Grant> {
         uses: ALWAYS,
         actions: &["iam:GetPolicy"],
         resources: policies.into_iter().cloned().collect(),
-        condition: json!(null),
-        why_any: None,
+        ..Grant::default()
     });
     if wishes.iter().any(|wish| !matches!(wish.principal, Principal::Group(_))) {
         grants.push(Grant {
@@ -54,8 +53,9 @@ pub fn of(wishes: &[Wish], denies: BTreeSet<String>) -> Vec<Grant> {
             uses: ALWAYS,
             actions: &["iam:GetAccountSummary"],
             resources: vec!["*".to_owned()],
-            condition: json!(null),
             why_any: Some("AWS has no resource for the account's summary"),
+            unused: &[("iam:GetAccountSummary", "the quota is asked for only near it: tests/actions/restrictions.rs")],
+            ..Grant::default()
         });
     }
     grants.extend(administrators::grants(denies));
@@ -70,8 +70,7 @@ fn reading(kind: &Kind, wishes: &[Wish]) -> Option<Grant> {
         uses: ALWAYS,
         actions: kind.reads,
         resources: names.iter().flat_map(|name| arns(kind, name)).collect(),
-        condition: json!(null),
-        why_any: None,
+        ..Grant::default()
     })
 }
 
@@ -91,7 +90,7 @@ fn turning(kind: &Kind, wishes: &[Wish]) -> Vec<Grant> {
         actions: kind.turns,
         resources: names.iter().flat_map(|name| arns(kind, name)).collect(),
         condition: json!({"ArnEquals": {"iam:PolicyARN": policies}}),
-        why_any: None,
+        ..Grant::default()
     };
     (1..).zip(alike).map(grant).collect()
 }

@@ -13,6 +13,7 @@ use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
 use super::patterns::shortened;
+use crate::context::Home;
 
 /// What is denied when guardrails.yaml does not say: policies/deny-spending.json.
 const SPENDING: &str = include_str!("../../../../policies/deny-spending.json");
@@ -35,20 +36,7 @@ pub struct OwnPolicy {
     pub document: Json,
 }
 
-/// Where a stack stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Home<'a> {
-    /// AWS's partition, such as `aws`.
-    pub partition: &'a str,
-    /// The account's number.
-    pub account: &'a str,
-    /// The Region.
-    pub region: &'a str,
-    /// The stack's name.
-    pub stack: &'a str,
-}
-
-/// The same, to be filled in by CloudFormation.
+/// Where the stack stands, to be filled in by CloudFormation.
 pub const TEMPLATE: Home<'_> =
     Home { partition: "${AWS::Partition}", account: "${AWS::AccountId}", region: "${AWS::Region}", stack: "${AWS::StackName}" };
 

@@ -10,7 +10,7 @@ use guardrails_model::tri::Tri;
 
 use super::administrators::{Administrators, Groups};
 use super::{of_stack, shut_out};
-use crate::actions::Context;
+use crate::context::Context;
 use crate::error::Failure;
 
 /// Under these paths roles are AWS's own, and IAM lets nobody attach anything to them.

@@ -9,7 +9,6 @@ use guardrails_model::principal::Principal;
 use guardrails_model::tri::Tri;
 use guardrails_model::verify::lets_others_in;
 use percent_encoding::percent_decode_str;
-use serde_json::json;
 
 use super::administrators::Groups;
 use crate::error::Failure;
@@ -105,7 +104,10 @@ pub fn grants() -> Vec<Grant> {
         actions: &["iam:GetRole"],
         // Who deploys becomes an operator, too, and is known only then.
         resources: vec!["arn:${AWS::Partition}:iam::${AWS::AccountId}:role/*".to_owned()],
-        condition: json!(null),
-        why_any: None,
+        wide: &[(
+            "iam:GetRole",
+            "where it denies to assume roles, who could become an operator must be known: who deploys is one, too",
+        )],
+        ..Grant::default()
     }]
 }

@@ -32,7 +32,7 @@ pub(crate) struct Reject {
     pub(crate) for_the_period: bool,
 }
 
-/// What a person says.
+/// A person's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Word {
     Yes,
@@ -47,11 +47,11 @@ pub(crate) async fn run(global: &Global, args: &Answer, word: Word) -> Result<Ex
     let run = follow::load(&deployment, &args.run).await?;
     let question = run.approval.as_ref().and_then(|approval| approval.question.clone());
     let question = question.ok_or_else(|| not_asked(&run))?;
+    let only_figure = run.approval.as_ref().is_some_and(|approval| approval.because == Because::Doubt);
     let asks = run.state == RunState::Waiting;
     if asks {
         output::tell(&follow::report(&deployment, run, false).await?.text());
     }
-    let only_figure = run.approval.as_ref().is_some_and(|approval| approval.because == Because::Doubt);
     let ask = match word {
         Word::Yes => "Approve this?",
         Word::No { for_the_period: false } if only_figure => {

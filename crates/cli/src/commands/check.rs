@@ -1,10 +1,10 @@
 //! `guardrails check`: is `guardrails.yaml` right, and what does it come to?
 
 use anyhow::Result;
-use guardrails_aws::actions;
+use guardrails_aws::actions::CATALOG;
 use guardrails_model::belief;
 use guardrails_model::config::{Config, Guardrail, Stage};
-use guardrails_model::pace::{Bucket, Limit, Pace};
+use guardrails_model::pace::{Bucket, Pace};
 use rust_decimal::Decimal;
 
 use crate::args::{File, Global};
@@ -27,7 +27,7 @@ pub(crate) fn run(global: &Global, args: &File) -> Result<Exit> {
 fn warnings(config: &Config) -> Vec<String> {
     let stages = config.guardrails.values().flat_map(|guardrail| guardrail.stages.iter().map(move |stage| (guardrail, stage)));
     let warned = stages.flat_map(|(guardrail, stage)| {
-        let entries = stage.groups.iter().flatten().filter_map(|action| actions::find(action.name.as_str()).ok());
+        let entries = stage.groups.iter().flatten().filter_map(|action| CATALOG.find(action.name.as_str()).ok());
         entries.filter_map(move |entry| Some(format!("WARNING: {} at {}: {}", guardrail.name, stage.at, entry.warning?)))
     });
     let mut warnings: Vec<String> = warned.collect();
@@ -71,9 +71,8 @@ fn pace(config: &Config) -> Option<String> {
     if *pace == usual {
         return None;
     }
-    let bucket = |(limit, bucket): (&Limit, &Bucket)| {
-        format!("; {} holds {} and gets {} a second", serde_name(limit), bucket.capacity, bucket.refill)
-    };
+    let bucket =
+        |(name, bucket): (&String, &Bucket)| format!("; {name} holds {} and gets {} a second", bucket.capacity, bucket.refill);
     let buckets: String = pace.buckets.iter().map(bucket).collect();
     Some(format!("pace: a share of {} of AWS's limits, where {} is usual{buckets}", pace.share, usual.share))
 }

@@ -18,11 +18,15 @@ use guardrails_model::partition;
 use guardrails_template as template;
 
 use self::bucket::Bucket;
+use self::code::Code;
 use crate::args::{Consent, File, Global, Programs};
 use crate::commands::{doctor, reconcile};
 use crate::deployment::{self, Deployment};
 use crate::exit::Exit;
 use crate::output;
+
+/// The parameter that names the code signing configuration.
+const CODE_SIGNING: &str = "CodeSigningConfigArn";
 
 #[derive(Debug, Args)]
 pub(crate) struct Deploy {
@@ -56,7 +60,7 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
         .map_err(|why| anyhow!("nothing is deployed to account {}: {why}", caller.account))?;
     output::tell(&format!("packing the functions in {}", args.programs.folder()?.display()));
     let artifact = args.programs.pack()?;
-    let mut template = template::render(&config, &artifact.key)?;
+    let mut template = template::render(&config, args.programs.signed_code.as_deref().unwrap_or(&artifact.key))?;
     template::carry_code_for(&mut template, args.programs.architecture);
     template::check_parameters(&template, &args.parameters)?;
     restricted::refuse(&sdk, &config, &caller, &global.stack_name).await?;
@@ -70,7 +74,12 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
     if args.bucket.is_none() {
         writers::restrict(&bucket, &caller, &config.operators).await?;
     }
-    code::upload(&bucket, &artifact).await?;
+    let signing = args.parameters.iter().find(|(name, _)| name == CODE_SIGNING).map(|(_, value)| value.clone());
+    let signing = match signing {
+        Some(given) => given,
+        None => stack.parameter(CODE_SIGNING).await?.unwrap_or_default(),
+    };
+    let code = Code::provide(&bucket, &artifact, args.programs.signed_code.as_deref(), &signing).await?;
     let mut parameters = vec![
         ("ArtifactBucket", bucket.name.clone()),
         ("Architecture", args.programs.architecture.name().to_owned()),
@@ -80,7 +89,7 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
     parameters.extend(args.parameters.iter().map(|(name, value)| (name.as_str(), value.clone())));
     parameters.extend(args.adopt_ledger.clone().map(|table| ("LedgerTable", table)));
     let Some(changes) = stack.propose(&template, &parameters, &bucket).await? else {
-        code::is_what_runs(&sdk, &global.stack_name, &template, &bucket, &artifact).await?;
+        code::is_what_runs(&sdk, &global.stack_name, &template, &bucket, &code).await?;
         output::tell("the stack is as it should be: nothing to change");
         return finish(global, &sdk).await;
     };
@@ -90,7 +99,7 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
         return Ok(Exit::Declined);
     }
     stack.execute(&changes).await?;
-    code::is_what_runs(&sdk, &global.stack_name, &template, &bucket, &artifact).await?;
+    code::is_what_runs(&sdk, &global.stack_name, &template, &bucket, &code).await?;
     if changes.creates {
         first_round(global).await;
     }

@@ -3,6 +3,7 @@
 mod afresh;
 mod alarms;
 mod budgets;
+mod code;
 mod finding;
 mod functions;
 mod keys;

@@ -27,7 +27,8 @@ pub(crate) fn run(global: &Global, args: &Package) -> Result<Exit> {
     template::check_stack_name(&global.stack_name)?;
     let Some(config) = output::config(&args.file.file)? else { return Ok(Exit::BadInput) };
     let artifact = args.programs.pack()?;
-    let mut template = template::render(&config, &artifact.key)?;
+    let key = args.programs.signed_code.as_deref().unwrap_or(&artifact.key);
+    let mut template = template::render(&config, key)?;
     template::carry_code_for(&mut template, args.programs.architecture);
     let write = |name: &str, bytes: &[u8]| {
         let path = args.out.join(name);
@@ -53,7 +54,7 @@ pub(crate) fn run(global: &Global, args: &Package) -> Result<Exit> {
          latter: sam deploy {rest}",
         args.out.display()
     );
-    let code: BTreeMap<&str, &str> = template::parts(&template).into_iter().map(|part| (part, artifact.key.as_str())).collect();
+    let code: BTreeMap<&str, &str> = template::parts(&template).into_iter().map(|part| (part, key)).collect();
     let value = json!({"template": path, "code": code});
     output::result(global, &value, &format!("{}\n\nTo deploy it without `guardrails deploy`:\n{next}", path.display()))?;
     output::tell(

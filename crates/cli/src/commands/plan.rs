@@ -4,13 +4,17 @@ mod launch;
 mod savings;
 mod words;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
 use futures::future::try_join_all;
-use guardrails_aws::actions::{self, Context, Entry};
+use guardrails_aws::actions::CATALOG;
+use guardrails_aws::catalog::{Catalog, Entry};
+use guardrails_aws::context::Context;
+use guardrails_aws::declared::Counted;
 use guardrails_model::action::ActionError;
 use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::config::{Config, StageAt};
@@ -24,7 +28,7 @@ use serde_json::{Value as Json, json};
 
 use crate::args::Global;
 use crate::deployment::{Deployment, stage};
-use crate::estimate::{Estimate, Work, is_instance};
+use crate::estimate::{Estimate, Work};
 use crate::exit::Exit;
 use crate::{output, prices};
 use launch::Look;
@@ -81,10 +85,7 @@ pub(crate) async fn run(global: &Global, args: &Plan) -> Result<Exit> {
     };
     let made = make(&deployment, &config, &target).await?;
     let savings = prices.map(|prices| Savings::of(&made, &prices));
-    let mut text = made.text(&target, args.all);
-    if let Some(savings) = &savings {
-        text = format!("{text}\n{}", savings.words());
-    }
+    let mut text = made.words(&target, args.all, savings.as_ref());
     let rule = guardrail.stage(target.stage).and_then(|stage| stage.verify.as_ref());
     let look = launch::look(&deployment, rule, &made).await;
     if let Some(look) = &look {
@@ -97,6 +98,8 @@ pub(crate) async fn run(global: &Global, args: &Plan) -> Result<Exit> {
 
 /// What a run of a stage would plan.
 pub(crate) struct Made {
+    /// The actions that there are.
+    catalog: &'static Catalog,
     parts: Vec<PartMade>,
     pace: Pace,
 }
@@ -115,6 +118,25 @@ enum Outcome {
     Refused(String),
 }
 
+/// A plan's words for people: each part with the steps that it would have. With the text of a price list, the savings too.
+///
+/// # Errors
+/// When the price list is not as expected; in words.
+pub fn words_of(
+    catalog: &'static Catalog,
+    target: &Target,
+    parts: impl IntoIterator<Item = (Part, Vec<Step>)>,
+    prices: Option<&str>,
+) -> Result<String, String> {
+    let parts = parts.into_iter().map(|(part, steps)| {
+        let warning = catalog.find(part.action.as_str()).ok().and_then(|entry| entry.warning);
+        PartMade { part, warning, outcome: Outcome::Steps(steps) }
+    });
+    let made = Made { catalog, parts: parts.collect(), pace: Pace::default() };
+    let savings = prices.map(|list| prices::parse("prices", list)).transpose()?.map(|prices| Savings::of(&made, &prices));
+    Ok(made.words(target, false, savings.as_ref()))
+}
+
 /// Plans `target` as a run would.
 pub(crate) async fn make(deployment: &Deployment, config: &Config, target: &Target) -> Result<Made> {
     let guardrail =
@@ -124,7 +146,7 @@ pub(crate) async fn make(deployment: &Deployment, config: &Config, target: &Targ
     run.operators.push(deployment.caller.arn.clone());
     let planner = Planner { deployment, run: &run };
     let parts = try_join_all((0..run.parts.len()).map(|index| planner.everywhere(index))).await?;
-    Ok(Made { parts: parts.into_iter().flatten().collect(), pace: config.pace.clone() })
+    Ok(Made { catalog: &CATALOG, parts: parts.into_iter().flatten().collect(), pace: config.pace.clone() })
 }
 
 struct Planner<'a> {
@@ -136,7 +158,7 @@ impl Planner<'_> {
     /// A part in each of the places that its action works in.
     async fn everywhere(&self, index: usize) -> Result<Vec<PartMade>> {
         let part = &self.run.parts[index];
-        let entry = actions::find(part.action.as_str())?;
+        let entry = CATALOG.find(part.action.as_str())?;
         let places = match entry.make(&part.params, &self.context(None))?.places().await {
             Ok(places) if places.is_empty() => vec![None],
             Ok(places) => places.into_iter().map(Some).collect(),
@@ -178,14 +200,30 @@ impl PartMade {
 }
 
 impl Made {
+    /// The plan and the savings, for people.
+    fn words(&self, target: &Target, all: bool, savings: Option<&Savings>) -> String {
+        let savings = savings.map(|savings| format!("\n{}", savings.words())).unwrap_or_default();
+        format!("{}{savings}", self.text(target, all))
+    }
+
     /// How long the run would take, and the way back.
     fn estimate(&self) -> Option<Estimate> {
         let mut work = Work::default();
         for made in &self.parts {
-            let turned = Tally::of(made.steps()).changes.into_iter().filter(|step| is_instance(&step.facet));
-            work.add(made.part.group, &made.part.action, turned.count());
+            for (counted, number) in self.counted(Tally::of(made.steps()).changes) {
+                work.add(made.part.group, counted, number);
+            }
         }
         work.estimate(&self.pace)
+    }
+
+    /// How many of each kind that people count are among `steps`.
+    fn counted<'a>(&self, steps: impl IntoIterator<Item = &'a Step>) -> Vec<(&'static Counted, usize)> {
+        let mut counts: BTreeMap<&str, (&'static Counted, usize)> = BTreeMap::new();
+        for counted in steps.into_iter().filter_map(|step| self.catalog.counted(&step.facet)) {
+            counts.entry(counted.facet).or_insert((counted, 0)).1 += 1;
+        }
+        counts.into_values().collect()
     }
 
     /// What people must know before they let the stage do this.

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
+use guardrails_aws::actions::CATALOG;
+use guardrails_aws::declared::Counted;
 use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::ids::{GuardrailName, RunId, Selector};
 use guardrails_model::phase::Phase;
@@ -13,7 +15,7 @@ use guardrails_model::runs::RollbackAsked;
 
 use crate::args::{Consent, Format, Global, Scope};
 use crate::deployment::Deployment;
-use crate::estimate::{Work, about, is_instance};
+use crate::estimate::{Work, about};
 use crate::exit::Exit;
 use crate::follow::{Known, LIVELY};
 use crate::output::count;
@@ -75,7 +77,7 @@ pub(crate) async fn run(global: &Global, args: &Rollback) -> Result<Exit> {
     Ok(if failed { Exit::PartlyFailed } else { Exit::Done })
 }
 
-/// What the arguments ask for. All that is shown, counted and sent goes by it.
+/// The request that the arguments make. All that is shown, counted and sent goes by it.
 fn request(deployment: &Deployment, args: &Rollback) -> RollbackRequest {
     RollbackRequest {
         only: args.scope.only.clone(),
@@ -101,7 +103,8 @@ struct Held {
 #[derive(Default)]
 struct Count {
     steps: usize,
-    instances: usize,
+    /// How many of each kind that people count.
+    kinds: BTreeMap<&'static str, (&'static Counted, usize)>,
 }
 
 /// The open runs that hold something of what is asked for, newest first. Each is read once, page by page.
@@ -178,7 +181,9 @@ impl Held {
         }
         let count = self.counts.entry(step.part).or_default();
         count.steps += 1;
-        count.instances += usize::from(is_instance(&step.facet));
+        if let Some(counted) = CATALOG.counted(&step.facet) {
+            count.kinds.entry(counted.facet).or_insert((counted, 0)).1 += 1;
+        }
         if self.named.len() < NAMED {
             self.named.push(match (&step.before, step.phase) {
                 (Some(before), _) => format!("{}: {} -> {before}", step.label, step.wanted),
@@ -230,7 +235,9 @@ impl Held {
     fn time(&self) -> Option<String> {
         let mut work = Work::default();
         for (part, count) in self.counts.iter().filter_map(|(part, count)| Some((self.run.parts.get(*part)?, count))) {
-            work.add(part.group, &part.action, count.instances);
+            for (counted, number) in count.kinds.values() {
+                work.add(part.group, counted, *number);
+            }
         }
         let estimate = work.estimate(&self.run.pace)?;
         Some(format!("by AWS's limits this takes {} at a share of {}", about(estimate.starting_seconds), estimate.share))

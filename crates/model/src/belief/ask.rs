@@ -9,7 +9,7 @@ use crate::decide::Target;
 use crate::ledger::{Ledger, LedgerError};
 use crate::spend::Spending;
 
-/// What becomes of a real alert that asks for `target`. AWS Budgets is asked; when it does not answer, the alert is not lost: a
+/// The decision on a real alert that asks for `target`. AWS Budgets is asked; when it does not answer, the alert is not lost: a
 /// person is asked, and it may count alone later.
 ///
 /// # Errors

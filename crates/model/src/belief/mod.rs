@@ -59,7 +59,7 @@ pub enum Shown<'a> {
     Unreachable(SignedDuration),
 }
 
-/// What follows from the evidence.
+/// The conclusion from the evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Belief {
     /// The stage is enforced. People are told these remarks first, with the way back.

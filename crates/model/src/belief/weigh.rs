@@ -120,7 +120,7 @@ fn changed_limit(evidence: &Evidence<'_>, standing: &Standing) -> Option<String>
     })
 }
 
-/// What AWS Budgets shows may be newer than the alert, and higher; spending does not shrink.
+/// The figure that AWS Budgets shows may be newer than the alert, and higher; spending does not shrink.
 fn contradiction(evidence: &Evidence<'_>, standing: &Standing) -> Option<String> {
     let alert = evidence.alert?;
     if evidence.guardrail.budget.period != Period::Monthly {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::alert::AlertType;
 use crate::ids::{FacetId, GuardrailName, Value};
-use crate::pace::Pace;
+use crate::pace::{Limit, Pace};
 use crate::partition;
 use crate::principal::Principal;
 
@@ -25,6 +25,9 @@ pub const MOST_STAGES: usize = 10;
 
 /// The actions that a file may ask for: an enum, externally tagged, with a variant for each action.
 pub trait Actions: DeserializeOwned + Serialize + JsonSchema {
+    /// AWS's limits whose buckets the file may set, by action.
+    const LIMITS: &[&[Limit]] = &[];
+
     /// The facets that the action is known to turn without looking at the account, and to what. Two guardrails that
     /// wish the opposite of one facet are refused.
     fn wishes(&self) -> Vec<(FacetId, Value)>;
@@ -166,7 +169,7 @@ fn check<A: Actions>(file: File<A>) -> Result<Config, Problem> {
     }
     let pace = file.pace.map_or_else(
         || Ok(Pace::default()),
-        |pace| match pace.value.check() {
+        |pace| match pace.value.check().and_then(|()| pace.value.check_names(A::LIMITS.iter().copied().flatten())) {
             Ok(()) => Ok(pace.value),
             Err(what) => Err(Problem::at(pace.referenced, what)),
         },

@@ -1,4 +1,4 @@
-//! What a stage asks of IAM once it has taken rights from somebody.
+//! The question that a stage has for IAM once it has taken rights from somebody.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

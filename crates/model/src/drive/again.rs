@@ -62,15 +62,16 @@ impl Drive<'_> {
         let mut moves: Vec<Move> = Vec::new();
         for (found, step) in known {
             let facet = facets.get(&found.facet).map(|facet| &facet.value);
-            let (phase, reason) = match decide::again(&step.value, facet, found, action.meanwhile(&found.facet)) {
-                AgainNext::Nothing => continue,
-                // A person said yes to a list, and this was not on it.
-                AgainNext::Plan(_) if run.approval.is_some() => continue,
-                AgainNext::Say(reason) if reason == step.value.reason => continue,
-                AgainNext::Say(reason) => (Phase::Applied, reason),
-                AgainNext::Enforce(reason) => (Phase::Applying, Some(reason)),
-                AgainNext::Plan(reason) => (Phase::Planned, Some(reason)),
-            };
+            let (phase, reason) =
+                match decide::again(&step.value, facet, found, action.drifted(&found.facet, step.value.changed())) {
+                    AgainNext::Nothing => continue,
+                    // A person said yes to a list, and this was not on it.
+                    AgainNext::Plan(_) if run.approval.is_some() => continue,
+                    AgainNext::Say(reason) if reason == step.value.reason => continue,
+                    AgainNext::Say(reason) => (Phase::Applied, reason),
+                    AgainNext::Enforce(reason) => (Phase::Applying, Some(reason)),
+                    AgainNext::Plan(reason) => (Phase::Planned, Some(reason)),
+                };
             let present = if phase == Phase::Planned { found.present.clone() } else { step.value.present.clone() };
             let step = Versioned { rev: step.rev, value: Step { present, ..step.value.clone() } };
             moves.push(self.advance(run, &step, None, phase, reason)?);

@@ -26,7 +26,7 @@ pub struct Reconciler<'a> {
     pub runs: Runs<'a>,
     /// What Budgets says.
     pub spending: &'a dyn Spending,
-    /// What the resources in scope cost an hour.
+    /// The cost of the resources in scope, in dollars an hour.
     pub running: &'a dyn Running,
 }
 

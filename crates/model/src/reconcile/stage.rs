@@ -1,4 +1,4 @@
-//! What a round does about one stage: its alert may be lost, or its run waits because a figure was not believed.
+//! A round's work on one stage: its alert may be lost, or its run waits because a figure was not believed.
 
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
@@ -43,7 +43,7 @@ pub struct Waiting {
     pub since: Timestamp,
 }
 
-/// Begins what a lost alert or a figure over the threshold asks for.
+/// Begins the run that a lost alert or a figure over the threshold asks for.
 pub(super) fn lost_alerts(books: &Books<'_>, shown: &Shown<'_>, measures: &mut Vec<Measure>) {
     let standing = shown.standing;
     let is_over = |at: StageAt| at.alert_type == AlertType::Actual && standing.actual > at.threshold(standing.limit);

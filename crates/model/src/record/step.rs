@@ -116,6 +116,16 @@ pub struct StepEvent {
     pub last_calls: Vec<Call>,
 }
 
+impl Step {
+    /// When its change was last begun. For one that was never changed, since when it stands as it does.
+    #[must_use]
+    pub fn changed(&self) -> Timestamp {
+        let begun = self.events.iter().filter(|event| event.phase == Phase::Applying);
+        let last = begun.map(|event| event.repeats.as_ref().map_or(event.at, |repeats| repeats.until)).max();
+        last.unwrap_or(self.since)
+    }
+}
+
 impl StepEvent {
     /// An event that says no more than this.
     #[must_use]

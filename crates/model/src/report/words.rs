@@ -107,7 +107,7 @@ impl Counts {
     }
 }
 
-/// What is unusual of the figure, with the way back first.
+/// The unusual facts about the figure, with the way back first.
 fn remarks(run: &Run) -> String {
     if run.remarks.is_empty() || run.direction == Direction::Rollback {
         return String::new();

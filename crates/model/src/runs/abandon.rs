@@ -105,7 +105,7 @@ impl Runs<'_> {
         Ok(Abandoned::Done { run: Box::new(run), let_go, left })
     }
 
-    /// Before anything is let go: whoever goes on after a death here finds nothing of it left.
+    /// Before anything is let go: an invocation that goes on after a death here finds nothing of it left.
     async fn try_remember(&self, id: &RunId, request: &AbandonRequest) -> Result<ControlFlow<Abandoned, Run>, RunError> {
         let run = self.load(id).await?;
         if !run.value.state.is_open() {

@@ -86,8 +86,8 @@ fn seconds(exactly: f64) -> i64 {
 }
 
 impl Runs<'_> {
-    /// An execution of `attempt` wants to wait under `token`. An execution that need not wait is woken at once, and reads what
-    /// was decided. The token may be gone by then: its task timed out, and nothing waits under it.
+    /// An execution of `attempt` wants to wait under `token`. An execution that need not wait is woken at once, and reads the
+    /// decision. The token may be gone by then: its task timed out, and nothing waits under it.
     ///
     /// # Errors
     /// When the ledger cannot be read or written, or the workflow cannot be reached.
@@ -169,7 +169,7 @@ impl Runs<'_> {
         .await
     }
 
-    /// What the file says that silence means, once the time to answer is over.
+    /// The answer that silence means by the file, once the time to answer is over.
     fn silence(&self, run: &Run, attempt: u32) -> Option<Answer> {
         let approval = run.approval.as_ref().filter(|_| waits(run, attempt))?;
         let question = approval.question.as_ref().filter(|question| question.until <= self.clock.now())?;
@@ -268,7 +268,7 @@ enum Taken {
     Not(Answered),
 }
 
-/// What the execution `attempt` is to do, by how the run stands.
+/// The next thing for the execution `attempt` to do, by the run's state.
 fn heard(run: &Run, attempt: u32, now: Timestamp) -> Heard {
     if run.direction != Direction::Apply || run.attempts.apply != attempt {
         return Heard::Over { outcome: Outcome::Superseded };

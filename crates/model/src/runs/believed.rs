@@ -1,4 +1,4 @@
-//! A figure that is not believed, and what people said to it. A doubt does not latch: a run that waits only for one goes on as
+//! A figure that is not believed, and people's answers to it. A doubt does not latch: a run that waits only for one goes on as
 //! soon as the figure is believed, and a no to a figure is no no to the period.
 
 use rust_decimal::Decimal;
@@ -16,7 +16,7 @@ use crate::record::{Because, PartPlan, Released, Run, RunState, Slot};
 pub struct Grounds {
     /// Why the figure is not believed; none when it is.
     pub doubts: Vec<String>,
-    /// What people are told first of a figure that is enforced, and is unusual or not confirmed.
+    /// The first sentences to people about a figure that is enforced, and is unusual or not confirmed.
     pub remarks: Vec<String>,
     /// The figure, in dollars, where one is known.
     pub figure: Option<Decimal>,
@@ -35,11 +35,11 @@ impl Grounds {
 pub struct SlotStanding {
     /// A person released the stage for the period.
     pub released: Option<Released>,
-    /// Figures that a person said no to, with who and when.
+    /// Figures that a person said no to, with the person and the time.
     pub discarded: Vec<Decimal>,
     /// How often in a row nobody answered.
     pub unanswered: u32,
-    /// Who said no to a figure last.
+    /// The person that said no to a figure last.
     by: Option<Released>,
 }
 

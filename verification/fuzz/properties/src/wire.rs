@@ -128,10 +128,16 @@ async fn obeyed(order: MasterOrder) {
     }
 }
 
+/// Limits as an action declares them: of calls, and of things in them.
+const LIMITS: [(Limit, Limit); 2] = [
+    (Limit::new("stop-requests", 50.0, 5.0), Limit::new("stop-instances", 1000.0, 20.0)),
+    (Limit::new("start-requests", 5.0, 2.0), Limit::new("start-instances", 1000.0, 2.0)),
+];
+
 /// A pacer that goes on from a cursor's levels asks for calls within the bounds, or for a wait within them.
 fn paced(cursor: &Cursor) {
     let pacer = Pacer::new(Pace::default(), Arc::new(guardrails_testkit::VirtualClock::default()), cursor.levels.clone());
-    for (requests, limit) in [(Limit::StopRequests, Limit::StopInstances), (Limit::StartRequests, Limit::StartInstances)] {
+    for (requests, limit) in LIMITS {
         let Room { changes, again } = pacer.room(requests, limit, 50);
         assert!(changes <= 50 && (0..=60).contains(&again) && (changes > 0 || again > 0), "{changes} {again}");
         pacer.spend(limit, changes);

@@ -1,54 +1,44 @@
 //! What the function of `stop-instances` may do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use serde_json::json;
 
-use serde_json::{Value as Json, json};
-
-use super::params::{Params, UntaggedGroups};
+use super::params::{StopInstances, UntaggedGroups};
 use crate::ec2::operators;
-use crate::grants::{Grant, Use, sid};
+use crate::grants::{Grant, Use, by_tag, widest};
 
-const GROUP: &str = "autoScalingGroup:*:autoScalingGroupName/*";
+/// Stops and starts instances.
+const POWER: &[&str] = &["ec2:StopInstances", "ec2:StartInstances"];
+/// Keeps a group from replacing its members, and lets it do so again.
+const SUSPEND: &[&str] = &["autoscaling:SuspendProcesses", "autoscaling:ResumeProcesses", "autoscaling:SetInstanceHealth"];
+
+const NOT_CHECKED: &str = "the local AWS checks no role for it: tests/actions/groups.rs";
 
 /// For all the stages that ask for it.
-pub(super) fn all(all: &[Params]) -> Vec<Grant> {
-    if all.is_empty() {
-        return Vec::new();
-    }
+pub(super) fn all(all: &[&StopInstances]) -> Vec<Grant> {
     let mut grants = vec![look(), operators::grant(), start_encrypted(all)];
-    let mut scopes: BTreeMap<String, Vec<&Params>> = BTreeMap::new();
-    for params in all {
-        scopes.entry(json!(params.tag).to_string()).or_default().push(params);
-    }
-    for (index, of_tag) in scopes.values().enumerate() {
-        let tags = of_tag[0].tag.iter().map(|(key, values)| (format!("aws:ResourceTag/{key}"), values));
-        let tagged = json!({"StringEquals": tags.collect::<BTreeMap<String, Vec<&str>>>()});
-        grants.push(Grant {
-            sid: sid(&["StopAndStart", &index.to_string()]),
-            uses: &[Use::Apply, Use::Rollback],
-            actions: &["ec2:StopInstances", "ec2:StartInstances"],
-            resources: arns(of_tag, "ec2", "instance/*"),
-            condition: tagged.clone(),
-            why_any: None,
-        });
-        let by_tag = of_tag.iter().copied().filter(|params| params.untagged_groups == UntaggedGroups::Leave);
-        grants.extend(suspend(&["SuspendAndResume", &index.to_string()], &by_tag.collect::<Vec<_>>(), tagged));
-    }
+    grants.extend(by_tag("StopAndStart", POWER, all.iter().map(|params| (&params.tag, instances(params)))));
     // Where the stage says so: a group need not carry its members' tags, and then IAM cannot tell it by them.
-    let any = all.iter().filter(|params| params.untagged_groups == UntaggedGroups::Stop);
-    grants.extend(suspend(&["SuspendAndResumeAny"], &any.collect::<Vec<_>>(), json!(null)));
+    let (any, by_tags): (Vec<&StopInstances>, Vec<_>) =
+        all.iter().copied().partition(|params| params.untagged_groups == UntaggedGroups::Stop);
+    grants.extend(by_tag("SuspendAndResume", SUSPEND, by_tags.iter().map(|params| (&params.tag, groups(params)))));
+    if !any.is_empty() {
+        grants.push(Grant {
+            sid: "SuspendAndResumeAny".to_owned(),
+            uses: &[Use::Apply, Use::Rollback],
+            actions: SUSPEND,
+            resources: widest(any.into_iter().flat_map(groups)),
+            ..Grant::default()
+        });
+    }
     grants
 }
 
-fn suspend(name: &[&str], scope: &[&Params], condition: Json) -> Option<Grant> {
-    (!scope.is_empty()).then(|| Grant {
-        sid: sid(name),
-        uses: &[Use::Apply, Use::Rollback],
-        actions: &["autoscaling:SuspendProcesses", "autoscaling:ResumeProcesses", "autoscaling:SetInstanceHealth"],
-        resources: arns(scope, "autoscaling", GROUP),
-        condition,
-        why_any: None,
-    })
+fn instances(params: &StopInstances) -> Vec<String> {
+    params.regions.arns("ec2", "instance/*")
+}
+
+fn groups(params: &StopInstances) -> Vec<String> {
+    params.regions.arns("autoscaling", "autoScalingGroup:*:autoScalingGroupName/*")
 }
 
 fn look() -> Grant {
@@ -69,29 +59,28 @@ fn look() -> Grant {
             "elasticloadbalancing:DescribeInstanceHealth",
         ],
         resources: vec!["*".to_owned()],
-        condition: json!(null),
         why_any: Some("AWS has no resource for these Describe calls"),
+        unused: &[
+            ("ec2:DescribeSpotInstanceRequests", "the local AWS has no Spot Instances: tests/actions/instances.rs"),
+            ("elasticloadbalancing:DescribeInstanceHealth", NOT_CHECKED),
+            ("elasticloadbalancing:DescribeTargetHealth", NOT_CHECKED),
+        ],
+        ..Grant::default()
     }
 }
 
 /// Volumes under a key of the account's own: EC2 gets a grant to it when the instance starts, in the caller's name.
-fn start_encrypted(all: &[Params]) -> Grant {
+fn start_encrypted(all: &[&StopInstances]) -> Grant {
     Grant {
         sid: "StartEncrypted".to_owned(),
         uses: &[Use::Rollback],
         actions: &["kms:CreateGrant"],
-        resources: arns(&all.iter().collect::<Vec<_>>(), "kms", "key/*"),
+        resources: widest(all.iter().flat_map(|params| params.regions.arns("kms", "key/*"))),
         condition: json!({
             "Bool": {"kms:GrantIsForAWSResource": "true"},
             "StringLike": {"kms:ViaService": "ec2.*.amazonaws.com"},
         }),
-        why_any: None,
+        unused: &[("kms:CreateGrant", "EC2 asks for it in its name to start an encrypted instance")],
+        ..Grant::default()
     }
-}
-
-/// ARNs of all resources of a kind in the Regions of these; those of every Region take in all the others.
-fn arns(scope: &[&Params], service: &str, kind: &str) -> Vec<String> {
-    let arns: BTreeSet<String> = scope.iter().flat_map(|params| params.regions.arns(service, kind)).collect();
-    let all = arns.iter().find(|arn| arn.contains(&format!(":{service}:*:"))).cloned();
-    all.map_or_else(|| arns.into_iter().collect(), |all| vec![all])
 }

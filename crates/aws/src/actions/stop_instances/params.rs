@@ -10,62 +10,37 @@ use crate::ec2::regions::Regions;
 /// For how long a group's check may be watched: the group is given up after half an hour.
 const LONGEST_WATCH: Duration = Duration::from_secs(15 * 60);
 
-/// Stops EC2 instances by tag.
+/// Stops the running EC2 instances that carry the tags.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", try_from = "Raw")]
-#[schemars(with = "Raw")]
-pub struct Params {
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct StopInstances {
+    /// The tags to select by: every key must match, with one of its values.
     pub(super) tag: Tags,
-    #[serde(skip_serializing_if = "is_default")]
+    /// Where: `all` Regions that are enabled in the account, or a list of them.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) regions: Regions,
-    #[serde(skip_serializing_if = "is_default")]
+    /// What is left alone though it carries the tags.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) exempt: Exempt,
-    #[serde(skip_serializing_if = "is_default")]
+    /// What to do with an Auto Scaling group of which only some members are in scope.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) partial_groups: PartialGroups,
-    #[serde(skip_serializing_if = "is_default")]
+    /// What to do with an Auto Scaling group that does not carry the tags itself, though its members do.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) untagged_groups: UntaggedGroups,
-    #[serde(skip_serializing_if = "is_default")]
+    /// What to do with instances whose instance-store volumes lose their data on a stop.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) instance_store_data: InstanceStoreData,
-    #[serde(skip_serializing_if = "is_default")]
+    /// Hibernate the instances that can, so that they go on where they were.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) hibernate: bool,
+    /// For how long to start an instance again that AWS has no capacity for: 6 hours when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) keep_trying: Option<Duration>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) watch_health: Option<Duration>,
-}
-
-/// Stops the running EC2 instances that carry the tags.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[schemars(rename = "StopInstances")]
-struct Raw {
-    /// The tags to select by: every key must match, with one of its values.
-    tag: Tags,
-    /// Where: `all` Regions that are enabled in the account, or a list of them.
-    #[serde(default)]
-    regions: Regions,
-    /// What is left alone though it carries the tags.
-    #[serde(default)]
-    exempt: Exempt,
-    /// What to do with an Auto Scaling group of which only some members are in scope.
-    #[serde(default)]
-    partial_groups: PartialGroups,
-    /// What to do with an Auto Scaling group that does not carry the tags itself, though its members do.
-    #[serde(default)]
-    untagged_groups: UntaggedGroups,
-    /// What to do with instances whose instance-store volumes lose their data on a stop.
-    #[serde(default)]
-    instance_store_data: InstanceStoreData,
-    /// Hibernate the instances that can, so that they go on where they were.
-    #[serde(default)]
-    hibernate: bool,
-    /// For how long to start an instance again that AWS has no capacity for: 6 hours when left out.
-    #[serde(default)]
-    keep_trying: Option<Duration>,
     /// For how long an Auto Scaling group's resumed health check is watched before the group may replace members again: a
     /// minute when left out.
-    #[serde(default)]
-    watch_health: Option<Duration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) watch_health: Option<Duration>,
 }
 
 /// What to do with an Auto Scaling group of which only some members are in scope.
@@ -105,28 +80,17 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-impl TryFrom<Raw> for Params {
-    type Error = String;
-
-    fn try_from(raw: Raw) -> Result<Self, String> {
-        raw.tag.check()?;
-        raw.exempt.check()?;
-        if raw.tag.is_empty() {
+impl StopInstances {
+    /// Names the mistake in them, if there is one.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.tag.check()?;
+        self.exempt.check()?;
+        if self.tag.is_empty() {
             return Err("`tag` is empty: name at least one tag, such as `{Project: Beta}`".to_owned());
         }
-        if raw.watch_health.is_some_and(|watch| watch > LONGEST_WATCH) {
+        if self.watch_health.is_some_and(|watch| watch > LONGEST_WATCH) {
             return Err(format!("`watch-health` is longer than {LONGEST_WATCH}, and a group is given up after half an hour"));
         }
-        Ok(Self {
-            tag: raw.tag,
-            regions: raw.regions,
-            exempt: raw.exempt,
-            partial_groups: raw.partial_groups,
-            untagged_groups: raw.untagged_groups,
-            instance_store_data: raw.instance_store_data,
-            hibernate: raw.hibernate,
-            keep_trying: raw.keep_trying,
-            watch_health: raw.watch_health,
-        })
+        Ok(())
     }
 }

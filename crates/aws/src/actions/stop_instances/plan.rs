@@ -9,7 +9,7 @@ use guardrails_model::config::Duration;
 use guardrails_model::ids::{BadName, FacetId};
 use guardrails_model::phase::Phase;
 
-use super::StopInstances;
+use super::Stopping;
 use super::params::{InstanceStoreData, PartialGroups};
 use crate::ec2::bystanders::{Bystanders, Facts};
 use crate::ec2::groups::{self, HEALTH_CHECK, PROCESS, PROCESSES};
@@ -19,7 +19,7 @@ use crate::ec2::instances::{self, POWER, instance_id, running, stopped};
 /// For how long a group's check is watched, when the stage does not say.
 const WATCH_HEALTH: Duration = Duration::from_secs(60);
 
-impl StopInstances {
+impl Stopping {
     /// What is to be done with these instances, and with the groups of those that are members.
     pub(super) async fn plan_for(
         &self,

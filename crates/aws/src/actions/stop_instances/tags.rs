@@ -7,14 +7,13 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 use guardrails_model::action::{ActionError, Answer, Change};
 use guardrails_model::ids::FacetId;
-use serde::Deserialize;
 
-use super::StopInstances;
-use super::params::{Params, UntaggedGroups};
+use super::Stopping;
+use super::params::{StopInstances, UntaggedGroups};
 use crate::ec2::groups::{self, Groups, PROCESS, process_of};
 use crate::ec2::instances::{self, instance_id};
 
-impl Params {
+impl StopInstances {
     /// Which tags the group does not carry that its function is granted it by, if any.
     fn not_granted(&self, group: &AutoScalingGroup) -> Option<String> {
         match self.untagged_groups {
@@ -22,9 +21,31 @@ impl Params {
             UntaggedGroups::Stop => None,
         }
     }
+
+    /// The groups among the held `facets` that its function may not resume, each with the reason: a version that was granted more
+    /// may have suspended them.
+    ///
+    /// # Errors
+    /// When Auto Scaling does not list the groups.
+    pub(super) async fn groups_out_of_reach(&self, facets: &[FacetId], sdk: &SdkConfig) -> Result<Vec<String>, ActionError> {
+        let mut held: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        for facet in facets.iter().filter(|facet| facet.parts().0 == PROCESS) {
+            held.entry(facet.parts().1).or_default().insert(process_of(facet).1);
+        }
+        let mut told = Vec::new();
+        for (region, names) in held {
+            let client = aws_sdk_autoscaling::Client::new(&sdk.to_builder().region(Region::new(region.to_owned())).build());
+            let found: BTreeMap<_, _> = Groups { changes: client.clone(), client }.named(names).await?.into_iter().collect();
+            told.extend(found.iter().filter_map(|(name, group)| {
+                let missing = self.not_granted(group).filter(|_| groups::going(group).is_none())?;
+                Some(format!("the Auto Scaling group {name} in {region} does not carry {missing}"))
+            }));
+        }
+        Ok(told)
+    }
 }
 
-impl StopInstances {
+impl Stopping {
     /// Why the group may not be suspended, if it may not: nor may its members be stopped then.
     pub(super) fn untagged(&self, group: &AutoScalingGroup) -> Option<String> {
         self.params.not_granted(group).map(|missing| {
@@ -70,27 +91,4 @@ impl StopInstances {
         let told = told.chain(powers.iter().map(|facet| (*facet, of_instance(facet))));
         Ok(told.filter_map(|(facet, lost)| Some((facet.clone(), lost?))).collect())
     }
-}
-
-/// The groups among what a run holds by `params` that its function may not resume, each with the reason: a version that was
-/// granted more may have suspended them.
-///
-/// # Errors
-/// When the parameters are not this version's, or Auto Scaling does not list the groups.
-pub async fn out_of_reach(params: &serde_json::Value, facets: &[FacetId], sdk: &SdkConfig) -> Result<Vec<String>, ActionError> {
-    let params = Params::deserialize(params).map_err(|error| ActionError::Refused(format!("reading its parameters: {error}")))?;
-    let mut held: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    for facet in facets.iter().filter(|facet| facet.parts().0 == PROCESS) {
-        held.entry(facet.parts().1).or_default().insert(process_of(facet).1);
-    }
-    let mut told = Vec::new();
-    for (region, names) in held {
-        let client = aws_sdk_autoscaling::Client::new(&sdk.to_builder().region(Region::new(region.to_owned())).build());
-        let found: BTreeMap<_, _> = Groups { changes: client.clone(), client }.named(names).await?.into_iter().collect();
-        told.extend(found.iter().filter_map(|(name, group)| {
-            let missing = params.not_granted(group).filter(|_| groups::going(group).is_none())?;
-            Some(format!("the Auto Scaling group {name} in {region} does not carry {missing}"))
-        }));
-    }
-    Ok(told)
 }

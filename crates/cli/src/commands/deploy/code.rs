@@ -7,18 +7,54 @@ use aws_sdk_s3::types::ChecksumMode;
 use aws_smithy_types::base64;
 use guardrails_aws::error::Failure;
 use guardrails_template as template;
-use guardrails_template::artifacts::Artifact;
+use guardrails_template::artifacts::{self, Artifact, PREFIX};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 use super::bucket::Bucket;
 use crate::output;
 
-/// Puts it there when it is not there yet, and looks at it when it is.
-///
-/// # Errors
-/// When something else stands under its key, or the bucket does not answer.
-pub(super) async fn upload(bucket: &Bucket, artifact: &Artifact) -> Result<()> {
+/// The code that the functions are to run.
+pub(super) struct Code {
+    /// Its key in the bucket.
+    key: String,
+    /// Its SHA-256, as S3 and Lambda write it.
+    sum: String,
+}
+
+impl Code {
+    /// Puts the packed zip into the bucket, and answers with the code that the functions are to run: that zip, or the `signed` one that
+    /// AWS Signer made of it. `signing` is the code signing configuration of the stack, empty for none.
+    ///
+    /// # Errors
+    /// When something else stands under a key, when only signed code is taken and none is given, or when the bucket does not answer.
+    pub(super) async fn provide(bucket: &Bucket, artifact: &Artifact, signed: Option<&str>, signing: &str) -> Result<Self> {
+        upload(bucket, artifact).await?;
+        let Artifact { key, zip } = artifact;
+        let place = &bucket.name;
+        let Some(signed) = signed else {
+            ensure!(
+                signing.is_empty(),
+                "the functions take only signed code ({signing}), and --signed-code does not say where it is\nhint: the bucket needs \
+                 versions for it (aws s3api put-bucket-versioning). Sign s3://{place}/{key}: aws signer start-signing-job --profile-name \
+                 PROFILE --source 's3={{bucketName={place},key={key},version=VERSION}}' --destination \
+                 's3={{bucketName={place},prefix={PREFIX}signed-}}'. Then deploy again with --signed-code KEY"
+            );
+            return Ok(Self { key: key.clone(), sum: sum(zip) });
+        };
+        let bytes = read(bucket, signed).await?;
+        artifacts::check_signed(&bytes, zip).map_err(|why| {
+            anyhow!(
+                "s3://{place}/{signed} is not the signed form of {key}: {why:#}\nhint: sign s3://{place}/{key} with AWS Signer, and \
+                 give the key of what it makes"
+            )
+        })?;
+        Ok(Self { key: signed.to_owned(), sum: sum(&bytes) })
+    }
+}
+
+/// Puts the zip there when it is not there yet, and looks at it when it is.
+async fn upload(bucket: &Bucket, artifact: &Artifact) -> Result<()> {
     let head = bucket.s3.head_object().bucket(&bucket.name).key(&artifact.key).expected_bucket_owner(&bucket.account);
     match head.checksum_mode(ChecksumMode::Enabled).send().await {
         // S3 computed it from the bytes that it has.
@@ -44,9 +80,7 @@ async fn put(bucket: &Bucket, artifact: &Artifact) -> Result<()> {
 /// Reads what is there: it has no sum that can be compared, or another one.
 async fn compare(bucket: &Bucket, Artifact { key, zip }: &Artifact) -> Result<()> {
     let name = &bucket.name;
-    let found = bucket.s3.get_object().bucket(name).key(key).expected_bucket_owner(&bucket.account).send().await;
-    let found = found.map_err(|error| anyhow!("reading {key} in {name}: {}", Failure::of(&error).message))?;
-    let bytes = found.body.collect().await.with_context(|| format!("reading {key} in {name}"))?.into_bytes();
+    let bytes = read(bucket, key).await?;
     ensure!(
         bytes == *zip,
         "{key} in {name} is not the code that was packed here, though its key says so: its SHA-256 is {}, expected {}. Somebody who may \
@@ -58,19 +92,22 @@ async fn compare(bucket: &Bucket, Artifact { key, zip }: &Artifact) -> Result<()
     Ok(())
 }
 
-/// Looks whether the functions of `stack`, made from `template`, run what was packed here: the bucket may have been written to in between, or a function
-/// past CloudFormation.
+async fn read(bucket: &Bucket, key: &str) -> Result<Vec<u8>> {
+    let name = &bucket.name;
+    let found = bucket.s3.get_object().bucket(name).key(key).expected_bucket_owner(&bucket.account).send().await;
+    let found = found.map_err(|error| anyhow!("reading {key} in {name}: {}", Failure::of(&error).message))?;
+    let bytes = found.body.collect().await.with_context(|| format!("reading {key} in {name}"))?;
+    Ok(bytes.to_vec())
+}
+
+/// Looks whether the functions of `stack`, made from `template`, run `code`: the bucket may have been written to in between, or a
+/// function past CloudFormation.
 ///
 /// # Errors
 /// When one runs something else, or Lambda does not answer.
-pub(super) async fn is_what_runs(
-    sdk: &SdkConfig,
-    stack: &str,
-    template: &Json,
-    bucket: &Bucket,
-    Artifact { key, zip }: &Artifact,
-) -> Result<()> {
+pub(super) async fn is_what_runs(sdk: &SdkConfig, stack: &str, template: &Json, bucket: &Bucket, code: &Code) -> Result<()> {
     let client = aws_sdk_lambda::Client::new(sdk);
+    let Code { key, sum } = code;
     for part in template::parts(template) {
         let name = format!("{stack}-{part}");
         let found = client.get_function().function_name(&name).send().await;
@@ -78,12 +115,11 @@ pub(super) async fn is_what_runs(
         let runs = found.configuration.and_then(|configuration| configuration.code_sha256).unwrap_or_default();
         let place = &bucket.name;
         ensure!(
-            runs == sum(zip),
-            "the function {name} runs code that was not packed here: its SHA-256 is {runs}, expected {}. Somebody wrote s3://{place}/{key} \
+            runs == *sum,
+            "the function {name} runs code that was not packed here: its SHA-256 is {runs}, expected {sum}. Somebody wrote s3://{place}/{key} \
              meanwhile, or the function itself, and that code has the function's rights\nhint: find out who (CloudTrail has \
              UpdateFunctionCode), have deploy look at the bucket's once more, then aws lambda update-function-code --function-name {name} \
-             --s3-bucket {place} --s3-key {key}",
-            sum(zip)
+             --s3-bucket {place} --s3-key {key}"
         );
     }
     Ok(())

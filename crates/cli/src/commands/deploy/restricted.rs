@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use aws_config::SdkConfig;
-use guardrails_aws::actions::{self, Context};
+use guardrails_aws::actions::CATALOG;
+use guardrails_aws::context::Context;
 use guardrails_aws::iam::protected::Protected;
 use guardrails_aws::iam::shut_out;
 use guardrails_model::clock::SystemClock;
@@ -48,10 +49,10 @@ pub(super) async fn refuse(sdk: &SdkConfig, config: &Config, caller: &Caller, st
 async fn keep_a_way_in(protected: &Protected, config: &Config) -> Result<()> {
     let (mut denied, mut perhaps) = (BTreeSet::new(), BTreeSet::new());
     for spec in config.guardrails.values().flat_map(specs) {
-        let entry = actions::find(spec.name.as_str())?;
-        match entry.denies(&spec.params, shut_out::ASSUME)? {
-            Tri::Yes => denied.extend(entry.restricts(&spec.params)?),
-            Tri::Unknown(_) => perhaps.extend(entry.restricts(&spec.params)?),
+        let action = CATALOG.read(spec)?;
+        match action.denies(shut_out::ASSUME) {
+            Tri::Yes => denied.extend(action.restricts()),
+            Tri::Unknown(_) => perhaps.extend(action.restricts()),
             Tri::No => {}
         }
     }
@@ -74,7 +75,7 @@ fn specs(guardrail: &Guardrail) -> impl Iterator<Item = &ActionSpec> {
 fn restricts(guardrail: &Guardrail) -> Result<Vec<Principal>> {
     let mut restricted = Vec::new();
     for spec in specs(guardrail) {
-        restricted.extend(actions::find(spec.name.as_str())?.restricts(&spec.params)?);
+        restricted.extend(CATALOG.read(spec)?.restricts());
     }
     Ok(restricted)
 }

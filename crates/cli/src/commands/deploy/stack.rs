@@ -194,6 +194,13 @@ impl<'a> Stack<'a> {
         Ok(parameters.into_iter().filter_map(|parameter| parameter.parameter_key).collect())
     }
 
+    /// The value that a parameter of the stack has now; none when there is no stack, or no such parameter.
+    pub(super) async fn parameter(&self, name: &str) -> Result<Option<String>> {
+        let parameters = self.present().await?.and_then(|stack| stack.parameters).unwrap_or_default();
+        let found = parameters.into_iter().find(|parameter| parameter.parameter_key() == Some(name));
+        Ok(found.and_then(|parameter| parameter.parameter_value))
+    }
+
     /// The ledger that the stack has now, if there is one.
     pub(super) async fn ledger(&self) -> Result<Option<String>> {
         let outputs = self.present().await?.and_then(|stack| stack.outputs).unwrap_or_default();

@@ -219,7 +219,7 @@ pub(super) mod tests {
             "version: 1\nguardrails:\n  beta:\n    budget: {{ amount: {amount}, period: monthly, tag: {{ Project: Beta }} }}\n    stages: \
              [{{ at: 100% actual, do: [notify] }}]\n"
         );
-        let config = guardrails_model::config::file::parse::<guardrails_aws::actions::Any>("test", &text).unwrap();
+        let config = guardrails_aws::actions::CATALOG.parse("test", &text).unwrap();
         config.guardrails.into_values().next().unwrap()
     }
 

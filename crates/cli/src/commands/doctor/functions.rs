@@ -4,6 +4,7 @@ use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::types::{Dimension, Statistic};
 use jiff::{SignedDuration, Timestamp};
 
+use super::code::{self, Code};
 use super::finding::{Read, Sheet, Unread, found};
 use super::site::Site;
 use super::topics::REMAKE;
@@ -18,6 +19,8 @@ const ABSENT: &[&str] = &["ResourceNotFoundException"];
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) functions: Vec<Function>,
+    /// The code that was deployed; none when the stack does not say.
+    pub(super) code: Read<Option<Code>>,
     /// Where the master function's failed alerts go; none when nothing is said.
     pub(super) destination: Read<Option<String>>,
     pub(super) dead_letters: String,
@@ -30,6 +33,8 @@ pub(super) struct Function {
     pub(super) name: String,
     /// None when there is no such function.
     pub(super) state: Read<Option<State>>,
+    /// The SHA-256 of the code that it runs, as Lambda writes it; none when that could not be read.
+    pub(super) sum: Option<String>,
     /// How many of it may run at once, where that is limited.
     pub(super) reserved: Read<Option<i32>>,
     /// Its errors; none when its log is not there.
@@ -65,7 +70,7 @@ pub(super) async fn look(site: &Site, now: Timestamp) -> Seen {
     let config = lambda.get_function_event_invoke_config().function_name(&master).qualifier("$LATEST").send().await;
     let config = found(config, ABSENT, "lambda:GetFunctionEventInvokeConfig");
     let destination = config.map(|config| config?.destination_config?.on_failure?.destination);
-    Seen { functions, destination, dead_letters: site.queue_arn(site.name("DeadLetters")), master }
+    Seen { functions, code: code::look(site).await, destination, dead_letters: site.queue_arn(site.name("DeadLetters")), master }
 }
 
 async fn look_at(sdk: &SdkConfig, lambda: &aws_sdk_lambda::Client, name: &str, now: Timestamp) -> Function {
@@ -73,6 +78,7 @@ async fn look_at(sdk: &SdkConfig, lambda: &aws_sdk_lambda::Client, name: &str, n
     let config = found(config, ABSENT, "lambda:GetFunctionConfiguration");
     let log = config.as_ref().ok().and_then(|config| config.as_ref()?.logging_config()?.log_group().map(str::to_owned));
     let log = log.unwrap_or_else(|| format!("/aws/lambda/{name}"));
+    let sum = config.as_ref().ok().and_then(|config| config.as_ref()?.code_sha256().map(str::to_owned));
     let with = |state: Option<&str>, reason: Option<&str>| {
         [state, reason].into_iter().flatten().filter(|words| !words.is_empty()).collect::<Vec<_>>().join(": ")
     };
@@ -90,6 +96,7 @@ async fn look_at(sdk: &SdkConfig, lambda: &aws_sdk_lambda::Client, name: &str, n
     Function {
         name: name.to_owned(),
         state,
+        sum,
         reserved: reserved.map(|found| found?.reserved_concurrent_executions),
         errors: errors(sdk, &log, now).await,
         throttles: throttles(sdk, name, now).await,
@@ -140,6 +147,7 @@ pub(super) fn judge(seen: &Seen) -> Sheet {
     for function in &seen.functions {
         judge_function(&mut sheet, function);
     }
+    code::judge(&mut sheet, &seen.code, &seen.functions);
     judge_destination(&mut sheet, seen);
     sheet
 }
@@ -243,11 +251,19 @@ mod tests {
 
     const QUEUE: &str = "arn:aws:sqs:us-east-1:123456789012:dead";
 
+    /// A hash that begins with 0123456789abcdef0123, as Lambda writes it.
+    const SUM: &str = "ASNFZ4mrze8BIw==";
+
+    fn code(key: &str, hash: &str) -> Code {
+        Code { bucket: "bucket".to_owned(), key: key.to_owned(), hash: hash.to_owned() }
+    }
+
     fn function() -> Function {
         let state = State { state: "Active".to_owned(), update: "Successful".to_owned() };
         Function {
             name: "g-master".to_owned(),
             state: Ok(Some(state)),
+            sum: Some(SUM.to_owned()),
             reserved: Ok(None),
             errors: Ok(Some(Errors::default())),
             throttles: Ok(0.0),
@@ -257,6 +273,7 @@ mod tests {
     fn seen(function: Function) -> Seen {
         Seen {
             functions: vec![function],
+            code: Ok(Some(code("guardrails/functions-0123456789abcdef0123.zip", "0123456789abcdef0123"))),
             destination: Ok(Some(QUEUE.to_owned())),
             dead_letters: QUEUE.to_owned(),
             master: "g-master".to_owned(),
@@ -267,7 +284,7 @@ mod tests {
     fn a_function_that_can_run_and_did_not_fail_is_well() {
         let sheet = judge(&seen(function()));
         assert!(sheet.findings.is_empty(), "{sheet:?}");
-        assert_eq!(sheet.well.len(), 5);
+        assert_eq!(sheet.well.len(), 6);
     }
 
     #[test]
@@ -308,6 +325,22 @@ mod tests {
             assert_eq!(sheet.findings[0].severity, severity, "{sheet:?}");
             assert!(sheet.findings[0].found.contains(words), "{sheet:?}");
         }
+    }
+
+    #[test]
+    fn function_that_runs_other_code_is_found() {
+        let key = "guardrails/functions-ffffffffffffffffffff.zip";
+        let sheet = judge(&Seen { code: Ok(Some(code(key, "ffffffffffffffffffff"))), ..seen(function()) });
+        assert_eq!(sheet.findings.len(), 1, "{sheet:?}");
+        let finding = &sheet.findings[0];
+        assert_eq!(finding.severity, Severity::Failure);
+        assert!(finding.found.contains("0123456789abcdef0123") && finding.found.contains(key), "{finding:?}");
+        assert!(finding.remedy.contains(&format!("--s3-bucket bucket --s3-key {key}")), "{finding:?}");
+        // A stack of an earlier version does not say which code it has; one that cannot be read is said.
+        assert!(judge(&Seen { code: Ok(None), ..seen(function()) }).findings.is_empty());
+        let unread = judge(&Seen { code: Err(Unread::new("s3:GetObject", "AccessDenied: no")), ..seen(function()) });
+        assert_eq!(unread.findings[0].severity, Severity::CouldNotCheck);
+        assert!(unread.findings[0].remedy.contains("s3:GetObject"));
     }
 
     #[test]

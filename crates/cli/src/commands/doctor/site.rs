@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, anyhow};
 use aws_config::SdkConfig;
 use guardrails_aws::error::Failure;
+use guardrails_template::CODE_OUTPUT;
 
 use crate::deployment::Deployment;
 
@@ -15,6 +16,8 @@ pub(super) struct Site {
     pub(super) status: String,
     pub(super) region: String,
     pub(super) partition: String,
+    /// The bucket and the key of the functions' code, with a slash between. None for a stack of an earlier version.
+    pub(super) code: Option<String>,
     resources: Vec<Resource>,
 }
 
@@ -54,6 +57,11 @@ impl Site {
             status: stack.stack_status().map_or("", |status| status.as_str()).to_owned(),
             region: deployment.sdk.region().map(ToString::to_string).unwrap_or_default(),
             partition: stack_id.split(':').nth(1).unwrap_or("aws").to_owned(),
+            code: stack
+                .outputs()
+                .iter()
+                .find(|output| output.output_key() == Some(CODE_OUTPUT))
+                .and_then(|output| output.output_value().map(str::to_owned)),
             stack_id,
             resources,
             deployment,

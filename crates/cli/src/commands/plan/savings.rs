@@ -1,14 +1,14 @@
-//! What stops costing money when the instances of a plan stop.
+//! Savings: the targets of a plan that stop costing money.
 
 use std::collections::BTreeMap;
 
+use guardrails_aws::catalog::Catalog;
+use guardrails_aws::declared::{Noun, Priced};
 use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::words::Tally;
 use super::{Made, PartMade};
-use crate::estimate::is_instance;
-use crate::output::count;
 use crate::prices::Prices;
 
 /// What is saved, and of what that is not known.
@@ -16,36 +16,44 @@ use crate::prices::Prices;
 pub(crate) struct Savings {
     /// US dollars an hour.
     hourly: Decimal,
-    /// Of so many instances.
+    /// Of so many targets, such as instances.
     instances: usize,
-    /// Instances that the price list does not have, by type and Region.
+    /// Targets that the price list does not have, by type and Region.
     not_counted: BTreeMap<String, usize>,
     /// Other changes that may save money, such as of groups' sizes.
     no_instances: usize,
+    /// The same three counts by noun, for people.
+    #[serde(skip)]
+    by_noun: [BTreeMap<Noun, usize>; 2],
+    #[serde(skip)]
+    unknown: BTreeMap<(&'static str, Noun, &'static str), usize>,
 }
 
 impl Savings {
     pub(super) fn of(made: &Made, prices: &Prices) -> Self {
         let mut savings = Self::default();
-        made.parts.iter().for_each(|made| savings.add(made, prices));
+        made.parts.iter().for_each(|part| savings.add(made.catalog, part, prices));
         savings
     }
 
-    fn add(&mut self, made: &PartMade, prices: &Prices) {
+    fn add(&mut self, catalog: &Catalog, made: &PartMade, prices: &Prices) {
         let region = made.part.place.as_ref();
-        let sizes = |facet: &str| facet.starts_with("group-size/");
         for step in Tally::of(made.steps()).changes {
-            self.no_instances += usize::from(sizes(step.facet.as_str()));
-            if !is_instance(&step.facet) {
+            let Some(counted) = catalog.counted(&step.facet) else { continue };
+            if let Priced::Unknown(before, after) = counted.price {
+                self.no_instances += 1;
+                *self.unknown.entry((before, counted.noun, after)).or_default() += 1;
                 continue;
             }
             let kind = step.kind.as_deref().unwrap_or("of no known type");
             if let Some(price) = prices.of(region, kind) {
                 self.hourly += price;
                 self.instances += 1;
+                *self.by_noun[0].entry(counted.noun).or_default() += 1;
             } else {
                 let place = region.map(|region| format!(" in {region}")).unwrap_or_default();
                 *self.not_counted.entry(format!("{kind}{place}")).or_default() += 1;
+                *self.by_noun[1].entry(counted.noun).or_default() += 1;
             }
         }
     }
@@ -54,22 +62,26 @@ impl Savings {
         let mut words = format!(
             "stops costing ${} an hour on demand, for {} that the price list has; what volumes cost goes on",
             self.hourly.round_dp(4).normalize(),
-            count(self.instances, "instance")
+            counts(&self.by_noun[0])
         );
         if !self.not_counted.is_empty() {
-            let all: usize = self.not_counted.values().sum();
             let kinds: Vec<String> = self.not_counted.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
             words = format!(
                 "{words}\nNOT COUNTED, as the price list does not have them: {}: {}",
-                count(all, "instance"),
+                counts(&self.by_noun[1]),
                 kinds.join(", ")
             );
         }
-        if self.no_instances > 0 {
-            words = format!("{words}\nNOT COUNTED: the members of {} that would go to zero", count(self.no_instances, "group"));
+        for ((before, noun, after), number) in &self.unknown {
+            words = format!("{words}\nNOT COUNTED: {before} {} {after}", noun.count(*number));
         }
         words
     }
+}
+
+fn counts(by_noun: &BTreeMap<Noun, usize>) -> String {
+    let counts: Vec<String> = by_noun.iter().map(|(noun, number)| noun.count(*number)).collect();
+    if counts.is_empty() { "nothing".to_owned() } else { counts.join(" and ") }
 }
 
 #[cfg(test)]

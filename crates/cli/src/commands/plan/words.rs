@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use guardrails_aws::ec2::groups::{PROCESS, process_of};
+use guardrails_aws::ec2::instances::POWER;
 use guardrails_model::decide::Target;
 use guardrails_model::phase::Phase;
 use guardrails_model::record::Step;
 use guardrails_model::report::Alike;
 
 use super::{Made, Outcome, PartMade};
-use crate::estimate::is_instance;
 use crate::output::count;
 
 /// Steps of a plan that is shown step by step.
@@ -66,7 +66,9 @@ impl Made {
                 Outcome::Steps(steps) => {
                     let tally = Tally::of(steps);
                     lines.push(format!("  {title}: {}", tally.words()));
-                    lines.extend(if each { one_by_one(steps) } else { summary(&tally) }.iter().map(|line| format!("    {line}")));
+                    lines.extend(
+                        if each { one_by_one(steps) } else { summary(self, &tally) }.iter().map(|line| format!("    {line}")),
+                    );
                 }
                 Outcome::Skipped(why) => {
                     lines.push(format!("  SKIPPED {title}: the account's organisation lets nobody work there: {why}"));
@@ -142,11 +144,13 @@ fn line(step: &Step) -> String {
     }
 }
 
-fn summary(tally: &Tally<'_>) -> Vec<String> {
+fn summary(made: &Made, tally: &Tally<'_>) -> Vec<String> {
     let mut lines = Vec::new();
-    let single = tally.changes.iter().filter(|step| step.unit.is_none() && is_instance(&step.facet)).count();
-    if single > 0 {
-        lines.push(format!("{} in no Auto Scaling group", count(single, "instance")));
+    let single = tally.changes.iter().copied().filter(|step| step.unit.is_none());
+    for (counted, number) in made.counted(single) {
+        // Only instances may be members of a group.
+        let apart = if counted.facet == POWER { " in no Auto Scaling group" } else { "" };
+        lines.push(format!("{}{apart}", counted.noun.count(number)));
     }
     let mut of_groups: Vec<(usize, &str)> =
         groups(tally.changes.iter().copied()).into_iter().map(|(name, group)| (group.members.len(), name)).collect();
@@ -172,6 +176,7 @@ fn summary(tally: &Tally<'_>) -> Vec<String> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use guardrails_aws::actions::CATALOG;
     use guardrails_aws::ec2::groups::{member_unit, process_facet, process_unit};
     use guardrails_model::ids::{FacetId, Nonce, Value};
     use guardrails_model::pace::Pace;
@@ -230,7 +235,7 @@ pub(super) mod tests {
 
     pub(crate) fn made(parts: &[(&str, Vec<Step>)]) -> Made {
         let parts = parts.iter().map(|(region, steps)| part(region, Outcome::Steps(steps.clone())));
-        Made { parts: parts.collect(), pace: Pace::default() }
+        Made { catalog: &CATALOG, parts: parts.collect(), pace: Pace::default() }
     }
 
     fn text(made: &Made, all: bool) -> String {
@@ -313,7 +318,7 @@ pub(super) mod tests {
         ];
         let mut parts: Vec<PartMade> = outcomes.into_iter().map(|(region, outcome)| part(region, outcome)).collect();
         parts[0].warning = Some("it TERMINATES");
-        let made = Made { parts, pace: Pace::default() };
+        let made = Made { catalog: &CATALOG, parts, pace: Pace::default() };
         let said = text(&made, false);
         assert_eq!(
             said.lines().collect::<Vec<_>>(),

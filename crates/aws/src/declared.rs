@@ -1,0 +1,196 @@
+//! An action's declarations. [`About`] holds for the action as such, [`Declared`] for it with the parameters of a stage. Its function's
+//! role, the schema, and a plan's words and prices are made from these two.
+
+use std::any::Any;
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use guardrails_model::action::{Action, ActionError};
+use guardrails_model::ids::{FacetId, Value};
+use guardrails_model::pace::Limit;
+use guardrails_model::principal::Principal;
+use guardrails_model::tri::Tri;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::context::Context;
+use crate::grants::Grant;
+use crate::iam::own_policy::OwnPolicy;
+
+/// An action, with any parameters.
+#[derive(Debug, Clone, Copy)]
+pub struct About {
+    /// Its stable name. It links stored records to this code, so it is never given to another action.
+    pub name: &'static str,
+    /// The change, in a few words, for the README.
+    pub changes: &'static str,
+    /// The way back, in a few words, for the README.
+    pub puts_back: &'static str,
+    /// A warning for those who ask for it.
+    pub warning: Option<&'static str>,
+    /// The kinds of facet that people count.
+    pub counts: &'static [Counted],
+    /// AWS's limits whose buckets `pace` in guardrails.yaml may set.
+    pub limits: &'static [Limit],
+}
+
+impl About {
+    /// An action without a warning, of which nothing is counted and no limit is known.
+    #[must_use]
+    pub const fn new(name: &'static str, changes: &'static str, puts_back: &'static str) -> Self {
+        Self { name, changes, puts_back, warning: None, counts: &[], limits: &[] }
+    }
+}
+
+/// A kind of facet that people count, such as instances.
+#[derive(Debug, Clone, Copy)]
+pub struct Counted {
+    /// The first part of the facets' ids.
+    pub facet: &'static str,
+    /// One of them, and several.
+    pub noun: Noun,
+    /// The change and the way back, such as `stopping` and `starting again`.
+    pub doing: (&'static str, &'static str),
+    /// The limits that bound the change and the way back.
+    pub limits: Option<(Limit, Limit)>,
+    /// How a price list counts them.
+    pub price: Priced,
+}
+
+/// How a price list counts something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Priced {
+    /// It costs so much an hour, by its kind, until it is changed.
+    ByKind,
+    /// It may save money, and a price list does not know how much: `the members of`, `that would go to zero` around the count.
+    Unknown(&'static str, &'static str),
+}
+
+/// A word for one, and for several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Noun {
+    /// `instance`.
+    pub one: &'static str,
+    /// `instances`.
+    pub many: &'static str,
+}
+
+impl Noun {
+    /// `1 instance`, `2 instances`.
+    #[must_use]
+    pub fn count(self, number: usize) -> String {
+        format!("{number} {}", if number == 1 { self.one } else { self.many })
+    }
+}
+
+/// An action with the parameters of a stage. Each hook has a default where most actions have nothing to say.
+#[async_trait]
+pub trait Declared: Any + Send + Sync {
+    /// The action, ready to work in the account and Region of `context`.
+    fn make(&self, context: &Context<'_>) -> Box<dyn Action>;
+
+    /// The rights of its function, for all the stages that ask for it. `all` holds this one too; see [`alike`].
+    fn grants(&self, all: &[&dyn Declared]) -> Vec<Grant>;
+
+    /// The facets that it is known to turn without looking at the account, and the values it turns them to.
+    fn wishes(&self) -> Vec<(FacetId, Value)> {
+        Vec::new()
+    }
+
+    /// Those it takes rights from: never the operators, and IAM is asked afterwards which rights they still have.
+    fn restricts(&self) -> Vec<Principal> {
+        Vec::new()
+    }
+
+    /// Does it deny `call`, such as `sts:AssumeRole`, to those it restricts?
+    fn denies(&self, call: &str) -> Tri {
+        let _ = call;
+        Tri::No
+    }
+
+    /// The policies that the stack must have for it.
+    fn own_policies(&self) -> Vec<OwnPolicy> {
+        Vec::new()
+    }
+
+    /// Targets of the held `facets` that this version's function may not roll back, each with the reason. An earlier version may
+    /// have been granted more.
+    ///
+    /// # Errors
+    /// When AWS does not list the targets.
+    async fn out_of_reach(&self, facets: &[FacetId], sdk: &SdkConfig) -> Result<Vec<String>, ActionError> {
+        let _ = (facets, sdk);
+        Ok(Vec::new())
+    }
+}
+
+/// A type of action: its parameters as guardrails.yaml has them. Their documentation becomes the schema's.
+pub trait ActionType: Declared + DeserializeOwned + Serialize + JsonSchema {
+    /// The action.
+    const ABOUT: About;
+
+    /// The parameters as they are stored, once they are checked.
+    ///
+    /// # Errors
+    /// When they are not as expected; in words for people.
+    fn checked(self) -> Result<Self, String> {
+        Ok(self)
+    }
+}
+
+/// Those of `all` that are of the type `T`, which are all that an action is given.
+#[must_use]
+pub fn alike<'a, T: Declared>(all: &[&'a dyn Declared]) -> Vec<&'a T> {
+    all.iter().filter_map(|one| (*one as &dyn Any).downcast_ref()).collect()
+}
+
+/// Parameters that were checked when they were read: the error is shown at their place in the file.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub struct Checked<T>(T);
+
+impl<T> Checked<T> {
+    /// The parameters.
+    #[must_use]
+    pub fn get(&self) -> &T {
+        &self.0
+    }
+
+    /// The parameters.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<'de, T: ActionType> Deserialize<'de> for Checked<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer)?.checked().map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl<T: ActionType> JsonSchema for Checked<T> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> std::borrow::Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_noun_agrees_with_its_number() {
+        let noun = Noun { one: "DB instance", many: "DB instances" };
+        assert_eq!([0, 1, 2].map(|number| noun.count(number)), ["0 DB instances", "1 DB instance", "2 DB instances"]);
+    }
+}

@@ -1,0 +1,86 @@
+//! Tables and policies in the repository that follow from a catalogue: `cargo xtask generate` writes them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use guardrails_model::config::Config;
+use serde_json::{Value as Json, json};
+
+use crate::catalog::{Catalog, CatalogError};
+use crate::grants::{Use, sid};
+
+/// How the names of an operator's statements begin that are made of the actions' grants.
+const PLAN: &str = "Plan";
+
+/// The table of actions, as Markdown.
+#[must_use]
+pub fn actions(catalog: &Catalog) -> String {
+    let mut table = String::from("| action | what it does | what rollback puts back |\n| --- | --- | --- |\n");
+    for action in catalog.entries() {
+        let file = format!("crates/aws/src/actions/{}.rs", action.name.replace('-', "_"));
+        let _ = writeln!(table, "| [`{}`]({file}) | {} | {} |", action.name, action.changes, action.puts_back);
+    }
+    table
+}
+
+/// The table of rights: the calls that each action's function may make, their use and their resources, as Markdown.
+///
+/// # Errors
+/// When `config` holds parameters that an action does not take.
+pub fn rights(catalog: &Catalog, config: &Config) -> Result<String, CatalogError> {
+    let mut table = String::from("| action | used to | may call | on |\n| --- | --- | --- | --- |\n");
+    for action in catalog.entries() {
+        for grant in action.grants(config)? {
+            let uses = grant.uses.iter().map(|used| format!("{used:?}").to_lowercase()).collect::<Vec<_>>().join(", ");
+            let on = grant.why_any.map_or_else(|| grant.resources.join(" "), |why| format!("everything: {why}"));
+            let under = if grant.condition.is_null() { String::new() } else { format!(", under `{}`", grant.condition) };
+            let _ = writeln!(table, "| `{}` | {uses} | {} | {on}{under} |", action.name, grant.actions.join(" "));
+        }
+    }
+    Ok(table)
+}
+
+/// An operator's policy: `guardrails plan` reads with it all that the actions read to plan, on any resource of the kind. Its other
+/// statements stay as they are in `present`.
+///
+/// # Errors
+/// When `config` holds parameters that an action does not take.
+pub fn operator(catalog: &Catalog, config: &Config, present: &Json) -> Result<Json, CatalogError> {
+    let mut on: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for action in catalog.entries() {
+        for grant in action.grants(config)?.iter().filter(|grant| grant.uses.contains(&Use::Plan)) {
+            let resources = grant.resources.iter().map(|arn| widened(arn));
+            let resources: BTreeSet<String> = resources.collect();
+            grant.actions.iter().for_each(|action| on.entry(*action).or_default().extend(resources.clone()));
+        }
+    }
+    let mut alike: BTreeMap<BTreeSet<String>, Vec<&str>> = BTreeMap::new();
+    on.into_iter().for_each(|(action, resources)| alike.entry(resources).or_default().push(action));
+    let others = present["Statement"].as_array().into_iter().flatten();
+    let others = others.filter(|one| !one["Sid"].as_str().is_some_and(|sid| sid.starts_with(PLAN)));
+    let mut named: BTreeMap<String, usize> = BTreeMap::new();
+    let plan = alike.into_iter().map(|(resources, actions)| {
+        let kinds: BTreeSet<&str> = resources.iter().map(|arn| kind(arn)).collect();
+        let name = sid(&[PLAN].into_iter().chain(kinds).collect::<Vec<_>>());
+        let number = named.entry(name.clone()).and_modify(|number| *number += 1).or_insert(1);
+        // IAM takes each name once.
+        let name = if *number == 1 { name } else { format!("{name}{number}") };
+        json!({"Sid": name, "Effect": "Allow", "Action": actions, "Resource": resources})
+    });
+    let statements: Vec<Json> = others.cloned().chain(plan).collect();
+    Ok(json!({"Version": "2012-10-17", "Statement": statements}))
+}
+
+/// All resources of the kind, in every Region.
+fn widened(arn: &str) -> String {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let [arn, _, service, region, account, resource] = parts.as_slice() else { return arn.to_owned() };
+    let region = if region.is_empty() { "" } else { "*" };
+    let kind = resource.split_once('/').map_or("*".to_owned(), |(kind, _)| format!("{kind}/*"));
+    [arn, "${AWS::Partition}", service, region, account, kind.as_str()].join(":")
+}
+
+/// `group` of the ARN of groups, and `anywhere` of `*`.
+fn kind(arn: &str) -> &str {
+    arn.splitn(6, ':').nth(5).map_or("anywhere", |resource| resource.split(['/', ':']).next().unwrap_or_default())
+}

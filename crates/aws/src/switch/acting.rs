@@ -1,0 +1,228 @@
+//! Turns the setting of resources of one kind, in one Region.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use guardrails_model::action::{Action, ActionError, Answer, Change, Meanwhile, Patience, Planned, Room, Seen};
+use guardrails_model::clock::Clock;
+use guardrails_model::ids::{FacetId, Place};
+use guardrails_model::pace::{Limit, Pacer};
+use guardrails_model::record::Direction;
+use jiff::Timestamp;
+
+use super::{Calling, Drift, Found, Switch, Switched, Which};
+use crate::context::Context;
+use crate::ec2::groups::{read, written};
+use crate::error::Failure;
+
+/// The tag by which CloudFormation marks the resources of a stack.
+const STACK_TAG: &str = "aws:cloudformation:stack-name";
+
+/// The action at work.
+pub(super) struct Acting<S: Switch> {
+    params: Switched<S>,
+    switch: S,
+    region: String,
+    stack: Option<String>,
+    ec2: aws_sdk_ec2::Client,
+    clock: Arc<dyn Clock>,
+    pacer: Arc<Pacer>,
+}
+
+impl<S: Switch> Acting<S> {
+    pub(super) fn new(params: Switched<S>, context: &Context<'_>) -> Self {
+        Self {
+            switch: S::new(context, &params.options),
+            params,
+            region: context.region(),
+            stack: context.stack.clone(),
+            ec2: aws_sdk_ec2::Client::new(&context.sdk),
+            clock: Arc::clone(&context.clock),
+            pacer: Arc::clone(&context.pacer),
+        }
+    }
+}
+
+#[async_trait]
+impl<S: Switch> Action for Acting<S> {
+    async fn places(&self) -> Result<Vec<Place>, ActionError> {
+        self.params.regions.places(&self.ec2).await
+    }
+
+    async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
+        let mut planned = Vec::new();
+        for item in self.switch.list(&Which::Tagged(&self.params.tag)).await? {
+            let found = self.switch.found(&item);
+            // A service's filter may match more than was written, or a resource that carried the tags once.
+            if self.untagged(&found).is_some() {
+                continue;
+            }
+            let skip = self.reason_against(&item, &found).await?;
+            let facet = FacetId::new(S::TARGET.facet, &self.region, &written(&found.id))
+                .map_err(|error| ActionError::Refused(error.to_string()))?;
+            let (Seen::Is(present) | Seen::FellBack(present, _) | Seen::Moving(present)) = found.seen else { continue };
+            let plan = Planned::new(facet, found.label, present, found.off);
+            planned.push(Planned { skip, kind: found.kind, note: found.note, ..plan });
+        }
+        Ok(planned)
+    }
+
+    async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {
+        let ids: BTreeSet<String> = facets.iter().map(id_of).collect();
+        let items = self.named(&ids).await?;
+        let seen = facets.iter().map(|facet| {
+            let id = id_of(facet);
+            let seen = match items.get(&id) {
+                Some((_, Found { ending: Some(ending), .. })) => Seen::Gone(ending.clone()),
+                Some((_, found)) => found.seen.clone(),
+                None => Seen::Gone(format!("the {} {id} is there no more", S::TARGET.noun.one)),
+            };
+            (facet.clone(), seen)
+        });
+        Ok(seen.collect())
+    }
+
+    /// Somebody may have exempted a resource, or made it one that is left alone, since the plan.
+    async fn apply(&self, changes: &[Change]) -> Vec<Answer> {
+        let ids: BTreeSet<String> = changes.iter().map(|change| id_of(&change.facet)).collect();
+        let items = match self.named(&ids).await {
+            Ok(items) => items,
+            Err(error) => return vec![error.into(); changes.len()],
+        };
+        let mut answers = Vec::new();
+        for change in changes {
+            let against = match items.get(&id_of(&change.facet)) {
+                Some((item, found)) => self.reason_against(item, found).await,
+                None => Ok(None),
+            };
+            answers.push(match against {
+                Ok(None) => self.turn(change, Direction::Apply).await,
+                Ok(Some(why)) => Answer::LeftAlone(why),
+                Err(error) => error.into(),
+            });
+        }
+        self.tell_lost_tags(changes, &mut answers, "`guardrails rearm`").await;
+        answers
+    }
+
+    async fn rollback(&self, changes: &[Change]) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        for change in changes {
+            answers.push(self.turn(change, Direction::Rollback).await);
+        }
+        self.tell_lost_tags(changes, &mut answers, "roll back again").await;
+        answers
+    }
+
+    fn batch(&self) -> usize {
+        S::BATCH
+    }
+
+    fn patience(&self) -> Patience {
+        S::PATIENCE
+    }
+
+    fn takes_time(&self, _: &FacetId) -> bool {
+        S::TAKES_TIME
+    }
+
+    fn meanwhile(&self, _: &FacetId) -> Meanwhile {
+        if S::DRIFT == Drift::Report { Meanwhile::Tell } else { Meanwhile::Enforce }
+    }
+
+    fn drifted(&self, facet: &FacetId, changed: Timestamp) -> Meanwhile {
+        match S::DRIFT {
+            Drift::ReapplyAfter(seconds) if (self.clock.now() - changed).get_seconds() < seconds => Meanwhile::Tell,
+            Drift::ReapplyAfter(_) | Drift::Reapply | Drift::Report => self.meanwhile(facet),
+        }
+    }
+
+    fn room(&self, direction: Direction, changes: usize) -> Room {
+        limit::<S>(direction).map_or(Room { changes, again: 0 }, |limit| self.pacer.room(limit, limit, changes))
+    }
+}
+
+impl<S: Switch> Acting<S> {
+    /// The resources with these ids, those that there are.
+    async fn named(&self, ids: &BTreeSet<String>) -> Result<BTreeMap<String, (S::Item, Found)>, ActionError> {
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let items = self.switch.list(&Which::Ids(ids)).await?.into_iter();
+        let items = items.map(|item| {
+            let found = self.switch.found(&item);
+            (found.id.clone(), (item, found))
+        });
+        Ok(items.filter(|(id, _)| ids.contains(id)).collect())
+    }
+
+    /// Why the resource is left alone, if it is. Reasons that cost no call come first.
+    async fn reason_against(&self, item: &S::Item, found: &Found) -> Result<Option<String>, ActionError> {
+        let is_own = self.stack.is_some() && found.tags.get(STACK_TAG) == self.stack.as_ref();
+        let own = || is_own.then(|| "the guardrails themselves stand on it".to_owned());
+        let reason = self.params.exempt.reason(found).or_else(own).or_else(|| found.ending.clone());
+        match reason.or_else(|| found.left_alone.clone()) {
+            Some(why) => Ok(Some(why)),
+            None => self.switch.against(item).await,
+        }
+    }
+
+    async fn turn(&self, change: &Change, direction: Direction) -> Answer {
+        let limit = limit::<S>(direction);
+        if let Some(limit) = limit {
+            self.pacer.spend(limit, 1);
+        }
+        let set = self.switch.set(&id_of(&change.facet), &change.to, &Calling { change }).await;
+        let Err(failure) = set else { return Answer::Accepted };
+        if let Some(limit) = limit.filter(|_| failure.is_throttling()) {
+            self.pacer.empty(limit);
+        }
+        let failure = failure.judged(&S::CODES);
+        if S::CODES.is_not_now(&failure) && self.is_already(change).await {
+            return Answer::Accepted;
+        }
+        // On the way back nothing is left alone: it stays held, and people are told.
+        if direction == Direction::Apply && S::CODES.is_for_another(&failure) {
+            return Answer::LeftAlone(failure.message);
+        }
+        Failure::answer(failure)
+    }
+
+    /// Some services refuse to turn a resource again that an earlier call turned, whose answer was lost.
+    async fn is_already(&self, change: &Change) -> bool {
+        let id = id_of(&change.facet);
+        let items = self.named(&BTreeSet::from([id.clone()])).await;
+        items.is_ok_and(|items| items.get(&id).is_some_and(|(_, found)| found.seen == Seen::Is(change.to.clone())))
+    }
+
+    /// The tags of the stage that the resource does not carry. Its function is granted nothing without them.
+    fn untagged(&self, found: &Found) -> Option<String> {
+        self.params.tag.missing(|key| found.tags.get(key).map(String::as_str))
+    }
+
+    /// Says of a refused change that the resource has lost its tags, where it has: AWS says only that it is not allowed.
+    async fn tell_lost_tags(&self, changes: &[Change], answers: &mut [Answer], again: &str) {
+        let refused = || changes.iter().enumerate().map(|(index, change)| (index, id_of(&change.facet)));
+        let ids: BTreeSet<String> =
+            refused().filter(|(index, _)| matches!(answers[*index], Answer::Refused(_))).map(|(_, id)| id).collect();
+        // AWS's own words stand, also when it does not say more.
+        let Ok(items) = self.named(&ids).await else { return };
+        for (index, id) in refused() {
+            let missing = items.get(&id).and_then(|(_, found)| self.untagged(found));
+            if let (Answer::Refused(why), Some(missing)) = (&mut answers[index], missing) {
+                let one = S::TARGET.noun.one;
+                *why = format!("{why}: the {one} {id} does not carry {missing} any more: give it back, and {again}");
+            }
+        }
+    }
+}
+
+fn limit<S: Switch>(direction: Direction) -> Option<Limit> {
+    let (forward, back) = S::TARGET.limits?;
+    Some(if direction == Direction::Apply { forward } else { back })
+}
+
+fn id_of(facet: &FacetId) -> String {
+    read(facet.parts().2)
+}

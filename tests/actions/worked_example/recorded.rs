@@ -1,0 +1,66 @@
+//! The example's calls, held against its grants: here by the words of the grant, and by `cargo xtask rights` with the evaluator that
+//! judges the product's. It reads them from the folder that `GUARDRAILS_CALLS` names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::Path;
+
+use guardrails_aws::catalog::Catalog;
+use guardrails_aws::grants::{Grant, policy};
+use guardrails_model::config::Config;
+use guardrails_model::glob::glob;
+use serde_json::{Value as Json, json};
+
+/// IAM's action, the resource's ARN, and the resource's tags.
+pub type Called = (String, String, BTreeMap<String, String>);
+
+/// Fails when a call is not granted, or a grant is not used.
+pub fn hold_against(grants: &[Grant], calls: &[Called]) {
+    let mut used = BTreeSet::new();
+    for (action, resource, tags) in calls {
+        let granted = grants.iter().any(|grant| {
+            let is_named = grant.actions.contains(&action.as_str());
+            let wanted = grant.condition["StringEquals"].as_object().into_iter().flatten();
+            let carries = |(key, values): (&String, &Json)| {
+                let tag = key.strip_prefix("aws:ResourceTag/").and_then(|key| tags.get(key));
+                values.as_array().is_some_and(|values| tag.is_some_and(|tag| values.contains(&json!(tag))))
+            };
+            let carries = wanted.map(carries).all(|carries| carries);
+            is_named && carries && grant.resources.iter().any(|pattern| glob(&filled(pattern), resource))
+        });
+        assert!(granted, "{action} on {resource} is not granted");
+        used.insert(action.as_str());
+    }
+    let all: BTreeSet<&str> = grants.iter().flat_map(|grant| grant.actions).copied().collect();
+    assert_eq!(used, all, "each grant is used");
+}
+
+/// Writes the calls down as the local AWS does, if anybody wants them.
+pub fn write(catalog: &Catalog, action: &str, config: &Config, calls: &[Called]) {
+    let Some(folder) = std::env::var_os("GUARDRAILS_CALLS") else { return };
+    let grants = catalog.find(action).unwrap().grants(config).unwrap();
+    let document: Json = serde_json::from_str(&filled(&policy(&grants).to_string())).unwrap();
+    let role = "example-PauseAppServicesRole-1";
+    let principal = format!("arn:aws:sts::123456789012:assumed-role/{role}/example");
+    let (digest, mut wide) = ("pause-app-services", BTreeMap::new());
+    for grant in &grants {
+        wide.extend(grant.wide.iter().copied());
+    }
+    let mut text = String::new();
+    let identity = json!([{"name": action, "policy": document}]);
+    writeln!(text, "{}", json!({"policies": digest, "identity": identity, "boundary": null})).unwrap();
+    writeln!(text, "{}", json!({"reasons_of": "PauseAppServicesRole", "wide": wide})).unwrap();
+    for (action, resource, tags) in calls {
+        let keys: BTreeMap<String, &String> = tags.iter().map(|(key, value)| (format!("aws:resourcetag/{key}"), value)).collect();
+        let call = json!({"role": role, "principal": principal, "policies": digest, "action": action, "resource": resource,
+            "keys": keys, "decision": "Allow", "key_policy": null});
+        writeln!(text, "{call}").unwrap();
+    }
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(Path::new(&folder).join("worked-example.jsonl"), text).unwrap();
+}
+
+fn filled(text: &str) -> String {
+    let all = [("${AWS::Partition}", "aws"), ("${AWS::Region}", "us-east-1"), ("${AWS::AccountId}", "123456789012")];
+    all.iter().fold(text.to_owned(), |text, (parameter, value)| text.replace(parameter, value))
+}
