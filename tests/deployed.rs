@@ -12,6 +12,7 @@ mod fleets;
 mod groups;
 mod histories;
 mod lab;
+mod many;
 mod people;
 mod reconcile;
 mod restrictions;

@@ -24,6 +24,7 @@ mod regions;
 mod report;
 mod restrictions;
 mod rights;
+mod room;
 mod size;
 mod story;
 mod sweep;

@@ -138,29 +138,30 @@ impl Params {
         [of(&self.group, Principal::Group), of(&self.user, Principal::User), of(&self.role, Principal::Role)].concat()
     }
 
-    /// The stack's policy that it attaches, unless it is one of people's own.
-    fn own_policy(&self) -> Option<OwnPolicy> {
-        if self.policy.is_some() { None } else { OwnPolicy::denying(&self.actions).ok() }
+    /// The stack's policies that it attaches, unless it attaches one of people's own.
+    fn own_policies(&self) -> Result<Vec<OwnPolicy>, String> {
+        if self.policy.is_some() { Ok(Vec::new()) } else { OwnPolicy::denying(&self.actions) }
     }
 
-    fn wishes_of(&self, policy: &str) -> Vec<Wish> {
-        let wish = |principal| Wish { principal, policy: policy.to_owned(), wanted: attached() };
-        self.principals().into_iter().map(wish).collect()
+    /// All of `policies` for each principal, one principal after the other.
+    fn wishes_of(&self, policies: &[String]) -> Vec<Wish> {
+        let wish = |principal: &Principal, policy: &String| Wish {
+            principal: principal.clone(),
+            policy: policy.clone(),
+            wanted: attached(),
+        };
+        self.principals().iter().flat_map(|principal| policies.iter().map(|policy| wish(principal, policy))).collect()
     }
 
     /// What it wishes where it works.
     fn wishes(&self, context: &Context<'_>) -> Result<Vec<Wish>, String> {
-        let policy = match (&self.policy, self.own_policy()) {
-            (Some(policy), _) => policy.clone(),
-            (None, Some(own)) => {
-                let region = context.region();
-                let home =
-                    context.home(&region).ok_or("it is not known here which account and which stack's policy to attach")?;
-                own.arn(&home)
-            }
-            (None, None) => return Err("its policy is longer than IAM takes".to_owned()),
-        };
-        Ok(self.wishes_of(&policy))
+        if let Some(policy) = &self.policy {
+            return Ok(self.wishes_of(std::slice::from_ref(policy)));
+        }
+        let region = context.region();
+        let home = context.home(&region).ok_or("it is not known here which account and which stack's policies to attach")?;
+        let policies: Vec<String> = self.own_policies()?.iter().map(|own| own.arn(&home)).collect();
+        Ok(self.wishes_of(&policies))
     }
 }
 
@@ -174,9 +175,9 @@ impl ActionType for DenyActions {
     const PUTS_BACK: &'static str = "detaches it from those who did not have it before";
     type Params = Params;
 
-    /// The stack's own policy has its ARN only in an account.
+    /// The stack's own policies have their ARNs only in an account.
     fn wishes(params: &Params) -> Vec<(FacetId, Value)> {
-        wanted(params.policy.iter().flat_map(|policy| params.wishes_of(policy)))
+        wanted(params.policy.iter().flat_map(|policy| params.wishes_of(std::slice::from_ref(policy))))
     }
 
     fn restricts(params: &Params) -> Vec<Principal> {
@@ -192,14 +193,14 @@ impl ActionType for DenyActions {
     }
 
     fn own_policies(params: &Params) -> Vec<OwnPolicy> {
-        params.own_policy().into_iter().collect()
+        let former = if params.policy.is_some() { None } else { OwnPolicy::former(&params.actions) };
+        params.own_policies().unwrap_or_default().into_iter().chain(former).collect()
     }
 
     fn grants(all: &[Params]) -> Vec<Grant> {
-        let wishes = all.iter().flat_map(|params| {
-            let policy = params.policy.clone().or_else(|| Some(params.own_policy()?.arn(&TEMPLATE)));
-            policy.map(|policy| params.wishes_of(&policy)).unwrap_or_default()
-        });
+        // Any of the stack's own: a run that an earlier version began holds one that this version does not attach any more.
+        let wishes =
+            all.iter().flat_map(|params| params.wishes_of(&[params.policy.clone().unwrap_or_else(|| TEMPLATE.any_deny())]));
         let denies = all.iter().filter_map(|params| params.policy.clone()).collect();
         let mut grants = grants::of(&wishes.collect::<Vec<_>>(), denies);
         if all.iter().any(|params| Self::denies(params, shut_out::ASSUME) != Tri::No) {

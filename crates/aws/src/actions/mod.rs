@@ -271,6 +271,12 @@ impl Entry {
         (self.denies)(params, call).map_err(|source| self.foreign(source))
     }
 
+    /// Does `config` ask for it anywhere?
+    #[must_use]
+    pub fn is_used(&self, config: &Config) -> bool {
+        !self.params(config).is_empty()
+    }
+
     fn params(&self, config: &Config) -> Vec<serde_json::Value> {
         let groups = config.guardrails.values().flat_map(|guardrail| &guardrail.stages).flat_map(|stage| &stage.groups);
         groups.flatten().filter(|spec| spec.name.as_str() == self.name).map(|spec| spec.params.clone()).collect()

@@ -7,13 +7,20 @@ use guardrails_model::pace::{Bucket, Limit, Pace};
 
 use crate::args::{File, Global};
 use crate::exit::Exit;
-use crate::output;
+use crate::{output, template};
 
 pub(crate) fn run(global: &Global, args: &File) -> Result<Exit> {
     let Some(config) = output::config(&args.file)? else { return Ok(Exit::BadInput) };
     output::result(global, &config, &text(&config))?;
     if config.operators.is_empty() {
         output::tell("hint: `operators` is empty: name those who run the guardrails, so that no guardrail can restrict them");
+    }
+    match template::room(&config) {
+        Ok(room) => output::tell(&room.words()),
+        Err(error) => {
+            output::tell(&format!("{error:#}"));
+            return Ok(Exit::BadInput);
+        }
     }
     for words in warnings(&config).into_iter().chain(pace(&config)) {
         output::tell(&words);

@@ -30,9 +30,11 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
     partition::check(&caller.account().partition)
         .map_err(|why| anyhow!("nothing is deployed to account {}: {why}", caller.account))?;
     output::tell(&format!("packing the functions in {}", args.programs.folder()?.display()));
-    let artifacts = args.programs.pack()?;
+    let mut artifacts = args.programs.pack()?;
     let keys: BTreeMap<&str, String> = artifacts.iter().map(|artifact| (artifact.function, artifact.key.clone())).collect();
     let mut template = template::render(&config, &keys)?;
+    let deployed: Vec<String> = template::parts(&template).into_iter().map(str::to_owned).collect();
+    artifacts.retain(|artifact| deployed.iter().any(|name| name == artifact.function));
     template::carry_code_for(&mut template, args.programs.architecture);
     template::check_parameters(&template, &args.parameters)?;
     restricted::refuse(&sdk, &config, &caller, &global.stack_name).await?;

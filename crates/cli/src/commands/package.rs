@@ -24,7 +24,8 @@ pub(crate) fn run(global: &Global, args: &Package) -> Result<Exit> {
     };
     let text = serde_json::to_string_pretty(&template)?;
     let limits = Limits::check(&template, &text)?;
-    for artifact in &artifacts {
+    let deployed = template::parts(&template);
+    for artifact in artifacts.iter().filter(|artifact| deployed.contains(&artifact.function)) {
         write(&artifact.key, &artifact.zip)?;
     }
     let path = write("template.json", text.as_bytes())?;

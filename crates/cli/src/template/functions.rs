@@ -1,7 +1,17 @@
-//! An action's function and its log.
+//! An action's function and its log; and which functions a template has.
 
 use guardrails_aws::actions::Entry;
 use serde_json::{Value as Json, json};
+
+/// The functions of `template`, by their names without the stack's, such as `master`.
+#[must_use]
+pub fn parts(template: &Json) -> Vec<&str> {
+    let resources = template["Resources"].as_object().into_iter().flat_map(serde_json::Map::values);
+    let functions = resources.filter(|resource| resource["Type"] == "AWS::Lambda::Function");
+    functions
+        .filter_map(|function| function["Properties"]["FunctionName"]["Fn::Sub"].as_str()?.strip_prefix("${AWS::StackName}-"))
+        .collect()
+}
 
 pub(super) fn log(name: &str) -> Json {
     json!({

@@ -1,7 +1,8 @@
-//! The stack's own policies, which `deny-actions` attaches: each an explicit Deny of a list of actions. They are made by
-//! CloudFormation, and named by what they deny, so that an action finds them without asking, and the list is never rewritten
-//! under those who have it. Whatever the list, they deny to touch the guardrails too: what is said here, and by the template,
-//! which knows the stack's parts.
+//! The stack's own Deny policies, which `deny-actions` attaches, several to each principal. One closes the guardrails themselves. The
+//! others deny a list of actions: IAM limits a policy's length, so a long list takes more than one.
+//!
+//! CloudFormation makes them. A policy of a list is named by the actions that it denies, so an action finds it without asking, and no
+//! list is rewritten under a principal that has it. The closing policy has one name, and the template updates it in its place.
 
 use guardrails_model::ids::{FacetId, RunId};
 use guardrails_model::ledger::{Ledger, LedgerError};
@@ -15,11 +16,15 @@ use sha2::{Digest, Sha256};
 use super::patterns::shortened;
 
 /// What is denied when guardrails.yaml does not say: policies/deny-spending.json.
-const SPENDING: &str = include_str!("../../../../policies/deny-spending.json");
+const SPENDING: &str = include_str!("../../../../../policies/deny-spending.json");
 /// IAM takes a managed policy of so many characters, white space aside.
 const LONGEST: usize = 6144;
-/// Characters of it that the template needs for the stack's own parts, with the longest names that they get.
-pub const ROOM_FOR_THE_STACK: usize = 870;
+/// Characters that the closing policy has for the stack's own parts, which the template fills in.
+pub const ROOM_FOR_THE_STACK: usize = 5800;
+/// Characters that the version before kept for the same in each of its policies.
+pub const FORMER_ROOM_FOR_THE_STACK: usize = 870;
+/// Policies that a list may take: a principal has ten, and needs some for its own.
+const MOST_LISTED: usize = 4;
 /// What a guardrail sees by, denied whatever the list is: a budget that is raised or deleted sends no alert, nor does one whose tag
 /// is counted no more. On every budget: the policy must not grow with the guardrails, nor be another when there are more.
 const SIGHT: [&str; 2] = ["budgets:ModifyBudget", "ce:UpdateCostAllocationTagsStatus"];
@@ -29,10 +34,23 @@ const HASH: usize = 10;
 /// A policy of the stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnPolicy {
-    /// Says what is in it: others have another.
+    /// The reason for it.
+    pub kind: Kind,
+    /// Its name's last part.
     pub hash: String,
-    /// The document.
+    /// The document, without the stack's own parts.
     pub document: Json,
+}
+
+/// The reason for a policy of the stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// It closes the guardrails themselves. The template adds the stack's parts.
+    Closing,
+    /// It denies a list of actions, or a part of a list.
+    Listed,
+    /// The version before had one policy for both. Its runs hold it, so it stays. The template adds the stack's parts.
+    Former,
 }
 
 /// Where a stack stands.
@@ -53,23 +71,40 @@ pub const TEMPLATE: Home<'_> =
     Home { partition: "${AWS::Partition}", account: "${AWS::AccountId}", region: "${AWS::Region}", stack: "${AWS::StackName}" };
 
 impl OwnPolicy {
-    /// The policy that denies `actions`.
+    /// The policies that deny `actions`, the closing one first.
     ///
     /// # Errors
-    /// When IAM does not take one so long.
-    pub fn denying(actions: &[String]) -> Result<Self, String> {
-        let besides = SIGHT.map(str::to_owned).into_iter().filter(|action| !actions.contains(action));
-        let all: Vec<String> = actions.iter().cloned().chain(besides).collect();
-        let document = document(&shortened(&all));
-        let (letters, most) = (document.to_string().len(), LONGEST - ROOM_FOR_THE_STACK);
-        if letters > most {
+    /// When the list takes more policies than a principal has room for.
+    pub fn denying(actions: &[String]) -> Result<Vec<Self>, String> {
+        let listed = parts(actions);
+        if listed.len() > MOST_LISTED {
             return Err(format!(
-                "its policy would have {letters} characters, and IAM takes {LONGEST}, of which {ROOM_FOR_THE_STACK} are kept for what \
-                 protects the guardrails themselves: name fewer actions, or name them as `rds:Create*`"
+                "its list would take {} policies of {LONGEST} characters, which is more than {MOST_LISTED}: IAM lets a group have ten, and \
+                 it has others: name fewer actions, or name them as `rds:Create*`",
+                listed.len()
             ));
         }
-        // Of the list alone: how it is written, and what is denied besides, may change without being another policy.
-        Ok(Self { hash: format!("{:x}", Sha256::digest(self::document(actions).to_string()))[..HASH].to_owned(), document })
+        let listed = listed.into_iter().map(|part| Self {
+            kind: Kind::Listed,
+            hash: hash(&json!(["listed", part])),
+            document: document(&shortened(part)),
+        });
+        Ok(std::iter::once(Self::closing()).chain(listed).collect())
+    }
+
+    /// The policy that closes the guardrails.
+    #[must_use]
+    pub fn closing() -> Self {
+        Self { kind: Kind::Closing, hash: hash(&json!(["closing"])), document: document(&SIGHT.map(str::to_owned)) }
+    }
+
+    /// The one policy that the version before had for `actions`, where it had one.
+    #[must_use]
+    pub fn former(actions: &[String]) -> Option<Self> {
+        let besides = SIGHT.map(str::to_owned).into_iter().filter(|action| !actions.contains(action));
+        let all: Vec<String> = actions.iter().cloned().chain(besides).collect();
+        let former = Self { kind: Kind::Former, hash: hash(&document(actions)), document: document(&shortened(&all)) };
+        (former.document.to_string().len() <= LONGEST - FORMER_ROOM_FOR_THE_STACK).then_some(former)
     }
 
     /// Its name in a stack. A stack of that name may stand in another Region too, and IAM's names are the account's.
@@ -101,6 +136,28 @@ impl Home<'_> {
     pub fn any_deny(&self) -> String {
         self.denies() + &"?".repeat(HASH)
     }
+}
+
+/// Names a policy by `content`: how a list is written may change without being another policy.
+fn hash(content: &Json) -> String {
+    format!("{:x}", Sha256::digest(content.to_string()))[..HASH].to_owned()
+}
+
+/// The list in parts, each for a policy. They follow from the list alone, and not from how it is written shorter.
+fn parts(actions: &[String]) -> Vec<&[String]> {
+    let most = LONGEST - document(&[]).to_string().len();
+    let (mut parts, mut first, mut letters) = (Vec::new(), 0, 0);
+    for (at, action) in actions.iter().enumerate() {
+        // With quotation marks and a comma.
+        letters += action.len() + 3;
+        if letters > most {
+            parts.push(&actions[first..at]);
+            (first, letters) = (at, action.len() + 3);
+        }
+    }
+    parts.push(&actions[first..]);
+    parts.retain(|part| !part.is_empty());
+    parts
 }
 
 fn document(actions: &[String]) -> Json {
@@ -172,19 +229,25 @@ mod tests {
         // What policies/README.md says may be added.
         let more =
             ["sts:AssumeRole", "iam:PassRole", "iam:CreateUser", "iam:CreateAccessKey", "iam:CreateRole", "iam:PutUserPolicy"];
-        OwnPolicy::denying(&[actions, more.map(str::to_owned).to_vec()].concat()).unwrap();
+        let more = [actions, more.map(str::to_owned).to_vec()].concat();
+        assert_eq!(OwnPolicy::denying(&more).unwrap().len(), 2, "the closing policy, and one for the list");
+    }
+
+    fn listed(action: &str) -> OwnPolicy {
+        OwnPolicy::denying(&[action.to_owned()]).unwrap().remove(1)
     }
 
     #[test]
-    fn a_policy_is_named_by_what_it_denies_and_by_its_stack() {
+    fn a_policy_is_named_by_its_actions_and_by_its_stack() {
         let home = Home { partition: "aws", account: "123456789012", region: "eu-west-1", stack: "guardrails" };
-        let one = OwnPolicy::denying(&["ec2:RunInstances".to_owned()]).unwrap();
-        let other = OwnPolicy::denying(&["ec2:StartInstances".to_owned()]).unwrap();
+        let (one, other) = (listed("ec2:RunInstances"), listed("ec2:StartInstances"));
         assert_ne!(one.hash, other.hash);
-        assert_eq!(one.hash, "9cbdd5f68b", "whoever has it attached has it by this name");
+        let former = OwnPolicy::former(&["ec2:RunInstances".to_owned()]).unwrap();
+        let hashes = [&OwnPolicy::closing().hash, &one.hash, &former.hash];
+        assert_eq!(hashes, ["c6ab1f991f", "a0d1ab21b0", "9cbdd5f68b"], "a principal has it attached by this name");
         let arn = format!("arn:aws:iam::123456789012:policy/guardrails-eu-west-1-deny-{}", one.hash);
         assert_eq!(one.arn(&home), arn);
-        assert!(is_own_deny(&one.name(&home)), "what IAM says of it is known to be ours");
+        assert!(is_own_deny(&one.name(&home)), "IAM's answers name it, and it is known to be ours");
         for others in ["AmazonEC2FullAccess", "team-deny-all", "deny-0123456789", "team-deny-01234567890", "team-deny-ABCDEF0123"]
         {
             assert!(!is_own_deny(others), "{others}");
@@ -192,8 +255,21 @@ mod tests {
     }
 
     #[test]
-    fn what_iam_would_not_take_is_refused() {
-        let many: Vec<String> = (0..300).map(|number| format!("service:SomeActionOfThatName{number}")).collect();
-        assert!(OwnPolicy::denying(&many).unwrap_err().contains("and IAM takes 6144"));
+    fn a_long_list_takes_several_policies() {
+        let many: Vec<String> = (100..600).map(|number| format!("service:SomeActionOfThatName{number}")).collect();
+        let policies = OwnPolicy::denying(&many).unwrap();
+        assert_eq!(policies[0], OwnPolicy::closing());
+        assert!(policies.len() > 3 && policies.iter().all(|policy| policy.document.to_string().len() <= LONGEST));
+        let denied = policies[1..].iter().flat_map(|policy| policy.document["Statement"][0]["Action"].as_array().unwrap());
+        assert_eq!(denied.map(|action| action.as_str().unwrap()).collect::<Vec<_>>(), many);
+        let hashes: std::collections::BTreeSet<&String> = policies.iter().map(|policy| &policy.hash).collect();
+        assert_eq!(hashes.len(), policies.len());
+        assert_eq!(OwnPolicy::former(&many), None, "the version before had no policy for it");
+    }
+
+    #[test]
+    fn a_list_for_which_a_group_has_no_room_is_refused() {
+        let many: Vec<String> = (100..999).map(|number| format!("service:SomeActionOfThatName{number}")).collect();
+        assert!(OwnPolicy::denying(&many).unwrap_err().contains("its list would take 5 policies of 6144 characters"));
     }
 }
