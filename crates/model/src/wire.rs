@@ -192,8 +192,21 @@ pub struct GuardrailProperties {
 /// A digest of an action with its parameters. The parameters of 200 guardrails are longer than a template may be.
 #[must_use]
 pub fn scope_digest(action: &str, params: &Json) -> String {
-    let digest = Sha256::digest(json!([action, params]).to_string());
+    let digest = Sha256::digest(json!([action, sorted(params)]).to_string());
     format!("{digest:x}")[..SCOPE_DIGEST].to_owned()
+}
+
+/// The same with its keys in order: the ledger does not keep the file's.
+fn sorted(value: &Json) -> Json {
+    match value {
+        Json::Array(all) => all.iter().map(sorted).collect(),
+        Json::Object(fields) => {
+            let mut fields: Vec<(&String, &Json)> = fields.iter().collect();
+            fields.sort_by_key(|(key, _)| *key);
+            fields.into_iter().map(|(key, one)| (key.clone(), sorted(one))).collect()
+        }
+        other => other.clone(),
+    }
 }
 
 impl OpenRunsProperties {
