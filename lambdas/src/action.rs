@@ -1,8 +1,8 @@
-//! An action's function: plans a part of a run, or takes it on in one direction. Which action it is, its binary says.
+//! An action's function: plans a part of a run, or takes it on in one direction. Which action it is, the function's name says.
 
 use std::sync::Arc;
 
-use guardrails_aws::actions::{self, Account, ActionType, Context};
+use guardrails_aws::actions::{Account, Context, Entry};
 use guardrails_model::action::{Action, ActionError};
 use guardrails_model::clock::Clock;
 use guardrails_model::drive::{Drive, DriveError, Progress};
@@ -25,16 +25,16 @@ enum Reply {
     Progress(Progress),
 }
 
-/// Serves the action `T`.
+/// Serves the action `entry`.
 ///
 /// # Errors
 /// When the Runtime API cannot be reached.
-pub async fn main<T: ActionType>() -> Result<(), lambda_runtime::Error> {
-    serve(handle::<T>).await
+pub async fn main(entry: &'static Entry) -> Result<(), lambda_runtime::Error> {
+    serve(|order, invocation| handle(entry, order, invocation)).await
 }
 
-async fn handle<T: ActionType>(order: Order, invocation: Invocation) -> Result<Reply, Fault> {
-    let name = T::NAME;
+async fn handle(entry: &Entry, order: Order, invocation: Invocation) -> Result<Reply, Fault> {
+    let name = entry.name;
     let ledger = invocation.ledger()?;
     let run = ledger.run(&order.run).await?.ok_or_else(|| Fault::failed(format!("the ledger has no run `{}`", order.run)))?.value;
     let part = run.parts.get(order.part).filter(|part| part.action.as_str() == name);
@@ -46,7 +46,7 @@ async fn handle<T: ActionType>(order: Order, invocation: Invocation) -> Result<R
     context.restricted = run.restricted();
     context.stack = Some(variable("STACK_NAME")?);
     context.account = Some(Account { partition: variable("PARTITION")?, id: variable("ACCOUNT_ID")? });
-    let action = actions::make_of::<T>(&part.params, &context)?;
+    let action = entry.make(&part.params, &context)?;
     let drive = Drive::new(&ledger, &invocation.clock, invocation.deadline, invocation.by.clone());
     let direction = match order.op {
         Op::Places => return places(&run, order.part, action.as_ref()).await,

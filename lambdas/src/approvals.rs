@@ -10,13 +10,15 @@ use crate::messages;
 use crate::notify::{SHOWN, alert};
 use crate::runtime::Invocation;
 
-/// Writes down that an execution waits under `token`, and tells people, once for each question.
+/// Writes down that an execution waits under `token`, and tells people, once for each question. An execution that need not wait
+/// goes on at once.
 ///
 /// # Errors
-/// [`Fault::decided`] when there is nothing to wait for.
+/// When the ledger or the workflow cannot be reached, or people cannot be told.
 pub(crate) async fn ask(runs: &Runs<'_>, id: &RunId, attempt: u32, token: &str, invocation: &Invocation) -> Result<(), Fault> {
     let Asked::Waits(run) = runs.ask(id, attempt, token).await? else {
-        return Err(Fault::decided(format!("run {id} does not wait for an approval")));
+        tracing::info!(run = %id, attempt, "need not wait: the execution was woken");
+        return Ok(());
     };
     let asked = run.approval.as_ref().and_then(|approval| approval.question.as_ref());
     let Some(digest) = asked.filter(|question| question.told.is_none()).map(|question| question.list.digest.clone()) else {

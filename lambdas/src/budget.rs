@@ -44,20 +44,27 @@ pub async fn main() -> Result<(), lambda_runtime::Error> {
 }
 
 async fn handle(event: Json, invocation: Invocation) -> Result<Json, Fault> {
-    // Read by hand first: whatever else is wrong with the event, its stack is answered.
-    let text = |name: &str| event.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
-    let logical = text("LogicalResourceId");
     let left = invocation.deadline.duration_since(invocation.clock.now());
     let time = Duration::try_from(left).unwrap_or_default().saturating_sub(RESERVE);
-    let (status, reason) = match in_time(time, Box::pin(once_allowed(SPREADING, || work(&event, &invocation)))).await {
-        Ok(()) => ("SUCCESS", String::new()),
-        Err(fault) => ("FAILED", fault.to_string()),
+    let outcome = in_time(time, Box::pin(once_allowed(SPREADING, || work(&event, &invocation)))).await;
+    let outcome = outcome.map_err(|fault| fault.to_string());
+    answer(&event, outcome.as_ref().copied().map_err(String::as_str)).await
+}
+
+/// Tells the stack that sent `event` how it ended: why not, where it did not go well.
+pub(crate) async fn answer(event: &Json, outcome: Result<(), &str>) -> Result<Json, Fault> {
+    // Read by hand: whatever else is wrong with the event, its stack is answered.
+    let text = |name: &str| event.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
+    let logical = text("LogicalResourceId");
+    let (status, reason) = match outcome {
+        Ok(()) => ("SUCCESS", ""),
+        Err(why) => ("FAILED", why),
     };
     tracing::info!(logical, request = text("RequestType"), status, reason, "answering the stack");
     let answer = json!({
         "Status": status,
         "Reason": reason,
-        "PhysicalResourceId": physical_id(&event, &logical),
+        "PhysicalResourceId": physical_id(event, &logical),
         "StackId": text("StackId"),
         "RequestId": text("RequestId"),
         "LogicalResourceId": logical,

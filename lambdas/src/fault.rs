@@ -18,8 +18,17 @@ pub enum Kind {
     Retryable,
     /// It was refused or cannot work; trying again does not help: `Guardrails.Failed`.
     Failed,
-    /// There is nothing to wait for: `Guardrails.Decided`. `guardrails doctor` knows it in a log by this name.
-    Decided,
+}
+
+impl Kind {
+    /// Its name in the logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Retryable => "Retryable",
+            Self::Failed => "Failed",
+        }
+    }
 }
 
 /// A function's error.
@@ -35,12 +44,6 @@ impl Fault {
     #[must_use]
     pub fn failed(message: impl Into<String>) -> Self {
         Self { kind: Kind::Failed, message: message.into() }
-    }
-
-    /// What an execution that wants to wait is told when it need not: only an error keeps it from waiting.
-    #[must_use]
-    pub fn decided(message: impl Into<String>) -> Self {
-        Self { kind: Kind::Decided, message: message.into() }
     }
 
     /// An error that trying again may help.
@@ -67,7 +70,6 @@ impl From<Fault> for Diagnostic {
         let error_type = match fault.kind {
             Kind::Retryable => "Guardrails.Retryable",
             Kind::Failed => "Guardrails.Failed",
-            Kind::Decided => "Guardrails.Decided",
         };
         Diagnostic { error_type: error_type.to_owned(), error_message: fault.message }
     }

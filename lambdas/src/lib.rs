@@ -1,6 +1,7 @@
-//! The functions. Each binary in `src/bin` is one function with a role of its own; here is what they do.
+//! The functions. All of them are one program, and each has a role of its own; here is what they do.
 
 pub mod action;
+mod alerts;
 mod approvals;
 pub mod budget;
 pub mod fault;
@@ -8,6 +9,8 @@ pub mod master;
 mod messages;
 pub mod metrics;
 pub mod notify;
+mod orders;
+pub mod part;
 pub mod reconcile;
 pub mod runtime;
 pub mod verify;

@@ -85,7 +85,7 @@ where
             let sdk = sdk.get_or_try_init(|| clients::load(Options::default())).await?;
             let outcome = Box::pin(handler(payload, invocation(sdk.clone(), &context))).await;
             if let Err(fault) = &outcome {
-                tracing::error!(kind = ?fault.kind, error = %fault, "the invocation failed");
+                tracing::error!(kind = fault.kind.as_str(), error = %fault, "the invocation failed");
             }
             outcome
         };

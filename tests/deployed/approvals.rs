@@ -4,8 +4,9 @@ use aws_sdk_ec2::types::Tag;
 use aws_sdk_sfn::types::ExecutionStatus;
 use guardrails_local_aws::walkthrough::{Access, Role};
 use guardrails_model::record::{Run, RunState};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
+use super::doctor;
 use super::lab::{EXAMPLE, Lab, alert, real_alert, text};
 
 /// The example, whose enforcing stage asks for approval.
@@ -148,6 +149,66 @@ async fn a_simulation_that_waits_for_a_person_says_so_by_its_exit_code() {
     assert_eq!(simulated.status.code(), Some(6), "{}", text(&simulated.stderr));
     assert!(text(&simulated.stdout).contains("waiting for approval"), "{}", text(&simulated.stdout));
     assert_eq!(lab.snapshot().await, before);
+}
+
+/// Holds each execution of the deployed machine before it asks for approval, until the task whose token comes to the queue
+/// succeeds. The queue's URL.
+async fn hold_before_asking(lab: &Lab) -> String {
+    let queue = aws_sdk_sqs::Client::new(&lab.root).create_queue().queue_name("held").send().await.unwrap().queue_url.unwrap();
+    let sfn = aws_sdk_sfn::Client::new(&lab.root);
+    let arn = &lab.outputs["StateMachineArn"];
+    let machine = sfn.describe_state_machine().state_machine_arn(arn).send().await.unwrap();
+    let mut definition: Json = serde_json::from_str(machine.definition()).unwrap();
+    let asks = definition["States"]["MustAsk"]["Choices"].as_array_mut().unwrap().iter_mut();
+    let ask = asks.map(|choice| &mut choice["Next"]).find(|next| **next == "AskForApproval").expect("a choice asks for approval");
+    *ask = json!("HoldBack");
+    definition["States"]["HoldBack"] = json!({
+        "Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken", "Next": "AskForApproval",
+        "Arguments": {"QueueUrl": queue, "MessageBody": "{% $states.context.Task.Token %}"}, "Output": "{% $states.input %}",
+    });
+    sfn.update_state_machine().state_machine_arn(arn).definition(definition.to_string()).send().await.unwrap();
+    let role = machine.role_arn().rsplit('/').next().unwrap();
+    let held = format!("arn:aws:sqs:{}:{}:held", guardrails_local_aws::REGION, guardrails_local_aws::ACCOUNT);
+    let statement = json!({"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": held});
+    let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+    let iam = aws_sdk_iam::Client::new(&lab.root);
+    iam.put_role_policy().role_name(role).policy_name("test").policy_document(policy).send().await.unwrap();
+    queue
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn approval_before_the_wait_is_no_error() {
+    let lab = Lab::with(&asking("{ within: 1h }"), 0.2).await;
+    let queue = hold_before_asking(&lab).await;
+    lab.publish(&real_alert(), &[]).await;
+    let run = lab.run_when(RunState::Waiting).await.id.to_string();
+    let sqs = aws_sdk_sqs::Client::new(&lab.root);
+    let token = lab
+        .eventually("the held execution", || async {
+            let received = sqs.receive_message().queue_url(&queue).send().await.unwrap();
+            received.messages.unwrap_or_default().into_iter().next()?.body
+        })
+        .await;
+
+    let arguments = ["approve", &run, "--reason", "quicker than the question", "--yes"];
+    let wait_after_the_approval = async {
+        lab.run_when(RunState::Opening).await;
+        let sfn = aws_sdk_sfn::Client::new(&lab.root);
+        sfn.send_task_success().task_token(token).output("{}").send().await.unwrap();
+    };
+    let (approved, ()) = tokio::join!(lab.run(&arguments), wait_after_the_approval);
+    assert!(approved.status.success(), "{}", text(&approved.stderr));
+    lab.run_when(RunState::Enforced).await;
+    executions_ended(&lab, &ExecutionStatus::Succeeded).await;
+
+    let sfn = aws_sdk_sfn::Client::new(&lab.root);
+    let listed = sfn.list_executions().state_machine_arn(&lab.outputs["StateMachineArn"]).send().await.unwrap().executions;
+    let [execution] = listed.as_slice() else { panic!("{listed:?}") };
+    let pages = sfn.get_execution_history().execution_arn(execution.execution_arn()).into_paginator().items().send();
+    let events = pages.collect::<Result<Vec<_>, _>>().await.unwrap();
+    let failed: Vec<_> = events.iter().filter(|event| event.r#type().as_str().ends_with("Failed")).collect();
+    assert!(failed.is_empty(), "{failed:?}");
+    doctor::logs_are_without_errors(&lab).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -48,6 +48,15 @@ pub async fn is_well(lab: &Lab) {
     }
 }
 
+/// Doctor finds nothing in the functions' logs.
+pub async fn logs_are_without_errors(lab: &Lab) {
+    let (_, said) = examine(lab).await;
+    let functions = said["areas"].as_array().unwrap().iter().find(|area| area["area"] == "functions").unwrap();
+    assert_eq!(functions["findings"], json!([]), "{functions:#}");
+    let well = functions["well"].as_array().unwrap().iter().filter_map(Json::as_str);
+    assert!(well.filter(|words| words.contains("no error in its log")).count() > 1, "{functions:#}");
+}
+
 async fn forget_the_rounds(lab: &Lab) {
     let client = aws_sdk_dynamodb::Client::new(&lab.root);
     let part = |name| (name, AttributeValue::S("ROUND".to_owned()));

@@ -1,11 +1,11 @@
-//! The state machine as it really runs: how long its histories are, against the count that tests/size.rs goes by.
+//! The state machine as it really runs: how long its histories are, against the count that tests/actions/size.rs goes by.
 
 use aws_sdk_sfn::types::HistoryEvent;
 use guardrails_model::record::{Direction, RunState};
 use guardrails_model::runs::WorkflowInput;
 
 use super::lab::{EXAMPLE, Lab, real_alert};
-use crate::size::history::{self, Rounds};
+use crate::actions::size::history::{self, Rounds};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn histories_are_as_long_as_they_are_counted_to_be() {

@@ -10,14 +10,17 @@ use aws_sdk_sns::types::MessageAttributeValue;
 use aws_sdk_sqs::types::QueueAttributeName;
 use guardrails_aws::store::DynamoStore;
 use guardrails_local_aws::walkthrough::{Snapshot, Walkthrough};
-use guardrails_local_aws::{LocalAws, Options, SdkConfig, programs};
+use guardrails_local_aws::{Fleets, LocalAws, Options, Saved, SdkConfig, programs};
 use guardrails_model::alert::{self, AlertType, Reading};
 use guardrails_model::ledger::Ledger;
 use guardrails_model::record::{Run, RunState, Step};
 use guardrails_model::runs::execution_name;
 use serde_json::{Value as Json, json};
+use tokio::sync::OnceCell;
 
 pub const EXAMPLE: &str = include_str!("../../examples/walkthrough.yaml");
+/// The state machine's waits are that much shorter.
+const WAIT_SCALE: f64 = 0.05;
 /// Far more than anything here takes, and less than a person waits.
 const LIMIT: Duration = Duration::from_mins(2);
 
@@ -30,6 +33,25 @@ pub struct Lab {
     /// Where guardrails.yaml is.
     pub folder: tempfile::TempDir,
     inbox: String,
+}
+
+/// The example's stack, which is deployed once for all tests.
+struct SavedLab {
+    state: Arc<Saved>,
+    world: Walkthrough,
+    outputs: BTreeMap<String, String>,
+}
+
+/// The example's stack over the walk-through's world. The first test that asks deploys it; the state is saved then, and each test
+/// begins with it on an AWS of its own.
+async fn saved() -> &'static SavedLab {
+    static SAVED: OnceCell<SavedLab> = OnceCell::const_new();
+    let make = async || {
+        let lab = Lab::deploy(Options::default(), EXAMPLE).await;
+        let state = Arc::new(lab.local.save().await.expect("the state is saved"));
+        SavedLab { state, world: lab.world, outputs: lab.outputs }
+    };
+    SAVED.get_or_init(make).await
 }
 
 /// The command, built once for all tests.
@@ -51,10 +73,26 @@ impl Lab {
 
     /// The guardrails of `file` on a local AWS of another kind.
     pub async fn on(options: Options, file: &str) -> Self {
+        // Other files are of few tests each; and what another process has is in no saved state.
+        if file != EXAMPLE || options.fleets == Fleets::Moto {
+            return Self::deploy(options, file).await;
+        }
+        let saved = saved().await;
+        let options = Options { saved: Some(Arc::clone(&saved.state)), ..options };
+        let local = LocalAws::start(Options { wait_scale: WAIT_SCALE, ..options }).await.expect("the local AWS starts");
+        let world = saved.world.in_copy(&local).await.unwrap();
+        let mut lab = Self::of(local, world, file).await;
+        lab.is_deployed(saved.outputs.clone());
+        let queues = aws_sdk_sqs::Client::new(&lab.root);
+        lab.inbox = queues.get_queue_url().queue_name(INBOX).send().await.unwrap().queue_url.unwrap();
+        lab
+    }
+
+    /// The same as [`Self::on`], by a deployment of its own.
+    pub async fn deploy(options: Options, file: &str) -> Self {
         let mut lab = Self::start(options, file).await;
-        lab.outputs = serde_json::from_str(&lab.say(&["deploy", "--yes", "--output", "json"]).await).unwrap();
-        let ledger = DynamoStore::new(aws_sdk_dynamodb::Client::new(&lab.root), lab.outputs["LedgerTable"].clone());
-        lab.ledger = Ledger::new(Arc::new(ledger));
+        let outputs = serde_json::from_str(&lab.say(&["deploy", "--yes", "--output", "json"]).await).unwrap();
+        lab.is_deployed(outputs);
         lab.inbox = inbox(&lab.root, &lab.outputs["NotifyTopicArn"]).await;
         lab
     }
@@ -65,13 +103,23 @@ impl Lab {
     }
 
     async fn start(options: Options, file: &str) -> Self {
-        let local = LocalAws::start(Options { wait_scale: 0.05, ..options }).await.expect("the local AWS starts");
-        let root = local.sdk_config().await.unwrap();
+        let local = LocalAws::start(Options { wait_scale: WAIT_SCALE, ..options }).await.expect("the local AWS starts");
         let world = Walkthrough::seed(&local).await.expect("the walk-through's world stands");
+        Self::of(local, world, file).await
+    }
+
+    async fn of(local: LocalAws, world: Walkthrough, file: &str) -> Self {
+        let root = local.sdk_config().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("guardrails.yaml"), file).unwrap();
         let ledger = Ledger::new(Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&root), String::new())));
         Self { local, root, world, ledger, outputs: BTreeMap::new(), folder, inbox: String::new() }
+    }
+
+    fn is_deployed(&mut self, outputs: BTreeMap<String, String>) {
+        let ledger = DynamoStore::new(aws_sdk_dynamodb::Client::new(&self.root), outputs["LedgerTable"].clone());
+        self.ledger = Ledger::new(Arc::new(ledger));
+        self.outputs = outputs;
     }
 
     /// `guardrails ...`, in the folder with guardrails.yaml.
@@ -188,13 +236,16 @@ impl Lab {
     }
 }
 
-/// A queue that hears what people are told.
+/// The queue that hears what people are told.
+const INBOX: &str = "inbox";
+
+/// Makes the queue.
 async fn inbox(root: &SdkConfig, topic: &str) -> String {
     let sqs = aws_sdk_sqs::Client::new(root);
-    let arn = format!("arn:aws:sqs:{}:{}:inbox", guardrails_local_aws::REGION, guardrails_local_aws::ACCOUNT);
+    let arn = format!("arn:aws:sqs:{}:{}:{INBOX}", guardrails_local_aws::REGION, guardrails_local_aws::ACCOUNT);
     let policy = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"},
         "Action": "sqs:SendMessage", "Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": topic}}}]});
-    let made = sqs.create_queue().queue_name("inbox").attributes(QueueAttributeName::Policy, policy.to_string()).send().await;
+    let made = sqs.create_queue().queue_name(INBOX).attributes(QueueAttributeName::Policy, policy.to_string()).send().await;
     let url = made.unwrap().queue_url.unwrap();
     aws_sdk_sns::Client::new(root).subscribe().topic_arn(topic).protocol("sqs").endpoint(arn).send().await.unwrap();
     url

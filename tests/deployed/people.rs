@@ -100,7 +100,7 @@ async fn says_what_it_did(lab: &Lab, deployed: &Output) {
     }
     for words in [
         "packing the functions in ",
-        "uploading guardrails/master-",
+        "uploading guardrails/functions-",
         "one round of the reconciler",
         "FAILURE: nobody is subscribed: runs, failures and alarms reach nobody",
         "--notify-email",

@@ -1,36 +1,27 @@
 //! How a stack comes, is replaced under what it holds, and goes: upgrades, plain CloudFormation, and a ledger that is taken over.
 
 use std::io::Write;
-use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use aws_sdk_cloudformation::types::{Capability, ChangeSetStatus, ChangeSetType, Parameter, ResourceStatus, Stack, StackStatus};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, SseSpecification,
 };
-use guardrails_cli::artifacts::{Local, Runtime, functions, pack_one};
 use guardrails_local_aws::ACCOUNT;
 use guardrails_local_aws::walkthrough::Access;
 use guardrails_model::record::RunState;
+use guardrails_template::artifacts::{Local, PROGRAM, Runtime, pack};
 use serde_json::Value as Json;
 
 use super::doctor::{activate, is_well, subscribe};
 use super::lab::{EXAMPLE, Lab, guardrails, real_alert, text};
 
-/// The functions' programs as they are, but for some bytes at their end, which nothing reads.
-fn changed_programs() -> tempfile::TempDir {
+/// The functions' program as it is, but for some bytes at its end, which nothing reads.
+fn changed_program() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let built = guardrails();
-    for function in functions() {
-        let (from, to) = (built.parent().unwrap().join(function), folder.path().join(function));
-        // Enough of them for a test: the one that keeps books, and the one that works for long.
-        if ["master", "stop-instances"].contains(&function) {
-            std::fs::copy(&from, &to).unwrap();
-            std::fs::File::options().append(true).open(&to).unwrap().write_all(b"another build").unwrap();
-        } else {
-            symlink(&from, &to).unwrap();
-        }
-    }
+    let to = folder.path().join(PROGRAM);
+    std::fs::copy(guardrails().with_file_name(PROGRAM), &to).unwrap();
+    std::fs::File::options().append(true).open(&to).unwrap().write_all(b"another build").unwrap();
     folder
 }
 
@@ -43,13 +34,13 @@ async fn functions_that_are_replaced_in_the_middle_of_a_run_go_on_with_it_both_w
         let found = client.get_function().function_name(format!("budget-guardrails-{function}")).send().await.unwrap();
         found.configuration.unwrap().code_sha256.unwrap()
     };
-    let (master, stop, notify) = (code("master").await, code("stop-instances").await, code("notify").await);
+    let first = code("master").await;
+    assert_eq!(code("stop-instances").await, first, "they run one program");
     lab.publish(&real_alert(), &[]).await;
     lab.run_when(RunState::Applying).await;
-    let changed = changed_programs();
+    let changed = changed_program();
     lab.say(&["deploy", "--yes", "--functions", changed.path().to_str().unwrap()]).await;
-    assert!(code("master").await != master && code("stop-instances").await != stop);
-    assert_eq!(code("notify").await, notify, "what is the same is not deployed again");
+    assert!(code("master").await != first && code("stop-instances").await != first);
     let run = lab.run_when(RunState::Enforced).await;
     assert_eq!(run.attempts.apply, 1, "the execution that was under way did it");
     assert_eq!(lab.snapshot().await.user["RunInstances"], Access::Denied);
@@ -61,7 +52,7 @@ async fn functions_that_are_replaced_in_the_middle_of_a_run_go_on_with_it_both_w
     };
     let (said, _) = tokio::join!(lab.say(&["rollback", "project-beta", "--yes"]), back);
     assert!(said.contains("rolled back"), "{said}");
-    assert_eq!((code("master").await, code("stop-instances").await), (master, stop));
+    assert_eq!((code("master").await, code("stop-instances").await), (first.clone(), first));
     assert_eq!(lab.snapshot().await, before);
 }
 
@@ -113,31 +104,31 @@ async fn a_stack_that_is_called_like_a_part_guards_like_any_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn code_that_was_not_packed_here_is_neither_deployed_nor_left_to_run() {
     let lab = Lab::bare(EXAMPLE).await;
-    let folder = guardrails().parent().unwrap().to_owned();
-    let pack = |function| pack_one(&folder, function, Runtime::ThisMachine(Local::proven().unwrap())).unwrap();
-    let (master, notify) = (pack("master"), pack("notify"));
+    let here = Runtime::ThisMachine(Local::proven().unwrap());
+    let ours = pack(guardrails().parent().unwrap(), here).unwrap();
+    let foreign = pack(changed_program().path(), here).unwrap();
     let s3 = aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&lab.root).force_path_style(true).build());
     let bucket = "guardrails-123456789012-us-east-1";
     s3.create_bucket().bucket(bucket).send().await.unwrap();
     let put = async |key: &str, body: Vec<u8>| s3.put_object().bucket(bucket).key(key).body(body.into()).send().await.unwrap();
-    // What is right is right, also when it was put there by a tool that leaves no SHA-256.
-    put(&master.key, master.zip.clone()).await;
-    put(&notify.key, master.zip.clone()).await;
+    put(&ours.key, foreign.zip.clone()).await;
     let refused = async |words: &str| {
         let output = lab.run(&["deploy", "--yes"]).await;
         let said = text(&output.stderr);
         assert!(output.status.code() == Some(1) && said.contains(words), "no {words:?} in: {said}");
     };
-    refused(&format!("{} in {bucket} is not the code that was packed here", notify.key)).await;
-    let there = s3.get_object().bucket(bucket).key(&notify.key).send().await.unwrap();
-    assert_eq!(there.body.collect().await.unwrap().to_vec(), master.zip, "it is left to be looked at");
+    refused(&format!("{} in {bucket} is not the code that was packed here", ours.key)).await;
+    let there = s3.get_object().bucket(bucket).key(&ours.key).send().await.unwrap();
+    assert_eq!(there.body.collect().await.unwrap().to_vec(), foreign.zip, "it is left to be looked at");
     let stacks = aws_sdk_cloudformation::Client::new(&lab.root).describe_stacks().send().await.unwrap();
     assert!(stacks.stacks().iter().all(|stack| stack.stack_name() != Some("budget-guardrails")), "nothing was begun");
 
-    s3.delete_object().bucket(bucket).key(&notify.key).send().await.unwrap();
+    // What is right is right, also when it was put there by a tool that leaves no SHA-256.
+    s3.delete_object().bucket(bucket).key(&ours.key).send().await.unwrap();
+    put(&ours.key, ours.zip.clone()).await;
     lab.say(&["deploy", "--yes"]).await;
     let lambda = aws_sdk_lambda::Client::new(&lab.root);
-    let update = lambda.update_function_code().function_name("budget-guardrails-notify").zip_file(master.zip.into());
+    let update = lambda.update_function_code().function_name("budget-guardrails-notify").zip_file(foreign.zip.into());
     update.send().await.unwrap();
     refused("the function budget-guardrails-notify runs code that was not packed here").await;
 }

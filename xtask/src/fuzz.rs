@@ -5,6 +5,8 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 
+/// The fuzzer's programs, a package of their own.
+const FOLDER: &str = "verification/fuzz/targets";
 /// As docs/verification.md has them.
 const TARGETS: [&str; 4] = ["alert", "config", "ledger", "wire"];
 
@@ -27,14 +29,23 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
         let command = if args.minimise { "cmin" } else { "run" };
         let mut fuzz = Command::new("cargo");
         // The toolchain is a stable one; the fuzzer's counters need no other sanitizer.
-        fuzz.current_dir(root).env("RUSTC_BOOTSTRAP", "1").args(["fuzz", command, "--sanitizer", "none", &target]);
+        fuzz.current_dir(root).env("RUSTC_BOOTSTRAP", "1").args([
+            "fuzz",
+            command,
+            "--fuzz-dir",
+            FOLDER,
+            "--sanitizer",
+            "none",
+            &target,
+        ]);
+        fuzz.arg(root.join("verification/fuzz/corpus").join(&target));
         if !args.minimise {
             fuzz.args(["--", &format!("-runs={}", args.runs), "-timeout=10", "-max_len=65536", "-print_final_stats=1"]);
         }
         let status = fuzz.status().context("running cargo; hint: cargo install cargo-fuzz")?;
         ensure!(
             status.success(),
-            "`cargo fuzz {command} {target}` failed; hint: an input that failed is in fuzz/artifacts/{target}, and \
+            "`cargo fuzz {command} {target}` failed; hint: an input that failed is in {FOLDER}/artifacts/{target}, and \
              cargo-fuzz comes with `cargo install cargo-fuzz`"
         );
     }

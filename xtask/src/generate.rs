@@ -1,5 +1,6 @@
-//! Writes what follows from the code: the actions' binaries, their IAM policies for the example, the schema of
-//! `guardrails.yaml`, and the README's table. `--check` says what is out of step, and writes nothing.
+//! Writes the files that follow from the code: the actions' IAM policies for the example, the schema of
+//! `guardrails.yaml`, and the README's table. It lowers the list of texts that do not keep STYLE.md yet. `--check` names the files that
+//! are out of step, and writes nothing.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ use guardrails_aws::actions::{ALL, Any};
 use guardrails_aws::grants;
 use guardrails_model::config::{Config, file};
 use guardrails_model::report::history;
+use guardrails_prose::debt::{self, Debt};
+use guardrails_prose::survey::survey;
 
 /// Where the README's table stands.
 const TABLE: (&str, &str) = ("<!-- actions: written by `cargo xtask generate` -->\n", "<!-- end of actions -->");
@@ -57,23 +60,12 @@ fn files(root: &Path) -> Result<Vec<(PathBuf, String)>> {
         (PathBuf::from("docs/history.schema.json"), json(&serde_json::to_value(history::schema())?)?),
         (PathBuf::from("README.md"), readme(root)?),
         (PathBuf::from("policies/README.md"), rights(root, &config)?),
+        (PathBuf::from(debt::LIST), style_debt(root)?),
     ];
     for action in ALL {
-        files.push((PathBuf::from(format!("lambdas/src/bin/{}.rs", action.name)), binary(action)));
         files.push((PathBuf::from(format!("policies/{}.json", action.name)), policy(action, &config)?));
     }
     Ok(files)
-}
-
-fn binary(action: &guardrails_aws::actions::Entry) -> String {
-    format!(
-        "//! The function of the action `{}`. Written by `cargo xtask generate`.\n\nuse guardrails_aws::actions::{};\n\n\
-         #[tokio::main(flavor = \"current_thread\")]\nasync fn main() -> Result<(), lambda_runtime::Error> {{\n    \
-         guardrails_lambdas::action::main::<{}>().await\n}}\n",
-        action.name,
-        action.type_name,
-        action.type_name.rsplit("::").next().unwrap_or_default()
-    )
 }
 
 /// What the action's function may do for the example, in an account and Region that stand for any.
@@ -100,6 +92,13 @@ fn rights(root: &Path, config: &Config) -> Result<String> {
         }
     }
     between(root, "policies/README.md", RIGHTS, &text)
+}
+
+/// The list of texts that do not keep STYLE.md yet, lowered. The texts are those before this run wrote any.
+fn style_debt(root: &Path) -> Result<String> {
+    let list = std::fs::read_to_string(root.join(debt::LIST)).with_context(|| format!("reading {}", debt::LIST))?;
+    let survey = survey(root).with_context(|| format!("reading the texts under {}", root.display()))?;
+    Ok(Debt::parse(&list).map_err(|error| anyhow!(error))?.lowered(&survey).list())
 }
 
 fn readme(root: &Path) -> Result<String> {

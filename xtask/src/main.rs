@@ -4,6 +4,7 @@ mod advisories;
 mod bench;
 mod demo;
 mod explore;
+mod flaky;
 mod functions;
 mod fuzz;
 mod generate;
@@ -33,11 +34,13 @@ enum Command {
     Demo(demo::Args),
     /// Goes through every interleaving of runs over one facet, up to a bound.
     Explore(explore::Args),
+    /// Runs the deployed tests many times, alone and under load, to find those that fail at times.
+    Flaky(flaky::Args),
     /// Fuzzes what reads alerts, guardrails.yaml, the ledger and the wire. Needs cargo-fuzz.
     Fuzz(fuzz::Args),
-    /// Builds the functions as Lambda starts them, into target/functions.
+    /// Builds the functions' program as Lambda starts it, into target/functions.
     Functions(functions::Args),
-    /// Writes what follows from the code: binaries, policies, the schema, the README's table.
+    /// Writes what follows from the code: policies, the schema, the README's table.
     Generate(generate::Args),
     /// Builds the functions twice, in two folders, and says whether they are the same.
     Reproduce(functions::Args),
@@ -54,6 +57,7 @@ async fn main() -> ExitCode {
         Command::Bench(args) => Box::pin(bench::run(&root(), &args)).await,
         Command::Demo(args) => Box::pin(demo::run(&args)).await,
         Command::Explore(args) => explore::run(&args),
+        Command::Flaky(args) => flaky::run(&root(), &args),
         Command::Functions(args) => functions::run(&root(), &args),
         Command::Fuzz(args) => fuzz::run(&root(), &args),
         Command::Generate(args) => generate::run(&root(), &args),

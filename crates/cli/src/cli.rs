@@ -2,10 +2,20 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::args::{
-    Abandon, Answer, Deploy, Doctor, Explain, File, Global, History, Package, Plan, Rearm, Rollback, Simulate, Status,
-};
+use crate::args::{File, Global};
 use crate::commands;
+use crate::commands::abandon::Abandon;
+use crate::commands::approve::Answer;
+use crate::commands::deploy::Deploy;
+use crate::commands::doctor::Doctor;
+use crate::commands::explain::Explain;
+use crate::commands::history::History;
+use crate::commands::package::Package;
+use crate::commands::plan::Plan;
+use crate::commands::rearm::Rearm;
+use crate::commands::rollback::Rollback;
+use crate::commands::simulate::Simulate;
+use crate::commands::status::Status;
 use crate::exit::Exit;
 
 /// Budget Guardrails: freedom until the money is gone, and all of it back.

@@ -2,7 +2,6 @@
 //! each subcommand, in `commands`.
 
 mod args;
-pub mod artifacts;
 pub mod cli;
 mod commands;
 mod deployment;
@@ -11,4 +10,3 @@ pub mod exit;
 mod follow;
 mod output;
 mod prices;
-pub mod template;

@@ -11,6 +11,8 @@ use crate::alert::{self, BudgetAlert, Reading};
 use crate::config::{Guardrail, StageAt};
 use crate::envelope::Message;
 use crate::ids::GuardrailName;
+use crate::plausible::{self, Against, Belief};
+pub use crate::record::Target;
 
 /// The message attribute that names the guardrail which the mock text means.
 pub const GUARDRAIL_ATTRIBUTE: &str = "guardrail";
@@ -21,36 +23,57 @@ pub const SIMULATED_ATTRIBUTE: &str = "simulated";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// Enforce a stage.
-    Enforce(Target),
+    Enforce {
+        /// Which.
+        target: Target,
+        /// The alert as it was read; nothing for the mock text, which says no figures.
+        alert: Option<BudgetAlert>,
+    },
     /// Tell people, change nothing.
     Report {
         /// Why nothing is changed.
         why: String,
+        /// The alert as it was read, if the text is one.
+        alert: Option<BudgetAlert>,
     },
 }
 
-/// One stage of one guardrail in one period.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// The guardrail.
-    pub guardrail: GuardrailName,
-    /// The stage.
-    pub stage: StageAt,
-    /// The budget's period, such as `2026-11`.
-    pub period: String,
-    /// Not a real alert: marked so everywhere.
-    pub simulated: bool,
+impl Decision {
+    /// The guardrail whose budget AWS Budgets is to be asked about before this counts. None when nothing is enforced, when the alert
+    /// is simulated, or when it says no figures.
+    #[must_use]
+    pub fn needs_standing<'a>(&self, guardrails: &'a BTreeMap<GuardrailName, Guardrail>) -> Option<&'a Guardrail> {
+        match self {
+            Self::Enforce { target, alert: Some(_) } if !target.simulated => guardrails.get(&target.guardrail),
+            Self::Enforce { .. } | Self::Report { .. } => None,
+        }
+    }
+
+    /// The decision once its figures are held against the facts, and why a person has to be asked first. `guardrail` is the one
+    /// that [`Self::needs_standing`] names.
+    #[must_use]
+    pub fn held_against(self, guardrail: &Guardrail, against: Against<'_>) -> (Self, Vec<String>) {
+        let Self::Enforce { target, alert: Some(alert) } = self else { return (self, Vec::new()) };
+        match plausible::judge(&alert, &target, guardrail, against) {
+            Belief::Plausible => (Self::Enforce { target, alert: Some(alert) }, Vec::new()),
+            Belief::Doubted(doubts) => (Self::Enforce { target, alert: Some(alert) }, doubts),
+            Belief::OldPeriod(why) => (Self::Report { why, alert: Some(alert) }, Vec::new()),
+        }
+    }
 }
 
 /// Decides what `message` asks of `guardrails` in `account`; `today` dates the mock text, which has no date.
 #[must_use]
 pub fn decide(message: &Message, guardrails: &BTreeMap<GuardrailName, Guardrail>, account: &str, today: Date) -> Decision {
-    let decided = match alert::read(&message.text) {
-        Reading::Budget(alert) => budget(&alert, is_simulated(message), guardrails, account),
-        Reading::Mock => mock(message, guardrails, today),
-        Reading::Unknown { why } => Err(why),
+    let (decided, alert) = match alert::read(&message.text) {
+        Reading::Budget(alert) => (budget(&alert, is_simulated(message), guardrails, account), Some(alert)),
+        Reading::Mock => (mock(message, guardrails, today), None),
+        Reading::Unknown { why } => (Err(why), None),
     };
-    decided.map_or_else(|why| Decision::Report { why }, Decision::Enforce)
+    match decided {
+        Ok(target) => Decision::Enforce { target, alert },
+        Err(why) => Decision::Report { why, alert },
+    }
 }
 
 /// Does the message say of itself that it is a simulation?
@@ -182,4 +205,70 @@ pub fn simulated_text(guardrail: &Guardrail, stage: StageAt, account: &str, toda
          ${threshold:.2}\n{kind} Amount: ${amount:.2}\n",
         today.strftime("%B %d, %Y")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::MOCK_TEXT;
+    use crate::config::{ActionSpec, Budget, Period, Stage, Tags};
+    use crate::spend::Standing;
+
+    const ACCOUNT: &str = "123456789012";
+    const TODAY: Date = Date::constant(2026, 11, 23);
+
+    fn guardrails() -> BTreeMap<GuardrailName, Guardrail> {
+        let name: GuardrailName = "beta".parse().unwrap();
+        let budget =
+            Budget { amount: "100 USD".parse().unwrap(), period: Period::Monthly, service: Vec::new(), tag: Tags::default() };
+        let action = ActionSpec { name: "stop-instances".parse().unwrap(), params: serde_json::Value::Null };
+        let stage = Stage::new("80% actual".parse().unwrap(), vec![vec![action]]);
+        BTreeMap::from([(name.clone(), Guardrail::new(name, budget, vec![stage]))])
+    }
+
+    fn alert(simulated: bool) -> Message {
+        let guardrails = guardrails();
+        let guardrail = guardrails.values().next().unwrap();
+        let text = simulated_text(guardrail, guardrail.stages[0].at, ACCOUNT, TODAY);
+        let attributes = simulated.then(|| (SIMULATED_ATTRIBUTE.to_owned(), "true".to_owned()));
+        Message { text, attributes: attributes.into_iter().collect() }
+    }
+
+    fn decided(message: &Message) -> Decision {
+        decide(message, &guardrails(), ACCOUNT, TODAY)
+    }
+
+    #[test]
+    fn only_a_real_alert_that_enforces_needs_a_standing() {
+        let needs = |message: &Message| decided(message).needs_standing(&guardrails()).is_some();
+        assert!(needs(&alert(false)));
+        assert!(!needs(&alert(true)), "nothing is spent in a simulation");
+        let mock = Message { text: MOCK_TEXT.to_owned(), ..Message::default() };
+        assert!(matches!(decided(&mock), Decision::Enforce { alert: None, .. }));
+        assert!(!needs(&mock), "it says no figures");
+        let other = Message { text: alert(false).text.replace("beta", "gamma"), ..Message::default() };
+        assert!(matches!(decided(&other), Decision::Report { alert: Some(_), .. }));
+        assert!(!needs(&other), "nothing is enforced");
+    }
+
+    #[test]
+    fn facts_leave_an_alert_believed_doubted_or_reported() {
+        let known = guardrails();
+        let judged = |shown: Option<i64>, today: Date| {
+            let standing = shown.map(|actual| Standing {
+                limit: Decimal::ONE_HUNDRED,
+                actual: actual.into(),
+                forecast: None,
+                updated: None,
+                alarms: Vec::new(),
+            });
+            let against = Against { last: None, standing: standing.as_ref(), today };
+            let (decision, doubts) = decided(&alert(false)).held_against(&known[&"beta".parse().unwrap()], against);
+            (matches!(decision, Decision::Enforce { alert: Some(_), .. }), doubts.len())
+        };
+        assert_eq!(judged(Some(81), TODAY), (true, 0), "believed");
+        assert_eq!(judged(Some(12), TODAY), (true, 1), "doubted: AWS Budgets shows less");
+        assert_eq!(judged(None, TODAY), (true, 1), "doubted: AWS Budgets knows no such budget");
+        assert_eq!(judged(Some(12), Date::constant(2026, 12, 1)), (false, 0), "reported: it is the old period's");
+    }
 }

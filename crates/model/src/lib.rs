@@ -14,6 +14,7 @@ pub mod envelope;
 pub mod glob;
 pub mod ids;
 pub mod ledger;
+mod omit;
 pub mod pace;
 pub mod partition;
 pub mod phase;

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 
 use crate::alert::{AlertType, BudgetAlert};
 use crate::config::{Guardrail, Period, StageAt};
-use crate::decide::Target;
+use crate::record::Target;
 use crate::spend::{Spend, Standing};
 
 /// How many days of a period an alert may still be the old one's.

@@ -5,8 +5,11 @@ mod approval;
 mod log;
 mod piece;
 mod request;
+mod round;
 mod slot;
+mod spend;
 mod step;
+mod target;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,16 +21,18 @@ pub use self::log::{Event, Log, Repeats};
 use self::log::{counts_on, same_words};
 pub use self::piece::Piece;
 pub use self::request::{RollbackRequest, Scope};
+pub use self::round::{Found, Round};
 pub use self::slot::{AlertEntry, AlertRecord, Released, Slot};
+pub use self::spend::Spend;
 pub use self::step::{Facet, Holder, Lease, Step, StepEvent};
-use crate::config::{Budget, StageAt};
+pub use self::target::Target;
+use crate::config::{Budget, Rule, StageAt};
 use crate::cursor::Cursor;
-use crate::decide::Target;
 pub use crate::direction::Direction;
 use crate::ids::{ActionName, GuardrailName, Nonce, Place, RunId};
+use crate::omit::is_default;
 use crate::pace::Pace;
 use crate::principal::Principal;
-use crate::verify::Rule;
 
 /// The format of the records that this program writes.
 pub const FORMAT: u32 = 1;
@@ -239,7 +244,7 @@ pub struct Part {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<Cursor>,
     /// There may be steps that came after the plan.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub late: bool,
     /// Why it could not be planned again, the last time that this was tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -338,9 +343,4 @@ impl Event for RunEvent {
         let first = |event: &Self| Self { repeats: None, ..event.clone() };
         first(self) == first(earlier) && counts_on(self.repeats.as_ref(), earlier.repeats.as_ref())
     }
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_false(value: &bool) -> bool {
-    !value
 }

@@ -3,10 +3,9 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
 
 use crate::config::{Guardrail, StageAt};
-use crate::ids::GuardrailName;
+pub use crate::record::Spend;
 
 /// What AWS Budgets says of a budget now. Which period its figures speak of, it does not say: in a period's first days they
 /// may be the old one's.
@@ -41,30 +40,4 @@ pub struct SpendError {
     pub message: String,
     /// Is it worth trying again as it is?
     pub retryable: bool,
-}
-
-/// The last known spend of a guardrail: what a new figure is judged by.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spend {
-    /// [`crate::record::FORMAT`].
-    pub format: u32,
-    /// Of which guardrail.
-    pub guardrail: GuardrailName,
-    /// The period that the figures speak of, such as `2026-11`.
-    pub period: String,
-    /// The most that was known to be spent in it, in dollars: spending does not shrink, but an update zeroes what is shown.
-    pub actual: Decimal,
-    /// Expected by the period's end, in dollars, as it was last seen.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub forecast: Option<Decimal>,
-    /// The budget, in dollars a period, as it was last seen.
-    pub limit: Decimal,
-    /// When somebody last updated the budget.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub updated: Option<Timestamp>,
-    /// When it was last seen.
-    pub seen: Timestamp,
-    /// Since when Budgets has shown less than `actual`, if it does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub below_since: Option<Timestamp>,
 }

@@ -223,7 +223,7 @@ impl OpenRunsProperties {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct OpenRunsProperties {
-    /// Each action with its parameters, as JSON: what the version before wrote, whose templates CloudFormation may put back.
+    /// Each action with its parameters, as JSON. The version before wrote it so, and CloudFormation may put its templates back.
     #[serde(default)]
     pub actions: Vec<String>,
     /// A digest of each action with its parameters: see [`scope_digest`].

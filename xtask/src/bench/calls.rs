@@ -19,7 +19,7 @@ pub async fn measure(root: &Path, page: &mut String) -> Result<()> {
     writeln!(
         page,
         "\n## Calls\n\nOne run over instances of one Region, there and back, with limits that never make it wait. The least is explained\nin \
-         [tests/size/calls.rs](../tests/size/calls.rs).\n"
+         [tests/actions/size/calls.rs](../tests/actions/size/calls.rs).\n"
     )?;
     writeln!(page, "| instances | operation | calls | least | ratio |\n| ---: | --- | ---: | ---: | ---: |")?;
     let said = String::from_utf8_lossy(&output.stdout);

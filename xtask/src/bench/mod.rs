@@ -3,6 +3,7 @@
 
 mod calls;
 mod functions;
+mod runtime_api;
 mod stack;
 
 use std::fmt::Write as _;
@@ -24,9 +25,15 @@ pub struct Args {
     /// How often each function is started.
     #[arg(long, default_value_t = 20)]
     starts: usize,
-    /// Only the functions: their sizes, and how fast they start.
+    /// Only the functions: how large their program is, how fast they start, and how much memory they take. Nothing is written.
     #[arg(long)]
     functions_only: bool,
+    /// With `--functions-only`: the folder with the functions' program, such as target/functions/x86_64; built when left out.
+    #[arg(long, requires = "functions_only")]
+    functions: Option<PathBuf>,
+    /// With `--functions-only`: a folder with another version's programs, which are measured side by side.
+    #[arg(long, requires = "functions_only")]
+    against: Option<PathBuf>,
     /// Measure debug builds, to try the bench itself: nothing is written.
     #[arg(long)]
     debug_builds: bool,
@@ -38,15 +45,20 @@ pub struct Args {
 /// When something cannot be built or started, or a run does not end as it should.
 pub async fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     ensure!(!args.sizes.is_empty() && args.repetitions > 0 && args.starts > 0, "nothing to measure");
+    let mut page = header(args)?;
+    if let Some(folder) = &args.functions {
+        functions::measure(folder, args.against.as_deref(), args.starts, &mut page).await?;
+        println!("{page}");
+        return Ok(ExitCode::SUCCESS);
+    }
     let command = build(args).await?;
     let folder = command.parent().context("the command is in no folder")?;
-    let mut page = header(args)?;
-    functions::measure(folder, args.starts, &mut page).await?;
-    calls::measure(root, &mut page).await?;
+    functions::measure(folder, args.against.as_deref(), args.starts, &mut page).await?;
     if !args.functions_only {
+        calls::measure(root, &mut page).await?;
         stack::measure(&command, &args.sizes, args.repetitions, &mut page).await?;
     }
-    if args.debug_builds {
+    if args.debug_builds || args.functions_only {
         println!("{page}");
     } else {
         let path = root.join("docs/benchmarks.md");
@@ -82,7 +94,7 @@ fn header(args: &Args) -> Result<String> {
         page,
         "What a step costs of the ledger, and how long EC2's limits make a run of 10,000, is not measured but tested:"
     )?;
-    writeln!(page, "[tests/size.rs](../tests/size.rs).")?;
+    writeln!(page, "[tests/actions/size.rs](../tests/actions/size.rs).")?;
     Ok(page)
 }
 

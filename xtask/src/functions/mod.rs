@@ -1,4 +1,4 @@
-//! `cargo xtask functions`: the functions' programs as Lambda starts them, whatever this machine's own C library is. Needs Rust and
+//! `cargo xtask functions`: the functions' program as Lambda starts it, whatever this machine's own C library is. Needs Rust and
 //! Python only: the linker is zig's, from a Python package. And `cargo xtask reproduce`: the same sources give the same bytes.
 
 mod reproduce;
@@ -7,36 +7,31 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use anyhow::{Context, Result, anyhow, ensure};
-use guardrails_cli::artifacts::{self, Architecture, Artifact, Runtime};
+use anyhow::{Context, Result, ensure};
 use guardrails_local_aws::programs;
 use guardrails_local_aws::venv::Venv;
+use guardrails_template::artifacts::{self, Architecture, Artifact, PROGRAM, Runtime};
 
 pub use self::reproduce::run as reproduce;
 
 /// The C library of Lambda's `provided.al2023`.
 const GLIBC: &str = "2.34";
 
-/// Which functions, and for what.
+/// What it is for.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// The processor that they are for.
+    /// The processor that it is for.
     #[arg(long, value_enum, default_value_t = Architecture::X86_64)]
     architecture: Architecture,
-    /// Only this function; may be given more than once.
-    #[arg(long)]
-    function: Vec<String>,
 }
 
-/// Builds them, and puts them into target/functions/<architecture>.
+/// Builds it, and puts it into target/functions/<architecture>.
 ///
 /// # Errors
-/// When they cannot be built, or Lambda would not start them.
+/// When it cannot be built, or Lambda would not start it.
 pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
-    let artifacts = build(root, args)?;
-    for artifact in &artifacts {
-        eprintln!("{} ({} KiB zipped)", artifact.function, artifact.zip.len().div_ceil(1024));
-    }
+    let artifact = build(root, args)?;
+    eprintln!("{} ({} KiB)", artifact.key, artifact.zip.len().div_ceil(1024));
     let folder = folder(root, args.architecture);
     eprintln!(
         "next: guardrails deploy --architecture {} --functions {}",
@@ -51,8 +46,7 @@ fn folder(checkout: &Path, architecture: Architecture) -> PathBuf {
 }
 
 /// Builds the functions of `checkout`, wherever that is, and packs what Lambda would start.
-fn build(checkout: &Path, args: &Args) -> Result<Vec<Artifact>> {
-    let functions = chosen(&args.function)?;
+fn build(checkout: &Path, args: &Args) -> Result<Artifact> {
     let triple = match args.architecture {
         Architecture::X86_64 => "x86_64-unknown-linux-gnu",
         Architecture::Arm64 => "aarch64-unknown-linux-gnu",
@@ -61,34 +55,15 @@ fn build(checkout: &Path, args: &Args) -> Result<Vec<Artifact>> {
     let built = checkout.join("target/functions/build");
     let mut cargo = zigbuild(checkout, &built)?;
     cargo.args(["--release", "--locked", "--package", "guardrails-lambdas", "--target", &format!("{triple}.{GLIBC}")]);
-    cargo.args(functions.iter().flat_map(|function| ["--bin", function]));
+    cargo.args(["--bin", PROGRAM]);
     let status = cargo.status().context("running cargo-zigbuild")?;
     ensure!(status.success(), "cargo-zigbuild ended with {status}");
 
     let folder = folder(checkout, args.architecture);
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    functions
-        .into_iter()
-        .map(|function| {
-            let program = built.join(triple).join("release").join(function);
-            fs::copy(&program, folder.join(function)).with_context(|| format!("copying {}", program.display()))?;
-            artifacts::pack_one(&folder, function, Runtime::Lambda(args.architecture))
-        })
-        .collect()
-}
-
-fn chosen(names: &[String]) -> Result<Vec<&'static str>> {
-    let all = artifacts::functions();
-    if names.is_empty() {
-        return Ok(all);
-    }
-    let known = |name: &String| {
-        all.iter()
-            .copied()
-            .find(|function| function == name)
-            .ok_or_else(|| anyhow!("no function `{name}`; there are: {}", all.join(", ")))
-    };
-    names.iter().map(known).collect()
+    let program = built.join(triple).join("release").join(PROGRAM);
+    fs::copy(&program, folder.join(PROGRAM)).with_context(|| format!("copying {}", program.display()))?;
+    artifacts::pack(&folder, Runtime::Lambda(args.architecture))
 }
 
 /// cargo with zig for a linker, and nothing of this machine in what it writes: no path, no time, no flags of somebody's own.

@@ -1,4 +1,4 @@
-//! Builds the functions twice, here and in another folder with nothing built yet, and compares the zips byte by byte.
+//! Builds the functions twice, here and in another folder with nothing built yet, and compares the zip byte by byte.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::{Args, build, said};
 /// Where the second build is: a path of another length, in case one is written where it should not be.
 const ELSEWHERE: &str = "target/reproduce/another-checkout-of-the-same-sources";
 
-/// Says of each function whether both builds are the same.
+/// Says whether both builds are the same.
 ///
 /// # Errors
 /// When a build fails.
@@ -21,13 +21,9 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     let here = build(root, args)?;
     eprintln!("the same sources once more, in {ELSEWHERE}");
     let there = build(&elsewhere, args)?;
-    let mut differ = false;
-    for (one, other) in here.iter().zip(&there) {
-        let same = one.key == other.key && one.zip == other.zip;
-        differ |= !same;
-        println!("{:<9} {} {}", if same { "same" } else { "DIFFERENT" }, one.key, if same { "" } else { &other.key });
-    }
-    if differ {
+    let same = here.key == there.key && here.zip == there.zip;
+    println!("{:<9} {} {}", if same { "same" } else { "DIFFERENT" }, here.key, if same { "" } else { &there.key });
+    if !same {
         eprintln!("the programs are in target/functions here and in {ELSEWHERE}");
         return Ok(ExitCode::FAILURE);
     }

@@ -28,21 +28,45 @@ const UNUSED: &[(&str, &str, &str)] = &[
     ("MachineRole", "logs:*", "Step Functions asks for these eight before it takes a machine that writes a log"),
     ("*", "logs:CreateLogStream", "the Lambda service writes the log with the function's role"),
     ("*", "logs:PutLogEvents", "the Lambda service writes the log with the function's role"),
-    ("*", "iam:GetInstanceProfile", "asked of instances that have a profile, which the local AWS' have not: tests/instances.rs"),
+    (
+        "*",
+        "iam:GetInstanceProfile",
+        "asked of instances that have a profile, which the local AWS' have not: tests/actions/instances.rs",
+    ),
     (
         "MasterRole",
         "states:DescribeExecution",
-        "asked when an alert finds a run whose execution may have died: tests/drive/runs.rs",
+        "asked when an alert finds a run whose execution may have died: tests/model/drive/runs.rs",
     ),
-    ("ReconcileRole", "states:SendTaskSuccess", "wakes a run when a person's time to answer is over: tests/drive/approvals.rs"),
-    ("StopInstancesRole", "ec2:DescribeSpotInstanceRequests", "the local AWS has no Spot Instances: tests/instances.rs"),
+    (
+        "ReconcileRole",
+        "states:SendTaskSuccess",
+        "wakes a run when a person's time to answer is over: tests/model/drive/approvals.rs",
+    ),
+    ("StopInstancesRole", "ec2:DescribeSpotInstanceRequests", "the local AWS has no Spot Instances: tests/actions/instances.rs"),
     ("StopInstancesRole", "kms:CreateGrant", "EC2 asks for it in its name to start an encrypted instance"),
-    ("StopInstancesRole", "elasticloadbalancing:DescribeInstanceHealth", "the local AWS checks no role for it: tests/groups.rs"),
-    ("StopInstancesRole", "elasticloadbalancing:DescribeTargetHealth", "the local AWS checks no role for it: tests/groups.rs"),
-    ("SwapPolicyRole", "iam:GetAccountSummary", "the quota is asked for only near it: tests/restrictions.rs"),
-    ("SwapPolicyRole", "iam:ListPolicies", "asked where somebody is an administrator, and here nobody is: tests/restrictions.rs"),
-    ("SwapPolicyRole", "iam:GetGroup", "asked of groups of administrators, of which there are none: tests/restrictions.rs"),
-    ("VerifyRole", "iam:GetUser", "asked of users who are restricted by name: tests/verify/asking.rs"),
+    (
+        "StopInstancesRole",
+        "elasticloadbalancing:DescribeInstanceHealth",
+        "the local AWS checks no role for it: tests/actions/groups.rs",
+    ),
+    (
+        "StopInstancesRole",
+        "elasticloadbalancing:DescribeTargetHealth",
+        "the local AWS checks no role for it: tests/actions/groups.rs",
+    ),
+    ("SwapPolicyRole", "iam:GetAccountSummary", "the quota is asked for only near it: tests/actions/restrictions.rs"),
+    (
+        "SwapPolicyRole",
+        "iam:ListPolicies",
+        "asked where somebody is an administrator, and here nobody is: tests/actions/restrictions.rs",
+    ),
+    (
+        "SwapPolicyRole",
+        "iam:GetGroup",
+        "asked of groups of administrators, of which there are none: tests/actions/restrictions.rs",
+    ),
+    ("VerifyRole", "iam:GetUser", "asked of users who are restricted by name: tests/model/verify/asking.rs"),
 ];
 
 /// Whoever is an administrator must be known, in whichever group.

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use guardrails_aws::actions::Any;
-use guardrails_cli::artifacts;
-use guardrails_cli::template::render;
 use guardrails_model::config::file;
+use guardrails_template::render;
 use serde_json::Value as Json;
 
 const EXAMPLE: &str = include_str!("../../../examples/guardrails.yaml");
@@ -17,8 +16,7 @@ const EXAMPLE: &str = include_str!("../../../examples/guardrails.yaml");
 /// When the example cannot be rendered.
 pub fn grants() -> Result<BTreeMap<String, BTreeSet<String>>> {
     let config = file::parse::<Any>("examples/guardrails.yaml", EXAMPLE).context("reading the example")?;
-    let keys: BTreeMap<&str, String> = artifacts::functions().into_iter().map(|name| (name, format!("{name}.zip"))).collect();
-    let template = render(&config, &keys)?;
+    let template = render(&config, "functions.zip")?;
     let resources = template["Resources"].as_object().into_iter().flatten();
     let roles = resources.filter(|(_, resource)| resource["Type"] == "AWS::IAM::Role");
     Ok(roles

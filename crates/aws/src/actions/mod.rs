@@ -30,7 +30,7 @@ use crate::iam::own_policy::{Home, OwnPolicy};
 macro_rules! catalog {
     ($($module:ident :: $name:ident),+ $(,)?) => {
         /// Every action.
-        pub const ALL: &[Entry] = &[$(Entry::of::<$module::$name>(concat!(stringify!($module), "::", stringify!($name)))),+];
+        pub const ALL: &[Entry] = &[$(Entry::of::<$module::$name>()),+];
 
         /// An action with its parameters, as `guardrails.yaml` has it.
         #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -198,8 +198,6 @@ pub struct Entry {
     pub changes: &'static str,
     /// [`ActionType::PUTS_BACK`].
     pub puts_back: &'static str,
-    /// The action's type, by which its function names it.
-    pub type_name: &'static str,
     /// [`ActionType::WARNING`].
     pub warning: Option<&'static str>,
     /// [`ActionType::LIMIT`].
@@ -214,12 +212,11 @@ pub struct Entry {
 impl Entry {
     /// The entry of one action.
     #[must_use]
-    pub const fn of<T: ActionType>(type_name: &'static str) -> Self {
+    pub const fn of<T: ActionType>() -> Self {
         Self {
             name: T::NAME,
             changes: T::CHANGES,
             puts_back: T::PUTS_BACK,
-            type_name,
             warning: T::WARNING,
             limit: T::LIMIT,
             make: make_of::<T>,
@@ -304,11 +301,7 @@ pub enum CatalogError {
     },
 }
 
-/// The action `T` with these parameters, ready to work. A function that names its action so holds no other's code.
-///
-/// # Errors
-/// When this version has other parameters for it.
-pub fn make_of<T: ActionType>(params: &serde_json::Value, context: &Context<'_>) -> Result<Box<dyn Action>, CatalogError> {
+fn make_of<T: ActionType>(params: &serde_json::Value, context: &Context<'_>) -> Result<Box<dyn Action>, CatalogError> {
     let params = T::Params::deserialize(params);
     let params = params.map_err(|source| CatalogError::Params { action: T::NAME.to_owned(), source })?;
     Ok(Box::new(T::new(params, context)))

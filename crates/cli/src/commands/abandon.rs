@@ -1,18 +1,33 @@
 //! `guardrails abandon`: a run lets go of what a person settled by hand. Nothing is changed in the account.
 
 use anyhow::{Context, Result};
+use clap::Args;
 use guardrails_model::clock::{Clock, SystemClock};
+use guardrails_model::ids::RunId;
 use guardrails_model::record::{Run, Step};
 use guardrails_model::report::{HeldBy, Report, holds};
 use guardrails_model::runs::{AbandonRequest, Abandoned, Left, is_quiet};
 
-use crate::args::{Abandon, Format, Global};
+use crate::args::{Consent, Format, Global, Scope};
 use crate::deployment::Deployment;
 use crate::exit::Exit;
 use crate::{follow, output};
 
 /// Steps that are named before it is asked about, and of what was left.
 const NAMED: usize = 20;
+
+#[derive(Debug, Args)]
+pub(crate) struct Abandon {
+    /// The run.
+    pub(crate) run: RunId,
+    #[command(flatten)]
+    pub(crate) scope: Scope,
+    /// Why, for the record.
+    #[arg(long)]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
 
 pub(crate) async fn run(global: &Global, args: &Abandon) -> Result<Exit> {
     let deployment = Deployment::find(global).await?;

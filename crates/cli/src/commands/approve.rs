@@ -2,13 +2,26 @@
 //! leads to.
 
 use anyhow::{Result, anyhow};
+use clap::Args;
+use guardrails_model::ids::RunId;
 use guardrails_model::record::{Approval, ApprovalDecision, Run, RunState};
 use guardrails_model::runs::{Answer as Said, Answered};
 
-use crate::args::{Answer, Format, Global};
+use crate::args::{Consent, Format, Global};
 use crate::deployment::Deployment;
 use crate::exit::Exit;
 use crate::{follow, output};
+
+#[derive(Debug, Args)]
+pub(crate) struct Answer {
+    /// The run that waits.
+    pub(crate) run: RunId,
+    /// Why, for the record.
+    #[arg(long)]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
 
 pub(crate) async fn run(global: &Global, args: &Answer, approved: bool) -> Result<Exit> {
     let deployment = Deployment::find(global).await?;

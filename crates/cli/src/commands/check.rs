@@ -4,10 +4,11 @@ use anyhow::Result;
 use guardrails_aws::actions;
 use guardrails_model::config::{Config, Stage};
 use guardrails_model::pace::{Bucket, Limit, Pace};
+use guardrails_template as template;
 
 use crate::args::{File, Global};
 use crate::exit::Exit;
-use crate::{output, template};
+use crate::output;
 
 pub(crate) fn run(global: &Global, args: &File) -> Result<Exit> {
     let Some(config) = output::config(&args.file)? else { return Ok(Exit::BadInput) };

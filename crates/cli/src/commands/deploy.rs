@@ -13,14 +13,39 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow};
 use aws_config::SdkConfig;
+use clap::Args;
 use guardrails_model::partition;
+use guardrails_template as template;
 
 use self::bucket::Bucket;
-use crate::args::{Deploy, Global};
+use crate::args::{Consent, File, Global, Programs};
 use crate::commands::{doctor, reconcile};
 use crate::deployment::{self, Deployment};
 use crate::exit::Exit;
-use crate::{output, template};
+use crate::output;
+
+#[derive(Debug, Args)]
+pub(crate) struct Deploy {
+    #[command(flatten)]
+    pub(crate) file: File,
+    #[command(flatten)]
+    pub(crate) programs: Programs,
+    /// The bucket for the functions' code; `guardrails-<account>-<region>`, made when it is not there, when left out.
+    #[arg(long)]
+    pub(crate) bucket: Option<String>,
+    /// An e-mail address that is told of runs and failures.
+    #[arg(long)]
+    pub(crate) notify_email: Option<String>,
+    /// Take the ledger that an earlier stack left: its table's name, as that stack's output `LedgerTable` had it.
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) adopt_ledger: Option<String>,
+    /// Another value for a parameter of the template: `EncryptTopics=false`, `LogRetentionDays=365`; may be given more than once, and stays
+    /// at the next deployment.
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    pub(crate) parameters: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
 
 pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
     template::check_stack_name(&global.stack_name)?;
@@ -30,11 +55,8 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
     partition::check(&caller.account().partition)
         .map_err(|why| anyhow!("nothing is deployed to account {}: {why}", caller.account))?;
     output::tell(&format!("packing the functions in {}", args.programs.folder()?.display()));
-    let mut artifacts = args.programs.pack()?;
-    let keys: BTreeMap<&str, String> = artifacts.iter().map(|artifact| (artifact.function, artifact.key.clone())).collect();
-    let mut template = template::render(&config, &keys)?;
-    let deployed: Vec<String> = template::parts(&template).into_iter().map(str::to_owned).collect();
-    artifacts.retain(|artifact| deployed.iter().any(|name| name == artifact.function));
+    let artifact = args.programs.pack()?;
+    let mut template = template::render(&config, &artifact.key)?;
     template::carry_code_for(&mut template, args.programs.architecture);
     template::check_parameters(&template, &args.parameters)?;
     restricted::refuse(&sdk, &config, &caller, &global.stack_name).await?;
@@ -48,7 +70,7 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
     if args.bucket.is_none() {
         writers::restrict(&bucket, &caller, &config.operators).await?;
     }
-    code::upload(&bucket, &artifacts).await?;
+    code::upload(&bucket, &artifact).await?;
     let mut parameters = vec![
         ("ArtifactBucket", bucket.name.clone()),
         ("Architecture", args.programs.architecture.name().to_owned()),
@@ -58,7 +80,7 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
     parameters.extend(args.parameters.iter().map(|(name, value)| (name.as_str(), value.clone())));
     parameters.extend(args.adopt_ledger.clone().map(|table| ("LedgerTable", table)));
     let Some(changes) = stack.propose(&template, &parameters, &bucket).await? else {
-        code::is_what_runs(&sdk, &global.stack_name, &bucket, &artifacts).await?;
+        code::is_what_runs(&sdk, &global.stack_name, &template, &bucket, &artifact).await?;
         output::tell("the stack is as it should be: nothing to change");
         return finish(global, &sdk).await;
     };
@@ -68,7 +90,7 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
         return Ok(Exit::Declined);
     }
     stack.execute(&changes).await?;
-    code::is_what_runs(&sdk, &global.stack_name, &bucket, &artifacts).await?;
+    code::is_what_runs(&sdk, &global.stack_name, &template, &bucket, &artifact).await?;
     if changes.creates {
         first_round(global).await;
     }
@@ -96,4 +118,11 @@ async fn finish(global: &Global, sdk: &SdkConfig) -> Result<Exit> {
     }
     output::tell("next: guardrails plan GUARDRAIL shows what its stages would change; guardrails simulate GUARDRAIL tries it");
     Ok(Exit::Done)
+}
+
+/// A parameter of the template.
+fn parameter(words: &str) -> Result<(String, String), String> {
+    let parts = words.split_once('=').filter(|(name, _)| !name.is_empty());
+    let owned = parts.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    owned.ok_or_else(|| "expected NAME=VALUE, such as LogRetentionDays=365".to_owned())
 }

@@ -18,15 +18,23 @@ mod topics;
 
 use anyhow::Result;
 use aws_config::SdkConfig;
+use clap::Args;
 use guardrails_model::clock::{Clock, SystemClock};
 use serde_json::json;
 
 use self::finding::{Sheet, exit};
 use self::site::Site;
-use crate::args::{Doctor, Global};
+use crate::args::Global;
 use crate::deployment::Deployment;
 use crate::exit::Exit;
 use crate::output;
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// What is well, too.
+    #[arg(long)]
+    pub(crate) all: bool,
+}
 
 pub(crate) async fn run(global: &Global, args: &Doctor) -> Result<Exit> {
     let site = Site::find(Deployment::find(global).await?).await?;

@@ -1,14 +1,21 @@
 //! `guardrails explain`: how is an alert read? The same code decides in the master function.
 
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use clap::Args;
 use guardrails_model::decide::{Explained, explain};
 use guardrails_model::envelope;
 
-use crate::args::Explain;
 use crate::exit::Exit;
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// A raw body, an SNS envelope, a Lambda event of SNS, or one wrapped by SQS; stdin for `-` or when left out.
+    #[arg(default_value = "-")]
+    pub(crate) file: PathBuf,
+}
 
 pub(crate) fn run(args: &Explain) -> Result<Exit> {
     let mut bytes = Vec::new();

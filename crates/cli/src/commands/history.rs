@@ -4,15 +4,34 @@
 use std::io::{BufWriter, Write};
 
 use anyhow::{Context, Result};
+use clap::Args;
+use guardrails_model::clock::{Clock, SystemClock};
+use guardrails_model::ids::{GuardrailName, RunId};
 use guardrails_model::record::{Run, Step};
 use guardrails_model::report::history::{Entry, Kind};
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp, civil};
 
-use crate::args::{Format, Global, History};
+use crate::args::{Format, Global, MOST_RUNS, at_least_one};
 use crate::deployment::Deployment;
 use crate::exit::Exit;
 use crate::follow::{self, LIVELY};
 use crate::output;
+
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// Only this guardrail.
+    pub(crate) guardrail: Option<GuardrailName>,
+    /// Only this run.
+    #[arg(long)]
+    pub(crate) run: Option<RunId>,
+    /// Of how many runs and alerts, the newest first.
+    #[arg(long, default_value_t = MOST_RUNS, value_parser = at_least_one)]
+    pub(crate) limit: usize,
+    /// Only what happened since: a moment such as 2026-11-23T01:46:53Z, a day such as 2026-11-23, or so long ago: 24h, 7d.
+    #[arg(long, value_parser = moment)]
+    pub(crate) since: Option<Timestamp>,
+}
 
 pub(crate) async fn run(global: &Global, args: &History) -> Result<Exit> {
     let deployment = Deployment::find(global).await?;
@@ -181,6 +200,17 @@ fn row(entry: &Entry) -> Vec<String> {
 /// To the second.
 fn shown(at: &str) -> String {
     at.parse::<Timestamp>().map_or_else(|_| at.to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string())
+}
+
+/// A moment, a day (in UTC), or so long ago.
+fn moment(words: &str) -> Result<Timestamp, String> {
+    let ago = |span: Span| SystemClock.now().to_zoned(TimeZone::UTC).checked_sub(span).ok().map(|at| at.timestamp());
+    let day = |day: civil::Date| day.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp());
+    let at = words.parse().ok().or_else(|| words.parse().ok().and_then(day));
+    let at = at.or_else(|| words.parse().ok().and_then(ago));
+    at.ok_or_else(|| {
+        "expected a moment such as 2026-11-23T01:46:53Z, a day such as 2026-11-23, or so long ago: 24h, 7d".to_owned()
+    })
 }
 
 #[cfg(test)]

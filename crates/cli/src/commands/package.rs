@@ -1,21 +1,33 @@
-//! `guardrails package`: one template and the functions' zips, for `aws cloudformation deploy`, `sam deploy`, or for looking at.
+//! `guardrails package`: one template and the functions' zip, for `aws cloudformation deploy`, `sam deploy`, or for looking at.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use clap::Args;
+use guardrails_template::{self as template, Limits};
 use serde_json::json;
 
-use crate::args::{Global, Package};
+use crate::args::{File, Global, Programs};
 use crate::exit::Exit;
 use crate::output;
-use crate::template::{self, Limits};
+
+#[derive(Debug, Args)]
+pub(crate) struct Package {
+    #[command(flatten)]
+    pub(crate) file: File,
+    #[command(flatten)]
+    pub(crate) programs: Programs,
+    /// Where to write.
+    #[arg(long, default_value = "guardrails-package")]
+    pub(crate) out: PathBuf,
+}
 
 pub(crate) fn run(global: &Global, args: &Package) -> Result<Exit> {
     template::check_stack_name(&global.stack_name)?;
     let Some(config) = output::config(&args.file.file)? else { return Ok(Exit::BadInput) };
-    let artifacts = args.programs.pack()?;
-    let keys: BTreeMap<&str, String> = artifacts.iter().map(|artifact| (artifact.function, artifact.key.clone())).collect();
-    let mut template = template::render(&config, &keys)?;
+    let artifact = args.programs.pack()?;
+    let mut template = template::render(&config, &artifact.key)?;
     template::carry_code_for(&mut template, args.programs.architecture);
     let write = |name: &str, bytes: &[u8]| {
         let path = args.out.join(name);
@@ -24,10 +36,7 @@ pub(crate) fn run(global: &Global, args: &Package) -> Result<Exit> {
     };
     let text = serde_json::to_string_pretty(&template)?;
     let limits = Limits::check(&template, &text)?;
-    let deployed = template::parts(&template);
-    for artifact in artifacts.iter().filter(|artifact| deployed.contains(&artifact.function)) {
-        write(&artifact.key, &artifact.zip)?;
-    }
+    write(&artifact.key, &artifact.zip)?;
     let path = write("template.json", text.as_bytes())?;
     // Both upload a template that is too large for a request, when they are told where.
     let by_bucket = if limits.needs_bucket { " --s3-bucket BUCKET --s3-prefix guardrails" } else { "" };
@@ -44,7 +53,8 @@ pub(crate) fn run(global: &Global, args: &Package) -> Result<Exit> {
          latter: sam deploy {rest}",
         args.out.display()
     );
-    let value = json!({"template": path, "code": keys});
+    let code: BTreeMap<&str, &str> = template::parts(&template).into_iter().map(|part| (part, artifact.key.as_str())).collect();
+    let value = json!({"template": path, "code": code});
     output::result(global, &value, &format!("{}\n\nTo deploy it without `guardrails deploy`:\n{next}", path.display()))?;
     output::tell(
         "WARNING: without NotifyEmail, runs, failures and alarms reach nobody until somebody subscribes to the notify topic",

@@ -4,23 +4,25 @@ mod launch;
 mod savings;
 mod words;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
+use clap::Args;
 use futures::future::try_join_all;
 use guardrails_aws::actions::{self, Context, Entry};
 use guardrails_model::action::ActionError;
 use guardrails_model::clock::{Clock, SystemClock};
-use guardrails_model::config::Config;
+use guardrails_model::config::{Config, StageAt};
 use guardrails_model::decide::Target;
 use guardrails_model::drive::{Drive, DriveError};
-use guardrails_model::ids::{Nonce, Place};
+use guardrails_model::ids::{GuardrailName, Nonce, Place};
 use guardrails_model::pace::{Levels, Pace};
 use guardrails_model::record::{Part, Run, Step};
 use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 
-use crate::args::{Global, Plan};
+use crate::args::Global;
 use crate::deployment::{Deployment, stage};
 use crate::estimate::{Estimate, Work, is_instance};
 use crate::exit::Exit;
@@ -28,6 +30,25 @@ use crate::{output, prices};
 use launch::Look;
 use savings::Savings;
 use words::Tally;
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// The guardrail.
+    pub(crate) guardrail: GuardrailName,
+    /// The stage, such as `100% actual`; the first that changes anything when left out.
+    #[arg(long)]
+    pub(crate) at: Option<StageAt>,
+    /// Plan by this file, deployed or not; by what is deployed when left out.
+    #[arg(long)]
+    pub(crate) file: Option<PathBuf>,
+    /// Say what stops costing money, by this price list: YAML with US dollars an hour, `t3.micro: 0.0104` for every Region, or
+    /// `us-east-1: {t3.micro: 0.0104, "m5.large Windows": 0.188}`.
+    #[arg(long)]
+    pub(crate) prices: Option<PathBuf>,
+    /// Show each step and each person, however many there are.
+    #[arg(long)]
+    pub(crate) all: bool,
+}
 
 pub(crate) async fn run(global: &Global, args: &Plan) -> Result<Exit> {
     let from_file = match &args.file {

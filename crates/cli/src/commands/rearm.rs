@@ -1,16 +1,28 @@
 //! `guardrails rearm`: after a rollback, lets alerts of the present period be enforced again; and tries runs again that failed.
 
 use anyhow::Result;
+use clap::Args;
 use guardrails_model::clock::{Clock, SystemClock};
+use guardrails_model::config::StageAt;
 use guardrails_model::decide::Target;
+use guardrails_model::ids::GuardrailName;
 use guardrails_model::runs::Begun;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use crate::args::{Global, Rearm};
+use crate::args::Global;
 use crate::deployment::{Deployment, stage};
 use crate::exit::Exit;
 use crate::output;
+
+#[derive(Debug, Args)]
+pub(crate) struct Rearm {
+    /// The guardrail.
+    pub(crate) guardrail: GuardrailName,
+    /// Only this stage.
+    #[arg(long)]
+    pub(crate) at: Option<StageAt>,
+}
 
 pub(crate) async fn run(global: &Global, args: &Rearm) -> Result<Exit> {
     let deployment = Deployment::find(global).await?;

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, anyhow};
+use clap::Args;
 use guardrails_model::clock::{Clock, SystemClock};
-use guardrails_model::ids::Selector;
+use guardrails_model::ids::{GuardrailName, RunId, Selector};
 use guardrails_model::phase::Phase;
 use guardrails_model::record::{RollbackRequest, Run, RunState, Step};
 use guardrails_model::report::Report;
 use guardrails_model::runs::RollbackAsked;
 
-use crate::args::{Format, Global, Rollback};
+use crate::args::{Consent, Format, Global, Scope};
 use crate::deployment::Deployment;
 use crate::estimate::{Work, about, is_instance};
 use crate::exit::Exit;
@@ -21,17 +22,37 @@ use crate::{follow, output};
 /// Steps of a run that are named before it is asked about.
 const NAMED: usize = 20;
 
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    /// The guardrail: all its open runs, the newest first.
+    pub(crate) guardrail: GuardrailName,
+    /// Only this run.
+    #[arg(long)]
+    pub(crate) run: Option<RunId>,
+    #[command(flatten)]
+    pub(crate) scope: Scope,
+    /// Put back also what somebody changed meanwhile.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Why, for the record.
+    #[arg(long, default_value = "no reason given")]
+    pub(crate) why: String,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
+
 pub(crate) async fn run(global: &Global, args: &Rollback) -> Result<Exit> {
     let deployment = Deployment::find(global).await?;
-    let runs = held(&deployment, args).await?;
+    let request = request(&deployment, args);
+    let runs = held(&deployment, args, &request).await?;
     if runs.is_empty() {
-        let of = if args.scope.is_whole() { "" } else { " of that" };
+        let of = if request.is_whole() { "" } else { " of that" };
         let text = format!("`{}` holds nothing{of}: there is nothing to put back.", args.guardrail);
         output::result(global, &Vec::<Report>::new(), &text)?;
         return Ok(Exit::Done);
     }
     for held in &runs {
-        output::tell(&held.will_do(args));
+        output::tell(&held.will_do(&request));
     }
     if !output::agreed(&args.consent, "Put this back?")? {
         return Ok(Exit::Declined);
@@ -39,19 +60,30 @@ pub(crate) async fn run(global: &Global, args: &Rollback) -> Result<Exit> {
     let (mut ends, mut failed) = (Vec::new(), false);
     let mut runs = runs.into_iter();
     while let Some(held) = runs.next() {
-        let Some(run) = put_back(&deployment, held, args).await? else {
+        let Some(run) = put_back(&deployment, held, &request).await? else {
             for later in runs {
                 output::tell(&format!("Not asked for yet: the rollback of run {}", later.run.id));
             }
             return Ok(Exit::Interrupted);
         };
         let report = follow::report(&deployment, run, global.output == Format::Json).await?;
-        failed |= is_left(&deployment, &report.run, args).await?;
+        failed |= is_left(&deployment, &report.run, &request).await?;
         ends.push(report);
     }
     let text = ends.iter().map(Report::text).collect::<Vec<_>>().join("\n");
     output::result(global, &ends, &text)?;
     Ok(if failed { Exit::PartlyFailed } else { Exit::Done })
+}
+
+/// What the arguments ask for. All that is shown, counted and sent goes by it.
+fn request(deployment: &Deployment, args: &Rollback) -> RollbackRequest {
+    RollbackRequest {
+        only: args.scope.only.clone(),
+        actions: args.scope.action.clone(),
+        places: args.scope.within.clone(),
+        force: args.force,
+        ..RollbackRequest::whole(deployment.caller.arn.clone(), SystemClock.now(), args.why.clone())
+    }
 }
 
 /// A run and what it holds of what is asked for: counts, and a few by name.
@@ -73,7 +105,7 @@ struct Count {
 }
 
 /// The open runs that hold something of what is asked for, newest first. Each is read once, page by page.
-async fn held(deployment: &Deployment, args: &Rollback) -> Result<Vec<Held>> {
+async fn held(deployment: &Deployment, args: &Rollback, request: &RollbackRequest) -> Result<Vec<Held>> {
     let mut open = deployment.ledger.open_runs(Some(&args.guardrail)).await.context("reading the ledger")?;
     open.retain(|run| args.run.as_ref().is_none_or(|id| *id == run.id));
     if open.is_empty()
@@ -92,7 +124,7 @@ async fn held(deployment: &Deployment, args: &Rollback) -> Result<Vec<Held>> {
         }
         return Ok(Vec::new());
     }
-    let mut unknown: Vec<&Selector> = args.scope.only.iter().collect();
+    let mut unknown: Vec<&Selector> = request.only.iter().collect();
     let (mut acted, mut worked) = (BTreeSet::new(), BTreeSet::new());
     let mut all = Vec::new();
     for run in open {
@@ -107,19 +139,19 @@ async fn held(deployment: &Deployment, args: &Rollback) -> Result<Vec<Held>> {
                 held.known.insert(step.facet.clone(), step.phase);
             }
             if !step.phase.is_final() {
-                held.add(&step, args.scope.of().covers(&run, &step));
+                held.add(&step, request.covers(&run, &step));
             }
         };
         deployment.ledger.visit(&run, visit).await.context("reading the ledger")?;
-        if args.scope.is_whole() || !held.counts.is_empty() {
+        if request.is_whole() || !held.counts.is_empty() {
             all.push(held);
         }
     }
     let name = &args.guardrail;
-    if let Some(action) = args.scope.action.iter().find(|action| !acted.contains(action)) {
+    if let Some(action) = request.actions.iter().find(|action| !acted.contains(action)) {
         return Err(anyhow!("no open run of `{name}` has the action `{action}`; there are: {}", listed(&acted)));
     }
-    if let Some(place) = args.scope.within.iter().find(|place| !worked.contains(place)) {
+    if let Some(place) = request.places.iter().find(|place| !worked.contains(place)) {
         return Err(anyhow!("no open run of `{name}` works in `{place}`; there are: {}", listed(&worked)));
     }
     match unknown.first() {
@@ -160,7 +192,7 @@ impl Held {
         self.counts.values().map(|count| count.steps).sum()
     }
 
-    fn will_do(&self, args: &Rollback) -> String {
+    fn will_do(&self, request: &RollbackRequest) -> String {
         let run = &self.run;
         let mut lines = vec![format!("{} ({}) will put back:", Report::unread(run.clone()).headline(), run.id)];
         let more = self.steps() - self.named.len();
@@ -178,7 +210,7 @@ impl Held {
         if self.steps() == 0 {
             lines.push("  nothing".to_owned());
         }
-        if args.scope.is_whole() && !run.simulated {
+        if request.is_whole() && !run.simulated {
             lines.push("and alerts of this stage are recorded, not enforced, until the next period".to_owned());
         }
         lines.join("\n")
@@ -206,18 +238,10 @@ impl Held {
 }
 
 /// Asks for a run to be put back, and waits. `None` when a person waits no longer.
-async fn put_back(deployment: &Deployment, held: Held, args: &Rollback) -> Result<Option<Run>> {
+async fn put_back(deployment: &Deployment, held: Held, request: &RollbackRequest) -> Result<Option<Run>> {
     let run = &held.run.id;
-    let request = RollbackRequest {
-        by: deployment.caller.arn.clone(),
-        at: SystemClock.now(),
-        why: args.why.clone(),
-        only: args.scope.only.clone(),
-        actions: args.scope.action.clone(),
-        places: args.scope.within.clone(),
-        force: args.force,
-        armed: false,
-    };
+    // It is asked for now, not when it was shown.
+    let request = RollbackRequest { at: SystemClock.now(), ..request.clone() };
     match deployment.runs().roll_back(run, &request).await? {
         RollbackAsked::Started(_) | RollbackAsked::NothingToDo(_) => {}
         RollbackAsked::UnderWay(present) => {
@@ -251,20 +275,20 @@ fn changed(before: &Run, request: &RollbackRequest) -> String {
 
 /// Does the run still hold something of what was asked for? Says so where nothing else does, and of what was not asked for that
 /// it is not as it should be.
-async fn is_left(deployment: &Deployment, run: &Run, args: &Rollback) -> Result<bool> {
+async fn is_left(deployment: &Deployment, run: &Run, request: &RollbackRequest) -> Result<bool> {
     if !run.state.is_open() {
         return Ok(false);
     }
     let [mut left, mut others] = [0, 0];
     let visit = |step: Step| {
-        let asked = args.scope.of().covers(run, &step);
+        let asked = request.covers(run, &step);
         left += usize::from(asked && !step.phase.is_final());
         others += usize::from(!asked && step.phase.is_failure());
     };
     deployment.ledger.visit(run, visit).await.context("reading the ledger")?;
     let stands = match run.state {
         RunState::Enforced => true,
-        RunState::ApplyFailed | RunState::RollbackFailed => !args.scope.is_whole(),
+        RunState::ApplyFailed | RunState::RollbackFailed => !request.is_whole(),
         _ => false,
     };
     let failed = left > 0 || !stands;

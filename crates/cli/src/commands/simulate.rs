@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use aws_sdk_sns::types::MessageAttributeValue;
+use clap::Args;
 use guardrails_aws::error::Failure;
 use guardrails_model::clock::{Clock, SystemClock};
+use guardrails_model::config::StageAt;
 use guardrails_model::decide::{SIMULATED_ATTRIBUTE, Target, simulated_text};
-use guardrails_model::ids::RunId;
+use guardrails_model::ids::{GuardrailName, RunId};
 use guardrails_model::record::RunState;
 use jiff::tz::TimeZone;
 
-use crate::args::{Format, Global, Simulate};
+use crate::args::{Consent, Format, Global};
 use crate::commands::plan;
 use crate::deployment::{Deployment, stage};
 use crate::exit::Exit;
@@ -19,6 +21,17 @@ use crate::{follow, output};
 
 /// How long the alert may take to become a run.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// The guardrail.
+    pub(crate) guardrail: GuardrailName,
+    /// The stage, such as `100% actual`; the first that changes anything when left out.
+    #[arg(long)]
+    pub(crate) at: Option<StageAt>,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
 
 pub(crate) async fn run(global: &Global, args: &Simulate) -> Result<Exit> {
     let deployment = Deployment::find(global).await?;

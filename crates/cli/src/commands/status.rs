@@ -1,15 +1,16 @@
 //! `guardrails status`: what is held, by whom, and how it stands.
 
 use anyhow::{Context, Result};
+use clap::Args;
 use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::decide::Target;
-use guardrails_model::ids::FacetId;
+use guardrails_model::ids::{FacetId, GuardrailName, RunId};
 use guardrails_model::record::Run;
 use guardrails_model::report::{Keep, Report, holds};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use crate::args::{Format, Global, Status};
+use crate::args::{Format, Global, MOST_RUNS, at_least_one};
 use crate::deployment::Deployment;
 use crate::exit::Exit;
 use crate::{follow, output};
@@ -32,6 +33,24 @@ impl Listed {
             Self::Over { run } => Report::unread(Run::clone(run)).text(),
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Only this guardrail.
+    pub(crate) guardrail: Option<GuardrailName>,
+    /// Only this run.
+    #[arg(long)]
+    pub(crate) run: Option<RunId>,
+    /// Runs that are over, too; with `--run`, each of its steps.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// With `--all`: how many runs, the newest first.
+    #[arg(long, default_value_t = MOST_RUNS, value_parser = at_least_one)]
+    pub(crate) limit: usize,
+    /// Only this facet, as `--run RUN --output json` names it: what it was, who holds it, and what it waits for.
+    #[arg(long, conflicts_with_all = ["guardrail", "run", "all"])]
+    pub(crate) facet: Option<FacetId>,
 }
 
 pub(crate) async fn run(global: &Global, args: &Status) -> Result<Exit> {

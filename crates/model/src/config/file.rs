@@ -11,13 +11,14 @@ use serde::de::{DeserializeOwned, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_saphyr::{Location, Spanned};
 
-use super::{ActionSpec, ApprovalRule, Budget, Config, Guardrail, Period, Plausibility, Reconcile, Release, Stage, StageAt};
+use super::{
+    ActionSpec, ApprovalRule, Budget, Config, Demand, Guardrail, Period, Plausibility, Reconcile, Release, Rule, Stage, StageAt,
+};
 use crate::alert::AlertType;
 use crate::ids::{FacetId, GuardrailName, Value};
 use crate::pace::Pace;
 use crate::partition;
 use crate::principal::Principal;
-use crate::verify::{Demand, Rule};
 
 /// The most notifications that AWS takes for one budget, and so the most stages.
 pub const MOST_STAGES: usize = 10;

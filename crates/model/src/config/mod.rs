@@ -3,6 +3,7 @@
 
 mod approval;
 pub mod file;
+mod verify;
 mod words;
 
 use std::collections::BTreeMap;
@@ -11,11 +12,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use approval::{ApprovalRule, Otherwise, Plausibility};
+pub use verify::{Demand, Rule};
 pub use words::{Amount, BadWord, Duration, Percent, Period, StageAt};
 
 use crate::ids::{ActionName, GuardrailName};
 use crate::pace::Pace;
-use crate::verify::Rule;
 
 /// The deployed guardrails and who must never be restricted by them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

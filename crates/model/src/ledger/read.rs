@@ -13,9 +13,8 @@ use super::typed::{
 };
 use super::{Item, Key, Ledger, LedgerError, Page, Versioned};
 use crate::config::Config;
-use crate::decide::Target;
 use crate::ids::{FacetId, GuardrailName, Nonce, RunId};
-use crate::record::{AlertEntry, AlertRecord, Facet, PartPlan, Run, Slot, Step};
+use crate::record::{AlertEntry, AlertRecord, Facet, PartPlan, Run, Slot, Step, Target};
 
 /// Steps of a page: what DynamoDB reads in one go.
 pub const PAGE: usize = 500;

@@ -3,7 +3,7 @@
 use super::typed::write;
 use super::{Key, Ledger, LedgerError};
 use crate::ids::Nonce;
-use crate::reconcile::Round;
+use crate::record::Round;
 
 impl Ledger {
     /// The reconciler's last round, if there was any.

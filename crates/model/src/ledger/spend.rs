@@ -3,7 +3,7 @@
 use super::typed::write;
 use super::{Key, Ledger, LedgerError, Versioned};
 use crate::ids::{GuardrailName, Nonce};
-use crate::spend::Spend;
+use crate::record::Spend;
 
 impl Ledger {
     /// The last known spend of a guardrail.

@@ -10,12 +10,11 @@ use sha2::{Digest, Sha256};
 
 use super::{Item, Key, LedgerError, MOST_WRITES, Store, Write};
 use crate::config::Guardrail;
-use crate::decide::Target;
 use crate::ids::{FacetId, GuardrailName, Nonce, RunId, Value};
 use crate::pace::Pace;
 use crate::phase::Phase;
 use crate::receipt::Call;
-use crate::record::{AlertEntry, AlertRecord, FORMAT, Facet, Run, Slot, Step, StepEvent, Written};
+use crate::record::{AlertEntry, AlertRecord, FORMAT, Facet, Run, Slot, Step, StepEvent, Target, Written};
 
 /// A record with the revision that it was read at.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,20 +3,18 @@
 //! idempotent with alerts and with other rounds.
 
 mod judge;
-mod round;
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+pub use crate::record::{Found, Round};
 pub use judge::{Books, Judgement, Measure, StageNow, judge, present};
-pub use round::{Found, Round};
 
 use crate::alert::{self, AlertType, Reading};
 use crate::config::{Config, Guardrail, StageAt};
-use crate::decide::Target;
 use crate::ledger::{LedgerError, Versioned};
 use crate::plausible;
-use crate::record::{AlertRecord, Approval, Because, FORMAT, RollbackRequest, Run};
+use crate::record::{AlertRecord, Approval, Because, FORMAT, RollbackRequest, Run, Target};
 use crate::runs::{Begun, Looked, RollbackAsked, RunError, Runs};
 use crate::spend::{Spend, Spending, Standing};
 

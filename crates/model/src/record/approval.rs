@@ -122,7 +122,7 @@ pub struct ApprovalDecision {
     /// [`Listed::digest`] of what they were shown.
     pub digest: String,
     /// Nobody answered: the rule was applied.
-    #[serde(default, skip_serializing_if = "super::is_false")]
+    #[serde(default, skip_serializing_if = "crate::omit::is_default")]
     pub silence: bool,
 }
 

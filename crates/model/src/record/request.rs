@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Part, Run, Step, is_false};
+use super::{Part, Run, Step};
 use crate::ids::{ActionName, FacetId, Place, Selector};
+use crate::omit::is_default;
 
 /// Who asked for a rollback.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +29,7 @@ pub struct RollbackRequest {
     #[serde(default)]
     pub force: bool,
     /// The stage is not let go: the next alert of its period is enforced.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub armed: bool,
 }
 

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::is_false;
 use crate::ids::{GuardrailName, RunId};
+use crate::omit::is_default;
 
 /// What a stage's slot in a period is taken by: at most one open run for each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,7 +14,7 @@ pub struct Slot {
     /// The latest run.
     pub run: RunId,
     /// The latest run holds nothing any more: who looks for open runs need not read it.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub over: bool,
     /// Set when a person put the run back, or rejected it, before the period's end: alerts are then recorded, not enforced.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Direction;
 use super::log::{Event, Log, Repeats, counts_on, same_words, short};
-use super::{Direction, is_false};
 use crate::action::Unit;
 use crate::ids::{FacetId, GuardrailName, Nonce, RunId, Value};
+use crate::omit::is_default;
 use crate::phase::Phase;
 use crate::receipt::Call;
 
@@ -40,7 +41,7 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<Unit>,
     /// It was not in the plan: it came to its unit after that.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub late: bool,
     /// What it was when the plan was made.
     pub present: Value,
@@ -63,7 +64,7 @@ pub struct Step {
     #[serde(default)]
     pub put_back: bool,
     /// A person let it go before it was begun: it is not taken up again.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub let_go: bool,
     /// When the service last took the change: from then on the world is given its time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,15 +73,10 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again_at: Option<Timestamp>,
     /// How many times the service had no room for it.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub delays: u32,
     /// What happened to it, in order; only ever appended.
     pub events: Log<StepEvent>,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_zero(value: &u32) -> bool {
-    *value == 0
 }
 
 impl Step {

@@ -125,7 +125,7 @@ impl Entry {
             place: part.and_then(|part| part.place.as_ref()).map(ToString::to_string),
             facet: Some(step.facet.to_string()),
             target: Some(step.label.clone()),
-            phase: Some(format!("{:?}", event.phase)),
+            phase: serde_json::to_value(event.phase).ok().and_then(|name| name.as_str().map(str::to_owned)),
             reason: event.reason.clone(),
             before: event.before.as_ref().map(ToString::to_string),
             after: event.after.as_ref().map(ToString::to_string),

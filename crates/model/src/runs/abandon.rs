@@ -1,8 +1,11 @@
 //! What a person settled by hand: the run lets go of it, and nothing is changed in the account.
 
+use std::ops::ControlFlow;
+
 use jiff::Timestamp;
 
 use super::close::{judge, rest};
+use super::retry::retry_conflicts;
 use super::{RunError, Runs, execution_name, released};
 use crate::ids::{ActionName, Nonce, Place, RunId, Selector};
 use crate::ledger::{LedgerError, Move, PAGE, Versioned, step_place};
@@ -81,19 +84,9 @@ impl Runs<'_> {
     /// # Errors
     /// When the ledger cannot be read or written. What was let go stays so, and asking again goes on.
     pub async fn abandon(&self, id: &RunId, request: &AbandonRequest) -> Result<Abandoned, RunError> {
-        let run = loop {
-            let run = self.load(id).await?;
-            if !run.value.state.is_open() {
-                return Ok(Abandoned::NothingToDo(Box::new(run.value)));
-            }
-            if !is_quiet(run.value.state) || self.looks_now(&run.value).await? {
-                return Ok(Abandoned::Busy(Box::new(run.value)));
-            }
-            // Before anything is let go: whoever goes on after a death here finds nothing of it left.
-            match self.remember(run, request).await {
-                Err(LedgerError::Conflict) => {}
-                remembered => break remembered?,
-            }
+        let run = match retry_conflicts(|| self.try_remember(id, request)).await? {
+            ControlFlow::Continue(run) => run,
+            ControlFlow::Break(abandoned) => return Ok(abandoned),
         };
         let (mut let_go, mut left) = (0, Left::default());
         for _ in 0..ROUNDS {
@@ -107,12 +100,21 @@ impl Runs<'_> {
                 break;
             }
         }
-        loop {
-            match self.settle_abandoned(id, request, let_go, &mut left).await {
-                Err(RunError::Ledger(LedgerError::Conflict)) => {}
-                settled => return Ok(Abandoned::Done { run: Box::new(settled?), let_go, left }),
-            }
+        let (run, looked) = retry_conflicts(|| self.settle_abandoned(id, request, let_go)).await?;
+        left.looked = looked;
+        Ok(Abandoned::Done { run: Box::new(run), let_go, left })
+    }
+
+    /// Before anything is let go: whoever goes on after a death here finds nothing of it left.
+    async fn try_remember(&self, id: &RunId, request: &AbandonRequest) -> Result<ControlFlow<Abandoned, Run>, RunError> {
+        let run = self.load(id).await?;
+        if !run.value.state.is_open() {
+            return Ok(ControlFlow::Break(Abandoned::NothingToDo(Box::new(run.value))));
         }
+        if !is_quiet(run.value.state) || self.looks_now(&run.value).await? {
+            return Ok(ControlFlow::Break(Abandoned::Busy(Box::new(run.value))));
+        }
+        Ok(ControlFlow::Continue(self.remember(run, request).await?))
     }
 
     /// Later looks leave alone what comes where something is let go.
@@ -189,28 +191,21 @@ impl Runs<'_> {
         Ok(done)
     }
 
-    /// Writes down how the run stands now.
-    async fn settle_abandoned(
-        &self,
-        id: &RunId,
-        request: &AbandonRequest,
-        let_go: usize,
-        left: &mut Left,
-    ) -> Result<Run, RunError> {
+    /// Writes down how the run stands now, and says whether a look is under way.
+    async fn settle_abandoned(&self, id: &RunId, request: &AbandonRequest, let_go: usize) -> Result<(Run, bool), RunError> {
         let mut run = self.load(id).await?;
         // Whoever began to work on it meanwhile judges it at the end.
         if !is_quiet(run.value.state) {
-            return Ok(run.value);
+            return Ok((run.value, false));
         }
         // A look may be about to take what came, of which this census would not know: no run is over that may yet hold.
-        left.looked = self.looks_now(&run.value).await?;
-        if left.looked {
-            return Ok(run.value);
+        if self.looks_now(&run.value).await? {
+            return Ok((run.value, true));
         }
         let census = self.census(&run.value).await?;
         let held = census.held();
         if let_go == 0 && held > 0 {
-            return Ok(run.value);
+            return Ok((run.value, false));
         }
         run.value.state = if held == 0 { RunState::Abandoned } else { judge(&run.value, &census) };
         let words = format!("{let_go} settled by hand and let go, {}: {}", rest(held), request.why);
@@ -227,7 +222,7 @@ impl Runs<'_> {
                 slot
             });
         }
-        Ok(self.ledger.save_run(run, slot.as_ref()).await?.value)
+        Ok((self.ledger.save_run(run, slot.as_ref()).await?.value, false))
     }
 }
 

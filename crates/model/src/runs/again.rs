@@ -1,9 +1,9 @@
 //! What nobody asked for again, and is due all the same: a run whose execution died is taken up, and one that holds looks again
 //! at what it holds.
 
+use super::retry::retry_conflicts;
 use super::{RunError, Runs};
 use crate::ids::RunId;
-use crate::ledger::LedgerError;
 use crate::record::{Direction, Run, RunState};
 
 /// What came of looking again.
@@ -24,12 +24,7 @@ impl Runs<'_> {
     /// # Errors
     /// When the ledger or the workflow cannot be reached.
     pub async fn look_again(&self, id: &RunId) -> Result<Looked, RunError> {
-        loop {
-            match self.try_look_again(id).await {
-                Err(RunError::Ledger(LedgerError::Conflict)) => {}
-                other => return other,
-            }
-        }
+        retry_conflicts(|| self.try_look_again(id)).await
     }
 
     async fn try_look_again(&self, id: &RunId) -> Result<Looked, RunError> {
@@ -54,12 +49,7 @@ impl Runs<'_> {
     /// # Errors
     /// When the ledger or the workflow cannot be reached.
     pub async fn take_up(&self, id: &RunId) -> Result<Option<Run>, RunError> {
-        loop {
-            match self.try_take_up(id).await {
-                Err(RunError::Ledger(LedgerError::Conflict)) => {}
-                other => return other,
-            }
-        }
+        retry_conflicts(|| self.try_take_up(id)).await
     }
 
     async fn try_take_up(&self, id: &RunId) -> Result<Option<Run>, RunError> {

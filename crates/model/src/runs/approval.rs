@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::retry::retry_conflicts;
 use super::{Outcome, PartRef, RunError, Runs, Woken, groups, released};
 use crate::config::Otherwise;
 use crate::ids::RunId;
@@ -43,7 +44,7 @@ pub enum Answered {
 pub enum Asked {
     /// It waits; whether people are still to be told of it, the question says.
     Waits(Box<Run>),
-    /// There is nothing to wait for: it is decided, or another execution waits.
+    /// There is nothing to wait for: it is decided, or another execution waits. The execution was woken.
     Over,
 }
 
@@ -83,24 +84,24 @@ fn seconds(exactly: f64) -> i64 {
 }
 
 impl Runs<'_> {
-    /// An execution of `attempt` wants to wait under `token`.
+    /// An execution of `attempt` wants to wait under `token`. An execution that need not wait is woken at once, and reads what
+    /// was decided. The token may be gone by then: its task timed out, and nothing waits under it.
     ///
     /// # Errors
-    /// When the ledger cannot be read or written.
+    /// When the ledger cannot be read or written, or the workflow cannot be reached.
     pub async fn ask(&self, id: &RunId, attempt: u32, token: &str) -> Result<Asked, RunError> {
-        loop {
+        retry_conflicts(|| async move {
             let mut run = self.load(id).await?;
             if !waits(&run.value, attempt) {
+                self.workflow.wake(token).await?;
                 return Ok(Asked::Over);
             }
             if let Some(question) = question_mut(&mut run.value) {
                 question.token = Some(token.to_owned());
             }
-            match self.ledger.save_run(run, None).await {
-                Err(LedgerError::Conflict) => {}
-                other => return Ok(Asked::Waits(Box::new(other?.value))),
-            }
-        }
+            Ok(Asked::Waits(Box::new(self.ledger.save_run(run, None).await?.value)))
+        })
+        .await
     }
 
     /// People were told of the question whose list has this digest.
@@ -108,18 +109,17 @@ impl Runs<'_> {
     /// # Errors
     /// When the ledger cannot be read or written.
     pub async fn told(&self, id: &RunId, digest: &str) -> Result<(), RunError> {
-        loop {
+        retry_conflicts(|| async move {
             let mut run = self.load(id).await?;
             let now = self.clock.now();
             let question =
                 question_mut(&mut run.value).filter(|question| question.list.digest == digest && question.told.is_none());
             let Some(question) = question else { return Ok(()) };
             question.told = Some(now);
-            match self.ledger.save_run(run, None).await {
-                Err(LedgerError::Conflict) => {}
-                other => return Ok(other.map(|_| ())?),
-            }
-        }
+            self.ledger.save_run(run, None).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Takes a person's answer: writes it down, and wakes the execution that waits. Said again, it wakes again.
@@ -127,28 +127,28 @@ impl Runs<'_> {
     /// # Errors
     /// When the ledger or the workflow cannot be reached. What was written down counts all the same.
     pub async fn answer(&self, id: &RunId, answer: &Answer) -> Result<Answered, RunError> {
-        loop {
-            let run = self.load(id).await?;
-            if run.value.state != RunState::Waiting {
-                let before = run.value.approval.as_ref().and_then(Approval::decision);
-                let same = before.is_some_and(|before| before.approved == answer.approved && before.digest == answer.digest);
-                // Whoever wrote it down may have died before anything was woken.
-                return if same {
-                    Ok(Answered::Already(Box::new(self.go_on(run).await?)))
-                } else {
-                    Ok(Answered::NotAsked(Box::new(run.value)))
-                };
-            }
-            let asked = run.value.approval.as_ref().and_then(|approval| approval.question.as_ref());
-            if asked.is_none_or(|asked| asked.list.digest != answer.digest) {
-                return Ok(Answered::AskedAnew(Box::new(run.value)));
-            }
-            match self.decide(run, answer, false).await {
-                Err(RunError::Ledger(LedgerError::Conflict)) => {}
-                Err(error) => return Err(error),
-                Ok(run) => return Ok(Answered::Taken(Box::new(self.go_on(run).await?))),
-            }
+        let taken = retry_conflicts(|| self.try_answer(id, answer)).await?;
+        // What was written down counts, whatever meets what follows.
+        match taken {
+            Taken::Now(run) => Ok(Answered::Taken(Box::new(self.go_on(run).await?))),
+            // Whoever wrote it down may have died before anything was woken.
+            Taken::Before(run) => Ok(Answered::Already(Box::new(self.go_on(run).await?))),
+            Taken::Not(answered) => Ok(answered),
         }
+    }
+
+    async fn try_answer(&self, id: &RunId, answer: &Answer) -> Result<Taken, RunError> {
+        let run = self.load(id).await?;
+        if run.value.state != RunState::Waiting {
+            let before = run.value.approval.as_ref().and_then(Approval::decision);
+            let same = before.is_some_and(|before| before.approved == answer.approved && before.digest == answer.digest);
+            return Ok(if same { Taken::Before(run) } else { Taken::Not(Answered::NotAsked(Box::new(run.value))) });
+        }
+        let asked = run.value.approval.as_ref().and_then(|approval| approval.question.as_ref());
+        if asked.is_none_or(|asked| asked.list.digest != answer.digest) {
+            return Ok(Taken::Not(Answered::AskedAnew(Box::new(run.value))));
+        }
+        Ok(Taken::Now(self.decide(run, answer, false).await?))
     }
 
     /// What the execution `attempt` that waited, for whatever reason it waits no more, is to do now.
@@ -156,36 +156,27 @@ impl Runs<'_> {
     /// # Errors
     /// When the ledger cannot be read or written.
     pub async fn hear(&self, id: &RunId, attempt: u32) -> Result<Heard, RunError> {
-        loop {
-            let run = self.load(id).await?;
-            let now = self.clock.now();
-            if run.value.direction != Direction::Apply || run.value.attempts.apply != attempt {
-                return Ok(Heard::Over { outcome: Outcome::Superseded });
+        retry_conflicts(|| async move {
+            let mut run = self.load(id).await?;
+            // Where somebody answers in the last moment, this write is refused, and what they said is read.
+            if let Some(silence) = self.silence(&run.value, attempt) {
+                run = self.decide(run, &silence, true).await?;
             }
-            match run.value.state {
-                RunState::Opening => return Ok(Heard::Plan { groups: groups(&run.value, |_| true) }),
-                RunState::Rejected => return Ok(Heard::Over { outcome: Outcome::Succeeded }),
-                RunState::ApplyFailed => return Ok(Heard::Over { outcome: Outcome::Failed }),
-                RunState::Waiting => {}
-                _ => return Ok(Heard::Over { outcome: Outcome::Superseded }),
-            }
-            let Some(approval) = &run.value.approval else { return Ok(Heard::Over { outcome: Outcome::Superseded }) };
-            let Some(question) = approval.question.as_ref() else { return Ok(Heard::Over { outcome: Outcome::Superseded }) };
-            if now < question.until {
-                return Ok(Heard::Ask { ask: run.value.waits_for(now).unwrap_or(1) });
-            }
-            let silence = Answer {
-                approved: approval.rule.otherwise == Otherwise::Approve,
-                by: self.by.clone(),
-                why: format!("nobody answered within {}", approval.rule.within),
-                digest: question.list.digest.clone(),
-            };
-            match self.decide(run, &silence, true).await {
-                // Somebody answered in the last moment, or what is written shows what to do: look again.
-                Ok(_) | Err(RunError::Ledger(LedgerError::Conflict)) => {}
-                Err(error) => return Err(error),
-            }
-        }
+            Ok(heard(&run.value, attempt, self.clock.now()))
+        })
+        .await
+    }
+
+    /// What the file says that silence means, once the time to answer is over.
+    fn silence(&self, run: &Run, attempt: u32) -> Option<Answer> {
+        let approval = run.approval.as_ref().filter(|_| waits(run, attempt))?;
+        let question = approval.question.as_ref().filter(|question| question.until <= self.clock.now())?;
+        Some(Answer {
+            approved: approval.rule.otherwise == Otherwise::Approve,
+            by: self.by.clone(),
+            why: format!("nobody answered within {}", approval.rule.within),
+            digest: question.list.digest.clone(),
+        })
     }
 
     /// Writes down what was decided of a run that waits, in one conditional write. A person's no lets the stage go, and so does
@@ -257,6 +248,30 @@ fn approve(before: Option<Listed>, asked: Listed) -> Listed {
     parts.extend(asked.parts.into_iter().map(|part| (part.part, part)));
     let parts: Vec<ListedPart> = parts.into_values().collect();
     Listed { changes: parts.iter().map(|part| part.changes).sum(), digest: asked.digest, parts }
+}
+
+/// How a person's answer fared.
+enum Taken {
+    /// It was written down just now.
+    Now(Versioned<Run>),
+    /// The same was written down before.
+    Before(Versioned<Run>),
+    /// It was not asked for.
+    Not(Answered),
+}
+
+/// What the execution `attempt` is to do, by how the run stands.
+fn heard(run: &Run, attempt: u32, now: Timestamp) -> Heard {
+    if run.direction != Direction::Apply || run.attempts.apply != attempt {
+        return Heard::Over { outcome: Outcome::Superseded };
+    }
+    match run.state {
+        RunState::Opening => Heard::Plan { groups: groups(run, |_| true) },
+        RunState::Rejected => Heard::Over { outcome: Outcome::Succeeded },
+        RunState::ApplyFailed => Heard::Over { outcome: Outcome::Failed },
+        RunState::Waiting => run.waits_for(now).map_or(Heard::Over { outcome: Outcome::Superseded }, |ask| Heard::Ask { ask }),
+        _ => Heard::Over { outcome: Outcome::Superseded },
+    }
 }
 
 fn waits(run: &Run, attempt: u32) -> bool {

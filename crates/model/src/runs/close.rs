@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::retry::retry_conflicts;
 use super::{RunError, Runs, released, verify};
 use crate::cursor::Cursor;
 use crate::ids::RunId;
@@ -31,12 +32,7 @@ impl Runs<'_> {
     /// # Errors
     /// When the ledger cannot be read or written.
     pub async fn close(&self, id: &RunId, ended: &Ended) -> Result<Closed, RunError> {
-        loop {
-            match self.try_close(id, ended).await {
-                Err(RunError::Ledger(LedgerError::Conflict)) => {}
-                other => return other,
-            }
-        }
+        retry_conflicts(|| self.try_close(id, ended)).await
     }
 
     async fn try_close(&self, id: &RunId, ended: &Ended) -> Result<Closed, RunError> {

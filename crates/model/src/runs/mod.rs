@@ -7,6 +7,7 @@ mod approval;
 mod close;
 mod gate;
 mod open;
+mod retry;
 mod rollback;
 mod verify;
 mod workflow;
@@ -22,12 +23,12 @@ pub use workflow::{PartRef, Started, Woken, Workflow, WorkflowError, WorkflowInp
 
 use jiff::Timestamp;
 
+use self::retry::retry_conflicts;
 use crate::clock::Clock;
 use crate::config::{Config, Guardrail};
-use crate::decide::Target;
 use crate::ids::RunId;
 use crate::ledger::{Ledger, LedgerError, Versioned};
-use crate::record::{Attempts, Direction, FORMAT, Log, Part, PartPlan, Released, Run, RunState, Slot, Step};
+use crate::record::{Attempts, Direction, FORMAT, Log, Part, PartPlan, Released, Run, RunState, Slot, Step, Target};
 
 /// Why a run could not be begun, ended or put back.
 #[derive(Debug, thiserror::Error)]
@@ -106,12 +107,7 @@ impl Runs<'_> {
         alert: &str,
         doubts: &[String],
     ) -> Result<Begun, RunError> {
-        loop {
-            match self.try_begin(target, config, guardrail, alert, doubts).await {
-                Err(RunError::Ledger(LedgerError::Conflict)) => {}
-                other => return other,
-            }
-        }
+        retry_conflicts(|| self.try_begin(target, config, guardrail, alert, doubts)).await
     }
 
     async fn try_begin(

@@ -1,10 +1,9 @@
 //! The way back as a person asks for it, and what lifts it again.
 
+use super::retry::retry_conflicts;
 use super::{Begun, RunError, Runs, released};
-use crate::decide::Target;
 use crate::ids::RunId;
-use crate::ledger::LedgerError;
-use crate::record::{Direction, RollbackRequest, Run, RunState};
+use crate::record::{Direction, RollbackRequest, Run, RunState, Target};
 
 impl Runs<'_> {
     /// Asks for a run to be put back, and starts the execution that does it. The stage is let go for the rest of its period
@@ -13,12 +12,7 @@ impl Runs<'_> {
     /// # Errors
     /// When the ledger or the workflow cannot be reached.
     pub async fn roll_back(&self, id: &RunId, request: &RollbackRequest) -> Result<RollbackAsked, RunError> {
-        loop {
-            match self.try_roll_back(id, request).await {
-                Err(RunError::Ledger(LedgerError::Conflict)) => {}
-                other => return other,
-            }
-        }
+        retry_conflicts(|| self.try_roll_back(id, request)).await
     }
 
     async fn try_roll_back(&self, id: &RunId, request: &RollbackRequest) -> Result<RollbackAsked, RunError> {
@@ -78,17 +72,12 @@ impl Runs<'_> {
     /// # Errors
     /// When the ledger or the workflow cannot be reached.
     pub async fn retry(&self, target: &Target) -> Result<Option<Begun>, RunError> {
-        loop {
+        retry_conflicts(|| async move {
             let Some(slot) = self.ledger.slot(target).await? else { return Ok(None) };
             let run = self.load(&slot.value.run).await?;
-            if !run.value.state.is_open() {
-                return Ok(None);
-            }
-            match self.resume(run).await {
-                Err(RunError::Ledger(LedgerError::Conflict)) => {}
-                other => return other.map(Some),
-            }
-        }
+            if run.value.state.is_open() { self.resume(run).await.map(Some) } else { Ok(None) }
+        })
+        .await
     }
 
     /// Lets alerts be enforced again on a stage that a person had let go, and what comes where a piece of its run was put back be
@@ -97,7 +86,7 @@ impl Runs<'_> {
     /// # Errors
     /// When the ledger cannot be read or written.
     pub async fn rearm(&self, target: &Target) -> Result<bool, RunError> {
-        loop {
+        retry_conflicts(|| async move {
             let Some(mut slot) = self.ledger.slot(target).await? else { return Ok(false) };
             // The run whose rollback had released it says so too: its events are what an audit reads.
             let mut run = self.load(&slot.value.run).await?;
@@ -107,11 +96,10 @@ impl Runs<'_> {
             }
             run.value.pieces.clear();
             run.value.note(self.clock.now(), &self.by, "the stage is armed again: alerts are enforced");
-            match self.ledger.save_run(run, Some(&slot)).await {
-                Err(LedgerError::Conflict) => {}
-                other => return Ok(other.map(|_| true)?),
-            }
-        }
+            self.ledger.save_run(run, Some(&slot)).await?;
+            Ok(true)
+        })
+        .await
     }
 }
 

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
+use super::retry::retry_conflicts;
 use super::{RunError, Runs};
 use crate::ids::RunId;
 use crate::ledger::{Ledger, LedgerError, Versioned};
@@ -68,7 +69,8 @@ impl Runs<'_> {
     pub async fn could_not_verify(&self, id: &RunId, why: &str) -> Result<(), RunError> {
         let run = self.load(id).await?.value;
         let now = self.clock.now();
-        loop {
+        let run = &run;
+        retry_conflicts(|| async move {
             let known = self.ledger.verification(id).await?;
             let rev = known.as_ref().map_or(0, |known| known.rev);
             // What was learned after an earlier try says nothing of how it is now.
@@ -76,11 +78,10 @@ impl Runs<'_> {
             let fresh = || Versioned { rev, value: Verification::begin(id, run.try_number(), now) };
             let mut asked = of_this_try.unwrap_or_else(fresh);
             asked.value.fail(now, heard(why));
-            match self.ledger.save_verification(asked).await {
-                Err(LedgerError::Conflict) => {}
-                other => return other.map(drop).map_err(Into::into),
-            }
-        }
+            self.ledger.save_verification(asked).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// What is known of who can still launch, as the run ends.

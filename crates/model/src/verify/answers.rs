@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::person::is_zero;
+use crate::omit::is_default;
 use crate::tri::Tri;
 
 /// Why it cannot be told of what the organization denies.
@@ -200,7 +200,7 @@ pub struct Way {
     /// Because of which policies.
     pub policies: Vec<String>,
     /// How many more policies there are than are kept.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub more_policies: usize,
 }
 

@@ -11,9 +11,6 @@ mod record;
 mod trust;
 mod work;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 pub use answers::{Decision, LAUNCHES, Launch, Launching, Simulated, Way, is_own_deny, launching, policy_words};
 pub use book::Book;
 pub use change::{Changes, Left};
@@ -23,7 +20,7 @@ pub use record::{Counts, Verification};
 pub use trust::{Assumable, Caller, Trust, Trusted, assumable};
 pub use work::{Half, RoleAnswer, RolePage, Work};
 
-use crate::principal::Principal;
+pub use crate::config::{Demand, Rule};
 
 /// Seconds for which IAM is given time to see a change: it says "a few seconds", and is not held to it.
 pub const PROPAGATION: i64 = 60;
@@ -32,24 +29,3 @@ pub const PROPAGATION: i64 = 60;
 pub const LIMITS: &str = "asked of IAM's policy simulator: it knows of service control policies only those without conditions, and \
                           no resource control, resource or session policies; one role further, no chain of roles; rights on \
                           named instances or in other Regions' ARNs only are not looked for";
-
-/// What becomes of a run after which somebody can still launch.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Demand {
-    /// People are told.
-    #[default]
-    Report,
-    /// The run ends as failed; what it enforced stays.
-    Fail,
-}
-
-/// Whom IAM is asked about after a stage, and what their answers lead to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rule {
-    /// What becomes of the run.
-    #[serde(default)]
-    pub demand: Demand,
-    /// Whom the stage takes rights from.
-    pub of: Vec<Principal>,
-}

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::answers::Way;
+use crate::omit::is_default;
 use crate::principal::Principal;
 use crate::record::short;
 
@@ -25,16 +26,16 @@ pub struct Person {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ways: Vec<Way>,
     /// How many more ways they have than are kept, each through a role.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub more_ways: usize,
     /// Roles that they might assume, and that were not asked about for them: they have more ways than are kept already.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub unasked_roles: usize,
     /// What cannot be told, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub untold: Vec<String>,
     /// How much more cannot be told than is kept.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub more_untold: usize,
 }
 
@@ -142,9 +143,4 @@ impl Person {
         };
         self.untold.iter().take(MOST_SAID).cloned().chain(more).collect::<Vec<_>>().join("; ")
     }
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-pub(super) const fn is_zero(number: &usize) -> bool {
-    *number == 0
 }

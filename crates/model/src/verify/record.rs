@@ -7,11 +7,12 @@ use std::fmt::Write as _;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::person::{Person, Standing, is_zero};
+use super::person::{Person, Standing};
 use super::work::Work;
 use super::{LIMITS, PROPAGATION};
 use crate::clock;
 use crate::ids::RunId;
+use crate::omit::is_default;
 use crate::record::{FORMAT, short};
 
 /// People that are kept: those who can still launch first, then those of whom it cannot be told. All are counted.
@@ -59,7 +60,7 @@ pub struct Verification {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// All that there are to ask about, as far as that is known; what earlier versions wrote does not say.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub of: usize,
     /// All that were asked about.
     pub asked: usize,

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::answers::Way;
-use super::person::{Person, is_zero};
+use super::person::Person;
 use crate::ids::RunId;
+use crate::omit::is_default;
 use crate::record::{FORMAT, short};
 
 /// Bytes of the names of those who are asked about again by name; of more, everybody is.
@@ -28,7 +29,7 @@ pub struct Work {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<RoleAnswer>,
     /// How many pages of answers about roles this round has.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub pages: usize,
     /// All people up to this ARN were asked about.
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! Whom no guardrail may lock out: the operators, the stack's own roles, the last administrators, and who deploys.
+//! The principals that no guardrail may lock out: the operators, the stack's own roles, the last administrators, and the deployer.
 
 pub(super) mod administrators;
 pub mod of_stack;

@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use guardrails_aws::error::Failure;
 use serde_json::json;
 
-use crate::args::Deploy;
+use crate::commands::deploy::Deploy;
 use crate::deployment::Caller;
 use crate::output;
 

@@ -6,32 +6,31 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::types::ChecksumMode;
 use aws_smithy_types::base64;
 use guardrails_aws::error::Failure;
+use guardrails_template as template;
+use guardrails_template::artifacts::Artifact;
+use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 use super::bucket::Bucket;
-use crate::artifacts::Artifact;
 use crate::output;
 
-/// Puts there what is not there yet, and looks at what is.
+/// Puts it there when it is not there yet, and looks at it when it is.
 ///
 /// # Errors
-/// When something else stands under a key, or the bucket does not answer.
-pub(super) async fn upload(bucket: &Bucket, artifacts: &[Artifact]) -> Result<()> {
-    for artifact in artifacts {
-        let head = bucket.s3.head_object().bucket(&bucket.name).key(&artifact.key).expected_bucket_owner(&bucket.account);
-        match head.checksum_mode(ChecksumMode::Enabled).send().await {
-            // S3 computed it from the bytes that it has.
-            Ok(found) if found.checksum_sha256() == Some(sum(&artifact.zip).as_str()) => {}
-            Ok(_) => compare(bucket, artifact).await?,
-            // Whatever it could not say: what is there is not written over.
-            Err(_) => put(bucket, artifact).await?,
-        }
+/// When something else stands under its key, or the bucket does not answer.
+pub(super) async fn upload(bucket: &Bucket, artifact: &Artifact) -> Result<()> {
+    let head = bucket.s3.head_object().bucket(&bucket.name).key(&artifact.key).expected_bucket_owner(&bucket.account);
+    match head.checksum_mode(ChecksumMode::Enabled).send().await {
+        // S3 computed it from the bytes that it has.
+        Ok(found) if found.checksum_sha256() == Some(sum(&artifact.zip).as_str()) => Ok(()),
+        Ok(_) => compare(bucket, artifact).await,
+        // Whatever it could not say: what is there is not written over.
+        Err(_) => put(bucket, artifact).await,
     }
-    Ok(())
 }
 
 async fn put(bucket: &Bucket, artifact: &Artifact) -> Result<()> {
-    let Artifact { key, zip, .. } = artifact;
+    let Artifact { key, zip } = artifact;
     output::tell(&format!("uploading {key} ({} KiB)", zip.len() / 1024));
     let put = bucket.s3.put_object().bucket(&bucket.name).key(key).expected_bucket_owner(&bucket.account).if_none_match("*");
     let Err(error) = put.checksum_sha256(sum(zip)).body(zip.clone().into()).send().await else { return Ok(()) };
@@ -43,7 +42,7 @@ async fn put(bucket: &Bucket, artifact: &Artifact) -> Result<()> {
 }
 
 /// Reads what is there: it has no sum that can be compared, or another one.
-async fn compare(bucket: &Bucket, Artifact { key, zip, .. }: &Artifact) -> Result<()> {
+async fn compare(bucket: &Bucket, Artifact { key, zip }: &Artifact) -> Result<()> {
     let name = &bucket.name;
     let found = bucket.s3.get_object().bucket(name).key(key).expected_bucket_owner(&bucket.account).send().await;
     let found = found.map_err(|error| anyhow!("reading {key} in {name}: {}", Failure::of(&error).message))?;
@@ -59,15 +58,21 @@ async fn compare(bucket: &Bucket, Artifact { key, zip, .. }: &Artifact) -> Resul
     Ok(())
 }
 
-/// Looks whether the functions of `stack` run what was packed here: the bucket may have been written to in between, or a function
+/// Looks whether the functions of `stack`, made from `template`, run what was packed here: the bucket may have been written to in between, or a function
 /// past CloudFormation.
 ///
 /// # Errors
 /// When one runs something else, or Lambda does not answer.
-pub(super) async fn is_what_runs(sdk: &SdkConfig, stack: &str, bucket: &Bucket, artifacts: &[Artifact]) -> Result<()> {
+pub(super) async fn is_what_runs(
+    sdk: &SdkConfig,
+    stack: &str,
+    template: &Json,
+    bucket: &Bucket,
+    Artifact { key, zip }: &Artifact,
+) -> Result<()> {
     let client = aws_sdk_lambda::Client::new(sdk);
-    for Artifact { function, key, zip } in artifacts {
-        let name = format!("{stack}-{function}");
+    for part in template::parts(template) {
+        let name = format!("{stack}-{part}");
         let found = client.get_function().function_name(&name).send().await;
         let found = found.map_err(|error| anyhow!("looking at the code of {name}: {}", Failure::of(&error).message))?;
         let runs = found.configuration.and_then(|configuration| configuration.code_sha256).unwrap_or_default();

@@ -9,13 +9,13 @@ use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOut
 use aws_sdk_cloudformation::types::{Capability, ChangeSetStatus, ChangeSetType, Parameter, ResourceChange, StackStatus};
 use guardrails_aws::error::Failure;
 use guardrails_model::clock::{Clock, SystemClock};
+use guardrails_template::{Limits, capability};
 use serde_json::Value as Json;
 
 use super::bucket::Bucket;
 use super::operation::{Ended, Operation};
 use crate::deployment;
 use crate::output::{self, Progress};
-use crate::template::{Limits, capability};
 
 /// How long a change set may be computed.
 const CHANGE_SET_PATIENCE: Duration = Duration::from_mins(5);

@@ -104,7 +104,7 @@ async fn errors(sdk: &SdkConfig, log: &str, now: Timestamp) -> Read<Option<Error
     for _ in 0..20 {
         let call = client.filter_log_events().log_group_name(log).start_time(since).filter_pattern(ERRORS).set_next_token(token);
         let Some(page) = found(call.send().await, ABSENT, "logs:FilterLogEvents")? else { return Ok(None) };
-        for event in page.events().iter().filter(|event| is_error(event.message().unwrap_or_default())) {
+        for event in page.events() {
             let at = event.timestamp().and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or_default();
             errors.number += 1;
             if errors.last.as_ref().is_none_or(|(last, _)| at >= *last) {
@@ -118,11 +118,6 @@ async fn errors(sdk: &SdkConfig, log: &str, now: Timestamp) -> Read<Option<Error
     }
     errors.more = true;
     Ok(Some(errors))
-}
-
-/// A function that is asked to wait for an approval can say only by an error that there is none to wait for: somebody was quicker.
-fn is_error(line: &str) -> bool {
-    !line.contains("Fault { kind: Decided,")
 }
 
 async fn throttles(sdk: &SdkConfig, name: &str, now: Timestamp) -> Read<f64> {
@@ -321,15 +316,6 @@ mod tests {
             let sheet = judge(&Seen { destination: Ok(destination), ..seen(function()) });
             assert_eq!(sheet.findings[0].severity, Severity::Failure);
             assert!(sheet.findings[0].remedy.contains("put-function-event-invoke-config"));
-        }
-    }
-
-    #[test]
-    fn what_was_decided_before_it_was_asked_is_no_error() {
-        let line = |kind: &str| format!(r#"{{"level":"ERROR","message":"Fault {{ kind: {kind}, message: \"run r-1\" }}"}}"#);
-        assert!(!is_error(&line("Decided")));
-        for other in [line("Failed"), line("Retryable"), "panicked at lambdas/src/master.rs: Decided".to_owned()] {
-            assert!(is_error(&other), "{other}");
         }
     }
 }

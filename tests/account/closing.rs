@@ -1,0 +1,63 @@
+//! What a Deny of the stack's own closes besides what costs money: the guardrails themselves, as the template has it. That it holds
+//! is tried in `deployed::closing`.
+
+use guardrails_aws::actions::Any;
+use guardrails_model::config::file;
+use guardrails_template as template;
+use serde_json::{Value as Json, json};
+
+const EXAMPLE: &str = include_str!("../../examples/deny-actions.yaml");
+const DENY: &str = "deny-actions: { group: ProjectBeta, role: beta-deployer }";
+
+/// The documents of the stack's own Deny policies for these `params`.
+fn documents(params: &str) -> Vec<Json> {
+    let text = EXAMPLE.replace(DENY, &format!("deny-actions: {{ group: ProjectBeta, {params} }}"));
+    let config = file::parse::<Any>("guardrails.yaml", &text).unwrap();
+    let template = template::render(&config, "functions.zip").unwrap();
+    let resources = template["Resources"].as_object().unwrap().iter();
+    let own = resources.filter(|(name, _)| name.starts_with("DenyPolicy"));
+    own.map(|(_, policy)| policy["Properties"]["PolicyDocument"].clone()).collect()
+}
+
+/// The document of the policy that closes the guardrails, of those.
+fn closing(documents: &[Json]) -> &Json {
+    let of_the_stack = |document: &&Json| {
+        document["Statement"][1]["Sid"] == "TheGuardrails" && document["Statement"][0]["Action"].as_array().unwrap().len() == 2
+    };
+    documents.iter().find(of_the_stack).unwrap_or_else(|| panic!("{documents:?}"))
+}
+
+#[test]
+fn whatever_the_list_the_guardrails_themselves_are_closed() {
+    for params in ["role: beta-deployer", "actions: [ec2:RunInstances]", "also: [sts:AssumeRole, ec2:CreateTags, ec2:DeleteTags]"]
+    {
+        let documents = documents(params);
+        let [sight, guardrails] = closing(&documents)["Statement"].as_array().unwrap().as_slice() else {
+            panic!("{documents:?}")
+        };
+        assert_eq!(sight["Action"], json!(["budgets:ModifyBudget", "ce:UpdateCostAllocationTagsStatus"]), "{params}");
+        assert_eq!((guardrails["Effect"].as_str(), guardrails["Action"].as_str()), (Some("Deny"), Some("*")));
+        assert!(!guardrails["Resource"].as_array().unwrap().contains(&json!("*")), "on the stack's own, and nothing else");
+    }
+}
+
+#[test]
+fn each_list_has_policies_of_its_own_and_all_share_the_closing_one() {
+    // The closing one, the list, and what the version before had for both.
+    assert_eq!(documents("actions: [ec2:RunInstances, budgets:ModifyBudget]").len(), 3);
+    assert!(documents("policy: arn:aws:iam::123456789012:policy/Mine").is_empty());
+    let two = "role: beta-deployer }\n          - deny-actions: { user: beta-developer, actions: [ec2:RunInstances]";
+    assert_eq!(documents(two).len(), 5, "one closing policy, and two for each list");
+}
+
+#[test]
+fn the_policy_of_the_version_before_stays_as_it_was() {
+    let documents = documents("actions: [ec2:RunInstances]");
+    let former = documents.iter().find(|document| {
+        document["Statement"][0]["Action"].to_string().contains("RunInstances") && document["Statement"][1].is_object()
+    });
+    let former = former.unwrap_or_else(|| panic!("{documents:?}"));
+    let listed = json!(["budgets:ModifyBudget", "ce:UpdateCostAllocationTagsStatus", "ec2:RunInstances"]);
+    assert_eq!(former["Statement"][0]["Action"], listed);
+    assert_eq!(former["Statement"][1]["Sid"], "TheGuardrails");
+}

@@ -1,0 +1,10 @@
+//! What `crates/template` puts into an account: the template, its roles, alarms and topics, and the functions' zips.
+
+mod alarms;
+mod closing;
+mod order;
+mod packages;
+mod people;
+mod rights;
+mod room;
+mod topics;

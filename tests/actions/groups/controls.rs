@@ -1,0 +1,163 @@
+//! Controls: actions that are careless in one way each. The double shows the harm that the product avoids.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use guardrails_model::action::{Action, ActionError, Answer, Change, Gate, Planned, Ready, Seen, Unit};
+use guardrails_model::ids::{FacetId, Value};
+use guardrails_model::record::Direction;
+use guardrails_testkit::{Wrapped, Wrapper};
+
+use super::{beta, four};
+use crate::story::Story;
+
+/// Everything that a group has to be without before its members stop.
+pub const EIGHT: [&str; 8] = [
+    "HealthCheck",
+    "ReplaceUnhealthy",
+    "Terminate",
+    "Launch",
+    "AZRebalance",
+    "AlarmNotification",
+    "ScheduledActions",
+    "InstanceRefresh",
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Carelessness {
+    /// It says that it suspends, and does not.
+    SuspendsNothing,
+    /// It resumes the processes before the members start.
+    ResumesFirst,
+    /// It resumes them as soon as the members run.
+    WaitsForNoCheck,
+    /// It never calls a member healthy.
+    CallsNobodyHealthy,
+}
+
+struct Careless {
+    inner: Arc<dyn Action>,
+    how: Carelessness,
+}
+
+fn is_process(facet: &FacetId) -> bool {
+    facet.parts().0 == "group-process"
+}
+
+#[async_trait]
+impl Wrapper for Careless {
+    fn inner(&self) -> &dyn Action {
+        &*self.inner
+    }
+
+    async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
+        let mut planned = self.inner.plan().await?;
+        if self.how == Carelessness::ResumesFirst {
+            for planned in &mut planned {
+                let back = u8::from(!is_process(&planned.facet));
+                planned.unit = planned.unit.take().map(|unit| Unit { back, ..unit });
+            }
+        }
+        Ok(planned)
+    }
+
+    async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {
+        let mut seen = self.inner.observe(facets).await?;
+        if self.how == Carelessness::SuspendsNothing {
+            for (_, seen) in seen.iter_mut().filter(|(facet, _)| is_process(facet)) {
+                *seen = Seen::Is(Value::new("suspended"));
+            }
+        }
+        Ok(seen)
+    }
+
+    async fn ready(&self, gate: &Gate) -> Result<Ready, ActionError> {
+        let waits = match self.how {
+            Carelessness::SuspendsNothing => false,
+            Carelessness::ResumesFirst | Carelessness::WaitsForNoCheck => gate.direction == Direction::Apply,
+            Carelessness::CallsNobodyHealthy => gate.direction == Direction::Apply || gate.order == 1,
+        };
+        if waits { self.inner.ready(gate).await } else { Ok(Ready::Go(Vec::new())) }
+    }
+
+    async fn apply(&self, changes: &[Change]) -> Vec<Answer> {
+        if self.how != Carelessness::SuspendsNothing {
+            return self.inner.apply(changes).await;
+        }
+        // The way back makes the change that it is told, and asks nobody whether a group would mind.
+        let mut answers = Vec::new();
+        for change in changes {
+            let done = if is_process(&change.facet) {
+                vec![Answer::Accepted]
+            } else {
+                self.inner.rollback(std::slice::from_ref(change)).await
+            };
+            answers.extend(done);
+        }
+        answers
+    }
+
+    async fn rollback(&self, changes: &[Change]) -> Vec<Answer> {
+        let mut changes = changes.to_vec();
+        if self.how == Carelessness::CallsNobodyHealthy {
+            for change in &mut changes {
+                change.others.clear();
+            }
+        }
+        self.inner.rollback(&changes).await
+    }
+}
+
+/// Whom the group terminates when the product is so careless, and when it is not.
+async fn terminated(how: Carelessness) -> [Vec<String>; 2] {
+    let story = |careless: bool| {
+        let wrap = move |inner| if careless { Arc::new(Wrapped(Careless { inner, how })) as Arc<dyn Action> } else { inner };
+        Story::with(
+            |account| {
+                beta(account, four().elb("tg-1"));
+                account.initializing = 120;
+            },
+            wrap,
+        )
+    };
+    let mut all = [Vec::new(), Vec::new()];
+    for (careless, terminated) in [true, false].into_iter().zip(&mut all) {
+        let story = story(careless);
+        let run = story.stop_beta("beta 80%").await;
+        story.hour().await;
+        if how == Carelessness::CallsNobodyHealthy {
+            story.world.account().scaling("fleet").members.get_mut("i-3").unwrap().healthy = false;
+        }
+        story.put_back(&run).await;
+        story.hour().await;
+        *terminated = story.terminated();
+    }
+    all
+}
+
+fn members(ids: &[&str]) -> Vec<String> {
+    ids.iter().map(|id| (*id).to_owned()).collect()
+}
+
+const ALL: &[&str] = &["i-1", "i-2", "i-3", "i-4"];
+
+#[tokio::test]
+async fn control_members_of_a_group_that_is_not_suspended_are_terminated() {
+    assert_eq!(terminated(Carelessness::SuspendsNothing).await, [members(ALL), members(&[])]);
+}
+
+#[tokio::test]
+async fn control_members_of_a_group_that_is_resumed_first_are_terminated() {
+    assert_eq!(terminated(Carelessness::ResumesFirst).await, [members(ALL), members(&[])]);
+}
+
+#[tokio::test]
+async fn control_members_of_a_group_that_is_resumed_before_they_serve_are_terminated() {
+    assert_eq!(terminated(Carelessness::WaitsForNoCheck).await, [members(ALL), members(&[])]);
+}
+
+#[tokio::test]
+async fn control_a_member_that_nobody_calls_healthy_again_is_terminated() {
+    assert_eq!(terminated(Carelessness::CallsNobodyHealthy).await, [members(&["i-3"]), members(&[])]);
+}

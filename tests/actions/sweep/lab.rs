@@ -1,0 +1,237 @@
+//! Where the sweep works: for every action a small account with what is in scope, what is nearly in scope, and what is
+//! nobody's business, and the whole life of a run in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use guardrails_model::config::ActionSpec;
+use guardrails_model::ids::RunId;
+use guardrails_model::ledger::Store;
+use guardrails_model::record::{Direction, Part, Run};
+use guardrails_model::runs::{Begun, RollbackAsked};
+use serde_json::{Value as Json, json};
+
+use crate::bench::{self, Bench, Carried, MakeAction};
+use crate::toy::Toy;
+use crate::world::{Account, Fault, Gate, Group, VirtualClock, World};
+
+/// What is, by name.
+pub type Snapshot = BTreeMap<String, String>;
+
+/// Which calls of a scenario meet faults, and which of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meets {
+    /// All calls, all faults.
+    All,
+    /// Changes in the account meet all faults. What is the drive's alone is swept by other scenarios: here writers to the ledger
+    /// die before and after, and of reads that are alike between two changes the first does not come through: nothing but time
+    /// passes between it and the next.
+    Different,
+    /// Only changes in the account, and only those faults that leave more behind than is written down.
+    Hidden,
+}
+
+/// One action, or several, in an account.
+pub struct Scenario {
+    pub name: &'static str,
+    /// Names and parameters of the stage's actions, one after another.
+    pub actions: Vec<(&'static str, Json)>,
+    /// What the run may touch.
+    pub scope: &'static [&'static str],
+    /// What is different when the stage is enforced.
+    pub enforced: &'static [(&'static str, &'static str)],
+    /// Steps that AWS refuses to apply, for good.
+    pub refused: usize,
+    /// Members that a group may terminate; it launches others for them, by other names.
+    pub disposable: &'static [&'static str],
+    /// Which of its calls meet faults.
+    pub meets: Meets,
+    pub place: fn() -> Place,
+}
+
+/// What a scenario's actions work on.
+pub struct Place {
+    clock: Arc<VirtualClock>,
+    gate: Arc<Gate>,
+    make: MakeAction,
+    snapshot: Box<dyn Fn() -> Snapshot + Send + Sync>,
+    touched: Box<dyn Fn() -> BTreeSet<String> + Send + Sync>,
+    terminated: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+}
+
+impl Place {
+    /// An account in AWS.
+    pub fn world(fill: impl FnOnce(&mut Account)) -> Self {
+        let world = Arc::new(World::default());
+        fill(&mut world.account());
+        let (clock, gate, make) = (Arc::clone(&world.clock), Arc::clone(&world.gate), crate::world::catalog(&world, &[]));
+        let (other, third) = (Arc::clone(&world), Arc::clone(&world));
+        let snapshot = Box::new(move || {
+            let account = world.account();
+            let well = |member: &String| member.ends_with(" InService Healthy");
+            let well = |group: &Group| group.roll().iter().filter(|member| well(member)).count().to_string();
+            let members = account.fleets.values().map(|group| (format!("{} members", group.name), well(group)));
+            account.snapshot().into_iter().chain(members).collect()
+        });
+        let touched = Box::new(move || other.account().touched.clone());
+        let terminated = Box::new(move || third.account().terminated.clone());
+        Self { clock, gate, make, snapshot, touched, terminated }
+    }
+
+    /// Lamps.
+    pub fn lamps(lamps: &str) -> Self {
+        let toy = Toy::new(lamps);
+        let (clock, gate, lamps, others) = (Arc::clone(&toy.clock), Arc::clone(&toy.gate), Arc::clone(&toy), Arc::clone(&toy));
+        let make = move |_: &_, part: &Part| lamps.action(part.params.as_str().expect("a text"));
+        let snapshot = move || toy.snapshot().into_iter().map(|(name, value)| (name, value.to_string())).collect();
+        let touched = move || others.lamps().touched.clone();
+        let terminated = Box::new(Vec::new);
+        Self { clock, gate, make: Box::new(make), snapshot: Box::new(snapshot), touched: Box::new(touched), terminated }
+    }
+}
+
+/// A scenario under way.
+pub struct Lab<'a> {
+    pub scenario: &'a Scenario,
+    pub bench: Bench,
+    pub before: Snapshot,
+    snapshot: Box<dyn Fn() -> Snapshot + Send + Sync>,
+    touched: Box<dyn Fn() -> BTreeSet<String> + Send + Sync>,
+    terminated: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+}
+
+impl<'a> Lab<'a> {
+    /// A scenario from its beginning, with a ledger on what `between` makes of a sound store.
+    pub fn new(scenario: &'a Scenario, between: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Self {
+        let place = (scenario.place)();
+        let mut before = (place.snapshot)();
+        before.retain(|name, _| !scenario.disposable.contains(&name.as_str()));
+        let bench = Bench::new(place.clock, place.gate, between, place.make);
+        let Place { snapshot, touched, terminated, .. } = place;
+        Self { scenario, bench, before, snapshot, touched, terminated }
+    }
+
+    /// The alert of a stage that does what the scenario says.
+    pub async fn begin(&self, who: &str) -> Run {
+        let spec = |(name, params): &(&str, Json)| ActionSpec { name: name.parse().expect("a name"), params: params.clone() };
+        let groups = self.scenario.actions.iter().map(|action| vec![spec(action)]).collect();
+        let (target, guardrail) = bench::stage(who, groups);
+        match self.bench.alert(&target, &guardrail).await {
+            Ok(Begun::Started(run)) => *run,
+            other => panic!("{}: {other:?}", self.scenario.name),
+        }
+    }
+
+    /// A run that is planned and open.
+    pub async fn open(&self, who: &str) -> RunId {
+        let run = self.begin(who).await;
+        self.bench.open(&run).await.expect("it opens").id
+    }
+
+    /// The parts in the order of a direction.
+    pub fn parts(&self, direction: Direction) -> Vec<usize> {
+        let parts = 0..self.scenario.actions.len();
+        if direction == Direction::Apply { parts.collect() } else { parts.rev().collect() }
+    }
+
+    /// The calls that carrying all parts makes when nothing goes wrong.
+    pub async fn calls(&self, direction: Direction, run: &RunId) -> Vec<String> {
+        self.bench.gate.disarm();
+        for part in self.parts(direction) {
+            self.bench.carry(direction, run, part, false).await;
+        }
+        self.bench.gate.calls()
+    }
+
+    /// Carries all parts until the fault is met. Says at which call it was.
+    pub async fn to_fault(&self, direction: Direction, run: &RunId, fault: Fault) -> String {
+        self.bench.gate.arm(fault);
+        for part in self.parts(direction) {
+            if matches!(self.bench.carry(direction, run, part, true).await, Carried::Hit) {
+                break;
+            }
+        }
+        self.disarm()
+    }
+
+    /// Takes the fault away, which was met. Says at which call it was.
+    pub fn disarm(&self) -> String {
+        let hit = self.bench.gate.hit().expect("the fault is met");
+        self.bench.gate.disarm();
+        hit
+    }
+
+    /// Asks for a rollback, by a new execution.
+    pub async fn ask_back(&self, run: &RunId) {
+        self.bench.workflow.end_all();
+        let asked = self.bench.ask_back(run, &[], false).await;
+        assert!(matches!(asked, RollbackAsked::Started(_) | RollbackAsked::NothingToDo(_)), "{asked:?}");
+    }
+
+    /// Carries a run to its end.
+    pub async fn execute(&self, direction: Direction, run: &RunId) {
+        self.bench.execute(direction, run).await.expect("it is closed");
+    }
+
+    /// Is the stage enforced, as far as AWS lets it be?
+    pub async fn check_enforced(&self, run: &RunId) -> Result<(), String> {
+        let mut expected = self.before.clone();
+        expected.extend(self.scenario.enforced.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let run = self.bench.truth.run(run).await.expect("the ledger").expect("the run").value;
+        let steps = self.bench.runs().steps(&run).await.expect("the ledger");
+        let failed = steps.iter().filter(|step| step.phase.is_failure()).count();
+        match (self.difference(&expected), failed == self.scenario.refused) {
+            (None, true) => Ok(()),
+            (None, false) => Err(format!("enforced, but {failed} steps failed: {}", reasons(&steps))),
+            (Some(difference), _) => Err(format!("not enforced: {difference}; {}", reasons(&steps))),
+        }
+    }
+
+    /// When everything that was under way has landed: is all as before, nothing held, nothing left open, and was nothing
+    /// touched that is not ours?
+    pub async fn check_clean(&self, run: &RunId) -> Result<(), String> {
+        self.bench.wait(3600).await;
+        if let Some(difference) = self.difference(&self.before) {
+            return Err(format!("the world is not as before: {difference}"));
+        }
+        let terminated = (self.terminated)();
+        if !terminated.is_empty() && self.scenario.disposable.is_empty() {
+            return Err(format!("the world is not as before: {terminated:?} were terminated"));
+        }
+        let foreign: Vec<String> =
+            (self.touched)().into_iter().filter(|name| !self.scenario.scope.contains(&name.as_str())).collect();
+        if !foreign.is_empty() {
+            return Err(format!("the world of others was touched: {foreign:?}"));
+        }
+        let run = self.bench.truth.run(run).await.expect("the ledger").expect("the run").value;
+        let truth = &self.bench.truth;
+        for part in 0..run.parts.len() {
+            let steps = truth.steps(&run, part).await.expect("the ledger");
+            if let Some(open) = steps.iter().find(|step| !step.value.phase.is_final()) {
+                let step = &open.value;
+                return Err(format!("the step of {} is {}: {}", step.facet, step.phase, step.reason.as_deref().unwrap_or("-")));
+            }
+            let facets: Vec<_> = steps.iter().map(|step| step.value.facet.clone()).collect();
+            let facets = truth.facets(&facets).await.expect("the ledger");
+            if let Some(held) = facets.values().find(|facet| json!(facet.value.holders).to_string().contains(run.id.as_str())) {
+                return Err(format!("{} is held still", held.value.facet));
+            }
+        }
+        if run.state.is_open() { Err(format!("the run is {}: {:?}", run.state.words(), run.events.last())) } else { Ok(()) }
+    }
+
+    fn difference(&self, expected: &Snapshot) -> Option<String> {
+        let present = (self.snapshot)();
+        let differs = |(name, value): (&String, &String)| {
+            let is = present.get(name).map_or("nothing", String::as_str);
+            (is != value).then(|| format!("{name} is {is}, not {value}"))
+        };
+        let differences: Vec<String> = expected.iter().filter_map(differs).collect();
+        (!differences.is_empty()).then(|| differences.join(", "))
+    }
+}
+
+fn reasons(steps: &[guardrails_model::record::Step]) -> String {
+    let told = steps.iter().map(|step| format!("{} {} {}", step.label, step.phase, step.reason.as_deref().unwrap_or("")));
+    told.collect::<Vec<_>>().join(", ")
+}

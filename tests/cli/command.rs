@@ -1,0 +1,235 @@
+//! The command where no AWS is needed: bad input gets a clear error that says what was expected, where, and what to do next.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::deployed::guardrails;
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(guardrails()).args(arguments).current_dir(folder).env_remove("AWS_ENDPOINT_URL").output().unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+const GOOD: &str = include_str!("../../examples/guardrails.yaml");
+
+/// The file with `old` replaced is refused: at this line, with these words, and nothing is deployed.
+fn refused(old: &str, new: &str, line: usize, words: &[&str]) {
+    assert!(GOOD.contains(old), "{old}");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("guardrails.yaml"), GOOD.replacen(old, new, 1)).unwrap();
+    let output = run(folder.path(), &["check"]);
+    let said = err(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(output.stdout.is_empty());
+    assert!(said.contains(&format!("guardrails.yaml:{line}:")) && said.contains('^'), "no place at line {line} in:\n{said}");
+    for word in words {
+        assert!(said.contains(word), "no {word:?} in:\n{said}");
+    }
+    // Deploying the same file stops before AWS is even asked.
+    let deployed = run(folder.path(), &["deploy", "--yes"]);
+    assert_eq!((deployed.status.code(), err(&deployed)), (Some(2), said));
+}
+
+#[test]
+fn the_example_is_right() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("guardrails.yaml"), GOOD).unwrap();
+    let output = run(folder.path(), &["check"]);
+    assert!(output.status.success(), "{}", err(&output));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("project-beta") && text.contains("$1.60") && text.contains("stop-instances"), "{text}");
+}
+
+#[test]
+fn a_bad_file_is_refused_with_line_caret_and_what_was_expected() {
+    refused("version: 1", "version: 2", 2, &["version 2 is not known", "version 1"]);
+    refused("2 USD", "2 EUR", 10, &["`2 EUR`", "`100 USD`"]);
+    refused("period: monthly", "period: quarterly", 11, &["quarterly", "monthly"]);
+    refused("80% forecasted", "80% forecast", 15, &["`80% forecast`", "`80% forecasted`"]);
+    refused("stop-instances: {", "stop-instance: {", 20, &["stop-instance", "stop-instances"]);
+    refused("do: [notify]", "do: [notfy]", 16, &["notfy", "`notify`"]);
+    refused("group: ProjectBeta", "grup: ProjectBeta", 19, &["grup", "group"]);
+    refused("stop-instances: { tag: { Project: Beta } }", "stop-instances: { tag: {} }", 20, &["`tag` is empty"]);
+    refused("[AmazonEC2ReadOnlyAccess]", "[AmazonEC2FullAccess]", 19, &["stands there twice"]);
+    refused("80% forecasted", "100% actual", 17, &["there is a stage at `100% actual` already"]);
+    refused("user/finops", "group/finops", 5, &["not an operator", "IAM user or role"]);
+    refused("project-beta:", "Project Beta:", 8, &["Project Beta", "lower-case"]);
+}
+
+#[test]
+fn an_approval_or_a_plausibility_that_cannot_be_meant_is_refused() {
+    let stage = "      - at: 100% actual\n";
+    let asks = |rule: &str| format!("{stage}        approval: {rule}\n");
+    refused(stage, &asks("{ within: 8d }"), 18, &["`within: 8d` is too long", "`7d`"]);
+    refused(stage, &asks("{ within: a day }"), 18, &["`a day`", "`90m`"]);
+    refused(stage, &asks("{ otherwise: wait }"), 18, &["wait", "reject"]);
+    refused(stage, &asks("{ beyond: 10 }"), 18, &["10"]);
+    refused(stage, &asks("{ by: ann }"), 18, &["by", "within"]);
+    refused("        do: [notify]\n", "        do: [notify]\n        approval: {}\n", 17, &["only notifies"]);
+    refused("    stages:\n", "    plausibility: { factor: 1 }\n    stages:\n", 14, &["a factor of 1", "from 2 on"]);
+    let silence = "    plausibility: { approval: { otherwise: approve } }\n    stages:\n";
+    refused("    stages:\n", silence, 14, &["would enforce an alert that is not believed"]);
+    refused("    stages:\n", "    plausibility: { approval: { within: 30d } }\n    stages:\n", 14, &["too long"]);
+}
+
+#[test]
+fn what_is_demanded_of_a_stage_that_restricts_nobody_is_refused() {
+    let demand = |stage: &str, word: &str| format!("{stage}        verify: {word}\n");
+    let (first, second) = ("      - at: 80% forecasted\n", "      - at: 100% actual\n");
+    refused(first, &demand(first, "fail"), 16, &["takes rights from nobody", "leave `verify` out", "^"]);
+    refused(second, &demand(second, "shout"), 18, &["shout", "report", "fail"]);
+    let swap = "          - swap-group-policy: { group: ProjectBeta, detach: [AmazonEC2FullAccess], attach: [AmazonEC2ReadOnlyAccess] }\n";
+    let file = GOOD.replace(second, &demand(second, "fail"));
+    let parse = |text: &str| guardrails_model::config::file::parse::<guardrails_aws::actions::Any>("guardrails.yaml", text);
+    let rule = |text: &str| parse(text).unwrap().guardrails.into_values().next().unwrap().stages.remove(1).verify;
+    assert_eq!(serde_json::json!(rule(&file)), serde_json::json!({"demand": "fail", "of": [{"group": "ProjectBeta"}]}));
+    assert_eq!(serde_json::json!(rule(GOOD).unwrap().demand), "report", "when left out");
+    assert!(GOOD.contains(swap) && rule(&GOOD.replace(swap, "")).is_none());
+}
+
+#[test]
+fn stages_that_alerts_could_not_tell_apart_are_refused() {
+    refused("80% forecasted", "99.6% actual", 17, &["a cent or less apart", "`99.6% actual`"]);
+}
+
+#[test]
+fn opposite_wishes_of_two_guardrails_are_refused() {
+    let other = "\n  project-gamma:\n    budget: { amount: 1 USD, period: daily }\n    stages:\n      - at: 50% actual\n        do: \
+        [swap-group-policy: { group: ProjectBeta, attach: [AmazonEC2FullAccess] }]\n";
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("guardrails.yaml"), GOOD.to_owned() + other).unwrap();
+    let output = run(folder.path(), &["check"]);
+    let said = err(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("opposite") && said.contains("`project-beta`") && said.contains("`project-gamma`"), "{said}");
+}
+
+#[test]
+fn an_operator_that_an_action_names_is_refused_where_it_stands() {
+    let swap = "swap-group-policy: { group: ProjectBeta, detach: [AmazonEC2FullAccess], attach: [AmazonEC2ReadOnlyAccess] }";
+    let spared = &["`project-beta` would restrict the operator arn:aws:iam::123456789012:user/finops", "not roll back"];
+    refused(swap, "deny-actions: { user: finops }", 19, spared);
+    refused(swap, "deny-actions: { group: ProjectBeta, user: [bea, finops] }", 19, spared);
+    refused(swap, "swap-policy: { user: finops, attach: [ReadOnlyAccess] }", 19, spared);
+    refused(swap, "deny-actions: { user: FinOps }", 19, spared);
+    let role = GOOD.replace("user/finops", "role/team/FinOps");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("guardrails.yaml"), role.replace(swap, "deny-actions: { role: FinOps }")).unwrap();
+    let said = err(&run(folder.path(), &["check"]));
+    assert!(
+        said.contains("guardrails.yaml:19:13") && said.contains("the operator arn:aws:iam::123456789012:role/team/FinOps"),
+        "{said}"
+    );
+}
+
+#[test]
+fn one_group_that_is_written_in_two_ways_is_refused() {
+    let stop = "stop-instances: { tag: { Project: Beta } }";
+    let words = &["`group projectbeta` is written `group ProjectBeta` elsewhere", "write it as IAM does"];
+    refused(stop, "deny-actions: { group: projectbeta }", 17, words);
+}
+
+#[test]
+fn an_operator_who_is_a_pattern_of_many_is_refused() {
+    let name = "user/finops";
+    for pattern in ["user/*", "user/finops?", "user/$finops", "user/", "role/team/*/FinOps", "role/team//FinOps", "user/fin ops"]
+    {
+        refused(name, pattern, 5, &["is not one operator", "name each operator"]);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = GOOD.replace(name, "role/aws-reserved/sso.amazonaws.com/a+b=c.d@e_f-g");
+    std::fs::write(folder.path().join("guardrails.yaml"), file).unwrap();
+    let output = run(folder.path(), &["check"]);
+    assert!(output.status.success(), "{}", err(&output));
+}
+
+#[test]
+fn what_is_of_a_partition_whose_alerts_are_not_understood_is_refused() {
+    let gov = &["partition `aws-us-gov` is not supported", "has no budgets there", "of the partition `aws`"];
+    refused("arn:aws:iam::123456789012:user/finops", "arn:aws-us-gov:iam::123456789012:user/finops", 5, gov);
+    let policy = "arn:aws-cn:iam::aws:policy/AmazonEC2FullAccess";
+    refused("detach: [AmazonEC2FullAccess]", &format!("detach: [\"{policy}\"]"), 19, &[policy, "`aws-cn`", "in yuan"]);
+}
+
+#[test]
+fn a_deny_that_says_nothing_too_much_or_what_iam_does_not_know_is_refused() {
+    let swap = "swap-group-policy: { group: ProjectBeta, detach: [AmazonEC2FullAccess], attach: [AmazonEC2ReadOnlyAccess] }";
+    let deny = |params: &str, words: &[&str]| refused(swap, &format!("deny-actions: {{ {params} }}"), 19, words);
+    deny("actions: [ec2:RunInstances]", &["it denies nobody anything", "`group`, `user` or `role`"]);
+    deny("group: ProjectBeta, actions: []", &["it denies nothing"]);
+    deny("group: ProjectBeta, actions: [RunInstances]", &["`RunInstances` is not an action", "`ec2:RunInstances`"]);
+    deny("group: ProjectBeta, policy: ReadOnlyAccess, also: [iam:PassRole]", &["leave out `actions` and `also`, or `policy`"]);
+    deny("group: [Beta, Beta]", &["the group Beta stands there twice"]);
+    deny("user: a/path", &["`a/path` is not the name of an IAM user"]);
+    let many: Vec<String> = (0..90).map(|number| format!("service:AnActionThatIsLong{number}")).collect();
+    deny(&format!("group: ProjectBeta, also: [{}]", many.join(", ")), &["and IAM takes 6144"]);
+    refused(swap, "swap-policy: { attach: [ReadOnlyAccess] }", 19, &["one of `user` and `role`", "`swap-group-policy`"]);
+}
+
+#[test]
+fn a_missing_file_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), &["check"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("--file") && err(&output).contains("examples/guardrails.yaml"), "{}", err(&output));
+}
+
+#[test]
+fn no_client_is_made_without_an_endpoint_on_this_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["status", "--region", "us-east-1"][..],
+        &["status", "--region", "us-east-1", "--endpoint-url", "https://dynamodb.us-east-1.amazonaws.com"],
+    ] {
+        let output = run(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(err(&output).contains("GUARDRAILS_LOCAL_ONLY"), "{}", err(&output));
+    }
+}
+
+#[test]
+fn the_schema_of_the_file_takes_the_example_and_refuses_what_the_program_refuses() {
+    let schema: serde_json::Value = serde_json::from_str(include_str!("../../examples/guardrails.schema.json")).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    let read = |text: &str| -> serde_json::Value { serde_saphyr::from_str(text).unwrap() };
+    assert!(schema.is_valid(&read(GOOD)));
+    for (old, new) in
+        [("2 USD", "2 EUR"), ("monthly", "weekly"), ("80% forecasted", "80%"), ("group:", "grup:"), ("notify", "shout")]
+    {
+        assert!(!schema.is_valid(&read(&GOOD.replacen(old, new, 1))), "{new}");
+    }
+}
+
+#[test]
+fn what_terminates_and_what_is_not_done_at_the_usual_pace_is_said_loudly() {
+    let folder = tempfile::tempdir().unwrap();
+    let action = "          - scale-group-to-zero: { tag: { Project: Beta }, members-are-disposable: true }\n";
+    let pace = "pace: { share: 0.25, buckets: { start-instances: { capacity: 2000, refill: 4 } } }\nguardrails:";
+    let file = GOOD.replacen("guardrails:\n", &format!("{pace}\n"), 1) + action;
+    std::fs::write(folder.path().join("guardrails.yaml"), file).unwrap();
+    let output = run(folder.path(), &["check"]);
+    let said = err(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("WARNING: project-beta at 100% actual: scale-group-to-zero TERMINATES the groups' members"), "{said}");
+    let pace = "pace: a share of 0.25 of AWS's limits, where 0.5 is usual; start-instances holds 2000 and gets 4 a second";
+    assert!(said.contains(pace), "{said}");
+
+    std::fs::write(folder.path().join("guardrails.yaml"), GOOD).unwrap();
+    let said = err(&run(folder.path(), &["check"]));
+    assert!(!said.contains("WARNING") && !said.contains("pace"), "{said}");
+}
+
+#[test]
+fn a_price_list_that_is_not_right_is_refused_before_aws_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("prices.yaml"), "us-east-1:\n  t3.micro: cheap\n").unwrap();
+    let output = run(folder.path(), &["plan", "project-beta", "--prices", "prices.yaml"]);
+    let said = err(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("prices.yaml:2:") && said.contains("`cheap` is not a price in US dollars an hour"), "{said}");
+    let missing = run(folder.path(), &["plan", "project-beta", "--prices", "none.yaml"]);
+    assert!(err(&missing).contains("`t3.micro: 0.0104`"), "{}", err(&missing));
+}

@@ -1,0 +1,3 @@
+//! What `crates/cli` says and takes, where it needs no AWS.
+
+mod command;

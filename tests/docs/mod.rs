@@ -1,0 +1,4 @@
+//! The documents.
+
+mod documents;
+mod style;

@@ -1,0 +1,400 @@
+//! Runs that wait for a person: what they change before, which list was approved, and who has the last word when a yes, a no, silence,
+//! a rollback and another alert meet.
+
+use futures::future::{BoxFuture, FutureExt, join_all};
+use guardrails_model::config::{ApprovalRule, Guardrail, Otherwise};
+use guardrails_model::decide::Target;
+use guardrails_model::drive::Progress;
+use guardrails_model::ids::RunId;
+use guardrails_model::record::{Direction, PartPlan, Run, RunState};
+use guardrails_model::runs::{Answer, Answered, Asked, Begun, Heard, Outcome, RollbackAsked};
+
+use super::story::{Story, stage};
+use crate::world::{Fault, Kind};
+
+const DAY: i64 = 86_400;
+
+/// A stage that asks for approval.
+pub(super) fn asking(wishes: &str, rule: ApprovalRule) -> (Target, Guardrail) {
+    let (target, mut guardrail) = stage("beta 80%", wishes);
+    guardrail.stages[0].approval = Some(rule);
+    (target, guardrail)
+}
+
+fn beyond(percent: &str) -> ApprovalRule {
+    ApprovalRule { beyond: percent.parse().unwrap(), ..ApprovalRule::default() }
+}
+
+/// A run that waits under the token `first`, of which people were told.
+pub(super) async fn waiting(story: &Story, wishes: &str, rule: ApprovalRule) -> RunId {
+    let (target, guardrail) = asking(wishes, rule);
+    let Begun::Started(run) = story.bench.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
+    story.know(&run, "beta 80%");
+    let run = story.bench.open(&run).await.unwrap();
+    assert_eq!(run.state, RunState::Waiting);
+    ask(story, &run.id, "first").await;
+    run.id
+}
+
+/// What the state machine does with a run that waits: an execution waits under `token`, and people are told.
+pub(super) async fn ask(story: &Story, run: &RunId, token: &str) {
+    story.bench.workflow.waits(token);
+    let attempt = load(story, run).await.attempts.apply;
+    let Asked::Waits(run) = story.bench.runs().ask(run, attempt, token).await.unwrap() else { panic!("it does not wait") };
+    let list = &run.approval.as_ref().unwrap().question.as_ref().unwrap().list;
+    story.bench.runs().told(&run.id, &list.digest).await.unwrap();
+}
+
+pub(super) async fn load(story: &Story, run: &RunId) -> Run {
+    story.bench.truth.run(run).await.unwrap().unwrap().value
+}
+
+/// Somebody's answer to what is asked now.
+pub(super) async fn answer(story: &Story, run: &RunId, approved: bool, who: &str) -> Answered {
+    let asked = load(story, run).await.approval.unwrap().question.unwrap();
+    story.bench.runs().answer(run, &said(approved, who, &asked.list.digest)).await.unwrap()
+}
+
+fn said(approved: bool, who: &str, digest: &str) -> Answer {
+    Answer { approved, by: who.to_owned(), why: "looked at it".to_owned(), digest: digest.to_owned() }
+}
+
+/// An execution that waited goes on as it hears: it plans again and opens.
+pub(super) async fn plan_again(story: &Story, run: &RunId) -> Run {
+    let attempt = load(story, run).await.attempts.apply;
+    let heard = story.bench.runs().hear(run, attempt).await.unwrap();
+    assert!(matches!(heard, Heard::Plan { .. }), "{heard:?}");
+    story.bench.open(&load(story, run).await).await.unwrap()
+}
+
+#[tokio::test]
+async fn nothing_is_changed_before_a_person_approves_and_then_it_is_planned_again_and_enforced() {
+    let story = Story::of("a: on");
+    let run = waiting(&story, "a: off", ApprovalRule::default()).await;
+    assert_eq!(story.invoke(Direction::Apply, &run).await.unwrap().unwrap(), Progress::Superseded);
+    let closed = story.bench.execute(Direction::Apply, &run).await.unwrap();
+    assert_eq!((closed.outcome, closed.run.state), (Outcome::Superseded, RunState::Waiting));
+    story.check(&["a: on", "beta 80%: waiting for approval; a planned"]).await;
+    story.bench.workflow.waits("first");
+
+    assert!(matches!(answer(&story, &run, true, "ann").await, Answered::Taken(_)));
+    assert_eq!(story.bench.workflow.woken("first"), 1);
+    let asked_about = load(&story, &run).await.parts[0].plan.clone();
+    let opened = plan_again(&story, &run).await;
+    assert_eq!(opened.state, RunState::Applying);
+    assert_ne!(opened.parts[0].plan, asked_about, "it was planned again");
+    story.apply(&run).await;
+    story.check(&["a: off (was on, held by beta 80%)", "beta 80%: enforced; a applied"]).await;
+    let PartPlan::Written(asked_about) = asked_about else { panic!("it was not written") };
+    let inert = story.bench.truth.steps_under(&run, 0, &asked_about.token).await.unwrap();
+    assert!(inert.iter().all(|step| step.value.phase.to_string() == "planned"), "{inert:?}");
+    let events = load(&story, &run).await.events;
+    let of_ann = events.iter().find(|event| event.by == "ann").expect("who decided is in the events");
+    assert!(of_ann.what.contains("approved by ann: looked at it"), "{of_ann:?}");
+    story.put_back(&run).await;
+    story.check(&["a: on", "beta 80%: rolled back; a rolled back"]).await;
+}
+
+#[tokio::test]
+async fn a_rejected_run_holds_nothing_and_lets_the_stage_go_until_it_is_rearmed() {
+    let story = Story::of("a: on");
+    let run = waiting(&story, "a: off", ApprovalRule::default()).await;
+    assert!(matches!(answer(&story, &run, false, "ann").await, Answered::Taken(_)));
+    assert_eq!(story.bench.workflow.woken("first"), 1);
+    assert_eq!(story.bench.runs().hear(&run, 1).await.unwrap(), Heard::Over { outcome: Outcome::Succeeded });
+    story.check(&["a: on", "beta 80%: rejected; a planned"]).await;
+    let (target, guardrail) = asking("a: off", ApprovalRule::default());
+    let slot = story.bench.truth.slot(&target).await.unwrap().unwrap().value;
+    assert!(slot.over, "it is no open run");
+    let Begun::Released(released) = story.bench.alert(&target, &guardrail).await.unwrap() else { panic!("begun again") };
+    assert_eq!((released.by.as_str(), released.why.as_str()), ("ann", "rejected: looked at it"));
+    assert!(story.bench.runs().rearm(&target).await.unwrap());
+    assert!(matches!(story.bench.alert(&target, &guardrail).await.unwrap(), Begun::Started(_)));
+}
+
+#[tokio::test]
+async fn silence_counts_as_the_stage_says_and_not_a_second_too_early() {
+    for (otherwise, state) in [(Otherwise::Reject, RunState::Rejected), (Otherwise::Approve, RunState::Opening)] {
+        let story = Story::of("a: on");
+        let run = waiting(&story, "a: off", ApprovalRule { otherwise, ..ApprovalRule::default() }).await;
+        assert_eq!(story.bench.runs().hear(&run, 1).await.unwrap(), Heard::Ask { ask: DAY });
+        story.bench.wait(DAY - 1).await;
+        assert_eq!(story.bench.runs().hear(&run, 1).await.unwrap(), Heard::Ask { ask: 1 });
+        story.bench.wait(1).await;
+        let heard = story.bench.runs().hear(&run, 1).await.unwrap();
+        assert_eq!(matches!(heard, Heard::Plan { .. }), otherwise == Otherwise::Approve, "{heard:?}");
+        let now = load(&story, &run).await;
+        assert_eq!(now.state, state);
+        let decision = now.approval.as_ref().unwrap().decision().unwrap();
+        assert_eq!((decision.by.as_str(), decision.why.as_str()), ("test", "nobody answered within 1d"));
+        assert!(matches!(answer(&story, &run, otherwise == Otherwise::Reject, "ann").await, Answered::NotAsked(_)), "too late");
+        assert_eq!(story.toy.snapshot()["a"].as_str(), "on");
+    }
+}
+
+#[tokio::test]
+async fn silence_lets_a_stage_go_that_asks_and_not_one_whose_alert_was_only_doubted() {
+    for (asks, silent, released) in [(true, true, true), (false, true, false), (false, false, true)] {
+        let story = Story::of("a: on");
+        let (target, mut guardrail) = stage("beta 80%", "a: off");
+        guardrail.stages[0].approval = asks.then(ApprovalRule::default);
+        let begun = story.bench.doubted_alert(&target, &guardrail, &["too much".to_owned()]).await.unwrap();
+        let Begun::Started(run) = begun else { panic!("not begun") };
+        let run = story.bench.open(&run).await.unwrap().id;
+        ask(&story, &run, "first").await;
+        if silent {
+            story.bench.wait(DAY).await;
+            story.bench.runs().hear(&run, 1).await.unwrap();
+        } else {
+            answer(&story, &run, false, "ann").await;
+        }
+        assert_eq!(load(&story, &run).await.state, RunState::Rejected);
+        let slot = story.bench.truth.slot(&target).await.unwrap().unwrap().value;
+        assert_eq!((slot.over, slot.released.is_some()), (true, released), "asks: {asks}, silent: {silent}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_comes_second_is_told_so_and_there_is_one_outcome() {
+    // Each pair and each order, interleaved at every call.
+    for one in 0..5 {
+        for other in 0..5 {
+            let story = Story::of("a: on");
+            let run = waiting(&story, "a: off", ApprovalRule::default()).await;
+            let digest = load(&story, &run).await.approval.unwrap().question.unwrap().list.digest;
+            story.bench.wait(DAY).await;
+            let said: Vec<String> = join_all([one, other].map(|who| contend(&story, &run, &digest, who))).await;
+            let now = load(&story, &run).await;
+            let decisions = now.approval.as_ref().unwrap().decisions.len();
+            let context = format!("{said:?}: {} {:?}", now.state.words(), now.events);
+            assert!(decisions <= 1, "{context}");
+            let taken = said.iter().filter(|said| *said == "taken").count();
+            assert!(taken <= 1, "{context}");
+            match now.state {
+                RunState::Opening | RunState::Rejected => assert_eq!(decisions, 1, "{context}"),
+                RunState::RollingBack => assert!(said.contains(&"put back".to_owned()), "{context}"),
+                RunState::Waiting => assert_eq!(said, ["already", "already"], "{context}"),
+                _ => panic!("{context}"),
+            }
+            assert_eq!(story.toy.snapshot()["a"].as_str(), "on");
+            if now.state != RunState::Waiting {
+                assert!(story.bench.workflow.woken("first") <= 2);
+            }
+        }
+    }
+}
+
+/// One of those who meet: a yes, a no, the time-out, a rollback, a second alert. What they are told.
+fn contend<'a>(story: &'a Story, run: &'a RunId, digest: &'a str, who: usize) -> BoxFuture<'a, String> {
+    let answered = |answered| match answered {
+        Answered::Taken(_) => "taken",
+        Answered::Already(_) => "said before",
+        Answered::NotAsked(_) => "too late",
+        Answered::AskedAnew(_) => "asked anew",
+    };
+    async move {
+        match who {
+            0 => answered(story.bench.runs().answer(run, &said(true, "ann", digest)).await.unwrap()).to_owned(),
+            1 => answered(story.bench.runs().answer(run, &said(false, "bob", digest)).await.unwrap()).to_owned(),
+            2 => format!("{:?}", story.bench.runs().hear(run, 1).await.unwrap()),
+            3 => match story.bench.ask_back(run, &[], false).await {
+                RollbackAsked::Started(_) => "put back".to_owned(),
+                other => format!("{other:?}"),
+            },
+            _ => {
+                let (target, guardrail) = asking("a: off", ApprovalRule::default());
+                match story.bench.alert(&target, &guardrail).await.unwrap() {
+                    Begun::Already(_) => "already".to_owned(),
+                    Begun::GoingBack(_) => "going back".to_owned(),
+                    Begun::Released(_) => "released".to_owned(),
+                    Begun::Started(_) => "started".to_owned(),
+                }
+            }
+        }
+    }
+    .boxed()
+}
+
+#[tokio::test]
+async fn an_answer_whose_sender_died_is_sent_again_by_the_same_command() {
+    for at in 1.. {
+        let story = Story::of("a: on");
+        let run = waiting(&story, "a: off", ApprovalRule::default()).await;
+        let digest = load(&story, &run).await.approval.unwrap().question.unwrap().list.digest;
+        story.bench.gate.arm(Fault { at, kind: Kind::DieAfter });
+        let runs = story.bench.runs();
+        if story.bench.gate.until_death(Box::pin(runs.answer(&run, &said(true, "ann", &digest)))).await.is_some() {
+            assert!(at > 2, "the fault was never met");
+            break;
+        }
+        story.bench.gate.disarm();
+        answer(&story, &run, true, "ann").await;
+        let now = load(&story, &run).await;
+        assert_eq!((now.state, now.approval.unwrap().decisions.len()), (RunState::Opening, 1), "dead at call {at}");
+        assert!(story.bench.workflow.woken("first") >= 1, "dead at call {at}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_to_another_list_than_what_is_asked_does_not_count() {
+    let story = Story::of("a: on");
+    let run = waiting(&story, "a: off", ApprovalRule::default()).await;
+    let old = said(true, "ann", "what was shown an hour ago");
+    let answered = story.bench.runs().answer(&run, &old).await.unwrap();
+    assert!(matches!(answered, Answered::AskedAnew(_)), "{answered:?}");
+    assert_eq!(load(&story, &run).await.state, RunState::Waiting);
+}
+
+#[tokio::test]
+async fn a_wake_up_without_a_decision_approves_nothing() {
+    let story = Story::of("a: on");
+    let run = waiting(&story, "a: off", ApprovalRule::default()).await;
+    assert_eq!(story.bench.runs().hear(&run, 1).await.unwrap(), Heard::Ask { ask: DAY });
+    let opened = story.bench.open(&load(&story, &run).await).await.unwrap();
+    assert_eq!(opened.state, RunState::Waiting, "planning again is no approval");
+}
+
+#[tokio::test]
+async fn what_was_not_on_the_approved_list_is_asked_about_again_facet_by_facet() {
+    let story = Story::of("a: on");
+    let run = waiting(&story, "a: off, b: off", ApprovalRule::default()).await;
+    answer(&story, &run, true, "ann").await;
+    // As many as before, and another.
+    story.toy.lamps().by_name.remove("a");
+    story.toy.set("b: on");
+    let again = plan_again(&story, &run).await;
+    assert_eq!(again.state, RunState::Waiting);
+    let question = again.approval.as_ref().unwrap().question.clone().unwrap();
+    let why = question.again.unwrap();
+    assert!(why.contains("1 of what is planned now were not among the 1 that were approved") && why.ends_with(": b"), "{why}");
+    assert!(question.told.is_none(), "people are told of the new list");
+    assert_eq!(story.toy.snapshot()["b"].as_str(), "on");
+
+    ask(&story, &run, "second").await;
+    answer(&story, &run, true, "bob").await;
+    assert_eq!(plan_again(&story, &run).await.state, RunState::Applying);
+    story.apply(&run).await;
+    story.check(&["b: off (was on, held by beta 80%)", "beta 80%: enforced; b applied"]).await;
+}
+
+#[tokio::test]
+async fn a_plan_may_shrink_and_grow_by_what_the_stage_allows() {
+    for (allowed, asked_again) in [("0%", true), ("49%", true), ("50%", false)] {
+        let story = Story::of("a: on, b: on, d: off");
+        let run = waiting(&story, "a: off, b: off, c: off, d: off", beyond(allowed)).await;
+        let listed = load(&story, &run).await.approval.unwrap().question.unwrap().list.changes;
+        assert_eq!(listed, 2, "what is as wanted already is no change");
+        answer(&story, &run, true, "ann").await;
+        story.toy.lamps().by_name.remove("a");
+        story.toy.set("c: on");
+        assert_eq!(plan_again(&story, &run).await.state == RunState::Waiting, asked_again, "{allowed}");
+    }
+}
+
+#[tokio::test]
+async fn an_execution_that_asks_twice_waits_under_its_last_token_and_people_are_told_once() {
+    let story = Story::of("a: on");
+    let run = waiting(&story, "a: off", ApprovalRule::default()).await;
+    story.bench.workflow.waits("second");
+    let Asked::Waits(asked) = story.bench.runs().ask(&run, 1, "second").await.unwrap() else { panic!("it does not wait") };
+    assert!(asked.approval.unwrap().question.unwrap().told.is_some(), "they were told already");
+    answer(&story, &run, true, "ann").await;
+    assert_eq!((story.bench.workflow.woken("first"), story.bench.workflow.woken("second")), (0, 1));
+    assert_eq!(story.bench.runs().ask(&run, 1, "third").await.unwrap(), Asked::Over, "it is decided");
+}
+
+#[tokio::test]
+async fn an_answer_before_the_execution_waits_keeps_it_from_waiting() {
+    let story = Story::of("a: on");
+    let (target, guardrail) = asking("a: off", ApprovalRule::default());
+    let Begun::Started(run) = story.bench.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
+    let run = story.bench.open(&run).await.unwrap().id;
+    assert!(matches!(answer(&story, &run, true, "ann").await, Answered::Taken(_)));
+    story.bench.workflow.waits("first");
+    assert_eq!(story.bench.runs().ask(&run, 1, "first").await.unwrap(), Asked::Over);
+    assert_eq!(story.bench.workflow.woken("first"), 1, "its own task succeeds");
+    assert_eq!(plan_again(&story, &run).await.state, RunState::Applying);
+    assert_eq!(story.bench.workflow.names().len(), 1, "the execution that runs goes on");
+}
+
+#[tokio::test]
+async fn an_execution_that_died_while_it_waited_is_taken_up_with_the_same_question_and_the_same_time() {
+    let story = Story::of("a: on");
+    let run = waiting(&story, "a: off", ApprovalRule::default()).await;
+    let before = load(&story, &run).await.approval.unwrap().question.unwrap();
+    story.bench.workflow.end_all();
+    story.bench.wait(3600).await;
+    let (target, guardrail) = asking("a: off", ApprovalRule::default());
+    let Begun::Started(again) = story.bench.alert(&target, &guardrail).await.unwrap() else { panic!("not taken up") };
+    assert_eq!((&again.id, again.state, again.attempts.apply), (&run, RunState::Waiting, 2));
+    let opened = story.bench.open(&again).await.unwrap();
+    let after = opened.approval.as_ref().unwrap().question.clone().unwrap();
+    assert_eq!((after.until, after.told, &after.list.digest), (before.until, before.told, &before.list.digest));
+    assert_eq!(story.bench.runs().ask(&run, 1, "dead").await.unwrap(), Asked::Over, "the dead execution's");
+    assert_eq!(story.bench.runs().hear(&run, 1).await.unwrap(), Heard::Over { outcome: Outcome::Superseded });
+    ask(&story, &run, "second").await;
+    answer(&story, &run, true, "ann").await;
+    assert_eq!(plan_again(&story, &run).await.state, RunState::Applying);
+}
+
+#[tokio::test]
+async fn an_approval_of_a_run_whose_execution_died_starts_another() {
+    let story = Story::of("a: on");
+    let run = waiting(&story, "a: off", ApprovalRule::default()).await;
+    story.bench.workflow.end_all();
+    answer(&story, &run, true, "ann").await;
+    assert_eq!(story.bench.workflow.names().len(), 2);
+    let opened = story.bench.open(&load(&story, &run).await).await.unwrap();
+    assert_eq!(opened.state, RunState::Applying);
+}
+
+#[tokio::test]
+async fn a_run_that_waits_can_be_put_back_as_a_whole_and_what_waits_ends() {
+    let story = Story::of("a: on, b: on");
+    let run = waiting(&story, "a: off, b: off", ApprovalRule::default()).await;
+    let piece = story.bench.ask_back(&run, &[crate::toy::facet("a")], false).await;
+    assert!(matches!(piece, RollbackAsked::NothingToDo(_)), "nothing is held that could be put back piece by piece: {piece:?}");
+    story.put_back(&run).await;
+    assert_eq!(story.bench.runs().hear(&run, 1).await.unwrap(), Heard::Over { outcome: Outcome::Superseded });
+    let said = "a skipped (rolled back before it was begun), b skipped (rolled back before it was begun)";
+    story.check(&["a: on", "b: on", &format!("beta 80%: rolled back; {said}")]).await;
+    assert!(matches!(answer(&story, &run, true, "ann").await, Answered::NotAsked(_)));
+}
+
+#[tokio::test]
+async fn a_rollback_wakes_the_execution_that_waits() {
+    let story = Story::of("a: on");
+    let run = waiting(&story, "a: off", ApprovalRule::default()).await;
+    story.bench.ask_back(&run, &[], false).await;
+    assert_eq!(story.bench.workflow.woken("first"), 1);
+}
+
+#[tokio::test]
+async fn a_doubted_alert_waits_for_a_person_though_its_stage_asks_for_none() {
+    let story = Story::of("a: on");
+    let (target, mut guardrail) = stage("beta 80%", "a: off");
+    guardrail.plausibility.approval.within = "2h".parse().unwrap();
+    let doubts = ["its amount of $183965812157.54 is more than 10 times the budget of $2".to_owned()];
+    let Begun::Started(run) = story.bench.doubted_alert(&target, &guardrail, &doubts).await.unwrap() else { panic!("not begun") };
+    let run = story.bench.open(&run).await.unwrap();
+    assert_eq!(run.state, RunState::Waiting);
+    let approval = run.approval.as_ref().unwrap();
+    assert_eq!((approval.why.as_slice(), approval.rule.within.seconds()), (&doubts[..], 7200));
+    assert!(run.events.iter().any(|event| event.what.contains("$183965812157.54")), "{:?}", run.events);
+    // Neither another alert nor another try gets round it.
+    assert!(matches!(story.bench.alert(&target, &guardrail).await.unwrap(), Begun::Already(_)));
+    story.bench.workflow.end_all();
+    assert!(matches!(story.bench.alert(&target, &guardrail).await.unwrap(), Begun::Started(_)));
+    assert_eq!(story.bench.open(&load(&story, &run.id).await).await.unwrap().state, RunState::Waiting);
+    assert_eq!(story.invoke(Direction::Apply, &run.id).await.unwrap().unwrap(), Progress::Superseded);
+}
+
+#[tokio::test]
+async fn a_doubted_alert_of_a_stage_that_only_notifies_notifies_and_says_why() {
+    let story = Story::of("a: on");
+    let (target, guardrail) = stage("beta 80%", "");
+    let Begun::Started(run) = story.bench.doubted_alert(&target, &guardrail, &["too much".to_owned()]).await.unwrap() else {
+        panic!("not begun")
+    };
+    assert!(run.approval.is_none() && run.events.iter().any(|event| event.what == "the alert is doubted: too much"));
+}

@@ -1,0 +1,24 @@
+//! What must hold for any input whatsoever. Each function takes an input as it comes, does with it what the product does,
+//! and panics where something does not hold that must. The fuzzer calls them with inputs that it invents (`../targets`), and the
+//! tests with those that were kept (`../corpus`).
+
+pub mod alert;
+mod carried;
+pub mod config;
+pub mod ledger;
+pub mod mutate;
+mod stand_in;
+pub mod wire;
+
+pub use stand_in::StandIn;
+
+/// A check by the name of its target.
+pub type Check = fn(&str);
+
+/// Every target, with its check. What it returns besides is for tests that ask how far an input got.
+pub const TARGETS: [(&str, Check); 4] = [
+    ("alert", |input| drop(alert::check(input))),
+    ("config", |input| drop(config::check::<StandIn>(input))),
+    ("ledger", |input| drop(ledger::check(input))),
+    ("wire", |input| drop(wire::check(input))),
+];

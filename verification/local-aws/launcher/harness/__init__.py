@@ -1,0 +1,1 @@
+"""The frame: it starts MiniStack, authorizes its requests, records them, and injects faults."""

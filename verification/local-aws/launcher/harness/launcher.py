@@ -1,0 +1,189 @@
+"""Starts the local AWS: MiniStack with IAM enforcement made true to AWS.
+
+    GATEWAY_PORT=4566 BIND_HOST=127.0.0.1 TMPDIR=... python launcher     (this folder)
+
+GATEWAY_PORT=0 takes a free port. As soon as connections are accepted, one line goes to stdout: the endpoint's URL, and after
+a space that of the fleets. With GUARDRAILS_FLEETS_PYTHON, the Python of a virtual environment with requirements-fleets.txt,
+EC2, Auto Scaling and load balancers are moto's at an endpoint of their own; otherwise they are MiniStack's. The log goes to
+stderr. The launcher ends, and ends the Lambda processes that it started, on SIGTERM, on SIGINT and when the process
+that started it is gone; with GUARDRAILS_KEEP=1 it outlives that process.
+
+MiniStack reads its settings from the environment while it is being imported, and Lambda functions inherit that environment.
+So everything here happens in this order: check, set the environment, import, patch, serve.
+"""
+
+import asyncio
+import importlib.metadata
+import ipaddress
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+REQUIREMENTS = HERE.parent / "requirements.txt"
+# The SDKs' ids of the services whose calls go to the fleets' endpoint.
+FLEET_SERVICES = ("EC2", "AUTO_SCALING", "ELASTIC_LOAD_BALANCING", "ELASTIC_LOAD_BALANCING_V2")
+
+
+def main():
+    check_version()
+    host = loopback_host()
+    listener = listen(host)
+    endpoint = f"http://{host}:{listener.getsockname()[1]}"
+    set_environment(host, listener.getsockname()[1], endpoint)
+    end_with_parent()
+    fleets = start_fleets(host) or endpoint
+    patch_ministack()
+    begin_with_state()
+    print(endpoint, fleets, flush=True)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whoever waited for the line need not read on
+    serve(listener)
+
+
+def check_version():
+    """The patches use private names, so they hold for exactly the version that requirements.txt pins."""
+    requirements = REQUIREMENTS.read_text().splitlines()
+    pinned = next(line.partition("==")[2] for line in requirements if line.startswith("ministack=="))
+    try:
+        installed = importlib.metadata.version("ministack")
+    except importlib.metadata.PackageNotFoundError:
+        installed = "none"
+    if installed != pinned:
+        refuse(f"needs ministack {pinned}, found {installed}: pip install -r {REQUIREMENTS}")
+
+
+def loopback_host():
+    """A server that takes any access key as an account's root must not be reachable from outside."""
+    host = os.environ.get("BIND_HOST", "127.0.0.1")
+    try:
+        if ipaddress.ip_address(host).is_loopback:
+            return host
+    except ValueError:
+        pass
+    return refuse(f"BIND_HOST must be a loopback address such as 127.0.0.1, not {host!r}")
+
+
+def listen(host, port=None):
+    """Listening before the (slow) import lets callers connect at once, and makes a free port ours without a race."""
+    port = os.environ.get("GATEWAY_PORT", "0") if port is None else port
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        listener.bind((host, int(port)))
+    except (OSError, OverflowError, ValueError) as error:
+        refuse(f"cannot listen on {host}, port {port}: {error}")
+    listener.listen(1024)
+    return listener
+
+
+def set_environment(host, port, endpoint):
+    os.environ["GATEWAY_PORT"] = str(port)  # MiniStack builds URLs with it, such as a custom resource's ResponseURL
+    os.environ["BIND_HOST"] = host
+    os.environ.setdefault("MINISTACK_HOST", host)
+    # The functions' SDKs call there. A fault injector may sit there (faults.py).
+    os.environ.setdefault("AWS_ENDPOINT_URL", endpoint)
+    os.environ.setdefault("AUTH", "true")
+    os.environ.setdefault("IOT_MTLS_ENABLED", "0")  # would listen on a fixed port
+    os.environ.setdefault("SFTP_ENABLED", "0")
+    os.environ.setdefault("LOG_LEVEL", "WARNING")
+
+
+def end_with_parent():
+    """Ends with the signals and the parent, and takes the functions along.
+
+    They share a process group of the launcher's own. The parent is watched by polling, since Linux's own parent-death
+    signal comes already when the *thread* ends that started the process, as a test's thread does.
+    """
+    if os.getpgrp() != os.getpid():
+        os.setpgid(0, 0)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: end())
+    if os.environ.get("GUARDRAILS_KEEP") == "1":
+        return
+    parent = os.getppid()
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        end()
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def end():
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    os.killpg(os.getpgrp(), signal.SIGTERM)
+    os._exit(0)
+
+
+def start_fleets(host):
+    """A process of its own: moto's packages are not MiniStack's. It ends with the launcher's group, or with this pipe."""
+    python = os.environ.get("GUARDRAILS_FLEETS_PYTHON")
+    if not python:
+        return None
+    with listen(host, port=0) as listener:
+        url = f"http://{host}:{listener.getsockname()[1]}"
+        process = subprocess.Popen(
+            [python, "-B", HERE / "fleets.py", str(listener.fileno())],
+            stdin=subprocess.PIPE,
+            stdout=sys.stderr,
+            pass_fds=[listener.fileno()],
+        )
+    for service in FLEET_SERVICES:
+        os.environ[f"AWS_ENDPOINT_URL_{service}"] = url  # where the functions' SDKs call for these
+
+    def watch():
+        print(f"launcher: the fleets ended with {process.wait()}", file=sys.stderr, flush=True)
+        end()
+
+    threading.Thread(target=watch, name="fleets-watch", daemon=True).start()
+    return url
+
+
+def patch_ministack():
+    import services
+    from harness import authorization, faults, recorder
+
+    recorder.install()
+    authorization.install()
+    services.install()
+    faults.install()  # last: it names a function's process in the environment that services/lambda_.py gives it
+
+
+def begin_with_state():
+    """With GUARDRAILS_SAVED, a folder that saved_state.py wrote, the local AWS begins with the state that is there."""
+    from harness import saved_state
+
+    saved_state.install()
+    if folder := os.environ.get("GUARDRAILS_SAVED"):
+        saved_state.restore(folder)
+
+
+def serve(listener):
+    from hypercorn.asyncio import serve as hypercorn_serve
+    from hypercorn.config import Config
+    from ministack.app import app
+
+    from harness import faults, saved_state
+
+    config = Config()
+    config.bind = [f"fd://{listener.fileno()}"]
+    config.keep_alive_timeout = 75
+    config.loglevel = os.environ["LOG_LEVEL"]
+
+    async def run():
+        never = asyncio.Event()
+        await hypercorn_serve(saved_state.serve(faults.serve(app)), config, shutdown_trigger=never.wait)
+
+    asyncio.run(run())
+
+
+def refuse(message):
+    print(f"launcher: {message}", file=sys.stderr)
+    raise SystemExit(2)

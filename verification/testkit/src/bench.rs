@@ -1,0 +1,250 @@
+//! What carries a run in tests, as the state machine and its functions do in an account: it begins runs, plans, opens,
+//! invokes a drive again and again as it asks for, and closes. Time passes only where the drive asks to wait.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use guardrails_model::action::{Action, ActionError};
+use guardrails_model::clock::Clock;
+use guardrails_model::config::{ActionSpec, Budget, Config, Guardrail, Period, Plausibility, Release, Stage, StageAt, Tags};
+use guardrails_model::decide::Target;
+use guardrails_model::drive::{Cursor, Drive, DriveError, Progress};
+use guardrails_model::ids::{FacetId, GuardrailName, RunId};
+use guardrails_model::ledger::{Ledger, LedgerError, Store, memory::MemoryStore};
+use guardrails_model::record::{Direction, Part, PartPlan, RollbackRequest, Run};
+use guardrails_model::runs::{Begun, Closed, Ended, Places, RollbackAsked, RunError, Runs};
+use jiff::SignedDuration;
+
+use crate::{AppendOnlyStore, FakeWorkflow, FaultyStore, Gate, VirtualClock};
+
+/// How many seconds an invocation has.
+pub const LIFE: i64 = 60;
+/// More invocations than any part needs, and as many as the state machine makes before it says so.
+const MOST_ROUNDS: usize = 150;
+
+/// Makes the action of a run's part.
+pub type MakeAction = Box<dyn Fn(&Run, &Part) -> Arc<dyn Action> + Send + Sync>;
+
+/// A ledger, a workflow, a clock and a gate, and the hands that move them.
+pub struct Bench {
+    /// The time that everything here goes by.
+    pub clock: Arc<VirtualClock>,
+    /// Where faults wait.
+    pub gate: Arc<Gate>,
+    /// The ledger as the product has it: behind the gate.
+    pub ledger: Ledger,
+    /// The same ledger as it is.
+    pub truth: Ledger,
+    /// The store behind both ledgers.
+    pub memory: Arc<MemoryStore>,
+    /// The state machine.
+    pub workflow: FakeWorkflow,
+    store: Arc<FaultyStore>,
+    make: MakeAction,
+}
+
+/// How carrying a part ended.
+#[derive(Debug)]
+pub enum Carried {
+    /// Nothing is left to do.
+    Done,
+    /// The fault was met, and the one who met it is gone.
+    Hit,
+    /// The run goes the other way.
+    Superseded,
+    /// It cannot go on.
+    Failed(DriveError),
+    /// It asks to come back for ever.
+    Endless,
+}
+
+impl Bench {
+    /// A bench whose ledger stands on what `between` makes of a store in memory.
+    pub fn new(
+        clock: Arc<VirtualClock>,
+        gate: Arc<Gate>,
+        between: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+        make: MakeAction,
+    ) -> Self {
+        let memory = Arc::new(MemoryStore::default());
+        let inner = between(Arc::new(AppendOnlyStore::over(Arc::clone(&memory))));
+        let store = Arc::new(FaultyStore::new(inner, Arc::clone(&gate), Arc::clone(&clock)));
+        Self {
+            clock,
+            gate,
+            ledger: Ledger::new(Arc::clone(&store) as Arc<dyn Store>),
+            truth: Ledger::new(Arc::clone(&memory) as Arc<dyn Store>),
+            memory,
+            workflow: FakeWorkflow::default(),
+            store,
+            make,
+        }
+    }
+
+    /// The life of runs.
+    pub fn runs(&self) -> Runs<'_> {
+        Runs { ledger: &self.ledger, workflow: &self.workflow, clock: &*self.clock, by: "test".to_owned() }
+    }
+
+    /// A drive of an invocation that begins now.
+    pub fn drive(&self) -> Drive<'_> {
+        let deadline = self.clock.now() + SignedDuration::from_secs(LIFE);
+        Drive::new(&self.ledger, &*self.clock, deadline, "test".to_owned())
+    }
+
+    /// The action of a run's part.
+    pub fn action(&self, run: &Run, part: &Part) -> Arc<dyn Action> {
+        (self.make)(run, part)
+    }
+
+    /// Lets time pass, and whatever was under way land.
+    pub async fn wait(&self, seconds: i64) {
+        self.clock.advance(seconds);
+        self.store.settle().await;
+    }
+
+    /// An alert for `guardrail` at `target`.
+    pub async fn alert(&self, target: &Target, guardrail: &Guardrail) -> Result<Begun, RunError> {
+        self.doubted_alert(target, guardrail, &[]).await
+    }
+
+    /// The same, which is not believed for these reasons.
+    pub async fn doubted_alert(&self, target: &Target, guardrail: &Guardrail, doubts: &[String]) -> Result<Begun, RunError> {
+        let guardrails = BTreeMap::from([(guardrail.name.clone(), guardrail.clone())]);
+        let config = Config { guardrails, ..Config::default() };
+        self.runs().begin(target, &config, guardrail, "digest", doubts).await
+    }
+
+    /// Plans the parts of `run`, and opens it. What is worth trying again is tried again, as the state machine does.
+    pub async fn open(&self, run: &Run) -> Result<Run, RunError> {
+        loop {
+            match self.try_open(run).await {
+                Err(error) if error.is_retryable() => self.wait(1).await,
+                other => return other,
+            }
+        }
+    }
+
+    async fn try_open(&self, run: &Run) -> Result<Run, RunError> {
+        let mut places = Vec::new();
+        for (index, part) in run.parts.iter().enumerate() {
+            let found = match &part.place {
+                Some(place) => Ok(vec![place.clone()]),
+                None => self.action(run, part).places().await,
+            };
+            places.push(match found {
+                Ok(found) => (index, Places::Found(found)),
+                Err(ActionError::Retryable(why)) => return Err(LedgerError::Unavailable(why.into()).into()),
+                Err(error) => (index, Places::Unknown(error.to_string())),
+            });
+        }
+        let run = self.runs().spread(&run.id, &places).await?;
+        let mut plans = Vec::new();
+        for (index, part) in run.parts.iter().enumerate() {
+            if matches!(part.plan, PartPlan::Failed { .. }) {
+                continue;
+            }
+            if let (Some(_), written @ PartPlan::Written(_)) = (run.looking, &part.plan) {
+                let looked = self.drive().look_again(&run.id, index, &*self.action(&run, part)).await;
+                plans.push((
+                    index,
+                    looked.map_or_else(|error| PartPlan::Failed { reason: error.to_string() }, |()| written.clone()),
+                ));
+                continue;
+            }
+            let plan = match self.drive().plan(&run, index, &*self.action(&run, part)).await {
+                Ok(written) => PartPlan::Written(written),
+                Err(error) if error.is_retryable() => return Err(LedgerError::Unavailable(error.into()).into()),
+                Err(DriveError::Action { source: ActionError::OutOfBounds(reason), .. }) => PartPlan::Skipped { reason },
+                Err(error) => PartPlan::Failed { reason: error.to_string() },
+            };
+            plans.push((index, plan));
+        }
+        self.runs().open(&run.id, &plans).await
+    }
+
+    /// One invocation for one part. `None` when it died.
+    pub async fn invoke(&self, direction: Direction, run: &RunId, part: usize) -> Option<Result<Progress, DriveError>> {
+        self.invoke_from(direction, run, part, Cursor::default()).await
+    }
+
+    /// One invocation for one part, from where another left off.
+    pub async fn invoke_from(
+        &self,
+        direction: Direction,
+        run: &RunId,
+        part: usize,
+        cursor: Cursor,
+    ) -> Option<Result<Progress, DriveError>> {
+        let run = self.truth.run(run).await.expect("the ledger").expect("the run").value;
+        let action = self.action(&run, &run.parts[part]);
+        self.gate.until_death(async { self.drive().go(direction, &run.id, part, cursor, &*action).await }).await
+    }
+
+    /// Invokes for one part as the state machine does: again after the seconds that it asks for, and again after what
+    /// is worth trying again. With `to_fault` no further than the invocation that met the fault.
+    pub async fn carry(&self, direction: Direction, run: &RunId, part: usize, to_fault: bool) -> Carried {
+        let mut cursor = Cursor::default();
+        for _ in 0..MOST_ROUNDS {
+            let ended = self.invoke_from(direction, run, part, cursor.clone()).await;
+            if to_fault && self.gate.hit().is_some() {
+                return Carried::Hit;
+            }
+            match ended {
+                None => self.wait(1).await,
+                Some(Ok(Progress::Done { .. })) => return Carried::Done,
+                Some(Ok(Progress::Settling { seconds, cursor: next, .. })) => {
+                    cursor = next;
+                    self.wait(seconds).await;
+                }
+                Some(Ok(Progress::Superseded)) => return Carried::Superseded,
+                Some(Err(error)) if error.is_retryable() => self.wait(1).await,
+                Some(Err(error)) => return Carried::Failed(error),
+            }
+        }
+        Carried::Endless
+    }
+
+    /// Carries all parts one after another, mirrored on the way back, and closes the run.
+    pub async fn execute(&self, direction: Direction, run: &RunId) -> Result<Closed, RunError> {
+        let begun = self.truth.run(run).await?.expect("the run").value;
+        let parts = begun.parts.len();
+        let mut failures = Vec::new();
+        for turn in 0..parts {
+            let part = if direction == Direction::Apply { turn } else { parts - 1 - turn };
+            match self.carry(direction, run, part, false).await {
+                Carried::Failed(error) => failures.push(error.to_string()),
+                Carried::Endless => failures.push("it does not end".to_owned()),
+                Carried::Done | Carried::Hit | Carried::Superseded => {}
+            }
+        }
+        let ended = Ended { direction, try_number: Some(begun.try_number()), failures, unfinished: Vec::new() };
+        let closed = self.runs().close(run, &ended).await;
+        self.workflow.end_all();
+        closed
+    }
+
+    /// Asks for a rollback.
+    pub async fn ask_back(&self, run: &RunId, only: &[FacetId], force: bool) -> RollbackAsked {
+        let (by, why) = ("arn:aws:iam::123456789012:user/ann".to_owned(), "because".to_owned());
+        let only = only.iter().cloned().map(Into::into).collect();
+        let request =
+            RollbackRequest { by, at: self.clock.now(), why, only, actions: Vec::new(), places: Vec::new(), force, armed: false };
+        self.runs().roll_back(run, &request).await.expect("the ledger and the workflow")
+    }
+}
+
+/// `beta 80%` or `beta 80% simulated`, and what is done there, as the target and the guardrail of an alert.
+pub fn stage(who: &str, groups: Vec<Vec<ActionSpec>>) -> (Target, Guardrail) {
+    let mut words = who.split(' ');
+    let guardrail: GuardrailName = words.next().and_then(|word| word.parse().ok()).expect("a guardrail");
+    let at: StageAt = words.next().and_then(|percent| format!("{percent} actual").parse().ok()).expect("a stage");
+    let simulated = words.next() == Some("simulated");
+    let amount = "2 USD".parse().expect("an amount");
+    let budget = Budget { amount, period: Period::Monthly, service: Vec::new(), tag: Tags::default() };
+    let target = Target { guardrail: guardrail.clone(), stage: at, period: "2026-11".to_owned(), simulated };
+    let stages = vec![Stage::new(at, groups)];
+    let guardrail =
+        Guardrail { name: guardrail, budget, stages, plausibility: Plausibility::default(), release: Release::default() };
+    (target, guardrail)
+}

@@ -1,0 +1,37 @@
+//! The tests' time: it stands still until a test moves it.
+
+use std::sync::Mutex;
+
+use guardrails_model::clock::Clock;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::lock;
+
+/// A clock that only tests move.
+#[derive(Debug)]
+pub struct VirtualClock(Mutex<Timestamp>);
+
+impl Default for VirtualClock {
+    fn default() -> Self {
+        Self(Mutex::new("2026-11-23T01:46:53Z".parse().expect("a time")))
+    }
+}
+
+impl VirtualClock {
+    /// One that says `now`.
+    #[must_use]
+    pub fn at(now: Timestamp) -> Self {
+        Self(Mutex::new(now))
+    }
+
+    /// Lets so many seconds pass.
+    pub fn advance(&self, seconds: i64) {
+        *lock(&self.0) += SignedDuration::from_secs(seconds);
+    }
+}
+
+impl Clock for VirtualClock {
+    fn now(&self) -> Timestamp {
+        *lock(&self.0)
+    }
+}

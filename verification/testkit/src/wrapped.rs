@@ -1,0 +1,91 @@
+//! An action in front of another: it does all that the inner one does, but for the methods that it changes.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use guardrails_model::action::{Action, ActionError, Answer, Change, Gate, Meanwhile, Patience, Planned, Ready, Room, Seen};
+use guardrails_model::ids::{FacetId, Place};
+use guardrails_model::record::Direction;
+
+/// The methods of an [`Action`], each of which asks the inner action unless it is written anew.
+#[async_trait]
+pub trait Wrapper: Send + Sync {
+    /// The action behind this one.
+    fn inner(&self) -> &dyn Action;
+
+    /// See [`Action::plan`].
+    async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
+        self.inner().plan().await
+    }
+
+    /// See [`Action::observe`].
+    async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {
+        self.inner().observe(facets).await
+    }
+
+    /// See [`Action::ready`].
+    async fn ready(&self, gate: &Gate) -> Result<Ready, ActionError> {
+        self.inner().ready(gate).await
+    }
+
+    /// See [`Action::apply`].
+    async fn apply(&self, changes: &[Change]) -> Vec<Answer> {
+        self.inner().apply(changes).await
+    }
+
+    /// See [`Action::rollback`].
+    async fn rollback(&self, changes: &[Change]) -> Vec<Answer> {
+        self.inner().rollback(changes).await
+    }
+}
+
+/// A [`Wrapper`] as an action.
+#[derive(Debug)]
+pub struct Wrapped<W>(pub W);
+
+#[async_trait]
+impl<W: Wrapper> Action for Wrapped<W> {
+    async fn places(&self) -> Result<Vec<Place>, ActionError> {
+        self.0.inner().places().await
+    }
+
+    async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
+        self.0.plan().await
+    }
+
+    async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {
+        self.0.observe(facets).await
+    }
+
+    async fn ready(&self, gate: &Gate) -> Result<Ready, ActionError> {
+        self.0.ready(gate).await
+    }
+
+    fn takes_time(&self, facet: &FacetId) -> bool {
+        self.0.inner().takes_time(facet)
+    }
+
+    fn meanwhile(&self, facet: &FacetId) -> Meanwhile {
+        self.0.inner().meanwhile(facet)
+    }
+
+    fn room(&self, direction: Direction, changes: usize) -> Room {
+        self.0.inner().room(direction, changes)
+    }
+
+    async fn apply(&self, changes: &[Change]) -> Vec<Answer> {
+        self.0.apply(changes).await
+    }
+
+    async fn rollback(&self, changes: &[Change]) -> Vec<Answer> {
+        self.0.rollback(changes).await
+    }
+
+    fn batch(&self) -> usize {
+        self.0.inner().batch()
+    }
+
+    fn patience(&self) -> Patience {
+        self.0.inner().patience()
+    }
+}

@@ -1,0 +1,236 @@
+//! What is in the account.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::auto_scaling::group::{Fleets, Group as ScalingGroup};
+use super::buckets::Buckets;
+use super::ec2::instance::{Instance, Power};
+use super::identities::{Group, Limits, Right, Role};
+use super::past::Past;
+use super::place::{HOME, place};
+use super::timeline::{Event, Timeline};
+use super::wire::Call;
+
+/// An account.
+#[derive(Debug)]
+pub struct Account {
+    /// IAM's groups.
+    pub groups: BTreeMap<String, Group>,
+    /// IAM's users, and the ARNs of the policies attached to them.
+    pub users: BTreeMap<String, Vec<String>>,
+    /// IAM's roles.
+    pub roles: BTreeMap<String, Role>,
+    /// How many policies a user may have.
+    pub per_user: usize,
+    /// How many policies a role may have.
+    pub per_role: usize,
+    /// ARNs of the policies that exist.
+    pub policies: BTreeSet<String>,
+    /// The role of each instance profile, by their names.
+    pub profiles: BTreeMap<String, String>,
+    /// The trust policy of each role, by their names.
+    pub trust: BTreeMap<String, String>,
+    /// What users and roles may do beyond their groups' policies, by their ARNs.
+    pub rights: BTreeMap<String, Vec<Right>>,
+    /// What bounds these.
+    pub limits: Limits,
+    /// The tag by which the functions are granted instances and groups; all of them when there is none.
+    pub granted: Option<(&'static str, &'static str)>,
+    /// Operations of IAM that nobody may call.
+    pub refused: BTreeSet<String>,
+    /// ARNs of those whom listings still show, and who are not there any more.
+    pub gone: BTreeSet<String>,
+    /// Instances by id, of all Regions.
+    pub instances: BTreeMap<String, Instance>,
+    /// Auto Scaling's groups.
+    pub fleets: Fleets,
+    /// The Regions that are enabled.
+    pub regions: BTreeSet<String>,
+    /// Of these, those in which an organization's policy refuses every call.
+    pub closed: BTreeSet<String>,
+    /// Names of load balancers or target groups, each with an instance that fails its checks.
+    pub failing: BTreeSet<(String, String)>,
+    /// How many items a page holds.
+    pub page: usize,
+    /// How many seconds a stop or a start takes.
+    pub takes: i64,
+    /// How many seconds an activity of a group takes at least.
+    pub activity: i64,
+    /// How many seconds after a start all checks of it have passed.
+    pub initializing: i64,
+    /// Operations that are throttled, and how many more times.
+    pub throttled: BTreeMap<String, usize>,
+    /// EC2's own throttling, if the test wants it.
+    pub buckets: Option<Buckets>,
+    /// How often each operation was called, and how often of these it was throttled.
+    pub calls: BTreeMap<String, (usize, usize)>,
+    /// Groups and instances that a call has changed. Names in other Regions begin with them.
+    pub touched: BTreeSet<String>,
+    /// Instances that a group has terminated, in order.
+    pub terminated: Vec<String>,
+    /// How many seconds listings lag behind: IAM, EC2 and Auto Scaling are eventually consistent.
+    pub lag: i64,
+    pub(super) now: Timestamp,
+    pub(super) timeline: Timeline,
+    pub(super) past_fleets: Past<Fleets>,
+    pub(super) past_iam: Past<Iam>,
+}
+
+/// What IAM's listings may lag behind with.
+type Iam = (BTreeMap<String, Group>, BTreeMap<String, Vec<String>>, BTreeMap<String, Role>, BTreeSet<String>);
+
+impl Default for Account {
+    fn default() -> Self {
+        Self {
+            groups: BTreeMap::new(),
+            users: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            per_user: 10,
+            per_role: 10,
+            policies: BTreeSet::new(),
+            profiles: BTreeMap::new(),
+            trust: BTreeMap::new(),
+            rights: BTreeMap::new(),
+            limits: Limits::default(),
+            gone: BTreeSet::new(),
+            granted: None,
+            refused: BTreeSet::new(),
+            instances: BTreeMap::new(),
+            fleets: BTreeMap::new(),
+            regions: BTreeSet::from([HOME.to_owned()]),
+            closed: BTreeSet::new(),
+            failing: BTreeSet::new(),
+            page: 3,
+            takes: 8,
+            activity: 15,
+            initializing: 20,
+            throttled: BTreeMap::new(),
+            buckets: None,
+            calls: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            terminated: Vec::new(),
+            lag: 0,
+            now: Timestamp::UNIX_EPOCH,
+            timeline: Timeline::default(),
+            past_fleets: Past::default(),
+            past_iam: Past::default(),
+        }
+    }
+}
+
+impl Account {
+    /// Adds an instance, and enables its Region.
+    pub fn instance(&mut self, mut instance: Instance) -> &mut Self {
+        self.regions.insert(instance.region.clone());
+        let membership = instance.membership.take();
+        let (id, key) = (instance.id.clone(), instance.group_key());
+        if let Some((at, _)) = instance.becomes {
+            self.timeline.push(at, Event::Power(id.clone()));
+        }
+        self.instances.insert(id.clone(), instance);
+        if let (Some(key), Some(member)) = (key, membership) {
+            self.join(&key, &id, member);
+        }
+        self
+    }
+
+    /// Adds an Auto Scaling group, and enables its Region. Members that there were before it stay in it.
+    pub fn fleet(&mut self, mut group: ScalingGroup) -> &mut Self {
+        self.regions.insert(group.region.clone());
+        let key = group.key();
+        if let Some(implied) = self.fleets.remove(&key) {
+            group.members = implied.members;
+        }
+        self.fleets.insert(key.clone(), group);
+        self.wake(&key, self.now);
+        self
+    }
+
+    /// The Auto Scaling group of that name, in whichever Region.
+    pub fn scaling(&mut self, name: &str) -> &mut ScalingGroup {
+        self.fleets.values_mut().find(|group| group.name == name).unwrap_or_else(|| panic!("there is no group {name}"))
+    }
+
+    /// Adds an IAM group with these policies, which exist from then on.
+    pub fn group(&mut self, name: &str, attached: &[&str]) -> &mut Self {
+        let attached: Vec<String> = attached.iter().map(|arn| (*arn).to_owned()).collect();
+        self.policies.extend(attached.iter().cloned());
+        self.groups.insert(name.to_owned(), Group { attached, ..Group::default() });
+        self
+    }
+
+    /// Adds an IAM user with these policies, which exist from then on.
+    pub fn user(&mut self, name: &str, attached: &[&str]) -> &mut Self {
+        let attached: Vec<String> = attached.iter().map(|arn| (*arn).to_owned()).collect();
+        self.policies.extend(attached.iter().cloned());
+        self.users.insert(name.to_owned(), attached);
+        self
+    }
+
+    /// Adds an IAM role with these policies, which exist from then on.
+    pub fn role(&mut self, name: &str, attached: &[&str]) -> &mut Self {
+        let attached: Vec<String> = attached.iter().map(|arn| (*arn).to_owned()).collect();
+        self.policies.extend(attached.iter().cloned());
+        self.roles.insert(name.to_owned(), Role { attached, path: "/".to_owned(), stack: None });
+        self
+    }
+
+    /// Adds users of the account to a group.
+    pub fn members(&mut self, group: &str, users: &[&str]) -> &mut Self {
+        let arns = users.iter().map(|name| format!("arn:aws:iam::123456789012:user/{name}"));
+        self.groups.get_mut(group).unwrap_or_else(|| panic!("there is no group {group}")).members.extend(arns);
+        self
+    }
+
+    /// Adds a policy that nobody has.
+    pub fn policy(&mut self, arn: &str) -> &mut Self {
+        self.policies.insert(arn.to_owned());
+        self
+    }
+
+    /// Enables a Region in which an organization's policy refuses every call.
+    pub fn closed_region(&mut self, name: &str) -> &mut Self {
+        self.regions.insert(name.to_owned());
+        self.closed.insert(name.to_owned());
+        self
+    }
+
+    /// A call that will have its effect at `at`.
+    pub fn later(&mut self, at: Timestamp, call: Call) {
+        self.timeline.push(at, Event::Late(call));
+    }
+
+    /// An instance is `via` from now on, and `to` at `until`.
+    pub(super) fn turn(&mut self, id: &str, via: Power, until: Timestamp, to: Power, now: Timestamp) {
+        let Some(instance) = self.instances.get_mut(id) else { return };
+        instance.set(via, now);
+        instance.becomes = Some((until, to));
+        self.timeline.push(until, Event::Power(id.to_owned()));
+        if let Some(group) = instance.group_key() {
+            self.wake(&group, now);
+        }
+    }
+
+    /// A call has changed something.
+    pub(super) fn touch(&mut self, region: &str, name: &str) {
+        self.touched.insert(place(region, name));
+    }
+
+    /// All of it that an action may change: `i-1` is `Stopped`, `group Beta` has certain policies, `fleet size` is
+    /// `0 <= 2 <= 4`, `fleet processes` are those suspended. Names in other Regions begin with them.
+    pub fn snapshot(&self) -> BTreeMap<String, String> {
+        let policies = |attached: &[String]| format!("{:?}", attached.iter().cloned().collect::<BTreeSet<_>>());
+        let groups = self.groups.iter().map(|(name, group)| (format!("group {name}"), policies(&group.attached)));
+        let users = self.users.iter().map(|(name, attached)| (format!("user {name}"), policies(attached)));
+        let roles = self.roles.iter().map(|(name, role)| (format!("role {name}"), policies(&role.attached)));
+        let instance = |(id, instance): (&String, &Instance)| (place(&instance.region, id), format!("{:?}", instance.power));
+        let fleet = |group: &ScalingGroup| {
+            let name = place(&group.region, &group.name);
+            [(format!("{name} processes"), group.suspended_processes().join(", ")), (format!("{name} size"), group.size())]
+        };
+        let fleets = self.fleets.values().filter(|group| group.explicit).flat_map(fleet);
+        groups.chain(users).chain(roles).chain(self.instances.iter().map(instance)).chain(fleets).collect()
+    }
+}

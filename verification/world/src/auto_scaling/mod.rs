@@ -1,0 +1,37 @@
+//! Auto Scaling: groups that live by the clock, and what they say and are told.
+
+mod calls;
+mod describe;
+pub(crate) mod group;
+mod life;
+mod refusals;
+
+use jiff::Timestamp;
+
+use group::Fleets;
+pub use group::{Group, Member};
+
+use super::account::Account;
+use super::wire::{Call, Refusal};
+
+/// Answers a call that only reads.
+pub fn describe(fleets: &Fleets, page: usize, call: &Call) -> Result<String, Refusal> {
+    match call.operation.as_str() {
+        "DescribeAutoScalingGroups" => describe::groups(fleets, page, call),
+        "DescribeAutoScalingInstances" => describe::members(fleets, page, call),
+        "DescribeScalingActivities" => describe::activities(fleets, page, call),
+        "DescribeInstanceRefreshes" => describe::refreshes(fleets, page, call),
+        other => panic!("the double of Auto Scaling has no {other}"),
+    }
+}
+
+/// Answers a call that changes something.
+pub fn change(account: &mut Account, call: &Call, now: Timestamp) -> Result<String, Refusal> {
+    match call.operation.as_str() {
+        "SuspendProcesses" => calls::suspend(account, call, now),
+        "ResumeProcesses" => calls::resume(account, call, now),
+        "SetInstanceHealth" => calls::set_health(account, call, now),
+        "UpdateAutoScalingGroup" => calls::update(account, call, now),
+        other => panic!("the double of Auto Scaling has no {other}"),
+    }
+}

@@ -1,0 +1,106 @@
+//! The door: what stands where the SDK's clients would dial.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_iam::config::{Credentials, SharedCredentialsProvider};
+use aws_smithy_async::rt::sleep::{AsyncSleep, Sleep};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use guardrails_model::clock::Clock;
+
+use super::World;
+use super::wire::{self, Call, Reply};
+use super::{Effect, Ending};
+
+/// Never dialled: the HTTP client is the double.
+const NOWHERE: &str = "http://127.0.0.1:9";
+
+pub(super) fn config(world: &Arc<World>) -> SdkConfig {
+    let credentials = Credentials::new("AKIDTEST", "test", None, None, "tests");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .endpoint_url(NOWHERE)
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        // The product must bear every fault by itself: a retry of the SDK would hide it.
+        .retry_config(RetryConfig::disabled())
+        .sleep_impl(NoSleep)
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .http_client(Door(Arc::clone(world)))
+        .build()
+}
+
+#[derive(Debug, Clone)]
+struct Door(Arc<World>);
+
+impl HttpClient for Door {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Door {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let world = Arc::clone(&self.0);
+        HttpConnectorFuture::new(async move { world.receive(&request).await })
+    }
+}
+
+impl World {
+    async fn receive(&self, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let form = request.body().bytes().expect("a body in memory");
+        let (call, id) = (Call::read(region(request), form), self.receive_as(form));
+        let (effect, ending) = self.gate.pass(&call.operation, self.clock.now()).await;
+        let reply = match effect {
+            Effect::Now => Some(self.settled().answer_function(&call, self.clock.now())),
+            Effect::At(at) => {
+                self.settled().later(at, call.clone());
+                None
+            }
+            Effect::Never => None,
+        };
+        match (ending, reply) {
+            (Ending::Answer, Some(reply)) => Ok(response(reply, &id)),
+            (Ending::Throttled, _) => Ok(response(wire::answer(&call, Err(wire::throttled(call.service))), &id)),
+            (Ending::Reset, _) => Err(broken(io::ErrorKind::ConnectionReset)),
+            (Ending::Answer | Ending::Refused, _) => Err(broken(io::ErrorKind::ConnectionRefused)),
+            (Ending::Death, _) => self.gate.die().await,
+        }
+    }
+}
+
+/// The Region that a request was signed for.
+fn region(request: &HttpRequest) -> &str {
+    let signed = request.headers().get("authorization").unwrap_or_default();
+    signed.split('/').nth(2).unwrap_or_else(|| panic!("a request that is not signed: {signed}"))
+}
+
+fn response((status, body): Reply, id: &str) -> HttpResponse {
+    let mut response = HttpResponse::new(status.try_into().expect("a status"), SdkBody::from(body));
+    response.headers_mut().insert("x-amzn-requestid", id.to_owned());
+    response
+}
+
+fn broken(kind: io::ErrorKind) -> ConnectorError {
+    ConnectorError::io(io::Error::from(kind).into())
+}
+
+/// Time-outs never come: the caller of a call that hangs is dropped, as a function that is killed is.
+#[derive(Debug)]
+struct NoSleep;
+
+impl AsyncSleep for NoSleep {
+    fn sleep(&self, _: Duration) -> Sleep {
+        Sleep::new(std::future::pending())
+    }
+}

@@ -1,0 +1,98 @@
+//! AWS in this process, behind the SDK clients' HTTP layer: the real SDK writes requests and reads answers, and what no
+//! emulator shows can be had on demand: lost answers, deaths at any call, calls that land late, instances that take their
+//! time, groups that replace what is stopped, throttling. Nothing here sleeps or dials.
+
+#![allow(
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::return_self_not_must_use,
+    reason = "doubles are used by tests alone, and panic where a test is to fail"
+)]
+
+mod account;
+mod auto_scaling;
+mod buckets;
+mod catalog;
+mod ec2;
+mod granted;
+mod http;
+mod iam;
+mod identities;
+mod load_balancers;
+mod past;
+mod place;
+mod services;
+mod simulator;
+pub mod story;
+mod timeline;
+mod wire;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use aws_config::SdkConfig;
+use guardrails_model::clock::Clock;
+
+pub use account::Account;
+pub use auto_scaling::{Group, Member};
+pub use buckets::Buckets;
+pub use catalog::{STACK, catalog, catalog_at};
+pub use ec2::{Address, Check, Instance, Power, Spot};
+pub use guardrails_testkit::{Effect, Ending, Fault, Gate, Kind, VirtualClock, lock};
+pub use identities::Right;
+pub use place::HOME;
+
+/// An account behind a gate, and the time that both go by.
+#[derive(Debug, Default)]
+pub struct World {
+    /// The time that the account goes by.
+    pub clock: Arc<VirtualClock>,
+    /// Where faults wait.
+    pub gate: Arc<Gate>,
+    account: Mutex<Account>,
+    requests: Mutex<Vec<String>>,
+}
+
+impl World {
+    /// The account as it is at this moment, to be looked at and changed by a test.
+    pub fn account(&self) -> MutexGuard<'_, Account> {
+        let mut account = self.settled();
+        account.wake_groups();
+        account
+    }
+
+    /// A call of somebody else in the account, as a form: its status.
+    pub fn ask(&self, region: &str, form: &str) -> u16 {
+        self.settled().answer(&wire::Call::read(region, form.as_bytes()), self.clock.now()).0
+    }
+
+    /// The form of the request that was answered under this id.
+    pub fn request(&self, id: &str) -> String {
+        let number: usize = id.strip_prefix("request-").and_then(|number| number.parse().ok()).expect("an id of this world");
+        lock(&self.requests)[number].clone()
+    }
+
+    /// The forms of all requests of one operation.
+    pub fn requests_of(&self, operation: &str) -> Vec<String> {
+        let action = format!("Action={operation}&");
+        lock(&self.requests).iter().filter(|form| form.starts_with(&action)).cloned().collect()
+    }
+
+    /// Writes a request down, and gives it an id.
+    fn receive_as(&self, form: &[u8]) -> String {
+        let mut requests = lock(&self.requests);
+        requests.push(String::from_utf8_lossy(form).into_owned());
+        format!("request-{}", requests.len() - 1)
+    }
+
+    fn settled(&self) -> MutexGuard<'_, Account> {
+        let mut account = lock(&self.account);
+        account.settle(self.clock.now());
+        account
+    }
+
+    /// A configuration whose clients talk to this world.
+    pub fn config(self: &Arc<Self>) -> SdkConfig {
+        http::config(self)
+    }
+}

@@ -1,0 +1,110 @@
+//! The services of an account: what answers a call, and what happens by itself.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::account::Account;
+use super::timeline::Event;
+use super::wire::{self, Call, Refusal, Reply, Service};
+use super::{auto_scaling, ec2, granted, iam, load_balancers};
+
+impl Account {
+    /// Everything that happens by itself until `now`, in its order.
+    pub fn settle(&mut self, now: Timestamp) {
+        while let Some((at, event)) = self.timeline.pop(now) {
+            self.now = self.now.max(at);
+            match event {
+                Event::Power(id) => self.settle_instance(&id, at),
+                Event::ActivityEnds(group, number) => self.end_activity(&group, number, at),
+                Event::Reconcile(group) => self.reconcile(&group, at),
+                Event::Check(group) => self.check(&group, at),
+                Event::Late(call) => {
+                    self.answer(&call, at);
+                }
+            }
+        }
+        self.now = self.now.max(now);
+    }
+
+    fn settle_instance(&mut self, id: &str, at: Timestamp) {
+        if let Some(instance) = self.instances.get_mut(id) {
+            instance.settle(at);
+            if let Some(group) = instance.group_key() {
+                self.wake(&group, at);
+            }
+        }
+    }
+
+    /// The answer to a call of a function at `now`: as far as its role's policy goes.
+    pub fn answer_function(&mut self, call: &Call, now: Timestamp) -> Reply {
+        match granted::refusal(self, call) {
+            Some(refusal) => wire::answer(call, Err(refusal)),
+            None => self.answer(call, now),
+        }
+    }
+
+    /// The answer to a call at `now`.
+    pub fn answer(&mut self, call: &Call, now: Timestamp) -> Reply {
+        let result = match self.refusal(call, now) {
+            Some(refusal) => Err(refusal),
+            None => self.carry_out(call, now),
+        };
+        wire::answer(call, result)
+    }
+
+    /// What meets a call before its service reads it.
+    fn refusal(&mut self, call: &Call, now: Timestamp) -> Option<Refusal> {
+        if call.service != Service::Iam && !self.regions.contains(&call.region) {
+            return Some(wire::not_enabled(call.service));
+        }
+        if call.service != Service::Iam && self.closed.contains(&call.region) {
+            return Some(wire::closed(call));
+        }
+        if self.refused.contains(&call.operation) {
+            let what = format!("User: ann is not authorized to perform: iam:{}", call.operation);
+            return Some(Refusal(403, "AccessDenied", what));
+        }
+        let on_demand = self.throttled.get_mut(&call.operation).filter(|times| **times > 0);
+        let is_throttled = match (on_demand, &mut self.buckets) {
+            (Some(times), _) => {
+                *times -= 1;
+                true
+            }
+            (None, Some(buckets)) => call.service == Service::Ec2 && !buckets.take(call, now),
+            (None, None) => false,
+        };
+        let (calls, throttled) = self.calls.entry(call.operation.clone()).or_default();
+        *calls += 1;
+        *throttled += usize::from(is_throttled);
+        is_throttled.then(|| wire::throttled(call.service))
+    }
+
+    fn carry_out(&mut self, call: &Call, now: Timestamp) -> Result<String, Refusal> {
+        let then = now - SignedDuration::from_secs(self.lag);
+        match (call.service, call.only_reads()) {
+            (Service::Iam, true) => match self.past_iam.at(then).cloned() {
+                Some((groups, users, roles, policies)) => {
+                    let (profiles, trust, rights) = (self.profiles.clone(), self.trust.clone(), self.rights.clone());
+                    let mut past = Self { groups, users, roles, policies, profiles, trust, rights, ..Self::default() };
+                    (past.gone, past.page, past.limits) = (self.gone.clone(), self.page, self.limits.clone());
+                    (past.per_user, past.per_role) = (self.per_user, self.per_role);
+                    iam::answer(&mut past, call)
+                }
+                None => iam::answer(self, call),
+            },
+            (Service::Iam, false) => {
+                if self.lag > 0 {
+                    let present = (self.groups.clone(), self.users.clone(), self.roles.clone(), self.policies.clone());
+                    self.past_iam.remember(now, self.lag, present);
+                }
+                iam::answer(self, call)
+            }
+            (Service::Ec2, true) => ec2::describe(self, call, then, now),
+            (Service::Ec2, false) => ec2::change(self, call, now),
+            (Service::AutoScaling, true) => {
+                auto_scaling::describe(self.past_fleets.at(then).unwrap_or(&self.fleets), self.page, call)
+            }
+            (Service::AutoScaling, false) => auto_scaling::change(self, call, now),
+            (Service::TargetGroups | Service::ClassicLoadBalancers, _) => load_balancers::answer(self, call, now),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! What will happen by itself, by the time at which it does: nobody looks through the whole account to find what is due.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::auto_scaling::group::Key;
+use super::wire::Call;
+
+/// Something that happens by itself. What happens in the same moment, happens in this order.
+#[derive(Debug)]
+pub enum Event {
+    /// An instance may have become what it was on its way to.
+    Power(String),
+    /// An activity of a group ends.
+    ActivityEnds(Key, usize),
+    /// A group does what follows from what it knows.
+    Reconcile(Key),
+    /// A group looks at its members.
+    Check(Key),
+    /// A call lands whose caller is gone.
+    Late(Call),
+}
+
+/// Events to come.
+#[derive(Debug, Default)]
+pub struct Timeline {
+    queue: BTreeMap<(Timestamp, usize, u64), Event>,
+    pushed: u64,
+}
+
+impl Timeline {
+    /// Something will happen at `at`.
+    pub fn push(&mut self, at: Timestamp, event: Event) {
+        let rank = match event {
+            Event::Power(_) => 0,
+            Event::ActivityEnds(..) => 1,
+            Event::Reconcile(_) => 2,
+            Event::Check(_) => 3,
+            Event::Late(_) => 4,
+        };
+        self.pushed += 1;
+        self.queue.insert((at, rank, self.pushed), event);
+    }
+
+    /// The next that happens until `now`, and when.
+    pub fn pop(&mut self, now: Timestamp) -> Option<(Timestamp, Event)> {
+        let next = self.queue.first_entry().filter(|next| next.key().0 <= now)?;
+        let at = next.key().0;
+        Some((at, next.remove()))
+    }
+}
