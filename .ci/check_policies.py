@@ -21,7 +21,7 @@ ACCEPTED = [
         "cloudwatch:DescribeAlarms",
         "CloudFormation and doctor ask for lists of alarms",
     ),
-    (r"(Budget)?Boundary", "RESOURCE_STAR", "", "a boundary grants nothing, it limits: on what, stands in the roles"),
+    (r"\w+Boundary", "RESOURCE_STAR", "", "a boundary grants nothing, it limits: on what, stands in the roles"),
     (
         r"policies/(cloudformation|doctor)\.json",
         "UNKNOWN_ACTION",
@@ -105,7 +105,8 @@ def policies_of(template):
     for name, resource in resources.items():
         properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::IAM::Role":
-            for policy in properties["Policies"]:
+            # Under a company's boundary a role has one policy more: the Denies that its own boundary has otherwise.
+            for policy in (one["Fn::If"][2] if "Fn::If" in one else one for one in properties["Policies"]):
                 found[f"{name}/{policy['PolicyName']}"] = resolved(policy["PolicyDocument"], resources)
         if resource["Type"] == "AWS::IAM::ManagedPolicy":
             found[name] = resolved(properties["PolicyDocument"], resources)

@@ -13,6 +13,7 @@ mod fleets;
 mod groups;
 mod histories;
 mod lab;
+mod many;
 mod one_program;
 mod people;
 mod reconcile;

@@ -177,10 +177,9 @@ fn budgets(stack: String, invocation: &Invocation) -> Result<Budgets, Fault> {
 async fn keep_the_way_back(properties: Json, any_group_before: bool, invocation: &Invocation) -> Result<(), Fault> {
     let scope: Scope = serde_json::from_value(properties)
         .map_err(|error| Fault::failed(format!("the properties are not those of Custom::OpenRuns: {error}")))?;
-    let actions: Vec<Json> = scope.actions.iter().filter_map(|action| serde_json::from_str(action).ok()).collect();
     let ledger = invocation.ledger()?;
     for run in ledger.open_runs(None).await? {
-        let stays = |part: &Part| actions.contains(&json!({"name": part.action, "params": part.params}));
+        let stays = |part: &Part| scope.has(part.action.as_str(), &part.params);
         if !scope.guardrails.contains(&run.guardrail.to_string()) || !run.parts.iter().all(stays) {
             return Err(Fault::failed(format!(
                 "run {} of `{}` still holds what it changed, and without this in guardrails.yaml it could not be put back: put \

@@ -2,7 +2,7 @@
 
 use guardrails_aws::actions::CATALOG;
 use guardrails_lambdas::metrics::{Metric, NAMESPACE};
-use guardrails_template::{self as template, artifacts};
+use guardrails_template as template;
 use serde_json::{Value as Json, json};
 
 pub fn rendered() -> Json {
@@ -79,7 +79,7 @@ fn whatever_fails_is_told_to_people() {
     let template = rendered();
     assert_eq!(unwatched(&template), Vec::<String>::new());
     let functions = resources(&template).filter(|(_, resource)| resource["Type"] == "AWS::Lambda::Function").count();
-    assert_eq!(functions, artifacts::functions().len(), "each function is looked at");
+    assert_eq!(functions, template::parts(&template).len(), "each function is looked at");
 }
 
 #[test]

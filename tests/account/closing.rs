@@ -18,22 +18,45 @@ fn documents(params: &str) -> Vec<Json> {
     own.map(|(_, policy)| policy["Properties"]["PolicyDocument"].clone()).collect()
 }
 
+/// The document of the policy that closes the guardrails, of those.
+fn closing(documents: &[Json]) -> &Json {
+    let of_the_stack = |document: &&Json| {
+        document["Statement"][1]["Sid"] == "TheGuardrails" && document["Statement"][0]["Action"].as_array().unwrap().len() == 2
+    };
+    documents.iter().find(of_the_stack).unwrap_or_else(|| panic!("{documents:?}"))
+}
+
 #[test]
 fn whatever_the_list_the_guardrails_themselves_are_closed() {
     for params in ["role: beta-deployer", "actions: [ec2:RunInstances]", "also: [sts:AssumeRole, ec2:CreateTags, ec2:DeleteTags]"]
     {
         let documents = documents(params);
-        let [listed, guardrails] = documents[0]["Statement"].as_array().unwrap().as_slice() else { panic!("{documents:?}") };
-        for sight in ["budgets:ModifyBudget", "ce:UpdateCostAllocationTagsStatus"] {
-            assert!(listed["Action"].as_array().unwrap().contains(&json!(sight)), "{params}: {sight}");
-        }
+        let [sight, guardrails] = closing(&documents)["Statement"].as_array().unwrap().as_slice() else {
+            panic!("{documents:?}")
+        };
+        assert_eq!(sight["Action"], json!(["budgets:ModifyBudget", "ce:UpdateCostAllocationTagsStatus"]), "{params}");
         assert_eq!((guardrails["Effect"].as_str(), guardrails["Action"].as_str()), (Some("Deny"), Some("*")));
         assert!(!guardrails["Resource"].as_array().unwrap().contains(&json!("*")), "on the stack's own, and nothing else");
     }
 }
 
 #[test]
-fn a_list_is_one_policy_whatever_else_it_denies_and_people_s_own_policy_is_as_they_wrote_it() {
-    assert_eq!(documents("actions: [ec2:RunInstances, budgets:ModifyBudget]").len(), 1);
+fn each_list_has_policies_of_its_own_and_all_share_the_closing_one() {
+    // The closing one, the list, and what the version before had for both.
+    assert_eq!(documents("actions: [ec2:RunInstances, budgets:ModifyBudget]").len(), 3);
     assert!(documents("policy: arn:aws:iam::123456789012:policy/Mine").is_empty());
+    let two = "role: beta-deployer }\n          - deny-actions: { user: beta-developer, actions: [ec2:RunInstances]";
+    assert_eq!(documents(two).len(), 5, "one closing policy, and two for each list");
+}
+
+#[test]
+fn the_policy_of_the_version_before_stays_as_it_was() {
+    let documents = documents("actions: [ec2:RunInstances]");
+    let former = documents.iter().find(|document| {
+        document["Statement"][0]["Action"].to_string().contains("RunInstances") && document["Statement"][1].is_object()
+    });
+    let former = former.unwrap_or_else(|| panic!("{documents:?}"));
+    let listed = json!(["budgets:ModifyBudget", "ce:UpdateCostAllocationTagsStatus", "ec2:RunInstances"]);
+    assert_eq!(former["Statement"][0]["Action"], listed);
+    assert_eq!(former["Statement"][1]["Sid"], "TheGuardrails");
 }

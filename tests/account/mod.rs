@@ -6,4 +6,5 @@ mod order;
 mod packages;
 mod people;
 mod rights;
+mod room;
 mod topics;

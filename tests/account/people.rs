@@ -33,9 +33,8 @@ const NOT_ASKED: [(&str, &str); 12] = [
     ),
     ("the same", "ec2:DescribeVpcs elasticfilesystem:DescribeMountTargets s3files:ListMountTargets"),
     (
-        "roles have inline policies, and no policy is attached to anybody",
-        "iam:AttachGroupPolicy iam:AttachRolePolicy iam:AttachUserPolicy iam:DetachGroupPolicy iam:DetachRolePolicy \
-         iam:DetachUserPolicy",
+        "the template attaches policies to roles alone",
+        "iam:AttachGroupPolicy iam:AttachUserPolicy iam:DetachGroupPolicy iam:DetachUserPolicy",
     ),
     ("a key is never switched off", "kms:DisableKey kms:EnableKey"),
     ("functions' variables and code are encrypted by Lambda's own key", "kms:Encrypt kms:GenerateDataKey"),

@@ -37,12 +37,17 @@ const WITHOUT_RESOURCE: &[&str] = &[
     "states:SendTaskSuccess",
 ];
 
-/// The example, where a group is taken to zero too.
+/// The example, with every action besides.
 pub fn rendered() -> Json {
     let example = include_str!("../../examples/guardrails.yaml");
-    let zero = "          - scale-group-to-zero: { tag: { Project: Beta }, members-are-disposable: true }\n";
-    let text = format!("{}\n{zero}", example.trim_end());
-    let config = CATALOG.parse("guardrails.yaml", &text).unwrap();
+    let others = "          - scale-group-to-zero: { tag: { Project: Beta }, members-are-disposable: true }
+          - swap-policy: { user: beta-developer, detach: [AmazonEC2FullAccess] }
+          - deny-actions: { role: beta-deployer, also: [sts:AssumeRole] }\n";
+    rendered_of(&format!("{}\n{others}", example.trim_end()))
+}
+
+pub fn rendered_of(text: &str) -> Json {
+    let config = CATALOG.parse("guardrails.yaml", text).unwrap();
     template::render(&config, "functions.zip").unwrap()
 }
 
@@ -68,22 +73,30 @@ pub fn statements(document: &Json) -> Vec<&Json> {
     all.flat_map(|one| one["Fn::If"].as_array().map_or_else(|| vec![one], |branches| vec![&branches[1]])).collect()
 }
 
-/// Each role's statements.
+/// Each role's statements, also those in managed policies that are attached to it.
 pub fn granted(template: &Json) -> Vec<(&str, &Json)> {
     let roles = of_type(template, "AWS::IAM::Role");
-    let policies = roles.flat_map(|(role, properties)| many(&properties["Policies"]).into_iter().map(move |one| (role, one)));
-    policies.flat_map(|(role, policy)| statements(&policy["PolicyDocument"]).into_iter().map(move |one| (role, one))).collect()
+    let inline = roles.flat_map(|(role, properties)| {
+        // Under a company's boundary a role has a policy more, of Denies.
+        let policies = many(&properties["Policies"]).into_iter().filter(|policy| policy.get("Fn::If").is_none());
+        policies.map(move |policy| (role, &policy["PolicyDocument"]))
+    });
+    let managed = of_type(template, "AWS::IAM::ManagedPolicy")
+        .filter_map(|(_, policy)| Some((policy["Roles"][0]["Ref"].as_str()?, &policy["PolicyDocument"])));
+    inline.chain(managed).flat_map(|(role, document)| statements(document).into_iter().map(move |one| (role, one))).collect()
 }
 
-/// That of the budget function, and that of all others.
-const BOUNDARIES: [&str; 2] = ["BudgetBoundary", "Boundary"];
-
-fn boundary<'a>(template: &'a Json, name: &str) -> &'a Json {
-    &template["Resources"][name]["Properties"]["PolicyDocument"]
+/// The boundary of a role, by the role's name.
+fn boundary_name(role: &str) -> String {
+    role.replace("Role", "Boundary")
 }
 
-fn boundary_statement<'a>(template: &'a Json, name: &str, sid: &str) -> &'a Json {
-    statements(boundary(template, name)).into_iter().find(|one| one["Sid"] == sid).unwrap()
+fn boundary<'a>(template: &'a Json, role: &str) -> &'a Json {
+    &template["Resources"][boundary_name(role)]["Properties"]["PolicyDocument"]
+}
+
+fn boundary_statement<'a>(template: &'a Json, role: &str, sid: &str) -> &'a Json {
+    statements(boundary(template, role)).into_iter().find(|one| one["Sid"] == sid).unwrap()
 }
 
 /// Does `action` fall under one of `patterns`?
@@ -92,58 +105,80 @@ fn falls_under(action: &str, patterns: &[&str]) -> bool {
 }
 
 #[test]
-fn every_role_has_the_boundary() {
+fn every_role_has_a_boundary_of_its_own() {
     let template = rendered();
     let roles: Vec<_> = of_type(&template, "AWS::IAM::Role").collect();
     assert_eq!(roles.len(), artifacts::functions().len() + 2, "each function's, the schedule's and the state machine's");
     for (role, properties) in roles {
-        let boundary = BOUNDARIES[usize::from(role != "BudgetRole")];
-        assert_eq!(properties["PermissionsBoundary"], json!({"Ref": boundary}), "{role}");
+        let own = json!({"Ref": boundary_name(role)});
+        let limit = json!({"Fn::If": ["HasOwnBoundaries", own, {"Ref": "PermissionsBoundary"}]});
+        assert_eq!(properties["PermissionsBoundary"], limit, "{role}");
+        assert_eq!(template["Resources"][boundary_name(role)]["Condition"], "HasOwnBoundaries");
         assert!(properties.get("ManagedPolicyArns").is_none(), "{role} has rights that are not written here");
     }
 }
 
 #[test]
-fn the_boundary_allows_what_the_roles_are_granted_and_forbids_none_of_it() {
+fn a_boundary_allows_the_grants_of_its_role_alone() {
     let template = rendered();
-    for name in BOUNDARIES {
-        let roles = granted(&template).into_iter().filter(|(role, _)| (*role == "BudgetRole") == (name == "BudgetBoundary"));
-        let granted: BTreeSet<&str> = roles.flat_map(|(_, statement)| texts(&statement["Action"])).collect();
-        let allowed = texts(&boundary_statement(&template, name, "WhatTheRolesAreGranted")["Action"]);
-        assert_eq!(allowed.into_iter().collect::<BTreeSet<_>>(), granted);
-        assert!(granted.iter().all(|action| !action.contains('*')), "{granted:?}");
+    let mut granted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (role, statement) in self::granted(&template) {
+        granted.entry(role).or_default().extend(texts(&statement["Action"]));
+    }
+    for (role, granted) in granted {
+        for (sid, list) in [("Granted", "Action"), ("NeverAnythingElse", "NotAction")] {
+            let listed = texts(&boundary_statement(&template, role, sid)[list]);
+            assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), granted, "{role}: {sid}");
+        }
         for sid in ["NeverMoreRights", "NeverForGood"] {
-            let forbidden = texts(&boundary_statement(&template, name, sid)["Action"]);
+            let forbidden = texts(&boundary_statement(&template, role, sid)["Action"]);
             let both: Vec<_> = granted.iter().filter(|action| falls_under(action, &forbidden)).collect();
-            assert!(both.is_empty(), "{sid} forbids what is granted: {both:?}");
+            assert!(both.is_empty(), "{role}: {sid} forbids a grant: {both:?}");
         }
     }
 }
 
+/// Calls that end, change or pass something, each declared by the role that needs it. Add one only with a reason.
 #[test]
-fn the_boundary_forbids_more_rights_the_end_of_anything_and_all_of_the_stack_s_own_and_the_operators() {
+fn calls_that_end_change_or_pass_are_declared_one_by_one() {
     let template = rendered();
-    for name in BOUNDARIES {
-        forbids_what_none_may(&template, name);
+    let all =
+        granted(&template).into_iter().flat_map(|(role, one)| texts(&one["Action"]).into_iter().map(move |call| (role, call)));
+    let declared: BTreeSet<(&str, &str)> = all
+        .filter(|(_, call)| {
+            let name = call.split(':').nth(1).unwrap();
+            ["Delete", "Update", "PassRole", "Terminate", "Purge"].iter().any(|verb| name.starts_with(verb))
+        })
+        .collect();
+    let expected = [
+        ("MachineRole", "logs:DeleteLogDelivery"),
+        ("MachineRole", "logs:UpdateLogDelivery"),
+        ("ScaleGroupToZeroRole", "autoscaling:UpdateAutoScalingGroup"),
+    ];
+    assert_eq!(declared, BTreeSet::from(expected));
+}
+
+#[test]
+fn a_boundary_protects_the_stack_the_operators_and_rights() {
+    let template = rendered();
+    for (role, _) in of_type(&template, "AWS::IAM::Role") {
+        forbids_what_none_may(&template, role);
     }
 }
 
-fn forbids_what_none_may(template: &Json, name: &str) {
-    let forbidden = |sid: &str| texts(&boundary_statement(template, name, sid)["Action"]);
-    for action in ["iam:PassRole", "iam:CreateUser", "iam:PutGroupPolicy", "iam:AddUserToGroup", "sts:AssumeRole"] {
-        assert!(falls_under(action, &forbidden("NeverMoreRights")), "{action}");
+fn forbids_what_none_may(template: &Json, role: &str) {
+    let forbidden = |sid: &str| texts(&boundary_statement(template, role, sid)["Action"]);
+    for action in ["iam:CreateUser", "iam:PutGroupPolicy", "iam:AddUserToGroup", "sts:AssumeRole", "kms:PutKeyPolicy"] {
+        assert!(falls_under(action, &forbidden("NeverMoreRights")), "{role}: {action}");
     }
-    for action in ["ec2:TerminateInstances", "autoscaling:TerminateInstanceInAutoScalingGroup", "ec2:DeleteVolume"] {
-        assert!(falls_under(action, &forbidden("NeverForGood")), "{action}");
+    for action in ["ec2:TerminateInstances", "autoscaling:TerminateInstanceInAutoScalingGroup", "kms:ScheduleKeyDeletion"] {
+        assert!(falls_under(action, &forbidden("NeverForGood")), "{role}: {action}");
     }
-    for service in texts(&boundary_statement(template, name, "WhatTheRolesAreGranted")["Action"]) {
-        let service = service.split(':').next().unwrap();
-        let ends = ["NeverForGood", "NeverMoreRights"].map(forbidden).concat();
-        // Budgets has no right of its own to delete, and a budget is ours by its tag.
-        let knows = service == "budgets" || ends.iter().any(|action| action.starts_with(&format!("{service}:")));
-        assert!(knows, "nothing is said of what {service} may not do for good");
+    let allowed = texts(&boundary_statement(template, role, "NeverAnythingElse")["NotAction"]);
+    for action in ["iam:PassRole", "ec2:DeleteVolume", "lambda:UpdateFunctionCode", "rds:DeleteDBInstance", "s3:GetObject"] {
+        assert!(!allowed.contains(&action), "{role}: {action}");
     }
-    let protected = boundary_statement(template, name, "NeverItselfNorTheOperators");
+    let protected = boundary_statement(template, role, "NeverItselfNorTheOperators");
     let resources = many(&protected["Resource"]);
     assert!(resources.contains(&&json!(OPERATOR)));
     for own in ["role", "policy"] {
@@ -153,13 +188,26 @@ fn forbids_what_none_may(template: &Json, name: &str) {
     assert_eq!(texts(&protected["NotAction"]), ["iam:Get*", "iam:List*", "iam:SimulatePrincipalPolicy"]);
 }
 
+/// The example with so many guardrails, each with a tag value and a group of its own.
+pub fn many_guardrails(number: usize) -> String {
+    let example = include_str!("../../examples/guardrails.yaml");
+    let (head, one) = example.split_once("guardrails:\n").unwrap();
+    let one = |number: usize| {
+        one.replace("project-beta", &format!("project-number-{number:03}"))
+            .replace("Project: Beta", &format!("Project: Project-{number:03}"))
+            .replace("ProjectBeta", &format!("Team-Of-Project-{number:03}"))
+    };
+    format!("{head}guardrails:\n{}", (0..number).map(one).collect::<Vec<_>>().join("\n"))
+}
+
 #[test]
-fn the_boundary_is_no_longer_than_iam_takes() {
-    let template = rendered();
-    // Pseudo parameters are longer than what stands for them.
-    for name in BOUNDARIES {
-        let letters = boundary(&template, name).to_string().chars().filter(|letter| !letter.is_whitespace()).count();
-        assert!(letters < 6144, "{letters} letters");
+fn a_boundary_does_not_grow_with_the_number_of_guardrails() {
+    let (one, many) = (rendered_of(&many_guardrails(1)), rendered_of(&many_guardrails(100)));
+    for (role, _) in of_type(&one, "AWS::IAM::Role") {
+        assert_eq!(boundary(&one, role), boundary(&many, role), "{role}");
+        // Pseudo parameters are longer than what stands for them.
+        let letters = boundary(&one, role).to_string().chars().filter(|letter| !letter.is_whitespace()).count();
+        assert!(letters < 6144, "{role}: {letters} letters");
     }
 }
 

@@ -2,11 +2,12 @@
 
 mod administrators;
 mod assuming;
+mod several;
 
 use std::collections::BTreeSet;
 
 use guardrails_aws::context::Home;
-use guardrails_aws::iam::own_policy;
+use guardrails_aws::iam::own_policy::{self, OwnPolicy};
 use guardrails_model::ids::RunId;
 use guardrails_model::record::PartPlan;
 use serde_json::{Value as Json, json};
@@ -102,22 +103,26 @@ async fn an_action_finds_the_stack_s_policy_by_what_it_denies() {
     let params = json!({"user": "bert", "actions": ["ec2:RunInstances"], "also": ["sts:AssumeRole"]});
     let run = story.open("beta 100%", "deny-actions", params.clone()).await;
     let missing = refused(&story, &run).await;
-    let arn = missing.split('`').nth(1).unwrap().to_owned();
+    let arn = missing.split('`').nth(1).unwrap();
     assert!(arn.starts_with(&format!("arn:aws:iam::123456789012:policy/{STACK}-us-east-1-deny-")), "{missing}");
 
-    let with_policy = |account: &mut Account| {
+    let actions = ["ec2:RunInstances", "sts:AssumeRole"].map(str::to_owned);
+    let policies: Vec<String> = OwnPolicy::denying(&actions).unwrap().iter().map(|policy| policy.arn(&HOME)).collect();
+    let with_policies = |account: &mut Account| {
         people(account);
-        account.policy(&arn);
+        policies.iter().for_each(|policy| {
+            account.policy(policy);
+        });
     };
-    let story = Story::of(with_policy);
+    let story = Story::of(with_policies);
     let run = story.open("beta 100%", "deny-actions", params).await;
     story.apply(&run).await;
-    assert!(story.is().contains(&is("user bert", &[FULL, &arn])), "{:?}", story.is());
+    assert!(story.is().contains(&is("user bert", &[FULL, &policies[0], &policies[1]])), "{:?}", story.is());
     // The same actions in another order are the same policy; others are not.
     let same = json!({"user": "bert", "actions": ["sts:AssumeRole", "ec2:RunInstances"]});
-    is_enforced(with_policy, "deny-actions", same).await;
+    is_enforced(with_policies, "deny-actions", same).await;
     let other = json!({"user": "bert", "actions": ["ec2:RunInstances"]});
-    assert!(is_refused(with_policy, "deny-actions", other).await.contains("there is no policy"));
+    assert!(is_refused(with_policies, "deny-actions", other).await.contains("there is no policy"));
 }
 
 #[tokio::test]

@@ -155,6 +155,33 @@ async fn a_deployment_that_would_take_the_way_back_from_an_open_run_is_refused()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_action_that_an_open_run_needs_does_not_leave_the_stack() {
+    let lab = Lab::new().await;
+    let before = lab.snapshot().await;
+    let lambda = aws_sdk_lambda::Client::new(&lab.root);
+    let function = || lambda.get_function().function_name("budget-guardrails-stop-instances").send();
+    lab.publish(&real_alert(), &[]).await;
+    lab.run_when(RunState::Enforced).await;
+    let without: String = EXAMPLE.split_inclusive('\n').filter(|line| !line.contains("stop-instances")).collect();
+    assert_ne!(without, EXAMPLE);
+    std::fs::write(lab.folder.path().join("guardrails.yaml"), without).unwrap();
+    let refused = lab.run(&["deploy", "--yes"]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("guardrails rollback project-beta"), "{}", text(&refused.stderr));
+    assert_eq!(settled(&lab).await.as_deref(), Some("UPDATE_ROLLBACK_COMPLETE"));
+    function().await.expect("its function is still there");
+
+    lab.say(&["rollback", "project-beta", "--yes"]).await;
+    assert_eq!(lab.snapshot().await, before);
+    lab.say(&["deploy", "--yes"]).await;
+    assert!(function().await.is_err(), "nothing needs it any more");
+    // The rest guards on.
+    lab.say(&["simulate", "project-beta", "--yes"]).await;
+    lab.say(&["rollback", "project-beta", "--yes"]).await;
+    assert_eq!(lab.snapshot().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_that_may_not_resume_the_group_of_an_open_run_is_refused() {
     let lab = Lab::new().await;
     let before = lab.snapshot().await;

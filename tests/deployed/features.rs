@@ -10,7 +10,7 @@ use super::lab::text;
 /// The packages, each with its features, that cargo builds for these arguments.
 fn packages(arguments: &[&str]) -> BTreeSet<String> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["tree", "--offline", "--no-dedupe", "--prefix", "none", "--format", "{p} {f}"]).args(arguments);
+    cargo.args(["tree", "--offline", "--prefix", "none", "--format", "{p} {f}"]).args(arguments);
     programs::forget_caller(&mut cargo);
     let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));

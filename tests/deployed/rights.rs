@@ -183,17 +183,36 @@ async fn a_role_of_the_stack_that_is_widened_by_hand_stays_within_its_boundary()
     let root = aws_sdk_iam::Client::new(&lab.root);
     root.put_role_policy().role_name(&role).policy_name("all").policy_document(allow(&["*"]).to_string()).send().await.unwrap();
 
-    let (iam, ec2) = (aws_sdk_iam::Client::new(&thief), aws_sdk_ec2::Client::new(&thief));
+    stays_within(&lab, &thief, &role).await;
+    let boundary = physical(&lab, "StopInstancesBoundary").await;
+    let version = aws_sdk_iam::Client::new(&thief).create_policy_version().policy_arn(&boundary);
+    is_refused("widen the boundary", version.policy_document(allow(&["*"]).to_string()).set_as_default(true).send().await);
+
+    // A company's boundary that allows everything: the role's own policy denies the same.
+    let company = root.create_policy().policy_name("company").policy_document(allow(&["*"]).to_string()).send().await.unwrap();
+    let company = company.policy.unwrap().arn.unwrap();
+    lab.say(&["deploy", "--yes", "--parameter", &format!("PermissionsBoundary={company}")]).await;
+    let limit = root.get_role().role_name(&role).send().await.unwrap().role.unwrap().permissions_boundary.unwrap();
+    assert_eq!(limit.permissions_boundary_arn(), Some(company.as_str()));
+    stays_within(&lab, &thief, &role).await;
+    // And what the role is there for works under it, both ways.
+    let before = lab.snapshot().await;
+    lab.say(&["simulate", "project-beta", "--yes"]).await;
+    lab.say(&["rollback", "project-beta", "--yes"]).await;
+    assert_eq!(lab.snapshot().await, before);
+}
+
+/// A session of a role that was widened by hand comes to no more than the role is granted.
+async fn stays_within(lab: &Lab, thief: &SdkConfig, role: &str) {
+    let operator = "finops";
+    let (iam, ec2) = (aws_sdk_iam::Client::new(thief), aws_sdk_ec2::Client::new(thief));
     let untagged = &lab.world.with_role(Role::Untagged).next().unwrap().id;
     ec2.stop_instances().instance_ids(untagged).send().await.expect("the role was widened");
     let admin = "arn:aws:iam::aws:policy/AdministratorAccess";
-    is_refused("take its boundary away", iam.delete_role_permissions_boundary().role_name(&role).send().await);
-    is_refused("widen itself", iam.attach_role_policy().role_name(&role).policy_arn(admin).send().await);
+    is_refused("take its boundary away", iam.delete_role_permissions_boundary().role_name(role).send().await);
+    is_refused("widen itself", iam.attach_role_policy().role_name(role).policy_arn(admin).send().await);
     is_refused("widen the operator", iam.attach_user_policy().user_name(operator).policy_arn(admin).send().await);
     let all = allow(&["*"]).to_string();
-    let boundary = physical(&lab, "Boundary").await;
-    let version = iam.create_policy_version().policy_arn(&boundary).policy_document(&all).set_as_default(true);
-    is_refused("widen the boundary", version.send().await);
     is_refused("write a policy", iam.put_group_policy().group_name(GROUP).policy_name("a").policy_document(&all).send().await);
     is_refused("make a user", iam.create_user().user_name("another").send().await);
     #[expect(clippy::disallowed_methods, reason = "it must be refused, and so it has to be tried")]
@@ -202,7 +221,7 @@ async fn a_role_of_the_stack_that_is_widened_by_hand_stays_within_its_boundary()
     let run = ec2.run_instances().image_id("ami-0123456789abcdef0").min_count(1).max_count(1);
     is_refused("launch", run.send().await);
     let own = format!("arn:aws:iam::{ACCOUNT}:role/{role}");
-    let assume = aws_sdk_sts::Client::new(&thief).assume_role().role_arn(own).role_session_name("again");
+    let assume = aws_sdk_sts::Client::new(thief).assume_role().role_arn(own).role_session_name("again");
     is_refused("be another", assume.send().await);
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use aws_sdk_iam::types::PolicyScopeType;
 use guardrails_local_aws::{Fleets, LocalAws, Options, REGION};
 
 use super::lab::{EXAMPLE, Lab};
@@ -12,7 +13,7 @@ use super::lab::{EXAMPLE, Lab};
 async fn listed(lab: &Lab, local: &LocalAws) -> BTreeMap<&'static str, Vec<String>> {
     let root = local.sdk_config().await.unwrap();
     let mut listed = BTreeMap::new();
-    // The answers themselves differ in their request ids, so each list is of what they hold.
+    // The answers themselves differ in their request ids, so only one member of each is compared.
     macro_rules! list {
         ($($name:literal: $call:expr, $member:ident;)*) => {
             $(listed.insert($name, lines(&$call.send().await.unwrap().$member, local));)*
@@ -32,7 +33,7 @@ async fn listed(lab: &Lab, local: &LocalAws) -> BTreeMap<&'static str, Vec<Strin
         "users": iam.get_account_authorization_details(), user_detail_list;
         "groups": iam.get_account_authorization_details(), group_detail_list;
         "roles": iam.get_account_authorization_details(), role_detail_list;
-        "policies": iam.list_policies(), policies;
+        "policies": iam.list_policies().scope(PolicyScopeType::Local), policies;
         "instances": ec2.describe_instances(), reservations;
         "scaling groups": scaling.describe_auto_scaling_groups(), auto_scaling_groups;
         "stacks": stacks.describe_stacks(), stacks;

@@ -91,6 +91,17 @@ async fn what_package_writes_is_deployed_by_cloudformation_alone_and_guards() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stack_that_is_called_like_a_part_guards_like_any_other() {
+    let lab = Lab::bare(EXAMPLE).await;
+    let before = lab.snapshot().await;
+    lab.say(&["deploy", "--yes", "--stack-name", "master"]).await;
+    lab.say(&["simulate", "project-beta", "--yes", "--stack-name", "master"]).await;
+    assert_eq!(lab.snapshot().await.user["RunInstances"], Access::Denied);
+    lab.say(&["rollback", "project-beta", "--yes", "--stack-name", "master"]).await;
+    assert_eq!(lab.snapshot().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn code_that_was_not_packed_here_is_neither_deployed_nor_left_to_run() {
     let lab = Lab::bare(EXAMPLE).await;
     let here = Runtime::ThisMachine(Local::proven().unwrap());

@@ -77,7 +77,7 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
         grants.entry(role.to_owned()).or_default().extend(granted);
     }
     for action in CATALOG.entries() {
-        let role = format!("{}Role", guardrails_aws::grants::sid(&action.name.split('-').collect::<Vec<_>>()));
+        let role = format!("{}Role", guardrails_aws::iam::of_stack::logical(action.name));
         if !rows.contains_key(role.as_str()) {
             wrong.push(format!("no test has a deployed `{}` make a call: add one to tests/deployed", action.name));
         }

@@ -197,10 +197,21 @@ impl Entry {
         Ok(self.asked(config)?.iter().flat_map(|one| one.own_policies()).collect())
     }
 
+    /// Does `config` ask for it anywhere?
+    #[must_use]
+    pub fn is_used(&self, config: &Config) -> bool {
+        self.specs(config).next().is_some()
+    }
+
     /// The action with the parameters of each stage that asks for it.
     fn asked(&self, config: &Config) -> Result<Vec<Box<dyn Declared>>, CatalogError> {
+        self.specs(config).map(|spec| self.read(&spec.params)).collect()
+    }
+
+    fn specs<'a>(&self, config: &'a Config) -> impl Iterator<Item = &'a ActionSpec> {
+        let name = self.name;
         let groups = config.guardrails.values().flat_map(|guardrail| &guardrail.stages).flat_map(|stage| &stage.groups);
-        groups.flatten().filter(|spec| spec.name.as_str() == self.name).map(|spec| self.read(&spec.params)).collect()
+        groups.flatten().filter(move |spec| spec.name.as_str() == name)
     }
 }
 

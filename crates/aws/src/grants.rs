@@ -59,6 +59,45 @@ impl Grant {
     }
 }
 
+/// The same rights in fewer statements: those that differ only in the values of their one tag are one, since any of the values is enough.
+#[must_use]
+pub fn together(grants: Vec<Grant>) -> Vec<Grant> {
+    let mut together: Vec<Grant> = Vec::with_capacity(grants.len());
+    for mut grant in grants {
+        let Some(key) = only_tag(&grant.condition) else {
+            together.push(grant);
+            continue;
+        };
+        let is_alike = |other: &&mut Grant| {
+            let same = (other.uses, other.actions, &other.resources) == (grant.uses, grant.actions, &grant.resources);
+            same && only_tag(&other.condition).as_ref() == Some(&key)
+        };
+        let Some(other) = together.iter_mut().find(is_alike) else {
+            together.push(grant);
+            continue;
+        };
+        if let (Some(all), Json::Array(more)) = (values(&mut other.condition, &key), grant.condition["StringEquals"][&key].take())
+        {
+            all.extend(more);
+            all.sort_by_key(ToString::to_string);
+            all.dedup();
+        }
+    }
+    together
+}
+
+/// The key of a condition that is about one tag and nothing else.
+fn only_tag(condition: &Json) -> Option<String> {
+    let operators = condition.as_object().filter(|operators| operators.len() == 1)?;
+    let keys = operators.get("StringEquals")?.as_object().filter(|keys| keys.len() == 1)?;
+    let (key, values) = keys.iter().next()?;
+    (key.starts_with("aws:ResourceTag/") && values.is_array()).then(|| key.clone())
+}
+
+fn values<'a>(condition: &'a mut Json, key: &str) -> Option<&'a mut Vec<Json>> {
+    condition["StringEquals"][key].as_array_mut()
+}
+
 /// An IAM policy of `grants`.
 #[must_use]
 pub fn policy(grants: &[Grant]) -> Json {
@@ -140,5 +179,27 @@ mod tests {
         let grants = by_tag("Turn", TURN, [(&tags, vec![arn("us-east-1")]), (&tags, vec![arn("*")])]);
         assert_eq!(grants[0].resources, [arn("*")]);
         assert_eq!(widest([arn("b"), arn("a"), arn("b")]), [arn("a"), arn("b")]);
+    }
+
+    fn stop(tags: &Json, region: &str) -> Grant {
+        Grant {
+            sid: "Stop".to_owned(),
+            uses: &[Use::Apply],
+            actions: &["ec2:StopInstances"],
+            resources: vec![format!("arn:aws:ec2:{region}:*:instance/*")],
+            condition: json!({ "StringEquals": tags }),
+            ..Grant::default()
+        }
+    }
+
+    #[test]
+    fn values_of_one_tag_share_a_statement() {
+        let (beta, gamma) = (json!({"aws:ResourceTag/Project": ["Beta"]}), json!({"aws:ResourceTag/Project": ["Gamma", "Beta"]}));
+        let two = json!({"aws:ResourceTag/Project": ["Beta"], "aws:ResourceTag/Stage": ["dev"]});
+        let other = json!({"aws:ResourceTag/Team": ["Beta"]});
+        let all = vec![stop(&beta, "*"), stop(&two, "*"), stop(&gamma, "*"), stop(&gamma, "eu-west-1"), stop(&other, "*")];
+        let both = json!({"aws:ResourceTag/Project": ["Beta", "Gamma"]});
+        let expected = vec![stop(&both, "*"), stop(&two, "*"), stop(&gamma, "eu-west-1"), stop(&other, "*")];
+        assert_eq!(together(all), expected, "several tags together, other places and other keys stay apart");
     }
 }

@@ -106,6 +106,8 @@ pub struct Planned {
     pub wanted: Value,
     /// Why it is left alone, if it is.
     pub skip: Option<String>,
+    /// Why it cannot be changed, if so: its step fails from the start, and the others go on.
+    pub refused: Option<String>,
     /// What it is done with in order, if it is.
     pub unit: Option<Unit>,
     /// What sort of target it is, such as an instance's type: what a price list goes by.
@@ -118,7 +120,7 @@ impl Planned {
     /// A facet that stands for itself.
     #[must_use]
     pub fn new(facet: FacetId, label: impl Into<String>, present: Value, wanted: Value) -> Self {
-        Self { facet, label: label.into(), present, wanted, skip: None, unit: None, kind: None, note: None }
+        Self { facet, label: label.into(), present, wanted, skip: None, refused: None, unit: None, kind: None, note: None }
     }
 }
 

@@ -2,10 +2,15 @@
 //! the machine makes of it, in `statemachine`.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
 
 use crate::cursor::Cursor;
 use crate::ids::{Place, RunId};
 use crate::record::{Direction, PartPlan};
+
+/// Letters of the digest of an action with its parameters.
+const SCOPE_DIGEST: usize = 20;
 
 /// What the state machine asks of the master.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -184,17 +189,68 @@ pub struct GuardrailProperties {
     pub pace: Option<String>,
 }
 
+/// A digest of an action with its parameters. The parameters of 200 guardrails are longer than a template may be.
+#[must_use]
+pub fn scope_digest(action: &str, params: &Json) -> String {
+    let digest = Sha256::digest(json!([action, sorted(params)]).to_string());
+    format!("{digest:x}")[..SCOPE_DIGEST].to_owned()
+}
+
+/// The same with its keys in order: the ledger does not keep the file's.
+fn sorted(value: &Json) -> Json {
+    match value {
+        Json::Array(all) => all.iter().map(sorted).collect(),
+        Json::Object(fields) => {
+            let mut fields: Vec<(&String, &Json)> = fields.iter().collect();
+            fields.sort_by_key(|(key, _)| *key);
+            fields.into_iter().map(|(key, one)| (key.clone(), sorted(one))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+impl OpenRunsProperties {
+    /// May a part of this action with these parameters still be worked on?
+    #[must_use]
+    pub fn has(&self, action: &str, params: &Json) -> bool {
+        let wanted = json!({"name": action, "params": params});
+        let is_it = |text: &String| serde_json::from_str::<Json>(text).is_ok_and(|listed| listed == wanted);
+        self.scopes.contains(&scope_digest(action, params)) || self.actions.iter().any(is_it)
+    }
+}
+
 /// What the deployed functions may work on from now on: the properties of `Custom::OpenRuns`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct OpenRunsProperties {
-    /// Each action with its parameters, as JSON.
+    /// Each action with its parameters, as JSON. The version before wrote it so, and CloudFormation may put its templates back.
     #[serde(default)]
     pub actions: Vec<String>,
+    /// A digest of each action with its parameters: see [`scope_digest`].
+    #[serde(default)]
+    pub scopes: Vec<String>,
     /// The guardrails' names.
     #[serde(default)]
     pub guardrails: Vec<String>,
     /// A digest of what the actions' functions may do: another version may grant other rights for the same file.
     #[serde(default)]
     pub rights: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_is_known_by_its_digest_and_as_the_version_before_wrote_it() {
+        let params: Json = serde_json::from_str(r#"{"tag": {"Project": "Beta"}, "regions": ["eu-west-1"]}"#).unwrap();
+        let again: Json = serde_json::from_str(r#"{"regions": ["eu-west-1"], "tag": {"Project": "Beta"}}"#).unwrap();
+        let of = |properties: Json| serde_json::from_value::<OpenRunsProperties>(properties).unwrap();
+        let new = of(json!({"Scopes": [scope_digest("stop-instances", &params)]}));
+        let former = of(json!({"Actions": [json!({"name": "stop-instances", "params": params}).to_string()]}));
+        for properties in [new, former] {
+            assert!(properties.has("stop-instances", &again), "whatever the order of its keys");
+            assert!(!properties.has("scale-group-to-zero", &params) && !properties.has("stop-instances", &json!({})));
+        }
+    }
 }

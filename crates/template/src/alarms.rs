@@ -2,17 +2,15 @@
 
 use serde_json::{Value as Json, json};
 
-use super::pascal;
-
-/// Tells people that a function failed.
-pub(super) fn error_alarm(function: &str) -> Json {
+/// Tells people that a function failed. `logical` begins its names in the template.
+pub(super) fn error_alarm(function: &str, logical: &str) -> Json {
     json!({
         "Type": "AWS::CloudWatch::Alarm",
         "Properties": {
             "AlarmDescription": format!("The function {function} failed. See its log, and guardrails doctor."),
             "Namespace": "AWS/Lambda",
             "MetricName": "Errors",
-            "Dimensions": [{"Name": "FunctionName", "Value": {"Ref": format!("{}Function", pascal(function))}}],
+            "Dimensions": [{"Name": "FunctionName", "Value": {"Ref": format!("{logical}Function")}}],
             "Statistic": "Sum",
             "Period": 60,
             "EvaluationPeriods": 1,

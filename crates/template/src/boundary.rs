@@ -1,27 +1,33 @@
-//! The permissions boundaries of the stack's roles: the most that any of them may do, whatever else is attached to it. The budget
-//! function has one of its own, since it is asked before any other role's may change.
+//! The permissions boundaries of the stack's roles. Each role has one of its own, the upper limit of its rights.
 //!
-//! What it allows is what the roles are granted, so that a role that is widened by hand gains nothing. What none may ever do it
-//! forbids besides, by rules of its own, so that no declaration of an action can let it in either. Groups that hold operators
-//! cannot be told from the file, and IAM has no condition for a group's members: the actions look at each plan and apply.
+//! A boundary allows the calls that its role is granted, by name, and denies every other call. So its size depends on the calls of
+//! one function, and not on the number of guardrails. A call such as `lambda:DeleteFunctionConcurrency` is declared by granting it by
+//! its exact name: its neighbours stay denied. Some calls are denied even when a grant names them.
+//!
+//! A company may have a boundary of its own that every role must carry. Then the parameter names it, and the same Denies stand in
+//! each role's own policy. Groups that hold operators cannot be told from the file, and IAM has no condition for a group's members:
+//! the actions look at each plan and apply.
 
 use std::collections::BTreeSet;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use guardrails_aws::iam::of_stack;
+use guardrails_model::glob::glob;
 use serde_json::{Map, Value as Json, json};
 
-/// The boundary in the template.
-pub(super) const BOUNDARY: &str = "Boundary";
-/// That of the budget function.
+/// The boundary of the budget function.
 pub(super) const OF_BUDGET: &str = "BudgetBoundary";
+/// The parameter that names a company's boundary.
+const PARAMETER: &str = "PermissionsBoundary";
+/// The condition under which the roles have boundaries of the stack's own.
+const OWN: &str = "HasOwnBoundaries";
+/// The policy of a role that holds the Denies under a company's boundary.
+const NEVER: &str = "never";
 
-/// Rights that would let a role get itself, or another, more rights; or act as another.
+/// Rights that would let a role get itself, or another, more rights; or act as another. No grant can declare them.
 const MORE_RIGHTS: &[&str] = &[
     "iam:Add*",
     "iam:Create*",
-    "iam:Delete*",
-    "iam:PassRole",
     "iam:Put*",
     "iam:Remove*",
     "iam:Set*",
@@ -31,7 +37,7 @@ const MORE_RIGHTS: &[&str] = &[
     "iam:UpdateLoginProfile",
     "kms:PutKeyPolicy",
     "lambda:AddPermission",
-    "lambda:Update*",
+    "lambda:UpdateFunctionCode",
     "sns:AddPermission",
     "sns:SetTopicAttributes",
     "sqs:AddPermission",
@@ -39,51 +45,91 @@ const MORE_RIGHTS: &[&str] = &[
     "sts:*",
 ];
 
-/// What cannot be put back. A wildcard over services is none to IAM, so each service in use is named; the state machine has to
-/// be able to delete its own log delivery, for which AWS knows no resource.
+/// Calls that end something for good. No grant can declare them.
 const FOR_GOOD: &[&str] = &[
-    "autoscaling:Delete*",
     "autoscaling:Terminate*",
-    "cloudwatch:Delete*",
-    "dynamodb:Delete*",
+    "batch:Terminate*",
     "dynamodb:PartiQL*",
-    "ec2:Delete*",
     "ec2:Terminate*",
-    "elasticloadbalancing:Delete*",
+    "elasticmapreduce:Terminate*",
     "kms:DisableKey",
     "kms:ScheduleKeyDeletion",
-    "lambda:Delete*",
-    "logs:DeleteLogGroup",
-    "logs:DeleteLogStream",
-    "sns:Delete*",
-    "sqs:DeleteQueue",
     "sqs:PurgeQueue",
-    "states:Delete*",
 ];
 
-/// What may be done to what is protected: to look at it.
+/// The calls that stay allowed on protected resources: those that look.
 const LOOKS: &[&str] = &["iam:Get*", "iam:List*", "iam:SimulatePrincipalPolicy"];
 
-/// Fills the boundaries in, when all roles are there. `trusted` are the operators and who deploys.
-pub(super) fn fill(resources: &mut Map<String, Json>, trusted: &[Json]) -> Result<()> {
-    for name in [BOUNDARY, OF_BUDGET] {
+/// Gives every role of `template` its boundary, when all of its rights are there. `trusted` are the operators and who deploys.
+///
+/// # Errors
+/// When a role is granted a pattern, or a call that no role may be granted.
+pub(super) fn add(template: &mut Json, trusted: &[Json]) -> Result<()> {
+    template["Conditions"][OWN] = json!({"Fn::Equals": [{"Ref": PARAMETER}, ""]});
+    template["Parameters"][PARAMETER] = json!({
+        "Type": "String",
+        "Default": "",
+        "AllowedPattern": "(arn:[^:]+:iam::([0-9]{12}|aws):policy/.+)?",
+        "ConstraintDescription": "the ARN of a managed policy of this account, or nothing.",
+        "Description": "The ARN of the permissions boundary that your company wants on every role. Without it each role has one of this \
+                        stack's own.",
+    });
+    let resources = super::resources_of(template)?;
+    let names: Vec<String> =
+        resources.iter().filter(|(_, one)| one["Type"] == "AWS::IAM::Role").map(|(name, _)| name.clone()).collect();
+    for name in names {
         let mut granted = BTreeSet::new();
-        let within = |role: &&Json| role["Type"] == "AWS::IAM::Role" && role["Properties"]["PermissionsBoundary"]["Ref"] == name;
-        for role in resources.values().filter(within) {
-            for policy in role["Properties"]["Policies"].as_array().into_iter().flatten() {
-                collect(&policy["PolicyDocument"]["Statement"], &mut granted);
-            }
-        }
-        let mut protected = vec![own("role"), own("policy")];
-        protected.extend(trusted.iter().cloned());
-        let statements = json!([
-            {"Sid": "WhatTheRolesAreGranted", "Effect": "Allow", "Action": granted, "Resource": "*"},
-            {"Sid": "NeverItselfNorTheOperators", "Effect": "Deny", "NotAction": LOOKS, "Resource": protected},
-            {"Sid": "NeverMoreRights", "Effect": "Deny", "Action": MORE_RIGHTS, "Resource": "*"},
-            {"Sid": "NeverForGood", "Effect": "Deny", "Action": FOR_GOOD, "Resource": "*"},
-        ]);
-        let boundary = resources.get_mut(name).ok_or_else(|| anyhow!("the template has no `{name}`"))?;
-        boundary["Properties"]["PolicyDocument"]["Statement"] = statements;
+        collect(&resources[&name]["Properties"]["Policies"], &mut granted);
+        check(&name, &granted)?;
+        bound(resources, &name, &granted, trusted)?;
+    }
+    Ok(())
+}
+
+/// Gives the role `name`, which is granted these actions, its boundary.
+fn bound(resources: &mut Map<String, Json>, name: &str, granted: &BTreeSet<String>, trusted: &[Json]) -> Result<()> {
+    let boundary = format!("{}Boundary", name.strip_suffix("Role").unwrap_or(name));
+    let denies = denies(granted, trusted);
+    let properties = &mut resources[name]["Properties"];
+    properties["PermissionsBoundary"] = json!({"Fn::If": [OWN, {"Ref": boundary}, {"Ref": PARAMETER}]});
+    let policies = properties["Policies"].as_array_mut().ok_or_else(|| anyhow!("the role `{name}` has no policies"))?;
+    let never = json!({"PolicyName": NEVER, "PolicyDocument": {"Version": "2012-10-17", "Statement": denies}});
+    policies.push(json!({"Fn::If": [OWN, {"Ref": "AWS::NoValue"}, never]}));
+    let mut statements = vec![json!({"Sid": "Granted", "Effect": "Allow", "Action": granted, "Resource": "*"})];
+    statements.extend(denies);
+    let why = |id: &str| json!({"id": id, "comment": "A boundary grants nothing, it limits: on what, stands in the roles."});
+    let document = json!({
+        "Type": "AWS::IAM::ManagedPolicy",
+        "Condition": OWN,
+        "Metadata": {"checkov": {"skip": [why("CKV_AWS_109"), why("CKV_AWS_110"), why("CKV_AWS_111")]}},
+        "Properties": {
+            "Description": format!("The most that the role {name} of this Budget Guardrails stack may do."),
+            "PolicyDocument": {"Version": "2012-10-17", "Statement": statements},
+        },
+    });
+    ensure!(resources.insert(boundary.clone(), document).is_none(), "`{boundary}` is in the template already");
+    Ok(())
+}
+
+/// The Denies of a role that is granted these actions.
+fn denies(granted: &BTreeSet<String>, trusted: &[Json]) -> Vec<Json> {
+    let mut protected = vec![own("role"), own("policy")];
+    protected.extend(trusted.iter().cloned());
+    vec![
+        json!({"Sid": "NeverAnythingElse", "Effect": "Deny", "NotAction": granted, "Resource": "*"}),
+        json!({"Sid": "NeverItselfNorTheOperators", "Effect": "Deny", "NotAction": LOOKS, "Resource": protected}),
+        json!({"Sid": "NeverMoreRights", "Effect": "Deny", "Action": MORE_RIGHTS, "Resource": "*"}),
+        json!({"Sid": "NeverForGood", "Effect": "Deny", "Action": FOR_GOOD, "Resource": "*"}),
+    ]
+}
+
+/// Refuses grants that a boundary could not hold to their exact names, and grants that no role may have.
+fn check(role: &str, granted: &BTreeSet<String>) -> Result<()> {
+    ensure!(!granted.is_empty(), "the role `{role}` is granted nothing");
+    for action in granted {
+        ensure!(!action.contains(['*', '?']), "the role `{role}` is granted the pattern `{action}`: name each action");
+        let never = MORE_RIGHTS.iter().chain(FOR_GOOD).find(|pattern| glob(pattern, action));
+        ensure!(never.is_none(), "the role `{role}` is granted `{action}`, which no role of the stack may have");
     }
     Ok(())
 }
@@ -94,16 +140,11 @@ fn own(kind: &str) -> Json {
     json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:{named}")})
 }
 
-/// The actions that `statement` allows: one, many, or one under a condition of the template.
-fn collect(statement: &Json, granted: &mut BTreeSet<String>) {
-    match statement {
-        Json::Array(all) => {
-            for one in all {
-                collect(one, granted);
-            }
-        }
-        Json::Object(fields) if fields.contains_key("Fn::If") => collect(&fields["Fn::If"], granted),
-        Json::Object(fields) => {
+/// The actions that any statement in `value` allows, under a condition of the template or not.
+fn collect(value: &Json, granted: &mut BTreeSet<String>) {
+    match value {
+        Json::Array(all) => all.iter().for_each(|one| collect(one, granted)),
+        Json::Object(fields) if fields.get("Effect").is_some_and(|effect| effect == "Allow") => {
             let actions = match fields.get("Action") {
                 Some(Json::Array(actions)) => actions.as_slice(),
                 Some(one) => std::slice::from_ref(one),
@@ -111,6 +152,86 @@ fn collect(statement: &Json, granted: &mut BTreeSet<String>) {
             };
             granted.extend(actions.iter().filter_map(|action| action.as_str().map(str::to_owned)));
         }
+        Json::Object(fields) => fields.values().for_each(|one| collect(one, granted)),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a policy of these `statements` alone lets `action` be done to `resource`, as IAM decides.
+    fn allows(statements: &[Json], action: &str, resource: &str) -> bool {
+        let any = |list: &Json, name: &str| {
+            let one = std::slice::from_ref(list);
+            list.as_array().map_or(one, Vec::as_slice).iter().filter_map(Json::as_str).any(|pattern| glob(pattern, name))
+        };
+        let is_about = |statement: &&Json| {
+            let action = match &statement["NotAction"] {
+                Json::Null => any(&statement["Action"], action),
+                others => !any(others, action),
+            };
+            action && any(&statement["Resource"], resource)
+        };
+        let hits: Vec<&Json> = statements.iter().filter(is_about).collect();
+        !hits.is_empty() && hits.iter().all(|statement| statement["Effect"] == "Allow")
+    }
+
+    /// The boundary and the role of a function that is granted these actions.
+    fn bounded(actions: &[&str]) -> Result<(Vec<Json>, Json)> {
+        let statement = json!({"Effect": "Allow", "Action": actions, "Resource": "*"});
+        let policy = json!({"PolicyName": "test", "PolicyDocument": {"Statement": [statement]}});
+        let mut template = json!({"Resources": {"TestRole": {"Type": "AWS::IAM::Role", "Properties": {"Policies": [policy]}}}});
+        add(&mut template, &[json!("arn:aws:iam::123456789012:user/finops")])?;
+        let statements = template["Resources"]["TestBoundary"]["Properties"]["PolicyDocument"]["Statement"].clone();
+        Ok((statements.as_array().cloned().unwrap_or_default(), template["Resources"]["TestRole"].clone()))
+    }
+
+    #[test]
+    fn a_declared_call_passes_and_its_neighbours_are_denied() {
+        let declared = ["lambda:DeleteFunctionConcurrency", "scheduler:UpdateSchedule", "iam:PassRole", "lambda:InvokeFunction"];
+        let (boundary, _) = bounded(&declared).unwrap();
+        for action in declared {
+            assert!(allows(&boundary, action, "arn:aws:lambda:eu-west-1:123456789012:function:theirs"), "{action}");
+        }
+        for neighbour in [
+            "lambda:DeleteFunction",
+            "lambda:DeleteFunctionUrlConfig",
+            "lambda:UpdateFunctionCode",
+            "lambda:PutFunctionConcurrency",
+            "scheduler:DeleteSchedule",
+            "scheduler:CreateSchedule",
+            "iam:DeleteRole",
+            "iam:AttachRolePolicy",
+            "ec2:TerminateInstances",
+            "s3:GetObject",
+        ] {
+            assert!(!allows(&boundary, neighbour, "*"), "{neighbour}");
+        }
+        assert!(!allows(&boundary, "iam:PassRole", "arn:aws:iam::123456789012:user/finops"));
+    }
+
+    #[test]
+    fn a_grant_of_a_forbidden_call_is_refused() {
+        for action in ["ec2:TerminateInstances", "iam:CreateUser", "sts:AssumeRole", "lambda:Delete*", "sqs:PurgeQueue"] {
+            let said = bounded(&["lambda:InvokeFunction", action]).unwrap_err().to_string();
+            assert!(said.contains(&format!("`{action}`")), "{said}");
+        }
+    }
+
+    #[test]
+    fn under_a_company_boundary_the_role_denies_the_same() {
+        let (boundary, role) = bounded(&["lambda:DeleteFunctionConcurrency"]).unwrap();
+        let chosen = |value: &Json, branch: usize| value["Fn::If"][branch].clone();
+        let limit = &role["Properties"]["PermissionsBoundary"];
+        assert_eq!((chosen(limit, 1), chosen(limit, 2)), (json!({"Ref": "TestBoundary"}), json!({"Ref": PARAMETER})));
+        let never = chosen(&role["Properties"]["Policies"][1], 2);
+        assert_eq!(never["PolicyDocument"]["Statement"].as_array().unwrap().as_slice(), &boundary[1..]);
+        // With rights on everything, as if somebody had widened the role by hand.
+        let mut widened = boundary[1..].to_vec();
+        widened.push(json!({"Effect": "Allow", "Action": "*", "Resource": "*"}));
+        assert!(allows(&widened, "lambda:DeleteFunctionConcurrency", "*"));
+        assert!(!allows(&widened, "lambda:DeleteFunction", "*") && !allows(&widened, "rds:StopDBInstance", "*"));
     }
 }

@@ -1,41 +1,49 @@
-//! What a Deny of the stack's own closes besides what costs money: the guardrails themselves. Whoever may do everything with their
-//! own functions, state machines and tables would lift the Deny through ours otherwise, or feed them a forged alert.
+//! The Deny that closes the guardrails themselves. A principal that may do everything with its own functions, state machines and tables
+//! would otherwise lift a Deny through ours, or feed them a forged alert.
 
 use serde_json::{Value as Json, json};
 
 use super::ledger;
 
-/// A Deny of everything, looking included, on what is the stack's: that is the shortest way to say it. Names stand for parts where
-/// the stack named them, in any Region, since a stack of that name there is ours too. The topics have policies of their own, which
-/// hold for everybody.
+/// A Deny of everything, looking included, on the stack's own parts: that is the shortest way to say it. Names stand for parts where
+/// the stack named them, in any Region, since a stack of that name there is ours too. An ARN names its resource type: AWS takes no
+/// wildcard there. The topics have policies of their own, which hold for everybody.
 pub(super) fn statement() -> Json {
+    of(&[
+        "states:*:*:stateMachine:${AWS::StackName}",
+        "states:*:*:execution:${AWS::StackName}:*",
+        "states:*:*:stateMachine:${AWS::StackName}:*",
+    ])
+}
+
+/// The statement as the version before had it, which fits into the room of its policies.
+pub(super) fn former() -> Json {
+    of(&["states:*:*:*:${AWS::StackName}", "states:*:*:*:${AWS::StackName}:*"])
+}
+
+/// On the state machine as `machine` names it, and on all other parts.
+fn of(machine: &[&str]) -> Json {
     let named = |what: &str| json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:{what}")});
-    json!({
-        "Sid": "TheGuardrails",
-        "Effect": "Deny",
-        "Action": "*",
-        "Resource": [
-            named("lambda:*:*:function:${AWS::StackName}-*"),
-            // The machine and its executions.
-            named("states:*:*:*:${AWS::StackName}"),
-            named("states:*:*:*:${AWS::StackName}:*"),
-            ledger::pattern(),
-            named("scheduler:*:*:schedule/default/${AWS::StackName}-*"),
-            named("sqs:*:*:${AWS::StackName}-*"),
-            named("cloudformation:*:*:stack/${AWS::StackName}/*"),
-            // The functions' code, and templates.
-            named("s3:::${ArtifactBucket}/guardrails/*"),
-            // Roles could be passed to a function of one's own.
-            named("iam::*:role/${AWS::StackName}-*"),
-            named("iam::*:policy/${AWS::StackName}-*"),
-            {"Fn::If": ["EncryptsTopics", {"Fn::GetAtt": ["TopicKey", "Arn"]}, {"Ref": "AWS::NoValue"}]},
-        ],
-    })
+    let mut resources = vec![named("lambda:*:*:function:${AWS::StackName}-*")];
+    resources.extend(machine.iter().map(|arn| named(arn)));
+    resources.extend([
+        ledger::pattern(),
+        named("scheduler:*:*:schedule/default/${AWS::StackName}-*"),
+        named("sqs:*:*:${AWS::StackName}-*"),
+        named("cloudformation:*:*:stack/${AWS::StackName}/*"),
+        // The functions' code, and templates.
+        named("s3:::${ArtifactBucket}/guardrails/*"),
+        // Roles could be passed to a function of one's own.
+        named("iam::*:role/${AWS::StackName}-*"),
+        named("iam::*:policy/${AWS::StackName}-*"),
+        json!({"Fn::If": ["EncryptsTopics", {"Fn::GetAtt": ["TopicKey", "Arn"]}, {"Ref": "AWS::NoValue"}]}),
+    ]);
+    json!({"Sid": "TheGuardrails", "Effect": "Deny", "Action": "*", "Resource": resources})
 }
 
 #[cfg(test)]
 mod tests {
-    use guardrails_aws::iam::own_policy::ROOM_FOR_THE_STACK;
+    use guardrails_aws::iam::own_policy::{FORMER_ROOM_FOR_THE_STACK, ROOM_FOR_THE_STACK};
 
     use super::*;
     use crate::lengths;
@@ -43,15 +51,28 @@ mod tests {
     /// Of all partitions' names.
     const LONGEST_PARTITION: &str = "aws-us-gov";
 
-    #[test]
-    fn what_protects_the_guardrails_has_room_with_the_longest_names() {
+    /// Letters of a statement with the longest names, and the comma before it.
+    fn longest(statement: &Json) -> usize {
         let template = json!({"Resources": {"TopicKey": {"Type": "AWS::KMS::Key"}}});
-        let statement = statement();
         let arns = statement["Resource"].as_array().unwrap().len();
-        let longer = arns * (LONGEST_PARTITION.len() - "aws".len());
-        // With the comma before it.
-        let letters = lengths::letters(&statement, &template) + longer + 1;
-        assert!(letters <= ROOM_FOR_THE_STACK, "{letters}");
-        assert!(letters + 100 > ROOM_FOR_THE_STACK, "{letters}: more room is kept than is needed");
+        lengths::letters(statement, &template) + arns * (LONGEST_PARTITION.len() - "aws".len()) + 1
+    }
+
+    #[test]
+    fn the_stack_s_parts_fit_with_the_longest_names() {
+        for (statement, room) in [(statement(), ROOM_FOR_THE_STACK), (former(), FORMER_ROOM_FOR_THE_STACK)] {
+            let letters = longest(&statement);
+            assert!(letters <= room, "{letters} of {room}");
+        }
+    }
+
+    #[test]
+    fn every_arn_of_the_closing_statement_names_a_type() {
+        for arn in statement()["Resource"].as_array().unwrap() {
+            let Some(arn) = arn["Fn::Sub"].as_str() else { continue };
+            let resource = arn.replace("${AWS::Partition}", "aws").replace("${AWS::StackName}", "stack");
+            let resource = resource.splitn(6, ':').nth(5).unwrap().to_owned();
+            assert!(!resource.starts_with('*'), "{arn}");
+        }
     }
 }

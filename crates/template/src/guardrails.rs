@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use guardrails_model::config::{Config, Guardrail};
+use guardrails_model::wire;
 use serde_json::{Map, Value as Json, json};
 use sha2::{Digest, Sha256};
 
 use super::boundary::OF_BUDGET;
-use super::pascal;
+use super::{lists, pascal};
 
 /// CloudFormation waits so many seconds for a guardrail's budget.
 const SERVICE_TIMEOUT: u32 = 300;
@@ -23,8 +24,8 @@ const LOOKED_WITH: [&str; 3] = [OF_BUDGET, "BudgetFunction", "BudgetRole"];
 /// all rights in them: it looks again when any of them is another, since an action may ask for others with the same parameters.
 pub(super) fn open_runs(config: &Config, resources: &Map<String, Json>) -> Json {
     let stages = config.guardrails.values().flat_map(|guardrail| &guardrail.stages);
-    let mut scopes: Vec<String> =
-        stages.flat_map(|stage| stage.groups.iter().flatten()).map(|action| json!(action).to_string()).collect();
+    let specs = stages.flat_map(|stage| stage.groups.iter().flatten());
+    let mut scopes: Vec<String> = specs.map(|spec| wire::scope_digest(spec.name.as_str(), &spec.params)).collect();
     scopes.sort();
     scopes.dedup();
     let rights = resources.iter().filter(|(_, one)| one["Type"].as_str().is_some_and(|kind| kind.starts_with("AWS::IAM::")));
@@ -34,7 +35,7 @@ pub(super) fn open_runs(config: &Config, resources: &Map<String, Json>) -> Json 
         "Properties": {
             "ServiceToken": {"Fn::GetAtt": ["BudgetFunction", "Arn"]},
             "ServiceTimeout": SERVICE_TIMEOUT,
-            "Actions": scopes,
+            "Scopes": scopes,
             "Guardrails": config.guardrails.keys().map(ToString::to_string).collect::<Vec<_>>(),
             "Rights": format!("{:x}", Sha256::digest(rights)),
         },
@@ -48,8 +49,13 @@ pub(super) fn look_first(resources: &mut Map<String, Json>, open_runs: &str) -> 
         if !resource["Type"].as_str().is_some_and(|kind| WORKED_WITH.contains(&kind)) {
             continue;
         }
-        ensure!(resource.get("DependsOn").is_none(), "`{name}` has a `DependsOn` already, which would be lost");
-        resource["DependsOn"] = json!([open_runs]);
+        let mut waits = match resource.get("DependsOn") {
+            None => Vec::new(),
+            Some(Json::Array(others)) => others.clone(),
+            Some(other) => bail!("`{name}` depends on {other}, where a list is expected"),
+        };
+        waits.push(json!(open_runs));
+        resource["DependsOn"] = waits.into();
     }
     Ok(())
 }
@@ -71,8 +77,28 @@ pub(super) fn nothing_is_held(depends_on: &[String], conditional: &[(String, Str
     })
 }
 
-pub(super) fn custom(guardrail: &Guardrail, config: &Config, depends_on: &[String]) -> Result<Json> {
-    let definition = serde_json::to_string(guardrail).context("writing a guardrail as JSON")?;
+/// One resource for each guardrail. The first depends on all `others`, and the rest on it: they are made last and deleted first, and 200
+/// lists of all others would be half of the template.
+pub(super) fn add_all(template: &mut Json, config: &Config, others: &[String]) -> Result<()> {
+    let mut definitions = BTreeMap::new();
+    for guardrail in config.guardrails.values() {
+        let definition = serde_json::to_string(guardrail).context("writing a guardrail as JSON")?;
+        definitions.insert(logical_id(guardrail), definition);
+    }
+    let shared = lists::shared(definitions.values());
+    lists::add(template, &shared);
+    let resources = super::resources_of(template)?;
+    let mut depends_on: Vec<String> = others.to_vec();
+    for (name, definition) in definitions {
+        resources.insert(name.clone(), custom(&definition, config, &shared, &depends_on)?);
+        if depends_on.len() > 1 {
+            depends_on = vec![name];
+        }
+    }
+    Ok(())
+}
+
+fn custom(definition: &str, config: &Config, shared: &[String], depends_on: &[String]) -> Result<Json> {
     let mut operators: Vec<Json> = config.operators.iter().map(|operator| json!(operator)).collect();
     operators.push(json!({"Ref": "Deployer"}));
     Ok(json!({
@@ -81,8 +107,8 @@ pub(super) fn custom(guardrail: &Guardrail, config: &Config, depends_on: &[Strin
         "Properties": {
             "ServiceToken": {"Fn::GetAtt": ["BudgetFunction", "Arn"]},
             "ServiceTimeout": SERVICE_TIMEOUT,
-            "DefinitionHash": format!("{:x}", Sha256::digest(&definition)),
-            "Definition": definition,
+            "DefinitionHash": format!("{:x}", Sha256::digest(definition)),
+            "Definition": lists::written(definition, shared),
             "Pace": serde_json::to_string(&config.pace).context("writing the pace as JSON")?,
             "Operators": operators,
         },

@@ -4,9 +4,9 @@ use anyhow::{Result, ensure};
 use serde_json::{Map, Value as Json};
 
 /// Characters, white space aside, of all inline policies of a role together.
-const MOST_INLINE: usize = 10_240;
+pub(super) const MOST_INLINE: usize = 10_240;
 /// Characters, white space aside, of a managed policy.
-const MOST_MANAGED: usize = 6_144;
+pub(super) const MOST_MANAGED: usize = 6_144;
 
 const REGION: &str = "ap-northeast-1";
 const ACCOUNT: &str = "123456789012";
@@ -21,11 +21,7 @@ pub(super) fn check(template: &Json) -> Result<()> {
     for (name, resource) in template["Resources"].as_object().into_iter().flatten() {
         let properties = &resource["Properties"];
         let (what, letters, most) = match resource["Type"].as_str() {
-            Some("AWS::IAM::Role") => {
-                let policies = properties["Policies"].as_array().into_iter().flatten();
-                let letters = policies.map(|policy| letters(&policy["PolicyDocument"], template)).sum();
-                ("the inline policies of the role", letters, MOST_INLINE)
-            }
+            Some("AWS::IAM::Role") => ("the inline policies of the role", inline(resource, template), MOST_INLINE),
             Some("AWS::IAM::ManagedPolicy") => ("the policy", letters(&properties["PolicyDocument"], template), MOST_MANAGED),
             _ => continue,
         };
@@ -36,6 +32,17 @@ pub(super) fn check(template: &Json) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Letters of all inline policies of a role, also of those under a condition of the template.
+pub(super) fn inline(role: &Json, template: &Json) -> usize {
+    let policies = role["Properties"]["Policies"].as_array().into_iter().flatten();
+    let document = |policy: &Json| {
+        let branches = policy["Fn::If"].as_array().into_iter().flatten().skip(1);
+        let document = branches.chain([policy]).find_map(|branch| branch.get("PolicyDocument"));
+        document.map_or(0, |document| letters(document, template))
+    };
+    policies.map(document).sum()
 }
 
 pub(super) fn letters(document: &Json, template: &Json) -> usize {

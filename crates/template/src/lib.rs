@@ -9,14 +9,18 @@ mod guardrails;
 mod ledger;
 mod lengths;
 mod limits;
+mod lists;
 mod parameters;
 mod roles;
+mod room;
+mod spread;
 mod trusted;
 
 use anyhow::{Context, Result, anyhow};
 use guardrails_aws::actions::CATALOG;
-use guardrails_aws::catalog::Catalog;
+use guardrails_aws::catalog::{Catalog, Entry};
 use guardrails_aws::grants;
+use guardrails_aws::iam::of_stack;
 use guardrails_model::config::Config;
 use serde_json::{Map, Value as Json, json};
 
@@ -24,6 +28,7 @@ use self::artifacts::{Architecture, FIXED_FUNCTIONS};
 pub use self::functions::parts;
 pub use self::limits::{LONGEST_STACK_NAME, Limits, capability, check_stack_name};
 pub use self::parameters::check_parameters;
+pub use self::room::{Room, room};
 
 const SOURCE: &str = include_str!("../../../infra/guardrails.yaml");
 const MACHINE: &str = include_str!("../../../statemachine/guardrails.asl.json");
@@ -64,25 +69,29 @@ pub fn render_of(catalog: &Catalog, config: &Config, key: &str) -> Result<Json> 
     for function in FIXED_FUNCTIONS {
         resources[&format!("{}Function", pascal(function))]["Properties"]["Code"]["S3Key"] = json!(key);
     }
-    for action in catalog.entries() {
-        let logical = pascal(action.name);
+    let used: Vec<&Entry> = catalog.entries().iter().filter(|action| action.is_used(config)).collect();
+    for action in &used {
+        let logical = of_stack::logical(action.name);
         resources.insert(format!("{logical}Log"), functions::log(action.name));
         resources.insert(format!("{logical}Role"), roles::role(action, config, &logical)?);
         resources.insert(format!("{logical}Function"), functions::function(action, key, &logical));
+        resources.insert(format!("{logical}ErrorAlarm"), alarms::error_alarm(action.name, &logical));
         roles::callable(&mut resources["MachineRole"], &logical)?;
         for policy in action.own_policies(config)? {
             resources.insert(format!("DenyPolicy{}", policy.hash), roles::own_policy(&policy));
         }
     }
+    for function in FIXED_FUNCTIONS {
+        let logical = pascal(function);
+        resources.insert(format!("{logical}ErrorAlarm"), alarms::error_alarm(function, &logical));
+    }
     schedule(resources, config);
     roles::budgets(resources, config)?;
     let trusted = trusted::patterns(config);
     trusted::add(resources, &trusted)?;
-    boundary::fill(resources, &trusted)?;
-    for function in artifacts::functions_of(catalog) {
-        resources.insert(format!("{}ErrorAlarm", pascal(function)), alarms::error_alarm(function));
-    }
+    boundary::add(&mut template, &trusted)?;
     ledger::may_be_adopted(&mut template);
+    spread::spread(&mut template)?;
     let resources = resources_of(&mut template)?;
     resources.insert(OPEN_RUNS.to_owned(), guardrails::open_runs(config, resources));
     guardrails::look_first(resources, OPEN_RUNS)?;
@@ -91,9 +100,8 @@ pub fn render_of(catalog: &Catalog, config: &Config, key: &str) -> Result<Json> 
     let others: Vec<String> = others.map(|(name, _)| name.clone()).collect();
     let conditional = resources.iter().filter_map(|(name, one)| Some((name.clone(), one["Condition"].as_str()?.to_owned())));
     let conditional: Vec<(String, String)> = conditional.collect();
-    for guardrail in config.guardrails.values() {
-        resources.insert(guardrails::logical_id(guardrail), guardrails::custom(guardrail, config, &others)?);
-    }
+    guardrails::add_all(&mut template, config, &others)?;
+    let resources = resources_of(&mut template)?;
     let all: Vec<String> = others.into_iter().chain(config.guardrails.values().map(guardrails::logical_id)).collect();
     resources.insert("NothingIsHeld".to_owned(), guardrails::nothing_is_held(&all, &conditional));
     lengths::check(&template)?;

@@ -6,8 +6,8 @@ use serde_json::Value as Json;
 
 /// Bytes that a template may have in a request itself; a larger one goes by way of a bucket.
 pub const LARGEST_BODY: usize = 51_200;
-const LARGEST_TEMPLATE: usize = 1_000_000;
-const MOST_RESOURCES: usize = 500;
+pub(super) const LARGEST_TEMPLATE: usize = 1_000_000;
+pub(super) const MOST_RESOURCES: usize = 500;
 
 /// Refuses a name under which the stack's parts would not find each other.
 ///

@@ -2,7 +2,8 @@
 
 use anyhow::{Result, anyhow};
 use guardrails_aws::catalog::Entry;
-use guardrails_aws::iam::own_policy::{OwnPolicy, TEMPLATE};
+use guardrails_aws::grants;
+use guardrails_aws::iam::own_policy::{Kind, OwnPolicy, TEMPLATE};
 use guardrails_model::config::Config;
 use serde_json::{Map, Value as Json, json};
 
@@ -21,11 +22,10 @@ pub(super) fn role(action: &Entry, config: &Config, logical: &str) -> Result<Jso
         // The run only while it plans again: what has nothing left to do is said there.
         ledger("WriteLedger", &["dynamodb:PutItem"], &["RUN", "STEP#*", "FACET#*"]),
     ];
-    statements.extend(action.grants(config)?.iter().map(|grant| with_pseudo_parameters(&grant.statement())));
+    statements.extend(grants::together(action.grants(config)?).iter().map(|grant| with_pseudo_parameters(&grant.statement())));
     Ok(json!({
         "Type": "AWS::IAM::Role",
         "Properties": {
-            "PermissionsBoundary": {"Ref": super::boundary::BOUNDARY},
             "AssumeRolePolicyDocument": {
                 "Version": "2012-10-17",
                 "Statement": [{
@@ -66,18 +66,28 @@ fn with_pseudo_parameters(statement: &Json) -> Json {
     }
 }
 
-/// What it denies of the file's list never changes under its name: CloudFormation could not replace it, and who has it attached
-/// would lose it. What it denies of the stack's parts does, in its place.
+/// One of the stack's own Deny policies. A list never changes under its name: CloudFormation could not replace it, and a principal that
+/// has it attached would lose it. The statement on the stack's parts does change, in its place.
 pub(super) fn own_policy(policy: &OwnPolicy) -> Json {
     let mut document = policy.document.clone();
+    let of_the_stack = match policy.kind {
+        Kind::Closing => Some(closing::statement()),
+        Kind::Former => Some(closing::former()),
+        Kind::Listed => None,
+    };
     if let Some(statements) = document["Statement"].as_array_mut() {
-        statements.push(closing::statement());
+        statements.extend(of_the_stack);
     }
+    let description = match policy.kind {
+        Kind::Closing => "Closes the guardrails themselves. Attached by Budget Guardrails while a budget is exceeded.",
+        // IAM cannot change a description, so CloudFormation would replace the policy.
+        Kind::Listed | Kind::Former => "Attached by Budget Guardrails while a budget is exceeded.",
+    };
     json!({
         "Type": "AWS::IAM::ManagedPolicy",
         "Properties": {
             "ManagedPolicyName": {"Fn::Sub": policy.name(&TEMPLATE)},
-            "Description": "Attached by Budget Guardrails while a budget is exceeded.",
+            "Description": description,
             "PolicyDocument": document,
         },
     })

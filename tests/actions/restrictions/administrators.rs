@@ -13,14 +13,23 @@ type Fill<'a> = &'a dyn Fn(&mut Account);
 
 const DENIED: &str = "ec2:RunInstances";
 
-/// The stack's own Deny of one call.
+/// The stack's own Deny policies of one call, and the one of them that has the list.
+fn own_denies() -> [String; 2] {
+    let policies: Vec<String> =
+        OwnPolicy::denying(&[DENIED.to_owned()]).unwrap().iter().map(|policy| policy.arn(&HOME)).collect();
+    policies.try_into().unwrap()
+}
+
 fn own_deny() -> String {
-    OwnPolicy::denying(&[DENIED.to_owned()]).unwrap().arn(&HOME)
+    own_denies()[1].clone()
 }
 
 /// Abe and Bea, who are administrators: she by a group.
 fn two(account: &mut Account) {
-    account.policy(OWN).policy(READ_ONLY).policy(&own_deny()).user("abe", &[ADMINISTRATOR]).user("bea", &[]);
+    own_denies().iter().for_each(|policy| {
+        account.policy(policy);
+    });
+    account.policy(OWN).policy(READ_ONLY).user("abe", &[ADMINISTRATOR]).user("bea", &[]);
     account.group("Admins", &[ADMINISTRATOR]).members("Admins", &["bea"]).group("Beta", &[FULL]);
 }
 

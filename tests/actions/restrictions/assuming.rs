@@ -21,7 +21,9 @@ async fn denied(operators: &[&str], trusts: Json, params: Json) -> Story {
         account.role("FinOps", &[]).trust.insert("FinOps".to_owned(), document);
         for actions in [vec!["ec2:RunInstances", "sts:AssumeRole"], vec!["sts:*"], vec!["ec2:RunInstances"]] {
             let actions: Vec<String> = actions.into_iter().map(str::to_owned).collect();
-            account.policy(&guardrails_aws::iam::own_policy::OwnPolicy::denying(&actions).unwrap().arn(&super::HOME));
+            for policy in guardrails_aws::iam::own_policy::OwnPolicy::denying(&actions).unwrap() {
+                account.policy(&policy.arn(&super::HOME));
+            }
         }
     };
     let story = Story::operated_by(operators, fill);

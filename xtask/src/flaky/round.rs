@@ -83,7 +83,7 @@ struct Line {
     exec_time: f64,
 }
 
-/// The results of the tests by the output.
+/// The tests as the output has them.
 #[derive(Debug, PartialEq)]
 struct Seen {
     passed: usize,

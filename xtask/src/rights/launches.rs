@@ -106,10 +106,10 @@ pub fn policies() -> Result<BTreeMap<String, Policies>> {
         let policy = managed.get(name).ok_or_else(|| anyhow!("managed.json has no {name}"))?;
         Ok((name.to_owned(), policy.clone()))
     };
-    let deny = |also: &[&str]| -> Result<(String, Json)> {
+    let deny = |also: &[&str]| -> Result<Vec<(String, Json)>> {
         let actions: Vec<String> = spending().into_iter().chain(also.iter().map(|action| (*action).to_owned())).collect();
-        let policy = OwnPolicy::denying(&actions).map_err(|why| anyhow!(why))?;
-        Ok(("deny-actions".to_owned(), policy.document))
+        let policies = OwnPolicy::denying(&actions).map_err(|why| anyhow!(why))?;
+        Ok(policies.into_iter().map(|policy| (format!("deny-{}", policy.hash), policy.document)).collect())
     };
     let mut policies = BTreeMap::new();
     for name in [FULL_ACCESS, READ_ONLY] {
@@ -120,7 +120,7 @@ pub fn policies() -> Result<BTreeMap<String, Policies>> {
         json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}),
     );
     policies.insert(ADMINISTRATOR.to_owned(), Policies::of([all.clone()]));
-    policies.insert(UNDER_DENY.to_owned(), Policies::of([all.clone(), deny(&[])?]));
-    policies.insert(UNDER_WIDER_DENY.to_owned(), Policies::of([all, deny(BY_OTHERS)?]));
+    policies.insert(UNDER_DENY.to_owned(), Policies::of(std::iter::once(all.clone()).chain(deny(&[])?)));
+    policies.insert(UNDER_WIDER_DENY.to_owned(), Policies::of(std::iter::once(all).chain(deny(BY_OTHERS)?)));
     Ok(policies)
 }

@@ -130,29 +130,30 @@ impl DenyActions {
         [of(&self.group, Principal::Group), of(&self.user, Principal::User), of(&self.role, Principal::Role)].concat()
     }
 
-    /// The stack's policy that it attaches, unless it is one of people's own.
-    fn own_policy(&self) -> Option<OwnPolicy> {
-        OwnPolicy::denying(self.actions.as_deref()?).ok()
+    /// The stack's policies that it attaches, unless it attaches one of people's own.
+    fn listed_policies(&self) -> Result<Vec<OwnPolicy>, String> {
+        self.actions.as_deref().map_or_else(|| Ok(Vec::new()), OwnPolicy::denying)
     }
 
-    fn wishes_of(&self, policy: &str) -> Vec<Wish> {
-        let wish = |principal| Wish { principal, policy: policy.to_owned(), wanted: attached() };
-        self.principals().into_iter().map(wish).collect()
+    /// All of `policies` for each principal, one principal after the other.
+    fn wishes_of(&self, policies: &[String]) -> Vec<Wish> {
+        let wish = |principal: &Principal, policy: &String| Wish {
+            principal: principal.clone(),
+            policy: policy.clone(),
+            wanted: attached(),
+        };
+        self.principals().iter().flat_map(|principal| policies.iter().map(|policy| wish(principal, policy))).collect()
     }
 
     /// What it wishes where it works.
     fn wishes_at(&self, context: &Context<'_>) -> Result<Vec<Wish>, String> {
-        let policy = match (&self.policy, self.own_policy()) {
-            (Some(policy), _) => policy.clone(),
-            (None, Some(own)) => {
-                let region = context.region();
-                let home =
-                    context.home(&region).ok_or("it is not known here which account and which stack's policy to attach")?;
-                own.arn(&home)
-            }
-            (None, None) => return Err("its policy is longer than IAM takes".to_owned()),
-        };
-        Ok(self.wishes_of(&policy))
+        if let Some(policy) = &self.policy {
+            return Ok(self.wishes_of(std::slice::from_ref(policy)));
+        }
+        let region = context.region();
+        let home = context.home(&region).ok_or("it is not known here which account and which stack's policies to attach")?;
+        let policies: Vec<String> = self.listed_policies()?.iter().map(|own| own.arn(&home)).collect();
+        Ok(self.wishes_of(&policies))
     }
 }
 
@@ -165,10 +166,9 @@ impl Declared for DenyActions {
 
     fn grants(&self, all: &[&dyn Declared]) -> Vec<Grant> {
         let all = alike::<Self>(all);
-        let wishes = all.iter().flat_map(|params| {
-            let policy = params.policy.clone().or_else(|| Some(params.own_policy()?.arn(&TEMPLATE)));
-            policy.map(|policy| params.wishes_of(&policy)).unwrap_or_default()
-        });
+        // Any of the stack's own: a run that an earlier version began holds one that this version does not attach any more.
+        let wishes =
+            all.iter().flat_map(|params| params.wishes_of(&[params.policy.clone().unwrap_or_else(|| TEMPLATE.any_deny())]));
         let denies = all.iter().filter_map(|params| params.policy.clone()).collect();
         let mut grants = grants::of(&wishes.collect::<Vec<_>>(), denies);
         if all.iter().any(|params| params.denies(shut_out::ASSUME) != Tri::No) {
@@ -177,9 +177,9 @@ impl Declared for DenyActions {
         grants
     }
 
-    /// The stack's own policy has its ARN only in an account.
+    /// The stack's own policies have their ARNs only in an account.
     fn wishes(&self) -> Vec<(FacetId, Value)> {
-        wanted(self.policy.iter().flat_map(|policy| self.wishes_of(policy)))
+        wanted(self.policy.iter().flat_map(|policy| self.wishes_of(std::slice::from_ref(policy))))
     }
 
     fn restricts(&self) -> Vec<Principal> {
@@ -196,6 +196,7 @@ impl Declared for DenyActions {
     }
 
     fn own_policies(&self) -> Vec<OwnPolicy> {
-        self.own_policy().into_iter().collect()
+        let former = self.actions.as_deref().and_then(OwnPolicy::former);
+        self.listed_policies().unwrap_or_default().into_iter().chain(former).collect()
     }
 }

@@ -1,14 +1,10 @@
 //! What the actions that restrict people share: managed policies of groups, users and roles, and whom they must not touch.
 
-mod administrators;
-pub mod attaching;
-pub mod attachments;
-pub mod grants;
+pub mod attach;
+pub mod deny_policy;
+pub mod lockout;
 pub mod names;
-pub mod of_stack;
-pub mod own_policy;
-mod patterns;
-pub mod protected;
-pub mod shut_out;
-pub mod swap;
-pub mod trust;
+
+pub use self::attach::{attaching, attachments, grants, swap};
+pub use self::deny_policy::own_policy;
+pub use self::lockout::{of_stack, protected, shut_out, trust};

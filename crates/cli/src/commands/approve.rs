@@ -49,6 +49,7 @@ pub(crate) async fn run(global: &Global, args: &Answer, word: Word) -> Result<Ex
     let question = question.ok_or_else(|| not_asked(&run))?;
     let only_figure = run.approval.as_ref().is_some_and(|approval| approval.because == Because::Doubt);
     let asks = run.state == RunState::Waiting;
+    let only_figure = run.approval.as_ref().is_some_and(|approval| approval.because == Because::Doubt);
     if asks {
         output::tell(&follow::report(&deployment, run, false).await?.text());
     }

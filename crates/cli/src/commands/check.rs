@@ -5,6 +5,7 @@ use guardrails_aws::actions::CATALOG;
 use guardrails_model::belief;
 use guardrails_model::config::{Config, Guardrail, Stage};
 use guardrails_model::pace::{Bucket, Pace};
+use guardrails_template as template;
 use rust_decimal::Decimal;
 
 use crate::args::{File, Global};
@@ -16,6 +17,13 @@ pub(crate) fn run(global: &Global, args: &File) -> Result<Exit> {
     output::result(global, &config, &text(&config))?;
     if config.operators.is_empty() {
         output::tell("hint: `operators` is empty: name those who run the guardrails, so that no guardrail can restrict them");
+    }
+    match template::room(&config) {
+        Ok(room) => output::tell(&room.words()),
+        Err(error) => {
+            output::tell(&format!("{error:#}"));
+            return Ok(Exit::BadInput);
+        }
     }
     for words in warnings(&config).into_iter().chain(figures(&config)).chain(pace(&config)) {
         output::tell(&words);

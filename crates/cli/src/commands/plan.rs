@@ -92,7 +92,8 @@ pub(crate) async fn run(global: &Global, args: &Plan) -> Result<Exit> {
         text = format!("{text}\n{}", look.text(args.all));
     }
     output::result(global, &made.json(&target, savings.as_ref(), look.as_ref()), &text)?;
-    let refused = made.parts.iter().any(|part| matches!(part.outcome, Outcome::Refused(_)));
+    let refused = |part: &PartMade| matches!(part.outcome, Outcome::Refused(_)) || !Tally::of(part.steps()).refused.is_empty();
+    let refused = made.parts.iter().any(refused);
     Ok(if refused { Exit::PartlyFailed } else { Exit::Done })
 }
 

@@ -84,8 +84,8 @@ fn judged([period, budgets, figure, evidence, actions, last]: &Case) -> Belief {
         _ => 50_000,
     });
     let now: Timestamp = if *period == "early" { "2026-12-02T08:00:00Z" } else { "2026-12-20T08:00:00Z" }.parse().unwrap();
-    let today = now.to_string();
-    let date = if *period == "over" { "2026-11-30" } else { &today[..10] }.parse().unwrap();
+    let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let date = if *period == "over" { "2026-11-30".parse().unwrap() } else { today };
     let alert = BudgetAlert {
         date,
         account: None,

@@ -152,7 +152,7 @@ impl<'a> Drive<'a> {
     /// A step of what was planned, skipped or refused from the start where there is a reason.
     fn step(&self, run: &Run, part: usize, token: &Nonce, planned: Planned, refused: Option<String>) -> Step {
         let now = self.clock.now();
-        let (phase, reason) = match (planned.skip, refused) {
+        let (phase, reason) = match (planned.skip, refused.or(planned.refused)) {
             (Some(skip), _) => (Phase::Skipped, Some(skip)),
             (None, Some(refused)) => (Phase::ApplyFailed, Some(refused)),
             (None, None) => (Phase::Planned, None),

@@ -29,7 +29,7 @@ from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict
 from ministack.services import lambda_svc, stepfunctions
 
 LAUNCHER = str(pathlib.Path(__file__).resolve().parent.parent)
-SAVED = False  # what is noted here is of this process
+SAVED = False  # these variables are of this process
 
 _PATH = "/_guardrails/save"
 _SCOPED = (AccountScopedDict, AccountRegionScopedDict)
@@ -38,7 +38,7 @@ _LOCKS = (type(threading.Lock()), type(threading.RLock()))
 _LARGE = 64 * 1024  # bytes beyond it stand in a file of their own, once, however many variables have them
 _QUIET_LIMIT = 30
 
-# Variables that are of the process: what runs in it, and where it listens.
+# Variables that are of the process, such as its workers and its threads.
 _OF_THE_PROCESS = {
     ("ministack.core.lambda_runtime", "_workers"),
     ("ministack.core.concurrency", "_resource_locks"),
@@ -103,7 +103,7 @@ async def _quiet():
 
 
 def _busy():
-    """What is under way. Where that is no function, their processes are ended: they have state of their own."""
+    """The names of all work under way. Idle functions are ended: their processes have a state of their own."""
     executions = stepfunctions._executions._data.values()
     running = [execution["executionArn"] for execution in executions if execution["status"] == "RUNNING"]
     if not running and not lambda_runtime.workers_in_use():
@@ -136,7 +136,7 @@ def save(folder):
 
 
 def _keep_code(folder):
-    """The functions' code, unpacked. Whoever begins with it runs it there."""
+    """Unpacks the functions' code. A restored local AWS runs it there."""
     for function in list(lambda_svc._functions._data.values()):
         if function.get("code_zip"):
             lambda_svc._provided_runtime_code_dir(function["code_zip"])

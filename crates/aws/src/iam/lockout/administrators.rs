@@ -13,10 +13,10 @@ use guardrails_model::action::ActionError;
 use guardrails_model::glob::glob;
 use guardrails_model::principal::Principal;
 
-use super::own_policy::TEMPLATE;
 use crate::context::{Context, Home};
 use crate::error::Failure;
 use crate::grants::{Grant, Use};
+use crate::iam::deny_policy::own_policy::TEMPLATE;
 
 /// Looks for administrators.
 pub(super) struct Administrators {
@@ -219,7 +219,7 @@ fn why(principal: &Principal) -> String {
 }
 
 /// What looking for administrators takes, where `denies` are Deny policies besides the stack's own.
-pub(super) fn grants(denies: BTreeSet<String>) -> Vec<Grant> {
+pub(in crate::iam) fn grants(denies: BTreeSet<String>) -> Vec<Grant> {
     let grant = |sid: &str, actions, resources, why_any| Grant {
         sid: sid.to_owned(),
         uses: &[Use::Plan, Use::Apply],

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use guardrails_model::principal::Principal;
 use serde_json::json;
 
-use super::administrators;
 use super::attachments::Wish;
 use crate::grants::{Grant, Use, sid};
+use crate::iam::lockout::administrators;
 
 const ALWAYS: &[Use] = &[Use::Plan, Use::Apply, Use::Rollback];
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use guardrails_model::principal::Principal;
 
 use super::attachments::{MOST, PER_GROUP, Wish, attached, detached};
-use super::names;
+use crate::iam::names;
 
 /// The ARNs of what is detached and of what is attached.
 ///

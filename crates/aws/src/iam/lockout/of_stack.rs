@@ -3,17 +3,37 @@
 
 use aws_sdk_iam::types::Role;
 use guardrails_model::glob::glob;
+use sha2::{Digest, Sha256};
+
+use crate::grants::sid;
 
 /// Letters of a role's name.
 const ROLE: usize = 64;
-/// The most letters of a role's name in the template.
+/// The most letters of a role's name in the template: those of `ScaleGroupToZeroRole`.
 const LOGICAL: usize = 20;
+/// Letters of a longer action's name that its names in the template begin with, and those of its hash.
+const BEGINNING: usize = 10;
+const HASH: usize = 6;
 /// The letters by chance with which CloudFormation ends a name.
 const CHANCE: usize = 13;
 /// Letters that a stack's name may have. A role is named by its stack, its name in the template and letters by chance, with
 /// hyphens between. CloudFormation gives the stack's name the room that the others leave, and cuts it: the rights on
 /// `role/NAME-*` would not mean the role any more. Functions have as much room, and shorter names.
 pub const LONGEST_STACK_NAME: usize = ROLE - LOGICAL - CHANCE - 2;
+
+/// The beginning of the names of an action's resources in the template, such as `StopInstances`.
+///
+/// A long name is cut, with a hash after it: so no action limits the stack's name. What fits stays as it is, because a resource that
+/// is called otherwise is another resource to CloudFormation.
+#[must_use]
+pub fn logical(action: &str) -> String {
+    let whole = sid(&action.split('-').collect::<Vec<_>>());
+    if whole.len() + "Role".len() <= LOGICAL {
+        return whole;
+    }
+    let hash = format!("{:x}", Sha256::digest(action));
+    format!("{}{}", &whole[..BEGINNING], &hash[..HASH])
+}
 
 /// Where CloudFormation says whose a role is.
 const STACK_TAG: &str = "aws:cloudformation:stack-name";
@@ -58,6 +78,20 @@ fn is_named_for(role: &str, stack: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_action_of_any_name_leaves_the_stack_s_name_its_room() {
+        for (action, expected) in [("deny-actions", "DenyActions"), ("scale-group-to-zero", "ScaleGroupToZero")] {
+            assert_eq!(logical(action), expected, "deployed stacks have it by this name");
+        }
+        let long = ["scale-task-groups-to-zero", "scale-task-groups-down", "stop-sagemaker-notebook-instances"].map(logical);
+        for (at, name) in long.iter().enumerate() {
+            let role = format!("{name}Role");
+            assert!(role.len() <= LOGICAL && name.bytes().all(|letter| letter.is_ascii_alphanumeric()), "{role}");
+            assert!(!long[..at].contains(name), "{name} is two actions'");
+            assert!(is_named_for(&format!("guardrails-{role}-1ABC2DEF3GHI"), "guardrails"));
+        }
+    }
 
     #[test]
     fn a_role_of_the_stack_is_known_by_the_name_that_cloudformation_gives_it() {

@@ -58,11 +58,11 @@ impl Attachments {
         Self { iam: Client::new(sdk), iam_changes: Client::new(for_changes) }
     }
 
-    /// Each wish as a facet, with what it is now.
+    /// Each wish as a facet, with its present value. A principal that has no room for all of its policies is refused, and gets none of
+    /// them; the others are planned.
     ///
     /// # Errors
-    /// When IAM does not say, or when it cannot be: a principal or a policy is not there, or there would be more than IAM lets
-    /// a principal have.
+    /// When IAM does not say, or when nothing can be planned: a principal or a policy is not there, or no principal has room.
     pub async fn plan(&self, wishes: &[Wish]) -> Result<Vec<Planned>, ActionError> {
         let mut planned = Vec::with_capacity(wishes.len());
         let mut known: BTreeMap<&Principal, BTreeSet<String>> = BTreeMap::new();
@@ -87,13 +87,33 @@ impl Attachments {
             let facet = wish.facet().map_err(|error| ActionError::Refused(error.to_string()))?;
             planned.push(Planned::new(facet, format!("{name} of {principal}"), present, wanted.clone()));
         }
-        for (principal, attached_now) in known {
-            self.refuse_too_many(principal, attached_now.len(), &planned).await?;
-        }
+        self.refuse_too_many(&known, &mut planned).await?;
         Ok(planned)
     }
 
-    async fn refuse_too_many(&self, principal: &Principal, present: usize, planned: &[Planned]) -> Result<(), ActionError> {
+    /// Counts the free slots of each principal, and refuses those that have too few.
+    async fn refuse_too_many(
+        &self,
+        known: &BTreeMap<&Principal, BTreeSet<String>>,
+        planned: &mut [Planned],
+    ) -> Result<(), ActionError> {
+        let mut refused: BTreeMap<&Principal, String> = BTreeMap::new();
+        for (principal, now) in known {
+            if let Some(why) = self.too_many(principal, now.len(), planned).await? {
+                refused.insert(principal, why);
+            }
+        }
+        if refused.len() == known.len() && !refused.is_empty() {
+            return Err(ActionError::Refused(refused.into_values().collect::<Vec<_>>().join("; ")));
+        }
+        for one in planned.iter_mut().filter(|one| one.present != one.wanted) {
+            one.refused = Principal::of_policy(&one.facet).and_then(|principal| refused.get(&principal).cloned());
+        }
+        Ok(())
+    }
+
+    /// Why `principal`, which has so many policies at `present`, has no room for all that is planned, if so.
+    async fn too_many(&self, principal: &Principal, present: usize, planned: &[Planned]) -> Result<Option<String>, ActionError> {
         let turned = |wanted: Value| {
             let is_so = |planned: &&Planned| {
                 planned.wanted == wanted
@@ -104,16 +124,36 @@ impl Attachments {
         };
         let (more, fewer) = (turned(attached()), turned(detached()));
         if more <= fewer {
-            return Ok(());
+            return Ok(None);
         }
         let (quota, then) = (self.quota(principal).await?, present + more - fewer);
-        if then <= quota {
-            return Ok(());
+        Ok((then > quota).then(|| no_room(principal, present, then, quota)))
+    }
+
+    /// The principals that have no room any more for all that `changes` attach to them, and detach nothing from; each with the reason.
+    ///
+    /// # Errors
+    /// When IAM does not say.
+    pub async fn without_room(&self, changes: &[Change]) -> Result<BTreeMap<Principal, String>, ActionError> {
+        let mut refused = BTreeMap::new();
+        for principal in principals_of(changes) {
+            let mine: Vec<&Change> =
+                changes.iter().filter(|change| Principal::of_policy(&change.facet).as_ref() == Some(&principal)).collect();
+            if mine.iter().any(|change| change.to == detached()) {
+                continue;
+            }
+            let Some(now) = self.attached(&principal).await? else { continue };
+            let more = mine.iter().filter(|change| !now.contains(change.facet.parts().2)).count();
+            // Most principals are far from any figure, and asking for it is a call more.
+            if more == 0 || now.len() + more <= PER_GROUP {
+                continue;
+            }
+            let (quota, then) = (self.quota(&principal).await?, now.len() + more);
+            if then > quota {
+                refused.insert(principal.clone(), no_room(&principal, now.len(), then, quota));
+            }
         }
-        let (kind, name) = (principal.kind(), principal.name());
-        Err(ActionError::Refused(format!(
-            "{kind} `{name}` has {present} managed policies and would have {then}: IAM lets a {kind} have {quota}"
-        )))
+        Ok(refused)
     }
 
     /// What each of `facets` is now.
@@ -319,6 +359,11 @@ impl Attachments {
             }
         }
     }
+}
+
+fn no_room(principal: &Principal, present: usize, then: usize, quota: usize) -> String {
+    let (kind, name) = (principal.kind(), principal.name());
+    format!("{kind} `{name}` has {present} managed policies and would have {then}: IAM lets a {kind} have {quota}")
 }
 
 /// That a policy is attached.

@@ -1,6 +1,6 @@
 //! What actions have in common that attach policies and detach them. They differ in what they wish, and in their parameters.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use guardrails_model::action::{Action, ActionError, Answer, Change, Patience, Planned, Seen};
@@ -8,10 +8,10 @@ use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::principal::Principal;
 use guardrails_model::tri::Tri;
 
-use super::attachments::{Attachments, PER_GROUP, Wish, principals_of};
-use super::protected::Protected;
-use super::shut_out;
+use super::attachments::{Attachments, PER_GROUP, Wish, detached, principals_of};
 use crate::context::Context;
+use crate::iam::lockout::protected::Protected;
+use crate::iam::lockout::shut_out;
 
 /// An action that attaches and detaches.
 pub struct Attaching {
@@ -39,6 +39,19 @@ impl Attaching {
     #[must_use]
     pub fn keeping_from_assuming(self, keeps_from_assuming: Tri) -> Self {
         Self { keeps_from_assuming, ..self }
+    }
+
+    /// Whose policies must not be changed now, each with the reason: a Deny that has no room for all of its policies is attached not at
+    /// all.
+    async fn refusals(&self, changes: &[Change]) -> Result<BTreeMap<Principal, String>, ActionError> {
+        let mut refused = self.protected.refusals(&principals_of(changes)).await?;
+        let detaches = self.wishes.iter().flatten().any(|wish| wish.wanted == detached());
+        if !detaches {
+            for (principal, why) in self.attachments.without_room(changes).await? {
+                refused.entry(principal).or_insert(why);
+            }
+        }
+        Ok(refused)
     }
 
     /// What people should know of those who could become an operator when `principals` are restricted; refused, when nobody could.
@@ -86,7 +99,7 @@ impl Action for Attaching {
 
     /// Who is a member of what may have changed since the plan. One principal that is refused costs the others nothing.
     async fn apply(&self, changes: &[Change]) -> Vec<Answer> {
-        let refused = match self.protected.refusals(&principals_of(changes)).await {
+        let refused = match self.refusals(changes).await {
             Ok(refused) => refused,
             Err(error) => return vec![error.into(); changes.len()],
         };

@@ -1,0 +1,6 @@
+//! Attaching managed policies to groups, users and roles, and detaching them.
+
+pub mod attaching;
+pub mod attachments;
+pub mod grants;
+pub mod swap;

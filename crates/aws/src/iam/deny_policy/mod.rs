@@ -1,0 +1,4 @@
+//! The Deny policies that the stack has of its own.
+
+pub mod own_policy;
+mod patterns;
