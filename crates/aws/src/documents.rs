@@ -73,14 +73,17 @@ pub fn operator(catalog: &Catalog, config: &Config, present: &Json) -> Result<Js
 
 /// All resources of the kind, in every Region.
 fn widened(arn: &str) -> String {
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let [arn, _, service, region, account, resource] = parts.as_slice() else { return arn.to_owned() };
+    // CloudFormation's parameters have colons in them.
+    let plain = arn.replace("${AWS::", "${AWS..");
+    let parts: Vec<&str> = plain.splitn(6, ':').collect();
+    let [_, _, service, region, account, resource] = parts.as_slice() else { return arn.to_owned() };
     let region = if region.is_empty() { "" } else { "*" };
     let kind = resource.split_once('/').map_or("*".to_owned(), |(kind, _)| format!("{kind}/*"));
-    [arn, "${AWS::Partition}", service, region, account, kind.as_str()].join(":")
+    format!("arn:${{AWS::Partition}}:{service}:{region}:{account}:{kind}").replace("${AWS..", "${AWS::")
 }
 
 /// `group` of the ARN of groups, and `anywhere` of `*`.
 fn kind(arn: &str) -> &str {
-    arn.splitn(6, ':').nth(5).map_or("anywhere", |resource| resource.split(['/', ':']).next().unwrap_or_default())
+    let resource = arn.rsplit(':').next().filter(|_| arn != "*");
+    resource.map_or("anywhere", |resource| resource.split('/').next().unwrap_or_default())
 }

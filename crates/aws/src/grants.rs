@@ -137,7 +137,9 @@ fn tagged(tags: &Tags) -> Json {
 #[must_use]
 pub fn widest(arns: impl IntoIterator<Item = String>) -> Vec<String> {
     let arns: BTreeSet<String> = arns.into_iter().collect();
-    let everywhere = arns.iter().find(|arn| arn.split(':').nth(3) == Some("*")).cloned();
+    // The partition is CloudFormation's parameter, which has colons in it.
+    let region = |arn: &String| arn.strip_prefix("arn:${AWS::Partition}:")?.split(':').nth(1).map(str::to_owned);
+    let everywhere = arns.iter().find(|arn| region(arn).as_deref() == Some("*")).cloned();
     everywhere.map_or_else(|| arns.into_iter().collect(), |arn| vec![arn])
 }
 
