@@ -3,7 +3,6 @@
 use futures::future::join_all;
 use guardrails_model::config::ApprovalRule;
 use guardrails_model::ids::RunId;
-use guardrails_model::pace::Pace;
 use guardrails_model::record::RunState;
 use guardrails_model::runs::{AbandonRequest, Begun, Workflow, execution_name};
 
