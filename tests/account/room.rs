@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use guardrails_aws::actions::Any;
-use guardrails_model::config::file;
+use guardrails_aws::actions::CATALOG;
 use guardrails_template::{self as template, Limits};
 use serde_json::{Value as Json, json};
 
@@ -109,14 +108,14 @@ fn a_guardrail_more_moves_no_other_s_rights() {
 
 #[test]
 fn more_guardrails_than_fit_are_refused_with_a_way_out() {
-    let config = file::parse::<Any>("guardrails.yaml", &many_guardrails(600)).unwrap();
+    let config = CATALOG.parse("guardrails.yaml", &many_guardrails(600)).unwrap();
     let refused = template::room(&config).map(|_| ()).unwrap_err().to_string();
     assert!(refused.contains("a stack of their own (--stack-name)"), "{refused}");
 }
 
 #[test]
 fn the_room_that_is_left_is_said_and_holds() {
-    let config = |number: usize| file::parse::<Any>("guardrails.yaml", &denying(number)).unwrap();
+    let config = |number: usize| CATALOG.parse("guardrails.yaml", &denying(number)).unwrap();
     let room = template::room(&config(100)).unwrap();
     assert_eq!(room.guardrails, 100);
     assert!(room.more >= 100, "{room:?}");
