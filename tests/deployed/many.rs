@@ -1,5 +1,5 @@
-//! 200 guardrails in one deployed stack, each with a tag value and a group of its own: IAM, as the local AWS enforces it, lets the
-//! functions do for one of them all that its stage says, and undo it.
+//! 200 guardrails in one deployed stack, each with a tag value and a group of its own. One of them is enforced and put back, while the
+//! local AWS enforces IAM.
 
 use guardrails_local_aws::ACCOUNT;
 use guardrails_local_aws::walkthrough::Access;

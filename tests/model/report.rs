@@ -63,8 +63,6 @@ fn run(parts: Vec<Part>) -> Run {
         closed: None,
         pieces: Vec::new(),
         rollback: None,
-        wake: None,
-        remarks: Vec::new(),
         events: event.into(),
     }
 }

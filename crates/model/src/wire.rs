@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scope_is_known_by_its_digest_and_as_the_version_before_wrote_it() {
+    fn a_scope_is_known_by_its_digest_and_in_its_former_form() {
         let params: Json = serde_json::from_str(r#"{"tag": {"Project": "Beta"}, "regions": ["eu-west-1"]}"#).unwrap();
         let again: Json = serde_json::from_str(r#"{"regions": ["eu-west-1"], "tag": {"Project": "Beta"}}"#).unwrap();
         let of = |properties: Json| serde_json::from_value::<OpenRunsProperties>(properties).unwrap();

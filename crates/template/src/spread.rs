@@ -1,5 +1,5 @@
-//! Where the rights of a role stand when they are longer than its inline policies may be: the long lists in them, such as the names of
-//! groups or the values of a tag, are spread over managed policies that are attached to the role.
+//! Spreads the rights of a role that are longer than its inline policies may be. Long lists in them, such as the names of groups or the
+//! values of a tag, go to managed policies that are attached to the role.
 //!
 //! A deployment changes these policies while runs are under way, and IAM refuses a call whose right is gone for a moment. So an entry
 //! of a list keeps its policy when others come and go: it is chosen by a hash of the entry (rendezvous hashing). When the number of

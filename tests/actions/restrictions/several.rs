@@ -74,7 +74,7 @@ fn nearly_full(account: &mut Account, actions: &[String]) {
 }
 
 #[tokio::test]
-async fn a_principal_without_room_for_all_gets_none_and_the_others_go_on() {
+async fn a_principal_without_room_gets_none_and_the_others_go_on() {
     let actions = vec!["ec2:RunInstances".to_owned()];
     let story = Story::of(|account| nearly_full(account, &actions));
     let before = story.is();

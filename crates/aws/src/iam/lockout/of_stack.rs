@@ -23,8 +23,8 @@ pub const LONGEST_STACK_NAME: usize = ROLE - LOGICAL - CHANCE - 2;
 
 /// The beginning of the names of an action's resources in the template, such as `StopInstances`.
 ///
-/// A long name is cut, with a hash after it: so no action limits the stack's name. What fits stays as it is, because a resource that
-/// is called otherwise is another resource to CloudFormation.
+/// A long name is cut, with a hash after it: so no action limits the stack's name. A name that fits stays as it is, because
+/// CloudFormation takes a resource of another name for another resource.
 #[must_use]
 pub fn logical(action: &str) -> String {
     let whole = sid(&action.split('-').collect::<Vec<_>>());
