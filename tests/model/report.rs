@@ -57,6 +57,8 @@ fn run(parts: Vec<Part>) -> Run {
         tried_at: None,
         approval: None,
         verify: None,
+        wake: None,
+        remarks: Vec::new(),
         looking: None,
         closed: None,
         pieces: Vec::new(),
