@@ -8,5 +8,5 @@ mod docs;
 mod model;
 mod testkit;
 
-use guardrails_testkit::{bench, toy};
+use guardrails_testkit::{fake_action, harness};
 use guardrails_world::{self as world, story};

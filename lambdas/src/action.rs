@@ -6,7 +6,7 @@ use guardrails_aws::catalog::Entry;
 use guardrails_aws::context::{Account, Context};
 use guardrails_model::action::{Action, ActionError};
 use guardrails_model::clock::Clock;
-use guardrails_model::drive::{Drive, DriveError, Progress};
+use guardrails_model::engine::{Executor, ExecutorError, Progress};
 use guardrails_model::ids::Place;
 use guardrails_model::record::{Direction, PartPlan, Run};
 use guardrails_model::wire::{ActionOrder as Order, Op};
@@ -48,15 +48,15 @@ async fn handle(entry: &Entry, order: Order, invocation: Invocation) -> Result<R
     context.stack = Some(variable("STACK_NAME")?);
     context.account = Some(Account { partition: variable("PARTITION")?, id: variable("ACCOUNT_ID")? });
     let action = entry.make(&part.params, &context)?;
-    let drive = Drive::new(&ledger, &invocation.clock, invocation.deadline, invocation.by.clone());
+    let executor = Executor::new(&ledger, &invocation.clock, invocation.deadline, invocation.by.clone());
     let direction = match order.op {
         Op::Places => return places(&run, order.part, action.as_ref()).await,
-        Op::Plan => return plan(&drive, &run, order.part, action.as_ref()).await,
+        Op::Plan => return plan(&executor, &run, order.part, action.as_ref()).await,
         Op::Apply => Direction::Apply,
         Op::Rollback => Direction::Rollback,
     };
     let span = tracing::info_span!("work", run = %order.run, simulated = run.simulated, action = name);
-    let mut progress = drive.go(direction, &order.run, order.part, cursor, action.as_ref()).instrument(span).await?;
+    let mut progress = executor.advance(direction, &order.run, order.part, cursor, action.as_ref()).instrument(span).await?;
     if let Progress::Settling { cursor, .. } = &mut progress {
         cursor.levels = context.pacer.levels();
     }
@@ -76,17 +76,17 @@ async fn places(run: &Run, part: usize, action: &dyn Action) -> Result<Reply, Fa
     Ok(Reply::Places { part, places })
 }
 
-async fn plan(drive: &Drive<'_>, run: &Run, part: usize, action: &dyn Action) -> Result<Reply, Fault> {
+async fn plan(executor: &Executor<'_>, run: &Run, part: usize, action: &dyn Action) -> Result<Reply, Fault> {
     // A plan that counts already is kept: its steps may hold facets.
     let plan = if run.is_settled(part) {
-        if run.looking.is_some() {
-            drive.look_again(&run.id, part, action).await?;
+        if run.rescanning.is_some() {
+            executor.rescan(&run.id, part, action).await?;
         }
         run.parts[part].plan.clone()
     } else {
-        match drive.plan(run, part, action).await {
+        match executor.plan(run, part, action).await {
             Ok(written) => PartPlan::Written(written),
-            Err(DriveError::Action { source: ActionError::OutOfBounds(reason), .. }) => PartPlan::Skipped { reason },
+            Err(ExecutorError::Action { source: ActionError::OutOfBounds(reason), .. }) => PartPlan::Skipped { reason },
             Err(error) => return Err(error.into()),
         }
     };
@@ -95,7 +95,7 @@ async fn plan(drive: &Drive<'_>, run: &Run, part: usize, action: &dyn Action) ->
 }
 
 fn of_action(run: &Run, part: usize, doing: &'static str, source: ActionError) -> Fault {
-    DriveError::Action { action: run.parts[part].title(), doing, source }.into()
+    ExecutorError::Action { action: run.parts[part].title(), doing, source }.into()
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts of steps are far below 2^52")]

@@ -6,7 +6,7 @@ use std::fmt;
 use guardrails_aws::catalog::CatalogError;
 use guardrails_aws::clients::EndpointError;
 use guardrails_aws::error::chain;
-use guardrails_model::drive::DriveError;
+use guardrails_model::engine::ExecutorError;
 use guardrails_model::ledger::LedgerError;
 use guardrails_model::runs::RunError;
 use lambda_runtime::Diagnostic;
@@ -87,8 +87,8 @@ impl From<RunError> for Fault {
     }
 }
 
-impl From<DriveError> for Fault {
-    fn from(error: DriveError) -> Self {
+impl From<ExecutorError> for Fault {
+    fn from(error: ExecutorError) -> Self {
         Self::of(error.is_retryable(), &error)
     }
 }

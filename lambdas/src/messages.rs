@@ -37,7 +37,7 @@ fn shorten(text: &str) -> String {
     shown.fold(String::new(), |text, line| text + line + "\n")
 }
 
-/// How many of `lines` have no more than `room` bytes together.
+/// How many of `lines` have no more than `allowance` bytes together.
 fn fitting<'a>(lines: impl Iterator<Item = &'a &'a str>, room: usize) -> usize {
     let ends = lines.scan(0, |size, line| {
         *size += line.len() + 1;

@@ -73,7 +73,7 @@ pub(crate) async fn carry_out(event: Json, invocation: &Invocation) -> Result<Js
             let closed = runs.close(&run, &Ended { direction, try_number, failures, unfinished }).await?;
             tracing::info!(%run, direction = direction.as_str(), outcome = ?closed.outcome, state = ?closed.run.state, "closed");
             // What a later look found is not what the alert took.
-            let by_alert = closed.run.looking.is_none();
+            let by_alert = closed.run.rescanning.is_none();
             if direction == Direction::Apply && closed.run.state == RunState::Enforced && by_alert {
                 let now = invocation.clock.now();
                 let seconds = (now - closed.run.began).total(Unit::Second).unwrap_or_default();

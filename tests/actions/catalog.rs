@@ -1,8 +1,8 @@
-//! What each action promises beyond what the drive does for all of them, in an account that answers as AWS does.
+//! What each action promises beyond what the engine does for all of them, in an account that answers as AWS does.
 
 use std::sync::Arc;
 
-use guardrails_model::drive::Progress;
+use guardrails_model::engine::Progress;
 use guardrails_model::ids::RunId;
 use guardrails_model::record::Direction;
 use serde_json::json;
@@ -119,9 +119,9 @@ async fn a_rollback_does_not_take_a_listing_that_lags_behind_for_the_world() {
     });
     let run = story.open_beta("beta 80%", json!({})).await;
     // The stop is accepted, and the listing does not show it yet.
-    assert!(matches!(story.bench.invoke(Direction::Apply, &run, 0).await, Some(Ok(Progress::Settling { .. }))));
+    assert!(matches!(story.harness.invoke(Direction::Apply, &run, 0).await, Some(Ok(Progress::Settling { .. }))));
     story.put_back(&run).await;
-    story.bench.wait(600).await;
+    story.harness.wait(600).await;
     story.check(&run, &["i-1 Running"], &["i-1: rolled back"]).await;
 }
 
@@ -135,7 +135,7 @@ async fn a_group_with_an_operator_in_it_is_never_restricted() {
     let run = open_swap(&story, "beta 80%").await;
     story.apply(&run).await;
     story.check(&run, &[&attached(FULL)], &[]).await;
-    let run = story.bench.truth.run(&run).await.unwrap().unwrap().value;
+    let run = story.harness.truth.run(&run).await.unwrap().unwrap().value;
     assert_eq!(run.state.words(), "apply failed", "{:?}", run.events);
 }
 
@@ -177,13 +177,13 @@ async fn nothing_of_a_swap_is_done_when_a_policy_is_missing() {
 async fn the_group_is_never_without_either_policy() {
     let story = Story::of(group);
     let run = open_swap(&story, "beta 80%").await;
-    story.bench.gate.disarm();
+    story.harness.gate.disarm();
     story.apply(&run).await;
     let swap = |calls: Vec<String>| calls.into_iter().filter(|call| call.ends_with("tachGroupPolicy")).collect::<Vec<_>>();
-    assert_eq!(swap(story.bench.gate.calls()), ["AttachGroupPolicy", "DetachGroupPolicy"]);
-    story.bench.gate.disarm();
+    assert_eq!(swap(story.harness.gate.calls()), ["AttachGroupPolicy", "DetachGroupPolicy"]);
+    story.harness.gate.disarm();
     story.put_back(&run).await;
-    assert_eq!(swap(story.bench.gate.calls()), ["AttachGroupPolicy", "DetachGroupPolicy"]);
+    assert_eq!(swap(story.harness.gate.calls()), ["AttachGroupPolicy", "DetachGroupPolicy"]);
 }
 
 #[tokio::test]
@@ -220,12 +220,12 @@ async fn a_dead_call_s_effect_is_seen_when_it_lands_and_not_before() {
         account.instance(running("i-1"));
     });
     let run = story.open_beta("beta 80%", json!({})).await;
-    story.bench.gate.arm_for("StopInstances", Kind::DieLate(30));
-    assert!(story.bench.invoke(Direction::Apply, &run, 0).await.is_none());
-    story.bench.wait(29).await;
+    story.harness.gate.arm_for("StopInstances", Kind::DieLate(30));
+    assert!(story.harness.invoke(Direction::Apply, &run, 0).await.is_none());
+    story.harness.wait(29).await;
     story.check(&run, &["i-1 Running"], &["i-1: applying"]).await;
-    story.bench.wait(1).await;
+    story.harness.wait(1).await;
     story.check(&run, &["i-1 Stopping"], &["i-1: applying"]).await;
-    story.bench.wait(8).await;
+    story.harness.wait(8).await;
     story.check(&run, &["i-1 Stopped"], &["i-1: applying"]).await;
 }

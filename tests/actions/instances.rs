@@ -1,7 +1,7 @@
 //! Single instances: those that cannot or must not be stopped cost the others nothing, and those that AWS has no room for
 //! are started when it has.
 
-use guardrails_model::drive::{Cursor, Progress};
+use guardrails_model::engine::{Cursor, Progress};
 use guardrails_model::ids::RunId;
 use guardrails_model::record::Direction;
 use jiff::{SignedDuration, Timestamp};
@@ -158,14 +158,14 @@ async fn those_that_can_are_hibernated_and_the_others_plainly_stopped() {
 
 /// Goes back for so many hours, as the state machine does, and no further.
 async fn go_back_for(story: &Story, run: &RunId, hours: i64) {
-    story.bench.ask_back(run, &[], false).await;
+    story.harness.ask_back(run, &[], false).await;
     let until = now(story) + SignedDuration::from_hours(hours);
     let mut cursor = Cursor::default();
     while now(story) < until {
-        match story.bench.invoke_from(Direction::Rollback, run, 0, cursor).await {
+        match story.harness.invoke_from(Direction::Rollback, run, 0, cursor).await {
             Some(Ok(Progress::Settling { seconds, cursor: next, .. })) => {
                 cursor = next;
-                story.bench.wait(seconds).await;
+                story.harness.wait(seconds).await;
             }
             other => panic!("it waits no more: {other:?} {:?}", story.steps(run).await),
         }
@@ -199,7 +199,7 @@ async fn what_aws_has_no_room_for_is_asked_for_seldom_until_it_has() {
     let told = story.told(&run).await;
     assert_eq!(told[0], format!("i-1: rolling back ({NO_VCPUS})"));
     assert!(told[6].starts_with("i-9: rolling back (InsufficientInstanceCapacity: "), "{told:?}");
-    story.bench.execute(Direction::Rollback, &run).await.unwrap();
+    story.harness.execute(Direction::Rollback, &run).await.unwrap();
     assert_eq!((story.is(), story.state(&run).await), (before, "rolled back"));
     let starts = story.world.account().calls["StartInstances"].0;
     assert!(starts < 100, "{starts}");
@@ -243,7 +243,7 @@ async fn what_falls_back_is_asked_for_seldom_and_its_reason_kept() {
     let starts = mended.world.account().calls["StartInstances"].0;
     assert!((5..20).contains(&starts), "{starts}");
     mended.world.account().instances.get_mut("i-2").unwrap().enable_key();
-    mended.bench.execute(Direction::Rollback, &run).await.unwrap();
+    mended.harness.execute(Direction::Rollback, &run).await.unwrap();
     assert_eq!((mended.is(), mended.state(&run).await), (before, "rolled back"));
 
     let never = story();

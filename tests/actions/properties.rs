@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use serde_json::json;
 
-use crate::bench::{self, Bench};
+use crate::harness::{self, Harness};
 use crate::world::{Fault, Group, HOME, Instance, Kind, Power, World};
 
 const AWAY: &str = "eu-west-1";
@@ -96,7 +96,7 @@ fn event() -> impl Strategy<Value = Event> {
 
 struct Play {
     world: Arc<World>,
-    bench: Bench,
+    harness: Harness,
     fleet: Vec<One>,
     runs: Vec<RunId>,
     /// Instances that somebody else changed, or whose group.
@@ -127,8 +127,8 @@ impl Play {
             }
         }
         let make = crate::world::catalog(&world, &[]);
-        let bench = Bench::new(Arc::clone(&world.clock), Arc::clone(&world.gate), |inner| inner, make);
-        Self { world, bench, fleet, runs: Vec::new(), others: BTreeSet::new() }
+        let harness = Harness::new(Arc::clone(&world.clock), Arc::clone(&world.gate), |inner| inner, make);
+        Self { world, harness, fleet, runs: Vec::new(), others: BTreeSet::new() }
     }
 
     async fn happen(&mut self, event: Event) {
@@ -156,15 +156,15 @@ impl Play {
                 self.back(run, &[facet]).await;
             }
             Event::Round(run, death) => self.round(run, death).await,
-            Event::Pass(seconds) => self.bench.wait(seconds).await,
+            Event::Pass(seconds) => self.harness.wait(seconds).await,
         }
     }
 
     async fn alert(&mut self, who: &str) {
         let spec = ActionSpec { name: "stop-instances".parse().unwrap(), params: json!({"tag": {"Project": "Beta"}}) };
-        let (target, guardrail) = bench::stage(who, vec![vec![spec]]);
-        if let Begun::Started(run) = self.bench.alert(&target, &guardrail).await.expect("an alert is taken") {
-            let run = self.bench.open(&run).await.expect("it opens");
+        let (target, guardrail) = harness::stage(who, vec![vec![spec]]);
+        if let Begun::Started(run) = self.harness.alert(&target, &guardrail).await.expect("an alert is taken") {
+            let run = self.harness.open(&run).await.expect("it opens");
             if !self.runs.contains(&run.id) {
                 self.runs.push(run.id);
             }
@@ -214,12 +214,12 @@ impl Play {
 
     async fn back(&self, run: usize, only: &[FacetId]) {
         if let Some(run) = self.runs.get(run) {
-            self.bench.ask_back(run, only, false).await;
+            self.harness.ask_back(run, only, false).await;
         }
     }
 
     async fn read(&self, run: &RunId) -> Run {
-        self.bench.truth.run(run).await.unwrap().expect("the run").value
+        self.harness.truth.run(run).await.unwrap().expect("the run").value
     }
 
     async fn round(&self, run: usize, death: Option<(usize, Kind)>) {
@@ -229,18 +229,18 @@ impl Play {
             return;
         }
         if let Some((at, kind)) = death {
-            self.bench.gate.arm(Fault { at, kind });
+            self.harness.gate.arm(Fault { at, kind });
         }
         let mut seconds = 1;
         for part in 0..run.parts.len() {
-            match self.bench.invoke(run.direction, id, part).await {
-                Some(Ok(guardrails_model::drive::Progress::Settling { seconds: asked, .. })) => seconds = seconds.max(asked),
+            match self.harness.invoke(run.direction, id, part).await {
+                Some(Ok(guardrails_model::engine::Progress::Settling { seconds: asked, .. })) => seconds = seconds.max(asked),
                 Some(Err(error)) => assert!(error.is_retryable(), "{error:?}"),
                 _ => {}
             }
         }
-        self.bench.gate.disarm();
-        self.bench.wait(seconds).await;
+        self.harness.gate.disarm();
+        self.harness.wait(seconds).await;
     }
 
     /// Everything is put back, in the order given. What lost its tag gets it back: without it no function may change it.
@@ -257,13 +257,13 @@ impl Play {
         }
         for run in order {
             for _ in 0..3 {
-                self.bench.ask_back(run, &[], false).await;
+                self.harness.ask_back(run, &[], false).await;
                 if self.read(run).await.state.is_open() {
-                    self.bench.execute(Direction::Rollback, run).await.expect("it ends");
+                    self.harness.execute(Direction::Rollback, run).await.expect("it ends");
                 }
             }
         }
-        self.bench.wait(300).await;
+        self.harness.wait(300).await;
     }
 
     fn judge(&self) {

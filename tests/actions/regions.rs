@@ -91,9 +91,9 @@ async fn one_action_in_one_region_is_put_back_and_what_is_named_narrows_together
             force: false,
             armed: false,
         };
-        let asked = story.bench.runs().roll_back(&run, &request).await.unwrap();
+        let asked = story.harness.runs().roll_back(&run, &request).await.unwrap();
         if matches!(asked, RollbackAsked::Started(_)) {
-            story.bench.execute(Direction::Rollback, &run).await.unwrap();
+            story.harness.execute(Direction::Rollback, &run).await.unwrap();
             story.hour().await;
         }
         matches!(asked, RollbackAsked::Started(_))
@@ -120,8 +120,8 @@ async fn what_is_launched_where_a_person_put_back_a_region_is_left_alone() {
             places: places.iter().map(|place| place.parse().unwrap()).collect(),
             ..RollbackRequest::whole(ANN, story.world.clock.now(), "because")
         };
-        story.bench.runs().roll_back(&run, &request).await.unwrap();
-        story.bench.execute(Direction::Rollback, &run).await.unwrap();
+        story.harness.runs().roll_back(&run, &request).await.unwrap();
+        story.harness.execute(Direction::Rollback, &run).await.unwrap();
         story.world.account().instance(running("i-5").in_region("eu-west-1")).instance(running("i-6"));
         story.look(&run).await;
         story.hour().await;

@@ -46,7 +46,7 @@ async fn refused(story: &Story, run: &RunId) -> String {
     let run = story.load(run).await;
     let part = &run.parts[0];
     assert!(matches!(part.plan, PartPlan::Failed { .. }), "{:?}", part.plan);
-    story.bench.action(&run, part).plan().await.unwrap_err().to_string()
+    story.harness.action(&run, part).plan().await.unwrap_err().to_string()
 }
 
 /// A run of `action` over an account is refused when it is planned, and changes nothing.
@@ -138,7 +138,7 @@ async fn a_run_that_holds_another_stack_s_policy_is_known_before_its_ledger_is_a
     let found = async |stack, region| {
         let open = [story.load(&run).await];
         let home = Home { partition: "aws", account: "123456789012", region, stack };
-        let found = own_policy::held_of_another(&story.bench.ledger, &open, &home).await.unwrap();
+        let found = own_policy::held_of_another(&story.harness.ledger, &open, &home).await.unwrap();
         found.map(|(of, facet)| (of == run, facet.to_string()))
     };
     let held = Some((true, format!("group-policy/Beta/{arn}")));
@@ -206,9 +206,9 @@ async fn at_a_user_s_own_quota_one_policy_goes_before_another_comes() {
     let before = story.is();
     let params = json!({"user": "bert", "detach": ["AmazonEC2FullAccess"], "attach": ["AmazonEC2ReadOnlyAccess"]});
     let run = story.open("beta 100%", "swap-policy", params).await;
-    story.bench.gate.disarm();
+    story.harness.gate.disarm();
     story.apply(&run).await;
-    let calls = story.bench.gate.calls();
+    let calls = story.harness.gate.calls();
     let turned: Vec<&String> = calls.iter().filter(|call| call.ends_with("tachUserPolicy")).collect();
     assert_eq!(turned, ["DetachUserPolicy", "AttachUserPolicy"]);
     story.put_back(&run).await;

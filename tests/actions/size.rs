@@ -52,7 +52,7 @@ async fn there_and_back(count: usize) -> ([f64; 2], [machine::Took; 2]) {
         [(Direction::Apply, Power::Stopped), (Direction::Rollback, Power::Running)].into_iter().enumerate()
     {
         if direction == Direction::Rollback {
-            lab.bench.ask_back(&run, &[], false).await;
+            lab.harness.ask_back(&run, &[], false).await;
         }
         lab.costs.reset();
         lab.world.account().calls.clear();
@@ -71,7 +71,7 @@ async fn without_a_pace_many_calls_are_throttled() {
     let lab = Lab::with(1_200, &[HOME], no_pace());
     let run = lab.open().await;
     lab.machine().execute(Direction::Apply, &run).await;
-    lab.bench.ask_back(&run, &[], false).await;
+    lab.harness.ask_back(&run, &[], false).await;
     lab.machine().execute(Direction::Rollback, &run).await;
     let calls = lab.world.account().calls.clone();
     assert_eq!(lab.count(Power::Running), 1_200);
@@ -90,7 +90,7 @@ async fn at_half_a_share_whoever_takes_the_other_half_is_never_throttled() {
     // An execution of few rounds: how full the buckets are must come through to the next.
     let machine = machine::Machine { others: Some(&others), most: Some(12), ..lab.machine() };
     machine.execute(Direction::Apply, &run).await;
-    lab.bench.ask_back(&run, &[], false).await;
+    lab.harness.ask_back(&run, &[], false).await;
     let started = machine.execute(Direction::Rollback, &run).await;
     assert!(started.executions > 1, "it goes on in another execution: {started:?}");
     let (asked, refused) = neighbour.calls();
@@ -104,7 +104,7 @@ async fn ten_thousand_in_four_regions_make_short_histories_and_small_states() {
     let run = lab.open().await;
     for direction in [Direction::Apply, Direction::Rollback] {
         if direction == Direction::Rollback {
-            lab.bench.ask_back(&run, &[], false).await;
+            lab.harness.ask_back(&run, &[], false).await;
         }
         lab.costs.reset();
         let took = lab.machine().execute(direction, &run).await;
@@ -124,21 +124,21 @@ async fn a_rollback_of_thousands_is_killed_narrowed_and_taken_up_and_starts_noth
     let before = lab.world.account().snapshot();
     let run = lab.open().await;
     lab.machine().execute(Direction::Apply, &run).await;
-    assert!(matches!(lab.bench.ask_back(&run, &[], false).await, RollbackAsked::Started(_)));
+    assert!(matches!(lab.harness.ask_back(&run, &[], false).await, RollbackAsked::Started(_)));
     for round in [0, 1, 7, 15] {
         let killed = machine::Machine { killed_at: Some(round), ..lab.machine() };
         assert!(killed.execute(Direction::Rollback, &run).await.closed.is_none());
-        assert!(matches!(lab.bench.ask_back(&run, &[], false).await, RollbackAsked::Started(_)));
+        assert!(matches!(lab.harness.ask_back(&run, &[], false).await, RollbackAsked::Started(_)));
     }
     // While it is under way, only some of the last ones are asked for.
     let only: Vec<_> = lab.steps(&run).await[2_900..].iter().map(|step| step.facet.clone()).collect();
     let down = lab.count(Power::Stopped);
-    assert!(matches!(lab.bench.ask_back(&run, &only, false).await, RollbackAsked::Changed(_)));
+    assert!(matches!(lab.harness.ask_back(&run, &only, false).await, RollbackAsked::Changed(_)));
     let narrowed = lab.machine().execute(Direction::Rollback, &run).await;
     // Some of the others are half way back, where they were when it was killed.
     assert_eq!(narrowed.closed.unwrap().run.state, RunState::RollbackFailed);
     assert_eq!(lab.count(Power::Stopped), down - 100);
-    lab.bench.ask_back(&run, &[], false).await;
+    lab.harness.ask_back(&run, &[], false).await;
     let last = lab.machine().execute(Direction::Rollback, &run).await;
     assert_eq!(last.closed.unwrap().run.state, RunState::RolledBack);
     assert_eq!(lab.world.account().snapshot(), before);
@@ -153,7 +153,7 @@ async fn one_instance_without_capacity_does_not_hold_up_the_others() {
     lab.world.account().instance(Instance::new("i-00000", Power::Running, "Project=Beta").refusing_start(30));
     let run = lab.open().await;
     lab.machine().execute(Direction::Apply, &run).await;
-    lab.bench.ask_back(&run, &[], false).await;
+    lab.harness.ask_back(&run, &[], false).await;
     let began = lab.now();
     let took = lab.machine().execute(Direction::Rollback, &run).await;
     let when = lab.running_since();

@@ -13,14 +13,14 @@ use guardrails_model::config::ActionSpec;
 use guardrails_model::ids::Value;
 use guardrails_model::pace::Pace;
 use guardrails_model::record::{Direction, Run, Step};
-use guardrails_model::runs::{Begun, Looked};
+use guardrails_model::runs::{Begun, Rescanned};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::worked_example::double::{APP_RUNNER, service};
 use super::worked_example::pause_app_services::{AppServices, Described};
-use crate::bench::{Bench, stage};
+use crate::harness::{Harness, stage};
 use crate::world::{self, World};
 
 const DAY: i64 = 24 * 3600;
@@ -101,7 +101,7 @@ fn params() -> Json {
 
 struct Lab {
     world: Arc<World>,
-    bench: Bench,
+    harness: Harness,
     run: Run,
 }
 
@@ -113,13 +113,13 @@ impl Lab {
             world.account().thing(&APP_RUNNER, service(world::HOME, name, "RUNNING", "Project=Beta"));
         }
         let make = world::of_catalog(&WEEKLY, &world, &[], Pace::default());
-        let bench = Bench::new(world.clock.clone(), world.gate.clone(), |store| store, make);
+        let harness = Harness::new(world.clock.clone(), world.gate.clone(), |store| store, make);
         let spec = ActionSpec { name: "pause-weekly".parse().unwrap(), params };
         let (target, guardrail) = stage("beta 80%", vec![vec![spec]]);
-        let Begun::Started(run) = bench.alert(&target, &guardrail).await.unwrap() else { panic!("no run began") };
-        let run = bench.open(&run).await.unwrap();
-        bench.execute(Direction::Apply, &run.id).await.unwrap();
-        Self { world, bench, run }
+        let Begun::Started(run) = harness.alert(&target, &guardrail).await.unwrap() else { panic!("no run began") };
+        let run = harness.open(&run).await.unwrap();
+        harness.execute(Direction::Apply, &run.id).await.unwrap();
+        Self { world, harness, run }
     }
 
     fn set(&self, name: &str, state: &'static str) {
@@ -132,15 +132,15 @@ impl Lab {
 
     /// A look of the reconciler, so many seconds later.
     async fn look_after(&self, seconds: i64) {
-        self.bench.wait(seconds).await;
-        let Looked::Started(again) = self.bench.runs().look_again(&self.run.id).await.unwrap() else { panic!("no look") };
-        self.bench.open(&again).await.unwrap();
-        self.bench.execute(Direction::Apply, &self.run.id).await.unwrap();
+        self.harness.wait(seconds).await;
+        let Rescanned::Started(again) = self.harness.runs().rescan(&self.run.id).await.unwrap() else { panic!("no look") };
+        self.harness.open(&again).await.unwrap();
+        self.harness.execute(Direction::Apply, &self.run.id).await.unwrap();
     }
 
     async fn step(&self, name: &str) -> Step {
-        let run = self.bench.truth.run(&self.run.id).await.unwrap().unwrap().value;
-        let steps = self.bench.runs().steps(&run).await.unwrap();
+        let run = self.harness.truth.run(&self.run.id).await.unwrap().unwrap().value;
+        let steps = self.harness.runs().steps(&run).await.unwrap();
         steps.into_iter().find(|step| step.label == format!("service {name}")).unwrap()
     }
 }
@@ -163,13 +163,13 @@ async fn restart_after_seven_days_is_the_service_s_and_reapplied() {
     for week in 1..=3 {
         // Looks between them, at which nothing is otherwise, take nothing from the time.
         lab.look_after(3 * DAY).await;
-        lab.bench.wait(4 * DAY).await;
+        lab.harness.wait(4 * DAY).await;
         lab.set("web", "RUNNING");
         lab.look_after(60).await;
         assert_eq!(lab.is("web"), "PAUSED", "week {week}");
     }
-    lab.bench.ask_back(&lab.run.id, &[], false).await;
-    lab.bench.execute(Direction::Rollback, &lab.run.id).await.unwrap();
+    lab.harness.ask_back(&lab.run.id, &[], false).await;
+    lab.harness.execute(Direction::Rollback, &lab.run.id).await.unwrap();
     assert_eq!((lab.is("web"), lab.is("worker")), ("RUNNING".to_owned(), "RUNNING".to_owned()));
 }
 
@@ -196,8 +196,8 @@ async fn deleted_service_is_gone_and_costs_nothing() {
     let lab = Lab::paused(params()).await;
     lab.world.account().things.retain(|_, thing| thing.name != "web");
     lab.set("worker", "DELETED");
-    lab.bench.ask_back(&lab.run.id, &[], false).await;
-    lab.bench.execute(Direction::Rollback, &lab.run.id).await.unwrap();
+    lab.harness.ask_back(&lab.run.id, &[], false).await;
+    lab.harness.execute(Direction::Rollback, &lab.run.id).await.unwrap();
     let (web, worker) = (lab.step("web").await.reason.unwrap(), lab.step("worker").await.reason.unwrap());
     assert!(web.contains("nothing to put back: the service arn:aws:apprunner") && web.ends_with("is there no more"), "{web}");
     assert_eq!(worker, "nothing to put back: it is deleted");

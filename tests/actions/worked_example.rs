@@ -21,7 +21,7 @@ use self::double::{APP_RUNNER, service};
 use super::sweep::lab::{Meets, Place, Scenario};
 use super::sweep::sabotage::Sabotage;
 use super::sweep::sweeps::Sweep;
-use crate::bench::{Bench, stage};
+use crate::harness::{Harness, stage};
 use crate::world::{self, Account, Kind, World};
 
 guardrails_aws::catalog! {
@@ -177,27 +177,27 @@ fn file_and_schema_take_its_parameters_and_no_others() {
 }
 
 /// A world, and a run of the action in it that is planned.
-async fn opened(fill: impl FnOnce(&mut Account)) -> (std::sync::Arc<World>, Bench, guardrails_model::record::Run) {
+async fn opened(fill: impl FnOnce(&mut Account)) -> (std::sync::Arc<World>, Harness, guardrails_model::record::Run) {
     let world = std::sync::Arc::new(World::default());
     fill(&mut world.account());
     let make = world::of_catalog(&EXAMPLE, &world, &[], Pace::default());
-    let bench = Bench::new(world.clock.clone(), world.gate.clone(), |store| store, make);
+    let harness = Harness::new(world.clock.clone(), world.gate.clone(), |store| store, make);
     let spec = config().guardrails.values().next().unwrap().stages[0].groups[0][0].clone();
     let (target, guardrail) = stage("beta 80%", vec![vec![spec]]);
-    let Begun::Started(run) = bench.alert(&target, &guardrail).await.unwrap() else { panic!("no run began") };
-    let run = bench.open(&run).await.unwrap();
-    (world, bench, run)
+    let Begun::Started(run) = harness.alert(&target, &guardrail).await.unwrap() else { panic!("no run began") };
+    let run = harness.open(&run).await.unwrap();
+    (world, harness, run)
 }
 
-async fn steps(bench: &Bench, run: &guardrails_model::record::Run) -> Vec<guardrails_model::record::Step> {
-    let run = bench.truth.run(&run.id).await.unwrap().unwrap().value;
-    bench.runs().steps(&run).await.unwrap()
+async fn steps(harness: &Harness, run: &guardrails_model::record::Run) -> Vec<guardrails_model::record::Step> {
+    let run = harness.truth.run(&run.id).await.unwrap().unwrap().value;
+    harness.runs().steps(&run).await.unwrap()
 }
 
 #[tokio::test]
 async fn plan_counts_by_noun_and_prices_by_kind() {
-    let (_, bench, run) = opened(services).await;
-    let steps = steps(&bench, &run).await;
+    let (_, harness, run) = opened(services).await;
+    let steps = steps(&harness, &run).await;
     let parts = [(run.parts[0].clone(), steps)];
     let (target, _) = stage("beta 80%", Vec::new());
     let prices = "us-east-1: { \"512 CPU 1024 MB\": 0.039 }";
@@ -247,10 +247,10 @@ fn documents_and_template_have_it() {
 /// Each call of a whole life is granted, each grant is used; `cargo xtask rights` has an evaluator of its own judge the same.
 #[tokio::test]
 async fn each_call_is_granted_and_each_grant_is_used() {
-    let (world, bench, run) = opened(services).await;
-    bench.execute(Direction::Apply, &run.id).await.unwrap();
-    bench.ask_back(&run.id, &[], false).await;
-    bench.execute(Direction::Rollback, &run.id).await.unwrap();
+    let (world, harness, run) = opened(services).await;
+    harness.execute(Direction::Apply, &run.id).await.unwrap();
+    harness.ask_back(&run.id, &[], false).await;
+    harness.execute(Direction::Rollback, &run.id).await.unwrap();
     let grants = EXAMPLE.find(NAME).unwrap().grants(&config()).unwrap();
     let calls = world.account().told.clone();
     let regions = ("ec2:DescribeRegions".to_owned(), "*".to_owned(), BTreeMap::new());
@@ -261,18 +261,18 @@ async fn each_call_is_granted_and_each_grant_is_used() {
 
 #[tokio::test]
 async fn service_without_its_tag_is_named_when_refused() {
-    let (world, bench, run) = opened(|account| {
+    let (world, harness, run) = opened(|account| {
         services(account);
         account.granted = Some(("Project", "Beta"));
     })
     .await;
-    bench.execute(Direction::Apply, &run.id).await.unwrap();
+    harness.execute(Direction::Apply, &run.id).await.unwrap();
     for thing in world.account().things.values_mut().filter(|thing| thing.name == "web") {
         thing.tags.clear();
     }
-    bench.ask_back(&run.id, &[], false).await;
-    bench.execute(Direction::Rollback, &run.id).await.unwrap();
-    let steps = steps(&bench, &run).await;
+    harness.ask_back(&run.id, &[], false).await;
+    harness.execute(Direction::Rollback, &run.id).await.unwrap();
+    let steps = steps(&harness, &run).await;
     let reason = steps.iter().find(|step| step.label == "service web").unwrap().reason.clone().unwrap();
     assert!(reason.contains("does not carry Project=Beta any more: give it back, and roll back again"), "{reason}");
     assert_eq!(world.account().snapshot()["worker"], "RUNNING", "one that is refused costs the others nothing");
@@ -280,46 +280,46 @@ async fn service_without_its_tag_is_named_when_refused() {
 
 #[tokio::test]
 async fn service_that_is_exempted_after_the_plan_is_left_alone() {
-    let (world, bench, run) = opened(services).await;
+    let (world, harness, run) = opened(services).await;
     for thing in world.account().things.values_mut().filter(|thing| thing.name == "web") {
         thing.tags.insert("guardrails:release".to_owned(), String::new());
     }
-    bench.execute(Direction::Apply, &run.id).await.unwrap();
+    harness.execute(Direction::Apply, &run.id).await.unwrap();
     let is = world.account().snapshot();
     assert_eq!((is["web"].as_str(), is["worker"].as_str()), ("RUNNING", "PAUSED"));
 }
 
 #[tokio::test]
 async fn services_of_the_stack_itself_are_left_alone() {
-    let (_, bench, run) = opened(|account| {
+    let (_, harness, run) = opened(|account| {
         account
             .thing(&APP_RUNNER, service(world::HOME, "own", "RUNNING", "Project=Beta aws:cloudformation:stack-name=guardrails"));
     })
     .await;
-    let told: Vec<_> = steps(&bench, &run).await.into_iter().map(|step| (step.label, step.reason)).collect();
+    let told: Vec<_> = steps(&harness, &run).await.into_iter().map(|step| (step.label, step.reason)).collect();
     assert_eq!(told, [("service own".to_owned(), Some("the guardrails themselves stand on it".to_owned()))]);
 }
 
 #[tokio::test]
 async fn resumed_service_is_paused_again_at_the_next_look() {
-    let (world, bench, run) = opened(services).await;
-    bench.execute(Direction::Apply, &run.id).await.unwrap();
+    let (world, harness, run) = opened(services).await;
+    harness.execute(Direction::Apply, &run.id).await.unwrap();
     for thing in world.account().things.values_mut().filter(|thing| thing.name == "web") {
         thing.set("RUNNING");
     }
-    let guardrails_model::runs::Looked::Started(again) = bench.runs().look_again(&run.id).await.unwrap() else {
+    let guardrails_model::runs::Rescanned::Started(again) = harness.runs().rescan(&run.id).await.unwrap() else {
         panic!("no look")
     };
-    bench.open(&again).await.unwrap();
-    bench.execute(Direction::Apply, &run.id).await.unwrap();
+    harness.open(&again).await.unwrap();
+    harness.execute(Direction::Apply, &run.id).await.unwrap();
     assert_eq!(world.account().snapshot()["web"], "PAUSED");
 }
 
 #[tokio::test]
 async fn receipts_name_the_request_that_paused() {
-    let (_, bench, run) = opened(services).await;
-    bench.execute(Direction::Apply, &run.id).await.unwrap();
-    for step in steps(&bench, &run).await.iter().filter(|step| step.before == Some(Value::new("running"))) {
+    let (_, harness, run) = opened(services).await;
+    harness.execute(Direction::Apply, &run.id).await.unwrap();
+    for step in steps(&harness, &run).await.iter().filter(|step| step.before == Some(Value::new("running"))) {
         let events = json!(step.events).to_string();
         assert!(events.contains("apprunner:PauseService") && events.contains("request-"), "{events}");
     }
@@ -327,21 +327,21 @@ async fn receipts_name_the_request_that_paused() {
 
 #[tokio::test]
 async fn throttled_pause_is_asked_again() {
-    let (world, bench, run) = opened(|account| {
+    let (world, harness, run) = opened(|account| {
         services(account);
         account.throttled.insert("PauseService".to_owned(), 2);
     })
     .await;
-    bench.execute(Direction::Apply, &run.id).await.unwrap();
+    harness.execute(Direction::Apply, &run.id).await.unwrap();
     assert_eq!(world.account().snapshot()["web"], "PAUSED");
 }
 
 #[tokio::test]
 async fn lost_answer_is_not_taken_for_a_refusal() {
-    let (world, bench, run) = opened(services).await;
-    bench.gate.arm_for("PauseService", Kind::LostAnswer);
-    bench.execute(Direction::Apply, &run.id).await.unwrap();
-    let ended: BTreeSet<String> = steps(&bench, &run).await.iter().map(|step| step.phase.to_string()).collect();
+    let (world, harness, run) = opened(services).await;
+    harness.gate.arm_for("PauseService", Kind::LostAnswer);
+    harness.execute(Direction::Apply, &run.id).await.unwrap();
+    let ended: BTreeSet<String> = steps(&harness, &run).await.iter().map(|step| step.phase.to_string()).collect();
     assert_eq!(ended, BTreeSet::from(["applied".to_owned(), "skipped".to_owned()]));
     assert_eq!(world.account().snapshot()["web"], "PAUSED");
 }

@@ -83,7 +83,7 @@ async fn the_world_before_and_after_is_written_down_and_a_lost_answer_is_said_to
         account.instance(running("i-1"));
     });
     let run = story.open_beta("beta 80%", json!({})).await;
-    story.bench.gate.arm_for("StopInstances", Kind::LostAnswer);
+    story.harness.gate.arm_for("StopInstances", Kind::LostAnswer);
     story.apply(&run).await;
     story.put_back(&run).await;
     let step = story.steps(&run).await.remove(0);
@@ -116,9 +116,9 @@ async fn an_event_that_was_written_is_never_changed() {
         account.instance(running("i-1"));
     });
     let run = story.stop_beta("beta 80%").await;
-    let mut record = story.bench.ledger.run(&run).await.unwrap().unwrap();
+    let mut record = story.harness.ledger.run(&run).await.unwrap().unwrap();
     record.value.events = Log::default();
-    let _ = story.bench.ledger.save_run(record, None).await;
+    let _ = story.harness.ledger.save_run(record, None).await;
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod alerts;
 mod audit;
-mod drive;
+mod engine;
 mod fuzz_corpus;
 mod interleavings;
 mod old_records;

@@ -136,14 +136,14 @@ async fn left(name: &str) -> (Story, Vec<String>) {
         let key = Key { pk: item.pk, sk: item.sk };
         for expect in 0..item.rev {
             let write = Write { key: key.clone(), expect, doc: item.doc.clone() };
-            story.bench.memory.commit(&item.nonce, &[write]).await.unwrap();
+            story.harness.memory.commit(&item.nonce, &[write]).await.unwrap();
         }
     }
     (story, before)
 }
 
 async fn runs(story: &Story) -> Vec<Run> {
-    let runs = story.bench.truth.runs(None).await.unwrap();
+    let runs = story.harness.truth.runs(None).await.unwrap();
     runs.into_iter().map(|run| run.value).collect()
 }
 
@@ -158,7 +158,7 @@ async fn let_go(story: &Story, run: &RunId) {
     assert_eq!(story.state(run).await, "rolled back");
     for step in story.steps(run).await {
         assert!(step.phase.is_final(), "{} is {}", step.facet, step.phase);
-        let facets = story.bench.truth.facets(std::slice::from_ref(&step.facet)).await.unwrap();
+        let facets = story.harness.truth.facets(std::slice::from_ref(&step.facet)).await.unwrap();
         let held = facets.values().any(|facet| facet.value.holders.contains_key(&step.holder()));
         assert!(!held, "{} is held", step.facet);
     }
@@ -176,7 +176,7 @@ async fn alert(story: &Story, at: &str, period: &str) -> Begun {
     let config = config();
     let (name, guardrail) = config.guardrails.iter().next().unwrap();
     let target = Target { guardrail: name.clone(), stage: at.parse().unwrap(), period: period.to_owned(), simulated: false };
-    story.bench.runs().begin(&target, &config, guardrail, "digest", &Grounds::default()).await.unwrap()
+    story.harness.runs().begin(&target, &config, guardrail, "digest", &Grounds::default()).await.unwrap()
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn every_record_is_read_and_every_run_is_shown_with_its_alert() {
     assert_eq!(names().len(), 10);
     for name in names() {
         let (story, _) = left(&name).await;
-        let ledger = &story.bench.truth;
+        let ledger = &story.harness.truth;
         assert_eq!(ledger.config().await.unwrap(), config(), "{name}");
         for run in runs(&story).await {
             let report = Report::of(ledger, run.clone(), Keep::ALL).await.unwrap();
@@ -235,7 +235,7 @@ async fn whatever_stage_a_run_was_left_at_it_is_put_back_to_what_was_before() {
             let_go(&story, &run.id).await;
         }
         assert!(story.terminated().is_empty(), "{name}");
-        assert!(story.bench.truth.open_runs(None).await.unwrap().is_empty(), "{name}");
+        assert!(story.harness.truth.open_runs(None).await.unwrap().is_empty(), "{name}");
     }
 }
 
@@ -259,11 +259,11 @@ async fn a_run_whose_function_died_is_taken_up_by_the_next_alert_and_put_back_la
         let (story, before) = left(name).await;
         // The execution that the ledger speaks of has died too.
         let run = &runs(&story).await[0];
-        story.bench.workflow.start(&execution_name(run), &input(run)).await.unwrap();
-        story.bench.workflow.end_all();
+        story.harness.workflow.start(&execution_name(run), &input(run)).await.unwrap();
+        story.harness.workflow.end_all();
         let Begun::Started(run) = alert(&story, "100% actual", "2026-11").await else { panic!("{name}: not taken up") };
         assert_eq!(run.id, only_run(&story).await, "{name}");
-        story.bench.open(&run).await.unwrap();
+        story.harness.open(&run).await.unwrap();
         story.apply(&run.id).await;
         assert_eq!(story.state(&run.id).await, "enforced", "{name}");
         let is = story.is();
@@ -278,7 +278,7 @@ async fn a_run_whose_function_died_is_taken_up_by_the_next_alert_and_put_back_la
 async fn a_rollback_of_one_instance_that_died_ends_with_that_one_and_the_rest_can_follow() {
     let (story, before) = left("died-going-back-in-part").await;
     let run = only_run(&story).await;
-    story.bench.execute(Direction::Rollback, &run).await.unwrap();
+    story.harness.execute(Direction::Rollback, &run).await.unwrap();
     let phases = |steps: Vec<guardrails_model::record::Step>, phase| steps.iter().filter(|step| step.phase == phase).count();
     assert_eq!(phases(story.steps(&run).await, Phase::RolledBack), 1);
     assert_eq!((story.state(&run).await, phases(story.steps(&run).await, Phase::Applied)), ("enforced", 3));
@@ -320,10 +320,10 @@ async fn a_stage_that_was_released_stays_so_until_it_is_rearmed_or_the_period_en
 
     let Begun::Started(next) = alert(&story, "100% actual", "2026-12").await else { panic!("not begun") };
     let first = runs(&story).await.into_iter().find(|run| run.id != next.id).unwrap();
-    assert!(story.bench.runs().rearm(&first.target()).await.unwrap());
+    assert!(story.harness.runs().rearm(&first.target()).await.unwrap());
     let Begun::Started(again) = alert(&story, "100% actual", "2026-11").await else { panic!("not begun") };
     for run in [&next, &again] {
-        story.bench.open(run).await.unwrap();
+        story.harness.open(run).await.unwrap();
         story.apply(&run.id).await;
     }
     assert!(story.is().contains(&"i-1 Stopped".to_owned()));

@@ -59,9 +59,9 @@ fn run(parts: Vec<Part>) -> Run {
         verify: None,
         wake: None,
         remarks: Vec::new(),
-        looking: None,
+        rescanning: None,
         closed: None,
-        pieces: Vec::new(),
+        partial_rollbacks: Vec::new(),
         rollback: None,
         events: event.into(),
     }

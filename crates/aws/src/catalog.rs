@@ -51,8 +51,8 @@ macro_rules! catalog {
             const LIMITS: &[&[$crate::catalog::Limit]] =
                 &[$(<$module::$action as $crate::declared::ActionType>::ABOUT.limits),+];
 
-            fn wishes(&self) -> Vec<($crate::catalog::FacetId, $crate::catalog::Value)> {
-                self.declared().wishes()
+            fn desired(&self) -> Vec<($crate::catalog::FacetId, $crate::catalog::Value)> {
+                self.declared().desired()
             }
 
             fn restricts(&self) -> Vec<$crate::catalog::Principal> {

@@ -9,7 +9,7 @@ use guardrails_model::action::{Action, ActionError};
 use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::pace::Limit;
 use guardrails_model::principal::Principal;
-use guardrails_model::tri::Tri;
+use guardrails_model::verdict::Verdict;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -94,7 +94,7 @@ pub trait Declared: Any + Send + Sync {
     fn grants(&self, all: &[&dyn Declared]) -> Vec<Grant>;
 
     /// The facets that it is known to turn without looking at the account, and the values it turns them to.
-    fn wishes(&self) -> Vec<(FacetId, Value)> {
+    fn desired(&self) -> Vec<(FacetId, Value)> {
         Vec::new()
     }
 
@@ -104,9 +104,9 @@ pub trait Declared: Any + Send + Sync {
     }
 
     /// Does it deny `call`, such as `sts:AssumeRole`, to those it restricts?
-    fn denies(&self, call: &str) -> Tri {
+    fn denies(&self, call: &str) -> Verdict {
         let _ = call;
-        Tri::No
+        Verdict::No
     }
 
     /// The policies that the stack must have for it.

@@ -3,7 +3,7 @@
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use guardrails_model::action::{ActionError, Answer};
+use guardrails_model::action::{ActionError, ChangeOutcome};
 
 /// What a failed call came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,12 +145,12 @@ impl Failure {
 
     /// As the answer to a change.
     #[must_use]
-    pub fn answer(self) -> Answer {
+    pub fn answer(self) -> ChangeOutcome {
         match self.kind {
-            FailureKind::Refused => Answer::Refused(self.message),
-            FailureKind::Later => Answer::Later(self.message),
-            FailureKind::NoRoom => Answer::NoRoom(self.message),
-            FailureKind::Unknown => Answer::Unknown(self.message),
+            FailureKind::Refused => ChangeOutcome::Refused(self.message),
+            FailureKind::Later => ChangeOutcome::Retry(self.message),
+            FailureKind::NoRoom => ChangeOutcome::NoCapacity(self.message),
+            FailureKind::Unknown => ChangeOutcome::Unknown(self.message),
         }
     }
 

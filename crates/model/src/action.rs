@@ -1,5 +1,5 @@
 //! What an action is: a kind of change with its way back. It reads, and it makes single changes when told to; when to do
-//! what, and what to write down first, is [`crate::drive`]'s alone.
+//! what, and what to write down first, is [`crate::engine`]'s alone.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::direction::Direction;
 use crate::ids::{FacetId, Place, Value};
-pub use crate::pace::Room;
+pub use crate::pace::Allowance;
 use crate::phase::Phase;
 use crate::receipt::Receipt;
 
@@ -30,16 +30,16 @@ pub trait Action: Send + Sync {
     async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError>;
 
     /// Asked between two orders of a unit, when all of the earlier ones are done: may the next begin? Reads only.
-    async fn ready(&self, gate: &Gate) -> Result<Ready, ActionError> {
+    async fn ready(&self, gate: &ReadyCheck) -> Result<Ready, ActionError> {
         let _ = gate;
         Ok(Ready::Go(Vec::new()))
     }
 
     /// Makes the changes, or finishes them: never assumes a fresh start. One answer for each.
-    async fn apply(&self, changes: &[Change]) -> Vec<Answer>;
+    async fn apply(&self, changes: &[Change]) -> Vec<ChangeOutcome>;
 
     /// Makes the changes back to Before, in whichever order is safest that way round. One answer for each.
-    async fn rollback(&self, changes: &[Change]) -> Vec<Answer>;
+    async fn rollback(&self, changes: &[Change]) -> Vec<ChangeOutcome>;
 
     /// How many steps may be worked on in one go.
     fn batch(&self) -> usize;
@@ -54,32 +54,32 @@ pub trait Action: Send + Sync {
     }
 
     /// What is done when `facet` is found otherwise while a run holds it, or comes into scope only then.
-    fn meanwhile(&self, facet: &FacetId) -> Meanwhile {
+    fn drift_policy(&self, facet: &FacetId) -> DriftPolicy {
         let _ = facet;
-        Meanwhile::Tell
+        DriftPolicy::Report
     }
 
     /// The same of a facet that the run changed at `changed`, or left alone then: some services turn things back by themselves after
     /// a time.
-    fn drifted(&self, facet: &FacetId, changed: Timestamp) -> Meanwhile {
+    fn drifted(&self, facet: &FacetId, changed: Timestamp) -> DriftPolicy {
         let _ = changed;
-        self.meanwhile(facet)
+        self.drift_policy(facet)
     }
 
     /// How many of `changes` more changes the service's limits leave room for now.
-    fn room(&self, direction: Direction, changes: usize) -> Room {
+    fn allowance(&self, direction: Direction, changes: usize) -> Allowance {
         let _ = direction;
-        Room { changes, again: 0 }
+        Allowance { changes, again: 0 }
     }
 }
 
 /// What is done when a facet is found otherwise than wanted while a run holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Meanwhile {
+pub enum DriftPolicy {
     /// It is somebody's change: people are told of it, and it stays.
-    Tell,
+    Report,
     /// It is enforced again. Who wants it otherwise exempts it.
-    Enforce,
+    Reapply,
 }
 
 /// How long a change may take.
@@ -149,7 +149,7 @@ impl Unit {
 
 /// The question whether a unit's steps of `order` may begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gate {
+pub struct ReadyCheck {
     /// Which way.
     pub direction: Direction,
     /// The unit's name.
@@ -203,29 +203,29 @@ pub struct Change {
 
 /// What came of one change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum ChangeOutcome {
     /// The service took it. Whether the world follows is observed, not believed.
     Accepted,
     /// The service refused it for good, for this reason, and did nothing.
     Refused(String),
     /// The service did nothing: this target is not for it, for this reason, and is to be left alone.
-    LeftAlone(String),
+    Skipped(String),
     /// The service did nothing, and may be asked again soon.
-    Later(String),
+    Retry(String),
     /// The service did nothing, for want of capacity or quota, and may be asked again in a while.
-    NoRoom(String),
+    NoCapacity(String),
     /// The service did nothing, because of one of those that were asked for together: to be asked again soon, without the
     /// others.
-    OneOfThese(String),
+    RetryAlone(String),
     /// The answer was lost: it may have been done, or may yet be.
     Unknown(String),
 }
 
 /// What it comes to for a change that could not be asked for, because the account could not be read first.
-impl From<ActionError> for Answer {
+impl From<ActionError> for ChangeOutcome {
     fn from(error: ActionError) -> Self {
         match error {
-            ActionError::Retryable(why) => Self::Later(why),
+            ActionError::Retryable(why) => Self::Retry(why),
             ActionError::Refused(why) | ActionError::OutOfBounds(why) => Self::Refused(why),
         }
     }

@@ -4,7 +4,7 @@
 use serde_json::Value as Json;
 
 use crate::glob::glob;
-use crate::tri::Tri;
+use crate::verdict::Verdict;
 
 /// What is known of a key of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,10 +19,10 @@ pub enum Known {
 
 /// Do all of `conditions` hold for a request of whose keys `known` says what is known? It is given them in small letters.
 #[must_use]
-pub fn holds(conditions: Option<&Json>, known: &dyn Fn(&str) -> Known) -> Tri {
-    let Some(conditions) = conditions else { return Tri::Yes };
+pub fn holds(conditions: Option<&Json>, known: &dyn Fn(&str) -> Known) -> Verdict {
+    let Some(conditions) = conditions else { return Verdict::Yes };
     let Some(conditions) = conditions.as_object() else { return cannot("its conditions cannot be read") };
-    let mut all = Tri::Yes;
+    let mut all = Verdict::Yes;
     for (operator, keys) in conditions {
         let Some(keys) = keys.as_object() else { return cannot("its conditions cannot be read") };
         for (key, expected) in keys {
@@ -32,16 +32,16 @@ pub fn holds(conditions: Option<&Json>, known: &dyn Fn(&str) -> Known) -> Tri {
     all
 }
 
-fn one(operator: &str, key: &str, expected: &[String], known: &dyn Fn(&str) -> Known) -> Tri {
+fn one(operator: &str, key: &str, expected: &[String], known: &dyn Fn(&str) -> Known) -> Verdict {
     let operator = operator.to_ascii_lowercase();
     let (operator, if_exists) = operator.strip_suffix("ifexists").map_or((operator.as_str(), false), |rest| (rest, true));
-    let unknown = || Tri::Unknown(format!("it asks for {key}"));
+    let unknown = || Verdict::Unknown(format!("it asks for {key}"));
     let actual = known(&key.to_ascii_lowercase());
     if operator == "null" {
         let wants_absent = expected.iter().any(|value| value.eq_ignore_ascii_case("true"));
         return match actual {
-            Known::Is(_) => Tri::from(!wants_absent),
-            Known::Absent => Tri::from(wants_absent),
+            Known::Is(_) => Verdict::from(!wants_absent),
+            Known::Absent => Verdict::from(wants_absent),
             Known::Unknown => unknown(),
         };
     }
@@ -49,14 +49,14 @@ fn one(operator: &str, key: &str, expected: &[String], known: &dyn Fn(&str) -> K
     let actual = match actual {
         Known::Is(actual) => actual,
         // A key that is not there matches nothing, so what must not match holds.
-        Known::Absent => return Tri::from(if_exists || negated),
+        Known::Absent => return Verdict::from(if_exists || negated),
         Known::Unknown => return unknown(),
     };
     // What stands there is filled in when the request comes.
     if expected.iter().any(|value| value.contains("${")) {
         return unknown();
     }
-    Tri::from(expected.iter().any(|value| matches(value, &actual)) != negated)
+    Verdict::from(expected.iter().any(|value| matches(value, &actual)) != negated)
 }
 
 type Matches = fn(&str, &str) -> bool;
@@ -90,6 +90,6 @@ pub(crate) fn strings(value: &Json) -> Vec<String> {
     value.as_array().map_or_else(|| vec![one(value)], |values| values.iter().map(one).collect())
 }
 
-fn cannot(why: &str) -> Tri {
-    Tri::Unknown(why.to_owned())
+fn cannot(why: &str) -> Verdict {
+    Verdict::Unknown(why.to_owned())
 }

@@ -97,7 +97,7 @@ impl Pace {
 
 /// What a service's limits leave room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+pub struct Allowance {
     /// So many changes may begin now.
     pub changes: usize,
     /// Seconds until more may; nothing when all may.
@@ -149,16 +149,16 @@ impl Pacer {
         clippy::cast_sign_loss,
         reason = "small, not negative"
     )]
-    pub fn room(&self, requests: Limit, limit: Limit, things: usize) -> Room {
+    pub fn allowance(&self, requests: Limit, limit: Limit, things: usize) -> Allowance {
         let (calls, tokens) = (self.tokens(requests), self.tokens(limit));
         let (of_calls, of_things) = (self.pace.bucket(requests), self.pace.bucket(limit));
         let wanted = (things as f64).min(of_things.capacity.floor());
         if calls >= 1.0 && tokens >= wanted {
-            return Room { changes: things.min(tokens as usize), again: 0 };
+            return Allowance { changes: things.min(tokens as usize), again: 0 };
         }
         let target = wanted.max((of_things.refill * STRIDE_SECONDS).min(of_things.capacity));
         let seconds = ((target - tokens) / of_things.refill).max((1.0 - calls) / of_calls.refill);
-        Room { changes: 0, again: seconds.clamp(1.0, LONGEST_WAIT).ceil() as i64 }
+        Allowance { changes: 0, again: seconds.clamp(1.0, LONGEST_WAIT).ceil() as i64 }
     }
 
     /// A call took `tokens`. It may have taken more than there were: then others wait the longer.
@@ -223,15 +223,15 @@ mod tests {
     fn a_share_of_a_bucket_is_taken_and_then_what_flows_in() {
         let (clock, pacer) = pacer(0.5);
         for _ in 0..10 {
-            assert_eq!(pacer.room(STOP_REQUESTS, STOP_INSTANCES, 50), Room { changes: 50, again: 0 });
+            assert_eq!(pacer.allowance(STOP_REQUESTS, STOP_INSTANCES, 50), Allowance { changes: 50, again: 0 });
             pacer.spend(STOP_REQUESTS, 1);
             pacer.spend(STOP_INSTANCES, 50);
         }
         // Of 500 none is left, 10 a second flow in, and 25 seconds are worth waiting for.
-        assert_eq!(pacer.room(STOP_REQUESTS, STOP_INSTANCES, 50), Room { changes: 0, again: 25 });
+        assert_eq!(pacer.allowance(STOP_REQUESTS, STOP_INSTANCES, 50), Allowance { changes: 0, again: 25 });
         *clock.0.lock().unwrap() = 25;
-        assert_eq!(pacer.room(STOP_REQUESTS, STOP_INSTANCES, 400).changes, 0);
-        assert_eq!(pacer.room(STOP_REQUESTS, STOP_INSTANCES, 50).changes, 50);
+        assert_eq!(pacer.allowance(STOP_REQUESTS, STOP_INSTANCES, 400).changes, 0);
+        assert_eq!(pacer.allowance(STOP_REQUESTS, STOP_INSTANCES, 50).changes, 50);
     }
 
     #[test]
@@ -240,20 +240,20 @@ mod tests {
         pacer.spend(START_INSTANCES, 1000);
         let travelled: Levels = serde_json::from_str(&serde_json::to_string(&pacer.levels()).unwrap()).unwrap();
         let next = Pacer::new(Pace { share: 1.0, buckets: BTreeMap::new() }, clock, travelled);
-        assert_eq!(next.room(START_REQUESTS, START_INSTANCES, 1), Room { changes: 0, again: 25 });
+        assert_eq!(next.allowance(START_REQUESTS, START_INSTANCES, 1), Allowance { changes: 0, again: 25 });
     }
 
     #[test]
     fn a_bucket_that_others_emptied_is_left_to_fill() {
         let (_, pacer) = pacer(1.0);
         pacer.empty(STOP_REQUESTS);
-        assert_eq!(pacer.room(STOP_REQUESTS, STOP_INSTANCES, 1).changes, 0);
+        assert_eq!(pacer.allowance(STOP_REQUESTS, STOP_INSTANCES, 1).changes, 0);
     }
 
     #[test]
     fn the_smallest_share_is_slow_but_never_nothing() {
         let (_, pacer) = pacer(0.0001);
-        assert_eq!(pacer.room(START_REQUESTS, START_INSTANCES, 50).changes, 1);
+        assert_eq!(pacer.allowance(START_REQUESTS, START_INSTANCES, 50).changes, 1);
     }
 
     #[test]
@@ -278,7 +278,7 @@ mod tests {
         let stored = r#"{"stop-requests": {"tokens": 0.0, "at": "1970-01-01T00:00:00Z"}}"#;
         let levels: Levels = serde_json::from_str(stored).unwrap();
         let pacer = Pacer::new(Pace::default(), Arc::new(Hand::default()), levels);
-        assert_eq!(pacer.room(STOP_REQUESTS, STOP_INSTANCES, 1).changes, 0);
+        assert_eq!(pacer.allowance(STOP_REQUESTS, STOP_INSTANCES, 1).changes, 0);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What AWS calls a change by: an action writes on the receipt of each change which calls were made for it, and the drive puts
+//! What AWS calls a change by: an action writes on the receipt of each change which calls were made for it, and the engine puts
 //! that into the step's events.
 
 use std::sync::{Arc, Mutex, PoisonError};

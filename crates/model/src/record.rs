@@ -3,11 +3,11 @@
 
 mod approval;
 mod log;
-mod piece;
+mod partial_rollback;
 mod request;
 mod round;
-mod slot;
 mod spend;
+mod stage_state;
 mod step;
 mod target;
 
@@ -19,11 +19,11 @@ pub use self::approval::{Approval, ApprovalDecision, Because, Listed, ListedPart
 pub(crate) use self::log::short;
 pub use self::log::{Event, Log, Repeats};
 use self::log::{counts_on, same_words};
-pub use self::piece::Piece;
+pub use self::partial_rollback::PartialRollback;
 pub use self::request::{RollbackRequest, Scope};
 pub use self::round::{Found, Round};
-pub use self::slot::{AlertEntry, AlertRecord, MOST_DISCARDED, Released, Slot};
 pub use self::spend::Spend;
+pub use self::stage_state::{AlertEntry, AlertRecord, MOST_DISCARDED, Released, StageState};
 pub use self::step::{Facet, Holder, Lease, Step, StepEvent};
 pub use self::target::Target;
 use crate::config::{Budget, Rule, StageAt};
@@ -145,16 +145,16 @@ pub struct Run {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Rule>,
     /// Set when the present try looks again at what the run holds: how it stood before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub looking: Option<RunState>,
+    #[serde(default, rename = "looking", skip_serializing_if = "Option::is_none")]
+    pub rescanning: Option<RunState>,
     /// The last try forward whose execution was closed: a plan that is left over from it writes nothing any more, and what tries
     /// after it found was told to nobody yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<u32>,
     /// What people put back of it, or settled by hand, while it holds the rest: what comes there is left alone until the stage is
     /// armed again, whatever tries the run meanwhile.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub pieces: Vec<Piece>,
+    #[serde(default, rename = "pieces", skip_serializing_if = "Vec::is_empty")]
+    pub partial_rollbacks: Vec<PartialRollback>,
     /// Who asked for it to be put back, and how much of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<RollbackRequest>,

@@ -3,7 +3,6 @@
 mod alarms;
 pub mod artifacts;
 mod boundary;
-mod closing;
 mod functions;
 mod guardrails;
 mod ledger;
@@ -13,8 +12,9 @@ mod lists;
 mod parameters;
 mod roles;
 mod room;
+mod self_protection;
 mod spread;
-mod trusted;
+mod trusted_principals;
 
 use anyhow::{Context, Result, anyhow};
 use guardrails_aws::actions::CATALOG;
@@ -28,7 +28,7 @@ use self::artifacts::{Architecture, FIXED_FUNCTIONS};
 pub use self::functions::parts;
 pub use self::limits::{LONGEST_STACK_NAME, Limits, capability, check_stack_name};
 pub use self::parameters::check_parameters;
-pub use self::room::{Room, room};
+pub use self::room::{Allowance, room};
 
 const SOURCE: &str = include_str!("../../../infra/guardrails.yaml");
 const MACHINE: &str = include_str!("../../../statemachine/guardrails.asl.json");
@@ -87,8 +87,8 @@ pub fn render_of(catalog: &Catalog, config: &Config, key: &str) -> Result<Json> 
     }
     schedule(resources, config);
     roles::budgets(resources, config)?;
-    let trusted = trusted::patterns(config);
-    trusted::add(resources, &trusted)?;
+    let trusted = trusted_principals::patterns(config);
+    trusted_principals::add(resources, &trusted)?;
     boundary::add(&mut template, &trusted)?;
     ledger::may_be_adopted(&mut template);
     spread::spread(&mut template)?;

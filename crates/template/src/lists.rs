@@ -45,16 +45,16 @@ pub(super) fn written(definition: &str, shared: &[String]) -> Json {
 /// The pieces of `text` around `list`, with a look-up in its place.
 fn between(text: &str, list: &str) -> Vec<Json> {
     let lookup = json!({"Fn::FindInMap": [MAPPING, name(list), TEXT]});
-    let mut pieces = Vec::new();
+    let mut partial_rollbacks = Vec::new();
     for (at, piece) in text.split(list).enumerate() {
         if at > 0 {
-            pieces.push(lookup.clone());
+            partial_rollbacks.push(lookup.clone());
         }
         if !piece.is_empty() {
-            pieces.push(json!(piece));
+            partial_rollbacks.push(json!(piece));
         }
     }
-    pieces
+    partial_rollbacks
 }
 
 fn name(list: &str) -> String {

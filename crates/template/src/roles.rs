@@ -7,7 +7,7 @@ use guardrails_aws::iam::own_policy::{Kind, OwnPolicy, TEMPLATE};
 use guardrails_model::config::Config;
 use serde_json::{Map, Value as Json, json};
 
-use super::closing;
+use super::self_protection;
 
 /// What the action declares, and no more: its items of the ledger, its log, its calls.
 pub(super) fn role(action: &Entry, config: &Config, logical: &str) -> Result<Json> {
@@ -71,8 +71,8 @@ fn with_pseudo_parameters(statement: &Json) -> Json {
 pub(super) fn own_policy(policy: &OwnPolicy) -> Json {
     let mut document = policy.document.clone();
     let of_the_stack = match policy.kind {
-        Kind::Closing => Some(closing::statement()),
-        Kind::Former => Some(closing::former()),
+        Kind::Closing => Some(self_protection::statement()),
+        Kind::Former => Some(self_protection::former()),
         Kind::Listed => None,
     };
     if let Some(statements) = document["Statement"].as_array_mut() {

@@ -14,7 +14,7 @@ const OF_ITS_OWN: [&str; 4] = ["tag", "group", "user", "role"];
 
 /// The room of a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Room {
+pub struct Allowance {
     /// The guardrails of the file.
     pub guardrails: usize,
     /// At least so many more like these fit, each with a tag value and a group of its own.
@@ -31,13 +31,13 @@ pub struct Room {
 ///
 /// # Errors
 /// When it does not even fit itself.
-pub fn room(config: &Config) -> Result<Room> {
+pub fn room(config: &Config) -> Result<Allowance> {
     let (template, bytes) = rendered(config)?;
     let roles = spread::rooms(&template).into_iter().max_by_key(|role| role.used);
     let fits = |more: &usize| rendered(&with_more(config, *more)).is_ok();
     let resources = template["Resources"].as_object().map_or(0, serde_json::Map::len);
     let possible = |more: &usize| resources + more <= MOST_RESOURCES && !config.guardrails.is_empty();
-    Ok(Room {
+    Ok(Allowance {
         guardrails: config.guardrails.len(),
         more: TRIED.into_iter().filter(possible).find(fits).unwrap_or_default(),
         resources,
@@ -46,7 +46,7 @@ pub fn room(config: &Config) -> Result<Room> {
     })
 }
 
-impl Room {
+impl Allowance {
     /// For people, in a line.
     #[must_use]
     pub fn words(&self) -> String {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use guardrails_model::action::{Action, ActionError, Answer, Change, Gate, Planned, Ready, Seen, Unit};
+use guardrails_model::action::{Action, ActionError, Change, ChangeOutcome, Planned, Ready, ReadyCheck, Seen, Unit};
 use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::record::Direction;
 use guardrails_testkit::{Wrapped, Wrapper};
@@ -25,7 +25,7 @@ pub const EIGHT: [&str; 8] = [
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Carelessness {
+enum Broken {
     /// It says that it suspends, and does not.
     SuspendsNothing,
     /// It resumes the processes before the members start.
@@ -36,9 +36,9 @@ enum Carelessness {
     CallsNobodyHealthy,
 }
 
-struct Careless {
+struct BrokenAction {
     inner: Arc<dyn Action>,
-    how: Carelessness,
+    how: Broken,
 }
 
 fn is_process(facet: &FacetId) -> bool {
@@ -46,14 +46,14 @@ fn is_process(facet: &FacetId) -> bool {
 }
 
 #[async_trait]
-impl Wrapper for Careless {
+impl Wrapper for BrokenAction {
     fn inner(&self) -> &dyn Action {
         &*self.inner
     }
 
     async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
         let mut planned = self.inner.plan().await?;
-        if self.how == Carelessness::ResumesFirst {
+        if self.how == Broken::ResumesFirst {
             for planned in &mut planned {
                 let back = u8::from(!is_process(&planned.facet));
                 planned.unit = planned.unit.take().map(|unit| Unit { back, ..unit });
@@ -64,7 +64,7 @@ impl Wrapper for Careless {
 
     async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {
         let mut seen = self.inner.observe(facets).await?;
-        if self.how == Carelessness::SuspendsNothing {
+        if self.how == Broken::SuspendsNothing {
             for (_, seen) in seen.iter_mut().filter(|(facet, _)| is_process(facet)) {
                 *seen = Seen::Is(Value::new("suspended"));
             }
@@ -72,24 +72,24 @@ impl Wrapper for Careless {
         Ok(seen)
     }
 
-    async fn ready(&self, gate: &Gate) -> Result<Ready, ActionError> {
+    async fn ready(&self, gate: &ReadyCheck) -> Result<Ready, ActionError> {
         let waits = match self.how {
-            Carelessness::SuspendsNothing => false,
-            Carelessness::ResumesFirst | Carelessness::WaitsForNoCheck => gate.direction == Direction::Apply,
-            Carelessness::CallsNobodyHealthy => gate.direction == Direction::Apply || gate.order == 1,
+            Broken::SuspendsNothing => false,
+            Broken::ResumesFirst | Broken::WaitsForNoCheck => gate.direction == Direction::Apply,
+            Broken::CallsNobodyHealthy => gate.direction == Direction::Apply || gate.order == 1,
         };
         if waits { self.inner.ready(gate).await } else { Ok(Ready::Go(Vec::new())) }
     }
 
-    async fn apply(&self, changes: &[Change]) -> Vec<Answer> {
-        if self.how != Carelessness::SuspendsNothing {
+    async fn apply(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
+        if self.how != Broken::SuspendsNothing {
             return self.inner.apply(changes).await;
         }
         // The way back makes the change that it is told, and asks nobody whether a group would mind.
         let mut answers = Vec::new();
         for change in changes {
             let done = if is_process(&change.facet) {
-                vec![Answer::Accepted]
+                vec![ChangeOutcome::Accepted]
             } else {
                 self.inner.rollback(std::slice::from_ref(change)).await
             };
@@ -98,9 +98,9 @@ impl Wrapper for Careless {
         answers
     }
 
-    async fn rollback(&self, changes: &[Change]) -> Vec<Answer> {
+    async fn rollback(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
         let mut changes = changes.to_vec();
-        if self.how == Carelessness::CallsNobodyHealthy {
+        if self.how == Broken::CallsNobodyHealthy {
             for change in &mut changes {
                 change.others.clear();
             }
@@ -110,9 +110,9 @@ impl Wrapper for Careless {
 }
 
 /// Whom the group terminates when the product is so careless, and when it is not.
-async fn terminated(how: Carelessness) -> [Vec<String>; 2] {
+async fn terminated(how: Broken) -> [Vec<String>; 2] {
     let story = |careless: bool| {
-        let wrap = move |inner| if careless { Arc::new(Wrapped(Careless { inner, how })) as Arc<dyn Action> } else { inner };
+        let wrap = move |inner| if careless { Arc::new(Wrapped(BrokenAction { inner, how })) as Arc<dyn Action> } else { inner };
         Story::with(
             |account| {
                 beta(account, four().elb("tg-1"));
@@ -126,7 +126,7 @@ async fn terminated(how: Carelessness) -> [Vec<String>; 2] {
         let story = story(careless);
         let run = story.stop_beta("beta 80%").await;
         story.hour().await;
-        if how == Carelessness::CallsNobodyHealthy {
+        if how == Broken::CallsNobodyHealthy {
             story.world.account().scaling("fleet").members.get_mut("i-3").unwrap().healthy = false;
         }
         story.put_back(&run).await;
@@ -144,20 +144,20 @@ const ALL: &[&str] = &["i-1", "i-2", "i-3", "i-4"];
 
 #[tokio::test]
 async fn control_members_of_a_group_that_is_not_suspended_are_terminated() {
-    assert_eq!(terminated(Carelessness::SuspendsNothing).await, [members(ALL), members(&[])]);
+    assert_eq!(terminated(Broken::SuspendsNothing).await, [members(ALL), members(&[])]);
 }
 
 #[tokio::test]
 async fn control_members_of_a_group_that_is_resumed_first_are_terminated() {
-    assert_eq!(terminated(Carelessness::ResumesFirst).await, [members(ALL), members(&[])]);
+    assert_eq!(terminated(Broken::ResumesFirst).await, [members(ALL), members(&[])]);
 }
 
 #[tokio::test]
 async fn control_members_of_a_group_that_is_resumed_before_they_serve_are_terminated() {
-    assert_eq!(terminated(Carelessness::WaitsForNoCheck).await, [members(ALL), members(&[])]);
+    assert_eq!(terminated(Broken::WaitsForNoCheck).await, [members(ALL), members(&[])]);
 }
 
 #[tokio::test]
 async fn control_a_member_that_nobody_calls_healthy_again_is_terminated() {
-    assert_eq!(terminated(Carelessness::CallsNobodyHealthy).await, [members(&["i-3"]), members(&[])]);
+    assert_eq!(terminated(Broken::CallsNobodyHealthy).await, [members(&["i-3"]), members(&[])]);
 }

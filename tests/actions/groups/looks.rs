@@ -42,16 +42,16 @@ async fn a_group_that_is_no_more_to_be_left_alone_is_suspended_before_its_member
 async fn a_look_at_such_a_group_that_dies_anywhere_is_finished_by_the_next() {
     for at in 1.. {
         let (story, run) = no_more_exempt().await;
-        story.bench.gate.arm(Fault { at, kind: Kind::DieBefore });
-        story.bench.gate.until_death(Box::pin(story.look(&run))).await;
-        let hit = story.bench.gate.hit();
-        story.bench.gate.disarm();
+        story.harness.gate.arm(Fault { at, kind: Kind::DieBefore });
+        story.harness.gate.until_death(Box::pin(story.look(&run))).await;
+        let hit = story.harness.gate.hit();
+        story.harness.gate.disarm();
         if hit.is_none() {
             assert!(at > 10, "the fault was never met");
             break;
         }
-        story.bench.workflow.end_all();
-        story.bench.wait(120).await;
+        story.harness.workflow.end_all();
+        story.harness.wait(120).await;
         story.look(&run).await;
         goes_and_comes_back(&story, &run).await;
     }

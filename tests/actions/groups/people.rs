@@ -14,10 +14,10 @@ async fn nothing_is_stopped_when_somebody_resumes_a_process_before_it() {
         let story = story(four());
         let run = story.open_beta("beta 80%", json!({})).await;
         // The processes are suspended, and whoever would stop the members now dies.
-        story.bench.gate.arm_for("DescribeScalingActivities", Kind::DieBefore);
-        while story.bench.gate.hit().is_none() {
-            story.bench.invoke(Direction::Apply, &run, 0).await;
-            story.bench.wait(5).await;
+        story.harness.gate.arm_for("DescribeScalingActivities", Kind::DieBefore);
+        while story.harness.gate.hit().is_none() {
+            story.harness.invoke(Direction::Apply, &run, 0).await;
+            story.harness.wait(5).await;
         }
         story.world.account().scaling("fleet").suspended.remove(process);
         story.apply(&run).await;
@@ -42,15 +42,15 @@ async fn nothing_is_stopped_when_somebody_resumes_a_process_in_the_last_moment()
     });
     let before = story.picture();
     let run = story.open_beta("beta 80%", json!({})).await;
-    story.bench.gate.arm_for("DescribeAutoScalingInstances", Kind::Stall);
-    let mut stopping = Box::pin(story.bench.invoke(Direction::Apply, &run, 0));
+    story.harness.gate.arm_for("DescribeAutoScalingInstances", Kind::Stall);
+    let mut stopping = Box::pin(story.harness.invoke(Direction::Apply, &run, 0));
     tokio::select! {
         biased;
         _ = &mut stopping => panic!("nobody asks once more before the stop"),
-        () = story.bench.gate.stall() => {}
+        () = story.harness.gate.stall() => {}
     }
     story.world.account().scaling("fleet").suspended.remove("Terminate");
-    story.bench.gate.wake();
+    story.harness.gate.wake();
     stopping.await;
     story.apply(&run).await;
     let why = "apply failed (somebody resumed Terminate of its Auto Scaling group fleet, which would terminate it)";
@@ -137,7 +137,7 @@ async fn what_a_group_does_when_somebody_resumes_it_is_theirs_and_is_said() {
         let story = story(four());
         let run = story.stop_beta("beta 80%").await;
         story.world.account().scaling("fleet").suspended.clear();
-        story.bench.wait(after).await;
+        story.harness.wait(after).await;
         assert_eq!(story.terminated(), ["i-1", "i-2", "i-3", "i-4"]);
         story.put_back(&run).await;
         assert_eq!(story.state(&run).await, "rolled back", "{:?}", story.told(&run).await);
@@ -159,7 +159,7 @@ async fn a_member_that_a_half_resumed_group_is_terminating_does_not_keep_the_res
         group.members.get_mut("i-2").unwrap().healthy = false;
         group.suspended.retain(|process, _| !["Terminate", "ReplaceUnhealthy"].contains(&process.as_str()));
     }
-    story.bench.wait(40).await;
+    story.harness.wait(40).await;
     assert_eq!(story.terminated(), ["i-2"]);
     story.put_back(&run).await;
     assert_eq!(story.state(&run).await, "rolled back", "{:?}", story.told(&run).await);

@@ -99,10 +99,10 @@ async fn a_group_that_loses_its_tag_after_the_plan_keeps_its_members_running_and
     // Between the group's processes and its members.
     let suspended = story(four());
     let run = suspended.open_beta("beta 80%", json!({})).await;
-    suspended.bench.gate.arm_for("DescribeScalingActivities", crate::world::Kind::DieBefore);
-    while suspended.bench.gate.hit().is_none() {
-        suspended.bench.invoke(guardrails_model::record::Direction::Apply, &run, 0).await;
-        suspended.bench.wait(5).await;
+    suspended.harness.gate.arm_for("DescribeScalingActivities", crate::world::Kind::DieBefore);
+    while suspended.harness.gate.hit().is_none() {
+        suspended.harness.invoke(guardrails_model::record::Direction::Apply, &run, 0).await;
+        suspended.harness.wait(5).await;
     }
     untag(&suspended);
     suspended.apply(&run).await;

@@ -1,6 +1,6 @@
 //! What goes wrong by itself: activities in progress, and members that do not come back.
 
-use guardrails_model::drive::{Cursor, Progress};
+use guardrails_model::engine::{Cursor, Progress};
 use guardrails_model::ids::RunId;
 use guardrails_model::phase::Phase;
 use guardrails_model::record::{Direction, Step};
@@ -20,11 +20,11 @@ async fn a_member_that_is_launched_at_the_alert_is_waited_for_and_stopped_with_t
     for planned in [false, true] {
         let story = story(growing());
         if planned {
-            story.bench.wait(10).await;
+            story.harness.wait(10).await;
         }
         let run = story.open_beta("beta 80%", json!({})).await;
         if !planned {
-            story.bench.wait(10).await;
+            story.harness.wait(10).await;
         }
         assert_eq!(story.world.account().scaling("fleet").roll()[4], "i-fleet-1 Pending Healthy");
         story.apply(&run).await;
@@ -48,7 +48,7 @@ async fn an_activity_that_never_ends_fails_the_members_and_the_group_is_resumed_
     story.world.account().activity = 1_000_000;
     let before = story.is();
     let run = story.open_beta("beta 80%", json!({})).await;
-    story.bench.wait(10).await;
+    story.harness.wait(10).await;
     story.apply(&run).await;
     assert_eq!(story.state(&run).await, "apply failed");
     let told = story.members(&run).await;
@@ -170,13 +170,13 @@ async fn force_does_not_resume_a_group_whose_members_are_only_just_starting() {
 
 /// Invokes the way back until the group's check is resumed, and nothing that acts on it.
 async fn go_back_to_the_check(story: &Story, run: &RunId) {
-    story.bench.ask_back(run, &[], false).await;
+    story.harness.ask_back(run, &[], false).await;
     let mut cursor = Cursor::default();
     while story.world.account().scaling("fleet").suspended.contains_key("HealthCheck") {
-        match story.bench.invoke_from(Direction::Rollback, run, 0, cursor).await {
+        match story.harness.invoke_from(Direction::Rollback, run, 0, cursor).await {
             Some(Ok(Progress::Settling { seconds, cursor: next, .. })) => {
                 cursor = next;
-                story.bench.wait(seconds.min(5)).await;
+                story.harness.wait(seconds.min(5)).await;
             }
             other => panic!("{other:?} {:?}", story.steps(run).await),
         }
@@ -190,7 +190,7 @@ async fn a_member_that_fails_once_the_group_looks_again_is_not_terminated() {
     let run = story.stop_beta("beta 80%").await;
     go_back_to_the_check(&story, &run).await;
     story.world.account().instances.get_mut("i-2").unwrap().impaired = Some(Check::Instance);
-    story.bench.execute(Direction::Rollback, &run).await.unwrap();
+    story.harness.execute(Direction::Rollback, &run).await.unwrap();
     story.hour().await;
     assert_eq!((story.state(&run).await, story.terminated()), ("rollback failed", Vec::new()));
     // It is well again, and nobody has told the group: that is said.

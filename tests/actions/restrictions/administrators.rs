@@ -56,7 +56,7 @@ async fn two_actions_of_a_stage_that_have_the_last_between_them_are_both_refused
     is_refused_whole(&story, &run, &before).await;
     let planned = story.load(&run).await;
     for (part, who) in planned.parts.iter().zip(["user `abe`", "user `bea`"]) {
-        let said = story.bench.action(&planned, part).plan().await.unwrap_err().to_string();
+        let said = story.harness.action(&planned, part).plan().await.unwrap_err().to_string();
         assert!(said.contains(who) && said.contains(LAST), "{said}");
     }
 }

@@ -35,7 +35,7 @@ async fn denied(operators: &[&str], trusts: Json, params: Json) -> Story {
 }
 
 async fn state(story: &Story) -> &'static str {
-    let runs = story.bench.truth.runs(None).await.unwrap();
+    let runs = story.harness.truth.runs(None).await.unwrap();
     runs[0].value.state.words()
 }
 
@@ -43,7 +43,7 @@ async fn state(story: &Story) -> &'static str {
 async fn when_all_who_could_become_an_operator_may_assume_nothing_it_is_refused() {
     for denies in [json!({"actions": ["ec2:RunInstances"], "also": ["sts:AssumeRole"]}), json!({"actions": ["sts:*"]})] {
         let story = denied(&[FINOPS], json!([user("bea"), user("bert")]), denies).await;
-        let run = story.bench.truth.runs(None).await.unwrap().remove(0).value;
+        let run = story.harness.truth.runs(None).await.unwrap().remove(0).value;
         let said = refused(&story, &run.id).await;
         assert!(said.contains(NOBODY) && said.contains(FINOPS), "{said}");
         assert!(story.is().contains(&is("user bert", &[FULL])), "{:?}", story.is());
@@ -54,7 +54,7 @@ async fn when_all_who_could_become_an_operator_may_assume_nothing_it_is_refused(
 async fn a_role_that_is_not_there_lets_nobody_in() {
     let gone = "arn:aws:iam::123456789012:role/gone";
     let story = denied(&[FINOPS, gone], json!([user("bea"), user("bert")]), json!({"actions": ["sts:*"]})).await;
-    let run = story.bench.truth.runs(None).await.unwrap().remove(0).value;
+    let run = story.harness.truth.runs(None).await.unwrap().remove(0).value;
     assert!(refused(&story, &run.id).await.contains(NOBODY));
 }
 
@@ -90,6 +90,6 @@ async fn where_it_cannot_be_told_it_is_said_and_enforced() {
 
 /// What people should know of the run's steps.
 async fn notes(story: &Story) -> Vec<String> {
-    let run = story.bench.truth.runs(None).await.unwrap().remove(0).value;
-    story.bench.truth.all_steps(&run).await.unwrap().into_iter().filter_map(|step| step.note).collect()
+    let run = story.harness.truth.runs(None).await.unwrap().remove(0).value;
+    story.harness.truth.all_steps(&run).await.unwrap().into_iter().filter_map(|step| step.note).collect()
 }

@@ -121,10 +121,10 @@ async fn a_run_of_the_version_before_gives_its_one_policy_back() {
     // Its steps hold the one policy, and its run has the parameters with the whole list.
     let run = story.open("beta 100%", "deny-actions", json!({"group": "Beta", "user": "bert", "policy": former})).await;
     story.apply(&run).await;
-    let mut stored = story.bench.truth.run(&run).await.unwrap().unwrap();
+    let mut stored = story.harness.truth.run(&run).await.unwrap().unwrap();
     let params = json!({"group": ["Beta"], "user": ["bert"], "actions": actions});
     stored.value.parts[0].params = params;
-    story.bench.truth.save_run(stored, None).await.unwrap();
+    story.harness.truth.save_run(stored, None).await.unwrap();
     let held = [is("group Beta", &[FULL, &former]), is("role pipeline", &[FULL]), is("user bert", &[FULL, &former])];
     assert_eq!(story.is(), held);
 

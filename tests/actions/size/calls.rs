@@ -1,4 +1,4 @@
-//! How many calls of EC2 and Auto Scaling a run makes, against the least that could do. `cargo xtask bench` quotes what it prints.
+//! How many calls of EC2 and Auto Scaling a run makes, against the least that could do. `cargo xtask harness` quotes what it prints.
 
 use guardrails_model::record::Direction;
 
@@ -36,7 +36,7 @@ async fn rows(instances: usize) -> Vec<Row> {
     lab.world.account().calls.clear();
     let run = lab.open().await;
     lab.machine().execute(Direction::Apply, &run).await;
-    lab.bench.ask_back(&run, &[], false).await;
+    lab.harness.ask_back(&run, &[], false).await;
     lab.machine().execute(Direction::Rollback, &run).await;
     let account = lab.world.account();
     let row = |(operation, (calls, _)): (&String, &(usize, usize))| Row {

@@ -15,12 +15,12 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::machine::Machine;
-use crate::bench::{self, Bench};
+use crate::harness::{self, Harness};
 use crate::world::{Buckets, Instance, Power, World, lock};
 
 pub struct Lab {
     pub world: Arc<World>,
-    pub bench: Bench,
+    pub harness: Harness,
     pub costs: Arc<Costs>,
     pace: Pace,
 }
@@ -42,26 +42,26 @@ impl Lab {
         let make = crate::world::catalog_at(&world, &[], pace.clone());
         let counted = Arc::clone(&costs);
         let between = |inner| Arc::new(Counted { inner, costs: counted }) as Arc<dyn Store>;
-        let bench = Bench::new(Arc::clone(&world.clock), Arc::clone(&world.gate), between, make);
-        Self { world, bench, costs, pace }
+        let harness = Harness::new(Arc::clone(&world.clock), Arc::clone(&world.gate), between, make);
+        Self { world, harness, costs, pace }
     }
 
     /// A run over all of them that is planned and open.
     pub async fn open(&self) -> RunId {
         let spec = ActionSpec { name: "stop-instances".parse().unwrap(), params: json!({"tag": {"Project": "Beta"}}) };
-        let (target, guardrail) = bench::stage("beta 80%", vec![vec![spec]]);
+        let (target, guardrail) = harness::stage("beta 80%", vec![vec![spec]]);
         let guardrails = BTreeMap::from([(guardrail.name.clone(), guardrail.clone())]);
         let config = Config { guardrails, pace: self.pace.clone(), ..Config::default() };
         let Begun::Started(run) =
-            self.bench.runs().begin(&target, &config, &guardrail, "digest", &Grounds::default()).await.unwrap()
+            self.harness.runs().begin(&target, &config, &guardrail, "digest", &Grounds::default()).await.unwrap()
         else {
             panic!("it begins")
         };
-        self.bench.open(&run).await.expect("it opens").id
+        self.harness.open(&run).await.expect("it opens").id
     }
 
     pub fn machine(&self) -> Machine<'_> {
-        Machine { bench: &self.bench, world: &self.world, others: None, killed_at: None, most: None }
+        Machine { harness: &self.harness, world: &self.world, others: None, killed_at: None, most: None }
     }
 
     pub fn count(&self, power: Power) -> usize {
@@ -69,12 +69,12 @@ impl Lab {
     }
 
     pub async fn steps(&self, run: &RunId) -> Vec<Step> {
-        let run = self.bench.truth.run(run).await.unwrap().unwrap().value;
-        self.bench.truth.all_steps(&run).await.unwrap()
+        let run = self.harness.truth.run(run).await.unwrap().unwrap().value;
+        self.harness.truth.all_steps(&run).await.unwrap()
     }
 
     pub fn now(&self) -> Timestamp {
-        self.bench.clock.now()
+        self.harness.clock.now()
     }
 
     /// Since when each instance runs.

@@ -7,19 +7,19 @@ use guardrails_aws::actions::CATALOG;
 use guardrails_aws::context::Context;
 use guardrails_model::clock::Clock;
 use guardrails_model::config::ActionSpec;
-use guardrails_model::drive::{Cursor, Progress};
+use guardrails_model::engine::{Cursor, Progress};
 use guardrails_model::ids::RunId;
 use guardrails_model::record::{Direction, Part, Run};
 use guardrails_model::runs::{Closed, Ended, Outcome, execution_name, groups, input};
 use serde_json::json;
 
 use super::history::{self, Rounds};
-use crate::bench::Bench;
+use crate::harness::Harness;
 use crate::world::World;
 
 /// One try of a run, carried out.
 pub struct Machine<'a> {
-    pub bench: &'a Bench,
+    pub harness: &'a Harness,
     pub world: &'a Arc<World>,
     /// What others do in the account after so many seconds.
     pub others: Option<&'a (dyn Fn(i64) + Sync)>,
@@ -58,20 +58,20 @@ struct Turn {
 impl Machine<'_> {
     /// Carries a run that is open, through as many executions as it takes.
     pub async fn execute(&self, direction: Direction, run: &RunId) -> Took {
-        let began = self.bench.clock.now();
+        let began = self.harness.clock.now();
         let mut took = Took::default();
         loop {
-            let present = self.bench.truth.run(run).await.unwrap().expect("the run").value;
+            let present = self.harness.truth.run(run).await.unwrap().expect("the run").value;
             let name = execution_name(&present);
             took.executions += 1;
             let (events, unfinished) = self.one(&present, &mut took).await;
             took.events += events;
             took.longest = took.longest.max(events);
-            took.seconds = (self.bench.clock.now() - began).get_seconds();
-            self.bench.workflow.end(&name);
+            took.seconds = (self.harness.clock.now() - began).get_seconds();
+            self.harness.workflow.end(&name);
             let Some(unfinished) = unfinished else { return took };
             let ended = Ended { direction, try_number: Some(present.try_number()), failures: Vec::new(), unfinished };
-            let closed = self.bench.runs().close(run, &ended).await.expect("it closes");
+            let closed = self.harness.runs().close(run, &ended).await.expect("it closes");
             if closed.outcome != Outcome::Continued {
                 took.closed = Some(closed);
                 return took;
@@ -125,14 +125,14 @@ impl Machine<'_> {
     async fn invoke(&self, run: &Run, part: usize, cursor: Option<Cursor>) -> Progress {
         let of_run = &run.parts[part];
         let cursor = cursor.or_else(|| of_run.cursor.clone()).unwrap_or_default();
-        let clock: Arc<dyn Clock> = self.bench.clock.clone();
+        let clock: Arc<dyn Clock> = self.harness.clock.clone();
         let config = self.world.config();
         let context = Context::new(&config, &run.operators, clock).at(of_run.place.as_ref());
         let context = context.paced(run.pace.clone(), cursor.levels.clone());
         let spec = ActionSpec { name: of_run.action.clone(), params: of_run.params.clone() };
         let action = CATALOG.make(&spec, &context).expect("an action of the catalog");
         let mut progress = loop {
-            match self.bench.drive().go(run.direction, &run.id, part, cursor.clone(), action.as_ref()).await {
+            match self.harness.executor().advance(run.direction, &run.id, part, cursor.clone(), action.as_ref()).await {
                 Err(error) if error.is_retryable() => self.wait(2).await,
                 other => break other.expect("nothing breaks down here"),
             }
@@ -144,7 +144,7 @@ impl Machine<'_> {
     }
 
     async fn wait(&self, seconds: i64) {
-        self.bench.wait(seconds).await;
+        self.harness.wait(seconds).await;
         if let Some(others) = self.others {
             others(seconds);
         }

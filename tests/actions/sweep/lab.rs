@@ -14,9 +14,9 @@ use guardrails_model::record::{Direction, Part, Run};
 use guardrails_model::runs::{Begun, RollbackAsked};
 use serde_json::{Value as Json, json};
 
-use crate::bench::{self, Bench, Carried, MakeAction};
-use crate::toy::Toy;
-use crate::world::{Account, Fault, Gate, Group, VirtualClock, World};
+use crate::fake_action::FakeLamps;
+use crate::harness::{self, Carried, Harness, MakeAction};
+use crate::world::{Account, Fault, FaultInjector, Group, ManualClock, World};
 
 /// What is, by name.
 pub type Snapshot = BTreeMap<String, String>;
@@ -26,7 +26,7 @@ pub type Snapshot = BTreeMap<String, String>;
 pub enum Meets {
     /// All calls, all faults.
     All,
-    /// Changes in the account meet all faults. What is the drive's alone is swept by other scenarios: here writers to the ledger
+    /// Changes in the account meet all faults. What is the engine's alone is swept by other scenarios: here writers to the ledger
     /// die before and after, and of reads that are alike between two changes the first does not come through: nothing but time
     /// passes between it and the next.
     Different,
@@ -54,8 +54,8 @@ pub struct Scenario {
 
 /// What a scenario's actions work on.
 pub struct Place {
-    clock: Arc<VirtualClock>,
-    gate: Arc<Gate>,
+    clock: Arc<ManualClock>,
+    gate: Arc<FaultInjector>,
     make: MakeAction,
     snapshot: Box<dyn Fn() -> Snapshot + Send + Sync>,
     touched: Box<dyn Fn() -> BTreeSet<String> + Send + Sync>,
@@ -89,7 +89,7 @@ impl Place {
 
     /// Lamps.
     pub fn lamps(lamps: &str) -> Self {
-        let toy = Toy::new(lamps);
+        let toy = FakeLamps::new(lamps);
         let (clock, gate, lamps, others) = (Arc::clone(&toy.clock), Arc::clone(&toy.gate), Arc::clone(&toy), Arc::clone(&toy));
         let make = move |_: &_, part: &Part| lamps.action(part.params.as_str().expect("a text"));
         let snapshot = move || toy.snapshot().into_iter().map(|(name, value)| (name, value.to_string())).collect();
@@ -102,7 +102,7 @@ impl Place {
 /// A scenario under way.
 pub struct Lab<'a> {
     pub scenario: &'a Scenario,
-    pub bench: Bench,
+    pub harness: Harness,
     pub before: Snapshot,
     snapshot: Box<dyn Fn() -> Snapshot + Send + Sync>,
     touched: Box<dyn Fn() -> BTreeSet<String> + Send + Sync>,
@@ -115,17 +115,17 @@ impl<'a> Lab<'a> {
         let place = (scenario.place)();
         let mut before = (place.snapshot)();
         before.retain(|name, _| !scenario.disposable.contains(&name.as_str()));
-        let bench = Bench::new(place.clock, place.gate, between, place.make);
+        let harness = Harness::new(place.clock, place.gate, between, place.make);
         let Place { snapshot, touched, terminated, .. } = place;
-        Self { scenario, bench, before, snapshot, touched, terminated }
+        Self { scenario, harness, before, snapshot, touched, terminated }
     }
 
     /// The alert of a stage that does what the scenario says.
     pub async fn begin(&self, who: &str) -> Run {
         let spec = |(name, params): &(&str, Json)| ActionSpec { name: name.parse().expect("a name"), params: params.clone() };
         let groups = self.scenario.actions.iter().map(|action| vec![spec(action)]).collect();
-        let (target, guardrail) = bench::stage(who, groups);
-        match self.bench.alert(&target, &guardrail).await {
+        let (target, guardrail) = harness::stage(who, groups);
+        match self.harness.alert(&target, &guardrail).await {
             Ok(Begun::Started(run)) => *run,
             other => panic!("{}: {other:?}", self.scenario.name),
         }
@@ -134,7 +134,7 @@ impl<'a> Lab<'a> {
     /// A run that is planned and open.
     pub async fn open(&self, who: &str) -> RunId {
         let run = self.begin(who).await;
-        self.bench.open(&run).await.expect("it opens").id
+        self.harness.open(&run).await.expect("it opens").id
     }
 
     /// The parts in the order of a direction.
@@ -145,18 +145,18 @@ impl<'a> Lab<'a> {
 
     /// The calls that carrying all parts makes when nothing goes wrong.
     pub async fn calls(&self, direction: Direction, run: &RunId) -> Vec<String> {
-        self.bench.gate.disarm();
+        self.harness.gate.disarm();
         for part in self.parts(direction) {
-            self.bench.carry(direction, run, part, false).await;
+            self.harness.carry(direction, run, part, false).await;
         }
-        self.bench.gate.calls()
+        self.harness.gate.calls()
     }
 
     /// Carries all parts until the fault is met. Says at which call it was.
     pub async fn to_fault(&self, direction: Direction, run: &RunId, fault: Fault) -> String {
-        self.bench.gate.arm(fault);
+        self.harness.gate.arm(fault);
         for part in self.parts(direction) {
-            if matches!(self.bench.carry(direction, run, part, true).await, Carried::Hit) {
+            if matches!(self.harness.carry(direction, run, part, true).await, Carried::Hit) {
                 break;
             }
         }
@@ -165,29 +165,29 @@ impl<'a> Lab<'a> {
 
     /// Takes the fault away, which was met. Says at which call it was.
     pub fn disarm(&self) -> String {
-        let hit = self.bench.gate.hit().expect("the fault is met");
-        self.bench.gate.disarm();
+        let hit = self.harness.gate.hit().expect("the fault is met");
+        self.harness.gate.disarm();
         hit
     }
 
     /// Asks for a rollback, by a new execution.
     pub async fn ask_back(&self, run: &RunId) {
-        self.bench.workflow.end_all();
-        let asked = self.bench.ask_back(run, &[], false).await;
+        self.harness.workflow.end_all();
+        let asked = self.harness.ask_back(run, &[], false).await;
         assert!(matches!(asked, RollbackAsked::Started(_) | RollbackAsked::NothingToDo(_)), "{asked:?}");
     }
 
     /// Carries a run to its end.
     pub async fn execute(&self, direction: Direction, run: &RunId) {
-        self.bench.execute(direction, run).await.expect("it is closed");
+        self.harness.execute(direction, run).await.expect("it is closed");
     }
 
     /// Is the stage enforced, as far as AWS lets it be?
     pub async fn check_enforced(&self, run: &RunId) -> Result<(), String> {
         let mut expected = self.before.clone();
         expected.extend(self.scenario.enforced.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let run = self.bench.truth.run(run).await.expect("the ledger").expect("the run").value;
-        let steps = self.bench.runs().steps(&run).await.expect("the ledger");
+        let run = self.harness.truth.run(run).await.expect("the ledger").expect("the run").value;
+        let steps = self.harness.runs().steps(&run).await.expect("the ledger");
         let failed = steps.iter().filter(|step| step.phase.is_failure()).count();
         match (self.difference(&expected), failed == self.scenario.refused) {
             (None, true) => Ok(()),
@@ -199,7 +199,7 @@ impl<'a> Lab<'a> {
     /// When everything that was under way has landed: is all as before, nothing held, nothing left open, and was nothing
     /// touched that is not ours?
     pub async fn check_clean(&self, run: &RunId) -> Result<(), String> {
-        self.bench.wait(3600).await;
+        self.harness.wait(3600).await;
         if let Some(difference) = self.difference(&self.before) {
             return Err(format!("the world is not as before: {difference}"));
         }
@@ -212,8 +212,8 @@ impl<'a> Lab<'a> {
         if !foreign.is_empty() {
             return Err(format!("the world of others was touched: {foreign:?}"));
         }
-        let run = self.bench.truth.run(run).await.expect("the ledger").expect("the run").value;
-        let truth = &self.bench.truth;
+        let run = self.harness.truth.run(run).await.expect("the ledger").expect("the run").value;
+        let truth = &self.harness.truth;
         for part in 0..run.parts.len() {
             let steps = truth.steps(&run, part).await.expect("the ledger");
             if let Some(open) = steps.iter().find(|step| !step.value.phase.is_final()) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use guardrails_model::drive::{LEASE_MARGIN, Progress};
+use guardrails_model::engine::{LEASE_MARGIN, Progress};
 use guardrails_model::ids::RunId;
 use guardrails_model::ledger::Store;
 use guardrails_model::record::Direction;
@@ -12,7 +12,7 @@ use guardrails_model::record::Direction;
 use super::lab::{Lab, Meets, Scenario};
 use super::sabotage::{Sabotage, Sabotaged};
 use super::scenarios::LAG;
-use crate::bench::LIFE;
+use crate::harness::LIFE;
 use crate::world::{Fault, Kind};
 
 /// How late a call may land: the margin covers also the time until it is seen.
@@ -74,15 +74,15 @@ impl<'a> Sweep<'a> {
     pub async fn plan(&mut self) {
         let lab = self.lab();
         let run = lab.begin("beta 80%").await;
-        lab.bench.gate.disarm();
-        lab.bench.open(&run).await.expect("it opens");
-        for fault in self.faults(&lab.bench.gate.calls()) {
+        lab.harness.gate.disarm();
+        lab.harness.open(&run).await.expect("it opens");
+        for fault in self.faults(&lab.harness.gate.calls()) {
             let lab = self.lab();
             let run = lab.begin("beta 80%").await;
-            lab.bench.gate.arm(fault);
-            let _ = lab.bench.gate.until_death(Box::pin(lab.bench.open(&run))).await;
+            lab.harness.gate.arm(fault);
+            let _ = lab.harness.gate.until_death(Box::pin(lab.harness.open(&run))).await;
             let hit = lab.disarm();
-            lab.bench.open(&run).await.expect("it opens");
+            lab.harness.open(&run).await.expect("it opens");
             lab.execute(Direction::Apply, &run.id).await;
             let enforced = lab.check_enforced(&run.id).await;
             self.note(&hit, "planned again", enforced);
@@ -196,7 +196,7 @@ impl<'a> Sweep<'a> {
             let next = next.expect("another run");
             lab.execute(Direction::Rollback, &run).await;
             lab.execute(Direction::Apply, &next).await;
-            lab.bench.wait(600).await;
+            lab.harness.wait(600).await;
             let enforced = lab.check_enforced(&next).await;
             self.note(&hit, "another run applied", enforced);
             let back = roll_back(&lab, &next).await;
@@ -239,11 +239,11 @@ impl<'a> Sweep<'a> {
         if direction == Direction::Rollback {
             enforce_and_ask_back(&lab, &run).await;
         }
-        lab.bench.gate.disarm();
+        lab.harness.gate.disarm();
         for part in lab.parts(direction) {
-            let _ = lab.bench.invoke(direction, &run, part).await;
+            let _ = lab.harness.invoke(direction, &run, part).await;
         }
-        let calls = lab.bench.gate.calls();
+        let calls = lab.harness.gate.calls();
         let counts = |(call, at): (&String, usize)| (self.scenario.meets == Meets::All || !is_read(call)).then_some(at);
         calls.iter().zip(1..).filter_map(counts).collect()
     }
@@ -252,7 +252,7 @@ impl<'a> Sweep<'a> {
 /// A run that was enforced, and whose rollback is asked for when the appliers' calls cannot land any more.
 async fn enforce_and_ask_back(lab: &Lab<'_>, run: &RunId) {
     lab.execute(Direction::Apply, run).await;
-    lab.bench.wait(2 * LIFE).await;
+    lab.harness.wait(2 * LIFE).await;
     lab.ask_back(run).await;
 }
 
@@ -286,22 +286,22 @@ async fn half_done(lab: &Lab<'_>, fault: Fault) -> RunId {
 /// One invocation for each part, of which one stands still at call `at`; others go on, and then it is woken. Says where it
 /// stood still, if it did.
 async fn stall(lab: &Lab<'_>, at: usize, direction: Direction, run: &RunId, others: impl Future<Output = ()>) -> Option<String> {
-    lab.bench.gate.arm(Fault { at, kind: Kind::Stall });
+    lab.harness.gate.arm(Fault { at, kind: Kind::Stall });
     let stalling = async {
         for part in lab.parts(direction) {
             // What it says when it comes to itself, nobody hears.
-            let _ = lab.bench.invoke(direction, run, part).await;
+            let _ = lab.harness.invoke(direction, run, part).await;
         }
     };
     let mut stalling = Box::pin(stalling);
     tokio::select! {
         biased;
         () = &mut stalling => return None,
-        () = lab.bench.gate.stall() => {}
+        () = lab.harness.gate.stall() => {}
     }
-    let hit = lab.bench.gate.hit();
+    let hit = lab.harness.gate.hit();
     others.await;
-    lab.bench.gate.wake();
+    lab.harness.gate.wake();
     stalling.await;
     hit
 }
@@ -310,12 +310,12 @@ async fn stall(lab: &Lab<'_>, at: usize, direction: Direction, run: &RunId, othe
 async fn meanwhile(lab: &Lab<'_>, run: &RunId, direction: Direction, mut left: i64) -> i64 {
     for part in lab.parts(direction) {
         while left > 0 {
-            let seconds = match lab.bench.invoke(direction, run, part).await {
+            let seconds = match lab.harness.invoke(direction, run, part).await {
                 Some(Ok(Progress::Done { .. } | Progress::Superseded)) => break,
                 Some(Ok(Progress::Settling { seconds, .. })) => seconds.min(left),
                 _ => 1,
             };
-            lab.bench.wait(seconds).await;
+            lab.harness.wait(seconds).await;
             left -= seconds;
         }
     }

@@ -18,8 +18,8 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::json;
 
-use crate::bench::{self, Bench};
-use crate::toy::Toy;
+use crate::fake_action::FakeLamps;
+use crate::harness::{self, Harness};
 use crate::world::lock;
 
 /// What AWS Budgets says, by the budget's name.
@@ -35,8 +35,8 @@ impl Spending for Figures {
 }
 
 pub struct Lab {
-    pub bench: Bench,
-    pub toy: Arc<Toy>,
+    pub harness: Harness,
+    pub toy: Arc<FakeLamps>,
     pub figures: Figures,
     pub guardrail: Guardrail,
 }
@@ -44,20 +44,20 @@ pub struct Lab {
 impl Lab {
     /// `beta`, 2 USD a month, which turns the lamp `a` off at 100 %, and only notifies at 80 %.
     pub async fn new() -> Self {
-        let toy = Toy::new("a: on");
+        let toy = FakeLamps::new("a: on");
         let lamps = Arc::clone(&toy);
         let make = Box::new(move |_: &_, part: &Part| lamps.action(part.params.as_str().expect("a text")));
-        let bench = Bench::new(Arc::clone(&toy.clock), Arc::clone(&toy.gate), |store| store, make);
+        let harness = Harness::new(Arc::clone(&toy.clock), Arc::clone(&toy.gate), |store| store, make);
         let spec = ActionSpec { name: "toy".parse().unwrap(), params: json!("a: off, b: off") };
-        let (_, mut guardrail) = bench::stage("beta 100%", vec![vec![spec]]);
+        let (_, mut guardrail) = harness::stage("beta 100%", vec![vec![spec]]);
         guardrail.stages.insert(0, Stage::new("80% actual".parse().unwrap(), Vec::new()));
-        let mut lab = Self { bench, toy, figures: Figures::default(), guardrail };
+        let mut lab = Self { harness, toy, figures: Figures::default(), guardrail };
         lab.deploy().await;
         lab
     }
 
     pub async fn deploy(&mut self) {
-        self.bench.truth.define(self.guardrail.clone(), Vec::new(), Pace::default()).await.unwrap();
+        self.harness.truth.define(self.guardrail.clone(), Vec::new(), Pace::default()).await.unwrap();
     }
 
     pub async fn manual(mut self) -> Self {
@@ -109,12 +109,12 @@ impl Lab {
     /// It is then.
     pub async fn at(&self, time: &str) {
         let then: Timestamp = time.parse().unwrap();
-        self.bench.wait((then - self.bench.clock.now()).get_seconds()).await;
+        self.harness.wait((then - self.harness.clock.now()).get_seconds()).await;
     }
 
     /// One round, and nothing of what it starts is carried out yet.
     pub async fn bare_round(&self) -> Round {
-        Reconciler { runs: self.bench.runs(), spending: &self.figures, running: &Unpriced }.round().await.unwrap()
+        Reconciler { runs: self.harness.runs(), spending: &self.figures, running: &Unpriced }.round().await.unwrap()
     }
 
     /// One round, and all that it starts is carried out.
@@ -127,15 +127,15 @@ impl Lab {
     /// Carries out what is under way.
     pub async fn settle(&self) {
         let mut under_way = Vec::new();
-        for run in self.bench.truth.open_runs(None).await.unwrap() {
-            under_way.extend(self.bench.workflow.is_running(&execution_name(&run)).await.unwrap().then_some(run));
+        for run in self.harness.truth.open_runs(None).await.unwrap() {
+            under_way.extend(self.harness.workflow.is_running(&execution_name(&run)).await.unwrap().then_some(run));
         }
         // To carry one out ends the executions of all.
         for run in under_way {
             if run.direction == Direction::Apply {
-                self.bench.open(&run).await.unwrap();
+                self.harness.open(&run).await.unwrap();
             }
-            self.bench.execute(run.direction, &run.id).await.unwrap();
+            self.harness.execute(run.direction, &run.id).await.unwrap();
         }
     }
 
@@ -146,13 +146,13 @@ impl Lab {
 
     /// The alert of the 100 % stage arrives, and is carried out.
     pub async fn alert(&self, period: &str) -> Begun {
-        let begun = self.bench.alert(&self.target(period), &self.guardrail).await.unwrap();
+        let begun = self.harness.alert(&self.target(period), &self.guardrail).await.unwrap();
         self.settle().await;
         begun
     }
 
     pub fn bench_now(&self) -> Timestamp {
-        self.bench.clock.now()
+        self.harness.clock.now()
     }
 
     /// An alert of the 100 % stage that says that so much was spent, kept and carried out as the master does.
@@ -165,14 +165,14 @@ impl Lab {
         let text = crate::deployed::alert("beta", guardrails_local_aws::ACCOUNT, "$2.00", "$2.00", amount);
         let record = AlertRecord { format: FORMAT, at: self.bench_now(), text, decision: String::new(), guardrail: None };
         // What the bench calls all alerts.
-        self.bench.truth.record_alert("digest", &record).await.unwrap();
+        self.harness.truth.record_alert("digest", &record).await.unwrap();
     }
 
     /// The same of an alert that is not believed: its run waits for a person.
     pub async fn take_doubted_alert(&self, amount: &str) {
         self.keep_alert(amount).await;
         let doubts = [format!("{amount} are not believed")];
-        self.bench.doubted_alert(&self.target("2026-11"), &self.guardrail, &doubts).await.unwrap();
+        self.harness.doubted_alert(&self.target("2026-11"), &self.guardrail, &doubts).await.unwrap();
         self.settle().await;
     }
 
@@ -187,7 +187,7 @@ impl Lab {
     }
 
     pub async fn all(&self) -> Vec<Run> {
-        let mut runs: Vec<Run> = self.bench.truth.runs(None).await.unwrap().into_iter().map(|run| run.value).collect();
+        let mut runs: Vec<Run> = self.harness.truth.runs(None).await.unwrap().into_iter().map(|run| run.value).collect();
         runs.sort_by_key(|run| (run.began, run.period.clone()));
         runs
     }
@@ -211,14 +211,14 @@ impl Lab {
         let digest = run.approval.as_ref().unwrap().question.as_ref().unwrap().list.digest.clone();
         let (by, why) = ("ann".to_owned(), "looked at it".to_owned());
         let no = Answer { approved: false, by, why, digest, for_the_period };
-        assert!(matches!(self.bench.runs().answer(&run.id, &no).await.unwrap(), Answered::Taken(_)));
+        assert!(matches!(self.harness.runs().answer(&run.id, &no).await.unwrap(), Answered::Taken(_)));
     }
 
     /// Nobody answered in time: the execution that waits goes on.
     pub async fn nobody_answers(&self, run: &Run) {
-        let heard = self.bench.runs().hear(&run.id, run.attempts.apply).await.unwrap();
+        let heard = self.harness.runs().hear(&run.id, run.attempts.apply).await.unwrap();
         assert_eq!(heard, Heard::Over { outcome: Outcome::Succeeded });
-        self.bench.workflow.end_all();
+        self.harness.workflow.end_all();
     }
 
     /// The lamp.

@@ -118,10 +118,10 @@ async fn a_figure_that_is_not_believed_is_said_and_what_was_known_stays() {
     lab.at("2026-11-30T20:00:00Z").await;
     lab.says("1.20");
     lab.round().await;
-    let known = lab.bench.truth.spend(&lab.guardrail.name).await.unwrap().unwrap().value;
+    let known = lab.harness.truth.spend(&lab.guardrail.name).await.unwrap().unwrap().value;
     lab.says("183965812157.54");
     let round = lab.round().await;
-    assert_eq!(lab.bench.truth.spend(&lab.guardrail.name).await.unwrap().unwrap().value, known);
+    assert_eq!(lab.harness.truth.spend(&lab.guardrail.name).await.unwrap().unwrap().value, known);
     let found = &round.guardrails[0];
     assert_eq!(found.actual, Some(known.actual));
     assert!(
@@ -140,7 +140,7 @@ async fn a_figure_that_is_not_believed_is_said_and_what_was_known_stays() {
 #[tokio::test]
 async fn a_forecast_that_is_not_believed_is_not_kept_as_known() {
     let lab = Lab::new().await;
-    let known = async || lab.bench.truth.spend(&lab.guardrail.name).await.unwrap().unwrap().value.forecast;
+    let known = async || lab.harness.truth.spend(&lab.guardrail.name).await.unwrap().unwrap().value.forecast;
     for (forecast, kept) in [("1.80", "1.80"), ("183965812157.54", "1.80"), ("2.10", "2.10")] {
         lab.says("1.20");
         lab.expects(forecast);
@@ -166,7 +166,7 @@ async fn what_waits_over_the_end_of_its_period_is_not_enforced_any_more() {
         lab.at("2026-12-01T09:00:00Z").await;
         lab.says(spent);
         lab.round().await;
-        let now = lab.bench.truth.run(&run.id).await.unwrap().unwrap().value;
+        let now = lab.harness.truth.run(&run.id).await.unwrap().unwrap().value;
         assert_eq!((now.state, lab.lamp().as_str()), (RunState::RolledBack, "on"), "{spent}");
     }
 }
@@ -181,13 +181,13 @@ async fn an_update_that_zeroes_what_is_shown_lets_nothing_of_the_old_period_go()
     lab.says("2.31");
     lab.round().await;
     assert_eq!(lab.runs().await, ["2026-11 enforced", "2026-12 waiting for approval"]);
-    lab.bench.wait(3600).await;
+    lab.harness.wait(3600).await;
     lab.says_since("0", lab.bench_now());
     lab.round().await;
     assert_eq!((lab.lamp().as_str(), lab.runs().await[0].as_str()), ("off", "2026-11 enforced"));
-    lab.bench.wait(3600).await;
+    lab.harness.wait(3600).await;
     lab.says("0.12");
-    lab.bench.wait(72 * 3600).await;
+    lab.harness.wait(72 * 3600).await;
     lab.round().await;
     assert_eq!(lab.lamp(), "on", "what is counted changed, and it is below for good");
 }

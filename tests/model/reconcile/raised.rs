@@ -13,12 +13,12 @@ async fn a_raised_budget_lets_go_only_when_fresh_figures_say_so_and_stays_armed(
     lab.deploy().await;
     let updated = lab.bench_now();
     for actual in ["0", "0.4"] {
-        lab.bench.wait(3600).await;
+        lab.harness.wait(3600).await;
         lab.says_since(actual, updated);
         lab.round().await;
         assert_eq!((lab.lamp().as_str(), lab.runs().await), ("off", vec!["2026-11 enforced".to_owned()]), "{actual}");
     }
-    lab.bench.wait(3600).await;
+    lab.harness.wait(3600).await;
     lab.says_since("2.35", updated);
     let round = lab.round().await;
     assert_eq!((lab.lamp().as_str(), lab.runs().await), ("on", vec!["2026-11 rolled back".to_owned()]));
@@ -55,7 +55,7 @@ async fn a_person_who_asks_for_the_same_rollback_meanwhile_lets_the_stage_go_all
     lab.says("2.35");
     lab.bare_round().await;
     let run = lab.all().await.into_iter().find(|run| run.state == RunState::RollingBack).expect("the round asked for it");
-    lab.bench.ask_back(&run.id, &[], false).await;
+    lab.harness.ask_back(&run.id, &[], false).await;
     lab.settle().await;
     lab.says("3.01");
     lab.round().await;

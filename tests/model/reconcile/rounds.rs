@@ -20,9 +20,9 @@ async fn an_alert_that_never_arrived_is_enforced_and_the_round_says_so() {
     assert_eq!((round.clean, round.troubles()), (Some(round.ended), Vec::new()));
     let all: Vec<RunId> = lab.all().await.into_iter().map(|run| run.id).collect();
     assert!(all.len() == 2 && all.iter().all(|run| round.guardrails[0].began.contains(run)), "{round:?}");
-    assert_eq!(lab.bench.truth.round().await.unwrap(), Some(round));
+    assert_eq!(lab.harness.truth.round().await.unwrap(), Some(round));
     let run = lab.all().await.into_iter().find(|run| run.state == RunState::Enforced).unwrap();
-    let alert = lab.bench.truth.alert(&run.alert).await.unwrap().unwrap();
+    let alert = lab.harness.truth.alert(&run.alert).await.unwrap().unwrap();
     assert!(alert.text.contains("$2.31 are spent of $2") && alert.decision.contains("never arrived"), "{alert:?}");
 }
 
@@ -56,7 +56,7 @@ async fn rounds_and_the_alert_itself_at_once_are_one_run() {
     lab.says("2.31");
     let rounds = join_all((0..5).map(|_| lab.bare_round()));
     let target = lab.target("2026-11");
-    let (_, alert) = futures::join!(rounds, lab.bench.alert(&target, &lab.guardrail));
+    let (_, alert) = futures::join!(rounds, lab.harness.alert(&target, &lab.guardrail));
     assert!(matches!(alert.unwrap(), Begun::Started(_) | Begun::Already(_)));
     lab.settle().await;
     assert_eq!(lab.runs().await, ["2026-11 enforced"]);
@@ -69,15 +69,15 @@ async fn a_stage_that_a_person_let_go_stays_so_and_nothing_is_written_of_it() {
     lab.says("2.31");
     lab.round().await;
     let run = lab.all().await.into_iter().find(|run| run.state == RunState::Enforced).unwrap();
-    lab.bench.ask_back(&run.id, &[], false).await;
+    lab.harness.ask_back(&run.id, &[], false).await;
     lab.settle().await;
     let before = lab.all().await;
     for _ in 0..5 {
         lab.round().await;
-        lab.bench.wait(3600).await;
+        lab.harness.wait(3600).await;
     }
     assert_eq!((lab.lamp().as_str(), lab.all().await), ("on", before));
-    assert!(lab.bench.runs().rearm(&run.target()).await.unwrap());
+    assert!(lab.harness.runs().rearm(&run.target()).await.unwrap());
     lab.round().await;
     assert_eq!(lab.lamp(), "off", "rearmed, what is in alarm is enforced");
 }
@@ -94,17 +94,17 @@ async fn what_was_rejected_or_abandoned_stays_so_until_it_is_rearmed() {
         if abandoned {
             let (by, at, why) = ("ann".to_owned(), lab.bench_now(), "settled by hand".to_owned());
             let all = AbandonRequest { by, at, why, only: Vec::new(), actions: Vec::new(), places: Vec::new() };
-            lab.bench.runs().abandon(&run.id, &all).await.unwrap();
+            lab.harness.runs().abandon(&run.id, &all).await.unwrap();
         } else {
             lab.reject(&run).await;
-            lab.bench.workflow.end_all();
+            lab.harness.workflow.end_all();
         }
         let ended = lab.latest().await.state;
         assert_eq!(ended, if abandoned { RunState::Abandoned } else { RunState::Rejected });
         lab.round().await;
         assert_eq!(lab.latest().await.id, run.id, "a person let it go");
-        assert!(lab.bench.runs().rearm(&run.target()).await.unwrap());
-        lab.bench.wait(60).await;
+        assert!(lab.harness.runs().rearm(&run.target()).await.unwrap());
+        lab.harness.wait(60).await;
         lab.round().await;
         assert_ne!(lab.latest().await.id, run.id, "{ended:?} and rearmed, what is in alarm is enforced");
     }
@@ -119,7 +119,7 @@ async fn a_true_alert_that_was_only_early_is_enforced_though_nobody_answered() {
     lab.round().await;
     let run = lab.latest().await;
     assert_eq!(run.state, RunState::Waiting);
-    lab.bench.wait(86_400).await;
+    lab.harness.wait(86_400).await;
     lab.nobody_answers(&run).await;
     lab.round().await;
     assert_eq!(lab.runs().await, ["2026-11 rejected"], "it is shown to be below yet");
@@ -136,23 +136,23 @@ async fn about_a_figure_that_is_never_believed_people_are_asked_once_a_day() {
     lab.says("183965812157.54");
     lab.round().await;
     let run = lab.latest().await;
-    lab.bench.wait(7200).await;
+    lab.harness.wait(7200).await;
     lab.nobody_answers(&run).await;
     for _ in 2..24 {
         let round = lab.round().await;
         assert_eq!(lab.latest().await.id, run.id);
         assert!(round.guardrails[0].said.iter().any(|said| said.contains("are asked again from")), "{round:?}");
         assert!(round.troubles()[0].contains("nobody answered 1 times"), "silence is told louder: {round:?}");
-        lab.bench.wait(3600).await;
+        lab.harness.wait(3600).await;
     }
     lab.round().await;
     let again = lab.latest().await;
     assert_eq!((again.state, again.id == run.id, lab.lamp().as_str()), (RunState::Waiting, false, "on"));
     assert!(again.approval.as_ref().unwrap().why[0].starts_with("ASKED AGAIN: nobody answered 1 times"), "{again:?}");
     lab.reject(&again).await;
-    lab.bench.workflow.end_all();
+    lab.harness.workflow.end_all();
     for _ in 0..3 {
-        lab.bench.wait(86_400).await;
+        lab.harness.wait(86_400).await;
         lab.round().await;
         assert_eq!(lab.latest().await.id, again.id, "a person said no");
     }
@@ -163,7 +163,7 @@ async fn a_simulated_run_is_no_enforcement() {
     let lab = Lab::new().await;
     let mut target = lab.target("2026-11");
     target.simulated = true;
-    lab.bench.alert(&target, &lab.guardrail).await.unwrap();
+    lab.harness.alert(&target, &lab.guardrail).await.unwrap();
     lab.settle().await;
     lab.says("2.31");
     lab.round().await;
@@ -215,8 +215,8 @@ async fn no_to_a_figure_leaves_the_stage_armed_for_others() {
     lab.round().await;
     let run = lab.latest().await;
     lab.reject(&run).await;
-    lab.bench.workflow.end_all();
-    let slot = lab.bench.truth.slot(&run.target()).await.unwrap().unwrap().value;
+    lab.harness.workflow.end_all();
+    let slot = lab.harness.truth.stage_state(&run.target()).await.unwrap().unwrap().value;
     assert_eq!((slot.released, slot.discarded.len()), (None, 1));
     let round = lab.round().await;
     assert!(round.guardrails[0].said.iter().any(|said| said.contains("a person said no to the figure")), "{round:?}");
@@ -233,11 +233,11 @@ async fn no_for_the_period_releases_the_stage() {
     lab.round().await;
     let run = lab.latest().await;
     lab.reject_for_the_period(&run).await;
-    lab.bench.workflow.end_all();
+    lab.harness.workflow.end_all();
     lab.says("2.31");
     lab.round().await;
     assert_eq!((lab.lamp().as_str(), lab.latest().await.id), ("on", run.id.clone()));
-    assert!(lab.bench.runs().rearm(&run.target()).await.unwrap());
+    assert!(lab.harness.runs().rearm(&run.target()).await.unwrap());
     lab.round().await;
     assert_eq!(lab.lamp(), "off");
 }
@@ -249,9 +249,9 @@ async fn rearm_forgets_discarded_figures() {
     lab.round().await;
     let run = lab.latest().await;
     lab.reject(&run).await;
-    lab.bench.workflow.end_all();
-    assert!(lab.bench.runs().rearm(&run.target()).await.unwrap());
-    lab.bench.wait(86_400).await;
+    lab.harness.workflow.end_all();
+    assert!(lab.harness.runs().rearm(&run.target()).await.unwrap());
+    lab.harness.wait(86_400).await;
     lab.round().await;
     assert_ne!(lab.latest().await.id, run.id, "the figure is asked about again");
 }
@@ -262,12 +262,12 @@ async fn rounds_append_points_of_spend() {
     for (spent, doubted) in [("0.40", false), ("0.40", false), ("183965812157.54", true), ("0.90", false)] {
         lab.says(spent);
         lab.round().await;
-        lab.bench.wait(3600).await;
-        let points = lab.bench.truth.points(&lab.guardrail.name).await.unwrap();
+        lab.harness.wait(3600).await;
+        let points = lab.harness.truth.points(&lab.guardrail.name).await.unwrap();
         let last = points[0].last().unwrap();
         assert_eq!((last.actual.to_string().as_str(), last.doubted), (spent, doubted));
     }
-    let points = lab.bench.truth.points(&lab.guardrail.name).await.unwrap();
+    let points = lab.harness.truth.points(&lab.guardrail.name).await.unwrap();
     assert_eq!((points.len(), points[0].period.as_str(), points[0].points.len()), (1, "2026-11", 3), "{points:?}");
 }
 
@@ -288,13 +288,13 @@ async fn a_run_whose_execution_died_is_taken_up() {
     lab.says("2.31");
     lab.bare_round().await;
     assert_eq!(lab.bare_round().await.guardrails[0].did, Vec::<String>::new(), "it runs");
-    lab.bench.workflow.end_all();
+    lab.harness.workflow.end_all();
     let round = lab.round().await;
     assert!(round.guardrails[0].did.iter().any(|did| did.starts_with("took up run")), "{round:?}");
     assert_eq!(lab.runs().await, ["2026-11 enforced"]);
     let run = lab.all().await.into_iter().find(|run| run.state == RunState::Enforced).unwrap();
-    lab.bench.ask_back(&run.id, &[], false).await;
-    lab.bench.workflow.end_all();
+    lab.harness.ask_back(&run.id, &[], false).await;
+    lab.harness.workflow.end_all();
     lab.round().await;
     assert_eq!((lab.lamp().as_str(), lab.runs().await), ("on", vec!["2026-11 rolled back".to_owned()]));
 }
@@ -306,14 +306,14 @@ async fn what_failed_is_tried_again_once_a_day() {
     lab.says("2.31");
     lab.round().await;
     assert_eq!(lab.runs().await, ["2026-11 apply failed"]);
-    let executions = lab.bench.workflow.names().len();
+    let executions = lab.harness.workflow.names().len();
     for _ in 0..23 {
-        lab.bench.wait(3600).await;
+        lab.harness.wait(3600).await;
         lab.round().await;
     }
-    assert_eq!(lab.bench.workflow.names().len(), executions);
+    assert_eq!(lab.harness.workflow.names().len(), executions);
     lab.toy.lamps().by_name.get_mut("a").unwrap().refuses = None;
-    lab.bench.wait(3600).await;
+    lab.harness.wait(3600).await;
     lab.round().await;
     assert_eq!((lab.lamp().as_str(), lab.runs().await), ("off", vec!["2026-11 enforced".to_owned()]));
 }
@@ -342,9 +342,9 @@ async fn a_round_that_dies_anywhere_is_finished_by_the_next() {
     for at in 1.. {
         let lab = Lab::new().await;
         lab.says("2.31");
-        lab.bench.gate.arm(Fault { at, kind: Kind::DieAfter });
-        let ended = lab.bench.gate.until_death(Box::pin(lab.bare_round())).await;
-        lab.bench.gate.disarm();
+        lab.harness.gate.arm(Fault { at, kind: Kind::DieAfter });
+        let ended = lab.harness.gate.until_death(Box::pin(lab.bare_round())).await;
+        lab.harness.gate.disarm();
         if ended.is_some() {
             assert!(at > 5, "the fault was never met");
             break;
@@ -353,7 +353,7 @@ async fn a_round_that_dies_anywhere_is_finished_by_the_next() {
         lab.settle().await;
         assert_eq!((lab.lamp().as_str(), lab.runs().await), ("off", vec!["2026-11 enforced".to_owned()]), "dead at call {at}");
         for run in lab.all().await {
-            let running = lab.bench.workflow.is_running(&execution_name(&run)).await.unwrap();
+            let running = lab.harness.workflow.is_running(&execution_name(&run)).await.unwrap();
             assert!(!running, "dead at call {at}: {run:?}");
         }
     }

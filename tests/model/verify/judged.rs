@@ -10,7 +10,7 @@ use guardrails_model::runs::{Begun, Outcome, ToVerify};
 use guardrails_model::verify::{Counts, Demand, Person, Rule, Verification, Way};
 use serde_json::json;
 
-use crate::bench;
+use crate::harness;
 use crate::story::Story;
 
 const FULL: &str = "arn:aws:iam::aws:policy/AmazonEC2FullAccess";
@@ -23,10 +23,10 @@ async fn open(demand: Demand) -> (Story, RunId) {
     });
     let params = json!({"group": "Beta", "detach": [FULL], "attach": [READ_ONLY]});
     let spec = guardrails_model::config::ActionSpec { name: "swap-group-policy".parse().unwrap(), params };
-    let (target, mut guardrail) = bench::stage("beta 100%", vec![vec![spec]]);
+    let (target, mut guardrail) = harness::stage("beta 100%", vec![vec![spec]]);
     guardrail.stages[0].verify = Some(Rule { demand, of: vec![Principal::Group("Beta".to_owned())] });
-    let Begun::Started(run) = story.bench.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
-    let run = story.bench.open(&run).await.unwrap().id;
+    let Begun::Started(run) = story.harness.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
+    let run = story.harness.open(&run).await.unwrap().id;
     (story, run)
 }
 
@@ -49,7 +49,7 @@ trait Asked {
 impl Asked for Story {
     /// What the function verify finds to ask, if anything.
     async fn to_verify(&self, run: &RunId) -> Option<ToVerify> {
-        ToVerify::of(&self.bench.truth, run, self.world.clock.now()).await.unwrap()
+        ToVerify::of(&self.harness.truth, run, self.world.clock.now()).await.unwrap()
     }
 
     /// IAM is asked, and says this of Ann.
@@ -57,16 +57,16 @@ impl Asked for Story {
         let mut asked = self.to_verify(run).await.expect("there is something to ask").asked;
         asked.value.learn(ann(can), false);
         assert!(!asked.value.end_round(self.world.clock.now()));
-        self.bench.truth.save_verification(asked).await.unwrap();
+        self.harness.truth.save_verification(asked).await.unwrap();
     }
 
     async fn ends(&self, run: &RunId) -> (Outcome, RunState) {
-        let closed = self.bench.execute(Direction::Apply, run).await.unwrap();
+        let closed = self.harness.execute(Direction::Apply, run).await.unwrap();
         (closed.outcome, closed.run.state)
     }
 
     async fn report(&self, run: &RunId) -> String {
-        Report::of(&self.bench.truth, self.load(run).await, Keep::ALL).await.unwrap().text()
+        Report::of(&self.harness.truth, self.load(run).await, Keep::ALL).await.unwrap().text()
     }
 }
 
@@ -99,7 +99,7 @@ async fn what_could_not_be_asked_is_said_and_undoes_nothing() {
         [(Demand::Report, (Outcome::Succeeded, RunState::Enforced)), (Demand::Fail, (Outcome::Failed, RunState::ApplyFailed))]
     {
         let (story, run) = open(demand).await;
-        story.bench.runs().could_not_verify(&run, "iam:ListRoles: AccessDenied").await.unwrap();
+        story.harness.runs().could_not_verify(&run, "iam:ListRoles: AccessDenied").await.unwrap();
         assert_eq!(story.ends(&run).await, ends, "{demand:?}");
         let report = story.report(&run).await;
         assert!(report.contains("could not be verified: iam:ListRoles: AccessDenied"), "{report}");
@@ -125,8 +125,8 @@ async fn what_was_not_asked_to_the_end_says_how_far_it_came_and_why() {
             let mut asked = story.to_verify(&run).await.expect("there is something to ask").asked;
             asked.value.count(1500, Vec::new());
             asked.value.learn(ann(true), false);
-            story.bench.truth.save_verification(asked).await.unwrap();
-            story.bench.runs().could_not_verify(&run, why).await.unwrap();
+            story.harness.truth.save_verification(asked).await.unwrap();
+            story.harness.runs().could_not_verify(&run, why).await.unwrap();
             assert_eq!(story.ends(&run).await, ends, "{demand:?}");
             let report = story.report(&run).await;
             let whole = format!(
@@ -147,12 +147,12 @@ async fn what_was_not_asked_to_the_end_says_how_far_it_came_and_why() {
 async fn what_could_not_be_asked_keeps_nothing_of_an_earlier_try_and_all_of_its_own() {
     let (story, run) = open(Demand::Fail).await;
     story.verify(&run, true).await;
-    story.bench.runs().could_not_verify(&run, "throttled").await.unwrap();
-    let known = || async { story.bench.truth.verification(&run).await.unwrap().unwrap().value };
+    story.harness.runs().could_not_verify(&run, "throttled").await.unwrap();
+    let known = || async { story.harness.truth.verification(&run).await.unwrap().unwrap().value };
     assert_eq!(known().await.people, [ann(true)], "of this try");
     story.ends(&run).await;
     story.begin_look(&run).await;
-    story.bench.runs().could_not_verify(&run, "iam:ListRoles: AccessDenied").await.unwrap();
+    story.harness.runs().could_not_verify(&run, "iam:ListRoles: AccessDenied").await.unwrap();
     let known = known().await;
     assert_eq!(
         (known.people.len(), known.counts),
@@ -174,7 +174,7 @@ async fn an_answer_that_never_came_is_none() {
         // Nor is half of one: an execution died in the middle of asking.
         let (story, run) = open(demand).await;
         let asked = story.to_verify(&run).await.expect("there is something to ask").asked;
-        story.bench.truth.save_verification(asked).await.unwrap();
+        story.harness.truth.save_verification(asked).await.unwrap();
         assert!(story.report(&run).await.contains("is being asked: 0 so far"));
         assert_eq!(story.ends(&run).await, ends, "{demand:?}");
     }

@@ -1,6 +1,6 @@
 //! May somebody of the role's own account assume it? By examples of AWS's documentation, and by what must hold of any policy.
 
-use guardrails_model::tri::Tri;
+use guardrails_model::verdict::Verdict;
 use guardrails_model::verify::{Assumable, Caller, Decision, Simulated, Trust, assumable};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
@@ -200,7 +200,7 @@ fn what_cannot_be_read_is_said() {
     for document in ["", "{}", "[]", "{\"Statement\": [{\"Effect\": \"Maybe\"}]}", "{\"Statement\": [{\"Effect\": \"Allow\"}]}"] {
         let trust = Trust::read(document);
         assert!(!trust.is_for_services_only(), "{document}");
-        let unknown = Tri::Unknown("its trust policy cannot be read".to_owned());
+        let unknown = Verdict::Unknown("its trust policy cannot be read".to_owned());
         assert_eq!(trust.of(&Caller { arn: ANN }).named, unknown, "{document}");
     }
 }

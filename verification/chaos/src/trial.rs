@@ -157,7 +157,7 @@ impl<'a> Trial<'a> {
         let mut earlier = Vec::new();
         for target in &targets {
             stack.rearm(target).await?;
-            earlier.push(stack.ledger.slot(target).await?.map(|slot| slot.value.run));
+            earlier.push(stack.ledger.stage_state(target).await?.map(|slot| slot.value.run));
         }
         stack.told().await?;
         stack.dead_letters().await?;
@@ -250,7 +250,7 @@ impl<'a> Trial<'a> {
     }
 
     async fn run(&self, target: &Target, earlier: Option<&RunId>) -> Result<Option<Run>> {
-        let Some(slot) = self.stack.ledger.slot(target).await? else { return Ok(None) };
+        let Some(slot) = self.stack.ledger.stage_state(target).await? else { return Ok(None) };
         if Some(&slot.value.run) == earlier {
             return Ok(None);
         }

@@ -8,13 +8,13 @@ use guardrails_model::action::Action;
 use guardrails_model::config::{ActionSpec, Budget, Config, Guardrail, Period, Stage, StageAt, Tags};
 use guardrails_model::decide::Target;
 use guardrails_model::direction::Direction;
-use guardrails_model::drive::{Cursor, Drive};
+use guardrails_model::engine::{Cursor, Executor};
 use guardrails_model::ids::GuardrailName;
 use guardrails_model::ledger::{Item, Ledger, Page, Store, memory::MemoryStore};
 use guardrails_model::record::PartPlan;
 use guardrails_model::runs::{Begun, Ended, Grounds, Runs};
-use guardrails_testkit::toy::Toy;
-use guardrails_testkit::{FakeWorkflow, VirtualClock};
+use guardrails_testkit::fake_action::FakeLamps;
+use guardrails_testkit::{FakeWorkflow, ManualClock};
 use jiff::SignedDuration;
 
 use crate::known::{Known, KnownRun};
@@ -33,7 +33,7 @@ pub(crate) struct Beginning {
 pub(crate) fn begin(scenario: &Scenario) -> Beginning {
     let store = Arc::new(MemoryStore::default());
     let ledger = Ledger::new(Arc::clone(&store) as Arc<dyn Store>);
-    let toy = Toy::new(&format!("a: {}", scenario.lamp));
+    let toy = FakeLamps::new(&format!("a: {}", scenario.lamp));
     let lamp = toy.action(&format!("a: {OFF}"));
     let runs: Vec<KnownRun> = scenario.runs.iter().map(|(who, at)| block_on(begin_one(who, *at, &ledger, &*lamp))).collect();
     let mut items = Vec::new();
@@ -48,23 +48,23 @@ pub(crate) fn begin(scenario: &Scenario) -> Beginning {
         forget(&mut item.doc);
     }
     let lamp = if toy.snapshot()["a"].as_str() == scenario.lamp { scenario.lamp } else { OFF };
-    Beginning { known: Known { runs, meanwhile: scenario.meanwhile }, items, lamp }
+    Beginning { known: Known { runs, drift: scenario.drift }, items, lamp }
 }
 
 async fn begin_one(who: &str, at: At, ledger: &Ledger, lamp: &dyn Action) -> KnownRun {
     let (target, guardrail) = stage(who);
     let guardrails = BTreeMap::from([(guardrail.name.clone(), guardrail.clone())]);
     let config = Config { guardrails, ..Config::default() };
-    let (clock, workflow) = (VirtualClock::at(moment(0)), FakeWorkflow::default());
+    let (clock, workflow) = (ManualClock::at(moment(0)), FakeWorkflow::default());
     let runs = Runs { ledger, workflow: &workflow, clock: &clock, by: "explorer".to_owned() };
-    let drive = || Drive::new(ledger, &clock, moment(0) + SignedDuration::from_secs(LIFE), "explorer".to_owned());
+    let executor = || Executor::new(ledger, &clock, moment(0) + SignedDuration::from_secs(LIFE), "explorer".to_owned());
     let Ok(Begun::Started(run)) = runs.begin(&target, &config, &guardrail, "digest", &Grounds::default()).await else {
         panic!("{who} begins")
     };
-    let steps = drive().plan(&run, 0, lamp).await.expect("a plan");
+    let steps = executor().plan(&run, 0, lamp).await.expect("a plan");
     let run = runs.open(&run.id, &[(0, PartPlan::Written(steps))]).await.expect("it opens");
     if at == At::Enforced {
-        drive().go(Direction::Apply, &run.id, 0, Cursor::default(), lamp).await.expect("it is carried out");
+        executor().advance(Direction::Apply, &run.id, 0, Cursor::default(), lamp).await.expect("it is carried out");
         let ended = Ended { direction: Direction::Apply, try_number: Some(1), failures: Vec::new(), unfinished: Vec::new() };
         runs.close(&run.id, &ended).await.expect("it is closed");
     }

@@ -1,6 +1,6 @@
 //! What does not change while a scenario is explored.
 
-use guardrails_model::action::Meanwhile;
+use guardrails_model::action::DriftPolicy;
 use guardrails_model::config::{Config, Guardrail};
 use guardrails_model::decide::Target;
 use guardrails_model::ids::RunId;
@@ -18,5 +18,5 @@ pub(crate) struct KnownRun {
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
     pub(crate) runs: Vec<KnownRun>,
-    pub(crate) meanwhile: Meanwhile,
+    pub(crate) drift: DriftPolicy,
 }

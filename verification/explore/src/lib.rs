@@ -1,5 +1,5 @@
 //! Every interleaving of a few invocations over one facet, by the product's own code. Nothing is modelled anew: [`product`]
-//! runs `Drive`, `Runs` and all that they call, and answers each of their calls. What the account, the ledger and the state
+//! runs `Executor`, `Runs` and all that they call, and answers each of their calls. What the account, the ledger and the state
 //! machine do between the calls, and when callers die, [`moves`] tries in every order; [`rules`] says what must hold.
 //!
 //! An invocation does nothing but go from one answer to the next call, so its answers so far are all of its state. That makes

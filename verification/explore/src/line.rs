@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use async_trait::async_trait;
-use guardrails_model::action::{Action, ActionError, Answer, Change, Meanwhile, Patience, Planned, Seen};
+use guardrails_model::action::{Action, ActionError, Change, ChangeOutcome, DriftPolicy, Patience, Planned, Seen};
 use guardrails_model::clock::Clock;
 use guardrails_model::direction::Direction;
 use guardrails_model::ids::{FacetId, Nonce, RunId, Value};
@@ -72,7 +72,7 @@ pub(crate) struct Line {
     state: Mutex<Talk>,
     /// By what name leases call this invocation. Its own word for itself is random.
     name: String,
-    meanwhile: Meanwhile,
+    drift: DriftPolicy,
 }
 
 struct Talk {
@@ -84,8 +84,8 @@ struct Talk {
 }
 
 impl Line {
-    pub(crate) fn new(owner: u8, meanwhile: Meanwhile, now: Timestamp) -> Self {
-        Self { state: Mutex::new(Talk { now, call: None, reply: None, word: None }), name: owner_name(owner), meanwhile }
+    pub(crate) fn new(owner: u8, drift: DriftPolicy, now: Timestamp) -> Self {
+        Self { state: Mutex::new(Talk { now, call: None, reply: None, word: None }), name: owner_name(owner), drift }
     }
 
     /// The call that waits for its answer.
@@ -237,11 +237,11 @@ impl Action for Line {
         Ok(facets.iter().map(|facet| (facet.clone(), seen.clone())).collect())
     }
 
-    async fn apply(&self, changes: &[Change]) -> Vec<Answer> {
+    async fn apply(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
         self.turn(Direction::Apply, changes).await
     }
 
-    async fn rollback(&self, changes: &[Change]) -> Vec<Answer> {
+    async fn rollback(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
         self.turn(Direction::Rollback, changes).await
     }
 
@@ -253,8 +253,8 @@ impl Action for Line {
         PATIENCE
     }
 
-    fn meanwhile(&self, _: &FacetId) -> Meanwhile {
-        self.meanwhile
+    fn drift_policy(&self, _: &FacetId) -> DriftPolicy {
+        self.drift
     }
 }
 
@@ -267,12 +267,12 @@ impl Line {
         }
     }
 
-    async fn turn(&self, way: Direction, changes: &[Change]) -> Vec<Answer> {
+    async fn turn(&self, way: Direction, changes: &[Change]) -> Vec<ChangeOutcome> {
         let mut answers = Vec::new();
         for change in changes {
             answers.push(match self.ask(Call::Turn { way, to: change.to.to_string() }).await {
-                Reply::Turned => Answer::Accepted,
-                Reply::Lost => Answer::Unknown("the answer was lost".to_owned()),
+                Reply::Turned => ChangeOutcome::Accepted,
+                Reply::Lost => ChangeOutcome::Unknown("the answer was lost".to_owned()),
                 _ => unexpected("a turn"),
             });
         }

@@ -1,7 +1,7 @@
 //! What may happen next, and what comes of it.
 
 use guardrails_model::direction::Direction;
-use guardrails_model::drive::LEASE_MARGIN;
+use guardrails_model::engine::LEASE_MARGIN;
 use guardrails_model::record::{Facet, RunState};
 
 use crate::explorer::Explorer;

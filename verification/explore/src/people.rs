@@ -1,6 +1,6 @@
 //! Whose doing it is what the lamp is: what people make it, what of that we have seen, and what we may do about it.
 
-use guardrails_model::action::Meanwhile;
+use guardrails_model::action::DriftPolicy;
 use guardrails_model::direction::Direction;
 use guardrails_model::phase::Phase;
 
@@ -28,7 +28,7 @@ impl Explorer {
         let held = self.facet(state).is_some_and(|facet| !facet.holders.is_empty());
         // What we made it already, nobody can see that a person wants it too.
         let is_news = !held || self.facet(state).is_some_and(|facet| facet.wanted.as_str() != value);
-        let tells = self.scenario.meanwhile == Meanwhile::Tell && self.scenario.has_rounds();
+        let tells = self.scenario.drift == DriftPolicy::Report && self.scenario.has_rounds();
         let settled = tells && self.steps(state).iter().all(|step| step.phase == Phase::Applied || step.phase.is_final());
         let people = &mut state.people;
         people.last = (quiet && is_news).then_some(value);

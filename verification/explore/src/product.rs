@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use guardrails_model::action::Seen;
 use guardrails_model::clock::Clock;
 use guardrails_model::direction::Direction;
-use guardrails_model::drive::{Cursor, Drive, Progress};
+use guardrails_model::engine::{Cursor, Executor, Progress};
 use guardrails_model::ids::{Nonce, Value};
 use guardrails_model::ledger::{Item, Key, Ledger};
 use guardrails_model::record::RollbackRequest;
@@ -173,7 +173,7 @@ impl Product {
             answers.push((self.answers.get(answer), now));
             at = before;
         }
-        let line = Arc::new(Line::new(root.owner, self.known.meanwhile, moment(root.began)));
+        let line = Arc::new(Line::new(root.owner, self.known.drift, moment(root.began)));
         let cursor = match root.job {
             Job::Work { cursor, .. } => self.cursors.get(cursor).as_str().to_owned(),
             _ => String::new(),
@@ -223,11 +223,12 @@ impl Known {
         Box::pin(async move {
             let ledger = Ledger::new(Arc::clone(&line) as _);
             let hands = Runs { ledger: &ledger, workflow: &*line, clock: &*line, by: "explorer".to_owned() };
-            let drive = Drive::new(&ledger, &*line, moment(root.began) + SignedDuration::from_secs(LIFE), "explorer".to_owned());
+            let executor =
+                Executor::new(&ledger, &*line, moment(root.began) + SignedDuration::from_secs(LIFE), "explorer".to_owned());
             match root.job {
                 Job::Work { run, way, .. } => {
                     let cursor: Cursor = serde_json::from_str(&cursor).expect("a cursor");
-                    match drive.go(way, &runs[usize::from(run)].id, 0, cursor, &*line).await {
+                    match executor.advance(way, &runs[usize::from(run)].id, 0, cursor, &*line).await {
                         Ok(Progress::Done { .. } | Progress::Superseded) => Over::Ended(End::Done),
                         Ok(Progress::Settling { seconds, cursor, .. }) => {
                             Over::Settling(seconds, serde_json::to_string(&cursor).expect("a cursor"))
@@ -236,7 +237,7 @@ impl Known {
                         Err(error) => Over::Ended(End::Broken(format!("{error:?}"))),
                     }
                 }
-                Job::Plan { run } => match round::plan(&drive, &ledger, &runs[usize::from(run)].id, &*line).await {
+                Job::Plan { run } => match round::plan(&executor, &ledger, &runs[usize::from(run)].id, &*line).await {
                     Ok(()) => Over::Ended(End::Done),
                     Err(error) if error.is_retryable() => Over::Ended(End::Retry),
                     Err(error) => Over::Ended(End::Broken(format!("{error:?}"))),

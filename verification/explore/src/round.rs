@@ -1,7 +1,7 @@
 //! The reconciler, and the look that it asks for: what its round does about one run, and how the run's action plans again.
 
 use guardrails_model::action::Action;
-use guardrails_model::drive::{Drive, DriveError};
+use guardrails_model::engine::{Executor, ExecutorError};
 use guardrails_model::ids::RunId;
 use guardrails_model::ledger::Ledger;
 use guardrails_model::reconcile::{Books, Measure, judge};
@@ -23,7 +23,7 @@ pub(crate) async fn round(runs: &Runs<'_>, known: &KnownRun) -> Result<(), RunEr
                 runs.take_up(&run).await?;
             }
             Measure::LookAgain(run) => {
-                runs.look_again(&run).await?;
+                runs.rescan(&run).await?;
             }
             Measure::Begin { .. } | Measure::Release { .. } | Measure::Say(_) | Measure::Trouble(_) => {}
         }
@@ -33,10 +33,10 @@ pub(crate) async fn round(runs: &Runs<'_>, known: &KnownRun) -> Result<(), RunEr
 
 /// An execution asks an action's function to plan, as it does before it asks for the work. The plan counts already: it is made
 /// again only when the run looks again.
-pub(crate) async fn plan(drive: &Drive<'_>, ledger: &Ledger, id: &RunId, action: &dyn Action) -> Result<(), DriveError> {
-    let run = ledger.run(id).await?.ok_or_else(|| DriveError::NoSuchPart(id.clone(), 0))?.value;
-    if run.is_settled(0) && run.looking.is_some() {
-        drive.look_again(id, 0, action).await?;
+pub(crate) async fn plan(executor: &Executor<'_>, ledger: &Ledger, id: &RunId, action: &dyn Action) -> Result<(), ExecutorError> {
+    let run = ledger.run(id).await?.ok_or_else(|| ExecutorError::NoSuchPart(id.clone(), 0))?.value;
+    if run.is_settled(0) && run.rescanning.is_some() {
+        executor.rescan(id, 0, action).await?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use guardrails_model::action::Meanwhile;
+use guardrails_model::action::DriftPolicy;
 use guardrails_model::direction::Direction;
 use guardrails_model::phase::Phase;
 use guardrails_model::record::{Run, RunState, Step};
@@ -119,7 +119,7 @@ impl Explorer {
             return Err(format!("it is {is}, and a person had made it {persons}"));
         }
         for (number, run) in runs.iter().enumerate() {
-            let seen = state.people.seen_for & (1 << number) != 0 && self.scenario.meanwhile == Meanwhile::Enforce;
+            let seen = state.people.seen_for & (1 << number) != 0 && self.scenario.drift == DriftPolicy::Reapply;
             if seen && run.state == RunState::Enforced && is != OFF {
                 return Err(format!("a look of {} saw what it was, and it is {is}", run.id));
             }

@@ -1,6 +1,6 @@
 //! What is explored: which runs there are at the beginning, and what may happen to them at any moment.
 
-use guardrails_model::action::Meanwhile;
+use guardrails_model::action::DriftPolicy;
 
 use crate::lamp::OFF;
 
@@ -23,7 +23,7 @@ pub struct Scenario {
     /// It takes its time to turn.
     pub slow: bool,
     /// What is done about what people make of it while it is held.
-    pub meanwhile: Meanwhile,
+    pub drift: DriftPolicy,
     /// The runs, such as `beta 80%` or `beta 80% simulated`.
     pub runs: &'static [(&'static str, At)],
     /// What may happen, each once and at any moment, or never.
@@ -71,7 +71,7 @@ const PLAIN: Scenario = Scenario {
     name: "",
     lamp: ON,
     slow: false,
-    meanwhile: Meanwhile::Enforce,
+    drift: DriftPolicy::Reapply,
     runs: &[BETA],
     events: &[],
     executions_die: false,
@@ -147,7 +147,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "a round tells of it",
-        meanwhile: Meanwhile::Tell,
+        drift: DriftPolicy::Report,
         runs: &[BETA_ENFORCED],
         events: &[Event::Person(DIM), Event::Round(0), Event::RollBack(0)],
         ..PLAIN

@@ -4,7 +4,7 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 /// One sentence, or a heading or a table's cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Piece {
+pub struct PartialRollback {
     /// Its text, with a backquote for each code span.
     pub text: String,
     /// The line of the Markdown on which its paragraph begins, counted from 1.
@@ -13,7 +13,7 @@ pub struct Piece {
     pub is_fragment: bool,
 }
 
-impl Piece {
+impl PartialRollback {
     /// How many words it has.
     #[must_use]
     pub fn words(&self) -> usize {
@@ -23,8 +23,8 @@ impl Piece {
 
 /// The sentences of a page or of a doc comment.
 #[must_use]
-pub fn pieces(markdown: &str) -> Vec<Piece> {
-    let mut pieces = Vec::new();
+pub fn partial_rollbacks(markdown: &str) -> Vec<PartialRollback> {
+    let mut partial_rollbacks = Vec::new();
     let mut block = Block::default();
     let mut code_blocks = 0_usize;
     for (event, range) in Parser::new_ext(markdown, Options::ENABLE_TABLES).into_offset_iter() {
@@ -32,11 +32,11 @@ pub fn pieces(markdown: &str) -> Vec<Piece> {
             Event::Start(Tag::CodeBlock(_)) => code_blocks += 1,
             Event::End(TagEnd::CodeBlock) => code_blocks -= 1,
             Event::Start(Tag::Paragraph | Tag::Item | Tag::List(_) | Tag::BlockQuote(_)) => {
-                block.end(&mut pieces);
+                block.end(&mut partial_rollbacks);
                 block = Block::at(line_of(markdown, range.start), false);
             }
             Event::Start(Tag::Heading { .. } | Tag::TableCell) => {
-                block.end(&mut pieces);
+                block.end(&mut partial_rollbacks);
                 block = Block::at(line_of(markdown, range.start), true);
             }
             Event::End(
@@ -46,15 +46,15 @@ pub fn pieces(markdown: &str) -> Vec<Piece> {
                 | TagEnd::BlockQuote(_)
                 | TagEnd::Heading(_)
                 | TagEnd::TableCell,
-            ) => block.end(&mut pieces),
+            ) => block.end(&mut partial_rollbacks),
             Event::Text(text) if code_blocks == 0 => block.text.push_str(&text),
             Event::Code(_) => block.text.push('`'),
             Event::SoftBreak | Event::HardBreak => block.text.push(' '),
             _ => {}
         }
     }
-    block.end(&mut pieces);
-    pieces
+    block.end(&mut partial_rollbacks);
+    partial_rollbacks
 }
 
 /// The text of one paragraph, item, heading or cell.
@@ -70,10 +70,10 @@ impl Block {
         Self { text: String::new(), line, is_fragment }
     }
 
-    fn end(&mut self, pieces: &mut Vec<Piece>) {
+    fn end(&mut self, partial_rollbacks: &mut Vec<PartialRollback>) {
         let (line, is_fragment) = (self.line, self.is_fragment);
         let texts = sentences(&self.text).into_iter();
-        pieces.extend(texts.map(|text| Piece { text, line, is_fragment }).filter(|piece| piece.words() > 0));
+        partial_rollbacks.extend(texts.map(|text| PartialRollback { text, line, is_fragment }).filter(|piece| piece.words() > 0));
         self.text.clear();
     }
 }
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     fn texts(markdown: &str) -> Vec<String> {
-        pieces(markdown).into_iter().map(|piece| piece.text).collect()
+        partial_rollbacks(markdown).into_iter().map(|piece| piece.text).collect()
     }
 
     #[test]
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn headings_and_cells_are_fragments() {
-        let found = pieces("# A page\n\n| name | does |\n| --- | --- |\n| `x` | It runs. It ends. |\n\nText.");
+        let found = partial_rollbacks("# A page\n\n| name | does |\n| --- | --- |\n| `x` | It runs. It ends. |\n\nText.");
         let fragments: Vec<_> = found.iter().map(|piece| (piece.text.as_str(), piece.is_fragment)).collect();
         let expected = [
             ("A page", true),
@@ -168,12 +168,15 @@ mod tests {
 
     #[test]
     fn a_piece_knows_its_line() {
-        assert_eq!(pieces("One.\n\nTwo\nlines.\n\n- three").iter().map(|piece| piece.line).collect::<Vec<_>>(), [1, 3, 6]);
+        assert_eq!(
+            partial_rollbacks("One.\n\nTwo\nlines.\n\n- three").iter().map(|piece| piece.line).collect::<Vec<_>>(),
+            [1, 3, 6]
+        );
     }
 
     #[test]
     fn words_are_counted_without_signs() {
-        let piece = Piece { text: "A – b's, ` (and 3) | .".to_owned(), line: 1, is_fragment: false };
+        let piece = PartialRollback { text: "A – b's, ` (and 3) | .".to_owned(), line: 1, is_fragment: false };
         assert_eq!(piece.words(), 5);
     }
 }

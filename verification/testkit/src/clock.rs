@@ -9,15 +9,15 @@ use crate::lock;
 
 /// A clock that only tests move.
 #[derive(Debug)]
-pub struct VirtualClock(Mutex<Timestamp>);
+pub struct ManualClock(Mutex<Timestamp>);
 
-impl Default for VirtualClock {
+impl Default for ManualClock {
     fn default() -> Self {
         Self(Mutex::new("2026-11-23T01:46:53Z".parse().expect("a time")))
     }
 }
 
-impl VirtualClock {
+impl ManualClock {
     /// One that says `now`.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
@@ -30,7 +30,7 @@ impl VirtualClock {
     }
 }
 
-impl Clock for VirtualClock {
+impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         *lock(&self.0)
     }

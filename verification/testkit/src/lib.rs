@@ -10,18 +10,18 @@
     reason = "doubles are used by tests alone, and panic where a test is to fail"
 )]
 
-pub mod bench;
 mod clock;
-mod gate;
+pub mod fake_action;
+mod fault_injector;
+pub mod harness;
 mod store;
-pub mod toy;
 mod workflow;
 mod wrapped;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub use clock::VirtualClock;
-pub use gate::{Effect, Ending, Fault, Gate, Kind};
+pub use clock::ManualClock;
+pub use fault_injector::{Effect, Ending, Fault, FaultInjector, Kind};
 pub use store::{AppendOnlyStore, FaultyStore};
 pub use workflow::FakeWorkflow;
 pub use wrapped::{Wrapped, Wrapper};

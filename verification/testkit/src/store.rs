@@ -11,19 +11,19 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use crate::{Effect, Ending, Gate, VirtualClock, lock};
+use crate::{Effect, Ending, FaultInjector, ManualClock, lock};
 
 /// A store behind the gate.
 pub struct FaultyStore {
     inner: Arc<dyn Store>,
-    gate: Arc<Gate>,
-    clock: Arc<VirtualClock>,
+    gate: Arc<FaultInjector>,
+    clock: Arc<ManualClock>,
     late: Mutex<Vec<(Timestamp, Nonce, Vec<Write>)>>,
 }
 
 impl FaultyStore {
     /// One whose calls pass `gate` before they reach `inner`.
-    pub fn new(inner: Arc<dyn Store>, gate: Arc<Gate>, clock: Arc<VirtualClock>) -> Self {
+    pub fn new(inner: Arc<dyn Store>, gate: Arc<FaultInjector>, clock: Arc<ManualClock>) -> Self {
         Self { inner, gate, clock, late: Mutex::default() }
     }
 

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use guardrails_model::action::{Action, ActionError, Answer, Change, Gate, Meanwhile, Patience, Planned, Ready, Room, Seen};
+use guardrails_model::action::{
+    Action, ActionError, Allowance, Change, ChangeOutcome, DriftPolicy, Patience, Planned, Ready, ReadyCheck, Seen,
+};
 use guardrails_model::ids::{FacetId, Place};
 use guardrails_model::record::Direction;
 
@@ -24,17 +26,17 @@ pub trait Wrapper: Send + Sync {
     }
 
     /// See [`Action::ready`].
-    async fn ready(&self, gate: &Gate) -> Result<Ready, ActionError> {
+    async fn ready(&self, gate: &ReadyCheck) -> Result<Ready, ActionError> {
         self.inner().ready(gate).await
     }
 
     /// See [`Action::apply`].
-    async fn apply(&self, changes: &[Change]) -> Vec<Answer> {
+    async fn apply(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
         self.inner().apply(changes).await
     }
 
     /// See [`Action::rollback`].
-    async fn rollback(&self, changes: &[Change]) -> Vec<Answer> {
+    async fn rollback(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
         self.inner().rollback(changes).await
     }
 }
@@ -57,7 +59,7 @@ impl<W: Wrapper> Action for Wrapped<W> {
         self.0.observe(facets).await
     }
 
-    async fn ready(&self, gate: &Gate) -> Result<Ready, ActionError> {
+    async fn ready(&self, gate: &ReadyCheck) -> Result<Ready, ActionError> {
         self.0.ready(gate).await
     }
 
@@ -65,19 +67,19 @@ impl<W: Wrapper> Action for Wrapped<W> {
         self.0.inner().takes_time(facet)
     }
 
-    fn meanwhile(&self, facet: &FacetId) -> Meanwhile {
-        self.0.inner().meanwhile(facet)
+    fn drift_policy(&self, facet: &FacetId) -> DriftPolicy {
+        self.0.inner().drift_policy(facet)
     }
 
-    fn room(&self, direction: Direction, changes: usize) -> Room {
-        self.0.inner().room(direction, changes)
+    fn allowance(&self, direction: Direction, changes: usize) -> Allowance {
+        self.0.inner().allowance(direction, changes)
     }
 
-    async fn apply(&self, changes: &[Change]) -> Vec<Answer> {
+    async fn apply(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
         self.0.apply(changes).await
     }
 
-    async fn rollback(&self, changes: &[Change]) -> Vec<Answer> {
+    async fn rollback(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
         self.0.rollback(changes).await
     }
 

@@ -10,7 +10,7 @@ use guardrails_model::action::Action;
 use guardrails_model::config::ActionSpec;
 use guardrails_model::pace::{Levels, Pace};
 use guardrails_model::record::{Part, Run};
-use guardrails_testkit::bench::MakeAction;
+use guardrails_testkit::harness::MakeAction;
 use guardrails_testkit::lock;
 
 use crate::World;

@@ -40,7 +40,7 @@ pub use auto_scaling::{Group, Member};
 pub use buckets::Buckets;
 pub use catalog::{STACK, catalog, catalog_at, of_catalog};
 pub use ec2::{Address, Check, Instance, Power, Spot};
-pub use guardrails_testkit::{Effect, Ending, Fault, Gate, Kind, VirtualClock, lock};
+pub use guardrails_testkit::{Effect, Ending, Fault, FaultInjector, Kind, ManualClock, lock};
 pub use identities::Right;
 pub use place::HOME;
 pub use things::{Table, Thing, Turn};
@@ -49,9 +49,9 @@ pub use things::{Table, Thing, Turn};
 #[derive(Debug, Default)]
 pub struct World {
     /// The time that the account goes by.
-    pub clock: Arc<VirtualClock>,
+    pub clock: Arc<ManualClock>,
     /// Where faults wait.
-    pub gate: Arc<Gate>,
+    pub gate: Arc<FaultInjector>,
     account: Mutex<Account>,
     requests: Mutex<Vec<String>>,
 }

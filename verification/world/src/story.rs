@@ -8,9 +8,9 @@ use guardrails_model::clock::Clock;
 use guardrails_model::config::ActionSpec;
 use guardrails_model::ids::RunId;
 use guardrails_model::record::{Direction, RollbackRequest, Run, Step};
-use guardrails_model::runs::{Begun, Looked, Outcome};
+use guardrails_model::runs::{Begun, Outcome, Rescanned};
 use guardrails_model::verify::{Demand, Rule};
-use guardrails_testkit::bench::{self, Bench};
+use guardrails_testkit::harness::{self, Harness};
 use serde_json::{Value as Json, json};
 
 use crate::{Account, Instance, Power, World, catalog};
@@ -25,7 +25,7 @@ pub struct Story {
     /// The account.
     pub world: Arc<World>,
     /// The ledger, the state machine and the hands that move them.
-    pub bench: Bench,
+    pub harness: Harness,
 }
 
 impl Story {
@@ -57,16 +57,16 @@ impl Story {
         fill(&mut world.account());
         let make = catalog(&world, operators);
         let make = Box::new(move |run: &_, part: &_| wrap(make(run, part)));
-        let bench = Bench::new(Arc::clone(&world.clock), Arc::clone(&world.gate), |store| store, make);
-        Self { world, bench }
+        let harness = Harness::new(Arc::clone(&world.clock), Arc::clone(&world.gate), |store| store, make);
+        Self { world, harness }
     }
 
     /// A run that is planned, and not yet carried out.
     pub async fn open(&self, who: &str, action: &str, params: Json) -> RunId {
         let spec = ActionSpec { name: action.parse().unwrap(), params };
-        let (target, guardrail) = bench::stage(who, vec![vec![spec]]);
-        let Begun::Started(run) = self.bench.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
-        self.bench.open(&run).await.unwrap().id
+        let (target, guardrail) = harness::stage(who, vec![vec![spec]]);
+        let Begun::Started(run) = self.harness.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
+        self.harness.open(&run).await.unwrap().id
     }
 
     /// A run of a stage of several actions, one after another, planned.
@@ -75,10 +75,10 @@ impl Story {
         let specs: Vec<ActionSpec> = actions.iter().map(spec).collect();
         let restricts = |spec: &ActionSpec| CATALOG.read(spec).unwrap().restricts();
         let of = specs.iter().flat_map(restricts).collect();
-        let (target, mut guardrail) = bench::stage(who, specs.into_iter().map(|spec| vec![spec]).collect());
+        let (target, mut guardrail) = harness::stage(who, specs.into_iter().map(|spec| vec![spec]).collect());
         guardrail.stages[0].verify = Some(Rule { demand: Demand::Report, of });
-        let Begun::Started(run) = self.bench.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
-        self.bench.open(&run).await.unwrap().id
+        let Begun::Started(run) = self.harness.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
+        self.harness.open(&run).await.unwrap().id
     }
 
     /// A run of `stop-instances` over what carries `Project=Beta`, planned.
@@ -102,20 +102,20 @@ impl Story {
 
     /// Carries a run out.
     pub async fn apply(&self, run: &RunId) {
-        self.bench.execute(Direction::Apply, run).await.unwrap();
+        self.harness.execute(Direction::Apply, run).await.unwrap();
     }
 
     /// Looks again at what a run holds, as every round of the reconciler does. How it ended.
     pub async fn look(&self, run: &RunId) -> Outcome {
-        let Looked::Started(run) = self.bench.runs().look_again(run).await.unwrap() else { panic!("no look was begun") };
-        self.bench.open(&run).await.unwrap();
-        self.bench.execute(Direction::Apply, &run.id).await.unwrap().outcome
+        let Rescanned::Started(run) = self.harness.runs().rescan(run).await.unwrap() else { panic!("no look was begun") };
+        self.harness.open(&run).await.unwrap();
+        self.harness.execute(Direction::Apply, &run.id).await.unwrap().outcome
     }
 
     /// Begins such a look, and plans it.
     pub async fn begin_look(&self, run: &RunId) {
-        let Looked::Started(run) = self.bench.runs().look_again(run).await.unwrap() else { panic!("no look was begun") };
-        self.bench.open(&run).await.unwrap();
+        let Rescanned::Started(run) = self.harness.runs().rescan(run).await.unwrap() else { panic!("no look was begun") };
+        self.harness.open(&run).await.unwrap();
     }
 
     /// Rolls back as far as it goes.
@@ -141,13 +141,13 @@ impl Story {
             force,
             armed: false,
         };
-        self.bench.runs().roll_back(run, &request).await.unwrap();
-        self.bench.execute(Direction::Rollback, run).await.unwrap();
+        self.harness.runs().roll_back(run, &request).await.unwrap();
+        self.harness.execute(Direction::Rollback, run).await.unwrap();
     }
 
     /// Time passes.
     pub async fn hour(&self) {
-        self.bench.wait(3600).await;
+        self.harness.wait(3600).await;
     }
 
     /// What is, such as `i-1 Stopped`.
@@ -177,12 +177,12 @@ impl Story {
 
     /// The run as the ledger has it.
     pub async fn load(&self, run: &RunId) -> Run {
-        self.bench.truth.run(run).await.unwrap().unwrap().value
+        self.harness.truth.run(run).await.unwrap().unwrap().value
     }
 
     /// The steps of a run.
     pub async fn steps(&self, run: &RunId) -> Vec<Step> {
-        self.bench.runs().steps(&self.load(run).await).await.unwrap()
+        self.harness.runs().steps(&self.load(run).await).await.unwrap()
     }
 
     /// How steps ended, such as `i-1: applied`, with their reasons.

@@ -77,12 +77,12 @@ const UNUSED: &[(&str, &str, &str)] = &[
     (
         "MasterRole",
         "states:DescribeExecution",
-        "asked when an alert finds a run whose execution may have died: tests/model/drive/runs.rs",
+        "asked when an alert finds a run whose execution may have died: tests/model/engine/runs.rs",
     ),
     (
         "ReconcileRole",
         "states:SendTaskSuccess",
-        "wakes a run when a person's time to answer is over: tests/model/drive/approvals.rs",
+        "wakes a run when a person's time to answer is over: tests/model/engine/approvals.rs",
     ),
     ("VerifyRole", "iam:GetUser", "asked of users who are restricted by name: tests/model/verify/asking.rs"),
 ];

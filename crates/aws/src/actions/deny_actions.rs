@@ -7,7 +7,7 @@ use guardrails_model::action::Action;
 use guardrails_model::glob::glob;
 use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::principal::Principal;
-use guardrails_model::tri::Tri;
+use guardrails_model::verdict::Verdict;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::declared::{About, ActionType, Declared, alike};
 use crate::grants::Grant;
 use crate::iam::attaching::{Attaching, wanted};
-use crate::iam::attachments::{Wish, attached};
+use crate::iam::attachments::{Desired, attached};
 use crate::iam::own_policy::{OwnPolicy, TEMPLATE, spending};
 use crate::iam::{grants, names, shut_out};
 
@@ -136,24 +136,24 @@ impl DenyActions {
     }
 
     /// All of `policies` for each principal, one principal after the other.
-    fn wishes_of(&self, policies: &[String]) -> Vec<Wish> {
-        let wish = |principal: &Principal, policy: &String| Wish {
+    fn desired_of(&self, policies: &[String]) -> Vec<Desired> {
+        let desire = |principal: &Principal, policy: &String| Desired {
             principal: principal.clone(),
             policy: policy.clone(),
             wanted: attached(),
         };
-        self.principals().iter().flat_map(|principal| policies.iter().map(|policy| wish(principal, policy))).collect()
+        self.principals().iter().flat_map(|principal| policies.iter().map(|policy| desire(principal, policy))).collect()
     }
 
     /// What it wishes where it works.
-    fn wishes_at(&self, context: &Context<'_>) -> Result<Vec<Wish>, String> {
+    fn wishes_at(&self, context: &Context<'_>) -> Result<Vec<Desired>, String> {
         if let Some(policy) = &self.policy {
-            return Ok(self.wishes_of(std::slice::from_ref(policy)));
+            return Ok(self.desired_of(std::slice::from_ref(policy)));
         }
         let region = context.region();
         let home = context.home(&region).ok_or("it is not known here which account and which stack's policies to attach")?;
         let policies: Vec<String> = self.listed_policies()?.iter().map(|own| own.arn(&home)).collect();
-        Ok(self.wishes_of(&policies))
+        Ok(self.desired_of(&policies))
     }
 }
 
@@ -167,32 +167,32 @@ impl Declared for DenyActions {
     fn grants(&self, all: &[&dyn Declared]) -> Vec<Grant> {
         let all = alike::<Self>(all);
         // Any of the stack's own: a run that an earlier version began holds one that this version does not attach any more.
-        let wishes =
-            all.iter().flat_map(|params| params.wishes_of(&[params.policy.clone().unwrap_or_else(|| TEMPLATE.any_deny())]));
+        let desired =
+            all.iter().flat_map(|params| params.desired_of(&[params.policy.clone().unwrap_or_else(|| TEMPLATE.any_deny())]));
         let denies = all.iter().filter_map(|params| params.policy.clone()).collect();
-        let mut grants = grants::of(&wishes.collect::<Vec<_>>(), denies);
-        if all.iter().any(|params| params.denies(shut_out::ASSUME) != Tri::No) {
+        let mut grants = grants::of(&desired.collect::<Vec<_>>(), denies);
+        if all.iter().any(|params| params.denies(shut_out::ASSUME) != Verdict::No) {
             grants.extend(shut_out::grants());
         }
         grants
     }
 
     /// The stack's own policies have their ARNs only in an account.
-    fn wishes(&self) -> Vec<(FacetId, Value)> {
-        wanted(self.policy.iter().flat_map(|policy| self.wishes_of(std::slice::from_ref(policy))))
+    fn desired(&self) -> Vec<(FacetId, Value)> {
+        wanted(self.policy.iter().flat_map(|policy| self.desired_of(std::slice::from_ref(policy))))
     }
 
     fn restricts(&self) -> Vec<Principal> {
         self.principals()
     }
 
-    fn denies(&self, call: &str) -> Tri {
+    fn denies(&self, call: &str) -> Verdict {
         if let Some(policy) = &self.policy {
-            return Tri::Unknown(format!("what {policy} denies is not known here"));
+            return Verdict::Unknown(format!("what {policy} denies is not known here"));
         }
         let call = call.to_ascii_lowercase();
         let mut patterns = self.actions.iter().flatten();
-        Tri::from(patterns.any(|pattern| glob(&pattern.to_ascii_lowercase(), &call)))
+        Verdict::from(patterns.any(|pattern| glob(&pattern.to_ascii_lowercase(), &call)))
     }
 
     fn own_policies(&self) -> Vec<OwnPolicy> {

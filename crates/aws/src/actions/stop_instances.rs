@@ -14,7 +14,9 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 use aws_sdk_ec2::types::Instance;
-use guardrails_model::action::{Action, ActionError, Answer, Change, Gate, Meanwhile, Patience, Planned, Ready, Room, Seen};
+use guardrails_model::action::{
+    Action, ActionError, Allowance, Change, ChangeOutcome, DriftPolicy, Patience, Planned, Ready, ReadyCheck, Seen,
+};
 use guardrails_model::clock::Clock;
 use guardrails_model::config::Duration;
 use guardrails_model::ids::{FacetId, Place};
@@ -132,7 +134,7 @@ impl Action for Stopping {
         Ok(seen)
     }
 
-    async fn ready(&self, gate: &Gate) -> Result<Ready, ActionError> {
+    async fn ready(&self, gate: &ReadyCheck) -> Result<Ready, ActionError> {
         let groups = self.groups.named([gate.unit.clone()]).await?;
         // What became of its members is seen one by one.
         let Some(group) = groups.get(&gate.unit) else { return Ok(Ready::Go(Vec::new())) };
@@ -142,22 +144,22 @@ impl Action for Stopping {
         }
     }
 
-    async fn apply(&self, changes: &[Change]) -> Vec<Answer> {
+    async fn apply(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
         // An instance may have joined a group since the plan, or somebody resumed what was suspended.
         let harm = match self.harm(changes).await {
             Ok(harm) => harm,
             Err(error) => return vec![error.into(); changes.len()],
         };
         let free: Vec<Change> = changes.iter().filter(|change| !harm.contains_key(&change.facet)).cloned().collect();
-        let mut answers: HashMap<FacetId, Answer> = harm;
+        let mut answers: HashMap<FacetId, ChangeOutcome> = harm;
         let mut turned = self.turn(&free).await;
         self.tell_lost_tags(&free, &mut turned, "`guardrails rearm`").await;
         answers.extend(free.into_iter().map(|change| change.facet).zip(turned));
-        let lost = || Answer::Unknown("no answer".to_owned());
+        let lost = || ChangeOutcome::Unknown("no answer".to_owned());
         changes.iter().map(|change| answers.remove(&change.facet).unwrap_or_else(lost)).collect()
     }
 
-    async fn rollback(&self, changes: &[Change]) -> Vec<Answer> {
+    async fn rollback(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
         let mut answers = self.turn(changes).await;
         self.tell_lost_tags(changes, &mut answers, "roll back again").await;
         answers
@@ -177,18 +179,18 @@ impl Action for Stopping {
     }
 
     /// What was launched or started while the stage is enforced is stopped too. A process that somebody resumed is theirs.
-    fn meanwhile(&self, facet: &FacetId) -> Meanwhile {
-        if facet.parts().0 == POWER { Meanwhile::Enforce } else { Meanwhile::Tell }
+    fn drift_policy(&self, facet: &FacetId) -> DriftPolicy {
+        if facet.parts().0 == POWER { DriftPolicy::Reapply } else { DriftPolicy::Report }
     }
 
-    fn room(&self, direction: Direction, changes: usize) -> Room {
-        self.switch.room(direction, changes)
+    fn allowance(&self, direction: Direction, changes: usize) -> Allowance {
+        self.switch.allowance(direction, changes)
     }
 }
 
 impl Stopping {
     /// Which instances must not be stopped now, because their group would terminate them.
-    async fn harm(&self, changes: &[Change]) -> Result<HashMap<FacetId, Answer>, ActionError> {
+    async fn harm(&self, changes: &[Change]) -> Result<HashMap<FacetId, ChangeOutcome>, ActionError> {
         let instances: Vec<&Change> = changes.iter().filter(|change| change.facet.parts().0 == POWER).collect();
         let ids: Vec<&str> = instances.iter().map(|change| instance_id(&change.facet)).collect();
         let members = self.groups.of_instances(&ids).await?;
@@ -198,15 +200,15 @@ impl Stopping {
             let id = instance_id(&change.facet);
             let Some(group) = members.get(id) else { continue };
             let answer = match groups.get(group).filter(|_| change.unit.as_ref() == Some(group)) {
-                Some(group) => self.untagged(group).map(Answer::Refused).or_else(|| harm_by(group, id)),
-                None => Some(Answer::LeftAlone(format!("it joined the Auto Scaling group {group} after the plan"))),
+                Some(group) => self.untagged(group).map(ChangeOutcome::Refused).or_else(|| harm_by(group, id)),
+                None => Some(ChangeOutcome::Skipped(format!("it joined the Auto Scaling group {group} after the plan"))),
             };
             harm.extend(answer.map(|answer| (change.facet.clone(), answer)));
         }
         Ok(harm)
     }
 
-    async fn turn(&self, changes: &[Change]) -> Vec<Answer> {
+    async fn turn(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
         let (processes, instances): (Vec<&Change>, Vec<&Change>) =
             changes.iter().partition(|change| change.facet.parts().0 == PROCESS);
         let hibernates = self.hibernating(&instances).await;
@@ -215,7 +217,7 @@ impl Stopping {
             Ok(hibernates) => self.switch.turn(&instances, &hibernates).await.into_iter(),
             Err(error) => vec![error.into(); instances.len()].into_iter(),
         };
-        let lost = || Answer::Unknown("no answer".to_owned());
+        let lost = || ChangeOutcome::Unknown("no answer".to_owned());
         let next = |change: &Change| {
             if change.facet.parts().0 == PROCESS { of_processes.next() } else { of_instances.next() }.unwrap_or_else(lost)
         };
@@ -238,15 +240,15 @@ impl Stopping {
 }
 
 /// Why a member must not be stopped now, if it must not.
-fn harm_by(group: &AutoScalingGroup, id: &str) -> Option<Answer> {
+fn harm_by(group: &AutoScalingGroup, id: &str) -> Option<ChangeOutcome> {
     if let Some(going) = groups::going(group) {
-        return Some(Answer::LeftAlone(format!("its {going}")));
+        return Some(ChangeOutcome::Skipped(format!("its {going}")));
     }
     if let Some(process) = groups::harmful(group) {
         let name = groups::name(group);
-        return Some(Answer::Refused(format!(
+        return Some(ChangeOutcome::Refused(format!(
             "somebody resumed {process} of its Auto Scaling group {name}, which would terminate it"
         )));
     }
-    groups::unhealthy(group, id).map(Answer::LeftAlone)
+    groups::unhealthy(group, id).map(ChangeOutcome::Skipped)
 }

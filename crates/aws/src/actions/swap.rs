@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::declared::{About, ActionType, Declared, alike};
 use crate::grants::Grant;
 use crate::iam::attaching::{Attaching, wanted};
-use crate::iam::attachments::Wish;
+use crate::iam::attachments::Desired;
 use crate::iam::{grants, swap};
 
 /// The parameters of a swap, with the principal as one of the two actions names it.
@@ -53,9 +53,9 @@ impl<W: Whose> ActionType for Swap<W> {
 }
 
 impl<W: Whose> Swap<W> {
-    fn wanted(&self) -> Vec<Wish> {
+    fn wanted(&self) -> Vec<Desired> {
         let (detach, attach) = self.0.policies();
-        self.0.principal().map(|principal| swap::wishes(&principal, detach, attach)).unwrap_or_default()
+        self.0.principal().map(|principal| swap::desired(&principal, detach, attach)).unwrap_or_default()
     }
 }
 
@@ -65,11 +65,11 @@ impl<W: Whose> Declared for Swap<W> {
     }
 
     fn grants(&self, all: &[&dyn Declared]) -> Vec<Grant> {
-        let wishes: Vec<Wish> = alike::<Self>(all).into_iter().flat_map(Self::wanted).collect();
-        grants::of(&wishes, BTreeSet::new())
+        let desired: Vec<Desired> = alike::<Self>(all).into_iter().flat_map(Self::wanted).collect();
+        grants::of(&desired, BTreeSet::new())
     }
 
-    fn wishes(&self) -> Vec<(FacetId, Value)> {
+    fn desired(&self) -> Vec<(FacetId, Value)> {
         wanted(self.wanted())
     }
 

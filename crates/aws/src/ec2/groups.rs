@@ -8,7 +8,7 @@ use aws_sdk_autoscaling::Client;
 use aws_sdk_autoscaling::types::{
     AutoScalingGroup, InstanceRefreshStatus, LifecycleState, ScalingActivityStatusCode as Activity,
 };
-use guardrails_model::action::{ActionError, Answer, Change, Seen, Unit};
+use guardrails_model::action::{ActionError, Change, ChangeOutcome, Seen, Unit};
 use guardrails_model::ids::{BadName, FacetId, Value};
 
 use super::instances::instance_id;
@@ -228,12 +228,12 @@ impl Groups {
 
     /// Suspends or resumes. Members that this run stopped and started again are called healthy before the group's check is
     /// resumed: what a group found unhealthy once never recovers by itself.
-    pub async fn turn(&self, changes: &[&Change]) -> Vec<Answer> {
+    pub async fn turn(&self, changes: &[&Change]) -> Vec<ChangeOutcome> {
         let mut calls: BTreeMap<(String, bool), Vec<usize>> = BTreeMap::new();
         for (index, change) in changes.iter().enumerate() {
             calls.entry((process_of(&change.facet).1, change.to == suspended())).or_default().push(index);
         }
-        let mut answers = vec![Answer::Unknown("no answer".to_owned()); changes.len()];
+        let mut answers = vec![ChangeOutcome::Unknown("no answer".to_owned()); changes.len()];
         for ((group, suspend), indexes) in calls {
             let of_group: Vec<&Change> = indexes.iter().map(|index| changes[*index]).collect();
             let answer = self.turn_group(&group, suspend, &of_group).await;
@@ -244,12 +244,12 @@ impl Groups {
         answers
     }
 
-    async fn turn_group(&self, group: &str, suspend: bool, changes: &[&Change]) -> Answer {
+    async fn turn_group(&self, group: &str, suspend: bool, changes: &[&Change]) -> ChangeOutcome {
         let processes: Vec<String> = changes.iter().map(|change| process_of(&change.facet).0.to_owned()).collect();
         if suspend {
             let call = self.changes.suspend_processes().auto_scaling_group_name(group).set_scaling_processes(Some(processes));
             let suspended = calls::make("autoscaling:SuspendProcesses", changes.iter().copied(), call.send()).await;
-            return suspended.map_or_else(Failure::answer, |_| Answer::Accepted);
+            return suspended.map_or_else(Failure::answer, |_| ChangeOutcome::Accepted);
         }
         if let Some(check) = changes.iter().find(|change| process_of(&change.facet).0 == HEALTH_CHECK)
             && let Err(answer) = self.call_healthy(group, check).await
@@ -258,11 +258,11 @@ impl Groups {
         }
         let call = self.changes.resume_processes().auto_scaling_group_name(group).set_scaling_processes(Some(processes));
         let resumed = calls::make("autoscaling:ResumeProcesses", changes.iter().copied(), call.send()).await;
-        resumed.map_or_else(Failure::answer, |_| Answer::Accepted)
+        resumed.map_or_else(Failure::answer, |_| ChangeOutcome::Accepted)
     }
 
-    async fn call_healthy(&self, group: &str, check: &Change) -> Result<(), Answer> {
-        let groups = self.named([group.to_owned()]).await.map_err(Answer::from)?;
+    async fn call_healthy(&self, group: &str, check: &Change) -> Result<(), ChangeOutcome> {
+        let groups = self.named([group.to_owned()]).await.map_err(ChangeOutcome::from)?;
         let turned = check.others.iter().filter(|facet| facet.parts().0 == super::instances::POWER);
         let ours: BTreeSet<&str> = turned.map(instance_id).collect();
         let members = groups.get(group).map(AutoScalingGroup::instances).unwrap_or_default();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aws_sdk_ec2::Client;
-use guardrails_model::action::{Answer, Change, Room};
+use guardrails_model::action::{Allowance, Change, ChangeOutcome};
 use guardrails_model::pace::{Limit, Pacer};
 use guardrails_model::receipt::Call;
 use guardrails_model::record::Direction;
@@ -49,18 +49,18 @@ enum Turn {
 impl PowerSwitch {
     /// How many more instances may be turned now.
     #[must_use]
-    pub fn room(&self, direction: Direction, changes: usize) -> Room {
+    pub fn allowance(&self, direction: Direction, changes: usize) -> Allowance {
         let (requests, instances) = limits(if direction == Direction::Apply { Turn::Stop } else { Turn::Start });
-        let looks = self.pacer.room(DESCRIBE_REQUESTS, DESCRIBE_REQUESTS, LOOKS);
+        let looks = self.pacer.allowance(DESCRIBE_REQUESTS, DESCRIBE_REQUESTS, LOOKS);
         if changes > 0 && looks.changes == 0 {
             return looks;
         }
-        self.pacer.room(requests, instances, changes)
+        self.pacer.allowance(requests, instances, changes)
     }
 
     /// Turns each instance to what its change says; those that `hibernates` names by hibernation.
-    pub async fn turn(&self, changes: &[&Change], hibernates: &BTreeSet<String>) -> Vec<Answer> {
-        let mut answers: Vec<Option<Answer>> = vec![None; changes.len()];
+    pub async fn turn(&self, changes: &[&Change], hibernates: &BTreeSet<String>) -> Vec<ChangeOutcome> {
+        let mut answers: Vec<Option<ChangeOutcome>> = vec![None; changes.len()];
         let mut batches: BTreeMap<Turn, Vec<usize>> = BTreeMap::new();
         for (index, change) in changes.iter().enumerate() {
             let turn = match &change.to {
@@ -89,7 +89,7 @@ impl PowerSwitch {
                             continue;
                         }
                         note(&batch, &call);
-                        Answer::OneOfThese(failure.message)
+                        ChangeOutcome::RetryAlone(failure.message)
                     }
                     // EC2 has several reasons, and some of them pass; a plain stop says whether it can be stopped at all.
                     Some(failure) if turn == Turn::Hibernate && failure.kind == FailureKind::Refused => {
@@ -99,24 +99,26 @@ impl PowerSwitch {
                     }
                     failure => {
                         note(&batch, &call);
-                        failure.map_or(Answer::Accepted, |failure| answer(turn, failure))
+                        failure.map_or(ChangeOutcome::Accepted, |failure| answer(turn, failure))
                     }
                 }
             } else {
-                Answer::Later("one of those in the same call was refused, and for now there is no room for more calls".to_owned())
+                ChangeOutcome::Retry(
+                    "one of those in the same call was refused, and for now there is no room for more calls".to_owned(),
+                )
             };
             for index in batch {
                 answers[index] = Some(answer.clone());
             }
         }
-        let unknown = |change: &&Change| Answer::Refused(format!("`{}` is neither running nor stopped", change.to));
+        let unknown = |change: &&Change| ChangeOutcome::Refused(format!("`{}` is neither running nor stopped", change.to));
         answers.into_iter().zip(changes).map(|(answer, change)| answer.unwrap_or_else(|| unknown(change))).collect()
     }
 
     /// Is there room for one more call?
     fn may_call(&self, turn: Turn) -> bool {
         let (requests, _) = limits(turn);
-        self.pacer.room(requests, requests, 1).changes > 0
+        self.pacer.allowance(requests, requests, 1).changes > 0
     }
 
     async fn call(&self, turn: Turn, ids: BTreeSet<&str>) -> (Call, Option<Failure>) {
@@ -154,10 +156,10 @@ fn limits(turn: Turn) -> (Limit, Limit) {
     }
 }
 
-fn answer(turn: Turn, failure: Failure) -> Answer {
+fn answer(turn: Turn, failure: Failure) -> ChangeOutcome {
     let stop = matches!(turn, Turn::Stop | Turn::Hibernate);
     if stop && CODES.is_for_another(&failure) {
-        return Answer::LeftAlone(failure.message);
+        return ChangeOutcome::Skipped(failure.message);
     }
     failure.answer()
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use guardrails_model::action::{Action, ActionError, Answer, Change, Meanwhile, Patience, Planned, Room, Seen};
+use guardrails_model::action::{Action, ActionError, Allowance, Change, ChangeOutcome, DriftPolicy, Patience, Planned, Seen};
 use guardrails_model::clock::Clock;
 use guardrails_model::ids::{FacetId, Place};
 use guardrails_model::pace::{Limit, Pacer};
@@ -84,7 +84,7 @@ impl<S: Switch> Action for Acting<S> {
     }
 
     /// Somebody may have exempted a resource, or made it one that is left alone, since the plan.
-    async fn apply(&self, changes: &[Change]) -> Vec<Answer> {
+    async fn apply(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
         let ids: BTreeSet<String> = changes.iter().map(|change| id_of(&change.facet)).collect();
         let items = match self.named(&ids).await {
             Ok(items) => items,
@@ -98,7 +98,7 @@ impl<S: Switch> Action for Acting<S> {
             };
             answers.push(match against {
                 Ok(None) => self.turn(change, Direction::Apply).await,
-                Ok(Some(why)) => Answer::LeftAlone(why),
+                Ok(Some(why)) => ChangeOutcome::Skipped(why),
                 Err(error) => error.into(),
             });
         }
@@ -106,7 +106,7 @@ impl<S: Switch> Action for Acting<S> {
         answers
     }
 
-    async fn rollback(&self, changes: &[Change]) -> Vec<Answer> {
+    async fn rollback(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
         let mut answers = Vec::new();
         for change in changes {
             answers.push(self.turn(change, Direction::Rollback).await);
@@ -127,19 +127,19 @@ impl<S: Switch> Action for Acting<S> {
         S::TAKES_TIME
     }
 
-    fn meanwhile(&self, _: &FacetId) -> Meanwhile {
-        if S::DRIFT == Drift::Report { Meanwhile::Tell } else { Meanwhile::Enforce }
+    fn drift_policy(&self, _: &FacetId) -> DriftPolicy {
+        if S::DRIFT == Drift::Report { DriftPolicy::Report } else { DriftPolicy::Reapply }
     }
 
-    fn drifted(&self, facet: &FacetId, changed: Timestamp) -> Meanwhile {
+    fn drifted(&self, facet: &FacetId, changed: Timestamp) -> DriftPolicy {
         match S::DRIFT {
-            Drift::ReapplyAfter(seconds) if (self.clock.now() - changed).get_seconds() < seconds => Meanwhile::Tell,
-            Drift::ReapplyAfter(_) | Drift::Reapply | Drift::Report => self.meanwhile(facet),
+            Drift::ReapplyAfter(seconds) if (self.clock.now() - changed).get_seconds() < seconds => DriftPolicy::Report,
+            Drift::ReapplyAfter(_) | Drift::Reapply | Drift::Report => self.drift_policy(facet),
         }
     }
 
-    fn room(&self, direction: Direction, changes: usize) -> Room {
-        limit::<S>(direction).map_or(Room { changes, again: 0 }, |limit| self.pacer.room(limit, limit, changes))
+    fn allowance(&self, direction: Direction, changes: usize) -> Allowance {
+        limit::<S>(direction).map_or(Allowance { changes, again: 0 }, |limit| self.pacer.allowance(limit, limit, changes))
     }
 }
 
@@ -168,23 +168,23 @@ impl<S: Switch> Acting<S> {
         }
     }
 
-    async fn turn(&self, change: &Change, direction: Direction) -> Answer {
+    async fn turn(&self, change: &Change, direction: Direction) -> ChangeOutcome {
         let limit = limit::<S>(direction);
         if let Some(limit) = limit {
             self.pacer.spend(limit, 1);
         }
         let set = self.switch.set(&id_of(&change.facet), &change.to, &Calling { change }).await;
-        let Err(failure) = set else { return Answer::Accepted };
+        let Err(failure) = set else { return ChangeOutcome::Accepted };
         if let Some(limit) = limit.filter(|_| failure.is_throttling()) {
             self.pacer.empty(limit);
         }
         let failure = failure.judged(&S::CODES);
         if S::CODES.is_not_now(&failure) && self.is_already(change).await {
-            return Answer::Accepted;
+            return ChangeOutcome::Accepted;
         }
         // On the way back nothing is left alone: it stays held, and people are told.
         if direction == Direction::Apply && S::CODES.is_for_another(&failure) {
-            return Answer::LeftAlone(failure.message);
+            return ChangeOutcome::Skipped(failure.message);
         }
         Failure::answer(failure)
     }
@@ -202,15 +202,15 @@ impl<S: Switch> Acting<S> {
     }
 
     /// Says of a refused change that the resource has lost its tags, where it has: AWS says only that it is not allowed.
-    async fn tell_lost_tags(&self, changes: &[Change], answers: &mut [Answer], again: &str) {
+    async fn tell_lost_tags(&self, changes: &[Change], answers: &mut [ChangeOutcome], again: &str) {
         let refused = || changes.iter().enumerate().map(|(index, change)| (index, id_of(&change.facet)));
         let ids: BTreeSet<String> =
-            refused().filter(|(index, _)| matches!(answers[*index], Answer::Refused(_))).map(|(_, id)| id).collect();
+            refused().filter(|(index, _)| matches!(answers[*index], ChangeOutcome::Refused(_))).map(|(_, id)| id).collect();
         // AWS's own words stand, also when it does not say more.
         let Ok(items) = self.named(&ids).await else { return };
         for (index, id) in refused() {
             let missing = items.get(&id).and_then(|(_, found)| self.untagged(found));
-            if let (Answer::Refused(why), Some(missing)) = (&mut answers[index], missing) {
+            if let (ChangeOutcome::Refused(why), Some(missing)) = (&mut answers[index], missing) {
                 let one = S::TARGET.noun.one;
                 *why = format!("{why}: the {one} {id} does not carry {missing} any more: give it back, and {again}");
             }

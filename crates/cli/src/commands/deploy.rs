@@ -1,13 +1,13 @@
 //! `guardrails deploy`: code to the bucket, a change set that is shown, and a stack that is waited for.
 
 mod bucket;
+mod bucket_policy;
+mod caller_rights;
 mod code;
-mod entitled;
 mod ledger;
 mod operation;
 mod restricted;
 mod stack;
-mod writers;
 
 use std::collections::BTreeMap;
 
@@ -65,14 +65,14 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
     template::check_parameters(&template, &args.parameters)?;
     restricted::refuse(&sdk, &config, &caller, &global.stack_name).await?;
     let stack = stack::Stack::new(&sdk, &global.stack_name);
-    entitled::check(&sdk, &stack, &caller).await?;
+    caller_rights::check(&sdk, &stack, &caller).await?;
     if let Some(table) = &args.adopt_ledger {
         ledger::check(&sdk, &global.stack_name, stack.ledger().await?.as_deref(), table, &config).await?;
     }
 
     let Some(bucket) = Bucket::ensure(&sdk, args, &caller).await? else { return Ok(Exit::Declined) };
     if args.bucket.is_none() {
-        writers::restrict(&bucket, &caller, &config.operators).await?;
+        bucket_policy::restrict(&bucket, &caller, &config.operators).await?;
     }
     let signing = args.parameters.iter().find(|(name, _)| name == CODE_SIGNING).map(|(_, value)| value.clone());
     let signing = match signing {

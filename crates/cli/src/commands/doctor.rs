@@ -1,14 +1,14 @@
 //! `guardrails doctor`: is the deployment well? Looks from outside, changes nothing, and says of each finding what to do.
 
-mod afresh;
 mod alarms;
 mod budgets;
 mod code;
+mod dead_letters;
 mod finding;
 mod functions;
 mod keys;
-mod letters;
 mod policy;
+mod recheck;
 mod reconciler;
 mod runs;
 mod site;
@@ -64,7 +64,7 @@ async fn examine(site: &Site) -> Vec<Sheet> {
         subscriptions::look(site),
         budgets::look(site, now),
         functions::look(site, now),
-        letters::look(site),
+        dead_letters::look(site),
         alarms::look(site),
         runs::look(site, now),
         reconciler::look(site, now),
@@ -75,7 +75,7 @@ async fn examine(site: &Site) -> Vec<Sheet> {
         subscriptions::judge(&subscriptions),
         budgets::judge(&budgets),
         functions::judge(&functions),
-        letters::judge(&letters),
+        dead_letters::judge(&letters),
         runs::judge(&runs),
         alarms::judge(&alarms),
         reconciler::judge(&reconciler),

@@ -19,7 +19,7 @@ use guardrails_model::action::ActionError;
 use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::config::{Config, StageAt};
 use guardrails_model::decide::Target;
-use guardrails_model::drive::{Drive, DriveError};
+use guardrails_model::engine::{Executor, ExecutorError};
 use guardrails_model::ids::{GuardrailName, Nonce, Place};
 use guardrails_model::pace::{Levels, Pace};
 use guardrails_model::record::{Part, Run, Step};
@@ -33,7 +33,7 @@ use crate::exit::Exit;
 use crate::{output, prices};
 use launch::Look;
 use savings::Savings;
-use words::Tally;
+use words::Counts;
 
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
@@ -92,7 +92,7 @@ pub(crate) async fn run(global: &Global, args: &Plan) -> Result<Exit> {
         text = format!("{text}\n{}", look.text(args.all));
     }
     output::result(global, &made.json(&target, savings.as_ref(), look.as_ref()), &text)?;
-    let refused = |part: &PartMade| matches!(part.outcome, Outcome::Refused(_)) || !Tally::of(part.steps()).refused.is_empty();
+    let refused = |part: &PartMade| matches!(part.outcome, Outcome::Refused(_)) || !Counts::of(part.steps()).refused.is_empty();
     let refused = made.parts.iter().any(refused);
     Ok(if refused { Exit::PartlyFailed } else { Exit::Done })
 }
@@ -175,11 +175,11 @@ impl Planner<'_> {
         let part = Part { place, ..self.run.parts[index].clone() };
         let action = entry.make(&part.params, &self.context(part.place.as_ref()))?;
         let by = self.deployment.caller.arn.clone();
-        let drive = Drive::new(&self.deployment.ledger, &SystemClock, SystemClock.now(), by);
-        let outcome = match drive.steps(self.run, index, &Nonce::fresh(), action.as_ref()).await {
+        let executor = Executor::new(&self.deployment.ledger, &SystemClock, SystemClock.now(), by);
+        let outcome = match executor.steps(self.run, index, &Nonce::fresh(), action.as_ref()).await {
             Ok(steps) => Outcome::Steps(steps),
-            Err(DriveError::Action { source: ActionError::OutOfBounds(why), .. }) => Outcome::Skipped(why),
-            Err(DriveError::Action { doing, source, .. }) => Outcome::Refused(format!("{doing}: {source}")),
+            Err(ExecutorError::Action { source: ActionError::OutOfBounds(why), .. }) => Outcome::Skipped(why),
+            Err(ExecutorError::Action { doing, source, .. }) => Outcome::Refused(format!("{doing}: {source}")),
             Err(error) => Outcome::Refused(format!("{:#}", anyhow!(error))),
         };
         Ok(PartMade { part, warning: entry.warning, outcome })
@@ -211,7 +211,7 @@ impl Made {
     fn estimate(&self) -> Option<Estimate> {
         let mut work = Work::default();
         for made in &self.parts {
-            for (counted, number) in self.counted(Tally::of(made.steps()).changes) {
+            for (counted, number) in self.counted(Counts::of(made.steps()).changes) {
                 work.add(made.part.group, counted, number);
             }
         }
@@ -245,9 +245,9 @@ impl Made {
             Outcome::Steps(_) | Outcome::Refused(_) => None,
         });
         let parts = self.parts.iter().map(|made| {
-            let tally = Tally::of(made.steps());
-            json!({"title": made.part.title(), "place": made.part.place, "to_change": tally.changes.len(),
-                "as_wanted": tally.as_wanted.len(), "left_alone": tally.left_alone.len(), "refused": tally.refused.len()})
+            let counts = Counts::of(made.steps());
+            json!({"title": made.part.title(), "place": made.part.place, "to_change": counts.changes.len(),
+                "as_wanted": counts.as_wanted.len(), "left_alone": counts.left_alone.len(), "refused": counts.refused.len()})
         });
         json!({
             "guardrail": target.guardrail,

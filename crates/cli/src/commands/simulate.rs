@@ -75,7 +75,7 @@ pub(crate) async fn run(global: &Global, args: &Simulate) -> Result<Exit> {
 
 /// The run that has the stage's slot, with how many times it was tried.
 async fn present(deployment: &Deployment, target: &Target) -> Result<Option<(RunId, u32)>> {
-    let Some(slot) = deployment.ledger.slot(target).await? else { return Ok(None) };
+    let Some(slot) = deployment.ledger.stage_state(target).await? else { return Ok(None) };
     let run = deployment.ledger.run(&slot.value.run).await?;
     Ok(run.map(|run| (run.value.id, run.value.attempts.apply)))
 }

@@ -120,7 +120,7 @@ async fn tell_released(deployment: &Deployment) -> Result<()> {
         for stage in &guardrail.stages {
             let period = guardrail.budget.period.of_alert(today);
             let target = Target { guardrail: guardrail.name.clone(), stage: stage.at, period, simulated: false };
-            if let Some(released) = deployment.ledger.slot(&target).await?.and_then(|slot| slot.value.released) {
+            if let Some(released) = deployment.ledger.stage_state(&target).await?.and_then(|slot| slot.value.released) {
                 let (name, at, by) = (&guardrail.name, stage.at, &released.by);
                 output::tell(&format!(
                     "`{name}` at {at} is released for {}, by {by} ({}): alerts are recorded, not enforced. hint: guardrails rearm {name}",

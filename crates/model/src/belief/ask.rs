@@ -39,7 +39,7 @@ pub async fn believe(
 
 /// How long people have been asked about an alert of this target already.
 async fn waited(target: &Target, ledger: &Ledger, now: Timestamp) -> Result<SignedDuration, LedgerError> {
-    let Some(slot) = ledger.slot(target).await? else { return Ok(SignedDuration::ZERO) };
+    let Some(slot) = ledger.stage_state(target).await? else { return Ok(SignedDuration::ZERO) };
     let run = ledger.run(&slot.value.run).await?.map(|run| run.value);
     let asked = run.filter(crate::record::Run::is_doubted);
     Ok(asked.map_or(SignedDuration::ZERO, |run| now.duration_since(run.began)))

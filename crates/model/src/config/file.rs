@@ -30,7 +30,7 @@ pub trait Actions: DeserializeOwned + Serialize + JsonSchema {
 
     /// The facets that the action is known to turn without looking at the account, and to what. Two guardrails that
     /// wish the opposite of one facet are refused.
-    fn wishes(&self) -> Vec<(FacetId, Value)>;
+    fn desired(&self) -> Vec<(FacetId, Value)>;
 
     /// Whom the action takes rights from.
     fn restricts(&self) -> Vec<Principal> {
@@ -185,10 +185,10 @@ fn check<A: Actions>(file: File<A>) -> Result<Config, Problem> {
         return Err(Problem { at: None, what: "`guardrails` is empty: name at least one guardrail".to_owned() });
     }
     let operators: Vec<String> = file.operators.into_iter().map(|operator| operator.value).collect();
-    let mut wishes = Wishes::default();
+    let mut desired = DesiredFacets::default();
     let mut guardrails = BTreeMap::new();
     for (name, body) in file.guardrails {
-        guardrails.insert(name.clone(), check_guardrail(name, body, &mut wishes, &operators)?);
+        guardrails.insert(name.clone(), check_guardrail(name, body, &mut desired, &operators)?);
     }
     Ok(Config { operators, pace, reconcile, guardrails })
 }
@@ -227,7 +227,7 @@ fn check_operator_name(arn: &str, who: &str) -> Result<(), String> {
 fn check_guardrail<A: Actions>(
     name: GuardrailName,
     body: GuardrailBody<A>,
-    wishes: &mut Wishes,
+    desired: &mut DesiredFacets,
     operators: &[String],
 ) -> Result<Guardrail, Problem> {
     let budget = body.budget.value;
@@ -252,7 +252,7 @@ fn check_guardrail<A: Actions>(
                 Item::Together(actions) => actions,
             };
             for action in &actions {
-                wishes.add(&name, action).map_err(problem)?;
+                desired.add(&name, action).map_err(problem)?;
                 restricted.extend(action.restricts());
                 lossy |= action.is_lossy();
                 spare_operators(&name, action, operators).map_err(|what| Problem::at(here, what))?;
@@ -339,12 +339,12 @@ fn spec<A: Actions>(action: &A) -> Result<ActionSpec, String> {
 
 /// What every guardrail wants of every facet, to find those that want opposite things; and how principals are written.
 #[derive(Default)]
-struct Wishes {
+struct DesiredFacets {
     wanted: HashMap<FacetId, (Value, GuardrailName)>,
     written: HashMap<Principal, Principal>,
 }
 
-impl Wishes {
+impl DesiredFacets {
     fn add<A: Actions>(&mut self, guardrail: &GuardrailName, action: &A) -> Result<(), String> {
         // Written in two ways, what is one attachment would be two facets.
         for principal in action.restricts() {
@@ -355,7 +355,7 @@ impl Wishes {
                 ));
             }
         }
-        for (facet, wanted) in action.wishes() {
+        for (facet, wanted) in action.desired() {
             let first = self.wanted.entry(facet.clone()).or_insert_with(|| (wanted.clone(), guardrail.clone()));
             if first.0 != wanted {
                 return Err(format!(

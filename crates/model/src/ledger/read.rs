@@ -14,7 +14,7 @@ use super::typed::{
 use super::{Item, Key, Ledger, LedgerError, Page, Versioned};
 use crate::config::Config;
 use crate::ids::{FacetId, GuardrailName, Nonce, RunId};
-use crate::record::{AlertEntry, AlertRecord, Facet, PartPlan, Run, Slot, Step, Target};
+use crate::record::{AlertEntry, AlertRecord, Facet, PartPlan, Run, StageState, Step, Target};
 
 /// Steps of a page: what DynamoDB reads in one go.
 pub const PAGE: usize = 500;
@@ -69,8 +69,8 @@ impl Ledger {
         for definition in self.definitions().await? {
             let name = &definition.guardrail.name;
             if guardrail.is_none_or(|guardrail| guardrail == name) {
-                let slots = self.store.list(&Page::whole(slot_partition(name))).await?.into_iter().map(read::<Slot>);
-                let slots: Vec<Versioned<Slot>> = slots.collect::<Result<_, _>>()?;
+                let slots = self.store.list(&Page::whole(slot_partition(name))).await?.into_iter().map(read::<StageState>);
+                let slots: Vec<Versioned<StageState>> = slots.collect::<Result<_, _>>()?;
                 keys.extend(slots.iter().filter(|slot| !slot.value.over).map(|slot| run_key(&slot.value.run)));
             }
         }
@@ -85,7 +85,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub async fn slot(&self, target: &Target) -> Result<Option<Versioned<Slot>>, LedgerError> {
+    pub async fn stage_state(&self, target: &Target) -> Result<Option<Versioned<StageState>>, LedgerError> {
         self.one(&slot_key(target)).await
     }
 

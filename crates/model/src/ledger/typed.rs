@@ -14,7 +14,7 @@ use crate::ids::{FacetId, GuardrailName, Nonce, RunId, Value};
 use crate::pace::Pace;
 use crate::phase::Phase;
 use crate::receipt::Call;
-use crate::record::{AlertEntry, AlertRecord, FORMAT, Facet, Run, Slot, Step, StepEvent, Target, Written};
+use crate::record::{AlertEntry, AlertRecord, FORMAT, Facet, Run, StageState, Step, StepEvent, Target, Written};
 
 /// A record with the revision that it was read at.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,7 +118,11 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::Conflict`] when one of them was changed since it was read.
-    pub async fn save_run(&self, run: Versioned<Run>, slot: Option<&Versioned<Slot>>) -> Result<Versioned<Run>, LedgerError> {
+    pub async fn save_run(
+        &self,
+        run: Versioned<Run>,
+        slot: Option<&Versioned<StageState>>,
+    ) -> Result<Versioned<Run>, LedgerError> {
         let mut writes = vec![write(run_key(&run.value.id), run.rev, &run.value)?];
         if let Some(slot) = slot {
             writes.push(write(slot_key(&run.value.target()), slot.rev, &slot.value)?);
@@ -131,7 +135,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::Conflict`] when it was changed since it was read.
-    pub async fn save_slot(&self, target: &Target, slot: &Versioned<Slot>) -> Result<(), LedgerError> {
+    pub async fn save_slot(&self, target: &Target, slot: &Versioned<StageState>) -> Result<(), LedgerError> {
         self.store.commit(&Nonce::fresh(), &[write(slot_key(target), slot.rev, &slot.value)?]).await
     }
 

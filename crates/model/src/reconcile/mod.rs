@@ -17,7 +17,7 @@ use crate::belief::{self, Evidence, Point, Points, Running};
 use crate::config::{Config, Guardrail, StageAt};
 use crate::ledger::{LedgerError, Versioned};
 use crate::record::{AlertRecord, Because, FORMAT, RollbackRequest, Run, Target};
-use crate::runs::{Begun, Grounds, Looked, RollbackAsked, RunError, Runs};
+use crate::runs::{Begun, Grounds, Rescanned, RollbackAsked, RunError, Runs};
 use crate::spend::{Spend, Spending, Standing};
 
 /// Carries rounds out.
@@ -161,7 +161,7 @@ impl Reconciler<'_> {
         let mut stages = Vec::new();
         for stage in guardrail.stages.iter().map(|stage| stage.at) {
             let target = target(guardrail, stage, period);
-            let Some(slot) = self.runs.ledger.slot(&target).await? else { continue };
+            let Some(slot) = self.runs.ledger.stage_state(&target).await? else { continue };
             let run = self.runs.ledger.run(&slot.value.run).await?.ok_or_else(|| RunError::NoSuchRun(slot.value.run.clone()))?;
             let run = run.value;
             let standing = self.runs.slot_standing(&slot.value, &run).await?;
@@ -208,9 +208,9 @@ impl Reconciler<'_> {
                 let taken = self.runs.take_up(run).await?;
                 Ok(taken.map(|run| format!("took up run {}, whose execution had died ({})", run.id, run.state.words())))
             }
-            Measure::LookAgain(run) => Ok(match self.runs.look_again(run).await? {
-                Looked::Started(run) => Some(format!("looks again at what run {} holds", run.id)),
-                Looked::UnderWay(_) | Looked::NotHeld(_) => None,
+            Measure::LookAgain(run) => Ok(match self.runs.rescan(run).await? {
+                Rescanned::Started(run) => Some(format!("looks again at what run {} holds", run.id)),
+                Rescanned::UnderWay(_) | Rescanned::NotHeld(_) => None,
             }),
             Measure::Release { run, why, armed } => {
                 let (at, by) = (self.runs.clock.now(), self.runs.by.clone());

@@ -121,7 +121,7 @@ impl Runs<'_> {
     async fn remember(&self, run: Versioned<Run>, request: &AbandonRequest) -> Result<Run, LedgerError> {
         let mut next = run.clone();
         next.value.leave_alone(request.scope());
-        if next.value.pieces == run.value.pieces {
+        if next.value.partial_rollbacks == run.value.partial_rollbacks {
             return Ok(run.value);
         }
         let mut any = false;
@@ -132,7 +132,7 @@ impl Runs<'_> {
 
     /// A run that looks again at what it holds stays enforced meanwhile.
     async fn looks_now(&self, run: &Run) -> Result<bool, RunError> {
-        Ok(run.looking.is_some() && self.workflow.is_running(&execution_name(run)).await?)
+        Ok(run.rescanning.is_some() && self.workflow.is_running(&execution_name(run)).await?)
     }
 
     /// Page by page: how many of a part's steps were let go.
@@ -215,7 +215,7 @@ impl Runs<'_> {
         }
         let mut slot = None;
         if held == 0 {
-            let ours = self.ledger.slot(&run.value.target()).await?.filter(|slot| slot.value.run == *id);
+            let ours = self.ledger.stage_state(&run.value.target()).await?.filter(|slot| slot.value.run == *id);
             slot = ours.map(|slot| {
                 let mut slot = released(slot, &request.by, request.at, &request.why);
                 slot.value.over = true;

@@ -11,7 +11,7 @@ use super::{Outcome, PartRef, RunError, Runs, Woken, groups, released};
 use crate::config::Otherwise;
 use crate::ids::RunId;
 use crate::ledger::{LedgerError, Versioned};
-use crate::record::{Approval, ApprovalDecision, Direction, Listed, ListedPart, PartPlan, Question, Run, RunState, Slot};
+use crate::record::{Approval, ApprovalDecision, Direction, Listed, ListedPart, PartPlan, Question, Run, RunState, StageState};
 
 /// What a person says, and to which list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -212,14 +212,14 @@ impl Runs<'_> {
         run.value.state = RunState::Rejected;
         let (unanswered, discards) = (approval.is_unanswered_doubt(), approval.is_discarded_figure());
         let figure = if discards { self.figure(&run.value).await? } else { None };
-        let slot = self.ledger.slot(&run.value.target()).await?.filter(|slot| slot.value.run == run.value.id);
+        let slot = self.ledger.stage_state(&run.value.target()).await?.filter(|slot| slot.value.run == run.value.id);
         let slot = slot.map(|mut slot| {
             if let Some(figure) = figure {
                 slot.value.discard(figure);
             }
             slot.value.unanswered += u32::from(unanswered);
             let slot = if unanswered || discards { slot } else { released(slot, &answer.by, now, &rejected) };
-            Versioned { rev: slot.rev, value: Slot { over: true, ..slot.value } }
+            Versioned { rev: slot.rev, value: StageState { over: true, ..slot.value } }
         });
         Ok(self.ledger.save_run(run, slot.as_ref()).await?)
     }

@@ -9,7 +9,7 @@ use crate::belief::is_same_figure;
 use crate::config::Guardrail;
 use crate::ids::RunId;
 use crate::ledger::{LedgerError, Versioned};
-use crate::record::{Because, PartPlan, Released, Run, RunState, Slot};
+use crate::record::{Because, PartPlan, Released, Run, RunState, StageState};
 
 /// On which grounds a run is begun.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,8 +56,8 @@ impl SlotStanding {
     }
 
     /// The slot when `run` takes it.
-    pub(super) fn next(self, run: RunId) -> Slot {
-        Slot { discarded: self.discarded, unanswered: self.unanswered, ..Slot::of(run) }
+    pub(super) fn next(self, run: RunId) -> StageState {
+        StageState { discarded: self.discarded, unanswered: self.unanswered, ..StageState::of(run) }
     }
 }
 
@@ -70,7 +70,7 @@ impl Released {
 
 impl Runs<'_> {
     /// How the slot of `run`, which is over, stands. A no that version 5e03290 took for one to the period counts for its figure.
-    pub(crate) async fn slot_standing(&self, slot: &Slot, run: &Run) -> Result<SlotStanding, LedgerError> {
+    pub(crate) async fn slot_standing(&self, slot: &StageState, run: &Run) -> Result<SlotStanding, LedgerError> {
         let mut standing = SlotStanding {
             released: slot.released.clone(),
             discarded: slot.discarded.clone(),
@@ -114,7 +114,7 @@ impl Runs<'_> {
         if approval.because == Because::Both {
             let rule = guardrail.stage(run.value.stage).and_then(|stage| stage.approval).unwrap_or(approval.rule);
             (approval.because, approval.rule, approval.figure) = (Because::Stage, rule, None);
-            approval.why = vec![super::gate::THE_STAGE_ASKS.to_owned()];
+            approval.why = vec![super::approval_gate::THE_STAGE_ASKS.to_owned()];
             run.value.approval = Some(approval);
             return Ok(Begun::Already(Box::new(self.ledger.save_run(run, None).await?.value)));
         }

@@ -10,7 +10,7 @@ use crate::cursor::Cursor;
 use crate::ids::RunId;
 use crate::ledger::{LedgerError, Versioned};
 use crate::phase::Phase;
-use crate::record::{Direction, Part, PartPlan, Run, RunState, Slot, Step};
+use crate::record::{Direction, Part, PartPlan, Run, RunState, StageState, Step};
 use crate::verify::Verification;
 
 /// What an execution says at its end.
@@ -59,7 +59,7 @@ impl Runs<'_> {
         }
         let census = self.census(&run.value).await?;
         let begun_behind = match ended.direction {
-            Direction::Apply if run.value.looking.is_some() => census.count(&[Phase::Planned, Phase::Applying]),
+            Direction::Apply if run.value.rescanning.is_some() => census.count(&[Phase::Planned, Phase::Applying]),
             Direction::Apply => 0,
             Direction::Rollback => census.asked_and_planned,
         };
@@ -72,7 +72,7 @@ impl Runs<'_> {
         }
         let verified = self.verified(&run.value).await?;
         let verdict = verdict(&run.value, &census, &ended.failures, verified.as_ref());
-        let looked = run.value.looking.filter(|_| ended.direction == Direction::Apply);
+        let looked = run.value.rescanning.filter(|_| ended.direction == Direction::Apply);
         let closed = if ended.direction == Direction::Apply { Some(run.value.try_number()) } else { run.value.closed };
         if looked == Some(verdict.state) && !census.touched && ended.failures.is_empty() {
             // Nobody is told again of what they know.
@@ -110,11 +110,11 @@ impl Runs<'_> {
 
     /// The slot of a run that holds nothing any more says so. Of one that was put back piece by piece, the last piece lets
     /// the stage go.
-    async fn let_go_at_last(&self, run: &Run) -> Result<Option<Versioned<Slot>>, RunError> {
+    async fn let_go_at_last(&self, run: &Run) -> Result<Option<Versioned<StageState>>, RunError> {
         if run.state.is_open() {
             return Ok(None);
         }
-        let Some(mut slot) = self.ledger.slot(&run.target()).await?.filter(|slot| slot.value.run == run.id) else {
+        let Some(mut slot) = self.ledger.stage_state(&run.target()).await?.filter(|slot| slot.value.run == run.id) else {
             return Ok(None);
         };
         if let Some(request) = run.rollback.as_ref().filter(|request| !request.is_whole()) {
@@ -183,13 +183,13 @@ fn is_news(run: &Run, step: &Step) -> bool {
     forward && (step.attempt == run.tries.apply || run.closed.is_some_and(|closed| step.attempt > closed))
 }
 
-struct Verdict {
+struct Ending {
     state: RunState,
     failed: bool,
     words: String,
 }
 
-fn verdict(run: &Run, census: &Census, failures: &[String], verified: Option<&Verification>) -> Verdict {
+fn verdict(run: &Run, census: &Census, failures: &[String], verified: Option<&Verification>) -> Ending {
     let count = |phases: &[Phase]| census.count(phases);
     match run.direction {
         Direction::Apply => {
@@ -210,7 +210,7 @@ fn verdict(run: &Run, census: &Census, failures: &[String], verified: Option<&Ve
                 verify::words(run, verified)
             );
             let words = if state == RunState::Notified { "notified: the stage asks for no action".to_owned() } else { words };
-            Verdict { state, failed, words }
+            Ending { state, failed, words }
         }
         Direction::Rollback => {
             let failed = census.asked_and_held > 0 || !failures.is_empty();
@@ -230,7 +230,7 @@ fn verdict(run: &Run, census: &Census, failures: &[String], verified: Option<&Ve
                 rest(census.held()),
                 told(failures)
             );
-            Verdict { state, failed, words }
+            Ending { state, failed, words }
         }
     }
 }

@@ -2,23 +2,23 @@
 //! The ledger deduplicates, not the execution's name: at most one open run for a stage in a period.
 
 mod abandon;
-mod again;
 mod approval;
+mod approval_gate;
 mod believed;
 mod close;
-mod gate;
 mod open;
+mod rescan;
 mod retry;
 mod rollback;
 mod verify;
 mod workflow;
 
 pub use abandon::{AbandonRequest, Abandoned, Left, is_quiet};
-pub use again::Looked;
 pub use approval::{Answer, Answered, Asked, Heard};
 pub use believed::Grounds;
 pub use close::{Closed, Ended, Outcome};
 pub use open::Places;
+pub use rescan::Rescanned;
 pub use rollback::RollbackAsked;
 pub use verify::ToVerify;
 pub use workflow::{PartRef, Started, Woken, Workflow, WorkflowError, WorkflowInput, execution_name, groups, input};
@@ -30,7 +30,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Guardrail};
 use crate::ids::RunId;
 use crate::ledger::{Ledger, LedgerError, Versioned};
-use crate::record::{Attempts, Direction, FORMAT, Log, Part, PartPlan, Released, Run, RunState, Slot, Step, Target};
+use crate::record::{Attempts, Direction, FORMAT, Log, Part, PartPlan, Released, Run, RunState, StageState, Step, Target};
 
 /// Why a run could not be begun, ended or put back.
 #[derive(Debug, thiserror::Error)]
@@ -122,7 +122,7 @@ impl Runs<'_> {
         alert: &str,
         grounds: &Grounds,
     ) -> Result<Begun, RunError> {
-        let slot = self.ledger.slot(target).await?;
+        let slot = self.ledger.stage_state(target).await?;
         let mut earlier = None;
         if let Some(slot) = &slot {
             let run = self.load(&slot.value.run).await?;
@@ -150,7 +150,7 @@ impl Runs<'_> {
         run.doubt(guardrail, grounds, self.clock.now(), &self.by);
         let slot = Versioned {
             rev: slot.map_or(0, |slot| slot.rev),
-            value: earlier.map_or_else(|| Slot::of(run.id.clone()), |earlier| earlier.next(run.id.clone())),
+            value: earlier.map_or_else(|| StageState::of(run.id.clone()), |earlier| earlier.next(run.id.clone())),
         };
         let run = self.ledger.save_run(Versioned { rev: 0, value: run }, Some(&slot)).await?;
         Ok(Begun::Started(Box::new(self.launch(run).await?.value)))
@@ -177,7 +177,7 @@ impl Runs<'_> {
                 let mut run = run;
                 run.value.tries.apply += 1;
                 run.value.tried_at = Some(self.clock.now());
-                run.value.looking = None;
+                run.value.rescanning = None;
                 run.value.parts.iter_mut().for_each(|part| part.unseen = None);
                 run.value.note(self.clock.now(), &self.by, "tried again");
                 if run.value.state == RunState::ApplyFailed {
@@ -232,13 +232,13 @@ impl Runs<'_> {
             tries: Attempts { apply: 1, rollback: 0 },
             parts: parts.collect(),
             tried_at: None,
-            approval: gate::asked_for(guardrail.stage(target.stage)),
+            approval: approval_gate::asked_for(guardrail.stage(target.stage)),
             wake: None,
             remarks: Vec::new(),
             verify: guardrail.stage(target.stage).and_then(|stage| stage.verify.clone()),
-            looking: None,
+            rescanning: None,
             closed: None,
-            pieces: Vec::new(),
+            partial_rollbacks: Vec::new(),
             rollback: None,
             events: Log::default(),
         };
@@ -254,7 +254,11 @@ impl Runs<'_> {
         self.launch_with(run, None).await
     }
 
-    async fn launch_with(&self, mut run: Versioned<Run>, mut slot: Option<Versioned<Slot>>) -> Result<Versioned<Run>, RunError> {
+    async fn launch_with(
+        &self,
+        mut run: Versioned<Run>,
+        mut slot: Option<Versioned<StageState>>,
+    ) -> Result<Versioned<Run>, RunError> {
         loop {
             match run.value.direction {
                 Direction::Apply => run.value.attempts.apply += 1,
@@ -281,7 +285,7 @@ impl Runs<'_> {
     }
 }
 
-fn released(slot: Versioned<Slot>, by: &str, at: Timestamp, why: &str) -> Versioned<Slot> {
+fn released(slot: Versioned<StageState>, by: &str, at: Timestamp, why: &str) -> Versioned<StageState> {
     let released = Some(Released { by: by.to_owned(), at, why: why.to_owned() });
-    Versioned { rev: slot.rev, value: Slot { released, ..slot.value } }
+    Versioned { rev: slot.rev, value: StageState { released, ..slot.value } }
 }

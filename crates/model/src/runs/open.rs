@@ -61,7 +61,7 @@ impl Runs<'_> {
                 continue;
             }
             if run.value.is_settled(*part) {
-                if run.value.looking.is_some() {
+                if run.value.rescanning.is_some() {
                     let unseen = if let PartPlan::Failed { reason } = plan { Some(reason.clone()) } else { None };
                     run.value.parts[*part].unseen = unseen;
                 }

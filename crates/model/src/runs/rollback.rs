@@ -49,9 +49,9 @@ impl Runs<'_> {
         run.value.rollback = Some(request.clone());
         run.value.leave_alone(request.scope());
         let releases = request.is_whole() && !request.armed;
-        let slot = self.ledger.slot(&run.value.target()).await?.filter(|slot| releases && slot.value.run == *id);
+        let slot = self.ledger.stage_state(&run.value.target()).await?.filter(|slot| releases && slot.value.run == *id);
         let slot = slot.map(|slot| released(slot, &request.by, request.at, &request.why));
-        run.value.looking = None;
+        run.value.rescanning = None;
         run.value.tries.rollback += 1;
         run.value.tried_at = Some(self.clock.now());
         if under_way {
@@ -73,7 +73,7 @@ impl Runs<'_> {
     /// When the ledger or the workflow cannot be reached.
     pub async fn retry(&self, target: &Target) -> Result<Option<Begun>, RunError> {
         retry_conflicts(|| async move {
-            let Some(slot) = self.ledger.slot(target).await? else { return Ok(None) };
+            let Some(slot) = self.ledger.stage_state(target).await? else { return Ok(None) };
             let run = self.load(&slot.value.run).await?;
             if run.value.state.is_open() { self.resume(run).await.map(Some) } else { Ok(None) }
         })
@@ -87,15 +87,15 @@ impl Runs<'_> {
     /// When the ledger cannot be read or written.
     pub async fn rearm(&self, target: &Target) -> Result<bool, RunError> {
         retry_conflicts(|| async move {
-            let Some(mut slot) = self.ledger.slot(target).await? else { return Ok(false) };
+            let Some(mut slot) = self.ledger.stage_state(target).await? else { return Ok(false) };
             // The run whose rollback had released it says so too: its events are what an audit reads.
             let mut run = self.load(&slot.value.run).await?;
-            let in_pieces = run.value.state.is_open() && !run.value.pieces.is_empty();
+            let in_pieces = run.value.state.is_open() && !run.value.partial_rollbacks.is_empty();
             let discarded = std::mem::take(&mut slot.value.discarded);
             if slot.value.released.take().is_none() && discarded.is_empty() && !in_pieces {
                 return Ok(false);
             }
-            run.value.pieces.clear();
+            run.value.partial_rollbacks.clear();
             run.value.note(self.clock.now(), &self.by, "the stage is armed again: alerts are enforced");
             self.ledger.save_run(run, Some(&slot)).await?;
             Ok(true)

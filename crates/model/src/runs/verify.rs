@@ -46,7 +46,7 @@ impl ToVerify {
             known.value.finished && known.value.failed.is_none() && !(rule.demand == Demand::Fail && known.value.is_failure())
         });
         let of_this_try = known.as_ref().is_some_and(|known| known.value.try_number == run.try_number());
-        if run.looking.is_some() && !touched && passed && !of_this_try {
+        if run.rescanning.is_some() && !touched && passed && !of_this_try {
             return Ok(None);
         }
         let fresh = || Verification::begin(id, run.try_number(), now);

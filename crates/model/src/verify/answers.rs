@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::omit::is_default;
-use crate::tri::Tri;
+use crate::verdict::Verdict;
 
 /// Why it cannot be told of what the organization denies.
 const AS_SIMULATED: &str = "the organisation's policies deny it as simulated";
@@ -44,27 +44,27 @@ pub struct Simulated {
 impl Simulated {
     /// Do their own policies allow it?
     #[must_use]
-    pub fn allowed(&self) -> Tri {
+    pub fn allowed(&self) -> Verdict {
         match self.decision {
-            Decision::Allowed => Tri::Yes,
-            Decision::ImplicitDeny | Decision::ExplicitDeny => self.unclear().unwrap_or(Tri::No),
+            Decision::Allowed => Verdict::Yes,
+            Decision::ImplicitDeny | Decision::ExplicitDeny => self.unclear().unwrap_or(Verdict::No),
         }
     }
 
     /// Does one of their policies, or the organization, deny it whatever a role's trust policy says?
     #[must_use]
-    pub fn denied(&self) -> Tri {
+    pub fn denied(&self) -> Verdict {
         match self.decision {
-            Decision::ImplicitDeny if !self.forbidden => Tri::No,
-            Decision::ImplicitDeny | Decision::ExplicitDeny => self.unclear().unwrap_or(Tri::Yes),
-            Decision::Allowed => Tri::No,
+            Decision::ImplicitDeny if !self.forbidden => Verdict::No,
+            Decision::ImplicitDeny | Decision::ExplicitDeny => self.unclear().unwrap_or(Verdict::Yes),
+            Decision::Allowed => Verdict::No,
         }
     }
 
     /// Does their permissions boundary keep them from it?
     #[must_use]
-    pub fn beyond_boundary(&self) -> Tri {
-        if self.bounded { self.unclear().unwrap_or(Tri::Yes) } else { Tri::No }
+    pub fn beyond_boundary(&self) -> Verdict {
+        if self.bounded { self.unclear().unwrap_or(Verdict::Yes) } else { Verdict::No }
     }
 
     /// Is it closed by a policy of ours? That has no conditions, and wins over whatever else there is.
@@ -84,15 +84,15 @@ impl Simulated {
     }
 
     /// Why a denial may be none for another request than the simulated one.
-    fn unclear(&self) -> Option<Tri> {
+    fn unclear(&self) -> Option<Verdict> {
         if self.is_closed_by_us() {
             return None;
         }
         if self.forbidden {
-            return Some(Tri::Unknown(AS_SIMULATED.to_owned()));
+            return Some(Verdict::Unknown(AS_SIMULATED.to_owned()));
         }
         let open: Vec<&str> = self.open().collect();
-        (!open.is_empty()).then(|| Tri::Unknown(format!("their policies ask for {}", open.join(", "))))
+        (!open.is_empty()).then(|| Verdict::Unknown(format!("their policies ask for {}", open.join(", "))))
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use crate::condition::strings;
 use crate::glob::glob;
 use crate::principal::Principal;
-use crate::tri::Tri;
+use crate::verdict::Verdict;
 
 /// The ways into a role.
 const ASSUMES: [&str; 3] = ["sts:assumerole", "sts:assumerolewithsaml", "sts:assumerolewithwebidentity"];
@@ -14,23 +14,23 @@ const ASSUMES: [&str; 3] = ["sts:assumerole", "sts:assumerolewithsaml", "sts:ass
 /// Does the trust policy of a role of `account` let anybody in of whom `is_denied` does not hold? Whoever comes from elsewhere (another
 /// account, an identity provider, an AWS service) is denied nothing.
 #[must_use]
-pub fn lets_others_in(document: &str, account: &str, is_denied: impl Fn(&Principal) -> bool) -> Tri {
+pub fn lets_others_in(document: &str, account: &str, is_denied: impl Fn(&Principal) -> bool) -> Verdict {
     let policy: Option<Json> = serde_json::from_str(document).ok();
     let Some(statements) = policy.as_ref().and_then(|policy| policy.get("Statement")) else {
-        return Tri::Unknown("its trust policy cannot be read".to_owned());
+        return Verdict::Unknown("its trust policy cannot be read".to_owned());
     };
     let statements = statements.as_array().map_or(std::slice::from_ref(statements), Vec::as_slice);
-    let (mut any, mut denies) = (Tri::No, false);
+    let (mut any, mut denies) = (Verdict::No, false);
     for statement in statements.iter().filter(|statement| is_entry(statement)) {
         if statement["Effect"] == "Deny" {
             denies = true;
             continue;
         }
         let whom = whom(&statement["Principal"], account, &is_denied);
-        let depends = || Tri::Unknown("its trust policy has conditions".to_owned());
+        let depends = || Verdict::Unknown("its trust policy has conditions".to_owned());
         any = any.or(if statement.get("Condition").is_some() { whom.and(depends()) } else { whom });
     }
-    if denies { any.and(Tri::Unknown("its trust policy has a Deny".to_owned())) } else { any }
+    if denies { any.and(Verdict::Unknown("its trust policy has a Deny".to_owned())) } else { any }
 }
 
 fn is_entry(statement: &Json) -> bool {
@@ -42,29 +42,29 @@ fn is_entry(statement: &Json) -> bool {
     statement.get("Action").is_none_or(fits)
 }
 
-fn whom(principal: &Json, account: &str, is_denied: &impl Fn(&Principal) -> bool) -> Tri {
+fn whom(principal: &Json, account: &str, is_denied: &impl Fn(&Principal) -> bool) -> Verdict {
     // "*", or a NotPrincipal.
-    let Some(kinds) = principal.as_object() else { return Tri::Yes };
+    let Some(kinds) = principal.as_object() else { return Verdict::Yes };
     let one = |name: &String| match name.splitn(6, ':').collect::<Vec<_>>().as_slice() {
-        ["*"] => Tri::Yes,
+        ["*"] => Verdict::Yes,
         [number] if *number == account => left_to_the_account(),
         ["arn", _, "iam", "", number, "root"] if *number == account => left_to_the_account(),
         ["arn", _, "iam" | "sts", "", number, _] if *number == account => {
-            Tri::from(Principal::of_arn(name).is_none_or(|principal| !is_denied(&principal)))
+            Verdict::from(Principal::of_arn(name).is_none_or(|principal| !is_denied(&principal)))
         }
-        ["arn", ..] => Tri::Yes,
-        [number] if number.len() == 12 && number.bytes().all(|digit| digit.is_ascii_digit()) => Tri::Yes,
+        ["arn", ..] => Verdict::Yes,
+        [number] if number.len() == 12 && number.bytes().all(|digit| digit.is_ascii_digit()) => Verdict::Yes,
         // What IAM writes in the place of somebody who was deleted.
-        _ => Tri::No,
+        _ => Verdict::No,
     };
-    kinds.iter().fold(Tri::No, |any, (kind, names)| {
-        let these = if kind == "AWS" { strings(names).iter().map(one).fold(Tri::No, Tri::or) } else { Tri::Yes };
+    kinds.iter().fold(Verdict::No, |any, (kind, names)| {
+        let these = if kind == "AWS" { strings(names).iter().map(one).fold(Verdict::No, Verdict::or) } else { Verdict::Yes };
         any.or(these)
     })
 }
 
-fn left_to_the_account() -> Tri {
-    Tri::Unknown("its trust policy leaves it to the account's own policies who may assume it".to_owned())
+fn left_to_the_account() -> Verdict {
+    Verdict::Unknown("its trust policy leaves it to the account's own policies who may assume it".to_owned())
 }
 
 #[cfg(test)]
@@ -74,13 +74,13 @@ mod tests {
     use super::*;
 
     /// Whether anybody but Bea and the role `pipeline` gets in, by such statements.
-    fn judged(statements: &Json) -> Tri {
+    fn judged(statements: &Json) -> Verdict {
         let document = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
         let denied = [Principal::User("bea".to_owned()), Principal::Role("pipeline".to_owned())];
         lets_others_in(&document, "123456789012", |principal| denied.contains(principal))
     }
 
-    fn by(principal: &Json) -> Tri {
+    fn by(principal: &Json) -> Verdict {
         judged(&json!([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}]))
     }
 
@@ -92,7 +92,7 @@ mod tests {
             json!({"AWS": [arn("user/team/bea"), arn("role/pipeline"), "AIDAEXAMPLE"]}),
             json!({"AWS": "arn:aws:sts::123456789012:assumed-role/pipeline/build"}),
         ] {
-            assert_eq!(by(&denied), Tri::No, "{denied}");
+            assert_eq!(by(&denied), Verdict::No, "{denied}");
         }
         for somebody in [
             json!("*"),
@@ -102,29 +102,29 @@ mod tests {
             json!({"AWS": "999999999999"}),
             json!({"AWS": arn("user/bea"), "Service": "ec2.amazonaws.com"}),
         ] {
-            assert_eq!(by(&somebody), Tri::Yes, "{somebody}");
+            assert_eq!(by(&somebody), Verdict::Yes, "{somebody}");
         }
         let saml =
             json!({"Effect": "Allow", "Action": "sts:AssumeRoleWithSAML", "Principal": {"Federated": arn("saml-provider/x")}});
-        assert_eq!(judged(&json!([saml])), Tri::Yes);
+        assert_eq!(judged(&json!([saml])), Verdict::Yes);
         let others = json!({"Effect": "Allow", "Action": "sts:*", "NotPrincipal": {"AWS": arn("user/bea")}});
-        assert_eq!(judged(&json!([others])), Tri::Yes);
+        assert_eq!(judged(&json!([others])), Verdict::Yes);
         let no_way_in = json!({"Effect": "Allow", "Action": "sts:TagSession", "Principal": "*"});
-        assert_eq!(judged(&json!([no_way_in])), Tri::No);
+        assert_eq!(judged(&json!([no_way_in])), Verdict::No);
     }
 
     #[test]
     fn what_hangs_on_other_policies_or_on_the_request_cannot_be_told() {
         for account in ["123456789012", "arn:aws:iam::123456789012:root"] {
-            assert!(matches!(by(&json!({"AWS": account})), Tri::Unknown(why) if why.contains("the account's own policies")));
+            assert!(matches!(by(&json!({"AWS": account})), Verdict::Unknown(why) if why.contains("the account's own policies")));
         }
         let allow = json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": "*"});
         let mut depends = allow.clone();
         depends["Condition"] = json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}});
-        assert!(matches!(judged(&json!([depends])), Tri::Unknown(why) if why.contains("conditions")));
+        assert!(matches!(judged(&json!([depends])), Verdict::Unknown(why) if why.contains("conditions")));
         let deny =
             json!({"Effect": "Deny", "Action": "sts:AssumeRole", "Principal": {"AWS": "arn:aws:iam::123456789012:user/ann"}});
-        assert!(matches!(judged(&json!([allow, deny])), Tri::Unknown(why) if why.contains("a Deny")));
-        assert!(matches!(lets_others_in("{", "123456789012", |_| true), Tri::Unknown(_)));
+        assert!(matches!(judged(&json!([allow, deny])), Verdict::Unknown(why) if why.contains("a Deny")));
+        assert!(matches!(lets_others_in("{", "123456789012", |_| true), Verdict::Unknown(_)));
     }
 }

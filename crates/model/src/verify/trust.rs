@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::answers::Simulated;
 use crate::condition::{Known, holds, strings};
 use crate::glob::glob;
-use crate::tri::Tri;
+use crate::verdict::Verdict;
 
 const ASSUME: &str = "sts:assumerole";
 
@@ -70,16 +70,16 @@ enum Whom {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trusted {
     /// It names them, or anybody: their own policies need not allow it.
-    pub named: Tri,
+    pub named: Verdict,
     /// It names their account: their own policies must allow it.
-    pub account: Tri,
+    pub account: Verdict,
 }
 
 impl Trusted {
     /// Surely neither way.
     #[must_use]
     pub fn is_no(&self) -> bool {
-        self.named == Tri::No && self.account == Tri::No
+        self.named == Verdict::No && self.account == Verdict::No
     }
 }
 
@@ -121,10 +121,10 @@ impl Trust {
     #[must_use]
     pub fn of(&self, caller: &Caller<'_>) -> Trusted {
         let Some(statements) = &self.statements else {
-            let unknown = Tri::Unknown("its trust policy cannot be read".to_owned());
-            return Trusted { named: unknown, account: Tri::No };
+            let unknown = Verdict::Unknown("its trust policy cannot be read".to_owned());
+            return Trusted { named: unknown, account: Verdict::No };
         };
-        let (mut named, mut account, mut denied) = (Tri::No, Tri::No, Tri::No);
+        let (mut named, mut account, mut denied) = (Verdict::No, Verdict::No, Verdict::No);
         for statement in statements.iter().filter(|statement| statement.covers) {
             let matched = statement.matches(caller);
             let holds = || in_its_trust(holds(statement.conditions.as_ref(), &|key| known(key, caller)));
@@ -139,8 +139,8 @@ impl Trust {
     }
 }
 
-fn in_its_trust(answer: Tri) -> Tri {
-    if let Tri::Unknown(why) = answer { Tri::Unknown(format!("its trust policy has a condition: {why}")) } else { answer }
+fn in_its_trust(answer: Verdict) -> Verdict {
+    if let Verdict::Unknown(why) = answer { Verdict::Unknown(format!("its trust policy has a condition: {why}")) } else { answer }
 }
 
 /// What is known of a key of a request to assume a role.
@@ -164,22 +164,24 @@ fn known(key: &str, caller: &Caller<'_>) -> Known {
 impl Statement {
     fn matches(&self, caller: &Caller<'_>) -> Trusted {
         match &self.whom {
-            Whom::Anybody => Trusted { named: Tri::Yes, account: Tri::No },
-            Whom::These(principals) => principals.iter().fold(Trusted { named: Tri::No, account: Tri::No }, |so_far, one| {
-                let this = principal(one, caller);
-                Trusted { named: so_far.named.or(this.named), account: so_far.account.or(this.account) }
-            }),
+            Whom::Anybody => Trusted { named: Verdict::Yes, account: Verdict::No },
+            Whom::These(principals) => {
+                principals.iter().fold(Trusted { named: Verdict::No, account: Verdict::No }, |so_far, one| {
+                    let this = principal(one, caller);
+                    Trusted { named: so_far.named.or(this.named), account: so_far.account.or(this.account) }
+                })
+            }
             // Who is not to be meant must be named together with their account; with one of them only, AWS's own words differ.
             Whom::AllBut(principals) => {
                 let listed = principals.iter().map(|one| principal(one, caller));
-                let (named, account) =
-                    listed.fold((Tri::No, Tri::No), |(named, account), this| (named.or(this.named), account.or(this.account)));
+                let (named, account) = listed
+                    .fold((Verdict::No, Verdict::No), |(named, account), this| (named.or(this.named), account.or(this.account)));
                 let meant = match (self.denies, named, account) {
-                    (true, Tri::No, Tri::No) => Tri::Yes,
-                    (true, Tri::Yes, Tri::Yes) => Tri::No,
-                    _ => Tri::Unknown("its trust policy has a NotPrincipal".to_owned()),
+                    (true, Verdict::No, Verdict::No) => Verdict::Yes,
+                    (true, Verdict::Yes, Verdict::Yes) => Verdict::No,
+                    _ => Verdict::Unknown("its trust policy has a NotPrincipal".to_owned()),
                 };
-                Trusted { named: meant, account: Tri::No }
+                Trusted { named: meant, account: Verdict::No }
             }
         }
     }
@@ -187,20 +189,20 @@ impl Statement {
 
 /// How one principal of a trust policy means `caller`.
 fn principal(one: &str, caller: &Caller<'_>) -> Trusted {
-    let no = Trusted { named: Tri::No, account: Tri::No };
+    let no = Trusted { named: Verdict::No, account: Verdict::No };
     if one == "*" || one == caller.arn {
-        return Trusted { named: Tri::Yes, ..no };
+        return Trusted { named: Verdict::Yes, ..no };
     }
     let parts: Vec<&str> = one.splitn(6, ':').collect();
     match parts.as_slice() {
-        [account] if *account == caller.account() => Trusted { account: Tri::Yes, ..no },
-        ["arn", _, "iam", "", account, "root"] if *account == caller.account() => Trusted { account: Tri::Yes, ..no },
+        [account] if *account == caller.account() => Trusted { account: Verdict::Yes, ..no },
+        ["arn", _, "iam", "", account, "root"] if *account == caller.account() => Trusted { account: Verdict::Yes, ..no },
         // A session of the role: its name is chosen by whoever assumes it.
         ["arn", _, "sts", "", account, session] if *account == caller.account() && caller.is_role() => {
             let mut session = session.split('/').skip(1);
             if session.next() == Some(caller.name()) {
                 let name = session.next().unwrap_or_default();
-                return Trusted { named: Tri::Unknown(format!("it trusts only the session `{name}`")), ..no };
+                return Trusted { named: Verdict::Unknown(format!("it trusts only the session `{name}`")), ..no };
             }
             no
         }
@@ -239,11 +241,11 @@ fn of_aws(principal: &Json) -> Option<Vec<String>> {
 #[must_use]
 pub fn assumable(trusted: Trusted, identity: &Simulated, caller: &Caller<'_>) -> Assumable {
     // A role's boundary bounds what a trust policy gives to the role; not what it gives to a user.
-    let bounded = if caller.is_role() { identity.beyond_boundary() } else { Tri::No };
+    let bounded = if caller.is_role() { identity.beyond_boundary() } else { Verdict::No };
     let named = trusted.named.and(!identity.denied()).and(!bounded);
     match named.or(trusted.account.and(identity.allowed())) {
-        Tri::Yes => Assumable::Yes,
-        Tri::No => Assumable::No,
-        Tri::Unknown(why) => Assumable::CannotTell(why),
+        Verdict::Yes => Assumable::Yes,
+        Verdict::No => Assumable::No,
+        Verdict::Unknown(why) => Assumable::CannotTell(why),
     }
 }

@@ -10,7 +10,7 @@ use guardrails_model::envelope::{self, Message};
 use guardrails_model::ids::GuardrailName;
 use jiff::civil::Date;
 
-use crate::StandIn;
+use crate::FakeCatalog;
 
 /// The account that the alerts are to speak of.
 pub const ACCOUNT: &str = "123456789012";
@@ -63,7 +63,7 @@ pub fn check(body: &str) -> Vec<Enforced> {
 fn deployments() -> &'static [BTreeMap<GuardrailName, Guardrail>; 2] {
     static DEPLOYMENTS: OnceLock<[BTreeMap<GuardrailName, Guardrail>; 2]> = OnceLock::new();
     DEPLOYMENTS.get_or_init(|| {
-        let two = file::parse::<StandIn>("guardrails.yaml", FILE).expect("the file is sound").guardrails;
+        let two = file::parse::<FakeCatalog>("guardrails.yaml", FILE).expect("the file is sound").guardrails;
         let one = two.iter().filter(|(name, _)| name.as_str() == "project-beta").map(|(k, v)| (k.clone(), v.clone())).collect();
         [two, one]
     })

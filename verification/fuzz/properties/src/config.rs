@@ -64,12 +64,12 @@ fn stages_are_told_apart(config: &Config, guardrail: &Guardrail) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::StandIn;
+    use crate::FakeCatalog;
 
     #[test]
     fn a_refusal_names_the_file_though_the_reader_of_yaml_knows_no_place() {
         for text in ["", "pace: {}\n!a b: {}\n!a b: {}", include_str!("../../corpus/config/refusal-without-a-place")] {
-            assert_eq!(check::<StandIn>(text), None);
+            assert_eq!(check::<FakeCatalog>(text), None);
         }
     }
 }

@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::executor::block_on;
-use guardrails_model::action::{Action, ActionError, Answer, Change, Planned};
+use guardrails_model::action::{Action, ActionError, Change, ChangeOutcome, Planned};
 use guardrails_model::clock::Clock;
-use guardrails_model::drive::{Drive, Progress};
+use guardrails_model::engine::{Executor, Progress};
 use guardrails_model::ids::{FacetId, Nonce, Value};
 use guardrails_model::ledger::{Key, Ledger, Store, Write, memory::MemoryStore};
-use guardrails_model::record::{AlertRecord, Direction, Facet, RollbackRequest, Run, Slot, Step};
+use guardrails_model::record::{AlertRecord, Direction, Facet, RollbackRequest, Run, StageState, Step};
 use guardrails_model::report::{self, Keep, Report};
 use guardrails_model::runs::{Ended, Runs};
-use guardrails_testkit::toy::Toy;
-use guardrails_testkit::{FakeWorkflow, VirtualClock, Wrapped, Wrapper};
+use guardrails_testkit::fake_action::FakeLamps;
+use guardrails_testkit::{FakeWorkflow, ManualClock, Wrapped, Wrapper};
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -88,7 +88,7 @@ fn kept(item: &Item) -> bool {
         "RUN" => same::<Run>(&item.doc),
         "STEP" => same::<Step>(&item.doc),
         "FACET" => same::<Facet>(&item.doc),
-        "STAGE" => same::<Slot>(&item.doc),
+        "STAGE" => same::<StageState>(&item.doc),
         "ALERT" => same::<AlertRecord>(&item.doc),
         "GUARDRAIL" => item.doc.get("guardrail").is_some_and(same::<guardrails_model::config::Guardrail>),
         _ => false,
@@ -104,7 +104,7 @@ fn same<T: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(doc: &Jso
 
 /// A run as `status` and `history` show it.
 async fn shown(ledger: &Ledger, run: &Run) -> bool {
-    let _ = (Report::unread(run.clone()).text(), ledger.slot(&run.target()).await, ledger.alert(&run.alert).await);
+    let _ = (Report::unread(run.clone()).text(), ledger.stage_state(&run.target()).await, ledger.alert(&run.alert).await);
     let mut history: Vec<(Timestamp, String)> = run.events.iter().map(|event| (event.at, event.what.clone())).collect();
     let told = |step: &Step| {
         let line = report::line(step);
@@ -120,7 +120,7 @@ async fn shown(ledger: &Ledger, run: &Run) -> bool {
 /// Asks for a rollback and carries it, in a world that is as the ledger wants it to be. Says whether all was put back.
 async fn put_back(ledger: &Ledger, run: Run) -> bool {
     let workflow = FakeWorkflow::default();
-    let clock = VirtualClock::at(run.began.clamp(EARLY, LATE));
+    let clock = ManualClock::at(run.began.clamp(EARLY, LATE));
     let runs = Runs { ledger, workflow: &workflow, clock: &clock, by: "fuzz".to_owned() };
     let request = RollbackRequest { force: run.simulated, ..RollbackRequest::whole("ann", clock.now(), "because") };
     if runs.roll_back(&run.id, &request).await.is_err() {
@@ -132,8 +132,8 @@ async fn put_back(ledger: &Ledger, run: Run) -> bool {
         let mut cursor = run.parts[part].cursor.clone().unwrap_or_default();
         for _ in 0..ROUNDS {
             let deadline = clock.now() + SignedDuration::from_mins(1);
-            let drive = Drive::new(ledger, &clock, deadline, "fuzz".to_owned());
-            match drive.go(Direction::Rollback, &run.id, part, std::mem::take(&mut cursor), &world).await {
+            let executor = Executor::new(ledger, &clock, deadline, "fuzz".to_owned());
+            match executor.advance(Direction::Rollback, &run.id, part, std::mem::take(&mut cursor), &world).await {
                 Ok(Progress::Settling { seconds, cursor: next, .. }) => {
                     assert!((1..=300).contains(&seconds), "a wait of {seconds} s");
                     clock.advance(seconds);
@@ -168,7 +168,7 @@ impl Watched {
         let steps = ledger.all_steps(run).await.unwrap_or_default();
         let ids: Vec<FacetId> = steps.iter().map(|step| step.facet.clone()).collect();
         let facets = ledger.facets(&ids).await.unwrap_or_default();
-        let toy = Toy::new("");
+        let toy = FakeLamps::new("");
         let (mut before, mut agreed) = (HashMap::new(), BTreeSet::new());
         for step in steps {
             let Some(facet) = facets.get(&step.facet).map(|facet| &facet.value) else { continue };
@@ -194,11 +194,11 @@ impl Wrapper for Watched {
         panic!("a rollback plans nothing")
     }
 
-    async fn apply(&self, _: &[Change]) -> Vec<Answer> {
+    async fn apply(&self, _: &[Change]) -> Vec<ChangeOutcome> {
         panic!("a rollback never runs forward")
     }
 
-    async fn rollback(&self, changes: &[Change]) -> Vec<Answer> {
+    async fn rollback(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
         for change in changes {
             let before = self.before.get(&change.facet).unwrap_or_else(|| panic!("`{}` is not held by the run", change.facet));
             assert!(!self.agreed.contains(&change.facet) || *before == change.to, "`{}` was {before} before", change.facet);

@@ -5,12 +5,12 @@
 pub mod alert;
 mod carried;
 pub mod config;
+mod fake_catalog;
 pub mod ledger;
 pub mod mutate;
-mod stand_in;
 pub mod wire;
 
-pub use stand_in::StandIn;
+pub use fake_catalog::FakeCatalog;
 
 /// A check by the name of its target.
 pub type Check = fn(&str);
@@ -18,7 +18,7 @@ pub type Check = fn(&str);
 /// Every target, with its check. What it returns besides is for tests that ask how far an input got.
 pub const TARGETS: [(&str, Check); 4] = [
     ("alert", |input| drop(alert::check(input))),
-    ("config", |input| drop(config::check::<StandIn>(input))),
+    ("config", |input| drop(config::check::<FakeCatalog>(input))),
     ("ledger", |input| drop(ledger::check(input))),
     ("wire", |input| drop(wire::check(input))),
 ];

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use futures::executor::block_on;
 use guardrails_model::config::Guardrail;
 use guardrails_model::cursor::Cursor;
-use guardrails_model::drive::Progress;
-use guardrails_model::pace::{Limit, Pace, Pacer, Room};
+use guardrails_model::engine::Progress;
+use guardrails_model::pace::{Allowance, Limit, Pace, Pacer};
 use guardrails_model::record::{Direction, PartPlan};
 use guardrails_model::runs::{Asked, Ended, Heard, Outcome, Places, WorkflowInput};
 use guardrails_model::wire::{
@@ -136,9 +136,9 @@ const LIMITS: [(Limit, Limit); 2] = [
 
 /// A pacer that goes on from a cursor's levels asks for calls within the bounds, or for a wait within them.
 fn paced(cursor: &Cursor) {
-    let pacer = Pacer::new(Pace::default(), Arc::new(guardrails_testkit::VirtualClock::default()), cursor.levels.clone());
+    let pacer = Pacer::new(Pace::default(), Arc::new(guardrails_testkit::ManualClock::default()), cursor.levels.clone());
     for (requests, limit) in LIMITS {
-        let Room { changes, again } = pacer.room(requests, limit, 50);
+        let Allowance { changes, again } = pacer.allowance(requests, limit, 50);
         assert!(changes <= 50 && (0..=60).contains(&again) && (changes > 0 || again > 0), "{changes} {again}");
         pacer.spend(limit, changes);
         pacer.empty(requests);

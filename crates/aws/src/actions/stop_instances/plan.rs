@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 use aws_sdk_ec2::types::Instance;
-use guardrails_model::action::{ActionError, Gate, Planned, Ready, Seen};
+use guardrails_model::action::{ActionError, Planned, Ready, ReadyCheck, Seen};
 use guardrails_model::config::Duration;
 use guardrails_model::ids::{BadName, FacetId};
 use guardrails_model::phase::Phase;
@@ -142,7 +142,7 @@ impl Stopping {
     }
 
     /// The members are started: are they well by every check that the group goes by?
-    pub(super) async fn ready_to_resume(&self, group: &AutoScalingGroup, gate: &Gate) -> Result<Ready, ActionError> {
+    pub(super) async fn ready_to_resume(&self, group: &AutoScalingGroup, gate: &ReadyCheck) -> Result<Ready, ActionError> {
         let started = gate.steps.iter().filter(|(facet, phase)| facet.parts().0 == POWER && *phase == Phase::RolledBack);
         let ids: Vec<&str> = started.map(|(facet, _)| instance_id(facet)).collect();
         // Those that somebody terminated meanwhile never become well, and what the group does about them is its own affair.
@@ -169,7 +169,7 @@ impl Stopping {
 }
 
 /// Has the check been resumed by this run just now? One that somebody had suspended stays so, and judges nobody.
-fn judges(gate: &Gate) -> bool {
+fn judges(gate: &ReadyCheck) -> bool {
     let check = |facet: &FacetId| facet.parts().0 == PROCESS && groups::process_of(facet).0 == HEALTH_CHECK;
     gate.order == 2 && gate.steps.iter().any(|(facet, phase)| check(facet) && *phase == Phase::RolledBack)
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_autoscaling::types::AutoScalingGroup;
-use guardrails_model::action::{ActionError, Answer, Change};
+use guardrails_model::action::{ActionError, Change, ChangeOutcome};
 use guardrails_model::ids::FacetId;
 
 use super::Stopping;
@@ -58,14 +58,14 @@ impl Stopping {
     }
 
     /// Says of what was refused that it has lost its tags, where it has: AWS says only that it is not allowed.
-    pub(super) async fn tell_lost_tags(&self, changes: &[Change], answers: &mut [Answer], again: &str) {
-        let refused = changes.iter().zip(answers).filter(|(_, answer)| matches!(answer, Answer::Refused(_)));
-        let refused: Vec<(&FacetId, &mut Answer)> = refused.map(|(change, answer)| (&change.facet, answer)).collect();
+    pub(super) async fn tell_lost_tags(&self, changes: &[Change], answers: &mut [ChangeOutcome], again: &str) {
+        let refused = changes.iter().zip(answers).filter(|(_, answer)| matches!(answer, ChangeOutcome::Refused(_)));
+        let refused: Vec<(&FacetId, &mut ChangeOutcome)> = refused.map(|(change, answer)| (&change.facet, answer)).collect();
         let facets: Vec<&FacetId> = refused.iter().map(|(facet, _)| *facet).collect();
         // What AWS said stands, also when it does not say more.
         let Ok(lost) = self.lost_tags(&facets).await else { return };
         for (facet, answer) in refused {
-            if let (Some(lost), Answer::Refused(why)) = (lost.get(facet), answer) {
+            if let (Some(lost), ChangeOutcome::Refused(why)) = (lost.get(facet), answer) {
                 *why = format!("{why}: {lost} any more: give it back, and {again}");
             }
         }

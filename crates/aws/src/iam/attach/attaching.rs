@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use async_trait::async_trait;
-use guardrails_model::action::{Action, ActionError, Answer, Change, Patience, Planned, Seen};
+use guardrails_model::action::{Action, ActionError, Change, ChangeOutcome, Patience, Planned, Seen};
 use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::principal::Principal;
-use guardrails_model::tri::Tri;
+use guardrails_model::verdict::Verdict;
 
-use super::attachments::{Attachments, PER_GROUP, Wish, detached, principals_of};
+use super::attachments::{Attachments, Desired, PER_GROUP, detached, principals_of};
 use crate::context::Context;
 use crate::iam::lockout::protected::Protected;
 use crate::iam::lockout::shut_out;
@@ -16,28 +16,28 @@ use crate::iam::lockout::shut_out;
 /// An action that attaches and detaches.
 pub struct Attaching {
     /// What it wishes, or why that is not known here.
-    wishes: Result<Vec<Wish>, String>,
+    desired: Result<Vec<Desired>, String>,
     attachments: Attachments,
     protected: Protected,
     /// Does it deny to assume roles?
-    keeps_from_assuming: Tri,
+    keeps_from_assuming: Verdict,
 }
 
 impl Attaching {
     /// The action that has these wishes in the account of `context`, where `denies` are Deny policies besides the stack's own.
     #[must_use]
-    pub fn new(wishes: Result<Vec<Wish>, String>, denies: BTreeSet<String>, context: &Context<'_>) -> Self {
+    pub fn new(desired: Result<Vec<Desired>, String>, denies: BTreeSet<String>, context: &Context<'_>) -> Self {
         Self {
-            wishes,
+            desired,
             attachments: Attachments::new(&context.sdk, &context.sdk_for_changes()),
             protected: Protected::of(context, denies),
-            keeps_from_assuming: Tri::No,
+            keeps_from_assuming: Verdict::No,
         }
     }
 
     /// One that denies to assume roles, or may do so.
     #[must_use]
-    pub fn keeping_from_assuming(self, keeps_from_assuming: Tri) -> Self {
+    pub fn keeping_from_assuming(self, keeps_from_assuming: Verdict) -> Self {
         Self { keeps_from_assuming, ..self }
     }
 
@@ -45,7 +45,7 @@ impl Attaching {
     /// all.
     async fn refusals(&self, changes: &[Change]) -> Result<BTreeMap<Principal, String>, ActionError> {
         let mut refused = self.protected.refusals(&principals_of(changes)).await?;
-        let detaches = self.wishes.iter().flatten().any(|wish| wish.wanted == detached());
+        let detaches = self.desired.iter().flatten().any(|desire| desire.wanted == detached());
         if !detaches {
             for (principal, why) in self.attachments.without_room(changes).await? {
                 refused.entry(principal).or_insert(why);
@@ -58,35 +58,35 @@ impl Attaching {
     async fn way_back(&self, principals: &BTreeSet<Principal>) -> Result<Option<String>, ActionError> {
         let nobody = BTreeSet::new();
         let open = match &self.keeps_from_assuming {
-            Tri::No => return Ok(None),
-            Tri::Yes => self.protected.is_open(principals, &nobody).await?,
-            Tri::Unknown(_) => self.protected.is_open(&nobody, principals).await?,
+            Verdict::No => return Ok(None),
+            Verdict::Yes => self.protected.is_open(principals, &nobody).await?,
+            Verdict::Unknown(_) => self.protected.is_open(&nobody, principals).await?,
         };
         match open {
-            Tri::Yes => Ok(None),
-            Tri::No => Err(ActionError::Refused(shut_out::refusal(self.protected.operators()))),
-            Tri::Unknown(why) => Ok(Some(shut_out::warning(&why))),
+            Verdict::Yes => Ok(None),
+            Verdict::No => Err(ActionError::Refused(shut_out::refusal(self.protected.operators()))),
+            Verdict::Unknown(why) => Ok(Some(shut_out::warning(&why))),
         }
     }
 }
 
-/// The facets of `wishes`, and what is wanted of each.
-pub fn wanted(wishes: impl IntoIterator<Item = Wish>) -> Vec<(FacetId, Value)> {
-    wishes.into_iter().filter_map(|wish| Some((wish.facet().ok()?, wish.wanted))).collect()
+/// The facets of `desired`, and what is wanted of each.
+pub fn wanted(desired: impl IntoIterator<Item = Desired>) -> Vec<(FacetId, Value)> {
+    desired.into_iter().filter_map(|desire| Some((desire.facet().ok()?, desire.wanted))).collect()
 }
 
 #[async_trait]
 impl Action for Attaching {
     async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
-        let wishes = self.wishes.as_ref().map_err(|why| ActionError::Refused(why.clone()))?;
-        let principals: BTreeSet<Principal> = wishes.iter().map(|wish| wish.principal.clone()).collect();
+        let desired = self.desired.as_ref().map_err(|why| ActionError::Refused(why.clone()))?;
+        let principals: BTreeSet<Principal> = desired.iter().map(|desire| desire.principal.clone()).collect();
         let refused = self.protected.refusals(&principals).await?;
         if !refused.is_empty() {
             let reasons: Vec<String> = refused.into_values().collect();
             return Err(ActionError::Refused(reasons.join("; ")));
         }
         let note = self.way_back(&principals).await?;
-        let mut planned = self.attachments.plan(wishes).await?;
+        let mut planned = self.attachments.plan(desired).await?;
         if let Some(first) = planned.iter_mut().find(|planned| planned.present != planned.wanted) {
             first.note = note;
         }
@@ -98,7 +98,7 @@ impl Action for Attaching {
     }
 
     /// Who is a member of what may have changed since the plan. One principal that is refused costs the others nothing.
-    async fn apply(&self, changes: &[Change]) -> Vec<Answer> {
+    async fn apply(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
         let refused = match self.refusals(changes).await {
             Ok(refused) => refused,
             Err(error) => return vec![error.into(); changes.len()],
@@ -110,13 +110,13 @@ impl Action for Attaching {
         let allowed: Vec<Change> = changes.iter().filter(|change| why(change).is_none()).cloned().collect();
         let mut answers = self.attachments.change(&allowed).await.into_iter();
         let answer = |change: &Change| match why(change) {
-            Some(why) => Answer::Refused(why),
-            None => answers.next().unwrap_or_else(|| Answer::Later("it was not asked for".to_owned())),
+            Some(why) => ChangeOutcome::Refused(why),
+            None => answers.next().unwrap_or_else(|| ChangeOutcome::Retry("it was not asked for".to_owned())),
         };
         changes.iter().map(answer).collect()
     }
 
-    async fn rollback(&self, changes: &[Change]) -> Vec<Answer> {
+    async fn rollback(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
         self.attachments.change(changes).await
     }
 

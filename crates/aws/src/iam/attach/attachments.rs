@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use aws_config::SdkConfig;
 use aws_sdk_iam::Client;
 use aws_sdk_iam::types::SummaryKeyType;
-use guardrails_model::action::{ActionError, Answer, Change, Planned, Seen};
+use guardrails_model::action::{ActionError, Change, ChangeOutcome, Planned, Seen};
 use guardrails_model::ids::{BadName, FacetId, Value};
 use guardrails_model::principal::Principal;
 
@@ -20,7 +20,7 @@ pub const MOST: usize = 25;
 
 /// That a policy shall be attached to a principal, or shall not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
+pub struct Desired {
     /// Whose.
     pub principal: Principal,
     /// The policy's ARN.
@@ -29,7 +29,7 @@ pub struct Wish {
     pub wanted: Value,
 }
 
-impl Wish {
+impl Desired {
     /// Its facet.
     ///
     /// # Errors
@@ -63,11 +63,11 @@ impl Attachments {
     ///
     /// # Errors
     /// When IAM does not say, or when nothing can be planned: a principal or a policy is not there, or no principal has room.
-    pub async fn plan(&self, wishes: &[Wish]) -> Result<Vec<Planned>, ActionError> {
-        let mut planned = Vec::with_capacity(wishes.len());
+    pub async fn plan(&self, desired: &[Desired]) -> Result<Vec<Planned>, ActionError> {
+        let mut planned = Vec::with_capacity(desired.len());
         let mut known: BTreeMap<&Principal, BTreeSet<String>> = BTreeMap::new();
         let mut exists: BTreeMap<&str, bool> = BTreeMap::new();
-        for Wish { principal, policy, wanted } in wishes {
+        for Desired { principal, policy, wanted } in desired {
             if !known.contains_key(principal) {
                 let attached = self.attached(principal).await?;
                 let missing = || ActionError::Refused(format!("there is no IAM {} `{}`", principal.kind(), principal.name()));
@@ -83,8 +83,8 @@ impl Attachments {
                 }
             }
             let name = policy.rsplit('/').next().unwrap_or(policy);
-            let wish = Wish { principal: principal.clone(), policy: policy.clone(), wanted: wanted.clone() };
-            let facet = wish.facet().map_err(|error| ActionError::Refused(error.to_string()))?;
+            let desire = Desired { principal: principal.clone(), policy: policy.clone(), wanted: wanted.clone() };
+            let facet = desire.facet().map_err(|error| ActionError::Refused(error.to_string()))?;
             planned.push(Planned::new(facet, format!("{name} of {principal}"), present, wanted.clone()));
         }
         self.refuse_too_many(&known, &mut planned).await?;
@@ -183,9 +183,9 @@ impl Attachments {
     }
 
     /// Turns each of `changes`: one answer for each. Serves both ways: on the way back attach and detach are exchanged.
-    pub async fn change(&self, changes: &[Change]) -> Vec<Answer> {
-        let unknown = |change: &Change| Answer::Refused(format!("`{}` to {} is no attachment", change.facet, change.to));
-        let mut answers: Vec<Answer> = changes.iter().map(unknown).collect();
+    pub async fn change(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
+        let unknown = |change: &Change| ChangeOutcome::Refused(format!("`{}` to {} is no attachment", change.facet, change.to));
+        let mut answers: Vec<ChangeOutcome> = changes.iter().map(unknown).collect();
         for principal in principals_of(changes) {
             let mine = |wanted: Value| {
                 let is_mine =
@@ -207,7 +207,7 @@ impl Attachments {
         changes: &[Change],
         attach: Vec<usize>,
         detach: Vec<usize>,
-    ) -> Vec<(usize, Answer)> {
+    ) -> Vec<(usize, ChangeOutcome)> {
         // Where only one of both is done, no order is better than another.
         let mut free = if attach.is_empty() || detach.is_empty() {
             attach.len()
@@ -224,7 +224,7 @@ impl Attachments {
                 && let Some(first) = detach.next()
             {
                 let answer = self.turn(principal, &changes[first]).await;
-                free += usize::from(answer == Answer::Accepted);
+                free += usize::from(answer == ChangeOutcome::Accepted);
                 answers.push((first, answer));
             }
             answers.push((at, self.turn(principal, &changes[at]).await));
@@ -241,19 +241,19 @@ impl Attachments {
         Ok(self.quota(principal).await?.saturating_sub(attached))
     }
 
-    async fn turn(&self, principal: &Principal, change: &Change) -> Answer {
+    async fn turn(&self, principal: &Principal, change: &Change) -> ChangeOutcome {
         let policy = change.facet.parts().2;
         let failure = if change.to == attached() {
             // The principal is full for now: a policy that leaves it makes room.
             match self.attach(principal, policy, change).await {
-                Err(full) if full.is("LimitExceeded") => return Answer::Later(full.message),
+                Err(full) if full.is("LimitExceeded") => return ChangeOutcome::Retry(full.message),
                 answer => answer.err(),
             }
         } else {
             // What is not attached needs no detaching.
             self.detach(principal, policy, change).await.err().filter(|failure| !failure.is("NoSuchEntity"))
         };
-        failure.map_or(Answer::Accepted, Failure::answer)
+        failure.map_or(ChangeOutcome::Accepted, Failure::answer)
     }
 
     async fn attach(&self, principal: &Principal, policy: &str, change: &Change) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use guardrails_model::principal::Principal;
 use serde_json::json;
 
-use super::attachments::Wish;
+use super::attachments::Desired;
 use crate::grants::{Grant, Use, sid};
 use crate::iam::lockout::administrators;
 
@@ -32,14 +32,14 @@ const KINDS: [Kind; 3] = [
     },
 ];
 
-/// The rights that `wishes` take, where `denies` are Deny policies besides the stack's own.
+/// The rights that `desired` take, where `denies` are Deny policies besides the stack's own.
 #[must_use]
-pub fn of(wishes: &[Wish], denies: BTreeSet<String>) -> Vec<Grant> {
-    if wishes.is_empty() {
+pub fn of(desired: &[Desired], denies: BTreeSet<String>) -> Vec<Grant> {
+    if desired.is_empty() {
         return Vec::new();
     }
-    let mut grants: Vec<Grant> = KINDS.iter().filter_map(|kind| reading(kind, wishes)).collect();
-    let policies: BTreeSet<&String> = wishes.iter().map(|wish| &wish.policy).collect();
+    let mut grants: Vec<Grant> = KINDS.iter().filter_map(|kind| reading(kind, desired)).collect();
+    let policies: BTreeSet<&String> = desired.iter().map(|desire| &desire.policy).collect();
     grants.push(Grant {
         sid: "ReadPolicies".to_owned(),
         uses: ALWAYS,
@@ -47,7 +47,7 @@ pub fn of(wishes: &[Wish], denies: BTreeSet<String>) -> Vec<Grant> {
         resources: policies.into_iter().cloned().collect(),
         ..Grant::default()
     });
-    if wishes.iter().any(|wish| !matches!(wish.principal, Principal::Group(_))) {
+    if desired.iter().any(|desire| !matches!(desire.principal, Principal::Group(_))) {
         grants.push(Grant {
             sid: "ReadQuotas".to_owned(),
             uses: ALWAYS,
@@ -59,12 +59,12 @@ pub fn of(wishes: &[Wish], denies: BTreeSet<String>) -> Vec<Grant> {
         });
     }
     grants.extend(administrators::grants(denies));
-    grants.extend(KINDS.iter().flat_map(|kind| turning(kind, wishes)));
+    grants.extend(KINDS.iter().flat_map(|kind| turning(kind, desired)));
     grants
 }
 
-fn reading(kind: &Kind, wishes: &[Wish]) -> Option<Grant> {
-    let names: BTreeSet<&str> = named(kind, wishes).map(|wish| wish.principal.name()).collect();
+fn reading(kind: &Kind, desired: &[Desired]) -> Option<Grant> {
+    let names: BTreeSet<&str> = named(kind, desired).map(|desire| desire.principal.name()).collect();
     (!names.is_empty()).then(|| Grant {
         sid: sid(&["read", &format!("{}s", kind.word)]),
         uses: ALWAYS,
@@ -75,10 +75,10 @@ fn reading(kind: &Kind, wishes: &[Wish]) -> Option<Grant> {
 }
 
 /// One right for all that have the same policies attached and detached.
-fn turning(kind: &Kind, wishes: &[Wish]) -> Vec<Grant> {
+fn turning(kind: &Kind, desired: &[Desired]) -> Vec<Grant> {
     let mut policies: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for wish in named(kind, wishes) {
-        policies.entry(wish.principal.name()).or_default().insert(&wish.policy);
+    for desire in named(kind, desired) {
+        policies.entry(desire.principal.name()).or_default().insert(&desire.policy);
     }
     let mut alike: BTreeMap<BTreeSet<&str>, Vec<&str>> = BTreeMap::new();
     for (name, policies) in policies {
@@ -95,9 +95,9 @@ fn turning(kind: &Kind, wishes: &[Wish]) -> Vec<Grant> {
     (1..).zip(alike).map(grant).collect()
 }
 
-fn named<'a>(kind: &Kind, wishes: &'a [Wish]) -> impl Iterator<Item = &'a Wish> {
+fn named<'a>(kind: &Kind, desired: &'a [Desired]) -> impl Iterator<Item = &'a Desired> {
     let word = kind.word;
-    wishes.iter().filter(move |wish| wish.principal.kind() == word)
+    desired.iter().filter(move |desire| desire.principal.kind() == word)
 }
 
 /// By its name, under any path: IAM's calls name principals without it, and its ARNs have it.

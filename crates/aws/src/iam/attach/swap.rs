@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use guardrails_model::principal::Principal;
 
-use super::attachments::{MOST, PER_GROUP, Wish, attached, detached};
+use super::attachments::{Desired, MOST, PER_GROUP, attached, detached};
 use crate::iam::names;
 
 /// The ARNs of what is detached and of what is attached.
@@ -30,9 +30,9 @@ pub fn checked(of: &Principal, detach: &[String], attach: &[String]) -> Result<(
 
 /// What a swap wishes.
 #[must_use]
-pub fn wishes(of: &Principal, detach: &[String], attach: &[String]) -> Vec<Wish> {
+pub fn desired(of: &Principal, detach: &[String], attach: &[String]) -> Vec<Desired> {
     let detached = detach.iter().map(|policy| (policy, detached()));
     let attached = attach.iter().map(|policy| (policy, attached()));
-    let wish = |(policy, wanted): (&String, _)| Wish { principal: of.clone(), policy: policy.clone(), wanted };
-    detached.chain(attached).map(wish).collect()
+    let desire = |(policy, wanted): (&String, _)| Desired { principal: of.clone(), policy: policy.clone(), wanted };
+    detached.chain(attached).map(desire).collect()
 }

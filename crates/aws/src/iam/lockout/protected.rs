@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_iam::Client;
 use guardrails_model::action::ActionError;
 use guardrails_model::principal::Principal;
-use guardrails_model::tri::Tri;
+use guardrails_model::verdict::Verdict;
 
 use super::administrators::{Administrators, Groups};
 use super::{of_stack, shut_out};
@@ -74,16 +74,16 @@ impl Protected {
     ///
     /// # Errors
     /// When IAM asks to come back later.
-    pub async fn is_open(&self, denied: &BTreeSet<Principal>, perhaps: &BTreeSet<Principal>) -> Result<Tri, ActionError> {
+    pub async fn is_open(&self, denied: &BTreeSet<Principal>, perhaps: &BTreeSet<Principal>) -> Result<Verdict, ActionError> {
         let mut groups = Groups::new(&self.iam);
         let open = shut_out::is_open(&self.iam, &self.arns, denied, &mut groups).await?;
-        if open != Tri::Yes || perhaps.is_empty() {
+        if open != Verdict::Yes || perhaps.is_empty() {
             return Ok(open);
         }
         let all = denied.union(perhaps).cloned().collect();
         let open = shut_out::is_open(&self.iam, &self.arns, &all, &mut groups).await?;
-        let untold = || Tri::Unknown("what a policy of your own denies is not known here".to_owned());
-        Ok(if open == Tri::Yes { Tri::Yes } else { untold() })
+        let untold = || Verdict::Unknown("what a policy of your own denies is not known here".to_owned());
+        Ok(if open == Verdict::Yes { Verdict::Yes } else { untold() })
     }
 
     /// The ARNs of the operators.

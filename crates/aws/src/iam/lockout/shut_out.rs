@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use aws_sdk_iam::Client;
 use guardrails_model::action::ActionError;
 use guardrails_model::principal::Principal;
-use guardrails_model::tri::Tri;
+use guardrails_model::verdict::Verdict;
 use guardrails_model::verify::lets_others_in;
 use percent_encoding::percent_decode_str;
 
@@ -26,17 +26,17 @@ pub(super) async fn is_open(
     operators: &[String],
     denied: &BTreeSet<Principal>,
     groups: &mut Groups,
-) -> Result<Tri, ActionError> {
+) -> Result<Verdict, ActionError> {
     let mut roles = Vec::new();
     for operator in operators {
         match Principal::of_arn(operator) {
             Some(Principal::Role(name)) if !name.starts_with(SIGNED_IN) => roles.push((operator, name)),
             // A user who is an operator is restricted by no guardrail.
-            _ => return Ok(Tri::Yes),
+            _ => return Ok(Verdict::Yes),
         }
     }
     if denied.is_empty() || roles.is_empty() {
-        return Ok(Tri::Yes);
+        return Ok(Verdict::Yes);
     }
     let mut denied = denied.clone();
     let in_groups: Vec<String> = denied.iter().filter(|one| one.kind() == "group").map(|one| one.name().to_owned()).collect();
@@ -44,15 +44,15 @@ pub(super) async fn is_open(
         denied.extend(groups.members(&group).await?.iter().filter_map(|arn| Principal::of_arn(arn)));
     }
     let denied: BTreeSet<Principal> = denied.iter().map(Principal::folded).collect();
-    let mut open = Tri::No;
+    let mut open = Verdict::No;
     for (arn, name) in roles {
         let account = arn.split(':').nth(4).unwrap_or_default();
         let said = match trust(iam, &name).await? {
             Ok(Some(document)) => lets_others_in(&document, account, |principal| denied.contains(&principal.folded())),
-            Ok(None) => Tri::No,
-            Err(why) => Tri::Unknown(why),
+            Ok(None) => Verdict::No,
+            Err(why) => Verdict::Unknown(why),
         };
-        open = open.or(if let Tri::Unknown(why) = said { Tri::Unknown(format!("role `{name}`: {why}")) } else { said });
+        open = open.or(if let Verdict::Unknown(why) = said { Verdict::Unknown(format!("role `{name}`: {why}")) } else { said });
     }
     Ok(open)
 }

@@ -13,7 +13,7 @@ use guardrails_aws::iam::shut_out;
 use guardrails_model::clock::SystemClock;
 use guardrails_model::config::{ActionSpec, Config, Guardrail};
 use guardrails_model::principal::Principal;
-use guardrails_model::tri::Tri;
+use guardrails_model::verdict::Verdict;
 
 use crate::deployment::Caller;
 use crate::output;
@@ -51,16 +51,16 @@ async fn keep_a_way_in(protected: &Protected, config: &Config) -> Result<()> {
     for spec in config.guardrails.values().flat_map(specs) {
         let action = CATALOG.read(spec)?;
         match action.denies(shut_out::ASSUME) {
-            Tri::Yes => denied.extend(action.restricts()),
-            Tri::Unknown(_) => perhaps.extend(action.restricts()),
-            Tri::No => {}
+            Verdict::Yes => denied.extend(action.restricts()),
+            Verdict::Unknown(_) => perhaps.extend(action.restricts()),
+            Verdict::No => {}
         }
     }
     let open = protected.is_open(&denied, &perhaps).await;
     match open.map_err(|error| anyhow!("looking who could become an operator: {error}"))? {
-        Tri::Yes => {}
-        Tri::Unknown(why) => output::tell(&format!("WARNING: {}", shut_out::warning(&why))),
-        Tri::No => {
+        Verdict::Yes => {}
+        Verdict::Unknown(why) => output::tell(&format!("WARNING: {}", shut_out::warning(&why))),
+        Verdict::No => {
             let why = shut_out::refusal(protected.operators());
             return Err(anyhow!("nothing is deployed, since the way back could be cut: {why}"));
         }

@@ -3,7 +3,7 @@
 
 use guardrails_model::condition::{Known, holds};
 use guardrails_model::glob::glob;
-use guardrails_model::tri::Tri;
+use guardrails_model::verdict::Verdict;
 use serde_json::Value as Json;
 
 /// What a service asks for.
@@ -61,10 +61,10 @@ pub(super) fn answer(document: &str, ask: &Ask) -> Result<Answer, String> {
         let name = statement["Sid"].as_str().map_or_else(|| format!("statement {}", index + 1), |sid| format!("`{sid}`"));
         let denies = statement["Effect"] == "Deny";
         match holds(statement.get("Condition").filter(|condition| !condition.is_null()), &|key| known(key, ask)) {
-            Tri::Yes if denies => return Ok(Answer::Denied(name)),
-            Tri::Yes => allowed = true,
-            Tri::Unknown(_) => unsure = unsure.or(Some((denies, name))),
-            Tri::No => {}
+            Verdict::Yes if denies => return Ok(Answer::Denied(name)),
+            Verdict::Yes => allowed = true,
+            Verdict::Unknown(_) => unsure = unsure.or(Some((denies, name))),
+            Verdict::No => {}
         }
     }
     Ok(match (allowed, unsure) {

@@ -10,8 +10,8 @@ use guardrails_model::ids::RunId;
 use guardrails_model::record::{Run, RunState};
 use jiff::{SignedDuration, Timestamp};
 
-use super::afresh;
 use super::finding::{Read, Sheet, Unread};
+use super::recheck;
 use super::site::Site;
 
 /// Between a run's record and the start of its execution lies a moment, and between two of its executions.
@@ -41,7 +41,7 @@ pub(super) struct Seen {
 pub(super) async fn look(site: &Site, now: Timestamp) -> Seen {
     let (ledger, needs) = (&site.deployment.ledger, "dynamodb:Query and dynamodb:BatchGetItem");
     let (open, running) = match ledger.open_runs(None).await {
-        Ok(open) => afresh::running(ledger, &site.deployment.workflow, open).await,
+        Ok(open) => recheck::running(ledger, &site.deployment.workflow, open).await,
         Err(error) => (Err(error), BTreeMap::new()),
     };
     let open = open.map_err(|error| Unread::new(needs, chain(&error)));
@@ -65,7 +65,7 @@ pub(super) async fn look(site: &Site, now: Timestamp) -> Seen {
         }
     }
     if let (Ok(found), Ok(holders)) = (&held, &holders) {
-        let now = afresh::still_held(ledger, found.clone(), holders).await;
+        let now = recheck::still_held(ledger, found.clone(), holders).await;
         held = now.map_err(|error| Unread::new(needs, chain(&error)));
     }
     Seen { open, running, held, more, holders, table, now }

@@ -7,7 +7,7 @@ use guardrails_aws::declared::{Noun, Priced};
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::words::Tally;
+use super::words::Counts;
 use super::{Made, PartMade};
 use crate::prices::Prices;
 
@@ -38,7 +38,7 @@ impl Savings {
 
     fn add(&mut self, catalog: &Catalog, made: &PartMade, prices: &Prices) {
         let region = made.part.place.as_ref();
-        for step in Tally::of(made.steps()).changes {
+        for step in Counts::of(made.steps()).changes {
             let Some(counted) = catalog.counted(&step.facet) else { continue };
             if let Priced::Unknown(before, after) = counted.price {
                 self.no_instances += 1;

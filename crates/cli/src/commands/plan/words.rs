@@ -19,26 +19,26 @@ const NAMED: usize = 5;
 
 /// The steps of a part by what would become of them.
 #[derive(Default)]
-pub(super) struct Tally<'a> {
+pub(super) struct Counts<'a> {
     pub(super) changes: Vec<&'a Step>,
     pub(super) as_wanted: Vec<&'a Step>,
     pub(super) left_alone: Vec<&'a Step>,
     pub(super) refused: Vec<&'a Step>,
 }
 
-impl<'a> Tally<'a> {
+impl<'a> Counts<'a> {
     pub(super) fn of(steps: &'a [Step]) -> Self {
-        let mut tally = Self::default();
+        let mut counts = Self::default();
         for step in steps {
             let list = match step.phase {
-                Phase::Skipped => &mut tally.left_alone,
-                Phase::ApplyFailed => &mut tally.refused,
-                _ if step.present == step.wanted => &mut tally.as_wanted,
-                _ => &mut tally.changes,
+                Phase::Skipped => &mut counts.left_alone,
+                Phase::ApplyFailed => &mut counts.refused,
+                _ if step.present == step.wanted => &mut counts.as_wanted,
+                _ => &mut counts.changes,
             };
             list.push(step);
         }
-        tally
+        counts
     }
 
     fn words(&self) -> String {
@@ -64,10 +64,10 @@ impl Made {
             match &made.outcome {
                 Outcome::Steps(steps) if steps.is_empty() => {}
                 Outcome::Steps(steps) => {
-                    let tally = Tally::of(steps);
-                    lines.push(format!("  {title}: {}", tally.words()));
+                    let counts = Counts::of(steps);
+                    lines.push(format!("  {title}: {}", counts.words()));
                     lines.extend(
-                        if each { one_by_one(steps) } else { summary(self, &tally) }.iter().map(|line| format!("    {line}")),
+                        if each { one_by_one(steps) } else { summary(self, &counts) }.iter().map(|line| format!("    {line}")),
                     );
                 }
                 Outcome::Skipped(why) => {
@@ -144,16 +144,16 @@ fn line(step: &Step) -> String {
     }
 }
 
-fn summary(made: &Made, tally: &Tally<'_>) -> Vec<String> {
+fn summary(made: &Made, counts: &Counts<'_>) -> Vec<String> {
     let mut lines = Vec::new();
-    let single = tally.changes.iter().copied().filter(|step| step.unit.is_none());
+    let single = counts.changes.iter().copied().filter(|step| step.unit.is_none());
     for (counted, number) in made.counted(single) {
         // Only instances may be members of a group.
         let apart = if counted.facet == POWER { " in no Auto Scaling group" } else { "" };
         lines.push(format!("{}{apart}", counted.noun.count(number)));
     }
     let mut of_groups: Vec<(usize, &str)> =
-        groups(tally.changes.iter().copied()).into_iter().map(|(name, group)| (group.members.len(), name)).collect();
+        groups(counts.changes.iter().copied()).into_iter().map(|(name, group)| (group.members.len(), name)).collect();
     of_groups.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
     if !of_groups.is_empty() {
         let members: usize = of_groups.iter().map(|(members, _)| members).sum();
@@ -165,9 +165,9 @@ fn summary(made: &Made, tally: &Tally<'_>) -> Vec<String> {
         lines.push(format!("{} of {of}: {}", count(members, "member"), named.join(", ")));
     }
     let (mut refused, mut left_alone, mut notes) = (Alike::default(), Alike::default(), Alike::default());
-    tally.refused.iter().for_each(|step| refused.add(step.reason.as_deref().unwrap_or_default(), &step.label));
-    tally.left_alone.iter().for_each(|step| left_alone.add(step.reason.as_deref().unwrap_or_default(), &step.label));
-    tally.changes.iter().for_each(|step| step.note.iter().for_each(|note| notes.add(note, &step.label)));
+    counts.refused.iter().for_each(|step| refused.add(step.reason.as_deref().unwrap_or_default(), &step.label));
+    counts.left_alone.iter().for_each(|step| left_alone.add(step.reason.as_deref().unwrap_or_default(), &step.label));
+    counts.changes.iter().for_each(|step| step.note.iter().for_each(|note| notes.add(note, &step.label)));
     for (title, alike) in [("REFUSED", refused), ("left alone", left_alone), ("to know", notes)] {
         lines.extend(alike.lines().into_iter().map(|line| format!("{title}: {line}")));
     }

@@ -4,7 +4,7 @@
 use futures::future::{BoxFuture, FutureExt, join_all};
 use guardrails_model::config::{ApprovalRule, Guardrail, Otherwise};
 use guardrails_model::decide::Target;
-use guardrails_model::drive::Progress;
+use guardrails_model::engine::Progress;
 use guardrails_model::ids::RunId;
 use guardrails_model::record::{Direction, PartPlan, Run, RunState};
 use guardrails_model::runs::{Answer, Answered, Asked, Begun, Heard, Outcome, RollbackAsked};
@@ -15,8 +15,8 @@ use crate::world::{Fault, Kind};
 const DAY: i64 = 86_400;
 
 /// A stage that asks for approval.
-pub(super) fn asking(wishes: &str, rule: ApprovalRule) -> (Target, Guardrail) {
-    let (target, mut guardrail) = stage("beta 80%", wishes);
+pub(super) fn asking(desired: &str, rule: ApprovalRule) -> (Target, Guardrail) {
+    let (target, mut guardrail) = stage("beta 80%", desired);
     guardrail.stages[0].approval = Some(rule);
     (target, guardrail)
 }
@@ -26,11 +26,11 @@ fn beyond(percent: &str) -> ApprovalRule {
 }
 
 /// A run that waits under the token `first`, of which people were told.
-pub(super) async fn waiting(story: &Story, wishes: &str, rule: ApprovalRule) -> RunId {
-    let (target, guardrail) = asking(wishes, rule);
-    let Begun::Started(run) = story.bench.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
+pub(super) async fn waiting(story: &Story, desired: &str, rule: ApprovalRule) -> RunId {
+    let (target, guardrail) = asking(desired, rule);
+    let Begun::Started(run) = story.harness.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
     story.know(&run, "beta 80%");
-    let run = story.bench.open(&run).await.unwrap();
+    let run = story.harness.open(&run).await.unwrap();
     assert_eq!(run.state, RunState::Waiting);
     ask(story, &run.id, "first").await;
     run.id
@@ -38,21 +38,21 @@ pub(super) async fn waiting(story: &Story, wishes: &str, rule: ApprovalRule) -> 
 
 /// What the state machine does with a run that waits: an execution waits under `token`, and people are told.
 pub(super) async fn ask(story: &Story, run: &RunId, token: &str) {
-    story.bench.workflow.waits(token);
+    story.harness.workflow.waits(token);
     let attempt = load(story, run).await.attempts.apply;
-    let Asked::Waits(run) = story.bench.runs().ask(run, attempt, token).await.unwrap() else { panic!("it does not wait") };
+    let Asked::Waits(run) = story.harness.runs().ask(run, attempt, token).await.unwrap() else { panic!("it does not wait") };
     let list = &run.approval.as_ref().unwrap().question.as_ref().unwrap().list;
-    story.bench.runs().told(&run.id, &list.digest).await.unwrap();
+    story.harness.runs().told(&run.id, &list.digest).await.unwrap();
 }
 
 pub(super) async fn load(story: &Story, run: &RunId) -> Run {
-    story.bench.truth.run(run).await.unwrap().unwrap().value
+    story.harness.truth.run(run).await.unwrap().unwrap().value
 }
 
 /// Somebody's answer to what is asked now.
 pub(super) async fn answer(story: &Story, run: &RunId, approved: bool, who: &str) -> Answered {
     let asked = load(story, run).await.approval.unwrap().question.unwrap();
-    story.bench.runs().answer(run, &said(approved, who, &asked.list.digest)).await.unwrap()
+    story.harness.runs().answer(run, &said(approved, who, &asked.list.digest)).await.unwrap()
 }
 
 fn said(approved: bool, who: &str, digest: &str) -> Answer {
@@ -62,9 +62,9 @@ fn said(approved: bool, who: &str, digest: &str) -> Answer {
 /// An execution that waited goes on as it hears: it plans again and opens.
 pub(super) async fn plan_again(story: &Story, run: &RunId) -> Run {
     let attempt = load(story, run).await.attempts.apply;
-    let heard = story.bench.runs().hear(run, attempt).await.unwrap();
+    let heard = story.harness.runs().hear(run, attempt).await.unwrap();
     assert!(matches!(heard, Heard::Plan { .. }), "{heard:?}");
-    story.bench.open(&load(story, run).await).await.unwrap()
+    story.harness.open(&load(story, run).await).await.unwrap()
 }
 
 #[tokio::test]
@@ -72,13 +72,13 @@ async fn nothing_is_changed_before_a_person_approves_and_then_it_is_planned_agai
     let story = Story::of("a: on");
     let run = waiting(&story, "a: off", ApprovalRule::default()).await;
     assert_eq!(story.invoke(Direction::Apply, &run).await.unwrap().unwrap(), Progress::Superseded);
-    let closed = story.bench.execute(Direction::Apply, &run).await.unwrap();
+    let closed = story.harness.execute(Direction::Apply, &run).await.unwrap();
     assert_eq!((closed.outcome, closed.run.state), (Outcome::Superseded, RunState::Waiting));
     story.check(&["a: on", "beta 80%: waiting for approval; a planned"]).await;
-    story.bench.workflow.waits("first");
+    story.harness.workflow.waits("first");
 
     assert!(matches!(answer(&story, &run, true, "ann").await, Answered::Taken(_)));
-    assert_eq!(story.bench.workflow.woken("first"), 1);
+    assert_eq!(story.harness.workflow.woken("first"), 1);
     let asked_about = load(&story, &run).await.parts[0].plan.clone();
     let opened = plan_again(&story, &run).await;
     assert_eq!(opened.state, RunState::Applying);
@@ -86,7 +86,7 @@ async fn nothing_is_changed_before_a_person_approves_and_then_it_is_planned_agai
     story.apply(&run).await;
     story.check(&["a: off (was on, held by beta 80%)", "beta 80%: enforced; a applied"]).await;
     let PartPlan::Written(asked_about) = asked_about else { panic!("it was not written") };
-    let inert = story.bench.truth.steps_under(&run, 0, &asked_about.token).await.unwrap();
+    let inert = story.harness.truth.steps_under(&run, 0, &asked_about.token).await.unwrap();
     assert!(inert.iter().all(|step| step.value.phase.to_string() == "planned"), "{inert:?}");
     let events = load(&story, &run).await.events;
     let of_ann = events.iter().find(|event| event.by == "ann").expect("who decided is in the events");
@@ -100,16 +100,16 @@ async fn a_rejected_run_holds_nothing_and_lets_the_stage_go_until_it_is_rearmed(
     let story = Story::of("a: on");
     let run = waiting(&story, "a: off", ApprovalRule::default()).await;
     assert!(matches!(answer(&story, &run, false, "ann").await, Answered::Taken(_)));
-    assert_eq!(story.bench.workflow.woken("first"), 1);
-    assert_eq!(story.bench.runs().hear(&run, 1).await.unwrap(), Heard::Over { outcome: Outcome::Succeeded });
+    assert_eq!(story.harness.workflow.woken("first"), 1);
+    assert_eq!(story.harness.runs().hear(&run, 1).await.unwrap(), Heard::Over { outcome: Outcome::Succeeded });
     story.check(&["a: on", "beta 80%: rejected; a planned"]).await;
     let (target, guardrail) = asking("a: off", ApprovalRule::default());
-    let slot = story.bench.truth.slot(&target).await.unwrap().unwrap().value;
+    let slot = story.harness.truth.stage_state(&target).await.unwrap().unwrap().value;
     assert!(slot.over, "it is no open run");
-    let Begun::Released(released) = story.bench.alert(&target, &guardrail).await.unwrap() else { panic!("begun again") };
+    let Begun::Released(released) = story.harness.alert(&target, &guardrail).await.unwrap() else { panic!("begun again") };
     assert_eq!((released.by.as_str(), released.why.as_str()), ("ann", "rejected: looked at it"));
-    assert!(story.bench.runs().rearm(&target).await.unwrap());
-    assert!(matches!(story.bench.alert(&target, &guardrail).await.unwrap(), Begun::Started(_)));
+    assert!(story.harness.runs().rearm(&target).await.unwrap());
+    assert!(matches!(story.harness.alert(&target, &guardrail).await.unwrap(), Begun::Started(_)));
 }
 
 #[tokio::test]
@@ -117,11 +117,11 @@ async fn silence_counts_as_the_stage_says_and_not_a_second_too_early() {
     for (otherwise, state) in [(Otherwise::Reject, RunState::Rejected), (Otherwise::Approve, RunState::Opening)] {
         let story = Story::of("a: on");
         let run = waiting(&story, "a: off", ApprovalRule { otherwise, ..ApprovalRule::default() }).await;
-        assert_eq!(story.bench.runs().hear(&run, 1).await.unwrap(), Heard::Ask { ask: DAY });
-        story.bench.wait(DAY - 1).await;
-        assert_eq!(story.bench.runs().hear(&run, 1).await.unwrap(), Heard::Ask { ask: 1 });
-        story.bench.wait(1).await;
-        let heard = story.bench.runs().hear(&run, 1).await.unwrap();
+        assert_eq!(story.harness.runs().hear(&run, 1).await.unwrap(), Heard::Ask { ask: DAY });
+        story.harness.wait(DAY - 1).await;
+        assert_eq!(story.harness.runs().hear(&run, 1).await.unwrap(), Heard::Ask { ask: 1 });
+        story.harness.wait(1).await;
+        let heard = story.harness.runs().hear(&run, 1).await.unwrap();
         assert_eq!(matches!(heard, Heard::Plan { .. }), otherwise == Otherwise::Approve, "{heard:?}");
         let now = load(&story, &run).await;
         assert_eq!(now.state, state);
@@ -138,18 +138,18 @@ async fn only_a_stage_that_asks_is_released_by_a_no_or_silence() {
         let story = Story::of("a: on");
         let (target, mut guardrail) = stage("beta 80%", "a: off");
         guardrail.stages[0].approval = asks.then(ApprovalRule::default);
-        let begun = story.bench.doubted_alert(&target, &guardrail, &["too much".to_owned()]).await.unwrap();
+        let begun = story.harness.doubted_alert(&target, &guardrail, &["too much".to_owned()]).await.unwrap();
         let Begun::Started(run) = begun else { panic!("not begun") };
-        let run = story.bench.open(&run).await.unwrap().id;
+        let run = story.harness.open(&run).await.unwrap().id;
         ask(&story, &run, "first").await;
         if silent {
-            story.bench.wait(DAY).await;
-            story.bench.runs().hear(&run, 1).await.unwrap();
+            story.harness.wait(DAY).await;
+            story.harness.runs().hear(&run, 1).await.unwrap();
         } else {
             answer(&story, &run, false, "ann").await;
         }
         assert_eq!(load(&story, &run).await.state, RunState::Rejected);
-        let slot = story.bench.truth.slot(&target).await.unwrap().unwrap().value;
+        let slot = story.harness.truth.stage_state(&target).await.unwrap().unwrap().value;
         assert_eq!((slot.over, slot.released.is_some()), (true, released), "asks: {asks}, silent: {silent}");
     }
 }
@@ -162,7 +162,7 @@ async fn whoever_comes_second_is_told_so_and_there_is_one_outcome() {
             let story = Story::of("a: on");
             let run = waiting(&story, "a: off", ApprovalRule::default()).await;
             let digest = load(&story, &run).await.approval.unwrap().question.unwrap().list.digest;
-            story.bench.wait(DAY).await;
+            story.harness.wait(DAY).await;
             let said: Vec<String> = join_all([one, other].map(|who| contend(&story, &run, &digest, who))).await;
             let now = load(&story, &run).await;
             let decisions = now.approval.as_ref().unwrap().decisions.len();
@@ -178,7 +178,7 @@ async fn whoever_comes_second_is_told_so_and_there_is_one_outcome() {
             }
             assert_eq!(story.toy.snapshot()["a"].as_str(), "on");
             if now.state != RunState::Waiting {
-                assert!(story.bench.workflow.woken("first") <= 2);
+                assert!(story.harness.workflow.woken("first") <= 2);
             }
         }
     }
@@ -194,16 +194,16 @@ fn contend<'a>(story: &'a Story, run: &'a RunId, digest: &'a str, who: usize) ->
     };
     async move {
         match who {
-            0 => answered(story.bench.runs().answer(run, &said(true, "ann", digest)).await.unwrap()).to_owned(),
-            1 => answered(story.bench.runs().answer(run, &said(false, "bob", digest)).await.unwrap()).to_owned(),
-            2 => format!("{:?}", story.bench.runs().hear(run, 1).await.unwrap()),
-            3 => match story.bench.ask_back(run, &[], false).await {
+            0 => answered(story.harness.runs().answer(run, &said(true, "ann", digest)).await.unwrap()).to_owned(),
+            1 => answered(story.harness.runs().answer(run, &said(false, "bob", digest)).await.unwrap()).to_owned(),
+            2 => format!("{:?}", story.harness.runs().hear(run, 1).await.unwrap()),
+            3 => match story.harness.ask_back(run, &[], false).await {
                 RollbackAsked::Started(_) => "put back".to_owned(),
                 other => format!("{other:?}"),
             },
             _ => {
                 let (target, guardrail) = asking("a: off", ApprovalRule::default());
-                match story.bench.alert(&target, &guardrail).await.unwrap() {
+                match story.harness.alert(&target, &guardrail).await.unwrap() {
                     Begun::Already(_) => "already".to_owned(),
                     Begun::GoingBack(_) => "going back".to_owned(),
                     Begun::Released(_) => "released".to_owned(),
@@ -222,17 +222,17 @@ async fn an_answer_whose_sender_died_is_sent_again_by_the_same_command() {
         let story = Story::of("a: on");
         let run = waiting(&story, "a: off", ApprovalRule::default()).await;
         let digest = load(&story, &run).await.approval.unwrap().question.unwrap().list.digest;
-        story.bench.gate.arm(Fault { at, kind: Kind::DieAfter });
-        let runs = story.bench.runs();
-        if story.bench.gate.until_death(Box::pin(runs.answer(&run, &said(true, "ann", &digest)))).await.is_some() {
+        story.harness.gate.arm(Fault { at, kind: Kind::DieAfter });
+        let runs = story.harness.runs();
+        if story.harness.gate.until_death(Box::pin(runs.answer(&run, &said(true, "ann", &digest)))).await.is_some() {
             assert!(at > 2, "the fault was never met");
             break;
         }
-        story.bench.gate.disarm();
+        story.harness.gate.disarm();
         answer(&story, &run, true, "ann").await;
         let now = load(&story, &run).await;
         assert_eq!((now.state, now.approval.unwrap().decisions.len()), (RunState::Opening, 1), "dead at call {at}");
-        assert!(story.bench.workflow.woken("first") >= 1, "dead at call {at}");
+        assert!(story.harness.workflow.woken("first") >= 1, "dead at call {at}");
     }
 }
 
@@ -241,7 +241,7 @@ async fn an_answer_to_another_list_than_what_is_asked_does_not_count() {
     let story = Story::of("a: on");
     let run = waiting(&story, "a: off", ApprovalRule::default()).await;
     let old = said(true, "ann", "what was shown an hour ago");
-    let answered = story.bench.runs().answer(&run, &old).await.unwrap();
+    let answered = story.harness.runs().answer(&run, &old).await.unwrap();
     assert!(matches!(answered, Answered::AskedAnew(_)), "{answered:?}");
     assert_eq!(load(&story, &run).await.state, RunState::Waiting);
 }
@@ -250,8 +250,8 @@ async fn an_answer_to_another_list_than_what_is_asked_does_not_count() {
 async fn a_wake_up_without_a_decision_approves_nothing() {
     let story = Story::of("a: on");
     let run = waiting(&story, "a: off", ApprovalRule::default()).await;
-    assert_eq!(story.bench.runs().hear(&run, 1).await.unwrap(), Heard::Ask { ask: DAY });
-    let opened = story.bench.open(&load(&story, &run).await).await.unwrap();
+    assert_eq!(story.harness.runs().hear(&run, 1).await.unwrap(), Heard::Ask { ask: DAY });
+    let opened = story.harness.open(&load(&story, &run).await).await.unwrap();
     assert_eq!(opened.state, RunState::Waiting, "planning again is no approval");
 }
 
@@ -296,26 +296,26 @@ async fn a_plan_may_shrink_and_grow_by_what_the_stage_allows() {
 async fn an_execution_that_asks_twice_waits_under_its_last_token_and_people_are_told_once() {
     let story = Story::of("a: on");
     let run = waiting(&story, "a: off", ApprovalRule::default()).await;
-    story.bench.workflow.waits("second");
-    let Asked::Waits(asked) = story.bench.runs().ask(&run, 1, "second").await.unwrap() else { panic!("it does not wait") };
+    story.harness.workflow.waits("second");
+    let Asked::Waits(asked) = story.harness.runs().ask(&run, 1, "second").await.unwrap() else { panic!("it does not wait") };
     assert!(asked.approval.unwrap().question.unwrap().told.is_some(), "they were told already");
     answer(&story, &run, true, "ann").await;
-    assert_eq!((story.bench.workflow.woken("first"), story.bench.workflow.woken("second")), (0, 1));
-    assert_eq!(story.bench.runs().ask(&run, 1, "third").await.unwrap(), Asked::Over, "it is decided");
+    assert_eq!((story.harness.workflow.woken("first"), story.harness.workflow.woken("second")), (0, 1));
+    assert_eq!(story.harness.runs().ask(&run, 1, "third").await.unwrap(), Asked::Over, "it is decided");
 }
 
 #[tokio::test]
 async fn an_answer_before_the_execution_waits_keeps_it_from_waiting() {
     let story = Story::of("a: on");
     let (target, guardrail) = asking("a: off", ApprovalRule::default());
-    let Begun::Started(run) = story.bench.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
-    let run = story.bench.open(&run).await.unwrap().id;
+    let Begun::Started(run) = story.harness.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
+    let run = story.harness.open(&run).await.unwrap().id;
     assert!(matches!(answer(&story, &run, true, "ann").await, Answered::Taken(_)));
-    story.bench.workflow.waits("first");
-    assert_eq!(story.bench.runs().ask(&run, 1, "first").await.unwrap(), Asked::Over);
-    assert_eq!(story.bench.workflow.woken("first"), 1, "its own task succeeds");
+    story.harness.workflow.waits("first");
+    assert_eq!(story.harness.runs().ask(&run, 1, "first").await.unwrap(), Asked::Over);
+    assert_eq!(story.harness.workflow.woken("first"), 1, "its own task succeeds");
     assert_eq!(plan_again(&story, &run).await.state, RunState::Applying);
-    assert_eq!(story.bench.workflow.names().len(), 1, "the execution that runs goes on");
+    assert_eq!(story.harness.workflow.names().len(), 1, "the execution that runs goes on");
 }
 
 #[tokio::test]
@@ -323,16 +323,16 @@ async fn an_execution_that_died_while_it_waited_is_taken_up_with_the_same_questi
     let story = Story::of("a: on");
     let run = waiting(&story, "a: off", ApprovalRule::default()).await;
     let before = load(&story, &run).await.approval.unwrap().question.unwrap();
-    story.bench.workflow.end_all();
-    story.bench.wait(3600).await;
+    story.harness.workflow.end_all();
+    story.harness.wait(3600).await;
     let (target, guardrail) = asking("a: off", ApprovalRule::default());
-    let Begun::Started(again) = story.bench.alert(&target, &guardrail).await.unwrap() else { panic!("not taken up") };
+    let Begun::Started(again) = story.harness.alert(&target, &guardrail).await.unwrap() else { panic!("not taken up") };
     assert_eq!((&again.id, again.state, again.attempts.apply), (&run, RunState::Waiting, 2));
-    let opened = story.bench.open(&again).await.unwrap();
+    let opened = story.harness.open(&again).await.unwrap();
     let after = opened.approval.as_ref().unwrap().question.clone().unwrap();
     assert_eq!((after.until, after.told, &after.list.digest), (before.until, before.told, &before.list.digest));
-    assert_eq!(story.bench.runs().ask(&run, 1, "dead").await.unwrap(), Asked::Over, "the dead execution's");
-    assert_eq!(story.bench.runs().hear(&run, 1).await.unwrap(), Heard::Over { outcome: Outcome::Superseded });
+    assert_eq!(story.harness.runs().ask(&run, 1, "dead").await.unwrap(), Asked::Over, "the dead execution's");
+    assert_eq!(story.harness.runs().hear(&run, 1).await.unwrap(), Heard::Over { outcome: Outcome::Superseded });
     ask(&story, &run, "second").await;
     answer(&story, &run, true, "ann").await;
     assert_eq!(plan_again(&story, &run).await.state, RunState::Applying);
@@ -342,10 +342,10 @@ async fn an_execution_that_died_while_it_waited_is_taken_up_with_the_same_questi
 async fn an_approval_of_a_run_whose_execution_died_starts_another() {
     let story = Story::of("a: on");
     let run = waiting(&story, "a: off", ApprovalRule::default()).await;
-    story.bench.workflow.end_all();
+    story.harness.workflow.end_all();
     answer(&story, &run, true, "ann").await;
-    assert_eq!(story.bench.workflow.names().len(), 2);
-    let opened = story.bench.open(&load(&story, &run).await).await.unwrap();
+    assert_eq!(story.harness.workflow.names().len(), 2);
+    let opened = story.harness.open(&load(&story, &run).await).await.unwrap();
     assert_eq!(opened.state, RunState::Applying);
 }
 
@@ -353,10 +353,10 @@ async fn an_approval_of_a_run_whose_execution_died_starts_another() {
 async fn a_run_that_waits_can_be_put_back_as_a_whole_and_what_waits_ends() {
     let story = Story::of("a: on, b: on");
     let run = waiting(&story, "a: off, b: off", ApprovalRule::default()).await;
-    let piece = story.bench.ask_back(&run, &[crate::toy::facet("a")], false).await;
+    let piece = story.harness.ask_back(&run, &[crate::fake_action::facet("a")], false).await;
     assert!(matches!(piece, RollbackAsked::NothingToDo(_)), "nothing is held that could be put back piece by piece: {piece:?}");
     story.put_back(&run).await;
-    assert_eq!(story.bench.runs().hear(&run, 1).await.unwrap(), Heard::Over { outcome: Outcome::Superseded });
+    assert_eq!(story.harness.runs().hear(&run, 1).await.unwrap(), Heard::Over { outcome: Outcome::Superseded });
     let said = "a skipped (rolled back before it was begun), b skipped (rolled back before it was begun)";
     story.check(&["a: on", "b: on", &format!("beta 80%: rolled back; {said}")]).await;
     assert!(matches!(answer(&story, &run, true, "ann").await, Answered::NotAsked(_)));
@@ -366,8 +366,8 @@ async fn a_run_that_waits_can_be_put_back_as_a_whole_and_what_waits_ends() {
 async fn a_rollback_wakes_the_execution_that_waits() {
     let story = Story::of("a: on");
     let run = waiting(&story, "a: off", ApprovalRule::default()).await;
-    story.bench.ask_back(&run, &[], false).await;
-    assert_eq!(story.bench.workflow.woken("first"), 1);
+    story.harness.ask_back(&run, &[], false).await;
+    assert_eq!(story.harness.workflow.woken("first"), 1);
 }
 
 #[tokio::test]
@@ -376,17 +376,19 @@ async fn a_doubted_alert_waits_for_a_person_though_its_stage_asks_for_none() {
     let (target, mut guardrail) = stage("beta 80%", "a: off");
     guardrail.plausibility.approval.within = "2h".parse().unwrap();
     let doubts = ["its amount of $183965812157.54 is more than 10 times the budget of $2".to_owned()];
-    let Begun::Started(run) = story.bench.doubted_alert(&target, &guardrail, &doubts).await.unwrap() else { panic!("not begun") };
-    let run = story.bench.open(&run).await.unwrap();
+    let Begun::Started(run) = story.harness.doubted_alert(&target, &guardrail, &doubts).await.unwrap() else {
+        panic!("not begun")
+    };
+    let run = story.harness.open(&run).await.unwrap();
     assert_eq!(run.state, RunState::Waiting);
     let approval = run.approval.as_ref().unwrap();
     assert_eq!((approval.why.as_slice(), approval.rule.within.seconds()), (&doubts[..], 7200));
     assert!(run.events.iter().any(|event| event.what.contains("$183965812157.54")), "{:?}", run.events);
     // Neither another alert that is doubted nor another try gets round it.
-    assert!(matches!(story.bench.doubted_alert(&target, &guardrail, &doubts).await.unwrap(), Begun::Already(_)));
-    story.bench.workflow.end_all();
-    assert!(matches!(story.bench.doubted_alert(&target, &guardrail, &doubts).await.unwrap(), Begun::Started(_)));
-    assert_eq!(story.bench.open(&load(&story, &run.id).await).await.unwrap().state, RunState::Waiting);
+    assert!(matches!(story.harness.doubted_alert(&target, &guardrail, &doubts).await.unwrap(), Begun::Already(_)));
+    story.harness.workflow.end_all();
+    assert!(matches!(story.harness.doubted_alert(&target, &guardrail, &doubts).await.unwrap(), Begun::Started(_)));
+    assert_eq!(story.harness.open(&load(&story, &run.id).await).await.unwrap().state, RunState::Waiting);
     assert_eq!(story.invoke(Direction::Apply, &run.id).await.unwrap().unwrap(), Progress::Superseded);
 }
 
@@ -394,20 +396,20 @@ async fn a_doubted_alert_waits_for_a_person_though_its_stage_asks_for_none() {
 async fn a_doubted_alert_of_a_stage_that_only_notifies_notifies_and_says_why() {
     let story = Story::of("a: on");
     let (target, guardrail) = stage("beta 80%", "");
-    let Begun::Started(run) = story.bench.doubted_alert(&target, &guardrail, &["too much".to_owned()]).await.unwrap() else {
+    let Begun::Started(run) = story.harness.doubted_alert(&target, &guardrail, &["too much".to_owned()]).await.unwrap() else {
         panic!("not begun")
     };
     assert!(run.approval.is_none() && run.events.iter().any(|event| event.what == "the alert is doubted: too much"));
 }
 
 /// A run that waits only because its figure is not believed.
-async fn doubted(story: &Story, wishes: &str, asks: bool) -> (Target, Guardrail, RunId) {
-    let (target, mut guardrail) = stage("beta 80%", wishes);
+async fn doubted(story: &Story, desired: &str, asks: bool) -> (Target, Guardrail, RunId) {
+    let (target, mut guardrail) = stage("beta 80%", desired);
     guardrail.stages[0].approval = asks.then(ApprovalRule::default);
-    let begun = story.bench.doubted_alert(&target, &guardrail, &["too much".to_owned()]).await.unwrap();
+    let begun = story.harness.doubted_alert(&target, &guardrail, &["too much".to_owned()]).await.unwrap();
     let Begun::Started(run) = begun else { panic!("not begun") };
     story.know(&run, "beta 80%");
-    let run = story.bench.open(&run).await.unwrap().id;
+    let run = story.harness.open(&run).await.unwrap().id;
     ask(story, &run, "first").await;
     (target, guardrail, run)
 }
@@ -416,9 +418,9 @@ async fn doubted(story: &Story, wishes: &str, asks: bool) -> (Target, Guardrail,
 async fn doubted_run_goes_on_at_the_next_believed_alert() {
     let story = Story::of("a: on");
     let (target, guardrail, run) = doubted(&story, "a: off, b: off", false).await;
-    let begun = story.bench.alert(&target, &guardrail).await.unwrap();
+    let begun = story.harness.alert(&target, &guardrail).await.unwrap();
     assert!(matches!(begun, Begun::Believed(_)), "{begun:?}");
-    assert_eq!(story.bench.workflow.woken("first"), 1, "the execution that waits is woken");
+    assert_eq!(story.harness.workflow.woken("first"), 1, "the execution that waits is woken");
     // What came meanwhile is planned too: the plan that was asked about is not used.
     story.toy.set("b: on");
     let opened = plan_again(&story, &run).await;
@@ -435,11 +437,11 @@ async fn doubted_run_goes_on_at_the_next_believed_alert() {
 async fn believed_alert_does_not_answer_for_a_stage_that_asks() {
     let story = Story::of("a: on");
     let (target, guardrail, run) = doubted(&story, "a: off", true).await;
-    assert!(matches!(story.bench.alert(&target, &guardrail).await.unwrap(), Begun::Already(_)));
+    assert!(matches!(story.harness.alert(&target, &guardrail).await.unwrap(), Begun::Already(_)));
     let now = load(&story, &run).await;
     let approval = now.approval.unwrap();
     assert_eq!((now.state, approval.why.as_slice()), (RunState::Waiting, &["the stage asks for approval".to_owned()][..]));
-    assert_eq!(story.bench.workflow.woken("first"), 0);
+    assert_eq!(story.harness.workflow.woken("first"), 0);
     answer(&story, &run, true, "ann").await;
     assert_eq!(plan_again(&story, &run).await.state, RunState::Applying);
 }
@@ -449,17 +451,17 @@ async fn believed_alert_that_dies_anywhere_loses_nothing() {
     for at in 1.. {
         let story = Story::of("a: on");
         let (target, guardrail, run) = doubted(&story, "a: off", false).await;
-        story.bench.gate.arm(Fault { at, kind: Kind::DieAfter });
-        let alert = story.bench.gate.until_death(Box::pin(story.bench.alert(&target, &guardrail))).await;
-        story.bench.gate.disarm();
+        story.harness.gate.arm(Fault { at, kind: Kind::DieAfter });
+        let alert = story.harness.gate.until_death(Box::pin(story.harness.alert(&target, &guardrail))).await;
+        story.harness.gate.disarm();
         if alert.is_some() {
             assert!(at > 3, "the fault was never met");
             break;
         }
         // It is delivered again, or a round comes upon the run.
-        story.bench.alert(&target, &guardrail).await.unwrap();
-        story.bench.runs().take_up(&run).await.unwrap();
-        assert!(story.bench.workflow.woken("first") >= 1, "dead at call {at}");
+        story.harness.alert(&target, &guardrail).await.unwrap();
+        story.harness.runs().take_up(&run).await.unwrap();
+        assert!(story.harness.workflow.woken("first") >= 1, "dead at call {at}");
         assert_eq!(plan_again(&story, &run).await.state, RunState::Applying, "dead at call {at}");
     }
 }
@@ -470,9 +472,9 @@ async fn believed_alert_and_an_answer_have_one_outcome() {
         let story = Story::of("a: on");
         let (target, guardrail, run) = doubted(&story, "a: off", false).await;
         let digest = load(&story, &run).await.approval.unwrap().question.unwrap().list.digest;
-        let runs = story.bench.runs();
+        let runs = story.harness.runs();
         let said = said(approved, "ann", &digest);
-        let (alert, answered) = futures::join!(story.bench.alert(&target, &guardrail), runs.answer(&run, &said));
+        let (alert, answered) = futures::join!(story.harness.alert(&target, &guardrail), runs.answer(&run, &said));
         let (alert, answered) = (alert.unwrap(), answered.unwrap());
         let now = load(&story, &run).await;
         match (&answered, now.state) {

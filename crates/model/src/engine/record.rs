@@ -1,12 +1,12 @@
-//! The drive's writing: holds and leases before a change, and what came of it after.
+//! The engine's writing: holds and leases before a change, and what came of it after.
 
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::end::End;
-use super::{Drive, DriveError, LEASE_MARGIN, describe, looked, sooner, value};
-use crate::action::{Action, Answer, Seen};
+use super::{Executor, ExecutorError, LEASE_MARGIN, describe, looked, sooner, value};
+use crate::action::{Action, ChangeOutcome, Seen};
 use crate::ids::{FacetId, Value};
 use crate::ledger::{LedgerError, Move, News, Versioned};
 use crate::phase::Phase;
@@ -20,7 +20,7 @@ const LONGEST_DELAY: i64 = 900;
 /// A change that was asked for: what was written before, and what came of it.
 pub(super) struct Asked {
     pub(super) intent: Move,
-    pub(super) answer: Answer,
+    pub(super) answer: ChangeOutcome,
     pub(super) calls: Vec<Call>,
 }
 
@@ -32,9 +32,9 @@ enum Outcome {
     Waiting,
 }
 
-impl Drive<'_> {
+impl Executor<'_> {
     /// The step goes to `phase`; its facet stays as it is.
-    pub(super) fn advance(
+    pub(super) fn move_to(
         &self,
         run: &Run,
         step: &Versioned<Step>,
@@ -95,9 +95,9 @@ impl Drive<'_> {
         let mut step = step.clone();
         step.value.before = Some(facet.value.before.clone());
         if changes {
-            self.advance(run, &step, Some(facet), Phase::Applying, intended(seen))
+            self.move_to(run, &step, Some(facet), Phase::Applying, intended(seen))
         } else {
-            self.advance(run, &step, Some(facet), Phase::Applied, looked(seen, None))
+            self.move_to(run, &step, Some(facet), Phase::Applied, looked(seen, None))
         }
     }
 
@@ -114,7 +114,7 @@ impl Drive<'_> {
             facet.value.lease = Some(self.lease(&facet.value, Direction::Rollback, self.clock.now()));
             facet
         });
-        self.advance(run, step, facet, Phase::RollingBack, intended(seen))
+        self.move_to(run, step, facet, Phase::RollingBack, intended(seen))
     }
 
     /// The step goes to `phase`, and the run holds the facet no more.
@@ -132,7 +132,7 @@ impl Drive<'_> {
             self.release(&mut facet.value, self.clock.now());
             facet
         });
-        self.advance(run, step, held, phase, news)
+        self.move_to(run, step, held, phase, news)
     }
 
     /// A lease for calls in `direction` from now to this invocation's end. Earlier owners' calls may land until theirs.
@@ -162,8 +162,9 @@ impl Drive<'_> {
         asked: Vec<Asked>,
         action: &dyn Action,
         end: &mut End,
-    ) -> Result<Vec<Move>, DriveError> {
-        let under_way = |asked: &&Asked| asked.answer == Answer::Accepted && action.takes_time(&asked.intent.step.value.facet);
+    ) -> Result<Vec<Move>, ExecutorError> {
+        let under_way =
+            |asked: &&Asked| asked.answer == ChangeOutcome::Accepted && action.takes_time(&asked.intent.step.value.facet);
         let looked_at = asked.iter().filter(|asked| !under_way(asked));
         let looked_at: Vec<FacetId> = looked_at.map(|asked| asked.intent.step.value.facet.clone()).collect();
         // A world that cannot be seen now is looked at again later: the intents are written down.
@@ -177,7 +178,7 @@ impl Drive<'_> {
             let outcome = self.outcome(run, direction, &intent, &answer, seen, action);
             // After a lost answer the call may land yet, whatever was seen: the lease stays. After any other it has landed,
             // and the other direction need not wait for us.
-            let may_land_yet = matches!(answer, Answer::Unknown(_));
+            let may_land_yet = matches!(answer, ChangeOutcome::Unknown(_));
             let mut facet = intent.facet.clone();
             if let Some(facet) = facet.as_mut().filter(|_| !may_land_yet) {
                 self.release(&mut facet.value, self.clock.now());
@@ -189,11 +190,11 @@ impl Drive<'_> {
                     sooner(&mut end.due, due);
                     if !may_land_yet {
                         let (phase, reason) = (step.value.phase, step.value.reason.clone());
-                        after.push(self.advance(run, &step, facet, phase, News { calls, ..reason.into() })?);
+                        after.push(self.move_to(run, &step, facet, phase, News { calls, ..reason.into() })?);
                     } else if !calls.is_empty() {
                         // The step stays as the intent left it; only that it was asked for is written down.
                         let (phase, reason) = (intent.step.value.phase, intent.step.value.reason.clone());
-                        after.push(self.advance(run, &intent.step, None, phase, News { calls, ..reason.into() })?);
+                        after.push(self.move_to(run, &intent.step, None, phase, News { calls, ..reason.into() })?);
                     }
                 }
                 Outcome::Over { phase, reason, keep_hold } => {
@@ -201,7 +202,7 @@ impl Drive<'_> {
                         facet.value.holders.remove(&intent.step.value.holder());
                     }
                     let news = News { reason, before: None, after: seen.and_then(value), calls };
-                    after.push(self.advance(run, &intent.step, facet, phase, news)?);
+                    after.push(self.move_to(run, &intent.step, facet, phase, news)?);
                 }
             }
         }
@@ -213,33 +214,33 @@ impl Drive<'_> {
         &self,
         direction: Direction,
         step: &Versioned<Step>,
-        answer: &Answer,
+        answer: &ChangeOutcome,
         earlier: Option<Timestamp>,
         action: &dyn Action,
     ) -> (Versioned<Step>, i64) {
         let (now, poll) = (self.clock.now(), action.patience().poll);
         let mut step = step.clone();
-        let accepted = *answer == Answer::Accepted;
+        let accepted = *answer == ChangeOutcome::Accepted;
         step.value.put_back = direction == Direction::Rollback && accepted;
         step.value.accepted = accepted.then_some(now);
         match answer {
-            Answer::NoRoom(why) => return self.delayed(step, why.clone()),
-            Answer::Later(why) => {
+            ChangeOutcome::NoCapacity(why) => return self.delayed(step, why.clone()),
+            ChangeOutcome::Retry(why) => {
                 step.value.again_at = Some(now + SignedDuration::from_secs(poll));
                 step.value.reason = Some(why.clone());
             }
             // When the others, that are asked for again sooner, are out of its way.
-            Answer::OneOfThese(_) => {
+            ChangeOutcome::RetryAlone(_) => {
                 step.value.again_at = Some(now + SignedDuration::from_secs(2 * poll));
                 return (step, 2 * poll);
             }
             // When the last call of those before us has landed or never will.
-            Answer::LeftAlone(_) => {
+            ChangeOutcome::Skipped(_) => {
                 let seconds = earlier.map_or(poll, |until| (until - now).get_seconds() + 1);
                 step.value.again_at = Some(now + SignedDuration::from_secs(seconds));
                 return (step, seconds);
             }
-            Answer::Accepted | Answer::Refused(_) | Answer::Unknown(_) => {}
+            ChangeOutcome::Accepted | ChangeOutcome::Refused(_) | ChangeOutcome::Unknown(_) => {}
         }
         (step, poll)
     }
@@ -264,11 +265,11 @@ impl Drive<'_> {
         end: &mut End,
     ) -> Result<Move, LedgerError> {
         if self.asked_for(run, &step.value) >= action.patience().give_up {
-            return self.advance(run, step, None, Phase::RollbackFailed, Some(why));
+            return self.move_to(run, step, None, Phase::RollbackFailed, Some(why));
         }
         let (delayed, due) = self.delayed(self.taken_up(run, step), why.clone());
         sooner(&mut end.due, due);
-        self.advance(run, &delayed, None, step.value.phase, Some(why))
+        self.move_to(run, &delayed, None, step.value.phase, Some(why))
     }
 
     /// For how many seconds a change has been asked for.
@@ -281,7 +282,7 @@ impl Drive<'_> {
         run: &Run,
         direction: Direction,
         intent: &Move,
-        answer: &Answer,
+        answer: &ChangeOutcome,
         seen: Option<&Seen>,
         action: &dyn Action,
     ) -> Outcome {
@@ -307,21 +308,28 @@ impl Drive<'_> {
         let untouched = direction == Direction::Apply && is(before) && !earlier_calls;
         let patience = action.patience();
         let (waited, limit) = match answer {
-            Answer::LeftAlone(why) if untouched => return over(Phase::Skipped, Some(why), false),
+            ChangeOutcome::Skipped(why) if untouched => return over(Phase::Skipped, Some(why), false),
             // Not for us; but a call of somebody before us may still land, or nobody saw that it is as it was: it is asked again
             // before it is let go.
-            Answer::LeftAlone(_) if direction == Direction::Apply && (is(before) || seen.is_none()) => return Outcome::Waiting,
-            Answer::Refused(why) | Answer::LeftAlone(why) => return over(failed, Some(why), !untouched),
-            Answer::Later(_) | Answer::NoRoom(_) | Answer::OneOfThese(_) => (self.asked_for(run, step), patience.give_up),
-            Answer::Accepted | Answer::Unknown(_) => (self.waited(run, step), patience.limit),
+            ChangeOutcome::Skipped(_) if direction == Direction::Apply && (is(before) || seen.is_none()) => {
+                return Outcome::Waiting;
+            }
+            ChangeOutcome::Refused(why) | ChangeOutcome::Skipped(why) => return over(failed, Some(why), !untouched),
+            ChangeOutcome::Retry(_) | ChangeOutcome::NoCapacity(_) | ChangeOutcome::RetryAlone(_) => {
+                (self.asked_for(run, step), patience.give_up)
+            }
+            ChangeOutcome::Accepted | ChangeOutcome::Unknown(_) => (self.waited(run, step), patience.limit),
         };
         if waited < limit {
             return Outcome::Waiting;
         }
         let state = seen.map_or_else(|| "it could not be seen".to_owned(), describe);
         let last = match answer {
-            Answer::Accepted | Answer::Refused(_) | Answer::LeftAlone(_) => String::new(),
-            Answer::Later(why) | Answer::NoRoom(why) | Answer::OneOfThese(why) | Answer::Unknown(why) => {
+            ChangeOutcome::Accepted | ChangeOutcome::Refused(_) | ChangeOutcome::Skipped(_) => String::new(),
+            ChangeOutcome::Retry(why)
+            | ChangeOutcome::NoCapacity(why)
+            | ChangeOutcome::RetryAlone(why)
+            | ChangeOutcome::Unknown(why) => {
                 format!("; the last answer was: {why}")
             }
         };
@@ -335,6 +343,6 @@ fn intended(seen: &Seen) -> News {
 }
 
 /// Did the service take the call, or refuse it for good?
-fn is_answered(answer: &Answer) -> bool {
-    matches!(answer, Answer::Accepted | Answer::Refused(_) | Answer::LeftAlone(_))
+fn is_answered(answer: &ChangeOutcome) -> bool {
+    matches!(answer, ChangeOutcome::Accepted | ChangeOutcome::Refused(_) | ChangeOutcome::Skipped(_))
 }

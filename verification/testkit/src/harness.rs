@@ -1,5 +1,5 @@
 //! What carries a run in tests, as the state machine and its functions do in an account: it begins runs, plans, opens,
-//! invokes a drive again and again as it asks for, and closes. Time passes only where the drive asks to wait.
+//! invokes an engine again and again as it asks for, and closes. Time passes only where the engine asks to wait.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use guardrails_model::action::{Action, ActionError};
 use guardrails_model::clock::Clock;
 use guardrails_model::config::{ActionSpec, Budget, Config, Guardrail, Period, Plausibility, Release, Stage, StageAt, Tags};
 use guardrails_model::decide::Target;
-use guardrails_model::drive::{Cursor, Drive, DriveError, Progress};
+use guardrails_model::engine::{Cursor, Executor, ExecutorError, Progress};
 use guardrails_model::ids::{FacetId, GuardrailName, RunId};
 use guardrails_model::ledger::{Ledger, LedgerError, Store, memory::MemoryStore};
 use guardrails_model::record::{Direction, Part, PartPlan, RollbackRequest, Run};
 use guardrails_model::runs::{Begun, Closed, Ended, Grounds, Places, RollbackAsked, RunError, Runs};
 use jiff::SignedDuration;
 
-use crate::{AppendOnlyStore, FakeWorkflow, FaultyStore, Gate, VirtualClock};
+use crate::{AppendOnlyStore, FakeWorkflow, FaultInjector, FaultyStore, ManualClock};
 
 /// How many seconds an invocation has.
 pub const LIFE: i64 = 60;
@@ -26,11 +26,11 @@ const MOST_ROUNDS: usize = 150;
 pub type MakeAction = Box<dyn Fn(&Run, &Part) -> Arc<dyn Action> + Send + Sync>;
 
 /// A ledger, a workflow, a clock and a gate, and the hands that move them.
-pub struct Bench {
+pub struct Harness {
     /// The time that everything here goes by.
-    pub clock: Arc<VirtualClock>,
+    pub clock: Arc<ManualClock>,
     /// Where faults wait.
-    pub gate: Arc<Gate>,
+    pub gate: Arc<FaultInjector>,
     /// The ledger as the product has it: behind the gate.
     pub ledger: Ledger,
     /// The same ledger as it is.
@@ -53,16 +53,16 @@ pub enum Carried {
     /// The run goes the other way.
     Superseded,
     /// It cannot go on.
-    Failed(DriveError),
+    Failed(ExecutorError),
     /// It asks to come back for ever.
     Endless,
 }
 
-impl Bench {
+impl Harness {
     /// A bench whose ledger stands on what `between` makes of a store in memory.
     pub fn new(
-        clock: Arc<VirtualClock>,
-        gate: Arc<Gate>,
+        clock: Arc<ManualClock>,
+        gate: Arc<FaultInjector>,
         between: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
         make: MakeAction,
     ) -> Self {
@@ -86,10 +86,10 @@ impl Bench {
         Runs { ledger: &self.ledger, workflow: &self.workflow, clock: &*self.clock, by: "test".to_owned() }
     }
 
-    /// A drive of an invocation that begins now.
-    pub fn drive(&self) -> Drive<'_> {
+    /// An engine of an invocation that begins now.
+    pub fn executor(&self) -> Executor<'_> {
         let deadline = self.clock.now() + SignedDuration::from_secs(LIFE);
-        Drive::new(&self.ledger, &*self.clock, deadline, "test".to_owned())
+        Executor::new(&self.ledger, &*self.clock, deadline, "test".to_owned())
     }
 
     /// The action of a run's part.
@@ -145,18 +145,18 @@ impl Bench {
             if matches!(part.plan, PartPlan::Failed { .. }) {
                 continue;
             }
-            if let (Some(_), written @ PartPlan::Written(_)) = (run.looking, &part.plan) {
-                let looked = self.drive().look_again(&run.id, index, &*self.action(&run, part)).await;
+            if let (Some(_), written @ PartPlan::Written(_)) = (run.rescanning, &part.plan) {
+                let looked = self.executor().rescan(&run.id, index, &*self.action(&run, part)).await;
                 plans.push((
                     index,
                     looked.map_or_else(|error| PartPlan::Failed { reason: error.to_string() }, |()| written.clone()),
                 ));
                 continue;
             }
-            let plan = match self.drive().plan(&run, index, &*self.action(&run, part)).await {
+            let plan = match self.executor().plan(&run, index, &*self.action(&run, part)).await {
                 Ok(written) => PartPlan::Written(written),
                 Err(error) if error.is_retryable() => return Err(LedgerError::Unavailable(error.into()).into()),
-                Err(DriveError::Action { source: ActionError::OutOfBounds(reason), .. }) => PartPlan::Skipped { reason },
+                Err(ExecutorError::Action { source: ActionError::OutOfBounds(reason), .. }) => PartPlan::Skipped { reason },
                 Err(error) => PartPlan::Failed { reason: error.to_string() },
             };
             plans.push((index, plan));
@@ -165,7 +165,7 @@ impl Bench {
     }
 
     /// One invocation for one part. `None` when it died.
-    pub async fn invoke(&self, direction: Direction, run: &RunId, part: usize) -> Option<Result<Progress, DriveError>> {
+    pub async fn invoke(&self, direction: Direction, run: &RunId, part: usize) -> Option<Result<Progress, ExecutorError>> {
         self.invoke_from(direction, run, part, Cursor::default()).await
     }
 
@@ -176,10 +176,10 @@ impl Bench {
         run: &RunId,
         part: usize,
         cursor: Cursor,
-    ) -> Option<Result<Progress, DriveError>> {
+    ) -> Option<Result<Progress, ExecutorError>> {
         let run = self.truth.run(run).await.expect("the ledger").expect("the run").value;
         let action = self.action(&run, &run.parts[part]);
-        self.gate.until_death(async { self.drive().go(direction, &run.id, part, cursor, &*action).await }).await
+        self.gate.until_death(async { self.executor().advance(direction, &run.id, part, cursor, &*action).await }).await
     }
 
     /// Invokes for one part as the state machine does: again after the seconds that it asks for, and again after what

@@ -1,17 +1,17 @@
 //! What is done in order, what there is no room for, and what is asked for otherwise while it is under way.
 
-use guardrails_model::drive::{Cursor, Progress};
+use guardrails_model::engine::{Cursor, Progress};
 use guardrails_model::ids::{FacetId, RunId};
 use guardrails_model::record::{Direction, RunState};
 use guardrails_model::runs::{Ended, Outcome, RollbackAsked};
 
 use super::story::Story;
-use crate::toy::{PATIENCE, facet};
+use crate::fake_action::{PATIENCE, facet};
 use crate::world::Kind;
 
 /// The lamps that were turned, in the order of the calls.
 fn turned(story: &Story) -> Vec<String> {
-    let calls = story.bench.gate.calls();
+    let calls = story.harness.gate.calls();
     calls.iter().filter_map(|call| call.strip_prefix("turn ")).map(|call| call.split(' ').next().unwrap().to_owned()).collect()
 }
 
@@ -20,7 +20,7 @@ const HALL: &str = "hall-0-1-fuse: off, hall-1-0-lamp: off, other: off";
 async fn hall() -> (Story, RunId) {
     let story = Story::of("hall-0-1-fuse: on, hall-1-0-lamp: on, other: on");
     let run = story.open("beta 80%", HALL).await;
-    story.bench.gate.disarm();
+    story.harness.gate.disarm();
     (story, run)
 }
 
@@ -30,7 +30,7 @@ async fn what_belongs_together_is_turned_in_order_and_back_in_the_order_of_the_w
     story.apply(&run).await;
     let order: Vec<String> = turned(&story).into_iter().filter(|lamp| lamp != "other").collect();
     assert_eq!(order, ["hall-0-1-fuse", "hall-1-0-lamp"]);
-    story.bench.gate.disarm();
+    story.harness.gate.disarm();
     story.put_back(&run).await;
     let order: Vec<String> = turned(&story).into_iter().filter(|lamp| lamp != "other").collect();
     assert_eq!(order, ["hall-1-0-lamp", "hall-0-1-fuse"]);
@@ -56,7 +56,7 @@ async fn when_an_earlier_one_fails_the_next_is_not_begun_and_the_rest_goes_on() 
     story.apply(&run).await;
     let snapshot = story.toy.snapshot();
     assert_eq!((snapshot["hall-1-0-lamp"].as_str(), snapshot["other"].as_str()), ("on", "off"));
-    let steps = story.bench.truth.all_steps(&story.bench.truth.run(&run).await.unwrap().unwrap().value).await.unwrap();
+    let steps = story.harness.truth.all_steps(&story.harness.truth.run(&run).await.unwrap().unwrap().value).await.unwrap();
     let why = steps.iter().find(|step| step.label == "hall-1-0-lamp").unwrap().reason.clone().unwrap();
     assert_eq!(why, "first comes hall-0-1-fuse, which is apply failed (stuck)");
     story.put_back(&run).await;
@@ -68,13 +68,13 @@ async fn a_unit_that_does_not_get_ready_is_given_up_with_the_reason_and_can_be_p
     let (story, run) = hall().await;
     story.toy.lamps().unready = Some("the paint is wet");
     story.invoke(Direction::Apply, &run).await.unwrap().unwrap();
-    let steps = story.bench.truth.all_steps(&story.bench.truth.run(&run).await.unwrap().unwrap().value).await.unwrap();
+    let steps = story.harness.truth.all_steps(&story.harness.truth.run(&run).await.unwrap().unwrap().value).await.unwrap();
     let waits = steps.iter().find(|step| step.label == "hall-1-0-lamp").unwrap();
     assert_eq!(waits.reason.as_deref(), Some("waits: the paint is wet"), "people see what is waited for");
     story.apply(&run).await;
-    let run_now = story.bench.truth.run(&run).await.unwrap().unwrap().value;
+    let run_now = story.harness.truth.run(&run).await.unwrap().unwrap().value;
     assert_eq!(run_now.state, RunState::ApplyFailed);
-    let steps = story.bench.truth.all_steps(&run_now).await.unwrap();
+    let steps = story.harness.truth.all_steps(&run_now).await.unwrap();
     let lamp = steps.iter().find(|step| step.label == "hall-1-0-lamp").unwrap();
     assert!(lamp.reason.as_ref().unwrap().ends_with("still: the paint is wet"), "{lamp:?}");
     assert!((lamp.since - run_now.began).get_seconds() >= PATIENCE.limit);
@@ -91,7 +91,7 @@ async fn on_the_way_back_an_unready_unit_stays_as_it_is_until_it_is_ready_or_for
     story.put_back(&run).await;
     let half = story.toy.snapshot();
     assert_eq!((half["hall-1-0-lamp"].as_str(), half["hall-0-1-fuse"].as_str()), ("on", "off"));
-    assert_eq!(story.bench.truth.run(&run).await.unwrap().unwrap().value.state, RunState::RollbackFailed);
+    assert_eq!(story.harness.truth.run(&run).await.unwrap().unwrap().value.state, RunState::RollbackFailed);
     story.put_back_with_force(&run).await;
     story.check(&["hall-0-1-fuse: on", "hall-1-0-lamp: on", "other: on", BACK]).await;
 }
@@ -102,8 +102,8 @@ async fn what_came_to_a_unit_after_the_plan_becomes_a_step_and_comes_back_too() 
     story.toy.set("hall-1-0-new: on");
     story.apply(&run).await;
     assert_eq!(story.toy.snapshot()["hall-1-0-new"].as_str(), "off");
-    let run_now = story.bench.truth.run(&run).await.unwrap().unwrap().value;
-    let late = story.bench.truth.all_steps(&run_now).await.unwrap().into_iter().filter(|step| step.late);
+    let run_now = story.harness.truth.run(&run).await.unwrap().unwrap().value;
+    let late = story.harness.truth.all_steps(&run_now).await.unwrap().into_iter().filter(|step| step.late);
     assert_eq!(late.map(|step| step.label).collect::<Vec<_>>(), ["hall-1-0-new"]);
     story.put_back(&run).await;
     assert!(story.toy.snapshot().values().all(|value| value.as_str() == "on"), "{:?}", story.toy.snapshot());
@@ -116,7 +116,7 @@ async fn what_there_is_no_room_for_now_is_not_passed_over() {
     let mut cursor = Cursor::default();
     for (round, left) in [(1, 2), (2, 0)] {
         story.toy.lamps().room = Some(3);
-        let progress = story.bench.invoke_from(Direction::Apply, &run, 0, cursor).await.unwrap().unwrap();
+        let progress = story.harness.invoke_from(Direction::Apply, &run, 0, cursor).await.unwrap().unwrap();
         let on = story.toy.snapshot().values().filter(|value| value.as_str() == "on").count();
         assert_eq!(on, left, "after round {round}");
         cursor = match progress {
@@ -132,10 +132,10 @@ async fn one_that_has_to_wait_for_hours_does_not_hold_up_those_after_it_and_is_s
     let story = Story::of("a: on, b: on, c: on, d: on, e: on");
     let run = story.open("beta 80%", "a: off, b: off, c: off, d: off, e: off").await;
     story.toy.lamps().by_name.get_mut("a").unwrap().no_current = 3;
-    story.bench.gate.disarm();
+    story.harness.gate.disarm();
     let first = story.invoke(Direction::Apply, &run).await.unwrap().unwrap();
     assert!(matches!(first, Progress::Settling { seconds: 60, changed: 4, .. }), "{first:?}");
-    let steps = story.bench.truth.all_steps(&story.bench.truth.run(&run).await.unwrap().unwrap().value).await.unwrap();
+    let steps = story.harness.truth.all_steps(&story.harness.truth.run(&run).await.unwrap().unwrap().value).await.unwrap();
     assert_eq!(steps[0].reason.as_deref(), Some("there is no current"));
     story.apply(&run).await;
     let asked = turned(&story).into_iter().filter(|lamp| lamp == "a").count();
@@ -150,7 +150,7 @@ async fn going_back(only: &[&str]) -> (Story, RunId) {
     let story = Story::of("a: on, b: on, c: on, d: on");
     let run = story.enforce("beta 80%", FOUR).await;
     let only: Vec<FacetId> = only.iter().map(|name| facet(name)).collect();
-    story.bench.ask_back(&run, &only, false).await;
+    story.harness.ask_back(&run, &only, false).await;
     (story, run)
 }
 
@@ -165,11 +165,11 @@ async fn a_rollback_under_way_is_narrowed() {
     let Progress::Settling { cursor, .. } = story.invoke(Direction::Rollback, &run).await.unwrap().unwrap() else { panic!() };
     assert_eq!(are(&story), "on off off off");
 
-    story.bench.wait(1).await;
-    let narrower = story.bench.ask_back(&run, &[facet("c")], false).await;
+    story.harness.wait(1).await;
+    let narrower = story.harness.ask_back(&run, &[facet("c")], false).await;
     assert!(matches!(narrower, RollbackAsked::Changed(_)), "{narrower:?}");
     story.toy.lamps().room = None;
-    let progress = story.bench.invoke_from(Direction::Rollback, &run, 0, cursor).await.unwrap().unwrap();
+    let progress = story.harness.invoke_from(Direction::Rollback, &run, 0, cursor).await.unwrap().unwrap();
     assert!(matches!(progress, Progress::Done { .. }), "{progress:?}");
     assert_eq!(are(&story), "on off on off");
 }
@@ -180,9 +180,9 @@ async fn a_rollback_under_way_is_widened_and_what_was_passed_comes_back_too() {
     story.toy.lamps().by_name.get_mut("d").unwrap().takes = 30;
     let Progress::Settling { cursor, .. } = story.invoke(Direction::Rollback, &run).await.unwrap().unwrap() else { panic!() };
 
-    story.bench.wait(1).await;
-    assert!(matches!(story.bench.ask_back(&run, &[], false).await, RollbackAsked::Changed(_)));
-    story.bench.invoke_from(Direction::Rollback, &run, 0, cursor).await.unwrap().unwrap();
+    story.harness.wait(1).await;
+    assert!(matches!(story.harness.ask_back(&run, &[], false).await, RollbackAsked::Changed(_)));
+    story.harness.invoke_from(Direction::Rollback, &run, 0, cursor).await.unwrap().unwrap();
     assert_eq!(are(&story), "on on on off");
 }
 
@@ -190,19 +190,19 @@ async fn a_rollback_under_way_is_widened_and_what_was_passed_comes_back_too() {
 async fn an_invocation_that_is_at_work_when_something_else_is_asked_for_begins_again() {
     let story = Story::of("a: on, b: on, c: on, d: on, e: on, f: on");
     let run = story.enforce("beta 80%", "a: off, b: off, c: off, d: off, e: off, f: off").await;
-    story.bench.ask_back(&run, &[facet("c"), facet("e")], false).await;
-    story.bench.gate.arm_for("turn c", Kind::Stall);
+    story.harness.ask_back(&run, &[facet("c"), facet("e")], false).await;
+    story.harness.gate.arm_for("turn c", Kind::Stall);
     let mut work = Box::pin(story.invoke(Direction::Rollback, &run));
     tokio::select! {
         biased;
         _ = &mut work => panic!("it does not stand still"),
-        () = story.bench.gate.stall() => {}
+        () = story.harness.gate.stall() => {}
     }
-    story.bench.wait(1).await;
-    assert!(matches!(story.bench.ask_back(&run, &[], false).await, RollbackAsked::Changed(_)));
-    story.bench.gate.wake();
+    story.harness.wait(1).await;
+    assert!(matches!(story.harness.ask_back(&run, &[], false).await, RollbackAsked::Changed(_)));
+    story.harness.gate.wake();
     let Some(Ok(Progress::Settling { cursor, .. })) = work.await else { panic!("it says that all is done") };
-    story.bench.invoke_from(Direction::Rollback, &run, 0, cursor).await.unwrap().unwrap();
+    story.harness.invoke_from(Direction::Rollback, &run, 0, cursor).await.unwrap().unwrap();
     assert_eq!(are(&story), "on on on on on on");
 }
 
@@ -210,12 +210,12 @@ async fn an_invocation_that_is_at_work_when_something_else_is_asked_for_begins_a
 async fn an_execution_that_ends_does_not_say_that_what_was_asked_for_after_it_began_is_done() {
     let (story, run) = going_back(&["d"]).await;
     story.invoke(Direction::Rollback, &run).await.unwrap().unwrap();
-    story.bench.wait(1).await;
-    assert!(matches!(story.bench.ask_back(&run, &[], false).await, RollbackAsked::Changed(_)));
+    story.harness.wait(1).await;
+    assert!(matches!(story.harness.ask_back(&run, &[], false).await, RollbackAsked::Changed(_)));
     let ended = Ended { direction: Direction::Rollback, try_number: Some(1), failures: Vec::new(), unfinished: Vec::new() };
-    let closed = story.bench.runs().close(&run, &ended).await.unwrap();
+    let closed = story.harness.runs().close(&run, &ended).await.unwrap();
     assert_eq!((closed.outcome, closed.run.state, closed.run.attempts.rollback), (Outcome::Continued, RunState::RollingBack, 2));
-    story.bench.execute(Direction::Rollback, &run).await.unwrap();
+    story.harness.execute(Direction::Rollback, &run).await.unwrap();
     assert_eq!(are(&story), "on on on on");
 }
 
@@ -223,13 +223,13 @@ async fn an_execution_that_ends_does_not_say_that_what_was_asked_for_after_it_be
 async fn a_run_that_is_over_is_not_looked_for_among_the_open_ones() {
     let story = Story::of("a: on");
     let (target, guardrail) = super::story::stage("beta 80%", "a: off");
-    story.bench.truth.define(guardrail, Vec::new(), guardrails_model::pace::Pace::default()).await.unwrap();
+    story.harness.truth.define(guardrail, Vec::new(), guardrails_model::pace::Pace::default()).await.unwrap();
     let run = story.enforce("beta 80%", "a: off").await;
-    let open = async || story.bench.truth.open_runs(None).await.unwrap().into_iter().map(|run| run.id).collect::<Vec<_>>();
+    let open = async || story.harness.truth.open_runs(None).await.unwrap().into_iter().map(|run| run.id).collect::<Vec<_>>();
     assert_eq!(open().await, std::slice::from_ref(&run));
     story.put_back(&run).await;
     assert!(open().await.is_empty());
-    assert!(story.bench.truth.slot(&target).await.unwrap().unwrap().value.over);
+    assert!(story.harness.truth.stage_state(&target).await.unwrap().unwrap().value.over);
     let only: [FacetId; 1] = [facet("a")];
-    assert!(matches!(story.bench.ask_back(&run, &only, false).await, RollbackAsked::NothingToDo(_)));
+    assert!(matches!(story.harness.ask_back(&run, &only, false).await, RollbackAsked::NothingToDo(_)));
 }

@@ -60,8 +60,8 @@ async fn what_is_not_put_back_is_listed_with_its_reason_and_the_command_that_for
     story.toy.set("a: dim");
     story.toy.lamps().by_name.get_mut("b").unwrap().refuses = Some("no power");
     story.put_back(&run).await;
-    let record = story.bench.truth.run(&run).await.unwrap().unwrap().value;
-    let text = Report::of(&story.bench.truth, record, Keep::ALL).await.unwrap().text();
+    let record = story.harness.truth.run(&run).await.unwrap().unwrap().value;
+    let text = Report::of(&story.harness.truth, record, Keep::ALL).await.unwrap().text();
     let forced = format!("      to force it: guardrails rollback beta --run {run} --only lamp/a/light --force\n");
     assert!(
         text.contains("FAILED  a: off -> on: rollback failed (somebody made it dim meanwhile") && text.contains(&forced),

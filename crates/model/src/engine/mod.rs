@@ -7,10 +7,10 @@
 //! - A step is Applied or `RolledBack` only when the world was seen to agree.
 //! - Whatever was interrupted is taken up from what the ledger and the world say, never from memory.
 
-mod again;
 mod decide;
 mod end;
 mod record;
+mod rescan;
 mod scan;
 mod skip;
 mod work;
@@ -46,7 +46,7 @@ const AFTER_THE_APPROVAL: &str = "it came after the approval: nobody said yes to
 const LONGEST_REST: i64 = 300;
 
 /// Carries steps through their phases.
-pub struct Drive<'a> {
+pub struct Executor<'a> {
     ledger: &'a Ledger,
     clock: &'a dyn Clock,
     /// When this invocation ends: calls after it cannot come from here.
@@ -55,9 +55,9 @@ pub struct Drive<'a> {
     owner: Nonce,
 }
 
-/// Why a drive stopped without an answer.
+/// Why an engine stopped without an answer.
 #[derive(Debug, thiserror::Error)]
-pub enum DriveError {
+pub enum ExecutorError {
     /// The ledger did not do as asked.
     #[error("reading or writing the ledger")]
     Ledger(#[from] LedgerError),
@@ -77,7 +77,7 @@ pub enum DriveError {
     NoSuchPart(RunId, usize),
 }
 
-impl DriveError {
+impl ExecutorError {
     /// Is it worth trying again as it is?
     #[must_use]
     pub fn is_retryable(&self) -> bool {
@@ -115,8 +115,8 @@ pub enum Progress {
     Superseded,
 }
 
-impl<'a> Drive<'a> {
-    /// A drive that must end by `deadline`; `by` says in the events who it was.
+impl<'a> Executor<'a> {
+    /// An engine that must end by `deadline`; `by` says in the events who it was.
     #[must_use]
     pub fn new(ledger: &'a Ledger, clock: &'a dyn Clock, deadline: Timestamp, by: String) -> Self {
         Self { ledger, clock, deadline, by, owner: Nonce::fresh() }
@@ -126,7 +126,7 @@ impl<'a> Drive<'a> {
     ///
     /// # Errors
     /// When the action cannot or must not plan, or the ledger cannot be written.
-    pub async fn plan(&self, run: &Run, part: usize, action: &dyn Action) -> Result<Written, DriveError> {
+    pub async fn plan(&self, run: &Run, part: usize, action: &dyn Action) -> Result<Written, ExecutorError> {
         let token = Nonce::fresh();
         let steps = self.steps(run, part, &token, action).await?;
         Ok(self.ledger.write_plan(token, &steps).await?)
@@ -136,14 +136,14 @@ impl<'a> Drive<'a> {
     ///
     /// # Errors
     /// As [`Self::plan`].
-    pub async fn steps(&self, run: &Run, part: usize, token: &Nonce, action: &dyn Action) -> Result<Vec<Step>, DriveError> {
+    pub async fn steps(&self, run: &Run, part: usize, token: &Nonce, action: &dyn Action) -> Result<Vec<Step>, ExecutorError> {
         let planned = action.plan().await.map_err(|source| failed(run, part, "planning", source))?;
         let ids: Vec<FacetId> = planned.iter().map(|planned| planned.facet.clone()).collect();
         let facets = self.ledger.facets(&ids).await?;
         let steps = planned.into_iter().map(|planned| {
             let holder = format!("{}#{part}", run.id);
             let facet = facets.get(&planned.facet);
-            let refused = facet.and_then(|facet| decide::opposite_wish(&facet.value, &holder, &planned.wanted));
+            let refused = facet.and_then(|facet| decide::opposite_desire(&facet.value, &holder, &planned.wanted));
             self.step(run, part, token, planned, refused)
         });
         Ok(steps.collect())
@@ -189,23 +189,23 @@ impl<'a> Drive<'a> {
     ///
     /// # Errors
     /// When the account cannot be read, or the ledger not be read or written. What was done stays written down.
-    pub async fn go(
+    pub async fn advance(
         &self,
         direction: Direction,
         run: &RunId,
         part: usize,
         cursor: Cursor,
         action: &dyn Action,
-    ) -> Result<Progress, DriveError> {
+    ) -> Result<Progress, ExecutorError> {
         let Some(current) = self.current(direction, run, part).await? else { return Ok(Progress::Superseded) };
         let asked = Some(current.value.asked_at());
         let Cursor { mut from, mut behind, .. } = if cursor.asked == asked { cursor } else { Cursor::default() };
         let mut scan = Scan::new(self.ledger, &current.value, part, from.clone());
-        let (mut tally, mut passing, mut wait) = (Tally::default(), true, None);
-        while let Some(lot) = scan.next(action.batch().max(1)).await? {
-            let last = lot.last;
+        let (mut counts, mut passing, mut wait) = (Counts::default(), true, None);
+        while let Some(batch) = scan.next(action.batch().max(1)).await? {
+            let last = batch.last;
             let mut end = end::End::over();
-            if lot.steps.iter().any(|step| work::is_open(direction, &current.value, &step.value)) {
+            if batch.steps.iter().any(|step| work::is_open(direction, &current.value, &step.value)) {
                 if self.clock.now() + RESERVE > self.deadline {
                     sooner(&mut wait, AFTER_CONFLICT);
                     break;
@@ -217,7 +217,7 @@ impl<'a> Drive<'a> {
                     sooner(&mut wait, AFTER_CONFLICT);
                     break;
                 }
-                end = self.work(direction, &current.value, part, lot.steps, action, &mut tally).await?;
+                end = self.work(direction, &current.value, part, batch.steps, action, &mut counts).await?;
             }
             if let Some(seconds) = end.full {
                 // It is not passed. Others that are due sooner wait with it: a round more is worth less than a call with few.
@@ -239,7 +239,7 @@ impl<'a> Drive<'a> {
                 from = Some(last);
             }
         }
-        let (changed, failed) = (tally.changed, tally.failed);
+        let (changed, failed) = (counts.changed, counts.failed);
         let go_on = |seconds: i64, from, behind| {
             let cursor = Cursor { asked, from, behind, levels: Levels::default() };
             Progress::Settling { seconds, changed, failed, cursor }
@@ -252,9 +252,9 @@ impl<'a> Drive<'a> {
     }
 
     /// The run, if it is open and goes in `direction`.
-    async fn current(&self, direction: Direction, run: &RunId, part: usize) -> Result<Option<Versioned<Run>>, DriveError> {
+    async fn current(&self, direction: Direction, run: &RunId, part: usize) -> Result<Option<Versioned<Run>>, ExecutorError> {
         let current = self.ledger.run(run).await?.filter(|run| part < run.value.parts.len());
-        let current = current.ok_or_else(|| DriveError::NoSuchPart(run.clone(), part))?;
+        let current = current.ok_or_else(|| ExecutorError::NoSuchPart(run.clone(), part))?;
         let inert = matches!(current.value.state, RunState::Opening | RunState::Waiting);
         let live = current.value.state.is_open() && !inert;
         Ok((live && current.value.direction == direction).then_some(current))
@@ -266,7 +266,7 @@ impl<'a> Drive<'a> {
         part: usize,
         action: &dyn Action,
         ids: &[FacetId],
-    ) -> Result<HashMap<FacetId, Seen>, DriveError> {
+    ) -> Result<HashMap<FacetId, Seen>, ExecutorError> {
         let mut seen = action.observe(ids).await.map_err(|source| failed(run, part, "observing", source))?;
         if let Some(missing) = ids.iter().find(|id| !seen.contains_key(id)) {
             let source = ActionError::Refused(format!("it did not say what `{missing}` is"));
@@ -283,9 +283,9 @@ impl<'a> Drive<'a> {
     }
 }
 
-fn failed(run: &Run, part: usize, doing: &'static str, source: ActionError) -> DriveError {
+fn failed(run: &Run, part: usize, doing: &'static str, source: ActionError) -> ExecutorError {
     let action = run.parts.get(part).map_or_else(String::new, |part| part.action.to_string());
-    DriveError::Action { action, doing, source }
+    ExecutorError::Action { action, doing, source }
 }
 
 /// What it was seen to be, or to become.
@@ -321,12 +321,12 @@ fn sooner(wait: &mut Option<i64>, seconds: i64) {
 
 /// What became of the steps that a call worked on.
 #[derive(Default)]
-struct Tally {
+struct Counts {
     changed: usize,
     failed: usize,
 }
 
-impl Tally {
+impl Counts {
     fn count(&mut self, phase: Phase) {
         self.changed += usize::from(matches!(phase, Phase::Applied | Phase::RolledBack));
         self.failed += usize::from(phase.is_failure());

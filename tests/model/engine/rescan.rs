@@ -3,7 +3,7 @@
 use guardrails_model::ids::RunId;
 use guardrails_model::phase::Phase;
 use guardrails_model::record::{Direction, PartPlan, RollbackRequest, Run};
-use guardrails_model::runs::{Begun, Ended, Looked, Outcome, input};
+use guardrails_model::runs::{Begun, Ended, Outcome, Rescanned, input};
 
 use super::story::Story;
 use crate::world::{Fault, Kind};
@@ -11,15 +11,15 @@ use crate::world::{Fault, Kind};
 impl Story {
     /// A look that the reconciler asks for, begun and not yet carried out.
     pub(super) async fn begin_look(&self, run: &RunId) -> Run {
-        let Looked::Started(run) = self.bench.runs().look_again(run).await.unwrap() else { panic!("no look was begun") };
+        let Rescanned::Started(run) = self.harness.runs().rescan(run).await.unwrap() else { panic!("no look was begun") };
         *run
     }
 
     /// The same, carried out as the state machine does. How it ended.
     pub(super) async fn look(&self, run: &RunId) -> Outcome {
         let run = self.begin_look(run).await;
-        self.bench.open(&run).await.unwrap();
-        self.bench.execute(Direction::Apply, &run.id).await.unwrap().outcome
+        self.harness.open(&run).await.unwrap();
+        self.harness.execute(Direction::Apply, &run.id).await.unwrap().outcome
     }
 
     /// A run of which `a` was turned off and `b` not begun when its execution died.
@@ -31,20 +31,20 @@ impl Story {
         story.toy.lamps().room = None;
         let failures = vec!["it died".to_owned()];
         let ended = Ended { direction: Direction::Apply, try_number: Some(1), failures, unfinished: Vec::new() };
-        story.bench.runs().close(&run, &ended).await.unwrap();
-        story.bench.workflow.end_all();
+        story.harness.runs().close(&run, &ended).await.unwrap();
+        story.harness.workflow.end_all();
         story.check(&["a: off (was on, held by beta 80%)", "b: on", "beta 80%: apply failed; a applied, b planned"]).await;
         (story, run)
     }
 
     async fn load(&self, run: &RunId) -> Run {
-        self.bench.truth.run(run).await.unwrap().unwrap().value
+        self.harness.truth.run(run).await.unwrap().unwrap().value
     }
 
     /// How much was written down of a run and of its steps.
     async fn events(&self, run: &RunId) -> usize {
         let run = self.load(run).await;
-        let steps = self.bench.truth.all_steps(&run).await.unwrap();
+        let steps = self.harness.truth.all_steps(&run).await.unwrap();
         run.events.len() + steps.iter().map(|step| step.events.len()).sum::<usize>()
     }
 }
@@ -109,7 +109,7 @@ async fn a_look_that_finds_nothing_tells_nobody_and_leaves_nothing_behind() {
     let events = story.events(&run).await;
     for _ in 0..50 {
         assert_eq!(story.look(&run).await, Outcome::Unchanged);
-        story.bench.wait(3600).await;
+        story.harness.wait(3600).await;
     }
     assert_eq!(story.events(&run).await, events);
     story
@@ -152,14 +152,14 @@ async fn what_was_put_back_before_it_was_begun_is_not_taken_by_a_look() {
 
 #[tokio::test]
 async fn what_comes_where_a_person_put_a_piece_back_is_left_alone_until_the_stage_is_armed_again() {
-    let wishes = "a: off, b: off, attic-0-1-fuse: off, attic-1-0-new: off";
+    let desired = "a: off, b: off, attic-0-1-fuse: off, attic-1-0-new: off";
     let story = Story::of("a: on, b: on");
-    let run = story.enforce("beta 80%", wishes).await;
+    let run = story.enforce("beta 80%", desired).await;
     let only = ["lamp/a/", "lamp/attic-0-1-fuse/"].map(|prefix| prefix.parse().unwrap()).into();
     let request = RollbackRequest { only, ..RollbackRequest::whole("ann", story.load(&run).await.began, "because") };
     for _ in 0..2 {
-        story.bench.runs().roll_back(&run, &request).await.unwrap();
-        story.bench.execute(Direction::Rollback, &run).await.unwrap();
+        story.harness.runs().roll_back(&run, &request).await.unwrap();
+        story.harness.execute(Direction::Rollback, &run).await.unwrap();
     }
     // The fuse is what was asked for, and nothing else of its unit is turned without it.
     story.toy.set("attic-0-1-fuse: on, attic-1-0-new: on");
@@ -168,7 +168,7 @@ async fn what_comes_where_a_person_put_a_piece_back_is_left_alone_until_the_stag
     let known = "beta 80%: enforced; a rolled back, b applied";
     story.check(&["a: on", "attic-0-1-fuse: on", "attic-1-0-new: on", held, known]).await;
 
-    assert!(story.bench.runs().rearm(&story.load(&run).await.target()).await.unwrap());
+    assert!(story.harness.runs().rearm(&story.load(&run).await.target()).await.unwrap());
     assert_eq!(story.look(&run).await, Outcome::Succeeded);
     let is = story.toy.snapshot();
     assert_eq!((is["a"].as_str(), is["attic-0-1-fuse"].as_str(), is["attic-1-0-new"].as_str()), ("on", "off", "off"));
@@ -182,9 +182,9 @@ async fn what_tries_a_run_again_leaves_alone_what_comes_where_a_person_put_a_pie
     story.apply(&run).await;
     let only = ["lamp/a/", "lamp/c/"].map(|prefix| prefix.parse().unwrap()).into();
     let request = RollbackRequest { only, ..RollbackRequest::whole("ann", story.load(&run).await.began, "because") };
-    story.bench.runs().roll_back(&run, &request).await.unwrap();
-    story.bench.execute(Direction::Rollback, &run).await.unwrap();
-    assert_eq!((story.load(&run).await.pieces.len(), story.load(&run).await.state.words()), (1, "apply failed"));
+    story.harness.runs().roll_back(&run, &request).await.unwrap();
+    story.harness.execute(Direction::Rollback, &run).await.unwrap();
+    assert_eq!((story.load(&run).await.partial_rollbacks.len(), story.load(&run).await.state.words()), (1, "apply failed"));
     // An alert, as the reconciler's that tries it once a day: neither is a person who wants the piece enforced again.
     story.toy.lamps().by_name.get_mut("b").unwrap().refuses = None;
     let Begun::Started(again) = story.alert("beta 80%", "a: off, b: off, c: off").await else { panic!("not tried again") };
@@ -192,7 +192,7 @@ async fn what_tries_a_run_again_leaves_alone_what_comes_where_a_person_put_a_pie
     story.toy.set("c: on");
     assert_eq!(story.look(&run).await, Outcome::Unchanged);
     assert_eq!((story.toy.snapshot()["c"].as_str(), story.load(&run).await.state.words()), ("on", "enforced"));
-    assert!(story.bench.runs().rearm(&story.load(&run).await.target()).await.unwrap());
+    assert!(story.harness.runs().rearm(&story.load(&run).await.target()).await.unwrap());
     assert_eq!(story.look(&run).await, Outcome::Succeeded);
     assert_eq!(story.toy.snapshot()["c"].as_str(), "off");
 }
@@ -200,22 +200,22 @@ async fn what_tries_a_run_again_leaves_alone_what_comes_where_a_person_put_a_pie
 /// A unit is whole or not at all: what is put back by itself stays so for as long as its run holds the rest.
 #[tokio::test]
 async fn a_unit_of_which_some_was_put_back_is_taken_again_by_another_run_only() {
-    let wishes = "b: off, hall-0-1-fuse: off, hall-1-0-lamp: off, hall-1-0-new: off";
+    let desired = "b: off, hall-0-1-fuse: off, hall-1-0-lamp: off, hall-1-0-new: off";
     let story = Story::of("b: on, hall-0-1-fuse: on, hall-1-0-lamp: on");
-    let run = story.enforce("beta 80%", wishes).await;
+    let run = story.enforce("beta 80%", desired).await;
     let only = ["lamp/hall-0-1-fuse/", "lamp/hall-1-0-lamp/"].map(|prefix| prefix.parse().unwrap()).into();
     let request = RollbackRequest { only, ..RollbackRequest::whole("ann", story.load(&run).await.began, "because") };
-    story.bench.runs().roll_back(&run, &request).await.unwrap();
-    story.bench.execute(Direction::Rollback, &run).await.unwrap();
+    story.harness.runs().roll_back(&run, &request).await.unwrap();
+    story.harness.execute(Direction::Rollback, &run).await.unwrap();
     let target = story.load(&run).await.target();
-    assert!(story.bench.runs().rearm(&target).await.unwrap());
+    assert!(story.harness.runs().rearm(&target).await.unwrap());
     story.toy.set("hall-1-0-new: on");
     assert_eq!(story.look(&run).await, Outcome::Unchanged);
     assert!(["hall-0-1-fuse", "hall-1-0-lamp", "hall-1-0-new"].iter().all(|lamp| story.toy.snapshot()[*lamp].as_str() == "on"));
 
     story.put_back(&run).await;
-    assert!(story.bench.runs().rearm(&target).await.unwrap());
-    story.enforce("beta 80%", wishes).await;
+    assert!(story.harness.runs().rearm(&target).await.unwrap());
+    story.enforce("beta 80%", desired).await;
     assert!(story.toy.snapshot().values().all(|value| value.as_str() == "off"), "{:?}", story.toy.snapshot());
 }
 
@@ -227,10 +227,13 @@ async fn a_piece_is_remembered_once_and_single_facets_by_their_steps() {
     for (count, only) in asks.into_iter().enumerate() {
         let only = only.iter().map(|selector| selector.parse().unwrap()).collect();
         let request = RollbackRequest { only, ..RollbackRequest::whole("ann", story.load(&run).await.began, "because") };
-        story.bench.runs().roll_back(&run, &request).await.unwrap();
-        let pieces = story.load(&run).await.pieces;
-        assert!(pieces.len() == 1 && pieces[0].only == ["lamp/z/".parse().unwrap()], "{count}: {pieces:?}");
-        story.bench.execute(Direction::Rollback, &run).await.unwrap();
+        story.harness.runs().roll_back(&run, &request).await.unwrap();
+        let partial_rollbacks = story.load(&run).await.partial_rollbacks;
+        assert!(
+            partial_rollbacks.len() == 1 && partial_rollbacks[0].only == ["lamp/z/".parse().unwrap()],
+            "{count}: {partial_rollbacks:?}"
+        );
+        story.harness.execute(Direction::Rollback, &run).await.unwrap();
     }
 }
 
@@ -251,12 +254,12 @@ async fn what_came_to_a_unit_is_turned_in_its_order() {
 async fn a_run_that_goes_back_gets_no_new_steps() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off, b: off").await;
-    let looking = story.begin_look(&run).await;
-    story.bench.ask_back(&run, &[], false).await;
+    let rescanning = story.begin_look(&run).await;
+    story.harness.ask_back(&run, &[], false).await;
     story.toy.set("b: on");
-    story.bench.drive().look_again(&looking.id, 0, &*story.toy.action("a: off, b: off")).await.unwrap();
-    assert_eq!(story.bench.execute(Direction::Apply, &run).await.unwrap().outcome, Outcome::Superseded);
-    story.bench.execute(Direction::Rollback, &run).await.unwrap();
+    story.harness.executor().rescan(&rescanning.id, 0, &*story.toy.action("a: off, b: off")).await.unwrap();
+    assert_eq!(story.harness.execute(Direction::Apply, &run).await.unwrap().outcome, Outcome::Superseded);
+    story.harness.execute(Direction::Rollback, &run).await.unwrap();
     story.check(&["a: on", "b: on", "beta 80%: rolled back; a rolled back"]).await;
 }
 
@@ -264,18 +267,18 @@ async fn a_run_that_goes_back_gets_no_new_steps() {
 async fn what_a_look_wrote_behind_a_rollback_s_back_is_passed_by_another_execution() {
     let story = Story::of("a: on, b: off");
     let run = story.enforce("beta 80%", "a: off, b: off").await;
-    story.bench.ask_back(&run, &[], false).await;
+    story.harness.ask_back(&run, &[], false).await;
     // The rollback has passed `b`, which was left alone; a look that began before it writes now.
     story.invoke(Direction::Rollback, &run).await.unwrap().unwrap();
-    let steps = story.bench.truth.steps(&story.load(&run).await, 0).await.unwrap();
+    let steps = story.harness.truth.steps(&story.load(&run).await, 0).await.unwrap();
     let step = steps.into_iter().find(|step| step.value.phase == Phase::Skipped).unwrap();
     let at = story.load(&run).await.began;
     let late = guardrails_model::ledger::Move::advance(step, None, Phase::Planned, None, at, "test").unwrap();
-    story.bench.truth.save_moves(vec![late]).await.unwrap();
+    story.harness.truth.save_moves(vec![late]).await.unwrap();
     let (failures, unfinished) = (Vec::new(), Vec::new());
     let ended = Ended { direction: Direction::Rollback, try_number: Some(1), failures, unfinished };
-    assert_eq!(story.bench.runs().close(&run, &ended).await.unwrap().outcome, Outcome::Continued);
-    assert_eq!(story.bench.execute(Direction::Rollback, &run).await.unwrap().outcome, Outcome::Succeeded);
+    assert_eq!(story.harness.runs().close(&run, &ended).await.unwrap().outcome, Outcome::Continued);
+    assert_eq!(story.harness.execute(Direction::Rollback, &run).await.unwrap().outcome, Outcome::Succeeded);
     let skipped = "b skipped (rolled back before it was begun)";
     story.check(&["a: on", "b: off", &format!("beta 80%: rolled back; a rolled back, {skipped}")]).await;
 }
@@ -288,11 +291,11 @@ async fn what_a_look_wrote_behind_another_s_back_is_carried_out_by_another_execu
     story.invoke(Direction::Apply, &run).await.unwrap().unwrap();
     // The work is done; a plan whose execution has died goes on beside it, and sees more.
     story.toy.set("a: on");
-    story.bench.drive().look_again(&run, 0, &*story.toy.action("a: off")).await.unwrap();
+    story.harness.executor().rescan(&run, 0, &*story.toy.action("a: off")).await.unwrap();
     let try_number = Some(story.load(&run).await.try_number());
     let ended = Ended { direction: Direction::Apply, try_number, failures: Vec::new(), unfinished: Vec::new() };
-    assert_eq!(story.bench.runs().close(&run, &ended).await.unwrap().outcome, Outcome::Continued);
-    assert_eq!(story.bench.execute(Direction::Apply, &run).await.unwrap().outcome, Outcome::Succeeded);
+    assert_eq!(story.harness.runs().close(&run, &ended).await.unwrap().outcome, Outcome::Continued);
+    assert_eq!(story.harness.execute(Direction::Apply, &run).await.unwrap().outcome, Outcome::Succeeded);
     story.check(&["a: off (was on, held by beta 80%)", "beta 80%: enforced; a applied"]).await;
 }
 
@@ -302,9 +305,9 @@ async fn a_part_that_cannot_be_planned_again_fails_loudly_and_recovers() {
     let run = story.enforce("beta 80%", "a: off").await;
     story.begin_look(&run).await;
     let failed = PartPlan::Failed { reason: "AccessDenied".to_owned() };
-    let opened = story.bench.runs().open(&run, &[(0, failed)]).await.unwrap();
+    let opened = story.harness.runs().open(&run, &[(0, failed)]).await.unwrap();
     assert_eq!(opened.parts[0].unseen.as_deref(), Some("AccessDenied"));
-    assert_eq!(story.bench.execute(Direction::Apply, &run).await.unwrap().outcome, Outcome::Failed);
+    assert_eq!(story.harness.execute(Direction::Apply, &run).await.unwrap().outcome, Outcome::Failed);
     story.check(&["a: off (was on, held by beta 80%)", "beta 80%: apply failed; a applied"]).await;
     assert_eq!(story.look(&run).await, Outcome::Succeeded, "people are told that it is well again");
     story.check(&["a: off (was on, held by beta 80%)", "beta 80%: enforced; a applied"]).await;
@@ -316,10 +319,10 @@ async fn whoever_asks_for_another_try_of_a_part_that_could_not_be_looked_at_gets
     let run = story.enforce("beta 80%", "a: off").await;
     story.begin_look(&run).await;
     let failed = PartPlan::Failed { reason: "AccessDenied".to_owned() };
-    story.bench.runs().open(&run, &[(0, failed)]).await.unwrap();
-    story.bench.execute(Direction::Apply, &run).await.unwrap();
-    story.bench.workflow.end_all();
-    story.bench.runs().retry(&story.load(&run).await.target()).await.unwrap().expect("it is tried again");
+    story.harness.runs().open(&run, &[(0, failed)]).await.unwrap();
+    story.harness.execute(Direction::Apply, &run).await.unwrap();
+    story.harness.workflow.end_all();
+    story.harness.runs().retry(&story.load(&run).await.target()).await.unwrap().expect("it is tried again");
     story.apply(&run).await;
     story.check(&["a: off (was on, held by beta 80%)", "beta 80%: enforced; a applied"]).await;
 }
@@ -328,11 +331,11 @@ async fn whoever_asks_for_another_try_of_a_part_that_could_not_be_looked_at_gets
 async fn two_looks_at_once_are_one_execution() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;
-    let before = story.bench.workflow.names().len();
-    let runs = story.bench.runs();
-    let (one, other) = futures::join!(runs.look_again(&run), runs.look_again(&run));
-    let started = [one.unwrap(), other.unwrap()].into_iter().filter(|looked| matches!(looked, Looked::Started(_))).count();
-    assert_eq!((started, story.bench.workflow.names().len()), (1, before + 1));
+    let before = story.harness.workflow.names().len();
+    let runs = story.harness.runs();
+    let (one, other) = futures::join!(runs.rescan(&run), runs.rescan(&run));
+    let started = [one.unwrap(), other.unwrap()].into_iter().filter(|looked| matches!(looked, Rescanned::Started(_))).count();
+    assert_eq!((started, story.harness.workflow.names().len()), (1, before + 1));
 }
 
 #[tokio::test]
@@ -342,16 +345,16 @@ async fn a_look_that_dies_anywhere_can_be_put_back() {
             let story = Story::of("a: on, c: off");
             let run = story.enforce("beta 80%", "a: off, b: off, c: off").await;
             story.toy.set("a: on, b: on, c: on");
-            story.bench.gate.arm(Fault { at, kind });
-            let ended = story.bench.gate.until_death(Box::pin(story.look(&run))).await;
-            let hit = story.bench.gate.hit();
-            story.bench.gate.disarm();
-            story.bench.workflow.end_all();
+            story.harness.gate.arm(Fault { at, kind });
+            let ended = story.harness.gate.until_death(Box::pin(story.look(&run))).await;
+            let hit = story.harness.gate.hit();
+            story.harness.gate.disarm();
+            story.harness.workflow.end_all();
             if hit.is_none() {
                 assert!(at > 10 && ended.is_some(), "the fault was never met");
                 break;
             }
-            story.bench.wait(120).await;
+            story.harness.wait(120).await;
             story.put_back(&run).await;
             let is = story.toy.snapshot();
             assert!(is.values().all(|value| value.as_str() == "on"), "dead at call {at}, {hit:?}: {is:?}");

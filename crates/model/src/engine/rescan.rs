@@ -4,19 +4,19 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::decide::{self, AgainNext};
-use super::{AFTER_THE_APPROVAL, Drive, DriveError, failed};
-use crate::action::{Action, Meanwhile, Planned, Unit};
+use super::{AFTER_THE_APPROVAL, Executor, ExecutorError, failed};
+use crate::action::{Action, DriftPolicy, Planned, Unit};
 use crate::ids::{FacetId, RunId};
 use crate::ledger::{LedgerError, Move, Versioned};
 use crate::phase::Phase;
 use crate::record::{Direction, PartPlan, Run, Step, Written};
 
-impl Drive<'_> {
+impl Executor<'_> {
     /// Plans a part again, of a run whose plan counts. A run that goes back is left alone.
     ///
     /// # Errors
     /// When the action cannot or must not plan, or the ledger cannot be read or written.
-    pub async fn look_again(&self, run: &RunId, part: usize, action: &dyn Action) -> Result<(), DriveError> {
+    pub async fn rescan(&self, run: &RunId, part: usize, action: &dyn Action) -> Result<(), ExecutorError> {
         let Some(run) = self.look(run, part, None).await? else { return Ok(()) };
         let run = run.value;
         let Some(PartPlan::Written(written)) = run.parts.get(part).map(|part| part.plan.clone()) else { return Ok(()) };
@@ -28,7 +28,7 @@ impl Drive<'_> {
         let Some(run) = self.look(&run.id, part, Some(run.tries.apply)).await? else { return Ok(()) };
         let left = left(&run.value, part, &steps, &found);
         let is_left = |found: &Planned| {
-            let is_piece = run.value.pieces.iter().any(|piece| piece.takes_in(&run.value, part, &found.facet));
+            let is_piece = run.value.partial_rollbacks.iter().any(|piece| piece.takes_in(&run.value, part, &found.facet));
             is_piece || found.unit.as_ref().is_some_and(|unit| left.contains(&unit.name))
         };
         // What is held is looked after all the same.
@@ -39,7 +39,7 @@ impl Drive<'_> {
     }
 
     /// The run, while it goes forward and its look is not over: any look, or the one of that try.
-    async fn look(&self, run: &RunId, part: usize, of: Option<u32>) -> Result<Option<Versioned<Run>>, DriveError> {
+    async fn look(&self, run: &RunId, part: usize, of: Option<u32>) -> Result<Option<Versioned<Run>>, ExecutorError> {
         let current = self.current(Direction::Apply, run, part).await?;
         Ok(current.filter(|run| {
             let now = run.value.tries.apply;
@@ -54,7 +54,7 @@ impl Drive<'_> {
         steps: &HashMap<FacetId, Versioned<Step>>,
         found: &[Planned],
         action: &dyn Action,
-    ) -> Result<(), DriveError> {
+    ) -> Result<(), ExecutorError> {
         let known: Vec<(&Planned, &Versioned<Step>)> =
             found.iter().filter_map(|found| Some((found, steps.get(&found.facet)?))).collect();
         let ids: Vec<FacetId> = known.iter().map(|(found, _)| found.facet.clone()).collect();
@@ -74,7 +74,7 @@ impl Drive<'_> {
                 };
             let present = if phase == Phase::Planned { found.present.clone() } else { step.value.present.clone() };
             let step = Versioned { rev: step.rev, value: Step { present, ..step.value.clone() } };
-            moves.push(self.advance(run, &step, None, phase, reason)?);
+            moves.push(self.move_to(run, &step, None, phase, reason)?);
         }
         // A step that somebody else wrote meanwhile is looked at the next time.
         for outcome in self.ledger.save_moves(moves).await? {
@@ -95,9 +95,9 @@ impl Drive<'_> {
         steps: &HashMap<FacetId, Versioned<Step>>,
         found: Vec<Planned>,
         action: &dyn Action,
-    ) -> Result<(), DriveError> {
+    ) -> Result<(), ExecutorError> {
         let is_wanted = |found: &&Planned| {
-            found.skip.is_none() && found.present != found.wanted && action.meanwhile(&found.facet) == Meanwhile::Enforce
+            found.skip.is_none() && found.present != found.wanted && action.drift_policy(&found.facet) == DriftPolicy::Reapply
         };
         // One that is a step already, and was left alone until now or not reached, needs the others of its unit as much.
         let is_due = |found: &&Planned| {
@@ -129,7 +129,7 @@ impl Drive<'_> {
         let late = new.into_iter().map(|found| {
             let facet = facets.get(&found.facet);
             let holder = format!("{}#{part}", run.id);
-            let refused = facet.and_then(|facet| decide::opposite_wish(&facet.value, &holder, &found.wanted));
+            let refused = facet.and_then(|facet| decide::opposite_desire(&facet.value, &holder, &found.wanted));
             let mut step = Step { late: true, ..self.step(&run, part, &written.token, found, refused) };
             if approved && step.phase == Phase::Skipped {
                 // This look found it, and people are told.
@@ -143,7 +143,7 @@ impl Drive<'_> {
 
     /// Writes down that a part has late steps, before it has: a rollback passes over parts that have none. Nothing when the run
     /// goes back by now.
-    async fn mark_late(&self, mut run: Versioned<Run>, part: usize) -> Result<Option<Run>, DriveError> {
+    async fn mark_late(&self, mut run: Versioned<Run>, part: usize) -> Result<Option<Run>, ExecutorError> {
         while !run.value.parts[part].late {
             run.value.parts[part].late = true;
             match self.ledger.save_run(run.clone(), None).await {
@@ -164,7 +164,7 @@ fn left(run: &Run, part: usize, steps: &HashMap<FacetId, Versioned<Step>>, found
         step.let_go || phases.contains(&step.phase)
     };
     let known = steps.values().map(|step| &step.value).filter(is_over).filter_map(|step| name(step.unit.as_ref()));
-    let is_piece = |found: &&Planned| run.pieces.iter().any(|piece| piece.takes_in(run, part, &found.facet));
+    let is_piece = |found: &&Planned| run.partial_rollbacks.iter().any(|piece| piece.takes_in(run, part, &found.facet));
     let covered = found.iter().filter(is_piece).filter_map(|found| name(found.unit.as_ref()));
     known.chain(covered).collect()
 }

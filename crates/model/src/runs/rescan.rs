@@ -8,7 +8,7 @@ use crate::record::{Direction, Run, RunState};
 
 /// What came of looking again.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Looked {
+pub enum Rescanned {
     /// An execution was started for it.
     Started(Box<Run>),
     /// An execution of the run is under way.
@@ -23,25 +23,25 @@ impl Runs<'_> {
     ///
     /// # Errors
     /// When the ledger or the workflow cannot be reached.
-    pub async fn look_again(&self, id: &RunId) -> Result<Looked, RunError> {
-        retry_conflicts(|| self.try_look_again(id)).await
+    pub async fn rescan(&self, id: &RunId) -> Result<Rescanned, RunError> {
+        retry_conflicts(|| self.try_rescan(id)).await
     }
 
-    async fn try_look_again(&self, id: &RunId) -> Result<Looked, RunError> {
+    async fn try_rescan(&self, id: &RunId) -> Result<Rescanned, RunError> {
         let mut run = self.load(id).await?;
         if !matches!(run.value.state, RunState::Enforced | RunState::ApplyFailed) {
-            return Ok(Looked::NotHeld(Box::new(run.value)));
+            return Ok(Rescanned::NotHeld(Box::new(run.value)));
         }
         if self.present_attempt_runs(&run.value).await? {
-            return Ok(Looked::UnderWay(Box::new(run.value)));
+            return Ok(Rescanned::UnderWay(Box::new(run.value)));
         }
-        run.value.looking = Some(run.value.state);
+        run.value.rescanning = Some(run.value.state);
         run.value.tries.apply += 1;
         run.value.tried_at = Some(self.clock.now());
         if run.value.state == RunState::ApplyFailed {
             run.value.state = RunState::Applying;
         }
-        Ok(Looked::Started(Box::new(self.launch(run).await?.value)))
+        Ok(Rescanned::Started(Box::new(self.launch(run).await?.value)))
     }
 
     /// Takes up a run whose execution died, whichever way it goes. Nothing when there is none to take up.

@@ -3,11 +3,11 @@
 use guardrails_model::config::ApprovalRule;
 use guardrails_model::record::{Direction, PartPlan, RunState};
 use guardrails_model::report::{Keep, Report};
-use guardrails_model::runs::{Begun, Heard, Looked, Outcome, RollbackAsked};
+use guardrails_model::runs::{Begun, Heard, Outcome, Rescanned, RollbackAsked};
 
 use super::approvals::{answer, ask, asking, load, plan_again, waiting};
 use super::story::Story;
-use crate::toy::facet;
+use crate::fake_action::facet;
 
 #[tokio::test]
 async fn what_comes_after_a_yes_is_not_taken_by_a_later_look_but_said() {
@@ -17,12 +17,12 @@ async fn what_comes_after_a_yes_is_not_taken_by_a_later_look_but_said() {
     plan_again(&story, &run).await;
     story.apply(&run).await;
     story.toy.set("a: on, b: on");
-    let Looked::Started(looking) = story.bench.runs().look_again(&run).await.unwrap() else { panic!("no look was begun") };
-    story.bench.open(&looking).await.unwrap();
-    story.bench.execute(Direction::Apply, &run).await.unwrap();
+    let Rescanned::Started(rescanning) = story.harness.runs().rescan(&run).await.unwrap() else { panic!("no look was begun") };
+    story.harness.open(&rescanning).await.unwrap();
+    story.harness.execute(Direction::Apply, &run).await.unwrap();
     let world = story.toy.snapshot();
     assert_eq!((world["a"].as_str(), world["b"].as_str()), ("off", "on"), "what was approved is held, the other is not");
-    let steps = story.bench.truth.all_steps(&load(&story, &run).await).await.unwrap();
+    let steps = story.harness.truth.all_steps(&load(&story, &run).await).await.unwrap();
     let other = steps.iter().find(|step| step.label == "b").expect("it is said");
     assert_eq!(other.reason.as_deref(), Some("it came after the approval: nobody said yes to it"));
     story.put_back(&run).await;
@@ -35,7 +35,7 @@ async fn the_token_of_a_run_that_waits_is_shown_to_nobody() {
     let run = waiting(&story, "a: off", ApprovalRule::default()).await;
     let run = load(&story, &run).await;
     assert!(serde_json::to_string(&run).unwrap().contains("\"token\":\"first\""), "the ledger has it");
-    let report = Report::of(&story.bench.truth, run, Keep::ALL).await.unwrap();
+    let report = Report::of(&story.harness.truth, run, Keep::ALL).await.unwrap();
     assert!(!serde_json::to_string(&report).unwrap().contains("\"first\""));
 }
 
@@ -43,27 +43,27 @@ async fn the_token_of_a_run_that_waits_is_shown_to_nobody() {
 async fn an_execution_that_nobody_woke_after_the_decision_is_woken_by_the_next_round() {
     let story = Story::of("a: on");
     let run = waiting(&story, "a: off", ApprovalRule::default()).await;
-    assert_eq!(story.bench.runs().take_up(&run).await.unwrap(), None);
-    assert_eq!(story.bench.workflow.woken("first"), 0, "nothing is decided");
+    assert_eq!(story.harness.runs().take_up(&run).await.unwrap(), None);
+    assert_eq!(story.harness.workflow.woken("first"), 0, "nothing is decided");
     answer(&story, &run, true, "ann").await;
-    assert_eq!(story.bench.runs().take_up(&run).await.unwrap(), None, "its execution lives");
-    assert_eq!(story.bench.workflow.woken("first"), 2);
+    assert_eq!(story.harness.runs().take_up(&run).await.unwrap(), None, "its execution lives");
+    assert_eq!(story.harness.workflow.woken("first"), 2);
 }
 
 #[tokio::test]
 async fn when_nothing_could_be_planned_nobody_is_asked_and_it_fails_loudly() {
     let story = Story::of("a: on");
     let (target, guardrail) = asking("a: off", ApprovalRule::default());
-    let Begun::Started(run) = story.bench.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
+    let Begun::Started(run) = story.harness.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
     story.know(&run, "beta 80%");
     let failed = PartPlan::Failed { reason: "no right to look".to_owned() };
-    let opened = story.bench.runs().open(&run.id, &[(0, failed)]).await.unwrap();
+    let opened = story.harness.runs().open(&run.id, &[(0, failed)]).await.unwrap();
     assert_eq!(opened.state, RunState::Applying, "a yes would be to nothing, and silence would let the stage go");
-    assert_eq!(story.bench.execute(Direction::Apply, &run.id).await.unwrap().outcome, Outcome::Failed);
-    assert!(story.bench.truth.slot(&target).await.unwrap().unwrap().value.released.is_none());
+    assert_eq!(story.harness.execute(Direction::Apply, &run.id).await.unwrap().outcome, Outcome::Failed);
+    assert!(story.harness.truth.stage_state(&target).await.unwrap().unwrap().value.released.is_none());
     // Once it can be planned a person is asked.
-    let Looked::Started(looking) = story.bench.runs().look_again(&run.id).await.unwrap() else { panic!("no look was begun") };
-    assert_eq!(story.bench.open(&looking).await.unwrap().state, RunState::Waiting);
+    let Rescanned::Started(rescanning) = story.harness.runs().rescan(&run.id).await.unwrap() else { panic!("no look was begun") };
+    assert_eq!(story.harness.open(&rescanning).await.unwrap().state, RunState::Waiting);
     story.check(&["a: on", "beta 80%: waiting for approval; a planned"]).await;
 }
 
@@ -72,7 +72,7 @@ async fn of_what_was_just_approved_and_is_planned_again_no_piece_is_put_back() {
     let story = Story::of("a: on, b: on");
     let run = waiting(&story, "a: off, b: off", ApprovalRule::default()).await;
     answer(&story, &run, true, "ann").await;
-    let asked = story.bench.ask_back(&run, &[facet("a")], false).await;
+    let asked = story.harness.ask_back(&run, &[facet("a")], false).await;
     assert!(matches!(asked, RollbackAsked::NothingToDo(_)), "nothing is begun, and the new plan would not know of it: {asked:?}");
     assert_eq!(plan_again(&story, &run).await.state, RunState::Applying);
 }
@@ -82,23 +82,23 @@ async fn what_could_not_be_planned_before_is_asked_about_and_a_no_keeps_what_was
     for approved in [false, true] {
         let story = Story::of("a: on, b: on");
         let (target, guardrail) = asking("a: off; b: off", ApprovalRule::default());
-        let Begun::Started(run) = story.bench.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
+        let Begun::Started(run) = story.harness.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
         story.know(&run, "beta 80%");
         // The second action cannot plan, before the approval and after it.
         let failed = (1, PartPlan::Failed { reason: "no right to look".to_owned() });
         let first =
-            async || (0, PartPlan::Written(story.bench.drive().plan(&run, 0, &*story.toy.action("a: off")).await.unwrap()));
-        story.bench.runs().open(&run.id, &[first().await, failed.clone()]).await.unwrap();
+            async || (0, PartPlan::Written(story.harness.executor().plan(&run, 0, &*story.toy.action("a: off")).await.unwrap()));
+        story.harness.runs().open(&run.id, &[first().await, failed.clone()]).await.unwrap();
         ask(&story, &run.id, "first").await;
         answer(&story, &run.id, true, "ann").await;
-        let opened = story.bench.runs().open(&run.id, &[first().await, failed]).await.unwrap();
+        let opened = story.harness.runs().open(&run.id, &[first().await, failed]).await.unwrap();
         assert_eq!(opened.state, RunState::Applying);
         story.apply(&run.id).await;
         assert_eq!(load(&story, &run.id).await.state, RunState::ApplyFailed);
 
         // Another try plans it: nobody approved that.
-        let Begun::Started(again) = story.bench.alert(&target, &guardrail).await.unwrap() else { panic!("not tried again") };
-        let asked = story.bench.open(&again).await.unwrap();
+        let Begun::Started(again) = story.harness.alert(&target, &guardrail).await.unwrap() else { panic!("not tried again") };
+        let asked = story.harness.open(&again).await.unwrap();
         assert_eq!(
             (asked.state, &asked.parts[0].plan),
             (RunState::Waiting, &opened.parts[0].plan),
@@ -112,14 +112,14 @@ async fn what_could_not_be_planned_before_is_asked_about_and_a_no_keeps_what_was
             story.apply(&run.id).await;
             assert_eq!(load(&story, &run.id).await.state, RunState::Enforced);
         } else {
-            let heard = story.bench.runs().hear(&run.id, 2).await.unwrap();
+            let heard = story.harness.runs().hear(&run.id, 2).await.unwrap();
             assert_eq!(heard, Heard::Over { outcome: Outcome::Failed }, "loudly");
             let held = "a: off (was on, held by beta 80%)";
             story.check(&[held, "b: on", "beta 80%: apply failed; a applied"]).await;
             // Nobody asks for the daily look: people are not asked the same again, and silence decides nothing.
-            story.bench.workflow.end_all();
-            let Looked::Started(looking) = story.bench.runs().look_again(&run.id).await.unwrap() else { panic!("no look") };
-            let opened = story.bench.open(&looking).await.unwrap();
+            story.harness.workflow.end_all();
+            let Rescanned::Started(rescanning) = story.harness.runs().rescan(&run.id).await.unwrap() else { panic!("no look") };
+            let opened = story.harness.open(&rescanning).await.unwrap();
             assert_eq!(opened.state, RunState::Applying);
             let no = PartPlan::Failed { reason: "rejected: looked at it".to_owned() };
             assert_eq!(opened.parts[1].plan, no);

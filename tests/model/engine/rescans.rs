@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use guardrails_model::action::{Action, ActionError, Planned};
 use guardrails_model::clock::Clock;
 use guardrails_model::config::ApprovalRule;
-use guardrails_model::drive::{Cursor, Progress};
+use guardrails_model::engine::{Cursor, Progress};
 use guardrails_model::record::{Direction, PartPlan, Run, RunState};
-use guardrails_model::runs::{AbandonRequest, Abandoned, Begun, Ended, Looked, Outcome, Workflow, execution_name};
+use guardrails_model::runs::{AbandonRequest, Abandoned, Begun, Ended, Outcome, Rescanned, Workflow, execution_name};
 use guardrails_testkit::{Wrapped, Wrapper};
 use serde_json::json;
 
@@ -18,31 +18,31 @@ use super::story::Story;
 /// The end of an execution in which nothing broke down.
 async fn close(story: &Story, run: &Run, unfinished: Vec<(usize, Option<Cursor>)>) -> Outcome {
     let ended = Ended { direction: run.direction, try_number: Some(run.try_number()), failures: Vec::new(), unfinished };
-    story.bench.runs().close(&run.id, &ended).await.unwrap().outcome
+    story.harness.runs().close(&run.id, &ended).await.unwrap().outcome
 }
 
 #[tokio::test]
 async fn what_was_written_behind_a_cursor_is_not_passed_for_ever() {
     let story = Story::of("a: on, b: on");
     let run = story.enforce("beta 80%", "a: off, b: off").await;
-    let looking = story.begin_look(&run).await;
+    let rescanning = story.begin_look(&run).await;
     // The look's execution grew too long when it was past `a`, and the next goes on from there.
-    let cursor = json!({"asked": looking.asked_at(), "from": "lamp/a/light", "behind": null});
+    let cursor = json!({"asked": rescanning.asked_at(), "from": "lamp/a/light", "behind": null});
     let cursor: Cursor = serde_json::from_value(cursor).unwrap();
-    assert_eq!(close(&story, &looking, vec![(0, Some(cursor))]).await, Outcome::Continued);
+    assert_eq!(close(&story, &rescanning, vec![(0, Some(cursor))]).await, Outcome::Continued);
     // A plan whose execution has died sees more by now.
     story.toy.set("a: on");
-    story.bench.drive().look_again(&run, 0, &*story.toy.action("a: off, b: off")).await.unwrap();
+    story.harness.executor().rescan(&run, 0, &*story.toy.action("a: off, b: off")).await.unwrap();
     let mut executions = 0;
     loop {
-        story.bench.workflow.end_all();
+        story.harness.workflow.end_all();
         let now = load(&story, &run).await;
         let mut cursor = now.parts[0].cursor.clone().unwrap_or_default();
         while let Progress::Settling { seconds, cursor: next, .. } =
-            story.bench.invoke_from(Direction::Apply, &run, 0, cursor).await.unwrap().unwrap()
+            story.harness.invoke_from(Direction::Apply, &run, 0, cursor).await.unwrap().unwrap()
         {
             cursor = next;
-            story.bench.wait(seconds).await;
+            story.harness.wait(seconds).await;
         }
         executions += 1;
         if close(&story, &now, Vec::new()).await != Outcome::Continued {
@@ -62,27 +62,27 @@ async fn a_run_is_not_called_over_while_an_execution_that_began_meanwhile_looks_
         let run = story.enforce("beta 80%", "a: off").await;
         let request = AbandonRequest {
             by: "ann".to_owned(),
-            at: story.bench.clock.now(),
+            at: story.harness.clock.now(),
             why: "replaced by hand".to_owned(),
             only: Vec::new(),
             actions: Vec::new(),
             places: Vec::new(),
         };
-        let runs = story.bench.runs();
+        let runs = story.harness.runs();
         let look = async {
             for _ in 0..delay {
                 tokio::task::yield_now().await;
             }
-            runs.look_again(&run).await.unwrap()
+            runs.rescan(&run).await.unwrap()
         };
         let (abandoned, looked) = futures::join!(runs.abandon(&run, &request), look);
         let now = load(&story, &run).await;
-        let running = story.bench.workflow.is_running(&execution_name(&now)).await.unwrap();
+        let running = story.harness.workflow.is_running(&execution_name(&now)).await.unwrap();
         assert!(!running || now.state.is_open(), "after {delay} turns: {}", now.state.words());
         let Abandoned::Done { left, .. } = abandoned.unwrap() else { continue };
-        if let (Looked::Started(_), true) = (looked, left.looked) {
+        if let (Rescanned::Started(_), true) = (looked, left.looked) {
             met += 1;
-            story.bench.execute(Direction::Apply, &run).await.unwrap();
+            story.harness.execute(Direction::Apply, &run).await.unwrap();
             assert!(matches!(runs.abandon(&run, &request).await.unwrap(), Abandoned::Done { .. }));
             story.check(&["a: off", "beta 80%: abandoned; a abandoned (replaced by hand)"]).await;
         }
@@ -93,19 +93,20 @@ async fn a_run_is_not_called_over_while_an_execution_that_began_meanwhile_looks_
 /// A run of which `a` is held, and `b` was rejected since it could only be planned later.
 async fn half_rejected(story: &Story) -> Run {
     let (target, guardrail) = asking("a: off; b: off", ApprovalRule::default());
-    let Begun::Started(run) = story.bench.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
+    let Begun::Started(run) = story.harness.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
     let failed = (1, PartPlan::Failed { reason: "no right to look".to_owned() });
-    let first = async || (0, PartPlan::Written(story.bench.drive().plan(&run, 0, &*story.toy.action("a: off")).await.unwrap()));
-    story.bench.runs().open(&run.id, &[first().await, failed.clone()]).await.unwrap();
+    let first =
+        async || (0, PartPlan::Written(story.harness.executor().plan(&run, 0, &*story.toy.action("a: off")).await.unwrap()));
+    story.harness.runs().open(&run.id, &[first().await, failed.clone()]).await.unwrap();
     ask(story, &run.id, "first").await;
     answer(story, &run.id, true, "ann").await;
-    story.bench.runs().open(&run.id, &[first().await, failed]).await.unwrap();
+    story.harness.runs().open(&run.id, &[first().await, failed]).await.unwrap();
     story.apply(&run.id).await;
-    let looking = story.begin_look(&run.id).await;
-    assert_eq!(story.bench.open(&looking).await.unwrap().state, RunState::Waiting);
+    let rescanning = story.begin_look(&run.id).await;
+    assert_eq!(story.harness.open(&rescanning).await.unwrap().state, RunState::Waiting);
     ask(story, &run.id, "second").await;
     answer(story, &run.id, false, "bob").await;
-    story.bench.workflow.end_all();
+    story.harness.workflow.end_all();
     load(story, &run.id).await
 }
 
@@ -114,12 +115,12 @@ async fn a_look_that_is_taken_up_asks_nobody_again_what_was_rejected() {
     let story = Story::of("a: on, b: on");
     let run = half_rejected(&story).await;
     story.begin_look(&run.id).await;
-    story.bench.workflow.end_all();
-    let taken = story.bench.runs().take_up(&run.id).await.unwrap().expect("its execution died");
-    assert_eq!(story.bench.open(&taken).await.unwrap().state, RunState::Applying, "a no stays a no");
-    assert_eq!(story.bench.execute(Direction::Apply, &run.id).await.unwrap().outcome, Outcome::Unchanged, "people know it");
-    story.bench.runs().retry(&run.target()).await.unwrap().expect("it is tried again");
-    let asked = story.bench.open(&load(&story, &run.id).await).await.unwrap();
+    story.harness.workflow.end_all();
+    let taken = story.harness.runs().take_up(&run.id).await.unwrap().expect("its execution died");
+    assert_eq!(story.harness.open(&taken).await.unwrap().state, RunState::Applying, "a no stays a no");
+    assert_eq!(story.harness.execute(Direction::Apply, &run.id).await.unwrap().outcome, Outcome::Unchanged, "people know it");
+    story.harness.runs().retry(&run.target()).await.unwrap().expect("it is tried again");
+    let asked = story.harness.open(&load(&story, &run.id).await).await.unwrap();
     assert_eq!(asked.state, RunState::Waiting, "whom a person asks for another try, they are asked");
 }
 
@@ -128,14 +129,14 @@ async fn a_look_that_is_taken_up_looks_at_what_could_not_be_looked_at_before() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;
     story.begin_look(&run).await;
-    story.bench.runs().open(&run, &[(0, PartPlan::Failed { reason: "AccessDenied".to_owned() })]).await.unwrap();
-    assert_eq!(story.bench.execute(Direction::Apply, &run).await.unwrap().outcome, Outcome::Failed);
+    story.harness.runs().open(&run, &[(0, PartPlan::Failed { reason: "AccessDenied".to_owned() })]).await.unwrap();
+    assert_eq!(story.harness.execute(Direction::Apply, &run).await.unwrap().outcome, Outcome::Failed);
     story.begin_look(&run).await;
-    story.bench.workflow.end_all();
+    story.harness.workflow.end_all();
     story.toy.set("a: on");
-    let taken = story.bench.runs().take_up(&run).await.unwrap().expect("its execution died");
-    story.bench.open(&taken).await.unwrap();
-    assert_eq!(story.bench.execute(Direction::Apply, &run).await.unwrap().outcome, Outcome::Succeeded);
+    let taken = story.harness.runs().take_up(&run).await.unwrap().expect("its execution died");
+    story.harness.open(&taken).await.unwrap();
+    assert_eq!(story.harness.execute(Direction::Apply, &run).await.unwrap().outcome, Outcome::Succeeded);
     story.check(&["a: off (was on, held by beta 80%)", "beta 80%: enforced; a applied"]).await;
 }
 
@@ -173,8 +174,8 @@ async fn what_a_look_said_that_died_before_its_end_is_told_by_the_next() {
     let run = story.enforce("beta 80%", "fixed: off").await;
     story.toy.set("fixed: on");
     let look = story.begin_look(&run).await;
-    story.bench.open(&look).await.unwrap();
-    story.bench.workflow.end_all();
+    story.harness.open(&look).await.unwrap();
+    story.harness.workflow.end_all();
     assert_eq!(story.look(&run).await, Outcome::Succeeded, "people are told");
     assert_eq!(story.look(&run).await, Outcome::Unchanged, "once");
 }
@@ -205,8 +206,8 @@ async fn a_plan_that_is_left_over_when_its_look_was_closed_writes_nothing() {
     let look = story.begin_look(&run).await;
     story.toy.set("a: on, b: on");
     let left = Wrapped(Left { story: &story, look, lamps: story.toy.action("a: off, b: off") });
-    story.bench.drive().look_again(&run, 0, &left).await.unwrap();
-    story.bench.workflow.end_all();
+    story.harness.executor().rescan(&run, 0, &left).await.unwrap();
+    story.harness.workflow.end_all();
     story.check(&["a: on (was on, held by beta 80%)", "b: on", "beta 80%: enforced; a applied"]).await;
     assert_eq!(story.look(&run).await, Outcome::Succeeded, "the next takes it up");
     let held = ["a: off (was on, held by beta 80%)", "b: off (was on, held by beta 80%)"];
@@ -219,14 +220,14 @@ async fn what_is_written_all_the_same_after_a_look_was_closed_is_carried_out_by_
     let run = story.enforce("beta 80%", "a: off").await;
     let look = story.begin_look(&run).await;
     story.toy.set("a: on");
-    story.bench.drive().look_again(&run, 0, &*story.toy.action("a: off")).await.unwrap();
+    story.harness.executor().rescan(&run, 0, &*story.toy.action("a: off")).await.unwrap();
     // As if it had been written a moment later: the step says what was seen, and that it is to be changed.
     let said = "beta 80%: enforced; a applying (somebody made it on meanwhile)";
     story.check(&["a: on (was on, held by beta 80%)", said]).await;
-    story.bench.workflow.end_all();
+    story.harness.workflow.end_all();
     let next = story.begin_look(&run).await;
     assert!(next.tries.apply == look.tries.apply + 1);
-    story.bench.open(&next).await.unwrap();
-    assert_eq!(story.bench.execute(Direction::Apply, &run).await.unwrap().outcome, Outcome::Succeeded);
+    story.harness.open(&next).await.unwrap();
+    assert_eq!(story.harness.execute(Direction::Apply, &run).await.unwrap().outcome, Outcome::Succeeded);
     story.check(&["a: off (was on, held by beta 80%)", "beta 80%: enforced; a applied"]).await;
 }

@@ -2,7 +2,7 @@
 
 /// An answer that may be wanting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Tri {
+pub enum Verdict {
     /// It holds.
     Yes,
     /// It does not.
@@ -11,7 +11,7 @@ pub enum Tri {
     Unknown(String),
 }
 
-impl Tri {
+impl Verdict {
     /// Both: one that does not hold decides, whatever cannot be told.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
@@ -29,7 +29,7 @@ impl Tri {
     }
 }
 
-impl std::ops::Not for Tri {
+impl std::ops::Not for Verdict {
     type Output = Self;
 
     fn not(self) -> Self {
@@ -41,7 +41,7 @@ impl std::ops::Not for Tri {
     }
 }
 
-impl From<bool> for Tri {
+impl From<bool> for Verdict {
     fn from(holds: bool) -> Self {
         if holds { Self::Yes } else { Self::No }
     }
@@ -53,12 +53,12 @@ mod tests {
 
     #[test]
     fn what_decides_decides_whatever_else_cannot_be_told() {
-        let unknown = || Tri::Unknown("why".to_owned());
-        assert_eq!(unknown().and(Tri::No), Tri::No);
-        assert_eq!(unknown().or(Tri::Yes), Tri::Yes);
-        assert_eq!(unknown().and(Tri::Yes), unknown());
-        assert_eq!(unknown().or(Tri::No), unknown());
+        let unknown = || Verdict::Unknown("why".to_owned());
+        assert_eq!(unknown().and(Verdict::No), Verdict::No);
+        assert_eq!(unknown().or(Verdict::Yes), Verdict::Yes);
+        assert_eq!(unknown().and(Verdict::Yes), unknown());
+        assert_eq!(unknown().or(Verdict::No), unknown());
         assert_eq!(!unknown(), unknown());
-        assert_eq!((Tri::Yes.and(Tri::Yes), Tri::No.or(Tri::No)), (Tri::Yes, Tri::No));
+        assert_eq!((Verdict::Yes.and(Verdict::Yes), Verdict::No.or(Verdict::No)), (Verdict::Yes, Verdict::No));
     }
 }

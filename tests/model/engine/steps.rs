@@ -1,19 +1,19 @@
 //! One step, forward and back: what is written when, and what the world must say.
 
 use guardrails_model::clock::Clock;
-use guardrails_model::drive::{Cursor, Drive, Progress};
+use guardrails_model::engine::{Cursor, Executor, Progress};
 use guardrails_model::record::Direction;
 use jiff::SignedDuration;
 
 use super::story::Story;
-use crate::toy::PATIENCE;
+use crate::fake_action::PATIENCE;
 use crate::world::Kind;
 
 #[tokio::test]
 async fn before_is_in_the_ledger_before_the_first_change() {
     let story = Story::of("a: on");
     let run = story.open("beta 80%", "a: off").await;
-    story.bench.gate.arm_for("turn a", Kind::DieBefore);
+    story.harness.gate.arm_for("turn a", Kind::DieBefore);
     assert!(story.invoke(Direction::Apply, &run).await.is_none());
     story.check(&["a: on (was on, held by beta 80%)", "beta 80%: applying; a applying"]).await;
 }
@@ -22,7 +22,7 @@ async fn before_is_in_the_ledger_before_the_first_change() {
 async fn a_change_that_its_maker_did_not_live_to_see_is_put_back() {
     let story = Story::of("a: on");
     let run = story.open("beta 80%", "a: off").await;
-    story.bench.gate.arm_for("turn a", Kind::DieAfter);
+    story.harness.gate.arm_for("turn a", Kind::DieAfter);
     assert!(story.invoke(Direction::Apply, &run).await.is_none());
     story.check(&["a: off (was on, held by beta 80%)", "beta 80%: applying; a applying"]).await;
     story.put_back(&run).await;
@@ -33,7 +33,7 @@ async fn a_change_that_its_maker_did_not_live_to_see_is_put_back() {
 async fn a_change_that_its_maker_did_not_live_to_see_is_finished() {
     let story = Story::of("a: on");
     let run = story.open("beta 80%", "a: off").await;
-    story.bench.gate.arm_for("turn a", Kind::DieAfter);
+    story.harness.gate.arm_for("turn a", Kind::DieAfter);
     assert!(story.invoke(Direction::Apply, &run).await.is_none());
     story.apply(&run).await;
     story.check(&["a: off (was on, held by beta 80%)", "beta 80%: enforced; a applied"]).await;
@@ -76,9 +76,9 @@ async fn what_became_as_wanted_since_the_plan_is_not_ours() {
 async fn what_was_never_begun_is_rolled_back_without_a_look() {
     let story = Story::of("a: on");
     let run = story.open("beta 80%", "a: off").await;
-    story.bench.gate.disarm();
+    story.harness.gate.disarm();
     story.put_back(&run).await;
-    assert!(!story.bench.gate.calls().iter().any(|call| call == "observe" || call.starts_with("turn")));
+    assert!(!story.harness.gate.calls().iter().any(|call| call == "observe" || call.starts_with("turn")));
     story.check(&["a: on", "beta 80%: rolled back; a skipped (rolled back before it was begun)"]).await;
 }
 
@@ -111,14 +111,14 @@ async fn a_refused_step_holds_nothing_and_a_later_change_by_a_person_is_never_un
 async fn a_step_refused_after_an_earlier_call_that_may_yet_land_stays_held() {
     let story = Story::of("a: on");
     let run = story.open("beta 80%", "a: off").await;
-    story.bench.gate.arm_for("turn a", Kind::DieLate(70));
+    story.harness.gate.arm_for("turn a", Kind::DieLate(70));
     assert!(story.invoke(Direction::Apply, &run).await.is_none());
     story.toy.lamps().by_name.get_mut("a").unwrap().refuses = Some("glued");
     story.apply(&run).await;
     story.check(&["a: on (was on, held by beta 80%)", "beta 80%: apply failed; a apply failed (glued)"]).await;
     story.toy.lamps().by_name.get_mut("a").unwrap().refuses = None;
     story.put_back(&run).await;
-    story.bench.wait(600).await;
+    story.harness.wait(600).await;
     story.check(&["a: on", "beta 80%: rolled back; a rolled back"]).await;
 }
 
@@ -151,10 +151,10 @@ async fn a_change_taken_up_again_much_later_is_given_its_time_anew() {
     let story = Story::of("a: on");
     story.toy.lamps().by_name.get_mut("a").unwrap().takes = 30;
     let run = story.open("beta 80%", "a: off").await;
-    story.bench.gate.arm_for("turn a", Kind::DieBefore);
+    story.harness.gate.arm_for("turn a", Kind::DieBefore);
     assert!(story.invoke(Direction::Apply, &run).await.is_none());
-    story.bench.workflow.end_all();
-    story.bench.wait(10 * PATIENCE.limit).await;
+    story.harness.workflow.end_all();
+    story.harness.wait(10 * PATIENCE.limit).await;
     story.alert("beta 80%", "a: off").await;
     story.apply(&run).await;
     story.check(&["a: off (was on, held by beta 80%)", "beta 80%: enforced; a applied"]).await;
@@ -165,11 +165,11 @@ async fn a_putting_back_taken_up_again_much_later_is_given_its_time_anew() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;
     story.toy.lamps().by_name.get_mut("a").unwrap().takes = 30;
-    story.bench.ask_back(&run, &[], false).await;
-    story.bench.gate.arm_for("turn a", Kind::DieBefore);
+    story.harness.ask_back(&run, &[], false).await;
+    story.harness.gate.arm_for("turn a", Kind::DieBefore);
     assert!(story.invoke(Direction::Rollback, &run).await.is_none());
-    story.bench.workflow.end_all();
-    story.bench.wait(10 * PATIENCE.limit).await;
+    story.harness.workflow.end_all();
+    story.harness.wait(10 * PATIENCE.limit).await;
     story.put_back(&run).await;
     story.check(&["a: on", "beta 80%: rolled back; a rolled back"]).await;
 }
@@ -178,8 +178,8 @@ async fn a_putting_back_taken_up_again_much_later_is_given_its_time_anew() {
 async fn the_time_that_an_approval_takes_is_not_the_worlds() {
     let story = Story::of("a: off");
     let run = story.open("beta 80%", "a: dim").await;
-    story.bench.wait(10 * PATIENCE.limit).await;
-    let soon = story.bench.clock.now() + SignedDuration::from_secs(30);
+    story.harness.wait(10 * PATIENCE.limit).await;
+    let soon = story.harness.clock.now() + SignedDuration::from_secs(30);
     story.toy.lamps().by_name.get_mut("a").unwrap().becomes = Some((soon, guardrails_model::ids::Value::new("on")));
     story.apply(&run).await;
     story.check(&["a: dim (was on, held by beta 80%)", "beta 80%: enforced; a applied"]).await;
@@ -189,9 +189,10 @@ async fn the_time_that_an_approval_takes_is_not_the_worlds() {
 async fn nothing_is_begun_that_the_invocation_may_not_live_to_see() {
     let story = Story::of("a: on");
     let run = story.open("beta 80%", "a: off").await;
-    let bench = &story.bench;
-    let drive = Drive::new(&bench.ledger, &*bench.clock, bench.clock.now() + SignedDuration::from_secs(5), "test".into());
-    let progress = drive.go(Direction::Apply, &run, 0, Cursor::default(), &*story.toy.action("a: off")).await.unwrap();
+    let harness = &story.harness;
+    let executor =
+        Executor::new(&harness.ledger, &*harness.clock, harness.clock.now() + SignedDuration::from_secs(5), "test".into());
+    let progress = executor.advance(Direction::Apply, &run, 0, Cursor::default(), &*story.toy.action("a: off")).await.unwrap();
     assert!(matches!(progress, Progress::Settling { changed: 0, .. }), "{progress:?}");
     story.check(&["a: on", "beta 80%: applying; a planned"]).await;
 }

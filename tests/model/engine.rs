@@ -1,13 +1,13 @@
 //! What the sequencer and the life of runs promise, each promise a story: lamps, alerts, people, rollbacks.
 
 mod abandon;
-mod again;
 mod approvals;
 mod approved;
 mod drift;
 mod holds;
 mod ledger;
-mod looks;
+mod rescan;
+mod rescans;
 mod runs;
 mod steps;
 mod story;

@@ -8,7 +8,7 @@ use crate::ids::{ActionName, FacetId, Place, Selector};
 /// The part of a run's scope that a person let go, as far as something may yet come there: a single facet's step says itself
 /// what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Piece {
+pub struct PartialRollback {
     /// Only facets that begin so; all when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub only: Vec<Selector>,
@@ -23,12 +23,12 @@ pub struct Piece {
 impl Run {
     /// What comes to `scope` from now on is left alone, until the stage is armed again.
     pub fn leave_alone(&mut self, scope: Scope<'_>) {
-        let piece = Piece::of(scope).filter(|piece| !self.pieces.contains(piece));
-        self.pieces.extend(piece);
+        let piece = PartialRollback::of(scope).filter(|piece| !self.partial_rollbacks.contains(piece));
+        self.partial_rollbacks.extend(piece);
     }
 }
 
-impl Piece {
+impl PartialRollback {
     /// What `scope` takes in, unless that is all, or nothing more can come there.
     fn of(scope: Scope<'_>) -> Option<Self> {
         let only: Vec<Selector> = scope.only.iter().filter(|selector| selector.means_more()).cloned().collect();

@@ -53,7 +53,7 @@ impl Runs<'_> {
         };
         let (list, steps) = self.listing(run, &approval).await?;
         let said_before = approval.decisions.iter().rev().find(|decision| decision.digest == list.digest);
-        if let Some(no) = said_before.filter(|said| run.looking.is_some() && !said.approved) {
+        if let Some(no) = said_before.filter(|said| run.rescanning.is_some() && !said.approved) {
             // Nobody asked for another try: a no stays a no, and people are not asked the same every day.
             for part in &list.parts {
                 run.parts[part.part].plan = PartPlan::Failed { reason: format!("rejected: {}", no.why) };
@@ -116,7 +116,7 @@ impl Runs<'_> {
             approval.settled = settled;
         }
         // A run that looks again at what it holds stays enforced meanwhile.
-        let looks = run.looking.is_some() && run.state == RunState::Enforced;
+        let looks = run.rescanning.is_some() && run.state == RunState::Enforced;
         if run.state != RunState::Applying && !looks {
             run.note(self.clock.now(), &self.by, "the plan is whole");
             run.state = RunState::Applying;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use guardrails_model::clock::Clock;
-use guardrails_model::drive::{Cursor, DriveError};
+use guardrails_model::engine::{Cursor, ExecutorError};
 use guardrails_model::ids::Nonce;
 use guardrails_model::ledger::memory::MemoryStore;
 use guardrails_model::ledger::{Key, LedgerError, Move, Page, Store, Versioned, Write};
@@ -13,7 +13,7 @@ use guardrails_model::runs::RunError;
 use serde_json::json;
 
 use super::story::Story;
-use crate::toy::facet;
+use crate::fake_action::facet;
 
 #[tokio::test]
 async fn a_record_of_a_newer_program_stops_everything_before_anything_runs() {
@@ -23,7 +23,7 @@ async fn a_record_of_a_newer_program_stops_everything_before_anything_runs() {
             let run = story.enforce("beta 80%", "a: off").await;
             let again = story.open("beta 100%", "a: off").await;
             if direction == Direction::Rollback {
-                story.bench.ask_back(&run, &[], false).await;
+                story.harness.ask_back(&run, &[], false).await;
             }
             for pk in [
                 partition.to_owned(),
@@ -33,14 +33,14 @@ async fn a_record_of_a_newer_program_stops_everything_before_anything_runs() {
             ] {
                 renumber(&story, &pk).await;
             }
-            story.bench.gate.disarm();
+            story.harness.gate.disarm();
             let run = if direction == Direction::Apply { again } else { run };
             let action = story.toy.action("a: off");
-            let error = story.bench.drive().go(direction, &run, 0, Cursor::default(), &*action).await.unwrap_err();
+            let error = story.harness.executor().advance(direction, &run, 0, Cursor::default(), &*action).await.unwrap_err();
             assert!(!error.is_retryable(), "{error:?}");
-            let DriveError::Ledger(LedgerError::Unreadable { why, .. }) = error else { panic!("{error:?}") };
+            let ExecutorError::Ledger(LedgerError::Unreadable { why, .. }) = error else { panic!("{error:?}") };
             assert!(why.contains("its format is 2, and this program knows format 1"), "{why}");
-            assert!(!story.bench.gate.calls().iter().any(|call| call.starts_with("turn")), "{partition} {direction:?}");
+            assert!(!story.harness.gate.calls().iter().any(|call| call.starts_with("turn")), "{partition} {direction:?}");
         }
     }
 }
@@ -48,11 +48,11 @@ async fn a_record_of_a_newer_program_stops_everything_before_anything_runs() {
 /// Gives every record of a partition the number of a format that is not known yet.
 async fn renumber(story: &Story, pk: &str) {
     let page = Page::whole(pk);
-    for item in story.bench.memory.list(&page).await.unwrap() {
+    for item in story.harness.memory.list(&page).await.unwrap() {
         let mut doc = item.doc.clone();
         doc["format"] = json!(2);
         let write = Write { key: item.key, expect: item.rev, doc };
-        story.bench.memory.commit(&Nonce::fresh(), &[write]).await.unwrap();
+        story.harness.memory.commit(&Nonce::fresh(), &[write]).await.unwrap();
     }
 }
 
@@ -72,27 +72,27 @@ async fn a_record_that_says_that_it_is_another_is_refused_before_anything_is_don
             "STEP" => format!("STEP#{run}"),
             _ => format!("FACET#{}", facet("a")),
         };
-        let mut item = story.bench.memory.list(&Page::whole(&pk)).await.unwrap().remove(0);
+        let mut item = story.harness.memory.list(&Page::whole(&pk)).await.unwrap().remove(0);
         item.doc[field] = other;
         let write = Write { key: item.key, expect: item.rev, doc: item.doc };
-        story.bench.memory.commit(&Nonce::fresh(), &[write]).await.unwrap();
-        story.bench.gate.disarm();
-        let request = RollbackRequest::whole("ann", story.bench.clock.now(), "because");
+        story.harness.memory.commit(&Nonce::fresh(), &[write]).await.unwrap();
+        story.harness.gate.disarm();
+        let request = RollbackRequest::whole("ann", story.harness.clock.now(), "because");
         let put_back = async {
-            match story.bench.runs().roll_back(&run, &request).await {
+            match story.harness.runs().roll_back(&run, &request).await {
                 Err(RunError::Ledger(error)) => return Some(error),
                 other => drop(other.unwrap()),
             }
             let action = story.toy.action("a: off");
-            match story.bench.drive().go(Direction::Rollback, &run, 0, Cursor::default(), &*action).await {
-                Err(DriveError::Ledger(error)) => Some(error),
+            match story.harness.executor().advance(Direction::Rollback, &run, 0, Cursor::default(), &*action).await {
+                Err(ExecutorError::Ledger(error)) => Some(error),
                 _ => None,
             }
         };
         let ended = tokio::time::timeout(Duration::from_secs(5), put_back).await.expect("it tries for ever");
         let Some(LedgerError::Unreadable { why, .. }) = &ended else { panic!("{partition} {field}: {ended:?}") };
         assert!(why.contains("it says that it is"), "{partition} {field}: {why}");
-        assert!(!story.bench.gate.calls().iter().any(|call| call.starts_with("turn")), "{partition} {field}");
+        assert!(!story.harness.gate.calls().iter().any(|call| call.starts_with("turn")), "{partition} {field}");
     }
 }
 
@@ -126,8 +126,8 @@ async fn a_commit_is_whole_or_not_at_all() {
 async fn a_phase_that_may_not_follow_is_refused() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;
-    let run = story.bench.truth.run(&run).await.unwrap().unwrap().value;
-    let step = story.bench.truth.steps(&run, 0).await.unwrap().remove(0);
+    let run = story.harness.truth.run(&run).await.unwrap().unwrap().value;
+    let step = story.harness.truth.steps(&run, 0).await.unwrap().remove(0);
     for phase in [Phase::Planned, Phase::Skipped, Phase::ApplyFailed] {
         let error = Move::advance(step.clone(), None, phase, None, run.began, "test").unwrap_err();
         assert!(matches!(error, LedgerError::IllegalMove { from: Phase::Applied, to, .. } if to == phase), "{error}");
@@ -139,11 +139,11 @@ async fn a_phase_that_may_not_follow_is_refused() {
 async fn of_many_moves_only_those_that_somebody_got_in_the_way_of_fail() {
     let story = Story::of("a: on, b: on");
     let run = story.open("beta 80%", "a: off, b: off").await;
-    let run = story.bench.truth.run(&run).await.unwrap().unwrap().value;
-    let steps = story.bench.truth.steps(&run, 0).await.unwrap();
+    let run = story.harness.truth.run(&run).await.unwrap().unwrap().value;
+    let steps = story.harness.truth.steps(&run, 0).await.unwrap();
     let skip = |step: &Versioned<_>| Move::advance(step.clone(), None, Phase::Skipped, None, run.began, "test").unwrap();
-    story.bench.truth.save_moves(vec![skip(&steps[0])]).await.unwrap().remove(0).unwrap();
-    let outcomes = story.bench.truth.save_moves(steps.iter().map(skip).collect()).await.unwrap();
+    story.harness.truth.save_moves(vec![skip(&steps[0])]).await.unwrap().remove(0).unwrap();
+    let outcomes = story.harness.truth.save_moves(steps.iter().map(skip).collect()).await.unwrap();
     assert!(matches!(outcomes.as_slice(), [Err(LedgerError::Conflict), Ok(_)]), "{outcomes:?}");
 }
 
@@ -152,8 +152,8 @@ async fn a_step_tells_all_that_happened_to_it_in_order() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;
     story.put_back(&run).await;
-    let run = story.bench.truth.run(&run).await.unwrap().unwrap().value;
-    let step = story.bench.truth.steps(&run, 0).await.unwrap().remove(0).value;
+    let run = story.harness.truth.run(&run).await.unwrap().unwrap().value;
+    let step = story.harness.truth.steps(&run, 0).await.unwrap().remove(0).value;
     let phases: Vec<String> = step.events.iter().map(|event| event.phase.to_string()).collect();
     assert_eq!(phases, ["planned", "applying", "applied", "rolling back", "rolled back"]);
     assert_eq!(step.before.as_ref().map(guardrails_model::ids::Value::as_str), Some("on"));

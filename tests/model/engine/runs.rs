@@ -1,7 +1,7 @@
 //! Alerts, runs and rollbacks that meet: one run for a stage, one rollback for a run, and who has the last word.
 
 use futures::future::join_all;
-use guardrails_model::drive::Progress;
+use guardrails_model::engine::Progress;
 use guardrails_model::record::{Direction, PartPlan};
 use guardrails_model::runs::{Begun, Ended, Outcome, RollbackAsked, RunError};
 
@@ -12,11 +12,11 @@ use crate::world::Kind;
 async fn ten_times_the_same_alert_at_once_is_one_run() {
     let story = Story::of("a: on");
     let (target, guardrail) = stage("beta 80%", "a: off");
-    let begun = join_all((0..10).map(|_| story.bench.alert(&target, &guardrail))).await;
+    let begun = join_all((0..10).map(|_| story.harness.alert(&target, &guardrail))).await;
     let started = begun.iter().filter(|begun| matches!(begun, Ok(Begun::Started(_)))).count();
     assert_eq!(started, 1, "{begun:#?}");
-    assert_eq!(story.bench.truth.runs(None).await.unwrap().len(), 1);
-    assert_eq!(story.bench.workflow.names().len(), 1);
+    assert_eq!(story.harness.truth.runs(None).await.unwrap().len(), 1);
+    assert_eq!(story.harness.workflow.names().len(), 1);
     assert!(begun.iter().all(|begun| matches!(begun, Ok(Begun::Started(_) | Begun::Already(_)))), "{begun:#?}");
 }
 
@@ -25,7 +25,7 @@ async fn the_same_alert_again_finds_the_run_that_enforces() {
     let story = Story::of("a: on");
     story.enforce("beta 80%", "a: off").await;
     assert!(matches!(story.alert("beta 80%", "a: off").await, Begun::Already(_)));
-    assert_eq!(story.bench.workflow.names().len(), 1);
+    assert_eq!(story.harness.workflow.names().len(), 1);
 }
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn a_run_that_goes_on_in_another_execution_does_not_try_again_what_failed(
     let run = story.open("beta 80%", "a: off, b: off").await;
     story.invoke(Direction::Apply, &run).await.unwrap().unwrap();
     let closed = story
-        .bench
+        .harness
         .runs()
         .close(
             &run,
@@ -79,10 +79,10 @@ async fn a_run_whose_execution_died_is_taken_up_by_the_next_alert() {
     let story = Story::of("a: on");
     let run = story.open("beta 80%", "a: off").await;
     assert!(matches!(story.alert("beta 80%", "a: off").await, Begun::Already(_)));
-    story.bench.workflow.end_all();
+    story.harness.workflow.end_all();
     let Begun::Started(again) = story.alert("beta 80%", "a: off").await else { panic!("not taken up") };
     assert_eq!(again.id, run);
-    assert_eq!(story.bench.workflow.names().len(), 2);
+    assert_eq!(story.harness.workflow.names().len(), 2);
 }
 
 #[tokio::test]
@@ -91,15 +91,15 @@ async fn a_master_that_died_before_it_asked_the_workflow_is_finished_by_the_next
     for at in 1.. {
         let story = Story::of("a: on");
         let (target, guardrail) = stage("beta 80%", "a: off");
-        story.bench.gate.arm(crate::world::Fault { at, kind: Kind::DieAfter });
-        let died = story.bench.gate.until_death(Box::pin(story.bench.alert(&target, &guardrail))).await;
+        story.harness.gate.arm(crate::world::Fault { at, kind: Kind::DieAfter });
+        let died = story.harness.gate.until_death(Box::pin(story.harness.alert(&target, &guardrail))).await;
         if died.is_some() {
             assert!(at > 2, "the fault was never met");
             break;
         }
-        story.bench.alert(&target, &guardrail).await.unwrap();
-        assert_eq!(story.bench.truth.runs(None).await.unwrap().len(), 1, "dead at call {at}");
-        assert_eq!(story.bench.workflow.names().len(), 1, "dead at call {at}");
+        story.harness.alert(&target, &guardrail).await.unwrap();
+        assert_eq!(story.harness.truth.runs(None).await.unwrap().len(), 1, "dead at call {at}");
+        assert_eq!(story.harness.workflow.names().len(), 1, "dead at call {at}");
     }
 }
 
@@ -107,24 +107,24 @@ async fn a_master_that_died_before_it_asked_the_workflow_is_finished_by_the_next
 async fn of_two_rollbacks_at_once_one_is_started_and_the_other_is_told() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;
-    let asked = join_all([story.bench.ask_back(&run, &[], false), story.bench.ask_back(&run, &[], false)]).await;
+    let asked = join_all([story.harness.ask_back(&run, &[], false), story.harness.ask_back(&run, &[], false)]).await;
     let started = asked.iter().filter(|asked| matches!(asked, RollbackAsked::Started(_))).count();
     let under_way = asked.iter().filter(|asked| matches!(asked, RollbackAsked::UnderWay(_))).count();
     assert_eq!((started, under_way), (1, 1), "{asked:#?}");
-    assert_eq!(story.bench.workflow.names().iter().filter(|name| name.starts_with("rollback-")).count(), 1);
+    assert_eq!(story.harness.workflow.names().iter().filter(|name| name.starts_with("rollback-")).count(), 1);
 }
 
 #[tokio::test]
 async fn a_rollback_whose_execution_died_can_be_asked_for_again() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;
-    story.bench.ask_back(&run, &[], false).await;
-    story.bench.gate.arm_for("turn a", Kind::DieBefore);
+    story.harness.ask_back(&run, &[], false).await;
+    story.harness.gate.arm_for("turn a", Kind::DieBefore);
     assert!(story.invoke(Direction::Rollback, &run).await.is_none());
-    story.bench.workflow.end_all();
+    story.harness.workflow.end_all();
     story.put_back(&run).await;
     story.check(&["a: on", "beta 80%: rolled back; a rolled back"]).await;
-    let asked = story.bench.ask_back(&run, &[], false).await;
+    let asked = story.harness.ask_back(&run, &[], false).await;
     assert!(matches!(asked, RollbackAsked::NothingToDo(_)), "{asked:?}");
 }
 
@@ -132,13 +132,13 @@ async fn a_rollback_whose_execution_died_can_be_asked_for_again() {
 async fn an_apply_that_a_rollback_overtook_leaves_the_run_alone() {
     let story = Story::of("a: on, b: on, c: on");
     let run = story.open("beta 80%", "a: off, b: off, c: off").await;
-    story.bench.gate.arm_for("turn b", Kind::DieAfter);
+    story.harness.gate.arm_for("turn b", Kind::DieAfter);
     assert!(story.invoke(Direction::Apply, &run).await.is_none());
-    story.bench.ask_back(&run, &[], false).await;
+    story.harness.ask_back(&run, &[], false).await;
     assert_eq!(story.invoke(Direction::Apply, &run).await.unwrap().unwrap(), Progress::Superseded);
-    let closed = story.bench.execute(Direction::Apply, &run).await.unwrap();
+    let closed = story.harness.execute(Direction::Apply, &run).await.unwrap();
     assert_eq!(closed.outcome, Outcome::Superseded);
-    story.bench.execute(Direction::Rollback, &run).await.unwrap();
+    story.harness.execute(Direction::Rollback, &run).await.unwrap();
     let said = "a rolled back, b rolled back, c skipped (rolled back before it was begun)";
     story.check(&["a: on", "b: on", "c: on", &format!("beta 80%: rolled back; {said}")]).await;
 }
@@ -147,17 +147,17 @@ async fn an_apply_that_a_rollback_overtook_leaves_the_run_alone() {
 async fn a_rollback_in_the_middle_of_a_batch_waits_for_it() {
     let story = Story::of("a: on");
     let run = story.open("beta 80%", "a: off").await;
-    story.bench.gate.arm_for("turn a", Kind::Stall);
+    story.harness.gate.arm_for("turn a", Kind::Stall);
     let rollback = async {
-        story.bench.gate.stall().await;
-        story.bench.ask_back(&run, &[], false).await;
+        story.harness.gate.stall().await;
+        story.harness.ask_back(&run, &[], false).await;
         let early = story.invoke(Direction::Rollback, &run).await.unwrap().unwrap();
         assert!(matches!(early, Progress::Settling { changed: 0, .. }), "{early:?}");
-        story.bench.gate.wake();
+        story.harness.gate.wake();
     };
     let (applied, ()) = futures::join!(story.invoke(Direction::Apply, &run), rollback);
     assert!(applied.unwrap().is_ok());
-    story.bench.execute(Direction::Rollback, &run).await.unwrap();
+    story.harness.execute(Direction::Rollback, &run).await.unwrap();
     story.check(&["a: on", "beta 80%: rolled back; a rolled back"]).await;
 }
 
@@ -170,8 +170,8 @@ async fn a_stage_that_was_put_back_is_let_go_until_it_is_rearmed() {
     assert_eq!((released.by.as_str(), released.why.as_str()), ("arn:aws:iam::123456789012:user/ann", "because"));
     story.check(&["a: on", "beta 80%: rolled back; a rolled back"]).await;
     let (target, _) = stage("beta 80%", "a: off");
-    assert!(story.bench.runs().rearm(&target).await.unwrap());
-    assert!(!story.bench.runs().rearm(&target).await.unwrap(), "there is nothing left to lift");
+    assert!(story.harness.runs().rearm(&target).await.unwrap());
+    assert!(!story.harness.runs().rearm(&target).await.unwrap(), "there is nothing left to lift");
     story.enforce("beta 80%", "a: off").await;
     let again = "beta 80% again: enforced; a applied";
     story.check(&["a: off (was on, held by beta 80% again)", "beta 80%: rolled back; a rolled back", again]).await;
@@ -209,7 +209,7 @@ async fn a_simulated_run_never_swallows_a_real_alert() {
 async fn a_stage_that_only_notifies_is_carried_out_once() {
     let story = Story::of("a: on");
     let Begun::Started(run) = story.alert("beta 80%", "").await else { panic!("not begun") };
-    story.bench.open(&run).await.unwrap();
+    story.harness.open(&run).await.unwrap();
     story.apply(&run.id).await;
     story.check(&["a: on", "beta 80%: notified; nothing"]).await;
     assert!(matches!(story.alert("beta 80%", "").await, Begun::Already(_)));
@@ -222,7 +222,7 @@ async fn the_last_piece_that_is_put_back_lets_the_stage_go() {
     story.put_back_only(&run, &["a"], false).await;
     assert!(matches!(story.alert("beta 80%", "a: off, b: off").await, Begun::Already(_)));
     let (target, _) = stage("beta 80%", "a: off, b: off");
-    assert!(!story.bench.runs().rearm(&target).await.unwrap(), "the stage is let go with its first piece");
+    assert!(!story.harness.runs().rearm(&target).await.unwrap(), "the stage is let go with its first piece");
     story.put_back_only(&run, &["b"], false).await;
     assert!(matches!(story.alert("beta 80%", "a: off, b: off").await, Begun::Released(_)));
 }
@@ -242,9 +242,9 @@ async fn putting_one_piece_back_does_not_call_a_half_done_run_enforced() {
 async fn a_rollback_before_the_plan_is_open_ends_it_and_steps_written_late_stay_inert() {
     let story = Story::of("a: on");
     let Begun::Started(run) = story.alert("beta 80%", "a: off").await else { panic!("not begun") };
-    let late = story.bench.drive().plan(&run, 0, &*story.toy.action("a: off")).await.unwrap();
+    let late = story.harness.executor().plan(&run, 0, &*story.toy.action("a: off")).await.unwrap();
     story.put_back(&run.id).await;
-    let after = story.bench.runs().open(&run.id, &[(0, PartPlan::Written(late))]).await.unwrap();
+    let after = story.harness.runs().open(&run.id, &[(0, PartPlan::Written(late))]).await.unwrap();
     assert_eq!(after.parts[0].plan, PartPlan::Missing);
     assert_eq!(story.invoke(Direction::Apply, &run.id).await.unwrap().unwrap(), Progress::Superseded);
     story.check(&["a: on", "beta 80%: rolled back; nothing"]).await;
@@ -254,14 +254,14 @@ async fn a_rollback_before_the_plan_is_open_ends_it_and_steps_written_late_stay_
 async fn a_retried_plan_leaves_what_the_first_one_left_inert() {
     let story = Story::of("a: on, b: on");
     let Begun::Started(run) = story.alert("beta 80%", "a: off, b: off").await else { panic!("not begun") };
-    let dead = story.bench.drive().plan(&run, 0, &*story.toy.action("a: off, b: off")).await.unwrap();
+    let dead = story.harness.executor().plan(&run, 0, &*story.toy.action("a: off, b: off")).await.unwrap();
     story.toy.lamps().by_name.remove("b");
-    story.bench.open(&run).await.unwrap();
+    story.harness.open(&run).await.unwrap();
     story.apply(&run.id).await;
     story.check(&["a: off (was on, held by beta 80%)", "beta 80%: enforced; a applied"]).await;
     story.put_back(&run.id).await;
     story.check(&["a: on", "beta 80%: rolled back; a rolled back"]).await;
-    let left_over = story.bench.truth.steps_under(&run.id, 0, &dead.token).await.unwrap();
+    let left_over = story.harness.truth.steps_under(&run.id, 0, &dead.token).await.unwrap();
     let phases: Vec<String> = left_over.iter().map(|step| step.value.phase.to_string()).collect();
     assert_eq!(phases, ["planned", "planned"]);
 }
@@ -270,9 +270,9 @@ async fn a_retried_plan_leaves_what_the_first_one_left_inert() {
 async fn a_plan_that_counts_is_never_replaced() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;
-    let before = story.bench.truth.run(&run).await.unwrap().unwrap().value;
-    let again = story.bench.drive().plan(&before, 0, &*story.toy.action("a: off")).await.unwrap();
-    let after = story.bench.runs().open(&run, &[(0, PartPlan::Written(again))]).await.unwrap();
+    let before = story.harness.truth.run(&run).await.unwrap().unwrap().value;
+    let again = story.harness.executor().plan(&before, 0, &*story.toy.action("a: off")).await.unwrap();
+    let after = story.harness.runs().open(&run, &[(0, PartPlan::Written(again))]).await.unwrap();
     assert_eq!(after.parts, before.parts);
 }
 
@@ -280,9 +280,9 @@ async fn a_plan_that_counts_is_never_replaced() {
 async fn a_plan_that_is_not_whole_does_not_open() {
     let story = Story::of("a: on");
     let Begun::Started(run) = story.alert("beta 80%", "a: off").await else { panic!("not begun") };
-    let mut plan = story.bench.drive().plan(&run, 0, &*story.toy.action("a: off")).await.unwrap();
+    let mut plan = story.harness.executor().plan(&run, 0, &*story.toy.action("a: off")).await.unwrap();
     plan.steps += 1;
-    let error = story.bench.runs().open(&run.id, &[(0, PartPlan::Written(plan))]).await.unwrap_err();
+    let error = story.harness.runs().open(&run.id, &[(0, PartPlan::Written(plan))]).await.unwrap_err();
     assert!(matches!(error, RunError::Torn { planned: 2, found: 1, .. }), "{error}");
     let progress = story.invoke(Direction::Apply, &run.id).await.unwrap().unwrap();
     assert_eq!(progress, Progress::Superseded, "a run that is not open is carried out");

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Actions of the same shape as the real ones.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum StandIn {
+pub enum FakeCatalog {
     /// Stops what carries the tags.
     StopInstances(Stop),
     /// Changes a group's policies.
@@ -42,11 +42,12 @@ pub struct Swap {
     attach: Vec<String>,
 }
 
-impl Actions for StandIn {
-    fn wishes(&self) -> Vec<(FacetId, Value)> {
+impl Actions for FakeCatalog {
+    fn desired(&self) -> Vec<(FacetId, Value)> {
         let Self::SwapGroupPolicy(swap) = self else { return Vec::new() };
-        let wish = |policy: &String, wanted| Some((FacetId::new("group-policy", &swap.group, policy).ok()?, Value::new(wanted)));
-        let gone = swap.detach.iter().filter_map(|policy| wish(policy, "detached"));
-        gone.chain(swap.attach.iter().filter_map(|policy| wish(policy, "attached"))).collect()
+        let desire =
+            |policy: &String, wanted| Some((FacetId::new("group-policy", &swap.group, policy).ok()?, Value::new(wanted)));
+        let gone = swap.detach.iter().filter_map(|policy| desire(policy, "detached"));
+        gone.chain(swap.attach.iter().filter_map(|policy| desire(policy, "attached"))).collect()
     }
 }

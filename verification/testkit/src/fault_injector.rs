@@ -78,14 +78,14 @@ struct State {
 
 /// The gate.
 #[derive(Debug, Default)]
-pub struct Gate {
+pub struct FaultInjector {
     state: Mutex<State>,
     died: Notify,
     stalled: Notify,
     woken: Notify,
 }
 
-impl Gate {
+impl FaultInjector {
     /// Counts from one again, with `fault` waiting.
     pub fn arm(&self, fault: Fault) {
         *lock(&self.state) = State { fault: Some((Place::Number(fault.at), fault.kind)), ..State::default() };

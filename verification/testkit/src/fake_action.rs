@@ -1,18 +1,18 @@
-//! An action over lamps: as small as an action can be, and so that everything that a test shows is the drive's own doing.
+//! An action over lamps: as small as an action can be, and so that everything that a test shows is the engine's own doing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use guardrails_model::action::{
-    Action, ActionError, Answer, Change, Gate as Question, Meanwhile, Patience, Planned, Ready, Room, Seen, Unit,
+    Action, ActionError, Allowance, Change, ChangeOutcome, DriftPolicy, Patience, Planned, Ready, ReadyCheck, Seen, Unit,
 };
 use guardrails_model::clock::Clock;
 use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::record::Direction;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{Effect, Ending, Gate, VirtualClock, lock};
+use crate::{Effect, Ending, FaultInjector, ManualClock, lock};
 
 /// Seconds between two looks at a lamp, and until a change of it has failed.
 pub const PATIENCE: Patience = Patience { poll: 5, limit: 600, give_up: 600 };
@@ -48,15 +48,15 @@ pub struct Lamps {
 
 /// Lamps behind a gate.
 #[derive(Debug)]
-pub struct Toy {
+pub struct FakeLamps {
     /// The time that lamps turn by.
-    pub clock: Arc<VirtualClock>,
+    pub clock: Arc<ManualClock>,
     /// Where faults wait.
-    pub gate: Arc<Gate>,
+    pub gate: Arc<FaultInjector>,
     state: Mutex<Lamps>,
 }
 
-impl Toy {
+impl FakeLamps {
     /// Lamps as `a: on, b: off`.
     pub fn new(lamps: &str) -> Arc<Self> {
         let toy = Self { clock: Arc::default(), gate: Arc::default(), state: Mutex::default() };
@@ -88,9 +88,9 @@ impl Toy {
         self.lamps().by_name.iter().map(|(name, lamp)| (name.clone(), lamp.is.clone())).collect()
     }
 
-    /// The action that wants what `wishes` says, in the words of [`Self::new`].
-    pub fn action(self: &Arc<Self>, wishes: &str) -> Arc<dyn Action> {
-        Arc::new(ToyAction { toy: Arc::clone(self), wishes: words(wishes) })
+    /// The action that wants what `desired` says, in the words of [`Self::new`].
+    pub fn action(self: &Arc<Self>, desired: &str) -> Arc<dyn Action> {
+        Arc::new(FakeAction { toy: Arc::clone(self), desired: words(desired) })
     }
 }
 
@@ -113,44 +113,44 @@ impl Lamps {
         }
     }
 
-    fn turn(&mut self, name: &str, to: &Value, now: Timestamp) -> Answer {
-        let Some(lamp) = self.by_name.get_mut(name) else { return Answer::Refused("there is no such lamp".to_owned()) };
+    fn turn(&mut self, name: &str, to: &Value, now: Timestamp) -> ChangeOutcome {
+        let Some(lamp) = self.by_name.get_mut(name) else { return ChangeOutcome::Refused("there is no such lamp".to_owned()) };
         if let Some(why) = lamp.refuses {
-            return Answer::Refused(why.to_owned());
+            return ChangeOutcome::Refused(why.to_owned());
         }
         if lamp.no_current > 0 {
             lamp.no_current -= 1;
-            return Answer::NoRoom("there is no current".to_owned());
+            return ChangeOutcome::NoCapacity("there is no current".to_owned());
         }
         lamp.becomes = Some((now + SignedDuration::from_secs(lamp.takes), to.clone()));
         self.touched.insert(name.to_owned());
         self.room = self.room.map(|room| room.saturating_sub(1));
         self.arrive(now);
-        Answer::Accepted
+        ChangeOutcome::Accepted
     }
 }
 
-struct ToyAction {
-    toy: Arc<Toy>,
-    wishes: Vec<(String, Value)>,
+struct FakeAction {
+    toy: Arc<FakeLamps>,
+    desired: Vec<(String, Value)>,
 }
 
-impl ToyAction {
-    async fn turn(&self, change: &Change) -> Answer {
+impl FakeAction {
+    async fn turn(&self, change: &Change) -> ChangeOutcome {
         let (now, name) = (self.toy.clock.now(), name(&change.facet));
         let (effect, ending) = self.toy.gate.pass(&format!("turn {name} {}", change.to), now).await;
         let answer = match effect {
             Effect::Now => self.toy.lamps().turn(&name, &change.to, self.toy.clock.now()),
             Effect::At(at) => {
                 self.toy.lamps().late.push((at, name, change.to.clone()));
-                Answer::Accepted
+                ChangeOutcome::Accepted
             }
-            Effect::Never => Answer::Accepted,
+            Effect::Never => ChangeOutcome::Accepted,
         };
         match ending {
             Ending::Answer => answer,
-            Ending::Throttled => Answer::Later("come back later".to_owned()),
-            Ending::Reset | Ending::Refused => Answer::Unknown("the line was cut".to_owned()),
+            Ending::Throttled => ChangeOutcome::Retry("come back later".to_owned()),
+            Ending::Reset | Ending::Refused => ChangeOutcome::Unknown("the line was cut".to_owned()),
             Ending::Death => self.toy.gate.die().await,
         }
     }
@@ -164,7 +164,7 @@ impl ToyAction {
         }
     }
 
-    async fn turn_all(&self, changes: &[Change]) -> Vec<Answer> {
+    async fn turn_all(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
         let mut answers = Vec::new();
         for change in changes {
             answers.push(self.turn(change).await);
@@ -174,10 +174,10 @@ impl ToyAction {
 }
 
 #[async_trait]
-impl Action for ToyAction {
+impl Action for FakeAction {
     async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
         let plan = |lamps: &Lamps| {
-            let planned = self.wishes.iter().filter_map(|(name, wanted)| {
+            let planned = self.desired.iter().filter_map(|(name, wanted)| {
                 let present = lamps.by_name.get(name)?.is.clone();
                 let planned = Planned::new(facet(name), name.clone(), present, wanted.clone());
                 Some(Planned { unit: unit(name), ..planned })
@@ -200,7 +200,7 @@ impl Action for ToyAction {
     }
 
     /// The lamps of the unit that are there now belong to it, planned or not.
-    async fn ready(&self, gate: &Question) -> Result<Ready, ActionError> {
+    async fn ready(&self, gate: &ReadyCheck) -> Result<Ready, ActionError> {
         let lamps = self.toy.lamps();
         if let Some(why) = lamps.unready {
             return Ok(Ready::NotYet(why.to_owned()));
@@ -214,20 +214,20 @@ impl Action for ToyAction {
     }
 
     /// Lamps that are called `fixed` are not turned again.
-    fn meanwhile(&self, facet: &FacetId) -> Meanwhile {
-        if name(facet).starts_with("fixed") { Meanwhile::Tell } else { Meanwhile::Enforce }
+    fn drift_policy(&self, facet: &FacetId) -> DriftPolicy {
+        if name(facet).starts_with("fixed") { DriftPolicy::Report } else { DriftPolicy::Reapply }
     }
 
-    fn room(&self, _: Direction, changes: usize) -> Room {
+    fn allowance(&self, _: Direction, changes: usize) -> Allowance {
         let room = self.toy.lamps().room.unwrap_or(changes);
-        Room { changes: changes.min(room), again: 7 }
+        Allowance { changes: changes.min(room), again: 7 }
     }
 
-    async fn apply(&self, changes: &[Change]) -> Vec<Answer> {
+    async fn apply(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
         self.turn_all(changes).await
     }
 
-    async fn rollback(&self, changes: &[Change]) -> Vec<Answer> {
+    async fn rollback(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
         self.turn_all(changes).await
     }
 

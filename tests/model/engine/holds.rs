@@ -1,12 +1,12 @@
 //! Facets that several want, and calls that may yet land: who holds, who waits, who puts back.
 
 use guardrails_model::clock::Clock;
-use guardrails_model::drive::Progress;
+use guardrails_model::engine::Progress;
 use guardrails_model::record::Direction;
 use guardrails_model::report::{Keep, Report, holds};
 
 use super::story::Story;
-use crate::toy::facet;
+use crate::fake_action::facet;
 use crate::world::Kind;
 
 #[tokio::test]
@@ -65,11 +65,11 @@ async fn what_another_run_turns_off_in_the_middle_of_a_look_is_not_taken_for_off
     let first = story.open("beta 80%", "a: off").await;
     let second = story.open("gamma 80%", "a: off").await;
     // The second has read that nobody holds the lamp, and stands still before it looks.
-    story.bench.gate.arm_for("observe", Kind::Stall);
+    story.harness.gate.arm_for("observe", Kind::Stall);
     let meanwhile = async {
-        story.bench.gate.stall().await;
+        story.harness.gate.stall().await;
         story.apply(&first).await;
-        story.bench.gate.wake();
+        story.harness.gate.wake();
     };
     let (invoked, ()) = tokio::join!(story.invoke(Direction::Apply, &second), meanwhile);
     assert!(matches!(invoked, Some(Ok(_))), "{invoked:?}");
@@ -115,7 +115,7 @@ async fn two_actions_of_one_stage_may_meet_at_one_target() {
     let run = story.enforce("beta 80%", "a: off; a: off, b: off").await;
     story.put_back(&run).await;
     assert_eq!(story.toy.snapshot(), Story::of("a: on, b: on").toy.snapshot());
-    let run = story.bench.truth.run(&run).await.unwrap().unwrap().value;
+    let run = story.harness.truth.run(&run).await.unwrap().unwrap().value;
     assert_eq!(run.state.words(), "rolled back", "{:?}", run.events.last());
 }
 
@@ -132,14 +132,14 @@ async fn of_two_actions_at_one_target_the_second_puts_back_what_the_first_one_al
 async fn a_rollback_waits_until_the_calls_of_a_dead_applier_cannot_land_any_more() {
     let story = Story::of("a: on");
     let run = story.open("beta 80%", "a: off").await;
-    story.bench.gate.arm_for("turn a", Kind::DieLate(74));
+    story.harness.gate.arm_for("turn a", Kind::DieLate(74));
     assert!(story.invoke(Direction::Apply, &run).await.is_none());
-    story.bench.ask_back(&run, &[], false).await;
+    story.harness.ask_back(&run, &[], false).await;
     let progress = story.invoke(Direction::Rollback, &run).await.unwrap().unwrap();
     assert!(matches!(progress, Progress::Settling { seconds: 76, changed: 0, .. }), "{progress:?}");
     story.check(&["a: on (was on, held by beta 80%)", "beta 80%: rolling back; a applying"]).await;
-    story.bench.execute(Direction::Rollback, &run).await.unwrap();
-    story.bench.wait(600).await;
+    story.harness.execute(Direction::Rollback, &run).await.unwrap();
+    story.harness.wait(600).await;
     story.check(&["a: on", "beta 80%: rolled back; a rolled back"]).await;
 }
 
@@ -147,7 +147,7 @@ async fn a_rollback_waits_until_the_calls_of_a_dead_applier_cannot_land_any_more
 async fn a_rollback_does_not_wait_for_an_applier_that_lived() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;
-    story.bench.ask_back(&run, &[], false).await;
+    story.harness.ask_back(&run, &[], false).await;
     let progress = story.invoke(Direction::Rollback, &run).await.unwrap().unwrap();
     assert_eq!(progress, Progress::Done { changed: 1, failed: 0 });
     story.check(&["a: on", "beta 80%: rolling back; a rolled back"]).await;
@@ -157,10 +157,10 @@ async fn a_rollback_does_not_wait_for_an_applier_that_lived() {
 async fn after_a_lost_answer_a_rollback_waits_even_if_the_change_was_seen() {
     let story = Story::of("a: on");
     let run = story.open("beta 80%", "a: off").await;
-    story.bench.gate.arm_for("turn a", Kind::LostAnswer);
+    story.harness.gate.arm_for("turn a", Kind::LostAnswer);
     story.apply(&run).await;
     story.check(&["a: off (was on, held by beta 80%)", "beta 80%: enforced; a applied"]).await;
-    story.bench.ask_back(&run, &[], false).await;
+    story.harness.ask_back(&run, &[], false).await;
     let progress = story.invoke(Direction::Rollback, &run).await.unwrap().unwrap();
     assert!(matches!(progress, Progress::Settling { changed: 0, .. }), "{progress:?}");
 }
@@ -169,16 +169,16 @@ async fn after_a_lost_answer_a_rollback_waits_even_if_the_change_was_seen() {
 async fn a_new_run_waits_until_the_calls_of_a_dead_rollback_cannot_land_any_more() {
     let story = Story::of("a: on");
     let first = story.enforce("beta 80%", "a: off").await;
-    story.bench.ask_back(&first, &[], false).await;
-    story.bench.gate.arm_for("turn a", Kind::DieLate(74));
+    story.harness.ask_back(&first, &[], false).await;
+    story.harness.gate.arm_for("turn a", Kind::DieLate(74));
     assert!(story.invoke(Direction::Rollback, &first).await.is_none());
     let second = story.open("beta 100%", "a: dim").await;
     // Refused while the first holds it; the first lets go when another takes its rollback up.
-    story.bench.execute(Direction::Rollback, &first).await.unwrap();
-    story.bench.workflow.end_all();
+    story.harness.execute(Direction::Rollback, &first).await.unwrap();
+    story.harness.workflow.end_all();
     story.alert("beta 100%", "a: dim").await;
     story.apply(&second).await;
-    story.bench.wait(600).await;
+    story.harness.wait(600).await;
     let held = "a: dim (was on, held by beta 100%)";
     story.check(&[held, "beta 80%: rolled back; a rolled back", "beta 100%: enforced; a applied"]).await;
 }
@@ -200,11 +200,11 @@ async fn whoever_lets_go_first_a_lamp_is_turned_back_once_and_by_the_last() {
             let story = Story::of("a: on");
             let first = story.enforce(pair[0], "a: off").await;
             let second = story.enforce(pair[1], "a: off").await;
-            story.bench.gate.disarm();
+            story.harness.gate.disarm();
             let order = if backwards { [&second, &first] } else { [&first, &second] };
             for (index, run) in order.into_iter().enumerate() {
                 story.put_back(run).await;
-                let turned = story.bench.gate.calls().iter().filter(|call| *call == "turn a on").count();
+                let turned = story.harness.gate.calls().iter().filter(|call| *call == "turn a on").count();
                 assert_eq!(turned, index, "{pair:?} {backwards}");
             }
             assert_eq!(story.toy.snapshot()["a"].as_str(), "on");
@@ -218,9 +218,9 @@ async fn a_report_says_who_else_holds_what_and_what_it_waits_for() {
     let first = story.enforce("beta 80%", "a: off, b: off").await;
     let second = story.enforce("gamma 100% simulated", "a: off").await;
     let text = async |run: &guardrails_model::ids::RunId| {
-        let run = story.bench.truth.run(run).await.unwrap().unwrap().value;
-        let mut report = Report::of(&story.bench.truth, run, Keep::ALL).await.unwrap();
-        report.look_up_holds(&story.bench.truth, story.bench.clock.now()).await.unwrap();
+        let run = story.harness.truth.run(run).await.unwrap().unwrap().value;
+        let mut report = Report::of(&story.harness.truth, run, Keep::ALL).await.unwrap();
+        report.look_up_holds(&story.harness.truth, story.harness.clock.now()).await.unwrap();
         (report.text(), serde_json::to_value(&report).unwrap())
     };
     let (said, json) = text(&first).await;
@@ -238,9 +238,9 @@ async fn a_report_says_who_else_holds_what_and_what_it_waits_for() {
 
     // While calls of somebody who died may land, the other way waits, and says until when.
     let run = story.open("delta 80%", "b: dim").await;
-    story.bench.gate.arm_for("turn b", Kind::DieLate(74));
+    story.harness.gate.arm_for("turn b", Kind::DieLate(74));
     assert!(story.invoke(Direction::Apply, &run).await.is_none());
-    story.bench.ask_back(&run, &[], false).await;
-    let hold = holds(&story.bench.truth, &[facet("b")]).await.unwrap().remove(&facet("b")).unwrap();
-    assert!(hold.text(story.bench.clock.now()).contains("calls that apply it may land until"), "{hold:?}");
+    story.harness.ask_back(&run, &[], false).await;
+    let hold = holds(&story.harness.truth, &[facet("b")]).await.unwrap().remove(&facet("b")).unwrap();
+    assert!(hold.text(story.harness.clock.now()).contains("calls that apply it may land until"), "{hold:?}");
 }

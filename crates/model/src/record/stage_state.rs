@@ -12,7 +12,7 @@ pub const MOST_DISCARDED: usize = 20;
 
 /// What a stage's slot in a period is taken by: at most one open run for each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Slot {
+pub struct StageState {
     /// [`super::FORMAT`].
     pub format: u32,
     /// The latest run.
@@ -31,7 +31,7 @@ pub struct Slot {
     pub unanswered: u32,
 }
 
-impl Slot {
+impl StageState {
     /// One that is taken by `run`.
     #[must_use]
     pub fn of(run: RunId) -> Self {

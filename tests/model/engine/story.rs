@@ -5,38 +5,38 @@ use std::sync::{Arc, Mutex};
 
 use guardrails_model::config::{ActionSpec, Guardrail};
 use guardrails_model::decide::Target;
-use guardrails_model::drive::{DriveError, Progress};
+use guardrails_model::engine::{ExecutorError, Progress};
 use guardrails_model::ids::{FacetId, RunId};
 use guardrails_model::record::{Direction, Part, Run, Step};
 use guardrails_model::runs::{Begun, RollbackAsked};
 use serde_json::json;
 
-use crate::bench::{self, Bench};
-use crate::toy::{Toy, facet, name};
+use crate::fake_action::{FakeLamps, facet, name};
+use crate::harness::{self, Harness};
 use crate::world::lock;
 
 /// Lamps, runs over them, and time.
 pub struct Story {
-    pub bench: Bench,
-    pub toy: Arc<Toy>,
+    pub harness: Harness,
+    pub toy: Arc<FakeLamps>,
     names: Mutex<Vec<(RunId, String)>>,
 }
 
 impl Story {
     /// Lamps as `a: on, b: off`.
     pub fn of(lamps: &str) -> Self {
-        let toy = Toy::new(lamps);
+        let toy = FakeLamps::new(lamps);
         let lamps = Arc::clone(&toy);
         let make = Box::new(move |_: &_, part: &Part| lamps.action(part.params.as_str().expect("a text")));
-        let bench = Bench::new(Arc::clone(&toy.clock), Arc::clone(&toy.gate), |store| store, make);
-        Self { bench, toy, names: Mutex::default() }
+        let harness = Harness::new(Arc::clone(&toy.clock), Arc::clone(&toy.gate), |store| store, make);
+        Self { harness, toy, names: Mutex::default() }
     }
 
-    /// An alert for `who`, such as `beta 80%` or `beta 80% simulated`, whose stage wants `wishes`, such as `a: off`;
+    /// An alert for `who`, such as `beta 80%` or `beta 80% simulated`, whose stage wants `desired`, such as `a: off`;
     /// with `;` between, several actions of one stage.
-    pub async fn alert(&self, who: &str, wishes: &str) -> Begun {
-        let (target, guardrail) = stage(who, wishes);
-        let begun = self.bench.alert(&target, &guardrail).await.expect("the alert is taken");
+    pub async fn alert(&self, who: &str, desired: &str) -> Begun {
+        let (target, guardrail) = stage(who, desired);
+        let begun = self.harness.alert(&target, &guardrail).await.expect("the alert is taken");
         if let Begun::Started(run) = &begun {
             self.know(run, who);
         }
@@ -44,26 +44,26 @@ impl Story {
     }
 
     /// An alert that begins a run, which is planned and opened but not yet carried out.
-    pub async fn open(&self, who: &str, wishes: &str) -> RunId {
-        let Begun::Started(run) = self.alert(who, wishes).await else { panic!("`{who}` is under way already") };
-        self.bench.open(&run).await.expect("the run opens").id
+    pub async fn open(&self, who: &str, desired: &str) -> RunId {
+        let Begun::Started(run) = self.alert(who, desired).await else { panic!("`{who}` is under way already") };
+        self.harness.open(&run).await.expect("the run opens").id
     }
 
     /// An alert that begins a run, carried out to its end.
-    pub async fn enforce(&self, who: &str, wishes: &str) -> RunId {
-        let run = self.open(who, wishes).await;
+    pub async fn enforce(&self, who: &str, desired: &str) -> RunId {
+        let run = self.open(who, desired).await;
         self.apply(&run).await;
         run
     }
 
     /// Applies a run to its end.
     pub async fn apply(&self, run: &RunId) {
-        self.bench.execute(Direction::Apply, run).await.expect("the run is closed");
+        self.harness.execute(Direction::Apply, run).await.expect("the run is closed");
     }
 
     /// One invocation of a run's first part.
-    pub async fn invoke(&self, direction: Direction, run: &RunId) -> Option<Result<Progress, DriveError>> {
-        self.bench.invoke(direction, run, 0).await
+    pub async fn invoke(&self, direction: Direction, run: &RunId) -> Option<Result<Progress, ExecutorError>> {
+        self.harness.invoke(direction, run, 0).await
     }
 
     /// Rolls a run back to the end.
@@ -79,9 +79,9 @@ impl Story {
     /// Rolls some lamps of a run back.
     pub async fn put_back_only(&self, run: &RunId, only: &[&str], force: bool) {
         let only: Vec<FacetId> = only.iter().map(|name| facet(name)).collect();
-        let asked = self.bench.ask_back(run, &only, force).await;
+        let asked = self.harness.ask_back(run, &only, force).await;
         assert!(matches!(asked, RollbackAsked::Started(_)), "{asked:?}");
-        self.bench.execute(Direction::Rollback, run).await.expect("the run is closed");
+        self.harness.execute(Direction::Rollback, run).await.expect("the run is closed");
     }
 
     /// Gives a run the name that [`Self::check`] shows.
@@ -109,10 +109,10 @@ impl Story {
             self.toy.snapshot().into_iter().map(|(name, value)| (name, value.to_string())).collect::<BTreeMap<_, _>>();
         let mut runs = Vec::new();
         for (id, who) in &names {
-            let run = self.bench.truth.run(id).await.expect("the ledger").expect("the run").value;
+            let run = self.harness.truth.run(id).await.expect("the ledger").expect("the run").value;
             let mut steps = Vec::new();
             for part in 0..run.parts.len() {
-                steps.extend(self.bench.truth.steps(&run, part).await.expect("the ledger").into_iter().map(|step| step.value));
+                steps.extend(self.harness.truth.steps(&run, part).await.expect("the ledger").into_iter().map(|step| step.value));
             }
             for step in &steps {
                 lamps.entry(name(&step.facet)).or_insert_with(|| "gone".to_owned());
@@ -122,7 +122,7 @@ impl Story {
             runs.push(format!("{who}: {}; {all}", run.state.words()));
         }
         for (lamp, value) in lamps {
-            let facet = self.bench.truth.facets(&[facet(&lamp)]).await.expect("the ledger").into_values().next();
+            let facet = self.harness.truth.facets(&[facet(&lamp)]).await.expect("the ledger").into_values().next();
             let held = facet.filter(|facet| !facet.value.holders.is_empty()).map(|facet| {
                 let holders = json!(facet.value.holders).to_string();
                 let holds = |(run, _): &&(RunId, String)| holders.contains(run.as_str());
@@ -145,8 +145,8 @@ fn shown(step: &Step, names: &[(RunId, String)]) -> String {
 }
 
 /// `beta 80%` and what it wants, as the target and the guardrail of an alert.
-pub fn stage(who: &str, wishes: &str) -> (Target, Guardrail) {
-    let spec = |wishes: &str| ActionSpec { name: "toy".parse().expect("an action's name"), params: json!(wishes) };
-    let groups = wishes.split("; ").filter(|wishes| !wishes.is_empty()).map(|wishes| vec![spec(wishes)]);
-    bench::stage(who, groups.collect())
+pub fn stage(who: &str, desired: &str) -> (Target, Guardrail) {
+    let spec = |desired: &str| ActionSpec { name: "toy".parse().expect("an action's name"), params: json!(desired) };
+    let groups = desired.split("; ").filter(|desired| !desired.is_empty()).map(|desired| vec![spec(desired)]);
+    harness::stage(who, groups.collect())
 }

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use super::end::End;
-use super::{AFTER_CONFLICT, Drive, DriveError, sooner};
+use super::{AFTER_CONFLICT, Executor, ExecutorError, sooner};
 use crate::ids::FacetId;
 use crate::ledger::{Move, News, Versioned};
 use crate::phase::Phase;
 use crate::record::{Facet, Run, Step};
 
-impl Drive<'_> {
+impl Executor<'_> {
     /// Leaves alone what was seen to need no change. Between the read of `facets` and the look another run may have taken its
     /// hold and made the change, and then it needs us as a holder, or it comes back while we count on it. So the books are read
     /// again after the look: where they moved, the step is looked at again.
@@ -19,7 +19,7 @@ impl Drive<'_> {
         steps: Vec<(&Versioned<Step>, News)>,
         facets: &HashMap<FacetId, Versioned<Facet>>,
         end: &mut End,
-    ) -> Result<Vec<Move>, DriveError> {
+    ) -> Result<Vec<Move>, ExecutorError> {
         if steps.is_empty() {
             return Ok(Vec::new());
         }

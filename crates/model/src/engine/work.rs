@@ -8,8 +8,10 @@ use jiff::Timestamp;
 use super::decide::{self, ApplyNext, RollbackNext};
 use super::end::End;
 use super::record::Asked;
-use super::{AFTER_CONFLICT, AFTER_THE_APPROVAL, Drive, DriveError, LONGEST_REST, Tally, describe, failed, ids, looked, sooner};
-use crate::action::{Action, Answer, Change, Gate, Ready, Seen};
+use super::{
+    AFTER_CONFLICT, AFTER_THE_APPROVAL, Counts, Executor, ExecutorError, LONGEST_REST, describe, failed, ids, looked, sooner,
+};
+use crate::action::{Action, Change, ChangeOutcome, Ready, ReadyCheck, Seen};
 use crate::ids::{FacetId, Value};
 use crate::ledger::{LedgerError, Move, Versioned};
 use crate::phase::Phase;
@@ -58,7 +60,7 @@ pub(super) fn is_open(direction: Direction, run: &Run, step: &Step) -> bool {
     }
 }
 
-impl Drive<'_> {
+impl Executor<'_> {
     /// Takes the steps of a lot as far as they go now.
     pub(super) async fn work(
         &self,
@@ -67,8 +69,8 @@ impl Drive<'_> {
         part: usize,
         mut steps: Vec<Versioned<Step>>,
         action: &dyn Action,
-        tally: &mut Tally,
-    ) -> Result<End, DriveError> {
+        counts: &mut Counts,
+    ) -> Result<End, ExecutorError> {
         let mut end = End::over();
         let orders: BTreeSet<u8> = steps.iter().map(|step| order(&step.value, direction)).collect();
         for order_now in orders {
@@ -79,7 +81,7 @@ impl Drive<'_> {
             for chunk in open.chunks(action.batch().max(1)) {
                 let batch: Vec<Versioned<Step>> = chunk.iter().map(|at| steps[*at].clone()).collect();
                 let job = Job { direction, run, part, action, steps: &steps };
-                let written = self.batch(&job, &batch, &mut passes, &mut end, tally).await?;
+                let written = self.batch(&job, &batch, &mut passes, &mut end, counts).await?;
                 for moved in written {
                     if let Some(step) = steps.iter_mut().find(|step| step.value.facet == moved.value.facet) {
                         *step = moved;
@@ -100,19 +102,19 @@ impl Drive<'_> {
         batch: &[Versioned<Step>],
         passes: &mut HashMap<String, Pass>,
         end: &mut End,
-        tally: &mut Tally,
-    ) -> Result<Vec<Versioned<Step>>, DriveError> {
+        counts: &mut Counts,
+    ) -> Result<Vec<Versioned<Step>>, ExecutorError> {
         let mut decided = match job.direction {
             Direction::Apply => self.decide_apply(job, batch, passes, end).await?,
             Direction::Rollback => self.decide_rollback(job, batch, passes, end).await?,
         };
-        let room = job.action.room(job.direction, decided.intents.len());
+        let room = job.action.allowance(job.direction, decided.intents.len());
         if room.changes < decided.intents.len() {
             decided.intents.truncate(room.changes);
             end.full = Some(room.again.max(1));
         }
-        let mut written = self.save(decided.settled, end, tally).await?;
-        let begun = self.save(decided.intents, end, tally).await?;
+        let mut written = self.save(decided.settled, end, counts).await?;
+        let begun = self.save(decided.intents, end, counts).await?;
         if !begun.is_empty() {
             let changes: Vec<Change> = begun.iter().map(|intent| change(job, intent)).collect();
             let answers = match job.direction {
@@ -122,11 +124,11 @@ impl Drive<'_> {
             written.extend(begun.iter().cloned());
             let mut answers = answers.into_iter();
             let asked = begun.into_iter().zip(changes).map(|(intent, change)| {
-                let answer = answers.next().unwrap_or_else(|| Answer::Unknown("the action gave no answer".to_owned()));
+                let answer = answers.next().unwrap_or_else(|| ChangeOutcome::Unknown("the action gave no answer".to_owned()));
                 Asked { intent, answer, calls: change.receipt.take() }
             });
             let after = self.record(job.run, job.part, job.direction, asked.collect(), job.action, end).await?;
-            written.extend(self.save(after, end, tally).await?);
+            written.extend(self.save(after, end, counts).await?);
         }
         Ok(written.into_iter().map(|moved| moved.step).collect())
     }
@@ -137,7 +139,7 @@ impl Drive<'_> {
         batch: &[Versioned<Step>],
         passes: &mut HashMap<String, Pass>,
         end: &mut End,
-    ) -> Result<Decided, DriveError> {
+    ) -> Result<Decided, ExecutorError> {
         let (run, action) = (job.run, job.action);
         let ids = ids(batch);
         let facets = self.ledger.facets(&ids).await?;
@@ -154,7 +156,7 @@ impl Drive<'_> {
                 ApplyNext::Wait(until) => settled.extend(self.keep_waiting(job, step, seen, until, end)?),
                 ApplyNext::Skip(why) => alone.push((step, looked(seen, Some(why)))),
                 ApplyNext::Refuse(why) => {
-                    settled.push(self.advance(run, step, None, Phase::ApplyFailed, looked(seen, Some(why)))?);
+                    settled.push(self.move_to(run, step, None, Phase::ApplyFailed, looked(seen, Some(why)))?);
                 }
                 ApplyNext::Settled => settled.push(self.hold(run, step, facet, None, seen)?),
                 // A person said yes to a list of changes, and this was none.
@@ -164,7 +166,7 @@ impl Drive<'_> {
                 ApplyNext::Change { before } => match self.pass(job, &step.value, passes, end).await? {
                     Pass::Open => decided.intents.push(self.hold(run, step, facet, Some(before), seen)?),
                     Pass::NotYet(why) => settled.extend(waiting(step, why)),
-                    Pass::Never(why) => settled.push(self.advance(run, step, None, Phase::ApplyFailed, Some(why))?),
+                    Pass::Never(why) => settled.push(self.move_to(run, step, None, Phase::ApplyFailed, Some(why))?),
                 },
             }
         }
@@ -178,7 +180,7 @@ impl Drive<'_> {
         batch: &[Versioned<Step>],
         passes: &mut HashMap<String, Pass>,
         end: &mut End,
-    ) -> Result<Decided, DriveError> {
+    ) -> Result<Decided, ExecutorError> {
         let (run, action) = (job.run, job.action);
         // What was never begun is skipped without a call.
         let (planned, begun): (Vec<_>, Vec<_>) = batch.iter().cloned().partition(|step| step.value.phase == Phase::Planned);
@@ -191,7 +193,7 @@ impl Drive<'_> {
         let settled = &mut decided.settled;
         for mut step in planned {
             step.value.let_go = true;
-            settled.push(self.advance(run, &step, None, Phase::Skipped, Some("rolled back before it was begun".to_owned()))?);
+            settled.push(self.move_to(run, &step, None, Phase::Skipped, Some("rolled back before it was begun".to_owned()))?);
         }
         for step in &begun {
             let facet = facets.get(&step.value.facet);
@@ -199,18 +201,18 @@ impl Drive<'_> {
             match decide::rollback(&step.value, facet.map(|f| &f.value), seen, force, run.tries.rollback, now) {
                 RollbackNext::Nothing => {}
                 RollbackNext::Wait(until) => settled.extend(self.keep_waiting(job, step, seen, until, end)?),
-                RollbackNext::Skip => settled.push(self.advance(run, step, None, Phase::Skipped, looked(seen, None))?),
+                RollbackNext::Skip => settled.push(self.move_to(run, step, None, Phase::Skipped, looked(seen, None))?),
                 RollbackNext::Settled(why) => {
                     settled.push(self.let_go(run, step, facet, Phase::RolledBack, looked(seen, why))?);
                 }
                 RollbackNext::Refuse(why) => {
-                    settled.push(self.advance(run, step, None, Phase::RollbackFailed, looked(seen, Some(why)))?);
+                    settled.push(self.move_to(run, step, None, Phase::RollbackFailed, looked(seen, Some(why)))?);
                 }
                 RollbackNext::Later(why) => settled.push(self.ask_later(run, step, why, action, end)?),
                 RollbackNext::PutBack => match self.pass(job, &step.value, passes, end).await? {
                     Pass::Open => decided.intents.push(self.claim(run, step, facet, seen)?),
                     Pass::NotYet(why) => settled.extend(waiting(step, why)),
-                    Pass::Never(why) => settled.push(self.advance(run, step, None, Phase::RollbackFailed, Some(why))?),
+                    Pass::Never(why) => settled.push(self.move_to(run, step, None, Phase::RollbackFailed, Some(why))?),
                 },
             }
         }
@@ -242,7 +244,7 @@ impl Drive<'_> {
         }
         let phase = if job.direction == Direction::Apply { Phase::ApplyFailed } else { Phase::RollbackFailed };
         let why = format!("the world did not settle: {}", describe(seen));
-        self.advance(job.run, step, None, phase, looked(seen, Some(why))).map(Some)
+        self.move_to(job.run, step, None, phase, looked(seen, Some(why))).map(Some)
     }
 
     /// May this step of a unit begin? All steps of one order of a unit get one answer.
@@ -252,7 +254,7 @@ impl Drive<'_> {
         step: &Step,
         passes: &mut HashMap<String, Pass>,
         end: &mut End,
-    ) -> Result<Pass, DriveError> {
+    ) -> Result<Pass, ExecutorError> {
         let Some(unit) = &step.unit else { return Ok(Pass::Open) };
         if let Some(known) = passes.get(&unit.name) {
             return Ok(known.clone());
@@ -263,7 +265,7 @@ impl Drive<'_> {
         Ok(pass)
     }
 
-    async fn ask_pass(&self, job: &Job<'_>, unit: &str, order_now: u8, end: &mut End) -> Result<Pass, DriveError> {
+    async fn ask_pass(&self, job: &Job<'_>, unit: &str, order_now: u8, end: &mut End) -> Result<Pass, ExecutorError> {
         let run = job.run;
         let force = run.rollback.as_ref().is_some_and(|request| request.force) && job.direction == Direction::Rollback;
         let of_unit = |step: &&Versioned<Step>| step.value.unit.as_ref().is_some_and(|of| of.name == unit);
@@ -294,7 +296,7 @@ impl Drive<'_> {
         let since = earlier.iter().map(|step| step.since).max().unwrap_or_default().max(run.asked_at());
         let waited = (self.clock.now() - since).get_seconds();
         let steps = all.iter().map(|step| (step.facet.clone(), step.phase)).collect();
-        let gate = Gate { direction: job.direction, unit: unit.to_owned(), order: order_now, waited, steps };
+        let gate = ReadyCheck { direction: job.direction, unit: unit.to_owned(), order: order_now, waited, steps };
         let ready = job.action.ready(&gate).await.map_err(|source| failed(run, job.part, "getting a unit ready", source))?;
         let (again, why) = match ready {
             Ready::Go(members) => {
@@ -316,7 +318,7 @@ impl Drive<'_> {
     }
 
     /// What came to a unit after the plan becomes steps of the run. Says whether there is any.
-    async fn add(&self, run: &Run, part: usize, found: Vec<crate::action::Planned>) -> Result<bool, DriveError> {
+    async fn add(&self, run: &Run, part: usize, found: Vec<crate::action::Planned>) -> Result<bool, ExecutorError> {
         let Some(PartPlan::Written(written)) = run.parts.get(part).map(|part| &part.plan) else { return Ok(false) };
         // One that has a step already, by itself or in another unit, came here after the plan. Two steps of one part would share
         // a hold, and the first to let go would take it from the other.
@@ -330,7 +332,7 @@ impl Drive<'_> {
     }
 
     /// Writes moves, and counts those that were written. The others were changed by somebody else: they are looked at again.
-    async fn save(&self, moves: Vec<Move>, end: &mut End, tally: &mut Tally) -> Result<Vec<Move>, DriveError> {
+    async fn save(&self, moves: Vec<Move>, end: &mut End, counts: &mut Counts) -> Result<Vec<Move>, ExecutorError> {
         let mut saved = Vec::with_capacity(moves.len());
         for outcome in self.ledger.save_moves(moves).await? {
             match outcome {
@@ -338,7 +340,7 @@ impl Drive<'_> {
                     let step = &done.step.value;
                     let reason = step.reason.as_deref().unwrap_or_default();
                     tracing::info!(run = %step.run, step = %step.facet, phase = %step.phase, reason, "step");
-                    tally.count(step.phase);
+                    counts.count(step.phase);
                     saved.push(done);
                 }
                 Err(LedgerError::Conflict) => sooner(&mut end.due, AFTER_CONFLICT),

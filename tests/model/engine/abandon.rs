@@ -6,19 +6,19 @@ use guardrails_model::record::{Direction, Event};
 use guardrails_model::runs::{AbandonRequest, Abandoned, Begun, Left, Outcome};
 
 use super::story::{Story, stage};
-use crate::toy::facet;
+use crate::fake_action::facet;
 use crate::world::Kind;
 
 async fn abandon(story: &Story, run: &RunId, only: &[&str]) -> Abandoned {
     let request = AbandonRequest {
         by: "ann".to_owned(),
-        at: story.bench.clock.now(),
+        at: story.harness.clock.now(),
         why: "replaced by hand".to_owned(),
         only: only.iter().map(|name| name.parse().unwrap_or_else(|_| facet(name).into())).collect(),
         actions: Vec::new(),
         places: Vec::new(),
     };
-    story.bench.runs().abandon(run, &request).await.expect("the ledger")
+    story.harness.runs().abandon(run, &request).await.expect("the ledger")
 }
 
 #[tokio::test]
@@ -33,17 +33,17 @@ async fn what_is_abandoned_stays_as_it_is_and_the_run_is_over() {
     assert!(story.toy.lamps().touched.is_empty(), "nothing is changed");
 
     let (target, guardrail) = stage("beta 80%", "a: off, b: off");
-    let slot = story.bench.truth.slot(&target).await.unwrap().unwrap().value;
+    let slot = story.harness.truth.stage_state(&target).await.unwrap().unwrap().value;
     assert_eq!(
         (slot.over, slot.released.map(|released| (released.by, released.why))),
         (true, Some(("ann".into(), "replaced by hand".into())))
     );
-    assert!(matches!(story.bench.alert(&target, &guardrail).await.unwrap(), Begun::Released(_)), "as after a rollback");
-    let record = story.bench.truth.run(&run).await.unwrap().unwrap().value;
+    assert!(matches!(story.harness.alert(&target, &guardrail).await.unwrap(), Begun::Released(_)), "as after a rollback");
+    let record = story.harness.truth.run(&run).await.unwrap().unwrap().value;
     let said = record.events.iter().find(|event| event.what.contains("settled by hand")).unwrap();
     assert_eq!((said.by.as_str(), said.what.contains("replaced by hand")), ("ann", true));
     assert!(matches!(abandon(&story, &run, &[]).await, Abandoned::NothingToDo(_)));
-    let steps = story.bench.truth.all_steps(&record).await.unwrap();
+    let steps = story.harness.truth.all_steps(&record).await.unwrap();
     assert!(steps.iter().all(|step| step.events.latest().unwrap().by == "ann" && step.events[0].repeats().is_none()));
 }
 
@@ -83,7 +83,7 @@ async fn some_is_abandoned_and_the_rest_is_put_back() {
 
     let run = story.enforce("gamma 80%", "a: off, b: off").await;
     abandon(&story, &run, &["a"]).await;
-    let state = story.bench.truth.run(&run).await.unwrap().unwrap().value.state;
+    let state = story.harness.truth.run(&run).await.unwrap().unwrap().value.state;
     assert_eq!(state.words(), "enforced", "of b");
     story.put_back(&run).await;
     assert_eq!((story.toy.snapshot()["a"].as_str(), story.toy.snapshot()["b"].as_str()), ("off", "on"));
@@ -95,7 +95,7 @@ async fn beside_an_execution_nothing_is_abandoned() {
     let run = story.open("beta 80%", "a: off").await;
     assert!(matches!(abandon(&story, &run, &[]).await, Abandoned::Busy(_)));
     story.apply(&run).await;
-    story.bench.ask_back(&run, &[], false).await;
+    story.harness.ask_back(&run, &[], false).await;
     assert!(matches!(abandon(&story, &run, &[]).await, Abandoned::Busy(_)));
     story.check(&["a: off (was on, held by beta 80%)", "beta 80%: rolling back; a applied"]).await;
 }
@@ -124,7 +124,7 @@ async fn what_was_abandoned_before_it_was_begun_is_not_taken_by_a_look() {
 async fn what_a_dead_caller_s_call_may_still_land_on_is_not_abandoned_before_its_lease_ends() {
     let story = Story::of("a: on");
     let run = story.open("beta 80%", "a: off").await;
-    story.bench.gate.arm_for("turn a", Kind::DieLate(74));
+    story.harness.gate.arm_for("turn a", Kind::DieLate(74));
     assert!(story.invoke(Direction::Apply, &run).await.is_none());
     let ended = guardrails_model::runs::Ended {
         direction: Direction::Apply,
@@ -132,11 +132,11 @@ async fn what_a_dead_caller_s_call_may_still_land_on_is_not_abandoned_before_its
         failures: vec!["it died".to_owned()],
         unfinished: Vec::new(),
     };
-    story.bench.runs().close(&run, &ended).await.unwrap();
+    story.harness.runs().close(&run, &ended).await.unwrap();
     let done = abandon(&story, &run, &[]).await;
     assert!(matches!(&done, Abandoned::Done { let_go: 0, left, .. } if left.claimed.len() == 1), "{done:?}");
     story.check(&["a: on (was on, held by beta 80%)", "beta 80%: apply failed; a applying"]).await;
-    story.bench.wait(100).await;
+    story.harness.wait(100).await;
     abandon(&story, &run, &[]).await;
     story.check(&["a: off", "beta 80%: abandoned; a abandoned (replaced by hand)"]).await;
 }
@@ -152,8 +152,8 @@ async fn what_comes_where_a_person_settled_by_hand_is_left_alone_until_the_stage
     assert_eq!(story.look(&run).await, Outcome::Unchanged);
     let all = "beta 80%: enforced; b applied, z abandoned (replaced by hand)";
     story.check(&["b: off (was on, held by beta 80%)", "z: off", "zz: on", all]).await;
-    let target = story.bench.truth.run(&run).await.unwrap().unwrap().value.target();
-    assert!(story.bench.runs().rearm(&target).await.unwrap());
+    let target = story.harness.truth.run(&run).await.unwrap().unwrap().value.target();
+    assert!(story.harness.runs().rearm(&target).await.unwrap());
     assert_eq!(story.look(&run).await, Outcome::Succeeded);
     assert_eq!(story.toy.snapshot()["zz"].as_str(), "off");
 }

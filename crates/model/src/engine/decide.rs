@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use crate::action::{Meanwhile, Planned, Seen, Unit};
+use crate::action::{DriftPolicy, Planned, Seen, Unit};
 use crate::ids::Value;
 use crate::phase::Phase;
 use crate::record::{Direction, Facet, Step};
@@ -62,12 +62,12 @@ pub enum AgainNext {
 
 /// Judges a step of a run that holds, by what a plan made now finds.
 #[must_use]
-pub fn again(step: &Step, facet: Option<&Facet>, found: &Planned, meanwhile: Meanwhile) -> AgainNext {
+pub fn again(step: &Step, facet: Option<&Facet>, found: &Planned, meanwhile: DriftPolicy) -> AgainNext {
     let is_otherwise = found.present != step.wanted;
     let unit = |unit: Option<&Unit>| unit.map(|unit| unit.name.clone());
     // One that joined another unit since is for that unit's order, which this step does not know.
     let enforced =
-        meanwhile == Meanwhile::Enforce && found.skip.is_none() && unit(found.unit.as_ref()) == unit(step.unit.as_ref());
+        meanwhile == DriftPolicy::Reapply && found.skip.is_none() && unit(found.unit.as_ref()) == unit(step.unit.as_ref());
     match step.phase {
         Phase::Applied if !facet.is_some_and(|facet| facet.holders.contains_key(&step.holder())) => AgainNext::Nothing,
         Phase::Applied if is_otherwise && enforced => AgainNext::Enforce(format!("somebody made it {} meanwhile", found.present)),
@@ -115,7 +115,7 @@ pub fn apply(step: &Step, facet: Option<&Facet>, seen: &Seen, attempt: u32, now:
     if is_applied(step, attempt) {
         return ApplyNext::Nothing;
     }
-    if let Some(reason) = facet.and_then(|facet| opposite_wish(facet, &step.holder(), &step.wanted)) {
+    if let Some(reason) = facet.and_then(|facet| opposite_desire(facet, &step.holder(), &step.wanted)) {
         return ApplyNext::Refuse(reason);
     }
     if let Some(until) = claimed(facet, Direction::Rollback, now) {
@@ -207,7 +207,7 @@ fn claimed(facet: Option<&Facet>, direction: Direction, now: Timestamp) -> Optio
 }
 
 /// Why `me` cannot have `wanted`: somebody holds the facet who wants something else.
-pub(crate) fn opposite_wish(facet: &Facet, me: &str, wanted: &Value) -> Option<String> {
+pub(crate) fn opposite_desire(facet: &Facet, me: &str, wanted: &Value) -> Option<String> {
     let (_, other) = facet.holders.iter().find(|(holder, _)| *holder != me)?;
     (facet.wanted != *wanted).then(|| {
         let (guardrail, run) = (&other.guardrail, &other.run);
