@@ -223,7 +223,10 @@ fn a_packaged_template_takes_only_the_processor_that_its_code_is_for() {
 
 #[test]
 fn each_function_runs_the_one_object_as_its_own_part() {
-    let template = crate::account::alarms::rendered();
+    let file = include_str!("../../examples/all-actions.yaml");
+    let template =
+        guardrails_template::render(&guardrails_aws::actions::CATALOG.parse("all-actions.yaml", file).unwrap(), "functions.zip")
+            .unwrap();
     let resources = template["Resources"].as_object().unwrap().values();
     let mut parts = Vec::new();
     for function in resources.filter(|one| one["Type"] == "AWS::Lambda::Function") {

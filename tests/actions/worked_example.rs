@@ -216,7 +216,8 @@ async fn plan_counts_by_noun_and_prices_by_kind() {
     assert!(none.contains("2 App Runner services: 2 512 CPU 1024 MB in us-east-1"), "{none}");
     // Many are summed up.
     let (part, some) = parts.into_iter().next().unwrap();
-    let many: Vec<_> = (0..60).map(|_| guardrails_model::record::Step { token: Nonce::fresh(), ..some[0].clone() }).collect();
+    let one = some.iter().find(|step| step.label.contains("web")).unwrap();
+    let many: Vec<_> = (0..60).map(|_| guardrails_model::record::Step { token: Nonce::fresh(), ..one.clone() }).collect();
     let words = guardrails_cli::plan_words(&EXAMPLE, &target, [(part, many)], None).unwrap();
     assert!(words.contains("    60 App Runner services\n"), "{words}");
 }

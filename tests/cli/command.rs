@@ -164,8 +164,8 @@ fn a_deny_that_says_nothing_too_much_or_what_iam_does_not_know_is_refused() {
     deny("group: ProjectBeta, policy: ReadOnlyAccess, also: [iam:PassRole]", &["leave out `actions` and `also`, or `policy`"]);
     deny("group: [Beta, Beta]", &["the group Beta stands there twice"]);
     deny("user: a/path", &["`a/path` is not the name of an IAM user"]);
-    let many: Vec<String> = (0..90).map(|number| format!("service:AnActionThatIsLong{number}")).collect();
-    deny(&format!("group: ProjectBeta, also: [{}]", many.join(", ")), &["and IAM takes 6144"]);
+    let many: Vec<String> = (0..900).map(|number| format!("service:AnActionThatIsLong{number}")).collect();
+    deny(&format!("group: ProjectBeta, also: [{}]", many.join(", ")), &["its list would take"]);
     refused(swap, "swap-policy: { attach: [ReadOnlyAccess] }", 19, &["one of `user` and `role`", "`swap-group-policy`"]);
 }
 

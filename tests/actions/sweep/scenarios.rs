@@ -181,12 +181,13 @@ const FULL_SWAPPED: &str = "{\"arn:aws:iam::aws:policy/N0\", \"arn:aws:iam::aws:
     \"arn:aws:iam::aws:policy/P4\", \"arn:aws:iam::aws:policy/P5\", \"arn:aws:iam::aws:policy/P6\", \
     \"arn:aws:iam::aws:policy/P7\", \"arn:aws:iam::aws:policy/P8\", \"arn:aws:iam::aws:policy/P9\"}";
 
-const DENY: &str = "arn:aws:iam::123456789012:policy/guardrails-us-east-1-deny-9cbdd5f68b";
+const CLOSING: &str = "arn:aws:iam::123456789012:policy/guardrails-us-east-1-deny-c6ab1f991f";
+const LISTED: &str = "arn:aws:iam::123456789012:policy/guardrails-us-east-1-deny-a0d1ab21b0";
 const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 
 /// A group, a user and a role to restrict; beside them the administrators, and others of the same names.
 fn people(account: &mut Account) {
-    account.policy(READ_ONLY).policy(DENY);
+    account.policy(READ_ONLY).policy(CLOSING).policy(LISTED);
     account.group("ProjectBeta", &[FULL]).members("ProjectBeta", &["bea"]).group("Admins", &[ADMINISTRATOR]);
     account.members("Admins", &["root-of-all"]).user("bea", &[FULL]).user("bert", &[FULL]).role("beta-ci", &[FULL, LOGS]);
     account.role("bert", &[FULL]);
@@ -221,10 +222,12 @@ fn attaching() -> Vec<Scenario> {
     ]
 }
 
-const DENIED: &str = "{\"arn:aws:iam::123456789012:policy/guardrails-us-east-1-deny-9cbdd5f68b\", \
+const DENIED: &str = "{\"arn:aws:iam::123456789012:policy/guardrails-us-east-1-deny-a0d1ab21b0\", \
+    \"arn:aws:iam::123456789012:policy/guardrails-us-east-1-deny-c6ab1f991f\", \
     \"arn:aws:iam::aws:policy/AmazonEC2FullAccess\"}";
 const DENIED_TOO: &str = "{\"arn:aws:iam::123456789012:policy/Logs\", \
-    \"arn:aws:iam::123456789012:policy/guardrails-us-east-1-deny-9cbdd5f68b\", \
+    \"arn:aws:iam::123456789012:policy/guardrails-us-east-1-deny-a0d1ab21b0\", \
+    \"arn:aws:iam::123456789012:policy/guardrails-us-east-1-deny-c6ab1f991f\", \
     \"arn:aws:iam::aws:policy/AmazonEC2FullAccess\"}";
 
 fn both() -> Scenario {

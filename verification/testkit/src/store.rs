@@ -91,17 +91,17 @@ impl AppendOnlyStore {
 #[async_trait]
 impl Store for AppendOnlyStore {
     async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, LedgerError> {
-        tokio::task::yield_now().await;
+        crate::yield_now().await;
         self.0.get(keys).await
     }
 
     async fn list(&self, page: &Page) -> Result<Vec<Item>, LedgerError> {
-        tokio::task::yield_now().await;
+        crate::yield_now().await;
         self.0.list(page).await
     }
 
     async fn commit(&self, nonce: &Nonce, writes: &[Write]) -> Result<(), LedgerError> {
-        tokio::task::yield_now().await;
+        crate::yield_now().await;
         for write in writes.iter().filter(|write| write.expect > 0) {
             let present = self.0.get(std::slice::from_ref(&write.key)).await?.remove(0);
             if let Some(present) = present.filter(|present| present.rev == write.expect) {

@@ -45,7 +45,7 @@ impl FakeWorkflow {
 #[async_trait]
 impl Workflow for FakeWorkflow {
     async fn start(&self, name: &str, input: &WorkflowInput) -> Result<Started, WorkflowError> {
-        tokio::task::yield_now().await;
+        crate::yield_now().await;
         let mut executions = lock(&self.0);
         // One that runs with other input counts too, as the product finds out by asking for it.
         let (_, running) = executions.entry(name.to_owned()).or_insert_with(|| (input.clone(), true));
@@ -53,12 +53,12 @@ impl Workflow for FakeWorkflow {
     }
 
     async fn is_running(&self, name: &str) -> Result<bool, WorkflowError> {
-        tokio::task::yield_now().await;
+        crate::yield_now().await;
         Ok(lock(&self.0).get(name).is_some_and(|(_, running)| *running))
     }
 
     async fn wake(&self, token: &str) -> Result<Woken, WorkflowError> {
-        tokio::task::yield_now().await;
+        crate::yield_now().await;
         let mut waiting = lock(&self.1);
         // As Step Functions does: a token that was used is known to nobody any more.
         let times = waiting.get_mut(token);
