@@ -110,9 +110,9 @@ async fn an_action_finds_the_stack_s_policy_by_what_it_denies() {
     let policies: Vec<String> = OwnPolicy::denying(&actions).unwrap().iter().map(|policy| policy.arn(&HOME)).collect();
     let with_policies = |account: &mut Account| {
         people(account);
-        policies.iter().for_each(|policy| {
+        for policy in &policies {
             account.policy(policy);
-        });
+        }
     };
     let story = Story::of(with_policies);
     let run = story.open("beta 100%", "deny-actions", params).await;

@@ -55,7 +55,9 @@ pub fn operator(catalog: &Catalog, config: &Config, present: &Json) -> Result<Js
         }
     }
     let mut alike: BTreeMap<BTreeSet<String>, Vec<&str>> = BTreeMap::new();
-    on.into_iter().for_each(|(action, resources)| alike.entry(resources).or_default().push(action));
+    for (action, resources) in on {
+        alike.entry(resources).or_default().push(action);
+    }
     let others = present["Statement"].as_array().into_iter().flatten();
     let others = others.filter(|one| !one["Sid"].as_str().is_some_and(|sid| sid.starts_with(PLAN)));
     let mut named: BTreeMap<String, usize> = BTreeMap::new();

@@ -68,7 +68,9 @@ fn count(value: &Json, found: &mut BTreeMap<String, usize>) {
             if text.len() >= LONG && all.iter().all(Json::is_string) {
                 *found.entry(text).or_default() += 1;
             } else {
-                all.iter().for_each(|one| count(one, found));
+                for one in all {
+                    count(one, found);
+                }
             }
         }
         Json::Object(fields) => fields.values().for_each(|one| count(one, found)),

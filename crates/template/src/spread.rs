@@ -60,7 +60,7 @@ pub(super) fn spread(template: &mut Json) -> Result<()> {
         let name = |number: usize| format!("{}Rights{}", role.strip_suffix("Role").unwrap_or(&role), number + 1);
         let count = policies.len();
         for (number, statements) in policies.into_iter().enumerate() {
-            resources.insert(name(number), policy(&role, statements, (number + 1 < count).then(|| name(number + 1))));
+            resources.insert(name(number), policy(&role, &statements, (number + 1 < count).then(|| name(number + 1))));
         }
     }
     Ok(())
@@ -210,7 +210,9 @@ fn entries(long: &mut [Long], whole: Vec<Json>, template: &Json) -> Vec<Entry> {
 /// The statements of so many policies, if each of them has some and none has more than IAM takes.
 fn policies(long: &[Long], entries: &[Entry], count: usize, template: &Json) -> Option<Vec<Vec<Json>>> {
     let mut places: Vec<Vec<&Entry>> = vec![Vec::new(); count];
-    entries.iter().for_each(|entry| places[entry.place(count)].push(entry));
+    for entry in entries {
+        places[entry.place(count)].push(entry);
+    }
     let rest: Vec<usize> = long.iter().map(|long| lengths::letters(&long.statement, template) + 1).collect();
     let fits = |all: &Vec<&Entry>| {
         let statements: BTreeSet<usize> = all.iter().filter_map(|entry| entry.of).collect();
@@ -259,7 +261,7 @@ fn document(statements: &[Json]) -> Json {
     json!({"Version": "2012-10-17", "Statement": statements})
 }
 
-fn policy(role: &str, statements: Vec<Json>, after: Option<String>) -> Json {
+fn policy(role: &str, statements: &[Json], after: Option<String>) -> Json {
     let mut policy = Map::new();
     policy.insert("Type".to_owned(), json!("AWS::IAM::ManagedPolicy"));
     if let Some(after) = after {
@@ -268,7 +270,7 @@ fn policy(role: &str, statements: Vec<Json>, after: Option<String>) -> Json {
     let properties = json!({
         "Description": format!("Rights of the role {role} of this Budget Guardrails stack for which its inline policy has no room."),
         "Roles": [{"Ref": role}],
-        "PolicyDocument": document(&statements),
+        "PolicyDocument": document(statements),
     });
     policy.insert("Properties".to_owned(), properties);
     policy.into()

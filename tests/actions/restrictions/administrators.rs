@@ -26,9 +26,9 @@ fn own_deny() -> String {
 
 /// Abe and Bea, who are administrators: she by a group.
 fn two(account: &mut Account) {
-    own_denies().iter().for_each(|policy| {
-        account.policy(policy);
-    });
+    for policy in own_denies() {
+        account.policy(&policy);
+    }
     account.policy(OWN).policy(READ_ONLY).user("abe", &[ADMINISTRATOR]).user("bea", &[]);
     account.group("Admins", &[ADMINISTRATOR]).members("Admins", &["bea"]).group("Beta", &[FULL]);
 }

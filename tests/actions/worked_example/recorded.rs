@@ -20,12 +20,12 @@ pub fn hold_against(grants: &[Grant], calls: &[Called]) {
     for (action, resource, tags) in calls {
         let granted = grants.iter().any(|grant| {
             let is_named = grant.actions.contains(&action.as_str());
-            let wanted = grant.condition["StringEquals"].as_object().into_iter().flatten();
+            let mut wanted = grant.condition["StringEquals"].as_object().into_iter().flatten();
             let carries = |(key, values): (&String, &Json)| {
                 let tag = key.strip_prefix("aws:ResourceTag/").and_then(|key| tags.get(key));
                 values.as_array().is_some_and(|values| tag.is_some_and(|tag| values.contains(&json!(tag))))
             };
-            let carries = wanted.map(carries).all(|carries| carries);
+            let carries = wanted.all(carries);
             is_named && carries && grant.resources.iter().any(|pattern| glob(&filled(pattern), resource))
         });
         assert!(granted, "{action} on {resource} is not granted");

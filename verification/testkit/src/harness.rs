@@ -113,13 +113,13 @@ impl Harness {
         let guardrails = BTreeMap::from([(guardrail.name.clone(), guardrail.clone())]);
         let config = Config { guardrails, ..Config::default() };
         let grounds = Grounds::doubted(doubts.to_vec(), None);
-        self.runs().begin(target, &config, guardrail, "digest", &grounds).await
+        Box::pin(self.runs().begin(target, &config, guardrail, "digest", &grounds)).await
     }
 
     /// Plans the parts of `run`, and opens it. What is worth trying again is tried again, as the state machine does.
     pub async fn open(&self, run: &Run) -> Result<Run, RunError> {
         loop {
-            match self.try_open(run).await {
+            match Box::pin(self.try_open(run)).await {
                 Err(error) if error.is_retryable() => self.wait(1).await,
                 other => return other,
             }
@@ -179,7 +179,9 @@ impl Harness {
     ) -> Option<Result<Progress, ExecutorError>> {
         let run = self.truth.run(run).await.expect("the ledger").expect("the run").value;
         let action = self.action(&run, &run.parts[part]);
-        self.gate.until_death(async { self.executor().advance(direction, &run.id, part, cursor, &*action).await }).await
+        let executor = self.executor();
+        let work = Box::pin(executor.advance(direction, &run.id, part, cursor, &*action));
+        self.gate.until_death(work).await
     }
 
     /// Invokes for one part as the state machine does: again after the seconds that it asks for, and again after what
@@ -220,7 +222,7 @@ impl Harness {
             }
         }
         let ended = Ended { direction, try_number: Some(begun.try_number()), failures, unfinished: Vec::new() };
-        let closed = self.runs().close(run, &ended).await;
+        let closed = Box::pin(self.runs().close(run, &ended)).await;
         self.workflow.end_all();
         closed
     }
@@ -231,7 +233,7 @@ impl Harness {
         let only = only.iter().cloned().map(Into::into).collect();
         let request =
             RollbackRequest { by, at: self.clock.now(), why, only, actions: Vec::new(), places: Vec::new(), force, armed: false };
-        self.runs().roll_back(run, &request).await.expect("the ledger and the workflow")
+        Box::pin(self.runs().roll_back(run, &request)).await.expect("the ledger and the workflow")
     }
 }
 

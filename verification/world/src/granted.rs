@@ -13,7 +13,11 @@ pub fn refusal(account: &Account, call: &Call) -> Option<Refusal> {
         let turns = table.turns.iter().any(|turn| turn.operation == call.operation);
         let thing = switchable::named(table, &account.things, call).ok().filter(|_| turns)?;
         let message = format!("User is not authorized to perform: {}:{} on {}", table.service, call.operation, thing.arn);
-        return (thing.tags.get(key).map(String::as_str) != Some(value)).then(|| Refusal(400, "AccessDeniedException", message));
+        return (thing.tags.get(key).map(String::as_str) != Some(value)).then_some(Refusal(
+            400,
+            "AccessDeniedException",
+            message,
+        ));
     }
     let is_granted = match call.operation.as_str() {
         "StopInstances" | "StartInstances" => {

@@ -29,7 +29,7 @@ pub struct Args {
     /// Only the functions: how large their program is, how fast they start, and how much memory they take. Nothing is written.
     #[arg(long)]
     functions_only: bool,
-    /// With `--functions-only`: the folder with the functions' program, such as target/functions/x86_64; built when left out.
+    /// With `--functions-only`: the folder with the functions' program, such as `target/functions/x86_64`; built when left out.
     #[arg(long, requires = "functions_only")]
     functions: Option<PathBuf>,
     /// With `--functions-only`: a folder with another version's programs, which are measured side by side.

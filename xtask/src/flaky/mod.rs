@@ -96,8 +96,9 @@ fn test_program(root: &Path) -> Result<PathBuf> {
     ensure!(output.status.success(), "cargo could not build the tests: {}", output.status);
     let lines =
         output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok());
-    let built = lines.filter(|line| line["target"]["name"] == "all").filter_map(|line| Some(line["executable"].as_str()?.into()));
-    built.last().context("cargo built no tests")
+    let mut built =
+        lines.filter(|line| line["target"]["name"] == "all").filter_map(|line| Some(line["executable"].as_str()?.into()));
+    built.next_back().context("cargo built no tests")
 }
 
 fn words(round: &Round) -> String {
@@ -128,7 +129,9 @@ fn show(rounds: &[&Round]) {
     }
     for (test, rounds) in failed {
         println!("FAILED {} times: {test}", rounds.len());
-        rounds.iter().for_each(|round| println!("    {} {}: {}", round.load, round.seed, round.log.display()));
+        for round in rounds {
+            println!("    {} {}: {}", round.load, round.seed, round.log.display());
+        }
     }
     for round in rounds.iter().filter(|round| !round.is_passed() && round.failed.is_empty()) {
         println!("FAILED {} {}: {}: {}", round.load, round.seed, round.ended, round.log.display());

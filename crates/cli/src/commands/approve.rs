@@ -47,7 +47,6 @@ pub(crate) async fn run(global: &Global, args: &Answer, word: Word) -> Result<Ex
     let run = follow::load(&deployment, &args.run).await?;
     let question = run.approval.as_ref().and_then(|approval| approval.question.clone());
     let question = question.ok_or_else(|| not_asked(&run))?;
-    let only_figure = run.approval.as_ref().is_some_and(|approval| approval.because == Because::Doubt);
     let asks = run.state == RunState::Waiting;
     let only_figure = run.approval.as_ref().is_some_and(|approval| approval.because == Because::Doubt);
     if asks {

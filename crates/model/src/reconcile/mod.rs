@@ -42,7 +42,7 @@ impl Reconciler<'_> {
         let config = ledger.config().await?;
         let mut found = Vec::new();
         for guardrail in config.guardrails.values() {
-            found.push(self.guardrail(&config, guardrail).await);
+            found.push(Box::pin(self.guardrail(&config, guardrail)).await);
         }
         let round = Round { format: FORMAT, began, ended: clock.now(), by: self.runs.by.clone(), clean: None, guardrails: found };
         Ok(ledger.save_round(round).await?)
