@@ -29,8 +29,8 @@ fn no_pace() -> Pace {
 
 #[tokio::test]
 async fn at_a_share_of_one_ten_thousand_stop_and_start_as_fast_as_ec2_lets_them() {
-    let (few, _) = there_and_back(2_000).await;
-    let (many, took) = there_and_back(10_000).await;
+    let (few, _) = Box::pin(there_and_back(2_000)).await;
+    let (many, took) = Box::pin(there_and_back(10_000)).await;
     let [stopped, started] = took;
     // A thousand at once, and twenty more each second: 450 s.
     assert!((450..=495).contains(&stopped.seconds), "{stopped:?}");

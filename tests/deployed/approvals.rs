@@ -173,6 +173,8 @@ async fn hold_before_asking(lab: &Lab) -> String {
     let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
     let iam = aws_sdk_iam::Client::new(&lab.root);
     iam.put_role_policy().role_name(role).policy_name("test").policy_document(policy).send().await.unwrap();
+    // The boundary allows the machine's own calls only.
+    iam.delete_role_permissions_boundary().role_name(role).send().await.unwrap();
     queue
 }
 

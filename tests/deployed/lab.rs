@@ -73,11 +73,16 @@ impl Lab {
 
     /// The guardrails of `file` on a local AWS of another kind.
     pub async fn on(options: Options, file: &str) -> Self {
+        // Large: boxed here, once for all tests.
+        Box::pin(Self::begun(options, file)).await
+    }
+
+    async fn begun(options: Options, file: &str) -> Self {
         // Other files are of few tests each; and what another process has is in no saved state.
         if file != EXAMPLE || options.fleets == Fleets::Moto {
-            return Box::pin(Self::deploy(options, file)).await;
+            return Self::deploy(options, file).await;
         }
-        let saved = Box::pin(saved()).await;
+        let saved = saved().await;
         let options = Options { saved: Some(Arc::clone(&saved.state)), ..options };
         let local = LocalAws::start(Options { wait_scale: WAIT_SCALE, ..options }).await.expect("the local AWS starts");
         let world = saved.world.in_copy(&local).await.unwrap();
@@ -90,7 +95,11 @@ impl Lab {
 
     /// The same as [`Self::on`], by a deployment of its own.
     pub async fn deploy(options: Options, file: &str) -> Self {
-        let mut lab = Box::pin(Self::start(options, file)).await;
+        Box::pin(Self::deployed(options, file)).await
+    }
+
+    async fn deployed(options: Options, file: &str) -> Self {
+        let mut lab = Self::start(options, file).await;
         let outputs = serde_json::from_str(&lab.say(&["deploy", "--yes", "--output", "json"]).await).unwrap();
         lab.is_deployed(outputs);
         lab.inbox = inbox(&lab.root, &lab.outputs["NotifyTopicArn"]).await;

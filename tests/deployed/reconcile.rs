@@ -56,7 +56,10 @@ async fn a_lost_alert_is_enforced_and_what_is_started_meanwhile_is_stopped_again
     assert!(said.contains("project-beta: $2.31 of $2 in ") && said.contains("at 100% actual: its alert never arrived"), "{said}");
     let run = lab.run_when(RunState::Enforced).await;
     let (_, told) = lab.told().await;
-    assert!(told.contains("AWS Budgets says that its notification is in alarm"), "{told}");
+    assert!(
+        told.contains("No alert of project-beta at 100% actual") && told.contains("AWS Budgets says: $2.31 are spent of $2"),
+        "{told}"
+    );
 
     // Nothing changed: nobody is told, and nothing is written of it.
     lab.say(&["reconcile"]).await;

@@ -178,7 +178,7 @@ async fn a_role_of_the_stack_that_is_widened_by_hand_stays_within_its_boundary()
     let lab = Lab::new().await;
     let mallory = member(&lab, "mallory", &["sts:AssumeRole"]).await;
     let operator = "finops";
-    member(&lab, operator, &[]).await;
+    user(&lab, operator, None).await;
     let (role, thief) = session(&lab, &mallory, "StopInstancesRole").await;
     let root = aws_sdk_iam::Client::new(&lab.root);
     root.put_role_policy().role_name(&role).policy_name("all").policy_document(allow(&["*"]).to_string()).send().await.unwrap();
