@@ -8,8 +8,6 @@ pub mod fault;
 pub mod master;
 mod messages;
 pub mod metrics;
-#[cfg(feature = "more-services")]
-mod more_services;
 pub mod notify;
 mod orders;
 pub mod part;

@@ -113,8 +113,6 @@ impl Names {
 /// # Errors
 /// When the Runtime API cannot be reached.
 pub async fn main() -> Result<(), lambda_runtime::Error> {
-    #[cfg(feature = "more-services")]
-    crate::more_services::call_if_asked().await;
     match Part::of(&Names::here()) {
         Ok(part) => part.serve().await,
         Err(why) => serve(|event: Json, _: Invocation| refuse(event, why.clone())).await,

@@ -23,9 +23,6 @@ pub struct Args {
     /// The processor that it is for.
     #[arg(long, value_enum, default_value_t = Architecture::X86_64)]
     architecture: Architecture,
-    /// Link the SDKs of more services in, to measure what they weigh: into target/functions/more-services. Never deploy that.
-    #[arg(long)]
-    more_services: bool,
 }
 
 /// Builds it, and puts it into target/functions/<architecture>.
@@ -35,9 +32,6 @@ pub struct Args {
 pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     let artifact = build(root, args)?;
     eprintln!("{} ({} KiB)", artifact.key, artifact.zip.len().div_ceil(1024));
-    if args.more_services {
-        return Ok(ExitCode::SUCCESS);
-    }
     let folder = folder(root, args);
     eprintln!(
         "next: guardrails deploy --architecture {} --functions {}",
@@ -48,8 +42,7 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
 }
 
 fn folder(checkout: &Path, args: &Args) -> PathBuf {
-    let functions = checkout.join("target/functions");
-    if args.more_services { functions.join("more-services") } else { functions.join(args.architecture.name()) }
+    checkout.join("target/functions").join(args.architecture.name())
 }
 
 /// Builds the functions of `checkout`, wherever that is, and packs what Lambda would start.
@@ -63,9 +56,6 @@ fn build(checkout: &Path, args: &Args) -> Result<Artifact> {
     let mut cargo = zigbuild(checkout, &built)?;
     cargo.args(["--release", "--locked", "--package", "guardrails-lambdas", "--target", &format!("{triple}.{GLIBC}")]);
     cargo.args(["--bin", PROGRAM]);
-    if args.more_services {
-        cargo.args(["--features", "more-services"]);
-    }
     let status = cargo.status().context("running cargo-zigbuild")?;
     ensure!(status.success(), "cargo-zigbuild ended with {status}");
 
