@@ -92,9 +92,11 @@ fn enforced(story: &Story) -> Vec<Check> {
 fn denied(story: &Story) -> Vec<Check> {
     let world = &story.denied;
     let attached = policies(world, GROUP);
-    let two = attached.len() == 2 && attached.contains(&READ_ONLY) && attached.iter().any(|policy| is_deny(policy));
+    // One closes the stack itself, the other denies the list.
+    let denies = attached.iter().filter(|policy| is_deny(policy)).count();
+    let denied = attached.len() == 3 && attached.contains(&READ_ONLY) && denies == 2;
     vec![
-        check("denied: the group has the stack's explicit Deny beside what it may read", two, list(attached)),
+        check("denied: the group has both of the stack's Deny policies, and may read", denied, list(attached)),
         check("denied: the user may look, and launch in none of the ways that the swap left", may(world).eq([LOOK]), user(world)),
     ]
 }
