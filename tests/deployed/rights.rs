@@ -195,7 +195,8 @@ async fn a_role_of_the_stack_that_is_widened_by_hand_stays_within_its_boundary()
     let limit = root.get_role().role_name(&role).send().await.unwrap().role.unwrap().permissions_boundary.unwrap();
     assert_eq!(limit.permissions_boundary_arn(), Some(company.as_str()));
     stays_within(&lab, &thief, &role).await;
-    // And what the role is there for works under it, both ways.
+    // Without the hand-made policy, the role still does its work under it, both ways.
+    root.delete_role_policy().role_name(&role).policy_name("all").send().await.unwrap();
     let before = lab.snapshot().await;
     lab.say(&["simulate", "project-beta", "--yes"]).await;
     lab.say(&["rollback", "project-beta", "--yes"]).await;
