@@ -94,9 +94,9 @@ fn denied(story: &Story) -> Vec<Check> {
     let attached = policies(world, GROUP);
     // One closes the stack itself, the other denies the list.
     let denies = attached.iter().filter(|policy| is_deny(policy)).count();
-    let denied = attached.len() == 3 && attached.contains(&READ_ONLY) && denies == 2;
+    let both = attached.len() == 3 && attached.contains(&READ_ONLY) && denies == 2;
     vec![
-        check("denied: the group has both of the stack's Deny policies, and may read", denied, list(attached)),
+        check("denied: the group has both of the stack's Deny policies, and may read", both, list(attached)),
         check("denied: the user may look, and launch in none of the ways that the swap left", may(world).eq([LOOK]), user(world)),
     ]
 }
