@@ -13,8 +13,9 @@ use guardrails_model::ids::{FacetId, GuardrailName, RunId};
 use guardrails_model::ledger::{Ledger, LedgerError, Store, memory::MemoryStore};
 use guardrails_model::record::{Direction, Part, PartPlan, RollbackRequest, Run};
 use guardrails_model::runs::{Begun, Closed, Ended, Grounds, Places, RollbackAsked, RunError, Runs};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
+use crate::store::Late;
 use crate::{AppendOnlyStore, FakeWorkflow, FaultInjector, FaultyStore, ManualClock};
 
 /// How many seconds an invocation has.
@@ -58,7 +59,35 @@ pub enum Carried {
     Endless,
 }
 
+/// A moment of a harness, to go back to.
+#[derive(Debug, Clone)]
+pub struct Saved {
+    now: Timestamp,
+    items: MemoryStore,
+    late: Late,
+    workflow: FakeWorkflow,
+}
+
 impl Harness {
+    /// This moment, without the world that the actions work on.
+    pub fn save(&self) -> Saved {
+        Saved {
+            now: self.clock.now(),
+            items: MemoryStore::clone(&self.memory),
+            late: self.store.late(),
+            workflow: self.workflow.clone(),
+        }
+    }
+
+    /// Goes back to a moment. No fault waits.
+    pub fn restore(&self, saved: &Saved) {
+        self.gate.disarm();
+        self.clock.set(saved.now);
+        self.memory.restore(&saved.items);
+        self.store.set_late(saved.late.clone());
+        self.workflow.restore(&saved.workflow);
+    }
+
     /// A bench whose ledger stands on what `between` makes of a store in memory.
     pub fn new(
         clock: Arc<ManualClock>,

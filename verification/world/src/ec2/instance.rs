@@ -86,7 +86,7 @@ pub(super) enum Quirk {
 }
 
 /// An instance.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Instance {
     /// The id, one of the account.
     pub id: String,
