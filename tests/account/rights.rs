@@ -245,7 +245,7 @@ fn instances_and_groups_are_changed_by_their_own_tag_alone() {
 }
 
 #[test]
-fn start_reaches_shared_licences_and_keys_and_no_instance_by_them() {
+fn start_reaches_shared_licences_and_keys_but_no_instance() {
     let template = rendered();
     let all = granted(&template);
     let of = |sid: &str| all.iter().map(|(_, one)| one).find(|one| one["Sid"] == sid).copied().unwrap();

@@ -67,7 +67,7 @@ async fn a_group_whose_processes_are_suspended_keeps_stopped_members_and_what_wa
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stopped_members_in_standby_survive_and_leave_only_under_launch() {
+async fn stopped_members_in_standby_survive_and_leave_under_launch() {
     let local = LocalAws::start(Options::default()).await.unwrap();
     let fleet = Fleet::new(&local.fleet_config(REGION).await.unwrap());
     let members = fleet.group_of_four("web", "Beta").await;

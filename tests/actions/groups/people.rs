@@ -31,7 +31,7 @@ async fn process_resumed_before_the_stop_harms_no_member() {
 }
 
 #[tokio::test]
-async fn member_taken_out_of_standby_in_the_last_moment_is_not_stopped() {
+async fn member_taken_out_of_standby_at_the_end_is_not_stopped() {
     let story = Story::of(|account| {
         account.fleet(four());
         for id in ["i-1", "i-2", "i-3", "i-4"] {
@@ -92,7 +92,7 @@ async fn terminated_member_is_a_loss_and_the_rest_comes_back() {
 }
 
 #[tokio::test]
-async fn members_of_a_deleted_group_are_losses_and_the_rest_comes_back() {
+async fn members_of_a_deleted_group_are_lost_and_the_rest_comes_back() {
     for gone in [false, true] {
         let story = story(four());
         let run = story.stop_beta("beta 80%").await;

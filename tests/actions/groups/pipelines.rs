@@ -143,7 +143,7 @@ async fn resuming_all_processes_in_a_rollback_terminates_nobody() {
 }
 
 #[tokio::test]
-async fn members_that_a_pipeline_launches_are_stopped_in_the_next_look() {
+async fn members_a_pipeline_launches_are_stopped_in_the_next_look() {
     let story = story(roomy());
     let run = story.stop_beta("beta 80%").await;
     ask(&story, UPDATE);
@@ -191,7 +191,7 @@ async fn sizes_come_back_unless_a_pipeline_wants_more() {
 }
 
 #[tokio::test]
-async fn refresh_that_terminates_standby_is_a_loss_until_a_person_settles_it() {
+async fn terminated_standby_is_a_loss_until_a_person_settles_it() {
     for form in [REFRESH_STANDBY, DELETE] {
         let story = story(roomy());
         let run = story.stop_beta("beta 80%").await;

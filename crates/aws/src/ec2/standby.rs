@@ -259,12 +259,20 @@ impl Groups {
                 let of: Vec<&Change> = batch.iter().map(|index| changes[*index]).collect();
                 match self.move_members(&group, enter, &of).await {
                     // One that is refused fails the whole call: it is halved until that one is found.
-                    Err(failure) if failure.kind == FailureKind::Refused && batch.len() > 1 => {
+                    Err(failure) if (failure.kind == FailureKind::Refused || is_elsewhere(&failure)) && batch.len() > 1 => {
                         let second = batch.split_off(batch.len() / 2);
                         batches.extend([second, batch]);
                     }
                     answer => {
-                        let answer = answer.map_or_else(Failure::answer, |()| ChangeOutcome::Accepted);
+                        let is_there = |index: &usize| {
+                            let there = found.get(&group).map(|group| place(group, member_of(&changes[*index].facet).0));
+                            there == Some(Seen::Is(changes[*index].to.clone()))
+                        };
+                        let answer = match answer {
+                            Ok(()) => ChangeOutcome::Accepted,
+                            Err(failure) if is_elsewhere(&failure) && batch.iter().all(is_there) => ChangeOutcome::Accepted,
+                            Err(failure) => failure.answer(),
+                        };
                         batch.into_iter().for_each(|index| answers[index] = answer.clone());
                     }
                 }
@@ -286,8 +294,7 @@ impl Groups {
         };
         moved.map_err(|failure| {
             let failure = failure.judged(&CODES);
-            let is_late = NOT_YET.iter().any(|said| failure.message.contains(said));
-            if is_late { Failure { kind: FailureKind::Later, ..failure } } else { failure }
+            if is_elsewhere(&failure) { Failure { kind: FailureKind::Later, ..failure } } else { failure }
         })
     }
 
@@ -341,6 +348,11 @@ impl Groups {
         };
         set.map_or_else(|failure| failure.judged(&CODES).answer(), |()| ChangeOutcome::Accepted)
     }
+}
+
+/// Was a member not where it was to be moved from?
+fn is_elsewhere(failure: &Failure) -> bool {
+    NOT_YET.iter().any(|said| failure.message.contains(said))
 }
 
 fn refused(to: &Value) -> ChangeOutcome {
