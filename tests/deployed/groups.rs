@@ -11,7 +11,7 @@ use super::fleets::Fleet;
 use super::lab::{EXAMPLE, Lab, real_alert};
 
 const ELSEWHERE: &str = "eu-west-1";
-/// What stops a group's processes, but for the one that an operator has suspended.
+/// The eight processes, but for the one that an operator has suspended.
 const BUT_ONE: [&str; 7] =
     ["Launch", "Terminate", "HealthCheck", "ReplaceUnhealthy", "AZRebalance", "AlarmNotification", "InstanceRefresh"];
 

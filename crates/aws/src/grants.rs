@@ -87,7 +87,7 @@ pub fn together(grants: Vec<Grant>) -> Vec<Grant> {
     together
 }
 
-/// What a condition asks beside texts that are equal.
+/// The rest of a condition, beside texts that are equal.
 fn besides(condition: &Json) -> Json {
     let mut besides = condition.clone();
     besides.as_object_mut().map(|operators| operators.remove("StringEquals"));

@@ -60,7 +60,7 @@ fn is_process(facet: &FacetId) -> bool {
     facet.parts().0 == "group-process"
 }
 
-/// What the action has beside the suspension.
+/// The facets that the action has beside the suspension.
 fn is_standby(facet: &FacetId) -> bool {
     ["group-member", "group-minimum", "group-capacity"].contains(&facet.parts().0)
 }

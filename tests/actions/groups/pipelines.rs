@@ -1,4 +1,4 @@
-//! What a pipeline does to a held group, at whatever moment: a stopped member survives it, and comes back.
+//! A pipeline resumes, resizes or refreshes a held group, at any moment: a stopped member survives it, and comes back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use crate::story::Story;
 use crate::world::{Account, Fault, Group, HOME, Kind};
 
 const FOUR: [&str; 4] = ["i-1", "i-2", "i-3", "i-4"];
-/// What pipelines ask of a group: each a form without its name.
+/// Requests of pipelines: each a form without the group's name.
 const RESUME: &str = "Action=ResumeProcesses";
 const SCALE: &str = "Action=SetDesiredCapacity&DesiredCapacity=4";
 const UPDATE: &str = "Action=UpdateAutoScalingGroup&MinSize=2&MaxSize=12&DesiredCapacity=4";

@@ -1,6 +1,6 @@
 //! `stop-instances`: stops the running EC2 instances that carry the tags, in all Regions. Stopped, never terminated; rollback
-//! starts just those that it stopped. The processes of an Auto Scaling group are suspended before its members stop, the members enter
-//! Standby, and all of it comes back when they are well again: otherwise the group would take them for unhealthy and terminate them.
+//! starts just those that it stopped. An Auto Scaling group takes a stopped member for unhealthy and terminates it. So its processes are
+//! suspended first, and the members enter Standby. All of it comes back when they are well again.
 
 mod grants;
 mod params;
@@ -185,8 +185,8 @@ impl Action for Stopping {
         [POWER, MEMBERSHIP].contains(&facet.parts().0)
     }
 
-    /// What was launched or started while the stage is enforced is stopped too, and enters Standby for it, above a minimum of 0. A
-    /// process that somebody resumed is theirs, and harms nobody in Standby.
+    /// Instances that were launched or started while the stage is enforced are stopped too. Members enter Standby for it, above a minimum
+    /// of 0. A process that somebody resumed is theirs, and harms nobody in Standby.
     fn drift_policy(&self, facet: &FacetId) -> DriftPolicy {
         if [POWER, MEMBERSHIP, MINIMUM].contains(&facet.parts().0) { DriftPolicy::Reapply } else { DriftPolicy::Report }
     }
@@ -207,7 +207,7 @@ impl Action for Stopping {
         }
     }
 
-    /// Its group, or whoever told its group, terminated it.
+    /// Its group terminated it, or a person or a pipeline did.
     fn is_loss(&self, facet: &FacetId, unit: Option<&Unit>) -> bool {
         facet.parts().0 == POWER && unit.is_some()
     }

@@ -1,6 +1,6 @@
 //! Auto Scaling groups. A group takes a stopped member for unhealthy, terminates it and launches another. So before its
-//! members stop, every process that could do either is suspended, and they enter Standby ([`super::standby`]); and it is resumed in
-//! an order in which the group never judges a member before that member is well again.
+//! members stop, every process that could do either is suspended, and they enter Standby ([`super::standby`]). It is resumed in an
+//! order in which the group never judges a member before that member is well again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -33,7 +33,7 @@ pub const PROCESSES: [(&str, u8); 8] = [
     (SCHEDULED, BACK.last),
     ("InstanceRefresh", BACK.last),
 ];
-/// The orders of the health check and of what acts on it.
+/// The orders of the health check and of its consequences.
 const CHECKED: u8 = 13;
 const WATCHED: u8 = 14;
 /// The same in runs of versions without Standby: their steps keep them.

@@ -193,7 +193,7 @@ pub fn kind(instance: &Instance) -> Option<String> {
     Some(platform.map_or_else(|| of_type.to_owned(), |platform| format!("{of_type} {platform}")))
 }
 
-/// What people should know before it is stopped: what changes for good, and what may keep it from its start.
+/// Notes for people before it is stopped: lasting changes, and obstacles to its start.
 #[must_use]
 pub fn note(instance: &Instance) -> Option<String> {
     let notes: Vec<String> =

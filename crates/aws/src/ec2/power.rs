@@ -142,8 +142,8 @@ impl PowerSwitch {
     }
 }
 
-/// Codes of want come in two families, of which EC2 has had new ones each year: `Insufficient...`, and quotas, `...LimitExceeded`. What
-/// throttles is among neither: it was told apart before.
+/// Codes of want come in two families, of which EC2 has had new ones each year: `Insufficient...`, and quotas, `...LimitExceeded`. Throttling
+/// is among neither: it was told apart before.
 fn judged(failure: Failure, turn: Turn) -> Failure {
     let failure = failure.judged(&CODES);
     let is_want = |code: &str| code.starts_with("Insufficient") || code.ends_with("LimitExceeded");

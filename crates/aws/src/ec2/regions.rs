@@ -92,7 +92,7 @@ impl Regions {
         self.arns_of("${AWS::AccountId}", service, of_kind)
     }
 
-    /// The same of any account: what others share.
+    /// The same of any account, for resources that others share.
     #[must_use]
     pub fn arns_anywhere(&self, service: &str, of_kind: &str) -> Vec<String> {
         self.arns_of("*", service, of_kind)

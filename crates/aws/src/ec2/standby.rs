@@ -26,12 +26,12 @@ pub const LAUNCH: &str = "Launch";
 pub const BACK: Orders = Orders { capacity: 10, launch: 11, members: 12, last: 16 };
 /// Instances that one call moves.
 const TWENTY: usize = 20;
-/// What these calls are told: a group does one thing at a time.
+/// Refusals of these calls: a group does one thing at a time.
 const CODES: Codes = Codes { not_now: &["ResourceContention", "ScalingActivityInProgress"], no_room: &[], not_for_it: &[] };
 /// A listing lags behind: it has moved already, or is not there yet.
 const NOT_YET: [&str; 2] = ["is not in InService", "is not in Standby"];
 
-/// When what comes back.
+/// The orders on the way back.
 #[derive(Debug, Clone, Copy)]
 pub struct Orders {
     /// The desired capacity.
@@ -40,17 +40,17 @@ pub struct Orders {
     pub launch: u8,
     /// The members.
     pub members: u8,
-    /// What makes the group grow and shrink.
+    /// The processes by which the group grows and shrinks.
     pub last: u8,
 }
 
-/// What a member is that its group counts on.
+/// The value of a member that its group counts on.
 #[must_use]
 pub fn in_service() -> Value {
     Value::new("in service")
 }
 
-/// What a member is that is set aside.
+/// The value of a member that is set aside.
 #[must_use]
 pub fn standby() -> Value {
     Value::new("standby")
@@ -62,7 +62,7 @@ pub fn no_minimum() -> Value {
     Value::new("0")
 }
 
-/// What the stage wants of the capacity: that it is known.
+/// The value of a capacity that is known, which is all that the stage wants of it.
 #[must_use]
 pub fn kept() -> Value {
     Value::new("kept")
@@ -133,7 +133,7 @@ pub fn minimum(group: &AutoScalingGroup) -> Value {
     Value::new(group.min_size().unwrap_or_default().to_string())
 }
 
-/// What a member is.
+/// The place of a member.
 #[must_use]
 pub fn place(group: &AutoScalingGroup, id: &str) -> Seen {
     use LifecycleState as State;
@@ -178,7 +178,7 @@ impl Count {
 }
 
 impl Groups {
-    /// What each minimum, capacity and member is now.
+    /// The present value of each minimum, capacity and member.
     ///
     /// # Errors
     /// When Auto Scaling does not say.
@@ -298,8 +298,8 @@ impl Groups {
         })
     }
 
-    /// Resumes Launch where it is suspended, by a person or for another stage: AWS lets nobody leave Standby without it. What a
-    /// person had suspended is suspended again at the end.
+    /// Resumes Launch where it is suspended, by a person or for another stage: AWS lets nobody leave Standby without it. A
+    /// process that a person had suspended is suspended again at the end.
     async fn let_leave(&self, group: &AutoScalingGroup, change: &Change) -> Result<(), ChangeOutcome> {
         if !is_suspended(group, LAUNCH) {
             return Ok(());

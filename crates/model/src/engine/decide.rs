@@ -156,7 +156,7 @@ pub fn apply(step: &Step, facet: Option<&Facet>, seen: &Seen, keeps: bool, attem
     }
 }
 
-/// How a step on its way back is judged, beside what is written down of it and what was seen.
+/// The terms on which a step on its way back is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Back {
     /// A person wants Before, whatever others made of it.

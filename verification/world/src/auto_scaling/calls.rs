@@ -69,7 +69,7 @@ pub fn set_desired(account: &mut Account, call: &Call, now: Timestamp) -> Result
     })
 }
 
-/// With all its members, in whatever state: `ForceDelete` asks nobody.
+/// With all its members, in each state: `ForceDelete` asks nobody.
 pub fn delete(account: &mut Account, call: &Call, now: Timestamp) -> Result<String, Refusal> {
     let name = call.require("AutoScalingGroupName")?;
     let key: Key = (call.region.clone(), name.to_owned());

@@ -1,4 +1,4 @@
-//! Members that a group sets aside, and takes back. What does not run when it comes back is terminated, though Terminate is
+//! Members that a group sets aside, and takes back. A member that does not run when it comes back is terminated, though Terminate is
 //! suspended: that protects members in service alone.
 
 use jiff::Timestamp;

@@ -105,7 +105,7 @@ fn look() -> Grant {
     }
 }
 
-/// What License Manager keeps is a second resource of a start, often of the account that shares it. The instance itself is started by its
+/// A licence configuration of License Manager is a second resource of a start, often of the account that shares it. The instance itself is started by its
 /// tag alone.
 fn start_licensed(all: &[&StopInstances]) -> Grant {
     let configurations = |params: &&StopInstances| params.regions.arns_anywhere("license-manager", "license-configuration:*");

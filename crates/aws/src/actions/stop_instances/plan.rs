@@ -123,7 +123,7 @@ impl Stopping {
         Ok(Planned { unit, with, ..Planned::new(facet, format!("{id} of group {name}"), present, standby::standby()) })
     }
 
-    /// What is changed of the group itself.
+    /// The changes of the group itself.
     async fn of_group(&self, group: &AutoScalingGroup) -> Result<Vec<Planned>, ActionError> {
         let name = groups::name(group);
         let scheduled = self.groups.scheduled(name).await?;

@@ -11,7 +11,7 @@ use crate::ledger::{Move, Versioned};
 use crate::phase::Phase;
 use crate::record::{Facet, Step};
 
-/// What is to be written of a facet that others changed while it was held.
+/// The moves of a facet that others changed while it was held.
 #[derive(Default)]
 pub(super) struct Changed {
     /// It is settled, or waits.
