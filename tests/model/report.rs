@@ -98,6 +98,7 @@ fn step(run: &Run, part: usize, token: &Nonce, number: usize) -> Step {
         since: Timestamp::UNIX_EPOCH,
         put_back: false,
         let_go: false,
+        lost: false,
         accepted: None,
         again_at,
         delays: 0,

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use guardrails_model::action::{
-    Action, ActionError, Allowance, Change, ChangeOutcome, DriftPolicy, Patience, Planned, Ready, ReadyCheck, Seen,
+    Action, ActionError, Allowance, Change, ChangeOutcome, DriftPolicy, Patience, Planned, Ready, ReadyCheck, Seen, Unit,
 };
-use guardrails_model::ids::{FacetId, Place};
+use guardrails_model::ids::{FacetId, Place, Value};
 use guardrails_model::record::Direction;
 
 /// The methods of an [`Action`], each of which asks the inner action unless it is written anew.
@@ -69,6 +69,18 @@ impl<W: Wrapper> Action for Wrapped<W> {
 
     fn drift_policy(&self, facet: &FacetId) -> DriftPolicy {
         self.0.inner().drift_policy(facet)
+    }
+
+    fn keeps(&self, facet: &FacetId, seen: &Value) -> bool {
+        self.0.inner().keeps(facet, seen)
+    }
+
+    async fn meanwhile(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
+        self.0.inner().meanwhile(facet, before, seen).await
+    }
+
+    fn is_loss(&self, facet: &FacetId, unit: Option<&Unit>) -> bool {
+        self.0.inner().is_loss(facet, unit)
     }
 
     fn allowance(&self, direction: Direction, changes: usize) -> Allowance {

@@ -66,6 +66,9 @@ pub struct Step {
     /// A person let it go before it was begun: it is not taken up again.
     #[serde(default, skip_serializing_if = "is_default")]
     pub let_go: bool,
+    /// Its target was there no more when Before was to be put back, and that is a loss.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub lost: bool,
     /// When the service last took the change: from then on the world is given its time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Timestamp>,

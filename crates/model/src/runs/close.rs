@@ -101,6 +101,7 @@ impl Runs<'_> {
                 *census.phases.entry(step.phase).or_default() += 1;
                 let asked = run.rollback.as_ref().is_none_or(|request| request.covers(run, &step));
                 census.asked_and_held += usize::from(asked && !step.phase.is_final());
+                census.lost += usize::from(step.lost && !step.phase.is_final());
                 census.asked_and_planned += usize::from(asked && step.phase == Phase::Planned);
                 census.touched |= is_news(run, &step);
             })
@@ -158,6 +159,8 @@ pub(super) struct Census {
     asked_and_held: usize,
     /// Of those that the rollback asks for, and not begun.
     asked_and_planned: usize,
+    /// Of those that are held, and are there no more.
+    lost: usize,
     /// Some step has news that nobody was told of.
     touched: bool,
 }
@@ -223,11 +226,12 @@ fn verdict(run: &Run, census: &Census, failures: &[String], verified: Option<&Ve
                 0 => String::new(),
                 some => format!("{some} settled by hand, "),
             };
+            let lost = if census.lost == 0 { String::new() } else { format!("{} LOST, ", census.lost) };
             let words = format!(
-                "{}: {} put back, {by_hand}{}{}",
+                "{}: {} put back, {by_hand}{lost}{}{}",
                 state.words(),
                 count(&[Phase::RolledBack]),
-                rest(census.held()),
+                rest(census.held() - census.lost),
                 told(failures)
             );
             Ending { state, failed, words }
