@@ -18,7 +18,7 @@ use guardrails_model::action::{
     Action, ActionError, Allowance, Change, ChangeOutcome, DriftPolicy, Patience, Planned, Ready, ReadyCheck, Seen,
 };
 use guardrails_model::clock::Clock;
-use guardrails_model::config::Duration;
+use guardrails_model::config::{Duration, Tags};
 use guardrails_model::ids::{FacetId, Place};
 use guardrails_model::record::Direction;
 
@@ -80,6 +80,10 @@ impl Declared for StopInstances {
 
     fn grants(&self, all: &[&dyn Declared]) -> Vec<Grant> {
         grants::all(&alike(all))
+    }
+
+    fn selects(&self) -> Option<&Tags> {
+        Some(&self.tag)
     }
 
     async fn out_of_reach(&self, facets: &[FacetId], sdk: &SdkConfig) -> Result<Vec<String>, ActionError> {
