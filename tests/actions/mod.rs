@@ -3,6 +3,7 @@
 mod catalog;
 mod groups;
 mod instances;
+mod living;
 mod properties;
 mod regions;
 mod restrictions;

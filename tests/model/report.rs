@@ -62,6 +62,7 @@ fn run(parts: Vec<Part>) -> Run {
         rescanning: None,
         closed: None,
         partial_rollbacks: Vec::new(),
+        enforced_again: None,
         rollback: None,
         events: event.into(),
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use guardrails_model::action::{Action, ActionError};
 use guardrails_model::clock::Clock;
-use guardrails_model::config::{ActionSpec, Budget, Config, Guardrail, Period, Plausibility, Release, Stage, StageAt, Tags};
+use guardrails_model::config::{ActionSpec, Budget, Config, Guardrail, Period, Plausibility, Release, Stage, StageAt};
 use guardrails_model::decide::Target;
 use guardrails_model::engine::{Cursor, Executor, ExecutorError, Progress};
 use guardrails_model::ids::{FacetId, GuardrailName, RunId};
@@ -273,7 +273,7 @@ pub fn stage(who: &str, groups: Vec<Vec<ActionSpec>>) -> (Target, Guardrail) {
     let at: StageAt = words.next().and_then(|percent| format!("{percent} actual").parse().ok()).expect("a stage");
     let simulated = words.next() == Some("simulated");
     let amount = "2 USD".parse().expect("an amount");
-    let budget = Budget { amount, period: Period::Monthly, service: Vec::new(), tag: Tags::default() };
+    let budget = Budget::new(amount, Period::Monthly);
     let target = Target { guardrail: guardrail.clone(), stage: at, period: "2026-11".to_owned(), simulated };
     let stages = vec![Stage::new(at, groups)];
     let guardrail =

@@ -18,7 +18,7 @@ use guardrails_model::action::{
     Action, ActionError, Allowance, Change, ChangeOutcome, DriftPolicy, Patience, Planned, Ready, ReadyCheck, Seen, Unit,
 };
 use guardrails_model::clock::Clock;
-use guardrails_model::config::Duration;
+use guardrails_model::config::{Duration, Tags};
 use guardrails_model::ids::{FacetId, Place, Value};
 use guardrails_model::record::Direction;
 
@@ -81,6 +81,10 @@ impl Declared for StopInstances {
 
     fn grants(&self, all: &[&dyn Declared]) -> Vec<Grant> {
         grants::all(&alike(all))
+    }
+
+    fn selects(&self) -> Option<&Tags> {
+        Some(&self.tag)
     }
 
     async fn out_of_reach(&self, facets: &[FacetId], sdk: &SdkConfig) -> Result<Vec<String>, ActionError> {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::action::{DriftPolicy, Planned, Seen, Unit};
 use crate::ids::Value;
 use crate::phase::Phase;
-use crate::record::{Direction, Facet, Step};
+use crate::record::{Direction, Facet, Step, UNDONE};
 
 /// What applying a step asks for next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,10 +78,10 @@ pub fn again(step: &Step, facet: Option<&Facet>, found: &Planned, meanwhile: Dri
         meanwhile == DriftPolicy::Reapply && found.skip.is_none() && unit(found.unit.as_ref()) == unit(step.unit.as_ref());
     match step.phase {
         Phase::Applied if !facet.is_some_and(|facet| facet.holders.contains_key(&step.holder())) => AgainNext::Nothing,
-        Phase::Applied if is_otherwise && enforced => AgainNext::Enforce(format!("somebody made it {} meanwhile", found.present)),
+        Phase::Applied if is_otherwise && enforced => AgainNext::Enforce(format!("{UNDONE} {} meanwhile", found.present)),
         Phase::Applied => AgainNext::Say(is_otherwise.then(|| {
             let why = found.skip.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-            format!("somebody made it {} meanwhile: it is left so{why}", found.present)
+            format!("{UNDONE} {} meanwhile: it is left so{why}", found.present)
         })),
         Phase::Skipped if is_otherwise && enforced && !step.let_go => AgainNext::Plan(format!("it is {} now", found.present)),
         Phase::Skipped

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use async_trait::async_trait;
-use guardrails_model::action::{Action, ActionError, Change, ChangeOutcome, Patience, Planned, Seen};
+use guardrails_model::action::{Action, ActionError, Change, ChangeOutcome, DriftPolicy, Patience, Planned, Seen};
 use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::principal::Principal;
 use guardrails_model::verdict::Verdict;
 
 use super::attachments::{Attachments, Desired, PER_GROUP, detached, principals_of};
+use super::drift::Drift;
 use crate::context::Context;
 use crate::iam::lockout::protected::Protected;
 use crate::iam::lockout::shut_out;
@@ -21,6 +22,7 @@ pub struct Attaching {
     protected: Protected,
     /// Does it deny to assume roles?
     keeps_from_assuming: Verdict,
+    drift: Drift,
 }
 
 impl Attaching {
@@ -32,6 +34,7 @@ impl Attaching {
             attachments: Attachments::new(&context.sdk, &context.sdk_for_changes()),
             protected: Protected::of(context, denies),
             keeps_from_assuming: Verdict::No,
+            drift: Drift::default(),
         }
     }
 
@@ -39,6 +42,12 @@ impl Attaching {
     #[must_use]
     pub fn keeping_from_assuming(self, keeps_from_assuming: Verdict) -> Self {
         Self { keeps_from_assuming, ..self }
+    }
+
+    /// One that answers so to somebody who takes back its changes.
+    #[must_use]
+    pub fn on_drift(self, drift: Drift) -> Self {
+        Self { drift, ..self }
     }
 
     /// Whose policies must not be changed now, each with the reason: a Deny that has no room for all of its policies is attached not at
@@ -118,6 +127,10 @@ impl Action for Attaching {
 
     async fn rollback(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
         self.attachments.change(changes).await
+    }
+
+    fn drift_policy(&self, _: &FacetId) -> DriftPolicy {
+        self.drift.into()
     }
 
     fn batch(&self) -> usize {

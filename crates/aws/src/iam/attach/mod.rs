@@ -2,5 +2,6 @@
 
 pub mod attaching;
 pub mod attachments;
+pub mod drift;
 pub mod grants;
 pub mod swap;
