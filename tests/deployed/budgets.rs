@@ -86,6 +86,23 @@ async fn a_budget_of_somebody_else_is_neither_changed_nor_deleted() {
     assert!(text(&refused.stderr).contains("it is not of this stack"), "{}", text(&refused.stderr));
     assert_eq!(budget(&client, "project-gamma").await.unwrap().budget_limit().unwrap().amount(), "70");
     assert!(budget(&client, "project-beta").await.is_some(), "the rest of the stack is as it was");
+
+    // Adopted, it is used, and outlives its guardrail as it was.
+    let adopting = other.replace(
+        "amount: 5 USD, period: daily",
+        "adopt: project-gamma, amount: 70 USD, period: monthly, counts: { credits: true, refunds: true }",
+    );
+    std::fs::write(lab.folder.path().join("guardrails.yaml"), EXAMPLE.to_owned() + &adopting).unwrap();
+    lab.say(&["deploy", "--yes"]).await;
+    let notified = async || {
+        let call = client.describe_notifications_for_budget().account_id(ACCOUNT).budget_name("project-gamma");
+        call.send().await.unwrap().notifications.unwrap_or_default().len()
+    };
+    assert_eq!(notified().await, 1);
+    std::fs::write(lab.folder.path().join("guardrails.yaml"), EXAMPLE).unwrap();
+    lab.say(&["deploy", "--yes"]).await;
+    assert_eq!(notified().await, 0);
+    assert_eq!(budget(&client, "project-gamma").await.unwrap().budget_limit().unwrap().amount(), "70");
 }
 
 #[tokio::test(flavor = "multi_thread")]
