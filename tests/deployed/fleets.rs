@@ -76,9 +76,8 @@ async fn stopped_members_in_standby_survive_and_leave_under_launch() {
         call.should_decrement_desired_capacity(true)
     };
     let exit = |id: &str| fleet.auto_scaling.exit_standby().auto_scaling_group_name("web").instance_ids(id);
-    let said = |error: aws_sdk_autoscaling::Error| error.to_string();
-    let refused = said(enter().send().await.unwrap_err().into());
-    assert!(refused.contains("min-size=1"), "{refused}");
+    let refused = enter().send().await.unwrap_err().into_service_error();
+    assert!(refused.meta().message().unwrap().contains("min-size=1"), "{refused:?}");
     fleet.auto_scaling.update_auto_scaling_group().auto_scaling_group_name("web").min_size(0).send().await.unwrap();
     enter().send().await.unwrap();
     fleet.ec2.stop_instances().set_instance_ids(Some(members.clone())).send().await.unwrap();
@@ -87,8 +86,8 @@ async fn stopped_members_in_standby_survive_and_leave_under_launch() {
     fleet.ec2.start_instances().instance_ids(&members[0]).send().await.unwrap();
     let suspend = fleet.auto_scaling.suspend_processes().auto_scaling_group_name("web").scaling_processes("Launch");
     suspend.send().await.unwrap();
-    let refused = said(exit(&members[0]).send().await.unwrap_err().into());
-    assert!(refused.contains("Launch"), "{refused}");
+    let refused = exit(&members[0]).send().await.unwrap_err().into_service_error();
+    assert!(refused.meta().message().unwrap().contains("Launch"), "{refused:?}");
     fleet.auto_scaling.resume_processes().auto_scaling_group_name("web").send().await.unwrap();
     exit(&members[0]).send().await.unwrap();
     exit(&members[1]).send().await.unwrap();

@@ -100,14 +100,15 @@ async fn about_to(direction: Direction) -> (Story, RunId) {
     (story, run)
 }
 
-/// Lets the group do all that it could do to its members, while we stand still at each call to the account in turn.
+/// Lets the group do all that it could do to its members, while we stand still at each change of the account in turn. Between two of
+/// them nothing moves but time.
 async fn at_any_moment(direction: Direction) {
     let (story, run) = about_to(direction).await;
     story.harness.execute(direction, &run).await.unwrap();
     let calls = story.harness.gate.calls();
-    let moments = calls.iter().zip(1..).filter(|(call, _)| !call.starts_with("ledger"));
+    let moments = calls.iter().zip(1..).filter(|(call, _)| !call.starts_with("ledger") && !call.starts_with("Describe"));
     let moments: Vec<usize> = moments.map(|(_, at)| at).collect();
-    assert!(moments.len() > 20, "{calls:?}");
+    assert!(moments.len() > 4, "{calls:?}");
     for at in moments {
         let (story, run) = about_to(direction).await;
         story.harness.gate.arm(Fault { at, kind: Kind::Stall });
