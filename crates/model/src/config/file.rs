@@ -1,23 +1,25 @@
 //! Reads `guardrails.yaml`: strictly, with file, line, caret and what was expected in every error.
 
+mod checks;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::{self, Write as _};
 use std::marker::PhantomData;
 
-use rust_decimal::Decimal;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_saphyr::{Location, Spanned};
 
+use self::checks::{apart, check_approval, check_budget, check_meanwhile, check_operator, check_verify};
 use super::{
-    ActionSpec, ApprovalRule, Budget, Config, Demand, Guardrail, Period, Plausibility, Reconcile, Release, Rule, Stage, StageAt,
+    ActionSpec, ApprovalRule, Budget, Config, Demand, Guardrail, Meanwhile, Period, Plausibility, Reconcile, Release, Stage,
+    StageAt,
 };
 use crate::alert::AlertType;
-use crate::ids::{FacetId, GuardrailName, Value};
+use crate::ids::{ActionName, FacetId, GuardrailName, Value};
 use crate::pace::{Limit, Pace};
-use crate::partition;
 use crate::principal::Principal;
 
 /// The most notifications that AWS takes for one budget, and so the most stages.
@@ -35,6 +37,11 @@ pub trait Actions: DeserializeOwned + Serialize + JsonSchema {
     /// Whom the action takes rights from.
     fn restricts(&self) -> Vec<Principal> {
         Vec::new()
+    }
+
+    /// As which restriction it may be made while a person is asked; nothing where it waits for the answer.
+    fn meanwhile(&self) -> Option<Meanwhile> {
+        None
     }
 
     /// Does the action change something that a rollback cannot undo in full?
@@ -99,6 +106,10 @@ struct StageBody<A> {
     /// Ask a person before anything is changed: `approval: {}` for the defaults.
     #[schemars(with = "Option<ApprovalRule>")]
     approval: Option<Spanned<ApprovalRule>>,
+    /// While a person is asked, by `approval` or because the figure is not believed, the stage's actions that deny (`deny`) or swap
+    /// policies (`swap`) are carried out at once. After a no they are put back. Nothing is done meanwhile when left out.
+    #[schemars(with = "Option<Meanwhile>")]
+    meanwhile: Option<Spanned<Meanwhile>>,
     /// After a stage that takes rights from somebody, IAM is asked who of them can still launch. `report`, when left out, tells
     /// people; with `fail` the run ends as failed when somebody can, and what it enforced stays.
     #[schemars(with = "Option<Demand>")]
@@ -193,37 +204,6 @@ fn check<A: Actions>(file: File<A>) -> Result<Config, Problem> {
     Ok(Config { operators, pace, reconcile, guardrails })
 }
 
-fn check_operator(arn: &str) -> Result<(), String> {
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    match parts.as_slice() {
-        ["arn", partition, "iam", "", account, who]
-            if account.len() == 12
-                && account.bytes().all(|b| b.is_ascii_digit())
-                && (who.starts_with("user/") || who.starts_with("role/")) =>
-        {
-            partition::check(partition).map_err(|why| format!("`{arn}`: {why}"))?;
-            check_operator_name(arn, who)
-        }
-        _ => Err(format!(
-            "`{arn}` is not an operator: expected the ARN of an IAM user or role, such as \
-            `arn:aws:iam::123456789012:role/FinOps`"
-        )),
-    }
-}
-
-/// In the stack's policies an operator's ARN is a pattern: one that means many would close others out, and protect nobody.
-fn check_operator_name(arn: &str, who: &str) -> Result<(), String> {
-    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || "+=,.@_-".contains(letter);
-    let is_named = who.split('/').all(|part| !part.is_empty() && part.chars().all(is_letter));
-    if is_named {
-        return Ok(());
-    }
-    Err(format!(
-        "`{arn}` is not one operator: expected the whole name of a user or role, in letters, digits and `+=,.@_-`, without `*`, `?` \
-         or `${{`; name each operator"
-    ))
-}
-
 fn check_guardrail<A: Actions>(
     name: GuardrailName,
     body: GuardrailBody<A>,
@@ -244,6 +224,7 @@ fn check_guardrail<A: Actions>(
         }
         apart(&stages, stage.at, budget.amount.dollars()).map_err(problem)?;
         let (mut groups, mut restricted, mut lossy) = (Vec::new(), BTreeSet::new(), false);
+        let mut cheap: Vec<(Meanwhile, ActionName)> = Vec::new();
         for item in stage.r#do {
             let here = item.referenced;
             let actions = match item.value {
@@ -255,13 +236,17 @@ fn check_guardrail<A: Actions>(
                 desired.add(&name, action).map_err(problem)?;
                 restricted.extend(action.restricts());
                 lossy |= action.is_lossy();
+                if let Some(meanwhile) = action.meanwhile() {
+                    cheap.push((meanwhile, spec(action).map_err(problem)?.name));
+                }
                 spare_operators(&name, action, operators).map_err(|what| Problem::at(here, what))?;
             }
             groups.push(actions.iter().map(spec).collect::<Result<_, _>>().map_err(problem)?);
         }
         let approval = stage.approval.map(|approval| check_approval(&approval, &groups)).transpose()?;
         let verify = check_verify(stage.verify.as_ref(), restricted)?;
-        stages.push(Stage { at: stage.at, groups, approval, verify, lossy });
+        let meanwhile = check_meanwhile(stage.meanwhile.as_ref(), cheap)?;
+        stages.push(Stage { at: stage.at, groups, approval, verify, meanwhile, lossy });
     }
     let plausibility = body.plausibility.map_or_else(
         || Ok(Plausibility::default()),
@@ -277,57 +262,6 @@ fn spare_operators<A: Actions>(guardrail: &GuardrailName, action: &A, operators:
     hit.map_or(Ok(()), |arn| {
         Err(format!("`{guardrail}` would restrict the operator {arn}, who could then not roll back: let it spare them, or name other operators"))
     })
-}
-
-fn check_approval(approval: &Spanned<ApprovalRule>, groups: &[Vec<ActionSpec>]) -> Result<ApprovalRule, Problem> {
-    let problem = |what| Problem::at(approval.referenced, what);
-    if groups.is_empty() {
-        return Err(problem("the stage only notifies, so there is nothing to approve: leave `approval` out".to_owned()));
-    }
-    approval.value.check().map(|()| approval.value).map_err(problem)
-}
-
-fn check_verify(demand: Option<&Spanned<Demand>>, restricted: BTreeSet<Principal>) -> Result<Option<Rule>, Problem> {
-    match demand {
-        Some(demand) if restricted.is_empty() => {
-            let what = "the stage takes rights from nobody, so there is nobody to ask IAM about: leave `verify` out, or add an \
-                        action that does, such as `swap-group-policy`";
-            Err(Problem::at(demand.referenced, what.to_owned()))
-        }
-        _ if restricted.is_empty() => Ok(None),
-        demand => {
-            let demand = demand.map(|demand| demand.value).unwrap_or_default();
-            Ok(Some(Rule { demand, of: restricted.into_iter().collect() }))
-        }
-    }
-}
-
-fn check_budget(budget: &Budget) -> Result<(), String> {
-    budget.tag.check()?;
-    if budget.tag.iter().count() > 1 {
-        return Err("a budget filters by one tag key: expected one key, with one value or a list of them".to_owned());
-    }
-    if budget.service.iter().any(|service| service.trim().is_empty()) {
-        return Err("`service` holds an empty name: expected names as Cost Explorer shows them".to_owned());
-    }
-    Ok(())
-}
-
-/// Budgets' messages give thresholds in cents, so stages of one type must lie further apart than that.
-fn apart(stages: &[Stage], at: StageAt, budgeted: Decimal) -> Result<(), String> {
-    let near = |other: &&Stage| {
-        let distance = (other.at.threshold(budgeted) - at.threshold(budgeted)).abs();
-        other.at.alert_type == at.alert_type && distance <= Decimal::new(1, 2)
-    };
-    match stages.iter().find(near) {
-        Some(other) if other.at == at => Err(format!("there is a stage at `{at}` already: put all that it does into one `do`")),
-        Some(other) => Err(format!(
-            "the stages `{}` and `{at}` are a cent or less apart, so AWS's alerts do not tell one \
-            from the other: move them apart",
-            other.at
-        )),
-        None => Ok(()),
-    }
 }
 
 fn spec<A: Actions>(action: &A) -> Result<ActionSpec, String> {

@@ -66,6 +66,9 @@ pub struct Step {
     /// A person let it go before it was begun: it is not taken up again.
     #[serde(default, skip_serializing_if = "is_default")]
     pub let_go: bool,
+    /// No person has said yes to it yet: the mark under which it is asked about. It is inert until that mark is granted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaits: Option<Nonce>,
     /// When the service last took the change: from then on the world is given its time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Timestamp>,

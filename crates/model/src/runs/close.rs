@@ -58,6 +58,10 @@ impl Runs<'_> {
             return Ok(Closed { outcome: Outcome::Continued, run: run.value });
         }
         let census = self.census(&run.value).await?;
+        let asks = run.value.approval.as_ref().is_some_and(|approval| approval.next.is_some());
+        if ended.direction == Direction::Apply && (asks || census.to_ask > 0) {
+            return self.ask_about_the_rest(run, census.to_ask, &ended.failures).await;
+        }
         let begun_behind = match ended.direction {
             Direction::Apply if run.value.rescanning.is_some() => census.count(&[Phase::Planned, Phase::Applying]),
             Direction::Apply => 0,
@@ -94,6 +98,20 @@ impl Runs<'_> {
         Ok(Closed { outcome, run: self.ledger.save_run(run, slot.as_ref()).await?.value })
     }
 
+    /// What needs no answer is carried out as far as it went. Another execution plans again, and asks a person about the rest.
+    async fn ask_about_the_rest(&self, mut run: Versioned<Run>, rest: usize, failures: &[String]) -> Result<Closed, RunError> {
+        let tried = run.value.tries.apply;
+        if let Some(approval) = &mut run.value.approval {
+            (approval.worked, approval.next) = (Some(tried), None);
+        }
+        run.value.parts.iter_mut().for_each(|part| part.cursor = None);
+        run.value.state = RunState::Opening;
+        let words = format!("what needs no answer is carried out; a person is asked about {rest} changes{}", told(failures));
+        run.value.note(self.clock.now(), &self.by, words);
+        let run = self.launch(run).await?;
+        Ok(Closed { outcome: Outcome::Continued, run: run.value })
+    }
+
     pub(super) async fn census(&self, run: &Run) -> Result<Census, LedgerError> {
         let mut census = Census::default();
         self.ledger
@@ -102,6 +120,7 @@ impl Runs<'_> {
                 let asked = run.rollback.as_ref().is_none_or(|request| request.covers(run, &step));
                 census.asked_and_held += usize::from(asked && !step.phase.is_final());
                 census.asked_and_planned += usize::from(asked && step.phase == Phase::Planned);
+                census.to_ask += usize::from(run.is_to_ask(&step));
                 census.touched |= is_news(run, &step);
             })
             .await?;
@@ -158,6 +177,8 @@ pub(super) struct Census {
     asked_and_held: usize,
     /// Of those that the rollback asks for, and not begun.
     asked_and_planned: usize,
+    /// Of all, those that a person is still to be asked about.
+    to_ask: usize,
     /// Some step has news that nobody was told of.
     touched: bool,
 }
