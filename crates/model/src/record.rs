@@ -339,7 +339,7 @@ pub struct Written {
     pub steps: usize,
     /// SHA-256 of their facets, what they are, and what is wanted.
     pub digest: String,
-    /// The mark of its steps that a person is to be asked about. Whoever wrote it writes no more steps under it.
+    /// The mark of its steps that a person is to be asked about. No more steps are written under it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asks: Option<Nonce>,
 }

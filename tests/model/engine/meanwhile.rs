@@ -130,6 +130,18 @@ async fn unanswered_doubt_is_asked_louder_and_the_run_stays_open() {
 }
 
 #[tokio::test]
+async fn silence_is_the_end_once_the_period_is_over() {
+    let story = Story::of("a: on, b: on");
+    let (target, _, run) = asked(&story, false).await;
+    story.harness.wait(40 * DAY).await;
+    story.harness.runs().hear(&run, load(&story, &run).await.attempts.apply).await.unwrap();
+    assert_eq!(drive(&story, &run).await.state, RunState::RolledBack, "nobody said yes to the shield");
+    story.check(&["a: on", "b: on", "beta 80%: rolled back; b skipped (rolled back before it was begun), a rolled back"]).await;
+    let slot = story.harness.truth.stage_state(&target).await.unwrap().unwrap().value;
+    assert_eq!((slot.over, slot.released), (true, None));
+}
+
+#[tokio::test]
 async fn death_at_any_call_loses_neither_shield_nor_way_back() {
     let mut deaths = 0;
     for (kind, yes) in [(Kind::DieBefore, true), (Kind::DieAfter, true), (Kind::DieBefore, false), (Kind::DieAfter, false)] {

@@ -1,5 +1,5 @@
-//! What a person approved is done at once, and only the rest is asked about: whoever dies, whatever the answer, and however often
-//! the fleet grows.
+//! Approved steps are done at once, and only the rest is asked about: at any death, after any answer, and however often the fleet
+//! grows.
 
 use guardrails_model::config::ApprovalRule;
 use guardrails_model::ids::RunId;

@@ -1,6 +1,6 @@
 //! Steps that a person has not said yes to. They stand in the plan, and are inert: the others are carried out, and only these are
-//! asked about. A mark names those that one plan or review left for the question. Whoever writes a mark has written all of its
-//! steps before the run knows of it, so a yes to a mark is never one to a step that came later.
+//! asked about. A mark names those that one plan or review left for the question. All steps of a mark are written before the run knows
+//! of it, so a yes to a mark is never one to a step that came later.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -32,8 +32,8 @@ impl Executor<'_> {
     }
 
     /// Looks again at a part whose plan counts, before people are asked about the rest of it, and after they answered. A step that
-    /// was refused is left alone, and so is one that is not to be changed any more. What came since is to be asked about. Changes
-    /// nothing in the account. Answers with the plan as it is now.
+    /// was refused is left alone, and so is one that is not to be changed any more. A target that came since is to be asked about.
+    /// Changes nothing in the account. Answers with the plan as it is now.
     ///
     /// # Errors
     /// When the action cannot or must not plan, or the ledger cannot be read or written.

@@ -88,7 +88,7 @@ impl Executor<'_> {
     }
 
     /// What came into scope and is to be changed becomes late steps, each with the whole of its unit, whose order it needs. A look
-    /// leaves alone what nobody approved; a review leaves it for the question, under its `mark`.
+    /// leaves steps alone that nobody approved. A review leaves them for the question, under its `mark`.
     #[allow(clippy::too_many_arguments, reason = "all of it is what a look has at hand")]
     pub(super) async fn add_what_came(
         &self,

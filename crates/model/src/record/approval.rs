@@ -47,7 +47,7 @@ pub struct Approval {
     /// Of those, the marks of steps that a person wants to be asked about once more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reopened: Vec<Nonce>,
-    /// How many changes are asked about next. Set while the run carries out what needs no answer.
+    /// How many changes are asked about next. Set while the run carries out the steps that need no answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<usize>,
     /// The try whose execution carried that out: the question is next, however that ended.
@@ -130,7 +130,7 @@ pub struct Question {
     pub again: Option<String>,
     /// What would be changed.
     pub list: Listed,
-    /// The marks of the steps that are asked about, where what was approved before is carried out already.
+    /// The marks of the steps that are asked about, where other steps of their plans are carried out already.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<Nonce>,
     /// How often nobody answered in time.

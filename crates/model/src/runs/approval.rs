@@ -11,6 +11,7 @@ use super::{Outcome, PartRef, RunError, Runs, Woken, groups, released};
 use crate::config::Otherwise;
 use crate::ids::RunId;
 use crate::ledger::{LedgerError, Versioned};
+use crate::reconcile::present;
 use crate::record::{
     Approval, ApprovalDecision, Direction, Listed, ListedPart, PartPlan, Question, RollbackRequest, Run, RunState, StageState,
 };
@@ -164,7 +165,9 @@ impl Runs<'_> {
             let mut run = self.load(id).await?;
             // Where somebody answers in the last moment, this write is refused, and what they said is read.
             if let Some(silence) = self.silence(&run.value, attempt) {
-                if run.value.approval.as_ref().is_some_and(Approval::is_asked_until_answered) {
+                // Of a period that is over nothing is saved any more: there silence is the end.
+                let is_over = run.value.period < present(run.value.budget.period, self.clock.now());
+                if !is_over && run.value.approval.as_ref().is_some_and(Approval::is_asked_until_answered) {
                     self.ask_louder(run, &silence.why).await?;
                     return Ok(Heard::Over { outcome: Outcome::Continued });
                 }
@@ -300,7 +303,8 @@ impl Runs<'_> {
     }
 }
 
-/// What is approved now: what was before, and what was asked. The rest of plans that count stands in the same plans.
+/// The list that is approved now: the one before, and the one that was asked about. The rest of plans that count stands in the same
+/// plans.
 fn approve(before: Option<Listed>, asked: Listed, is_rest: bool) -> Listed {
     if let Some(before) = before.as_ref().filter(|_| is_rest) {
         return Listed { changes: before.changes + asked.changes, digest: asked.digest, parts: before.parts.clone() };

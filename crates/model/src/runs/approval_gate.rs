@@ -95,7 +95,7 @@ impl Runs<'_> {
         Ok(())
     }
 
-    /// Before the first answer: only what the stage does meanwhile counts.
+    /// Before the first answer: only the actions that the stage carries out meanwhile count.
     async fn all_but_meanwhile(&self, run: &mut Run, unsettled: Rest) -> Result<Rest, RunError> {
         let counts = |part: &usize| run.is_meanwhile(*part) && matches!(run.parts[*part].plan, PartPlan::Written(_));
         let settled: Vec<usize> = (0..run.parts.len()).filter(counts).collect();
@@ -175,7 +175,7 @@ impl Runs<'_> {
         self.carry_out(run, None);
     }
 
-    /// What counts is carried out; after it a person is asked about `next` changes, where one is.
+    /// The plans that count are carried out; after it a person is asked about `next` changes, where one is.
     fn carry_out(&self, run: &mut Run, next: Option<usize>) {
         if let Some(approval) = &mut run.approval {
             approval.next = next;
@@ -183,7 +183,8 @@ impl Runs<'_> {
         // A run that looks again at what it holds stays enforced meanwhile.
         let looks = run.rescanning.is_some() && run.state == RunState::Enforced;
         if run.state != RunState::Applying && !looks {
-            let first = |next| format!("what needs no answer is carried out; after it a person is asked about {next} changes");
+            let first =
+                |next| format!("the steps that need no answer are carried out; then a person is asked about {next} changes");
             run.note(self.clock.now(), &self.by, next.map_or_else(|| "the plan is whole".to_owned(), first));
             run.state = RunState::Applying;
         }

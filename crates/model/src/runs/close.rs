@@ -98,7 +98,7 @@ impl Runs<'_> {
         Ok(Closed { outcome, run: self.ledger.save_run(run, slot.as_ref()).await?.value })
     }
 
-    /// What needs no answer is carried out as far as it went. Another execution plans again, and asks a person about the rest.
+    /// The steps that need no answer are carried out as far as they went. Another execution plans again, and asks a person about the rest.
     async fn ask_about_the_rest(&self, mut run: Versioned<Run>, rest: usize, failures: &[String]) -> Result<Closed, RunError> {
         let tried = run.value.tries.apply;
         if let Some(approval) = &mut run.value.approval {
@@ -106,7 +106,8 @@ impl Runs<'_> {
         }
         run.value.parts.iter_mut().for_each(|part| part.cursor = None);
         run.value.state = RunState::Opening;
-        let words = format!("what needs no answer is carried out; a person is asked about {rest} changes{}", told(failures));
+        let words =
+            format!("the steps that need no answer are carried out; a person is asked about {rest} changes{}", told(failures));
         run.value.note(self.clock.now(), &self.by, words);
         let run = self.launch(run).await?;
         Ok(Closed { outcome: Outcome::Continued, run: run.value })

@@ -1,4 +1,4 @@
-//! What must hold of the single parts of a file.
+//! The rules for the single parts of a file.
 
 use std::collections::BTreeSet;
 
