@@ -82,7 +82,7 @@ async fn plan(executor: &Executor<'_>, run: &Run, part: usize, action: &dyn Acti
         if run.rescanning.is_some() {
             executor.rescan(&run.id, part, action).await?;
         }
-        run.parts[part].plan.clone()
+        executor.review(run, part, action).await?
     } else {
         match executor.plan(run, part, action).await {
             Ok(written) => PartPlan::Written(written),

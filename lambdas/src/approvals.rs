@@ -32,7 +32,7 @@ pub(crate) async fn ask(runs: &Runs<'_>, id: &RunId, attempt: u32, token: &str, 
 async fn tell(runs: &Runs<'_>, run: Run, invocation: &Invocation) -> Result<(), Fault> {
     let alert = alert(runs.ledger, &run, Direction::Apply).await?;
     let report = Report::of(runs.ledger, run, SHOWN).await?;
-    let subject = format!("Budget Guardrails: {}", report.headline());
+    let subject = format!("Budget Guardrails: {}{}", report.urgency(), report.headline());
     messages::send(invocation, &subject, &format!("{}{alert}", report.text())).await?;
     tracing::info!(run = %report.run.id, subject, "asked people");
     Ok(())

@@ -51,7 +51,10 @@ pub(crate) async fn carry_out(event: Json, invocation: &Invocation) -> Result<Js
             let plans: Vec<(usize, PartPlan)> = plans.into_iter().flatten().map(|result| (result.part, result.plan)).collect();
             let opened = runs.open(&run, &plans).await?;
             let ask = opened.waits_for(invocation.clock.now()).unwrap_or_default();
-            Reply::Opened { run, groups: groups(&opened, Part::has_steps), ask, verify: opened.verify.is_some() }
+            // While only a part of it is carried out, IAM would be asked too early.
+            let is_part = opened.approval.as_ref().is_some_and(|approval| approval.next.is_some());
+            let verify = opened.verify.is_some() && !is_part;
+            Reply::Opened { run, groups: groups(&opened, Part::has_steps), ask, verify }
         }
         Order::Ask { run, attempt, token } => {
             approvals::ask(&runs, &run, attempt, &token, invocation).await?;

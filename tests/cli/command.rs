@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use guardrails_aws::actions::CATALOG;
+
 use crate::deployed::guardrails;
 
 fn run(folder: &Path, arguments: &[&str]) -> Output {
@@ -44,6 +46,21 @@ fn the_example_is_right() {
 }
 
 #[test]
+fn meanwhile_names_the_actions_of_its_stage() {
+    let at = "      - at: 100% actual\n";
+    assert!(GOOD.contains(at));
+    let config = CATALOG.parse("guardrails.yaml", &GOOD.replace(at, &format!("{at}        meanwhile: swap\n"))).unwrap();
+    let stages: Vec<_> = config.guardrails.values().flat_map(|guardrail| &guardrail.stages).collect();
+    let meanwhile: Vec<&str> = stages.iter().flat_map(|stage| &stage.meanwhile).map(|name| name.as_str()).collect();
+    assert_eq!(meanwhile, ["swap-group-policy"]);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("guardrails.yaml"), GOOD.replace(at, &format!("{at}        meanwhile: swap\n"))).unwrap();
+    let output = run(folder.path(), &["check"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("while a person is asked: swap-group-policy"), "{text}");
+}
+
+#[test]
 fn a_bad_file_is_refused_with_line_caret_and_what_was_expected() {
     refused("version: 1", "version: 2", 2, &["version 2 is not known", "version 1"]);
     refused("2 USD", "2 EUR", 10, &["`2 EUR`", "`100 USD`"]);
@@ -69,6 +86,10 @@ fn an_approval_or_a_plausibility_that_cannot_be_meant_is_refused() {
     refused(stage, &asks("{ beyond: 10 }"), 18, &["10"]);
     refused(stage, &asks("{ by: ann }"), 18, &["by", "within"]);
     refused("        do: [notify]\n", "        do: [notify]\n        approval: {}\n", 17, &["only notifies"]);
+    for (word, action) in [("deny", "deny-actions"), ("swap", "swap-group-policy")] {
+        let stage = format!("        do: [notify]\n        meanwhile: {word}\n");
+        refused("        do: [notify]\n", &stage, 17, &[&format!("`meanwhile: {word}`"), action]);
+    }
     refused("    stages:\n", "    plausibility: { factor: 1 }\n    stages:\n", 14, &["a factor of 1", "from 2 on"]);
     let silence = "    plausibility: { approval: { otherwise: approve } }\n    stages:\n";
     refused("    stages:\n", silence, 14, &["would enforce an alert that is not believed"]);

@@ -142,6 +142,24 @@ async fn an_alert_that_is_not_believed_waits_says_why_and_can_be_put_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn swap_is_made_while_a_person_is_asked_and_undone_after_a_no() {
+    let at = "      - at: 100% actual\n";
+    let lab = Lab::with(&EXAMPLE.replace(at, &format!("{at}        meanwhile: swap\n")), 0.2).await;
+    let before = lab.snapshot().await;
+    lab.publish(&alert("project-beta", "123456789012", "$2.00", "$2.00", "$183,965,812,157.54"), &[]).await;
+    let run = lab.run_when(RunState::Waiting).await;
+    let (_, asked) = lab.told().await;
+    assert!(asked.contains("swap-group-policy is in force meanwhile, and is put back after a no"), "{asked}");
+    let meanwhile = lab.snapshot().await;
+    assert_eq!(meanwhile.user["RunInstances"], Access::Denied);
+    assert_eq!(meanwhile.instances, before.instances, "nobody said yes to stopping them");
+    lab.say(&["reject", run.id.as_str(), "--reason", "a wrong price", "--yes"]).await;
+    lab.run_when(RunState::RolledBack).await;
+    assert_eq!(lab.snapshot().await, before);
+    executions_ended(&lab, &ExecutionStatus::Succeeded).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_simulation_that_waits_for_a_person_says_so_by_its_exit_code() {
     let lab = Lab::with(&asking("{ within: 1h }"), 0.2).await;
     let before = lab.snapshot().await;
@@ -226,7 +244,9 @@ async fn what_was_added_after_the_question_is_asked_about_again() {
 
     let approved = lab.run(&["approve", &run, "--reason", "fine", "--yes"]).await;
     assert_eq!(approved.status.code(), Some(6), "{}", text(&approved.stderr));
-    assert_eq!(lab.snapshot().await, before);
+    let between = lab.snapshot().await;
+    assert_eq!(between.instances[other], before.instances[other], "nobody said yes to it");
+    assert_eq!(between.user["RunInstances"], Access::Denied, "the approved steps are done at once");
     let (_, asked) = lab.told().await;
     assert!(asked.contains("more than the 5% that may be beyond them") && asked.contains(other.as_str()), "{asked}");
     lab.say(&["approve", &run, "--reason", "that one too", "--yes"]).await;

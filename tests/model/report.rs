@@ -103,6 +103,7 @@ fn step(run: &Run, part: usize, token: &Nonce, number: usize) -> Step {
         accepted: None,
         again_at,
         delays: 0,
+        awaits: None,
         events: event.into(),
     }
 }

@@ -63,6 +63,10 @@ macro_rules! catalog {
                 self.declared().restricts()
             }
 
+            fn meanwhile(&self) -> ::std::option::Option<$crate::catalog::Meanwhile> {
+                self.declared().meanwhile()
+            }
+
             fn is_lossy(&self) -> bool {
                 match self {
                     $(Self::$action(_) => <$module::$action as $crate::declared::ActionType>::ABOUT.warning.is_some(),)+
@@ -74,7 +78,7 @@ macro_rules! catalog {
 
 #[doc(hidden)]
 pub use guardrails_model::{
-    config::Tags,
+    config::{Meanwhile, Tags},
     config::file::Actions,
     ids::{FacetId, Value},
     pace::Limit,

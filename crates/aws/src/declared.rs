@@ -6,7 +6,7 @@ use std::any::Any;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use guardrails_model::action::{Action, ActionError};
-use guardrails_model::config::Tags;
+use guardrails_model::config::{Meanwhile, Tags};
 use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::pace::Limit;
 use guardrails_model::principal::Principal;
@@ -107,6 +107,11 @@ pub trait Declared: Any + Send + Sync {
     /// Those it takes rights from: never the operators, and IAM is asked afterwards which rights they still have.
     fn restricts(&self) -> Vec<Principal> {
         Vec::new()
+    }
+
+    /// As which restriction a stage may make it while a person is asked; nothing where it waits for the answer.
+    fn meanwhile(&self) -> Option<Meanwhile> {
+        None
     }
 
     /// Does it deny `call`, such as `sts:AssumeRole`, to those it restricts?

@@ -32,6 +32,7 @@ pub use crate::direction::Direction;
 use crate::ids::{ActionName, GuardrailName, Nonce, Place, RunId};
 use crate::omit::is_default;
 use crate::pace::Pace;
+use crate::phase::Phase;
 use crate::principal::Principal;
 
 /// The format of the records that this program writes.
@@ -214,6 +215,35 @@ impl Run {
         written && self.approval.as_ref().is_none_or(|approval| approval.settled.contains(&part))
     }
 
+    /// May the step be carried out, as far as people's answers go? Its plan counts, and no answer is needed for it, or it was a yes.
+    #[must_use]
+    pub fn allows(&self, step: &Step) -> bool {
+        let granted = |mark: &Nonce| self.approval.as_ref().is_none_or(|approval| approval.granted.contains(mark));
+        self.is_settled(step.part) && step.awaits.as_ref().is_none_or(granted)
+    }
+
+    /// Is the part carried out while a person is asked about the others?
+    #[must_use]
+    pub fn is_meanwhile(&self, part: usize) -> bool {
+        let action = self.parts.get(part).map(|part| &part.action);
+        let meanwhile = self.approval.as_ref().map(|approval| &approval.meanwhile);
+        action.zip(meanwhile).is_some_and(|(action, meanwhile)| meanwhile.contains(action))
+    }
+
+    /// Is a person still to be asked about the step?
+    #[must_use]
+    pub fn is_to_ask(&self, step: &Step) -> bool {
+        let is_change = step.phase == Phase::Planned && step.present != step.wanted;
+        is_change && !self.allows(step) && !self.refuses(step)
+    }
+
+    /// Did a person say no to the step?
+    #[must_use]
+    pub fn refuses(&self, step: &Step) -> bool {
+        let is_refused = |approval: &Approval| step.awaits.as_ref().is_some_and(|mark| approval.refused.contains(mark));
+        step.phase == Phase::Planned && self.approval.as_ref().is_some_and(is_refused)
+    }
+
     /// Does it wait, or plan to wait, for a person only because its figure is not believed?
     #[must_use]
     pub fn is_doubted(&self) -> bool {
@@ -322,6 +352,9 @@ pub struct Written {
     pub steps: usize,
     /// SHA-256 of their facets, what they are, and what is wanted.
     pub digest: String,
+    /// The mark of its steps that a person is to be asked about. No more steps are written under it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<Nonce>,
 }
 
 /// Something that happened to a run.

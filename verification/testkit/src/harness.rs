@@ -174,12 +174,13 @@ impl Harness {
             if matches!(part.plan, PartPlan::Failed { .. }) {
                 continue;
             }
-            if let (Some(_), written @ PartPlan::Written(_)) = (run.rescanning, &part.plan) {
-                let looked = self.executor().rescan(&run.id, index, &*self.action(&run, part)).await;
-                plans.push((
-                    index,
-                    looked.map_or_else(|error| PartPlan::Failed { reason: error.to_string() }, |()| written.clone()),
-                ));
+            if run.is_settled(index) && (run.rescanning.is_some() || run.approval.is_some()) {
+                match Box::pin(self.look_again(&run, index)).await {
+                    Err(error) if error.is_retryable() && run.rescanning.is_none() => {
+                        return Err(LedgerError::Unavailable(error.into()).into());
+                    }
+                    looked => plans.push((index, looked.unwrap_or_else(|error| PartPlan::Failed { reason: error.to_string() }))),
+                }
                 continue;
             }
             let plan = match self.executor().plan(&run, index, &*self.action(&run, part)).await {
@@ -191,6 +192,15 @@ impl Harness {
             plans.push((index, plan));
         }
         self.runs().open(&run.id, &plans).await
+    }
+
+    /// A part whose plan counts is looked at again, as its action's function does.
+    async fn look_again(&self, run: &Run, part: usize) -> Result<PartPlan, ExecutorError> {
+        let (executor, action) = (self.executor(), self.action(run, &run.parts[part]));
+        if run.rescanning.is_some() {
+            executor.rescan(&run.id, part, &*action).await?;
+        }
+        executor.review(run, part, &*action).await
     }
 
     /// One invocation for one part. `None` when it died.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use guardrails_model::action::Action;
+use guardrails_model::config::Meanwhile;
 use guardrails_model::glob::glob;
 use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::principal::Principal;
@@ -190,6 +191,10 @@ impl Declared for DenyActions {
 
     fn restricts(&self) -> Vec<Principal> {
         self.principals()
+    }
+
+    fn meanwhile(&self) -> Option<Meanwhile> {
+        Some(Meanwhile::Deny)
     }
 
     fn denies(&self, call: &str) -> Verdict {

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use guardrails_model::action::Action;
+use guardrails_model::config::Meanwhile;
 use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::principal::Principal;
 use schemars::JsonSchema;
@@ -79,5 +80,9 @@ impl<W: Whose> Declared for Swap<W> {
 
     fn restricts(&self) -> Vec<Principal> {
         self.0.principal().into_iter().collect()
+    }
+
+    fn meanwhile(&self) -> Option<Meanwhile> {
+        Some(Meanwhile::Swap)
     }
 }

@@ -42,6 +42,27 @@ impl ApprovalRule {
     }
 }
 
+/// The restriction that a stage makes while a person is asked: one that is undone at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Meanwhile {
+    /// Its actions that deny.
+    Deny,
+    /// Its actions that swap policies.
+    Swap,
+}
+
+impl Meanwhile {
+    /// As the file has it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Deny => "deny",
+            Self::Swap => "swap",
+        }
+    }
+}
+
 /// What silence means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -1,30 +1,27 @@
 //! Reads `guardrails.yaml`: strictly, with file, line, caret and what was expected in every error.
 
+mod checks;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::{self, Write as _};
 use std::marker::PhantomData;
 
-use rust_decimal::Decimal;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_saphyr::{Location, Spanned};
 
-use super::services;
+use self::checks::{apart, check_approval, check_budget, check_meanwhile, check_new, check_operator, check_verify};
 use super::tags::UNQUOTED;
 use super::{
-    ActionSpec, ApprovalRule, Budget, Config, Demand, Guardrail, Period, Plausibility, Reconcile, Release, Rule, Stage, StageAt,
-    Tags,
+    ActionSpec, ApprovalRule, Budget, Config, Demand, Guardrail, Meanwhile, Period, Plausibility, Reconcile, Release, Stage,
+    StageAt, Tags,
 };
 use crate::alert::AlertType;
-use crate::ids::{FacetId, GuardrailName, Value};
+use crate::ids::{ActionName, FacetId, GuardrailName, Value};
 use crate::pace::{Limit, Pace};
-use crate::partition;
 use crate::principal::Principal;
-
-/// The roles that Identity Center makes of permission sets are named so.
-const IDENTITY_CENTER: &str = "AWSReservedSSO_";
 
 /// The most notifications that AWS takes for one budget, and so the most stages.
 pub const MOST_STAGES: usize = 10;
@@ -45,6 +42,11 @@ pub trait Actions: DeserializeOwned + Serialize + JsonSchema {
 
     /// The tags that the action selects its targets by, where it does.
     fn selects(&self) -> Option<&Tags> {
+        None
+    }
+
+    /// As which restriction it may be made while a person is asked; nothing where it waits for the answer.
+    fn meanwhile(&self) -> Option<Meanwhile> {
         None
     }
 
@@ -110,6 +112,10 @@ struct StageBody<A> {
     /// Ask a person before anything is changed: `approval: {}` for the defaults.
     #[schemars(with = "Option<ApprovalRule>")]
     approval: Option<Spanned<ApprovalRule>>,
+    /// While a person is asked, by `approval` or because the figure is not believed, the stage's actions that deny (`deny`) or swap
+    /// policies (`swap`) are carried out at once. After a no they are put back. Nothing is done meanwhile when left out.
+    #[schemars(with = "Option<Meanwhile>")]
+    meanwhile: Option<Spanned<Meanwhile>>,
     /// After a stage that takes rights from somebody, IAM is asked who of them can still launch. `report`, when left out, tells
     /// people; with `fail` the run ends as failed when somebody can, and what it enforced stays.
     #[schemars(with = "Option<Demand>")]
@@ -228,37 +234,6 @@ fn check<A: Actions>(file: File<A>) -> Result<Config, Problem> {
     Ok(Config { operators, pace, reconcile, guardrails })
 }
 
-fn check_operator(arn: &str) -> Result<(), String> {
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    match parts.as_slice() {
-        ["arn", partition, "iam", "", account, who]
-            if account.len() == 12
-                && account.bytes().all(|b| b.is_ascii_digit())
-                && (who.starts_with("user/") || who.starts_with("role/")) =>
-        {
-            partition::check(partition).map_err(|why| format!("`{arn}`: {why}"))?;
-            check_operator_name(arn, who)
-        }
-        _ => Err(format!(
-            "`{arn}` is not an operator: expected the ARN of an IAM user or role, such as \
-            `arn:aws:iam::123456789012:role/FinOps`"
-        )),
-    }
-}
-
-/// In the stack's policies an operator's ARN is a pattern: one that means many would close others out, and protect nobody.
-fn check_operator_name(arn: &str, who: &str) -> Result<(), String> {
-    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || "+=,.@_-".contains(letter);
-    let is_named = who.split('/').all(|part| !part.is_empty() && part.chars().all(is_letter));
-    if is_named {
-        return Ok(());
-    }
-    Err(format!(
-        "`{arn}` is not one operator: expected the whole name of a user or role, in letters, digits and `+=,.@_-`, without `*`, `?` \
-         or `${{`; name each operator"
-    ))
-}
-
 fn check_guardrail<A: Actions>(
     name: GuardrailName,
     body: GuardrailBody<A>,
@@ -281,6 +256,7 @@ fn check_guardrail<A: Actions>(
         }
         apart(&stages, stage.at, budget.amount.dollars()).map_err(problem)?;
         let (mut groups, mut restricted, mut lossy) = (Vec::new(), BTreeSet::new(), false);
+        let mut cheap: Vec<(Meanwhile, ActionName)> = Vec::new();
         for item in stage.r#do {
             let here = item.referenced;
             let actions = match item.value {
@@ -293,13 +269,17 @@ fn check_guardrail<A: Actions>(
                 check_new(action).map_err(|what| Problem::at(here, what))?;
                 restricted.extend(action.restricts());
                 lossy |= action.is_lossy();
+                if let Some(meanwhile) = action.meanwhile() {
+                    cheap.push((meanwhile, spec(action).map_err(problem)?.name));
+                }
                 spare_operators(&name, action, operators).map_err(|what| Problem::at(here, what))?;
             }
             groups.push(actions.iter().map(spec).collect::<Result<_, _>>().map_err(problem)?);
         }
         let approval = stage.approval.map(|approval| check_approval(&approval, &groups)).transpose()?;
         let verify = check_verify(stage.verify.as_ref(), restricted)?;
-        stages.push(Stage { at: stage.at, groups, approval, verify, lossy });
+        let meanwhile = check_meanwhile(stage.meanwhile.as_ref(), cheap)?;
+        stages.push(Stage { at: stage.at, groups, approval, verify, meanwhile, lossy });
     }
     let plausibility = body.plausibility.map_or_else(
         || Ok(Plausibility::default()),
@@ -315,69 +295,6 @@ fn spare_operators<A: Actions>(guardrail: &GuardrailName, action: &A, operators:
     hit.map_or(Ok(()), |arn| {
         Err(format!("`{guardrail}` would restrict the operator {arn}, who could then not roll back: let it spare them, or name other operators"))
     })
-}
-
-/// The mistakes that a stored action may have, and a file may not.
-fn check_new<A: Actions>(action: &A) -> Result<(), String> {
-    action.selects().map_or(Ok(()), Tags::check_new)?;
-    let of_identity_center =
-        |principal: &Principal| matches!(principal, Principal::Role(_)) && principal.name().starts_with(IDENTITY_CENTER);
-    action.restricts().iter().find(|one| of_identity_center(one)).map_or(Ok(()), |role| {
-        Err(format!(
-            "the role `{}` is one of Identity Center, and IAM lets nobody attach a policy to it: change its permission set instead, as \
-             docs/living-with.md says under \"You sign in by Identity Center\"",
-            role.name()
-        ))
-    })
-}
-
-fn check_approval(approval: &Spanned<ApprovalRule>, groups: &[Vec<ActionSpec>]) -> Result<ApprovalRule, Problem> {
-    let problem = |what| Problem::at(approval.referenced, what);
-    if groups.is_empty() {
-        return Err(problem("the stage only notifies, so there is nothing to approve: leave `approval` out".to_owned()));
-    }
-    approval.value.check().map(|()| approval.value).map_err(problem)
-}
-
-fn check_verify(demand: Option<&Spanned<Demand>>, restricted: BTreeSet<Principal>) -> Result<Option<Rule>, Problem> {
-    match demand {
-        Some(demand) if restricted.is_empty() => {
-            let what = "the stage takes rights from nobody, so there is nobody to ask IAM about: leave `verify` out, or add an \
-                        action that does, such as `swap-group-policy`";
-            Err(Problem::at(demand.referenced, what.to_owned()))
-        }
-        _ if restricted.is_empty() => Ok(None),
-        demand => {
-            let demand = demand.map(|demand| demand.value).unwrap_or_default();
-            Ok(Some(Rule { demand, of: restricted.into_iter().collect() }))
-        }
-    }
-}
-
-fn check_budget(budget: &Budget) -> Result<(), String> {
-    budget.tag.check()?;
-    if budget.tag.iter().count() > 1 {
-        return Err("a budget filters by one tag key: expected one key, with one value or a list of them".to_owned());
-    }
-    budget.tag.check_new()?;
-    budget.service.iter().try_for_each(|service| services::check(service))
-}
-
-/// Budgets' messages give thresholds in cents, so stages of one type must lie further apart than that.
-fn apart(stages: &[Stage], at: StageAt, budgeted: Decimal) -> Result<(), String> {
-    let near = |other: &&Stage| {
-        let distance = (other.at.threshold(budgeted) - at.threshold(budgeted)).abs();
-        other.at.alert_type == at.alert_type && distance <= Decimal::new(1, 2)
-    };
-    match stages.iter().find(near) {
-        Some(other) if other.at == at => Err(format!("there is a stage at `{at}` already: put all that it does into one `do`")),
-        Some(other) => Err(format!(
-            "the stages `{}` and `{at}` are a cent or less apart, so AWS's alerts do not tell one \
-            from the other: move them apart",
-            other.at
-        )),
-        None => Ok(()),
-    }
 }
 
 fn spec<A: Actions>(action: &A) -> Result<ActionSpec, String> {

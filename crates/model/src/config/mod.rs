@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use approval::{ApprovalRule, Otherwise, Plausibility, WhenUnreachable};
+pub use approval::{ApprovalRule, Meanwhile, Otherwise, Plausibility, WhenUnreachable};
 pub use budget::{Budget, Costs, Counts};
 pub use period::Period;
 pub use tags::Tags;
@@ -125,6 +125,9 @@ pub struct Stage {
     /// Whom it takes rights from, and what follows when they can still launch; nothing when it restricts nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Rule>,
+    /// The actions that are carried out while a person is asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub meanwhile: Vec<ActionName>,
     /// An action of it cannot be undone in full, so it needs a figure that is less unusual.
     #[serde(default, skip_serializing_if = "crate::omit::is_default")]
     pub lossy: bool,
@@ -134,7 +137,7 @@ impl Stage {
     /// One that asks nobody.
     #[must_use]
     pub fn new(at: StageAt, groups: Vec<Vec<ActionSpec>>) -> Self {
-        Self { at, groups, approval: None, verify: None, lossy: false }
+        Self { at, groups, approval: None, verify: None, meanwhile: Vec::new(), lossy: false }
     }
 }
 

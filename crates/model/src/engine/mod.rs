@@ -7,7 +7,8 @@
 //! - A step is Applied or `RolledBack` only when the world was seen to agree.
 //! - Whatever was interrupted is taken up from what the ledger and the world say, never from memory.
 
-mod decide;
+mod consent;
+pub(crate) mod decide;
 mod end;
 mod record;
 mod rescan;
@@ -27,7 +28,7 @@ use crate::ids::{FacetId, Nonce, RunId, Value};
 use crate::ledger::{Ledger, LedgerError, News, Versioned};
 use crate::pace::Levels;
 use crate::phase::Phase;
-use crate::record::{Direction, FORMAT, Run, RunState, Step, StepEvent, Written};
+use crate::record::{Direction, FORMAT, PartPlan, Run, RunState, Step, StepEvent, Written};
 use scan::Scan;
 
 /// How long after its deadline a dead invocation's calls may still land: clock skew and what is under way in the network.
@@ -128,8 +129,9 @@ impl<'a> Executor<'a> {
     /// When the action cannot or must not plan, or the ledger cannot be written.
     pub async fn plan(&self, run: &Run, part: usize, action: &dyn Action) -> Result<Written, ExecutorError> {
         let token = Nonce::fresh();
-        let steps = self.steps(run, part, &token, action).await?;
-        Ok(self.ledger.write_plan(token, &steps).await?)
+        let mut steps = self.steps(run, part, &token, action).await?;
+        let asks = self.hold_back(run, part, &token, &mut steps).await?;
+        Ok(Written { asks, ..self.ledger.write_plan(token, &steps).await? })
     }
 
     /// The steps that a plan made now would have. Writes nothing.
@@ -179,6 +181,7 @@ impl<'a> Executor<'a> {
             put_back: false,
             let_go: false,
             lost: false,
+            awaits: None,
             accepted: None,
             again_at: None,
             delays: 0,
@@ -257,7 +260,11 @@ impl<'a> Executor<'a> {
         let current = self.ledger.run(run).await?.filter(|run| part < run.value.parts.len());
         let current = current.ok_or_else(|| ExecutorError::NoSuchPart(run.clone(), part))?;
         let inert = matches!(current.value.state, RunState::Opening | RunState::Waiting);
-        let live = current.value.state.is_open() && !inert;
+        // Others of its run may be carried out while a person is asked about this part.
+        let unanswered = direction == Direction::Apply
+            && matches!(current.value.parts[part].plan, PartPlan::Written(_))
+            && !current.value.is_settled(part);
+        let live = current.value.state.is_open() && !inert && !unanswered;
         Ok((live && current.value.direction == direction).then_some(current))
     }
 

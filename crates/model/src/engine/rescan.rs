@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::consent::is_change;
 use super::decide::{self, AgainNext};
 use super::{AFTER_THE_APPROVAL, Executor, ExecutorError, failed};
 use crate::action::{Action, DriftPolicy, Planned, Unit};
-use crate::ids::{FacetId, RunId};
+use crate::ids::{FacetId, Nonce, RunId};
 use crate::ledger::{LedgerError, Move, Versioned};
 use crate::phase::Phase;
 use crate::record::{Direction, PartPlan, Run, Step, Written};
@@ -35,7 +36,7 @@ impl Executor<'_> {
         let is_held = |found: &Planned| steps.get(&found.facet).is_some_and(|step| step.value.phase == Phase::Applied);
         let found: Vec<Planned> = found.into_iter().filter(|found| is_held(found) || !is_left(found)).collect();
         self.look_at_steps(&run.value, &steps, &found, action).await?;
-        self.add_what_came(run, part, &written, &steps, found, action).await
+        self.add_what_came(run, part, &written, &steps, found, action, None).await
     }
 
     /// The run, while it goes forward and its look is not over: any look, or the one of that try.
@@ -86,8 +87,10 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// What came into scope and is to be changed becomes late steps, each with the whole of its unit, whose order it needs.
-    async fn add_what_came(
+    /// What came into scope and is to be changed becomes late steps, each with the whole of its unit, whose order it needs. A look
+    /// leaves steps alone that nobody approved. A review leaves them for the question, under its `mark`.
+    #[allow(clippy::too_many_arguments, reason = "all of it is what a look has at hand")]
+    pub(super) async fn add_what_came(
         &self,
         run: Versioned<Run>,
         part: usize,
@@ -95,6 +98,7 @@ impl Executor<'_> {
         steps: &HashMap<FacetId, Versioned<Step>>,
         found: Vec<Planned>,
         action: &dyn Action,
+        mark: Option<&Nonce>,
     ) -> Result<(), ExecutorError> {
         let is_wanted = |found: &&Planned| {
             found.skip.is_none() && found.present != found.wanted && action.drift_policy(&found.facet) == DriftPolicy::Reapply
@@ -115,8 +119,8 @@ impl Executor<'_> {
         };
         let step = |facet: &FacetId| steps.get(facet).map(|step| &step.value);
         let mut new: Vec<Planned> = new.into_iter().filter(belongs).filter(|found| goes_along(found, step)).collect();
-        let approved = run.value.approval.is_some();
-        if approved {
+        let left = run.value.approval.is_some() && mark.is_none();
+        if left {
             for found in &mut new {
                 found.skip.get_or_insert_with(|| AFTER_THE_APPROVAL.to_owned());
             }
@@ -124,7 +128,7 @@ impl Executor<'_> {
         if new.is_empty() {
             return Ok(());
         }
-        let Some(run) = self.mark_late(run, part).await? else { return Ok(()) };
+        let Some(run) = self.mark_late(run, part, mark.is_some()).await? else { return Ok(()) };
         let ids: Vec<FacetId> = new.iter().map(|found| found.facet.clone()).collect();
         let facets = self.ledger.facets(&ids).await?;
         let late = new.into_iter().map(|found| {
@@ -132,7 +136,8 @@ impl Executor<'_> {
             let holder = format!("{}#{part}", run.id);
             let refused = facet.and_then(|facet| decide::opposite_desire(&facet.value, &holder, &found.wanted));
             let mut step = Step { late: true, ..self.step(&run, part, &written.token, found, refused) };
-            if approved && step.phase == Phase::Skipped {
+            step.awaits = mark.filter(|_| is_change(&step)).cloned();
+            if left && step.phase == Phase::Skipped {
                 // This look found it, and people are told.
                 step.attempt = run.try_number();
             }
@@ -144,14 +149,16 @@ impl Executor<'_> {
 
     /// Writes down that a part has late steps, before it has: a rollback passes over parts that have none. Nothing when the run
     /// goes back by now.
-    async fn mark_late(&self, mut run: Versioned<Run>, part: usize) -> Result<Option<Run>, ExecutorError> {
+    async fn mark_late(&self, mut run: Versioned<Run>, part: usize, plans: bool) -> Result<Option<Run>, ExecutorError> {
         while !run.value.parts[part].late {
             run.value.parts[part].late = true;
             match self.ledger.save_run(run.clone(), None).await {
                 Err(LedgerError::Conflict) => {}
                 other => return Ok(Some(other?.value)),
             }
-            let Some(current) = self.current(Direction::Apply, &run.value.id, part).await? else { return Ok(None) };
+            let id = &run.value.id;
+            let current = if plans { self.between(id).await? } else { self.current(Direction::Apply, id, part).await? };
+            let Some(current) = current else { return Ok(None) };
             run = current;
         }
         Ok(Some(run.value))

@@ -12,10 +12,11 @@ use super::end::End;
 use super::record::Asked;
 use super::rescan::goes_along;
 use super::{
-    AFTER_CONFLICT, AFTER_THE_APPROVAL, Counts, Executor, ExecutorError, LONGEST_REST, describe, failed, ids, looked, sooner,
+    AFTER_CONFLICT, AFTER_THE_APPROVAL, Counts, Executor, ExecutorError, LONGEST_REST, consent::is_change, describe, failed, ids,
+    looked, sooner,
 };
 use crate::action::{Action, Change, ChangeOutcome, Ready, ReadyCheck, Seen};
-use crate::ids::{FacetId, Value};
+use crate::ids::{FacetId, Nonce, Value};
 use crate::ledger::{LedgerError, Move, Versioned};
 use crate::phase::Phase;
 use crate::receipt::Receipt;
@@ -55,7 +56,7 @@ struct Decided {
 /// Is the step still to be worked on, in this direction and try?
 pub(super) fn is_open(direction: Direction, run: &Run, step: &Step) -> bool {
     match direction {
-        Direction::Apply => !decide::is_applied(step, run.tries.apply),
+        Direction::Apply => !decide::is_applied(step, run.tries.apply) && run.allows(step),
         Direction::Rollback => {
             let covered = run.rollback.as_ref().is_none_or(|request| request.covers(run, step));
             covered && !decide::is_rolled_back(step, run.tries.rollback)
@@ -350,8 +351,17 @@ impl Executor<'_> {
         let planned: HashMap<&FacetId, &Step> = planned.iter().map(|step| (&step.value.facet, &step.value)).collect();
         let step = |facet: &FacetId| planned.get(facet).copied();
         let found = found.into_iter().filter(|found| !planned.contains_key(&found.facet) && goes_along(found, step));
-        let steps = found.map(|found| Step { late: true, ..self.step(run, part, &written.token, found, None) });
-        let steps: Vec<Step> = steps.collect();
+        let mut found: Vec<_> = found.collect();
+        if run.approval.is_some() && run.rescanning.is_some() {
+            found.iter_mut().for_each(|found| _ = found.skip.get_or_insert_with(|| AFTER_THE_APPROVAL.to_owned()));
+        }
+        let steps = found.into_iter().map(|found| Step { late: true, ..self.step(run, part, &written.token, found, None) });
+        let mut steps: Vec<Step> = steps.collect();
+        if run.approval.is_some() {
+            // Nobody knew of it when the list was approved. Once the others are done, a person is asked about it.
+            let mark = Nonce::fresh();
+            steps.iter_mut().filter(|step| is_change(step)).for_each(|step| step.awaits = Some(mark.clone()));
+        }
         self.ledger.add_steps(&steps).await?;
         Ok(!steps.is_empty())
     }

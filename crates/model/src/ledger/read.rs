@@ -1,6 +1,6 @@
 //! What the program asks of the ledger. Lists that may be long are read page by page.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use futures::future::try_join_all;
@@ -13,8 +13,9 @@ use super::typed::{
 };
 use super::{Item, Key, Ledger, LedgerError, Page, Versioned};
 use crate::config::Config;
-use crate::ids::{FacetId, GuardrailName, Nonce, RunId};
-use crate::record::{AlertEntry, AlertRecord, Facet, PartPlan, Run, StageState, Step, Target};
+use crate::ids::{FacetId, GuardrailName, Nonce, RunId, Value};
+use crate::phase::Phase;
+use crate::record::{AlertEntry, AlertRecord, Facet, Listed, PartPlan, Run, StageState, Step, Target};
 
 /// Steps of a page: what DynamoDB reads in one go.
 pub const PAGE: usize = 500;
@@ -169,6 +170,28 @@ impl Ledger {
         let after = after.map(|place| format!("{prefix}{place}"));
         let page = Page { prefix, after, limit: Some(limit), ..Page::whole(step_partition(run)) };
         self.store.list(&page).await?.into_iter().map(own_step).collect()
+    }
+
+    /// The changes of one plan that nothing was begun of.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn changes(&self, run: &RunId, part: usize, token: &Nonce) -> Result<Vec<Step>, LedgerError> {
+        let steps = self.steps_under(run, part, token).await?.into_iter().map(|step| step.value);
+        Ok(steps.filter(|step| step.phase == Phase::Planned && step.present != step.wanted).collect())
+    }
+
+    /// The changes on a list: read from the plans that it names, which stay in the ledger.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn listed(&self, run: &RunId, list: &Listed) -> Result<BTreeSet<(FacetId, Value)>, LedgerError> {
+        let mut listed = BTreeSet::new();
+        for part in &list.parts {
+            let changes = self.changes(run, part.part, &part.token).await?;
+            listed.extend(changes.into_iter().map(|step| (step.facet, step.wanted)));
+        }
+        Ok(listed)
     }
 
     /// The facets that are known to the ledger, of those named.

@@ -148,7 +148,7 @@ impl Ledger {
         for batch in writes.chunks(MOST_WRITES) {
             self.store.commit(&Nonce::fresh(), batch).await?;
         }
-        Ok(Written { token, steps: steps.len(), digest: step_digest(steps) })
+        Ok(Written { token, steps: steps.len(), digest: step_digest(steps), asks: None })
     }
 
     /// Writes steps that came to their unit after the plan. One that is there already stays as it is.

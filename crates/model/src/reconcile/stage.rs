@@ -13,6 +13,9 @@ use crate::runs::Grounds;
 /// People are not asked about figures that are not believed before so long.
 const ASKED_AGAIN: SignedDuration = SignedDuration::from_hours(24);
 
+/// A figure that grew to more than so many times the one that was refused is asked about at once.
+const GROWN: Decimal = Decimal::from_parts(125, 0, 0, false, 2);
+
 /// A stage that has a slot in the present period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StageNow {
@@ -80,7 +83,7 @@ fn one(books: &Books<'_>, shown: &Shown<'_>, stage: StageAt, slot: Option<&Stage
         // It is asked about already.
         Belief::Ask(_) if asked.is_some() => None,
         Belief::Ask(why) => match slot.and_then(|slot| slot.asked).map(|asked| (asked, asked + ASKED_AGAIN)) {
-            Some((asked, again)) if books.now < again => {
+            Some((asked, again)) if books.now < again && !has_grown(slot, figure) => {
                 say(format!("{}; people were asked at {asked}, and are asked again from {again} on", why.join("; ")))
             }
             _ => {
@@ -92,6 +95,12 @@ fn one(books: &Books<'_>, shown: &Shown<'_>, stage: StageAt, slot: Option<&Stage
             }
         },
     }
+}
+
+/// Is the figure above all that people said no to, by so much that they are asked before the day is over?
+fn has_grown(slot: Option<&StageNow>, figure: Option<Decimal>) -> bool {
+    let most = slot.and_then(|slot| slot.discarded.iter().max());
+    most.zip(figure).is_some_and(|(most, figure)| figure > most.saturating_mul(GROWN))
 }
 
 /// Silence is told louder: an alarm rings until somebody answers.

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::config::ApprovalRule;
-use crate::ids::Nonce;
+use crate::config::{ApprovalRule, Otherwise};
+use crate::ids::{ActionName, Nonce};
 
 /// A run that changes nothing before a person said yes to its list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,24 @@ pub struct Approval {
     /// Parts whose plan counts for good: work on them may have begun. The others are planned again after each approval.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settled: Vec<usize>,
+    /// The actions that are carried out while a person is asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub meanwhile: Vec<ActionName>,
+    /// The marks of steps that a person said yes to after the first list was approved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub granted: Vec<Nonce>,
+    /// The marks of steps that a person said no to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Nonce>,
+    /// Of those, the marks of steps that a person wants to be asked about once more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reopened: Vec<Nonce>,
+    /// How many changes are asked about next. Set while the run carries out the steps that need no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<usize>,
+    /// The try whose execution carried that out: the question is next, however that ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worked: Option<u32>,
 }
 
 impl Approval {
@@ -51,6 +69,12 @@ impl Approval {
             approved: None,
             exceeded: 0,
             settled: Vec::new(),
+            meanwhile: Vec::new(),
+            granted: Vec::new(),
+            refused: Vec::new(),
+            reopened: Vec::new(),
+            next: None,
+            worked: None,
         }
     }
 
@@ -64,6 +88,13 @@ impl Approval {
     #[must_use]
     pub fn is_unanswered_doubt(&self) -> bool {
         self.because == Because::Doubt && self.decision().is_some_and(|decision| decision.silence && !decision.approved)
+    }
+
+    /// Is silence asked again, for as long as nobody answers? It is where people are asked whether to believe the alert, and said
+    /// yes to nothing yet.
+    #[must_use]
+    pub fn is_asked_until_answered(&self) -> bool {
+        self.because == Because::Doubt && self.approved.is_none() && self.rule.otherwise == Otherwise::Reject
     }
 
     /// Did a person say no, and only to the figure?
@@ -99,6 +130,12 @@ pub struct Question {
     pub again: Option<String>,
     /// What would be changed.
     pub list: Listed,
+    /// The marks of the steps that are asked about, where other steps of their plans are carried out already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<Nonce>,
+    /// How often nobody answered in time.
+    #[serde(default, skip_serializing_if = "crate::omit::is_default")]
+    pub unanswered: u32,
     /// When people were told of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<Timestamp>,

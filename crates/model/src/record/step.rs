@@ -72,6 +72,9 @@ pub struct Step {
     /// Its target was there no more when Before was to be put back, and that is a loss.
     #[serde(default, skip_serializing_if = "is_default")]
     pub lost: bool,
+    /// No person has said yes to it yet: the mark under which it is asked about. It is inert until that mark is granted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaits: Option<Nonce>,
     /// When the service last took the change: from then on the world is given its time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Timestamp>,

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::clock;
 use crate::config::Otherwise;
-use crate::record::{Because, Run, RunState};
+use crate::record::{Approval, Because, Run, RunState};
 
 /// What is asked, or was said; nothing of a run that needs no approval.
 pub(super) fn text(run: &Run) -> String {
@@ -12,15 +12,15 @@ pub(super) fn text(run: &Run) -> String {
     let mut text = String::new();
     if let (RunState::Waiting, Some(question)) = (run.state, &approval.question) {
         let silence = match approval.rule.otherwise {
-            Otherwise::Reject if approval.because == Because::Doubt => "leaves it as it is, and is asked again",
+            Otherwise::Reject if approval.is_asked_until_answered() => "is asked again each day, until a person answers",
             Otherwise::Reject => "rejects it",
             Otherwise::Approve => "approves it",
         };
-        let _ = writeln!(
-            text,
-            "Nothing below is changed before a person approves it. They are asked until {}; silence {silence}. Why:",
-            clock::words(question.until)
-        );
+        if question.unanswered > 0 {
+            let _ = writeln!(text, "NOBODY ANSWERED {} TIMES. The money may be running out meanwhile.", question.unanswered);
+        }
+        let until = clock::words(question.until);
+        let _ = writeln!(text, "{} They are asked until {until}; silence {silence}. Why:", untouched(approval));
         for why in question.again.iter().chain(&approval.why) {
             let _ = writeln!(text, "  - {why}");
         }
@@ -32,6 +32,33 @@ pub(super) fn text(run: &Run) -> String {
         let _ = writeln!(text, "{}: {}", clock::words(decision.at), decision.words());
     }
     text
+}
+
+/// The part that is not changed before a person says so.
+fn untouched(approval: &Approval) -> String {
+    if approval.settled.is_empty() {
+        return "Nothing below is changed before a person approves it.".to_owned();
+    }
+    if approval.approved.is_some() {
+        return "What was approved is done. The steps that are planned are not changed before a person approves them.".to_owned();
+    }
+    let names: Vec<&str> = approval.meanwhile.iter().map(|name| name.as_str()).collect();
+    format!(
+        "{} is in force meanwhile, and is put back after a no. The steps that are planned are not changed before a person approves \
+         them.",
+        names.join(" and ")
+    )
+}
+
+/// Words before the subject of a message that asks a person: the longer nobody answers, the louder.
+#[must_use]
+pub(super) fn urgency(run: &Run) -> String {
+    let question = run.approval.as_ref().and_then(|approval| approval.question.as_ref());
+    match question.filter(|_| run.state == RunState::Waiting).map_or(0, |question| question.unanswered) {
+        0 => String::new(),
+        1 => "UNANSWERED: ".to_owned(),
+        times => format!("URGENT, UNANSWERED {times} TIMES: "),
+    }
 }
 
 /// Both commands.

@@ -39,6 +39,15 @@ pub fn next(run: &Run) -> Option<String> {
         RunState::RolledBack | RunState::Abandoned | RunState::Rejected if run.simulated => {
             "Real alerts of this stage are enforced as ever.".to_owned()
         }
+        RunState::RolledBack
+            if run.rollback.as_ref().is_some_and(|request| request.armed)
+                && run.approval.as_ref().is_some_and(Approval::is_discarded_figure) =>
+        {
+            format!(
+                "What was done meanwhile is put back, and the figure is discarded. The stage stays armed: any other figure is judged \
+                 anew. To judge this one again too: guardrails rearm {guardrail}"
+            )
+        }
         RunState::RolledBack if run.rollback.as_ref().is_some_and(|request| request.armed) => {
             "The next alert of this stage is enforced.".to_owned()
         }

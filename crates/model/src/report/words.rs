@@ -18,6 +18,12 @@ impl Report {
         format!("{simulated}{}: {} at {} in {}", run.guardrail, run.state.words(), run.stage, run.period)
     }
 
+    /// Words to put before the headline where people did not answer.
+    #[must_use]
+    pub fn urgency(&self) -> String {
+        approval::urgency(&self.run)
+    }
+
     /// The whole in plain text: what was done, what failed and why, and what to do next.
     #[must_use]
     pub fn text(&self) -> String {
@@ -141,7 +147,8 @@ pub fn line(step: &Step) -> String {
     let mark = if step.phase.is_failure() { "FAILED  " } else { "" };
     let again = step.again_at.filter(|_| waits(step)).map(|at| format!("; asked for again at {}", at.strftime("%H:%M:%S UTC")));
     let late = if step.late { "; it came after the plan" } else { "" };
+    let asked = if step.phase == Phase::Planned && step.awaits.is_some() { "; it was not on the approved list" } else { "" };
     let note = step.note.as_ref().filter(|_| !step.phase.is_final()).map(|note| format!("; {note}"));
     let (again, note) = (again.unwrap_or_default(), note.unwrap_or_default());
-    format!("{mark}{}: {change}: {}{reason}{again}{late}{note}", step.label, step.phase)
+    format!("{mark}{}: {change}: {}{reason}{again}{late}{asked}{note}", step.label, step.phase)
 }

@@ -11,7 +11,10 @@ use super::{Outcome, PartRef, RunError, Runs, Woken, groups, released};
 use crate::config::Otherwise;
 use crate::ids::RunId;
 use crate::ledger::{LedgerError, Versioned};
-use crate::record::{Approval, ApprovalDecision, Direction, Listed, ListedPart, PartPlan, Question, Run, RunState, StageState};
+use crate::reconcile::present;
+use crate::record::{
+    Approval, ApprovalDecision, Direction, Listed, ListedPart, PartPlan, Question, RollbackRequest, Run, RunState, StageState,
+};
 
 /// What a person says, and to which list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,9 +165,20 @@ impl Runs<'_> {
             let mut run = self.load(id).await?;
             // Where somebody answers in the last moment, this write is refused, and what they said is read.
             if let Some(silence) = self.silence(&run.value, attempt) {
+                // Of a period that is over nothing is saved any more: there silence is the end.
+                let is_over = run.value.period < present(run.value.budget.period, self.clock.now());
+                if !is_over && run.value.approval.as_ref().is_some_and(Approval::is_asked_until_answered) {
+                    self.ask_louder(run, &silence.why).await?;
+                    return Ok(Heard::Over { outcome: Outcome::Continued });
+                }
                 run = self.decide(run, &silence, true).await?;
             }
-            Ok(heard(&run.value, attempt, self.clock.now()))
+            let heard = heard(&run.value, attempt, self.clock.now());
+            if run.value.state == RunState::RollingBack {
+                // What was done meanwhile is put back, by an execution of its own.
+                self.go_on(run).await?;
+            }
+            Ok(heard)
         })
         .await
     }
@@ -182,6 +196,21 @@ impl Runs<'_> {
         })
     }
 
+    /// Nobody answered whether a figure is to be believed: people are asked again and told louder, by another execution, which plans
+    /// anew. The run stays open.
+    async fn ask_louder(&self, mut run: Versioned<Run>, why: &str) -> Result<(), RunError> {
+        let now = self.clock.now();
+        let Some(question) = question_mut(&mut run.value) else { return Ok(()) };
+        (question.told, question.token) = (None, None);
+        question.unanswered += 1;
+        run.value.note(now, &self.by, format!("{why}: people are asked again, and told louder"));
+        let slot = self.ledger.stage_state(&run.value.target()).await?.filter(|slot| slot.value.run == run.value.id);
+        let slot = slot
+            .map(|slot| Versioned { rev: slot.rev, value: StageState { unanswered: slot.value.unanswered + 1, ..slot.value } });
+        self.launch_with(run, slot).await?;
+        Ok(())
+    }
+
     /// Writes down what was decided of a run that waits, in one conditional write. A no to the stage's question releases the stage
     /// for the period, and so does silence. A no to a figure discards that figure, and silence about one is asked again.
     async fn decide(&self, mut run: Versioned<Run>, answer: &Answer, silence: bool) -> Result<Versioned<Run>, RunError> {
@@ -192,14 +221,27 @@ impl Runs<'_> {
         let rejected = format!("rejected: {}", decision.why);
         let Some(approval) = run.value.approval.as_mut() else { return Ok(run) };
         approval.decisions.push(decision);
+        let marks = approval.question.as_ref().map(|question| question.marks.clone()).unwrap_or_default();
+        let is_first = approval.approved.is_none();
         if approved {
             if let Some(asked) = approval.question.as_ref().map(|question| question.list.clone()) {
-                approval.approved = Some(approve(approval.approved.take(), asked));
+                approval.approved = Some(approve(approval.approved.take(), asked, !marks.is_empty()));
             }
+            approval.granted.extend(marks);
+            approval.worked = None;
+            // Steps that were passed because nobody had said yes to them are come upon again.
+            run.value.parts.iter_mut().for_each(|part| part.cursor = None);
             run.value.state = RunState::Opening;
             return Ok(self.ledger.save_run(run, None).await?);
         }
-        if !approval.settled.is_empty() {
+        if !marks.is_empty() {
+            // What was approved before is held, and stays so. The others become steps that are left alone.
+            approval.refused.extend(marks);
+            run.value.state = RunState::Opening;
+            return Ok(self.ledger.save_run(run, None).await?);
+        }
+        let held_meanwhile = is_first && !approval.settled.is_empty();
+        if !held_meanwhile && !approval.settled.is_empty() {
             // What was approved before is held, and stays so: only what was asked for is not done.
             for index in 0..run.value.parts.len() {
                 if matches!(run.value.parts[index].plan, PartPlan::Written(_)) && !run.value.is_settled(index) {
@@ -210,6 +252,7 @@ impl Runs<'_> {
             return Ok(self.ledger.save_run(run, None).await?);
         }
         run.value.state = RunState::Rejected;
+        let (at, by, why) = (now, answer.by.clone(), rejected.clone());
         let (unanswered, discards) = (approval.is_unanswered_doubt(), approval.is_discarded_figure());
         let figure = if discards { self.figure(&run.value).await? } else { None };
         let slot = self.ledger.stage_state(&run.value.target()).await?.filter(|slot| slot.value.run == run.value.id);
@@ -219,16 +262,27 @@ impl Runs<'_> {
             }
             slot.value.unanswered += u32::from(unanswered);
             let slot = if unanswered || discards { slot } else { released(slot, &answer.by, now, &rejected) };
-            Versioned { rev: slot.rev, value: StageState { over: true, ..slot.value } }
+            Versioned { rev: slot.rev, value: StageState { over: !held_meanwhile, ..slot.value } }
         });
+        if held_meanwhile {
+            let request = RollbackRequest { armed: unanswered || discards, ..RollbackRequest::whole(by, at, why) };
+            (run.value.state, run.value.direction) = (RunState::RollingBack, Direction::Rollback);
+            (run.value.rollback, run.value.rescanning, run.value.tried_at) = (Some(request), None, Some(now));
+            run.value.tries.rollback += 1;
+        }
         Ok(self.ledger.save_run(run, slot.as_ref()).await?)
     }
 
     /// Sees to it that somebody acts on what was decided: wakes the execution that waits. Where none does, an approved run
-    /// gets another.
+    /// gets another. One that is to be put back gets another anyway: the one that waits goes forward.
     async fn go_on(&self, run: Versioned<Run>) -> Result<Run, RunError> {
         let woken = self.wake(&run.value).await?;
-        if woken == Woken::Woken || run.value.state != RunState::Opening || self.present_attempt_runs(&run.value).await? {
+        let is_heard = match run.value.state {
+            RunState::Opening => woken == Woken::Woken,
+            RunState::RollingBack => false,
+            _ => true,
+        };
+        if is_heard || self.present_attempt_runs(&run.value).await? {
             return Ok(run.value);
         }
         let id = run.value.id.clone();
@@ -249,8 +303,12 @@ impl Runs<'_> {
     }
 }
 
-/// What is approved now: what was before, and what was asked.
-fn approve(before: Option<Listed>, asked: Listed) -> Listed {
+/// The list that is approved now: the one before, and the one that was asked about. The rest of plans that count stands in the same
+/// plans.
+fn approve(before: Option<Listed>, asked: Listed, is_rest: bool) -> Listed {
+    if let Some(before) = before.as_ref().filter(|_| is_rest) {
+        return Listed { changes: before.changes + asked.changes, digest: asked.digest, parts: before.parts.clone() };
+    }
     let earlier = before.map(|before| before.parts).unwrap_or_default();
     let mut parts: BTreeMap<usize, ListedPart> = earlier.into_iter().map(|part| (part.part, part)).collect();
     parts.extend(asked.parts.into_iter().map(|part| (part.part, part)));

@@ -77,7 +77,10 @@ impl Runs<'_> {
             unanswered: slot.unanswered,
             by: None,
         };
-        let Some(approval) = run.approval.as_ref().filter(|_| run.state == RunState::Rejected) else { return Ok(standing) };
+        // What was done meanwhile was put back after the no.
+        let is_refused = run.state == RunState::Rejected
+            || run.state == RunState::RolledBack && run.rollback.as_ref().is_some_and(|request| request.armed);
+        let Some(approval) = run.approval.as_ref().filter(|_| is_refused) else { return Ok(standing) };
         if approval.is_discarded_figure() {
             standing.by = approval.decision().map(|no| Released { by: no.by.clone(), at: no.at, why: no.why.clone() });
             if standing.released.take().is_some() {
@@ -108,6 +111,7 @@ impl Runs<'_> {
         grounds: &Grounds,
     ) -> Result<Begun, RunError> {
         let now = self.clock.now();
+        let is_settled: Vec<bool> = (0..run.value.parts.len()).map(|part| run.value.is_settled(part)).collect();
         let Some(mut approval) = run.value.approval.take() else { return self.resume(run).await };
         run.value.note(now, &self.by, "the figure is believed now");
         run.value.remarks.clone_from(&grounds.remarks);
@@ -118,9 +122,9 @@ impl Runs<'_> {
             run.value.approval = Some(approval);
             return Ok(Begun::Already(Box::new(self.ledger.save_run(run, None).await?.value)));
         }
-        // Its plan may be days old, and a written plan without an approval would count for good.
-        for part in &mut run.value.parts {
-            if matches!(part.plan, PartPlan::Written(_)) {
+        // Its plan may be days old, and a written plan without an approval would count for good. What is carried out already does.
+        for (part, is_settled) in run.value.parts.iter_mut().zip(is_settled) {
+            if matches!(part.plan, PartPlan::Written(_)) && !is_settled {
                 part.plan = PartPlan::Missing;
             }
         }

@@ -60,6 +60,10 @@ impl Runs<'_> {
             return Ok(Closed { outcome: Outcome::Continued, run: run.value });
         }
         let census = self.census(&run.value).await?;
+        let asks = run.value.approval.as_ref().is_some_and(|approval| approval.next.is_some());
+        if ended.direction == Direction::Apply && (asks || census.to_ask > 0) {
+            return self.ask_about_the_rest(run, census.to_ask, &ended.failures).await;
+        }
         let begun_behind = match ended.direction {
             Direction::Apply if run.value.rescanning.is_some() => census.count(&[Phase::Planned, Phase::Applying]),
             Direction::Apply => 0,
@@ -98,6 +102,21 @@ impl Runs<'_> {
         Ok(Closed { outcome, run: self.ledger.save_run(run, slot.as_ref()).await?.value })
     }
 
+    /// The steps that need no answer are carried out as far as they went. Another execution plans again, and asks a person about the rest.
+    async fn ask_about_the_rest(&self, mut run: Versioned<Run>, rest: usize, failures: &[String]) -> Result<Closed, RunError> {
+        let tried = run.value.tries.apply;
+        if let Some(approval) = &mut run.value.approval {
+            (approval.worked, approval.next) = (Some(tried), None);
+        }
+        run.value.parts.iter_mut().for_each(|part| part.cursor = None);
+        run.value.state = RunState::Opening;
+        let words =
+            format!("the steps that need no answer are carried out; a person is asked about {rest} changes{}", told(failures));
+        run.value.note(self.clock.now(), &self.by, words);
+        let run = self.launch(run).await?;
+        Ok(Closed { outcome: Outcome::Continued, run: run.value })
+    }
+
     pub(super) async fn census(&self, run: &Run) -> Result<Census, LedgerError> {
         let mut census = Census::default();
         self.ledger
@@ -107,6 +126,7 @@ impl Runs<'_> {
                 census.asked_and_held += usize::from(asked && !step.phase.is_final());
                 census.lost += usize::from(step.lost && !step.phase.is_final());
                 census.asked_and_planned += usize::from(asked && step.phase == Phase::Planned);
+                census.to_ask += usize::from(run.is_to_ask(&step));
                 if is_news(run, &step) {
                     let again = is_again(run, &step);
                     census.again += u32::from(again);
@@ -169,6 +189,8 @@ pub(super) struct Census {
     asked_and_planned: usize,
     /// Of those that are held, and are there no more.
     lost: usize,
+    /// Of all, those that a person is still to be asked about.
+    to_ask: usize,
     /// Some step has news that nobody was told of.
     fresh: bool,
     /// Steps of which the only news is that somebody undid the change, and that it was made again.

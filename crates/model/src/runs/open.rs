@@ -61,9 +61,15 @@ impl Runs<'_> {
                 continue;
             }
             if run.value.is_settled(*part) {
-                if run.value.rescanning.is_some() {
+                let asks = run.value.approval.as_ref().is_some_and(|approval| approval.approved.is_some());
+                if run.value.rescanning.is_some() || asks {
                     let unseen = if let PartPlan::Failed { reason } = plan { Some(reason.clone()) } else { None };
                     run.value.parts[*part].unseen = unseen;
+                }
+                if let (PartPlan::Written(own), PartPlan::Written(reviewed)) = (&mut run.value.parts[*part].plan, plan)
+                    && own.token == reviewed.token
+                {
+                    own.asks.clone_from(&reviewed.asks);
                 }
                 continue;
             }

@@ -3,6 +3,7 @@
 use super::retry::retry_conflicts;
 use super::{Begun, RunError, Runs, released};
 use crate::ids::RunId;
+use crate::ledger::Versioned;
 use crate::record::{Direction, RollbackRequest, Run, RunState, Target};
 
 impl Runs<'_> {
@@ -75,9 +76,29 @@ impl Runs<'_> {
         retry_conflicts(|| async move {
             let Some(slot) = self.ledger.stage_state(target).await? else { return Ok(None) };
             let run = self.load(&slot.value.run).await?;
-            if run.value.state.is_open() { self.resume(run).await.map(Some) } else { Ok(None) }
+            match run.value.state {
+                RunState::Enforced if run.value.approval.as_ref().is_some_and(|approval| !approval.refused.is_empty()) => {
+                    self.reopen(run).await.map(Some)
+                }
+                state if state.is_open() => self.resume(run).await.map(Some),
+                _ => Ok(None),
+            }
         })
         .await
+    }
+
+    /// A person wants to be asked once more about the steps that were refused.
+    async fn reopen(&self, mut run: Versioned<Run>) -> Result<Begun, RunError> {
+        let now = self.clock.now();
+        if let Some(approval) = &mut run.value.approval {
+            approval.reopened = std::mem::take(&mut approval.refused);
+            approval.worked = None;
+        }
+        run.value.tries.apply += 1;
+        (run.value.tried_at, run.value.rescanning, run.value.state) = (Some(now), None, RunState::Opening);
+        run.value.parts.iter_mut().for_each(|part| (part.unseen, part.cursor) = (None, None));
+        run.value.note(now, &self.by, "tried again: the steps that were rejected are asked about once more");
+        Ok(Begun::Started(Box::new(self.launch(run).await?.value)))
     }
 
     /// Lets alerts be enforced again on a stage that a person had let go, and what comes where a piece of its run was put back be

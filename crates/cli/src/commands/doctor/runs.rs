@@ -140,11 +140,14 @@ fn judge_waiting(sheet: &mut Sheet, checked: &str, run: &Run, seen: &Seen) {
     let remedy = format!(
         "guardrails status --run {id} shows what is asked; then guardrails approve {id} --reason WHY, or guardrails reject {id} --reason WHY"
     );
-    let asked = run.approval.as_ref().and_then(|approval| Some((approval.rule.otherwise, approval.question.as_ref()?)));
-    let Some((otherwise, question)) = asked else {
+    let asked = run.approval.as_ref().and_then(|approval| Some((approval, approval.question.as_ref()?)));
+    let Some((approval, question)) = asked else {
         return sheet.failure(checked, "it waits for approval, and asks nothing", "nobody can answer", remedy);
     };
-    let silence = match otherwise {
+    let silence = match approval.rule.otherwise {
+        Otherwise::Reject if approval.is_asked_until_answered() => {
+            "nothing is changed before a person approves it; people are asked again each day until one answers"
+        }
         Otherwise::Reject => "nothing is changed before a person approves it; silence rejects it",
         Otherwise::Approve => "nothing is changed before a person approves it; silence approves it",
     };

@@ -226,6 +226,7 @@ pub(super) mod tests {
             accepted: None,
             again_at: None,
             delays: 0,
+            awaits: None,
             events: Log::default(),
         }
     }

@@ -14,6 +14,9 @@ use crate::config::{Amount, Budget, Guardrail, Period, Plausibility, Stage, Stag
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct History {
+    /// The file that it stands in.
+    #[serde(skip)]
+    pub(super) kind: String,
     pub(super) name: String,
     pub(super) source: String,
     pub(super) is: Label,
@@ -106,9 +109,9 @@ impl Event {
 impl History {
     /// One that nobody reported.
     pub(super) fn made(is: Label, wanted: Outcome, budget: Amount, events: Vec<Event>) -> Self {
-        let (name, source) = ("made".to_owned(), "made".to_owned());
+        let [kind, name, source] = ["made", "made", "made"].map(str::to_owned);
         let (period, at, plausibility) = (monthly(), whole(), Plausibility::default());
-        Self { name, source, is, wanted, before: wanted, budget, period, at, plausibility, events }
+        Self { kind, name, source, is, wanted, before: wanted, budget, period, at, plausibility, events }
     }
 
     pub(super) fn guardrail(&self) -> Guardrail {
@@ -133,15 +136,26 @@ fn dollars<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Decimal>
     text.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
-/// All of them.
+/// All of the set that the function was made with.
 pub(super) fn all() -> Vec<History> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/histories");
+    of("histories")
+}
+
+/// All of the second set, whose writer had not seen the function.
+pub(super) fn unseen() -> Vec<History> {
+    of("histories-unseen")
+}
+
+fn of(set: &str) -> Vec<History> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(set);
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
     let read = |file: &std::path::PathBuf| -> Vec<History> {
         let text = fs::read_to_string(file).unwrap();
-        serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+        let found: Vec<History> = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let kind = file.file_stem().unwrap().to_string_lossy().into_owned();
+        found.into_iter().map(|history| History { kind: kind.clone(), ..history }).collect()
     };
     files.iter().flat_map(read).collect()
 }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rust_decimal::{Decimal, RoundingStrategy};
 
+use super::chaos::{Chaos, insist};
 use super::history::{Budgets, Event, History, Label, Lamp, Outcome, Says};
 use crate::alert::AlertType;
 use crate::belief::{Running, believe};
@@ -35,6 +36,8 @@ pub(super) struct Played {
     /// Moments at which a true breach was known and not enforced after the round.
     late: Vec<Timestamp>,
     pub(super) log: Vec<String>,
+    /// How many calls failed.
+    pub(super) faults: usize,
 }
 
 impl Played {
@@ -55,6 +58,8 @@ struct World {
     budgets: Mutex<Budgets>,
     lamp: Mutex<bool>,
     hourly: Mutex<Option<Decimal>>,
+    /// The faults that calls meet, if any do.
+    chaos: Option<Arc<Chaos>>,
 }
 
 impl Clock for World {
@@ -93,6 +98,9 @@ impl Running for World {
 #[async_trait]
 impl Workflow for World {
     async fn start(&self, _: &str, _: &WorkflowInput) -> Result<Started, WorkflowError> {
+        if self.chaos.as_ref().is_some_and(|chaos| chaos.strikes()) {
+            return Err(WorkflowError { doing: "starting".to_owned(), retryable: true, source: "no answer".into() });
+        }
         Ok(Started::Running)
     }
 
@@ -110,8 +118,19 @@ pub(super) fn play(history: &History) -> Played {
     play_on(history, &Ledger::new(Arc::new(MemoryStore::default())))
 }
 
+/// The same, while calls to the ledger and the state machine fail, as `seed` has it.
+pub(super) fn play_in_chaos(history: &History, seed: u64) -> Played {
+    let store = Arc::new(MemoryStore::default());
+    let chaos = Arc::new(Chaos::new(Arc::clone(&store), seed));
+    play_with(history, &Ledger::new(store), Some(chaos))
+}
+
 /// The same, over a ledger that holds something.
 pub(super) fn play_on(history: &History, ledger: &Ledger) -> Played {
+    play_with(history, ledger, None)
+}
+
+fn play_with(history: &History, ledger: &Ledger, chaos: Option<Arc<Chaos>>) -> Played {
     block_on(async {
         let guardrail = history.guardrail();
         let first = history.events[0].on;
@@ -124,16 +143,19 @@ pub(super) fn play_on(history: &History, ledger: &Ledger) -> Played {
             budgets: Mutex::new(Budgets::There),
             lamp: Mutex::new(true),
             hourly: Mutex::new(None),
+            chaos: chaos.clone(),
         };
         let ledger = ledger.clone();
+        let hands = chaos.map_or_else(|| ledger.clone(), |chaos| Ledger::new(chaos));
         ledger.define(guardrail.clone(), Vec::new(), Pace::default()).await.unwrap();
         let mut player =
-            Player { history, guardrail, ledger, world, reported: false, alone: false, late: Vec::new(), log: Vec::new() };
+            Player { history, guardrail, ledger, hands, world, reported: false, alone: false, late: Vec::new(), log: Vec::new() };
         for event in &history.events {
             player.event(event).await;
         }
         let outcome = player.outcome().await;
-        Played { outcome, alone: player.alone, late: player.late, log: player.log }
+        let faults = player.world.chaos.as_ref().map_or(0, |chaos| chaos.struck());
+        Played { outcome, alone: player.alone, late: player.late, log: player.log, faults }
     })
 }
 
@@ -141,6 +163,8 @@ struct Player<'a> {
     history: &'a History,
     guardrail: Guardrail,
     ledger: Ledger,
+    /// The ledger as the product has it.
+    hands: Ledger,
     world: World,
     reported: bool,
     alone: bool,
@@ -150,7 +174,7 @@ struct Player<'a> {
 
 impl Player<'_> {
     fn runs(&self) -> Runs<'_> {
-        Runs { ledger: &self.ledger, workflow: &self.world, clock: &self.world, by: "test".to_owned() }
+        Runs { ledger: &self.hands, workflow: &self.world, clock: &self.world, by: "test".to_owned() }
     }
 
     async fn event(&mut self, event: &Event) {
@@ -162,8 +186,15 @@ impl Player<'_> {
             self.alert(event, amount).await;
             self.open().await;
         }
-        let reconciler = Reconciler { runs: self.runs(), spending: &self.world, running: &self.world };
-        let round = reconciler.round().await.unwrap();
+        let round = insist(async || {
+            let reconciler = Reconciler { runs: self.runs(), spending: &self.world, running: &self.world };
+            let round = reconciler.round().await.map_err(|error| error.to_string())?;
+            let is_cut = |trouble: &&String| trouble.contains("the ledger") || trouble.contains("asking the workflow");
+            // The next round does what a call kept this one from.
+            round.guardrails[0].troubles.iter().find(is_cut).map_or(Ok(()), |cut| Err(cut.clone()))?;
+            Ok::<Round, String>(round)
+        })
+        .await;
         self.open().await;
         self.note(&round);
         self.is_in_time().await;
@@ -198,7 +229,7 @@ impl Player<'_> {
         let message = Message { text: text.clone(), attributes: BTreeMap::new() };
         let mut decided = (decide(&message, &guardrails, ACCOUNT, today), Grounds::default());
         if let Decision::Enforce { target, alert: Some(read) } = &decided.0 {
-            let belief = believe(read, target, &self.guardrail, &self.ledger, &self.world, now).await.unwrap();
+            let belief = insist(async || believe(read, target, &self.guardrail, &self.hands, &self.world, now).await).await;
             decided = decided.0.weighed(belief);
         }
         let (target, grounds) = match decided {
@@ -208,9 +239,9 @@ impl Player<'_> {
         self.log.push(format!("{now}: alert of ${amount}: {grounds:?}"));
         let record = AlertRecord { format: FORMAT, at: now, text, decision: String::new(), guardrail: None };
         let digest = format!("alert of {now}");
-        self.ledger.record_alert(&digest, &record).await.unwrap();
+        insist(async || self.hands.record_alert(&digest, &record).await).await;
         let config = Config { guardrails, ..Config::default() };
-        self.runs().begin(&target, &config, &self.guardrail, &digest, &grounds).await.unwrap();
+        insist(async || self.runs().begin(&target, &config, &self.guardrail, &digest, &grounds).await).await;
     }
 
     fn report(&mut self, why: &str) {
@@ -223,7 +254,7 @@ impl Player<'_> {
         for run in self.ledger.open_runs(None).await.unwrap() {
             if run.state == RunState::Opening {
                 let undecided = run.approval.is_none();
-                let opened = self.runs().open(&run.id, &[]).await.unwrap();
+                let opened = insist(async || self.runs().open(&run.id, &[]).await).await;
                 self.alone |= undecided && opened.state == RunState::Applying;
             }
         }
@@ -232,13 +263,14 @@ impl Player<'_> {
     async fn says(&mut self, says: Says) {
         let run = self.latest().await.expect("a run to answer");
         if says == Says::Nothing {
-            self.runs().hear(&run.id, run.attempts.apply).await.unwrap();
+            insist(async || self.runs().hear(&run.id, run.attempts.apply).await).await;
             return;
         }
         let digest = run.approval.unwrap().question.unwrap().list.digest;
         let (approved, for_the_period) = (says == Says::Yes, says == Says::NoForThePeriod);
         let (by, why) = ("ann".to_owned(), "looked at it".to_owned());
-        self.runs().answer(&run.id, &Answer { approved, by, why, digest, for_the_period }).await.unwrap();
+        let answer = Answer { approved, by, why, digest, for_the_period };
+        insist(async || self.runs().answer(&run.id, &answer).await).await;
         self.open().await;
     }
 
