@@ -78,8 +78,8 @@ macro_rules! catalog {
 
 #[doc(hidden)]
 pub use guardrails_model::{
-    config::{Meanwhile, Tags},
     config::file::Actions,
+    config::{Meanwhile, Tags},
     ids::{FacetId, Value},
     pace::Limit,
     principal::Principal,

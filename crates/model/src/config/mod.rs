@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use approval::{ApprovalRule, Meanwhile, Otherwise, Plausibility, WhenUnreachable};
 pub use budget::{Budget, Costs, Counts};
-pub use period::Period;
+pub use period::{Period, day};
 pub use tags::Tags;
 pub use verify::{Demand, Rule};
 pub use words::{Amount, BadWord, Duration, Percent, StageAt};

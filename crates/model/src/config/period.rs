@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +32,19 @@ pub enum Period {
     },
 }
 
+/// The day of a moment, in UTC as AWS Budgets counts.
+#[must_use]
+pub fn day(now: Timestamp) -> Date {
+    now.to_zoned(TimeZone::UTC).date()
+}
+
 impl Period {
+    /// The period that is present at `now`, by the name that alerts of that day give it.
+    #[must_use]
+    pub fn present(self, now: Timestamp) -> String {
+        self.of_alert(day(now))
+    }
+
     /// The period that an alert of `date` speaks of: its month, or for a daily budget the day before.
     #[must_use]
     pub fn of_alert(self, date: Date) -> String {

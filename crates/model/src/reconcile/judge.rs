@@ -4,18 +4,16 @@
 //! update of the budget they are zero. So a figure is believed for what it can only be: one that fell is of a new period, or
 //! was updated away; one that only rises is of the same.
 
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use rust_decimal::Decimal;
 
-use super::stage::{StageNow, Waiting, is_below, lost_alerts, unreachable};
+use super::books::{Books, Judgement, Measure, Shown};
+use super::stage::{is_below, lost_alerts, unreachable};
 use crate::alert::AlertType;
-use crate::belief::{self, Points};
-use crate::config::{Guardrail, Period, Release, StageAt};
-use crate::ids::RunId;
+use crate::belief;
+use crate::config::{Period, Release, StageAt, day};
 use crate::record::{FORMAT, Run, RunState};
-use crate::runs::Grounds;
 use crate::spend::{Spend, Standing};
 
 /// After so long Budgets shows the new period of a monthly budget, and what it shows less of is no update's doing.
@@ -32,79 +30,13 @@ const COMPUTED: SignedDuration = SignedDuration::from_hours(24);
 const QUICK_TRIES: u32 = 3;
 const SLOWLY: SignedDuration = SignedDuration::from_hours(24);
 
-/// What is to be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Measure {
-    /// A stage's alert never arrived, or was not believed: it is enforced as if it had.
-    Begin {
-        /// Which stage.
-        stage: StageAt,
-        /// On which grounds. A person is asked where the figures are not believed.
-        grounds: Grounds,
-    },
-    /// An execution may have died.
-    TakeUp(RunId),
-    /// A run holds: what it holds is looked at again.
-    LookAgain(RunId),
-    /// A run is put back, for this reason.
-    Release {
-        /// Which.
-        run: RunId,
-        /// In words.
-        why: String,
-        /// Alerts of its period are enforced again.
-        armed: bool,
-    },
-    /// Nothing is done, and people who ask are to know why.
-    Say(String),
-    /// Nothing is done, and an alarm is to ring.
-    Trouble(String),
-}
-
-/// What is judged by.
-pub struct Books<'a> {
-    /// The guardrail as it is deployed.
-    pub guardrail: &'a Guardrail,
-    /// What Budgets says; nothing when it does not say.
-    pub standing: Option<&'a Standing>,
-    /// The last known spend.
-    pub last: Option<&'a Spend>,
-    /// Points of spend of this period and of earlier ones.
-    pub points: &'a [Points],
-    /// Alerts that wait because AWS Budgets could not be asked. They count only where it still cannot.
-    pub waiting: &'a [Waiting],
-    /// How the stages stand in the present period, by real alerts.
-    pub stages: &'a [StageNow],
-    /// The guardrail's open runs.
-    pub open: &'a [Run],
-    /// The present moment.
-    pub now: Timestamp,
-}
-
-/// What came of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judgement {
-    /// What is known of the spend from now on, where Budgets said something and anything is known.
-    pub spend: Option<Spend>,
-    /// Of which period the figures are that Budgets shows, and whether they are not believed; nothing where it shows none.
-    pub figures: Option<(String, bool)>,
-    /// What is to be done, in order.
-    pub measures: Vec<Measure>,
-}
-
-/// The period that is present at `now`, by the name that alerts of today give it.
-#[must_use]
-pub fn present(period: Period, now: Timestamp) -> String {
-    period.of_alert(today(now))
-}
-
 /// Judges one guardrail.
 #[must_use]
 pub fn judge(books: &Books<'_>) -> Judgement {
     let shown = books.standing.map(|standing| known(books, standing));
     let mut measures = Vec::new();
     let kind = books.guardrail.budget.period;
-    if kind.has_ended(today(books.now)) {
+    if kind.has_ended(day(books.now)) {
         measures.push(Measure::Say(format!("{ENDED} ({kind}): give it new dates, or take the guardrail out of the file")));
     } else if let Some(shown) = &shown {
         let keep = |why: &String| Measure::Say(format!("{why}: not believed, and what was known stays"));
@@ -120,7 +52,7 @@ pub fn judge(books: &Books<'_>) -> Judgement {
     for run in books.open {
         if is_left_to_people(books, run) {
             measures.push(Measure::Say(format!("run {} is held over the end of {}: `release: manual`", run.id, run.period)));
-        } else if kind.has_ended(today(books.now)) && !run.simulated {
+        } else if kind.has_ended(day(books.now)) && !run.simulated {
             measures.push(Measure::Say(format!("run {} is held over the end of {}: guardrails rollback", run.id, run.period)));
         }
         let released = shown.as_ref().and_then(|shown| release(books, run, shown));
@@ -142,26 +74,15 @@ fn changed_limit(books: &Books<'_>, standing: &Standing) -> Option<String> {
     })
 }
 
-/// What Budgets says, and what it adds to what was known.
-pub(super) struct Shown<'a> {
-    pub(super) standing: &'a Standing,
-    /// Of which period its figures are.
-    pub(super) period: String,
-    /// What is known from now on.
-    spend: Option<Spend>,
-    /// Why what it says is spent is not believed, and not kept.
-    absurd: Option<String>,
-}
-
 fn known<'a>(books: &Books<'a>, standing: &'a Standing) -> Shown<'a> {
     let at = StageAt { percent: Decimal::ONE_HUNDRED, alert_type: AlertType::Actual };
-    let present_period = present(books.guardrail.budget.period, books.now);
+    let present_period = books.present();
     let evidence = books.evidence(at, &present_period, None, belief::Shown::Standing(standing));
     if let Some(absurd) = belief::absurd(standing.actual, AlertType::Actual, &evidence) {
         let absurd = format!("its amount of {absurd}");
         let (kind, now) = (books.guardrail.budget.period, books.now);
         let earlier = || books.last.map_or_else(|| before(kind, now), |last| last.period.clone());
-        let period = if is_settled(kind, now) { present(kind, now) } else { earlier() };
+        let period = if is_settled(kind, now) { kind.present(now) } else { earlier() };
         return Shown { standing, period, spend: books.last.cloned(), absurd: Some(absurd) };
     }
     let spend = with_standing(books, standing);
@@ -171,7 +92,7 @@ fn known<'a>(books: &Books<'a>, standing: &'a Standing) -> Shown<'a> {
 /// The last known spend with what Budgets says now: of which period is it?
 fn with_standing(books: &Books<'_>, standing: &Standing) -> Spend {
     let (kind, now) = (books.guardrail.budget.period, books.now);
-    let present = present(kind, now);
+    let present = kind.present(now);
     let fresh = |period: String| Spend {
         format: FORMAT,
         guardrail: books.guardrail.name.clone(),
@@ -232,13 +153,13 @@ fn turned_over(last: &Spend, standing: &Standing) -> bool {
 
 fn is_left_to_people(books: &Books<'_>, run: &Run) -> bool {
     let kind = books.guardrail.budget.period;
-    let is_over = kind.is_before(&run.period, &present(kind, books.now));
+    let is_over = kind.is_before(&run.period, &books.present());
     books.guardrail.release == Release::Manual && is_over && !run.simulated
 }
 
 /// Whether what a real run holds is put back now.
 fn release(books: &Books<'_>, run: &Run, shown: &Shown<'_>) -> Option<Measure> {
-    let (standing, present) = (shown.standing, present(books.guardrail.budget.period, books.now));
+    let (standing, present) = (shown.standing, books.present());
     let is_over = books.guardrail.budget.period.is_before(&run.period, &present);
     let waits = is_over && run.state == RunState::Waiting;
     let holds = matches!(run.state, RunState::Enforced | RunState::ApplyFailed)
@@ -304,10 +225,6 @@ fn is_slowly_due(run: &Run, now: Timestamp) -> bool {
     now.duration_since(run.asked_at()) >= SLOWLY
 }
 
-pub(super) fn today(now: Timestamp) -> Date {
-    now.to_zoned(TimeZone::UTC).date()
-}
-
 /// Has the present period been on for so long that Budgets' figures are of it?
 fn is_settled(period: Period, now: Timestamp) -> bool {
     let now = now.to_zoned(TimeZone::UTC).datetime();
@@ -322,7 +239,7 @@ fn is_settled(period: Period, now: Timestamp) -> bool {
 
 /// The period before the present one.
 fn before(period: Period, now: Timestamp) -> String {
-    let today = today(now);
+    let today = day(now);
     let last = match period {
         Period::Daily => today,
         Period::Monthly => today.first_of_month(),

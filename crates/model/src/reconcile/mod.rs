@@ -2,6 +2,7 @@
 //! one, an execution may die, and people launch what a run would have stopped. All of it goes the way of an alert, and is
 //! idempotent with alerts and with other rounds.
 
+mod books;
 mod judge;
 mod stage;
 
@@ -9,12 +10,12 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 pub use crate::record::{Found, Round};
-pub use judge::{Books, Judgement, Measure, judge, present};
-pub use stage::{StageNow, Waiting};
+pub use books::{Books, Judgement, Measure, StageNow, Waiting};
+pub use judge::judge;
 
 use crate::alert::{self, AlertType, Reading};
 use crate::belief::{self, Evidence, Point, Points, Running};
-use crate::config::{Config, Guardrail, StageAt};
+use crate::config::{Config, Guardrail, StageAt, day};
 use crate::ledger::{LedgerError, Versioned};
 use crate::record::{AlertRecord, Because, FORMAT, RollbackRequest, Run, Target};
 use crate::runs::{Begun, Grounds, Rescanned, RollbackAsked, RunError, Runs};
@@ -53,7 +54,7 @@ impl Reconciler<'_> {
         let standing = match self.spending.standing(guardrail).await {
             Ok(Some(standing)) => Some(standing),
             // AWS deletes a budget after its last day.
-            Ok(None) if guardrail.budget.period.has_ended(judge::today(self.runs.clock.now())) => None,
+            Ok(None) if guardrail.budget.period.has_ended(day(self.runs.clock.now())) => None,
             Ok(None) => found.trouble(&"AWS Budgets has no budget of this name: deploy again"),
             Err(error) => found.trouble(&error),
         };
@@ -71,7 +72,7 @@ impl Reconciler<'_> {
         found: &mut Found,
     ) -> Result<(), RunError> {
         let (ledger, now) = (self.runs.ledger, self.runs.clock.now());
-        let period = judge::present(guardrail.budget.period, now);
+        let period = guardrail.budget.period.present(now);
         let open = ledger.open_runs(Some(&guardrail.name)).await?;
         let last = ledger.spend(&guardrail.name).await?;
         let points = ledger.points(&guardrail.name).await?;

@@ -1,9 +1,9 @@
 //! A round's work on one stage: its alert may be lost, or its run waits because a figure was not believed.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use rust_decimal::Decimal;
 
-use super::judge::{Books, Measure, Shown, present};
+use super::books::{Books, Measure, Shown, StageNow};
 use crate::alert::{AlertType, BudgetAlert};
 use crate::belief::{self, Belief, Evidence, is_same_figure, weigh};
 use crate::config::StageAt;
@@ -15,36 +15,6 @@ const ASKED_AGAIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// A figure that grew to more than so many times the one that was refused is asked about at once.
 const GROWN: Decimal = Decimal::from_parts(125, 0, 0, false, 2);
-
-/// A stage that has a slot in the present period.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StageNow {
-    /// Which stage.
-    pub stage: StageAt,
-    /// Where its latest run stands.
-    pub run: RunState,
-    /// A person released it for the period.
-    pub released: bool,
-    /// Its run waits only because its figure is not believed.
-    pub doubted: bool,
-    /// Figures, in dollars, that a person said no to.
-    pub discarded: Vec<Decimal>,
-    /// When people were asked about a figure last, where the question is over.
-    pub asked: Option<Timestamp>,
-    /// How often in a row nobody answered.
-    pub unanswered: u32,
-}
-
-/// An alert whose run waits for a person because AWS Budgets could not be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
-    /// Its stage.
-    pub stage: StageAt,
-    /// The alert.
-    pub alert: BudgetAlert,
-    /// When it arrived.
-    pub since: Timestamp,
-}
 
 /// Begins the run that a lost alert or a figure over the threshold asks for.
 pub(super) fn lost_alerts(books: &Books<'_>, shown: &Shown<'_>, measures: &mut Vec<Measure>) {
@@ -63,7 +33,7 @@ pub(super) fn lost_alerts(books: &Books<'_>, shown: &Shown<'_>, measures: &mut V
 fn one(books: &Books<'_>, shown: &Shown<'_>, stage: StageAt, slot: Option<&StageNow>) -> Option<Measure> {
     let standing = shown.standing;
     let say = |why: String| Some(Measure::Say(format!("{stage} is passed or in alarm, and no run was begun: {why}")));
-    let present = present(books.guardrail.budget.period, books.now);
+    let present = books.present();
     if shown.period != present {
         return say(format!("what Budgets shows may be of {} yet", shown.period));
     }
@@ -118,7 +88,7 @@ fn unanswered(books: &Books<'_>, measures: &mut Vec<Measure>) {
 
 /// AWS Budgets cannot be asked: alerts that wait may count alone by now.
 pub(super) fn unreachable(books: &Books<'_>, measures: &mut Vec<Measure>) {
-    let present = present(books.guardrail.budget.period, books.now);
+    let present = books.present();
     for waiting in books.waiting {
         let waited = books.now.duration_since(waiting.since);
         let shown = belief::Shown::Unreachable(waited);

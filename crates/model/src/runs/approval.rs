@@ -8,10 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::retry::retry_conflicts;
 use super::{Outcome, PartRef, RunError, Runs, Woken, groups, released};
-use crate::config::Otherwise;
+use crate::config::{Otherwise, day};
 use crate::ids::RunId;
 use crate::ledger::{LedgerError, Versioned};
-use crate::reconcile::present;
 use crate::record::{
     Approval, ApprovalDecision, Direction, Listed, ListedPart, PartPlan, Question, RollbackRequest, Run, RunState, StageState,
 };
@@ -166,7 +165,8 @@ impl Runs<'_> {
             // Where somebody answers in the last moment, this write is refused, and what they said is read.
             if let Some(silence) = self.silence(&run.value, attempt) {
                 // Of a period that is over nothing is saved any more: there silence is the end.
-                let is_over = run.value.period < present(run.value.budget.period, self.clock.now());
+                let (kind, now) = (run.value.budget.period, self.clock.now());
+                let is_over = kind.is_before(&run.value.period, &kind.present(now)) || kind.has_ended(day(now));
                 if !is_over && run.value.approval.as_ref().is_some_and(Approval::is_asked_until_answered) {
                     self.ask_louder(run, &silence.why).await?;
                     return Ok(Heard::Over { outcome: Outcome::Continued });

@@ -7,7 +7,6 @@ use guardrails_template::artifacts::hash_in;
 use sha2::{Digest, Sha256};
 
 use super::finding::{Read, Sheet, Unread};
-use super::functions::Function;
 use super::site::Site;
 
 /// The code that was deployed.
@@ -17,6 +16,13 @@ pub(super) struct Code {
     pub(super) key: String,
     /// The beginning of its SHA-256, in hexadecimal.
     pub(super) hash: String,
+}
+
+/// The code that a function runs.
+pub(super) struct Running<'a> {
+    pub(super) function: &'a str,
+    /// Its SHA-256, as Lambda writes it; none when that could not be read.
+    pub(super) sum: Option<&'a str>,
 }
 
 /// The code that the stack says was deployed; none for a stack of an earlier version, which does not say.
@@ -41,9 +47,9 @@ async fn hash_of_object(site: &Site, bucket: &str, key: &str) -> Read<String> {
     Ok(hexadecimal(&Sha256::digest(&bytes)))
 }
 
-pub(super) fn judge(sheet: &mut Sheet, code: &Read<Option<Code>>, functions: &[Function]) {
+pub(super) fn judge(sheet: &mut Sheet, code: &Read<Option<Code>>, functions: &[Running<'_>]) {
     let Some(Some(code)) = sheet.read("the functions' code", code) else { return };
-    for Function { name, sum, .. } in functions {
+    for Running { function: name, sum } in functions {
         let checked = format!("function {name}: its code");
         // A function that could not be read is found elsewhere.
         let Some(sum) = sum else { continue };

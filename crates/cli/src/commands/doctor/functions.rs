@@ -4,7 +4,7 @@ use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::types::{Dimension, Statistic};
 use jiff::{SignedDuration, Timestamp};
 
-use super::code::{self, Code};
+use super::code::{self, Code, Running};
 use super::finding::{Read, Sheet, Unread, found};
 use super::site::Site;
 use super::topics::REMAKE;
@@ -147,7 +147,8 @@ pub(super) fn judge(seen: &Seen) -> Sheet {
     for function in &seen.functions {
         judge_function(&mut sheet, function);
     }
-    code::judge(&mut sheet, &seen.code, &seen.functions);
+    let running = seen.functions.iter().map(|one| Running { function: &one.name, sum: one.sum.as_deref() });
+    code::judge(&mut sheet, &seen.code, &running.collect::<Vec<_>>());
     judge_destination(&mut sheet, seen);
     sheet
 }

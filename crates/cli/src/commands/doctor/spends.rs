@@ -4,7 +4,6 @@ use guardrails_aws::error::chain;
 use guardrails_model::clock;
 use guardrails_model::config::Guardrail;
 use guardrails_model::ids::GuardrailName;
-use guardrails_model::reconcile;
 use guardrails_model::spend::Spend;
 use jiff::{SignedDuration, Timestamp};
 
@@ -23,7 +22,7 @@ pub(super) fn judge(sheet: &mut Sheet, checked: &str, spend: &Read<Option<Spend>
     // Before the first round nothing is known, which is said of the reconciler.
     let Some(Some(spend)) = sheet.read(checked, spend) else { return };
     // A new period's first figures are below the old one's: that is as it should be.
-    let present = spend.period == reconcile::present(guardrail.budget.period, now);
+    let present = spend.period == guardrail.budget.period.present(now);
     match spend.below_since.filter(|since| present && now.duration_since(*since) > DAY) {
         Some(since) => {
             let found = format!(

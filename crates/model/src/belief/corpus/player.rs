@@ -21,7 +21,7 @@ use crate::envelope::Message;
 use crate::ledger::Ledger;
 use crate::ledger::memory::MemoryStore;
 use crate::pace::Pace;
-use crate::reconcile::{Reconciler, Round, present};
+use crate::reconcile::{Reconciler, Round};
 use crate::record::{AlertRecord, FORMAT, Run, RunState};
 use crate::runs::{Answer, Grounds, Runs, Started, Woken, Workflow, WorkflowError, WorkflowInput};
 use crate::spend::{SpendError, Spending, Standing};
@@ -307,7 +307,7 @@ impl Player<'_> {
         if certain && actual && shown.is_some_and(within) && self.outcome().await != Outcome::Enforced {
             self.late.push(now);
         }
-        assert!(self.latest().await.is_none_or(|run| run.period <= present(self.guardrail.budget.period, now)));
+        assert!(self.latest().await.is_none_or(|run| run.period <= self.guardrail.budget.period.present(now)));
     }
 }
 

@@ -1,0 +1,120 @@
+//! The words of a round's judgement: all that it goes by, and all that may come of it.
+
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+
+use crate::alert::BudgetAlert;
+use crate::belief::Points;
+use crate::config::{Guardrail, StageAt};
+use crate::ids::RunId;
+use crate::record::{Run, RunState};
+use crate::runs::Grounds;
+use crate::spend::{Spend, Standing};
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Measure {
+    /// A stage's alert never arrived, or was not believed: it is enforced as if it had.
+    Begin {
+        /// Which stage.
+        stage: StageAt,
+        /// On which grounds. A person is asked where the figures are not believed.
+        grounds: Grounds,
+    },
+    /// An execution may have died.
+    TakeUp(RunId),
+    /// A run holds: what it holds is looked at again.
+    LookAgain(RunId),
+    /// A run is put back, for this reason.
+    Release {
+        /// Which.
+        run: RunId,
+        /// In words.
+        why: String,
+        /// Alerts of its period are enforced again.
+        armed: bool,
+    },
+    /// Nothing is done, and people who ask are to know why.
+    Say(String),
+    /// Nothing is done, and an alarm is to ring.
+    Trouble(String),
+}
+
+/// What is judged by.
+pub struct Books<'a> {
+    /// The guardrail as it is deployed.
+    pub guardrail: &'a Guardrail,
+    /// What Budgets says; nothing when it does not say.
+    pub standing: Option<&'a Standing>,
+    /// The last known spend.
+    pub last: Option<&'a Spend>,
+    /// Points of spend of this period and of earlier ones.
+    pub points: &'a [Points],
+    /// Alerts that wait because AWS Budgets could not be asked. They count only where it still cannot.
+    pub waiting: &'a [Waiting],
+    /// How the stages stand in the present period, by real alerts.
+    pub stages: &'a [StageNow],
+    /// The guardrail's open runs.
+    pub open: &'a [Run],
+    /// The present moment.
+    pub now: Timestamp,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// What is known of the spend from now on, where Budgets said something and anything is known.
+    pub spend: Option<Spend>,
+    /// Of which period the figures are that Budgets shows, and whether they are not believed; nothing where it shows none.
+    pub figures: Option<(String, bool)>,
+    /// What is to be done, in order.
+    pub measures: Vec<Measure>,
+}
+
+impl Books<'_> {
+    /// The period that is present, by the name that alerts of today give it.
+    pub(super) fn present(&self) -> String {
+        self.guardrail.budget.period.present(self.now)
+    }
+}
+
+/// A stage that has a slot in the present period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageNow {
+    /// Which stage.
+    pub stage: StageAt,
+    /// Where its latest run stands.
+    pub run: RunState,
+    /// A person released it for the period.
+    pub released: bool,
+    /// Its run waits only because its figure is not believed.
+    pub doubted: bool,
+    /// Figures, in dollars, that a person said no to.
+    pub discarded: Vec<Decimal>,
+    /// When people were asked about a figure last, where the question is over.
+    pub asked: Option<Timestamp>,
+    /// How often in a row nobody answered.
+    pub unanswered: u32,
+}
+
+/// An alert whose run waits for a person because AWS Budgets could not be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its stage.
+    pub stage: StageAt,
+    /// The alert.
+    pub alert: BudgetAlert,
+    /// When it arrived.
+    pub since: Timestamp,
+}
+
+/// What Budgets says, and what it adds to what was known.
+pub(super) struct Shown<'a> {
+    pub(super) standing: &'a Standing,
+    /// Of which period its figures are.
+    pub(super) period: String,
+    /// What is known from now on.
+    pub(super) spend: Option<Spend>,
+    /// Why what it says is spent is not believed, and not kept.
+    pub(super) absurd: Option<String>,
+}
