@@ -82,6 +82,13 @@ impl Declared for StopInstances {
         grants::all(&alike(all))
     }
 
+    fn caution(&self) -> Option<&'static str> {
+        (self.instance_store_data != params::InstanceStoreData::Lose).then_some(
+            "stop-instances leaves alone every type with instance-store volumes, which most GPU types have: they go on costing money. \
+             `instance-store-data: lose` stops them, and their local data is lost",
+        )
+    }
+
     async fn out_of_reach(&self, facets: &[FacetId], sdk: &SdkConfig) -> Result<Vec<String>, ActionError> {
         self.groups_out_of_reach(facets, sdk).await
     }

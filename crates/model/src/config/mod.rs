@@ -135,6 +135,9 @@ pub struct Stage {
     /// Whom it takes rights from, and what follows when they can still launch; nothing when it restricts nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Rule>,
+    /// The outcome when a target in scope is left alone, or could not be planned.
+    #[serde(default, skip_serializing_if = "crate::omit::is_default")]
+    pub left_alone: Demand,
     /// An action of it cannot be undone in full, so it needs a figure that is less unusual.
     #[serde(default, skip_serializing_if = "crate::omit::is_default")]
     pub lossy: bool,
@@ -144,7 +147,7 @@ impl Stage {
     /// One that asks nobody.
     #[must_use]
     pub fn new(at: StageAt, groups: Vec<Vec<ActionSpec>>) -> Self {
-        Self { at, groups, approval: None, verify: None, lossy: false }
+        Self { at, groups, approval: None, verify: None, left_alone: Demand::Report, lossy: false }
     }
 }
 

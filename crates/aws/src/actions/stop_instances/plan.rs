@@ -44,8 +44,10 @@ impl Stopping {
             if let Some(group) = instance.instance_id().and_then(|id| members.get(id)) {
                 of_groups.entry(group).or_default().push(instance);
             } else {
-                let why = by.out_of_scope(instance).or_else(|| by.not_for_stopping(instance));
-                planned.extend(self.power(instance, why)?);
+                let out_of_scope = by.out_of_scope(instance);
+                let spared = out_of_scope.is_some();
+                let one = self.power(instance, out_of_scope.or_else(|| by.not_for_stopping(instance)))?;
+                planned.extend(one.map(|one| Planned { note: one.note.or_else(|| by.unproven(instance)), spared, ..one }));
             }
         }
         for (name, in_scope) in of_groups {
@@ -92,10 +94,11 @@ impl Stopping {
         let mut stopping = false;
         for (instance, out_of_scope) in in_scope.iter().zip(out_of_scope) {
             let unhealthy = || groups::unhealthy(group, instance.instance_id().unwrap_or_default());
+            let spared = out_of_scope.is_some();
             let why = out_of_scope.or_else(|| by.not_for_stopping(instance)).or_else(|| refusal.clone()).or_else(unhealthy);
             stopping |= why.is_none();
             let member = self.power(instance, why)?;
-            planned.extend(member.map(|member| Planned { unit: Some(groups::member_unit(name)), ..member }));
+            planned.extend(member.map(|member| Planned { unit: Some(groups::member_unit(name)), spared, ..member }));
         }
         if stopping {
             for (process, back) in PROCESSES {
@@ -113,7 +116,7 @@ impl Stopping {
     fn power(&self, instance: &Instance, skip: Option<String>) -> Result<Option<Planned>, ActionError> {
         let present = match instances::state(instance) {
             Seen::Is(value) | Seen::FellBack(value, _) | Seen::Moving(value) => value,
-            Seen::Gone(_) => return Ok(None),
+            Seen::Gone(_) | Seen::OutOfReach(_) => return Ok(None),
         };
         let facet = FacetId::new(POWER, &self.region, instance.instance_id().unwrap_or_default()).map_err(unnamed)?;
         let note = instances::note(instance).filter(|_| present == running());

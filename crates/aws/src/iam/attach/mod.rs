@@ -3,4 +3,9 @@
 pub mod attaching;
 pub mod attachments;
 pub mod grants;
+mod identities;
+mod members;
+mod plan;
+mod reads;
+mod room;
 pub mod swap;
