@@ -123,7 +123,16 @@ async fn work(event: &Json, invocation: &Invocation) -> Result<(), Fault> {
         // Only a deletion can leave something behind, and it asks before the first resource goes.
         (Some("Custom::NothingIsHeld"), _) | (Some("Custom::OpenRuns"), Request::Delete(_)) => Ok(()),
         (_, Request::Create(create)) => ensure(create.resource_properties, create.stack_id, invocation).await,
-        (_, Request::Update(update)) => ensure(update.resource_properties, update.stack_id, invocation).await,
+        (_, Request::Update(update)) => {
+            let before = budget_in(&update.old_resource_properties);
+            let now = budget_in(&update.resource_properties);
+            ensure(update.resource_properties, update.stack_id.clone(), invocation).await?;
+            // It adopted another budget: none is left that nothing guards by.
+            match before.filter(|before| now.as_ref() != Some(before)) {
+                Some(before) => Ok(budgets(update.stack_id, invocation)?.remove(&before).await?),
+                None => Ok(()),
+            }
+        }
         (_, Request::Delete(delete)) => remove(&delete.resource_properties, delete.stack_id, invocation).await,
         (_, other) => Err(Fault::failed(format!("not a request to create, update or delete: {other:?}"))),
     }
@@ -152,13 +161,24 @@ async fn remove(properties: &Json, stack: String, invocation: &Invocation) -> Re
     };
     let ledger = invocation.ledger()?;
     refuse_open_runs(&name, &ledger).await?;
-    budgets(stack, invocation)?.remove(name.as_str()).await?;
+    let budget = budget_in(properties).unwrap_or_else(|| name.to_string());
+    budgets(stack, invocation)?.remove(&budget).await?;
     Ok(ledger.undefine(&name).await?)
 }
 
 fn name_in(properties: &Json) -> Option<GuardrailName> {
-    let definition: Json = serde_json::from_str(properties.get("Definition")?.as_str()?).ok()?;
-    definition.get("name")?.as_str()?.parse().ok()
+    definition_in(properties)?.get("name")?.as_str()?.parse().ok()
+}
+
+/// The name of the budget in AWS Budgets: the guardrail's, or that of the budget which it adopted.
+fn budget_in(properties: &Json) -> Option<String> {
+    let definition = definition_in(properties)?;
+    let adopted = definition["budget"]["adopt"].as_str().map(str::to_owned);
+    adopted.or_else(|| name_in(properties).map(|name| name.to_string()))
+}
+
+fn definition_in(properties: &Json) -> Option<Json> {
+    serde_json::from_str(properties.get("Definition")?.as_str()?).ok()
 }
 
 fn budgets(stack: String, invocation: &Invocation) -> Result<Budgets, Fault> {
@@ -253,7 +273,7 @@ impl From<BudgetError> for Fault {
     fn from(error: BudgetError) -> Self {
         match &error {
             BudgetError::Failed { retryable: true, .. } => Fault::retryable(error.to_string()),
-            BudgetError::Failed { .. } | BudgetError::NotOurs { .. } => Fault::failed(error.to_string()),
+            _ => Fault::failed(error.to_string()),
         }
     }
 }
@@ -299,6 +319,14 @@ mod tests {
     fn the_physical_id_stays_what_it_was() {
         assert_eq!(physical_id(&json!({}), "GuardrailBeta"), "guardrail-GuardrailBeta");
         assert_eq!(physical_id(&json!({"PhysicalResourceId": "first"}), "GuardrailBeta"), "first");
+    }
+
+    #[test]
+    fn budget_is_the_adopted_one_or_the_guardrail_s() {
+        let of = |definition: &str| budget_in(&json!({ "Definition": definition }));
+        assert_eq!(of(r#"{"name": "beta", "budget": {}}"#).as_deref(), Some("beta"));
+        assert_eq!(of(r#"{"name": "beta", "budget": {"adopt": "My Budget"}}"#).as_deref(), Some("My Budget"));
+        assert_eq!(of("nonsense"), None);
     }
 
     #[test]

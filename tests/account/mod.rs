@@ -1,6 +1,7 @@
 //! The contents of an account by `crates/template`: the template, its roles, alarms and topics, and the functions' zips.
 
 mod alarms;
+mod budgets;
 mod closing;
 mod order;
 mod packages;

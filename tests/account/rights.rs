@@ -16,6 +16,7 @@ const WITHOUT_RESOURCE: &[&str] = &[
     "autoscaling:DescribeAutoScalingInstances",
     "autoscaling:DescribeInstanceRefreshes",
     "autoscaling:DescribeScalingActivities",
+    "autoscaling:DescribeScheduledActions",
     "ec2:DescribeInstanceStatus",
     "ec2:DescribeInstanceTypes",
     "ec2:DescribeInstances",
@@ -156,6 +157,8 @@ fn calls_that_end_change_or_pass_are_declared_one_by_one() {
         ("MachineRole", "logs:DeleteLogDelivery"),
         ("MachineRole", "logs:UpdateLogDelivery"),
         ("ScaleGroupToZeroRole", "autoscaling:UpdateAutoScalingGroup"),
+        // A group's minimum alone: its members enter Standby only above it.
+        ("StopInstancesRole", "autoscaling:UpdateAutoScalingGroup"),
     ];
     assert_eq!(declared, BTreeSet::from(expected));
 }
@@ -232,10 +235,43 @@ fn instances_and_groups_are_changed_by_their_own_tag_alone() {
         .map(|one| format!("autoscaling:{one}"));
     let switches: Vec<&str> = groups.iter().map(String::as_str).chain(["ec2:StopInstances", "ec2:StartInstances"]).collect();
     let all = granted(&template);
-    let of: Vec<_> = all.iter().filter(|(_, one)| texts(&one["Action"]).iter().any(|action| switches.contains(action))).collect();
-    assert_eq!(of.len(), 3, "instances, groups to suspend, groups to size");
+    let of: Vec<_> = all
+        .iter()
+        .filter(|(_, one)| texts(&one["Action"]).iter().any(|action| switches.contains(action)))
+        .filter(|(_, one)| one["Sid"] != "StartLicensed")
+        .collect();
+    assert_eq!(of.len(), 4, "instances, groups to suspend, groups' minimum, groups to size");
     for (role, statement) in of {
-        assert_eq!(statement["Condition"], json!({"StringEquals": {"aws:ResourceTag/Project": ["Beta"]}}), "{role}");
+        assert_eq!(statement["Condition"]["StringEquals"], json!({"aws:ResourceTag/Project": ["Beta"]}), "{role}");
+    }
+}
+
+#[test]
+fn start_reaches_shared_licences_and_keys_but_no_instance() {
+    let template = rendered();
+    let all = granted(&template);
+    let of = |sid: &str| all.iter().map(|(_, one)| one).find(|one| one["Sid"] == sid).copied().unwrap();
+    let arns = |one: &Json| one["Resource"][0]["Fn::Sub"].as_str().unwrap().to_owned();
+    let (licences, keys) = (of("StartLicensed"), of("StartEncrypted"));
+    assert_eq!(arns(&licences), "arn:${AWS::Partition}:license-manager:*:*:license-configuration:*");
+    assert_eq!(texts(&licences["Action"]), ["ec2:StartInstances"]);
+    assert_eq!(arns(&keys), "arn:${AWS::Partition}:kms:*:*:key/*");
+    assert_eq!(keys["Condition"]["Bool"], json!({"kms:GrantIsForAWSResource": "true"}));
+    assert_eq!(keys["Condition"]["StringLike"], json!({"kms:ViaService": "ec2.*.amazonaws.com"}));
+}
+
+#[test]
+fn stop_instances_may_set_no_maximum_and_no_template() {
+    let template = rendered();
+    let all = granted(&template);
+    let is_update = |one: &Json| texts(&one["Action"]).contains(&"autoscaling:UpdateAutoScalingGroup");
+    let (_, statement) = all.iter().find(|(role, one)| role.starts_with("StopInstances") && is_update(one)).unwrap();
+    assert_eq!(texts(&statement["Action"]), ["autoscaling:UpdateAutoScalingGroup"]);
+    let asked = &statement["Condition"];
+    assert_eq!(asked["NumericGreaterThanEquals"], json!({"autoscaling:MinSize": "0"}), "it has to set the minimum");
+    assert_eq!(asked["BoolIfExists"], json!({"autoscaling:LaunchTemplateVersionSpecified": "false"}));
+    for key in ["MaxSize", "LaunchConfigurationName", "VPCZoneIdentifiers"] {
+        assert_eq!(asked["Null"][format!("autoscaling:{key}")], "true", "{key}");
     }
 }
 

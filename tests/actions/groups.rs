@@ -4,6 +4,7 @@ mod controls;
 mod holds;
 mod looks;
 mod people;
+mod pipelines;
 mod scope;
 mod size;
 mod tags;
@@ -58,13 +59,14 @@ async fn all_members_stop_and_none_is_terminated() {
     story.hour().await;
     let processes = "AZRebalance, AlarmNotification, HealthCheck, InstanceRefresh, Launch, ReplaceUnhealthy, ScheduledActions, \
                      Terminate";
-    let groups = [&format!("fleet processes {processes}"), "fleet size 1 <= 4 <= 6"];
+    let groups = [&format!("fleet processes {processes}"), "fleet size 0 <= 0 <= 6"];
     let instances = ["i-1 Stopped", "i-2 Stopped", "i-3 Stopped", "i-4 Stopped", "i-8 Stopped", "i-9 Running"];
     assert_eq!(story.is(), [&groups[..], &instances[..]].concat());
     assert_eq!((story.state(&run).await, story.terminated()), ("enforced", Vec::new()));
     let told = ["i-1: applied", "i-2: applied", "i-3: applied", "i-4: applied", "i-8: applied"];
     assert_eq!(story.members(&run).await, told);
     assert_eq!(story.processes(&run).await, ["applied"]);
+    assert!(story.world.account().scaling("fleet").roll().iter().all(|member| member.ends_with(" Standby Healthy")));
 }
 
 #[tokio::test]
@@ -134,6 +136,7 @@ async fn what_the_group_found_unhealthy_meanwhile_is_called_healthy_before_it_lo
     let story = story(four());
     let before = story.picture();
     let run = story.stop_beta("beta 80%").await;
+    // A person called them unhealthy, who knew of no Standby.
     for id in ["i-1", "i-3"] {
         story.world.account().scaling("fleet").members.get_mut(id).unwrap().healthy = false;
     }

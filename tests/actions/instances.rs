@@ -128,14 +128,33 @@ async fn what_people_or_the_guardrails_need_is_left_alone() {
     is_left_alone(tagged("guardrails:exempt=true"), none(), "it carries the tag guardrails:exempt").await;
     let exempt = |of: Json| json!({"exempt": of});
     is_left_alone(tagged("Keep=yes"), exempt(json!({"tag": {"Keep": "yes"}})), "it is exempt by its tags").await;
-    let young = |instance: Instance| instance.launched("2026-11-23T01:30:00Z".parse().unwrap());
-    is_left_alone(young, exempt(json!({"younger-than": "1h"})), "it was launched less than 1h ago").await;
-    let old = |instance: Instance| instance.launched("2025-01-01T00:00:00Z".parse().unwrap());
-    is_left_alone(old, exempt(json!({"older-than": "365d"})), "it was launched more than 365d ago").await;
+    let young = |instance: Instance| instance.created("2026-11-23T01:30:00Z".parse().unwrap());
+    is_left_alone(young, exempt(json!({"younger-than": "1h"})), "it was created less than 1h ago").await;
+    let old = |instance: Instance| instance.created("2025-01-01T00:00:00Z".parse().unwrap());
+    is_left_alone(old, exempt(json!({"older-than": "365d"})), "it was created more than 365d ago").await;
     let operator = "an operator works from it: the way back would be cut";
     is_left_alone(|instance| instance.profile("ops"), none(), operator).await;
     let own = tagged("aws:cloudformation:stack-name=guardrails");
     is_left_alone(own, none(), "the guardrails themselves run on it").await;
+}
+
+#[tokio::test]
+async fn start_makes_no_instance_younger() {
+    let yesterday: Timestamp = "2026-11-22T01:30:00Z".parse().unwrap();
+    let story = Story::of(|account| {
+        let old = Instance::new("i-1", Power::Running, "Project=Beta").created("2025-01-01T00:00:00Z".parse().unwrap());
+        account.instance(old.launched(yesterday));
+        account.instance(Instance::new("i-2", Power::Running, "Project=Beta").created(yesterday));
+    });
+    let params = json!({"exempt": {"older-than": "365d", "younger-than": "2h"}});
+    let first = story.stop_beta_with("beta 80%", params.clone()).await;
+    story
+        .check(&first, &["i-1 Running", "i-2 Stopped"], &["i-1: skipped (it was created more than 365d ago)", "i-2: applied"])
+        .await;
+    story.put_back(&first).await;
+    // Our own rollback has only just started it.
+    let second = story.stop_beta_with("beta 100%", params).await;
+    assert_eq!(story.told(&second).await[1], "i-2: applied");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod administrators;
 mod assuming;
+mod drift;
 mod identities;
 mod members;
 mod several;

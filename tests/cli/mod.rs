@@ -1,3 +1,4 @@
 //! The output and the arguments of `crates/cli`, where it needs no AWS.
 
 mod command;
+mod files;

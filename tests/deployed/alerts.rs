@@ -62,7 +62,7 @@ async fn what_is_not_understood_is_told_to_people_and_changes_nothing() {
     for (message, why) in [
         ("please stop everything".to_owned(), "the first line is not"),
         ("{\"budgetName\": \"project-beta\", \"actualAmount\": \"900\"}".to_owned(), "the first line is not"),
-        (alert("project-gamma", "123456789012", "$2.00", "$2.00", "$2.31"), "no guardrail is called `project-gamma`"),
+        (alert("project-gamma", "123456789012", "$2.00", "$2.00", "$2.31"), "no guardrail has the budget `project-gamma`"),
         (alert("project-beta", "123456789012", "$2.00", "$1.50", "$2.31"), "has no stage at $1.50"),
         (alert("project-beta", "123456789012", "$3.00", "$3.00", "$3.31"), "it speaks of a budget of $3.00"),
         (alert("project-beta", "999999999999", "$2.00", "$2.00", "$2.31"), "account 999999999999"),

@@ -176,3 +176,34 @@ async fn roles_and_key(lab: &Lab, mallory: &SdkConfig, open: &mut Open) {
     tried!(open, "disable the topics' key", kms.disable_key().key_id(&key));
     tried!(open, "end the topics' key", kms.schedule_key_deletion().key_id(&key));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ledger_restored_under_its_name_gives_everything_back() {
+    let lab = Lab::new().await;
+    let before = lab.snapshot().await;
+    lab.publish(&real_alert(), &[]).await;
+    let run = lab.run_when(RunState::Enforced).await;
+    let (client, name) = (aws_sdk_dynamodb::Client::new(&lab.root), &lab.outputs["LedgerTable"]);
+    let table = client.describe_table().table_name(name).send().await.unwrap().table.unwrap();
+    let items = client.scan().table_name(name).into_paginator().items().send();
+    let items: Vec<_> = items.collect::<Result<_, _>>().await.unwrap();
+    assert!(items.len() > 5, "{items:?}");
+
+    // Somebody deletes it by force: nothing is said to be well.
+    client.update_table().table_name(name).deletion_protection_enabled(false).send().await.unwrap();
+    client.delete_table().table_name(name).send().await.unwrap();
+    assert_ne!(lab.run(&["status"]).await.status.code(), Some(0));
+    assert_ne!(lab.run(&["rollback", "project-beta", "--yes"]).await.status.code(), Some(0));
+
+    let restored = client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
+    let restored = restored.set_key_schema(table.key_schema).set_attribute_definitions(table.attribute_definitions);
+    restored.deletion_protection_enabled(true).send().await.unwrap();
+    for item in items {
+        client.put_item().table_name(name).set_item(Some(item)).send().await.unwrap();
+    }
+    let said = lab.say(&["status"]).await;
+    assert!(said.contains(run.id.as_str()), "{said}");
+    lab.say(&["rollback", "project-beta", "--yes"]).await;
+    assert_eq!(lab.snapshot().await, before);
+    assert_eq!(lab.ledger.run(&run.id).await.unwrap().unwrap().value.state, RunState::RolledBack);
+}

@@ -67,6 +67,36 @@ async fn a_group_whose_processes_are_suspended_keeps_stopped_members_and_what_wa
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn stopped_members_in_standby_survive_and_leave_under_launch() {
+    let local = LocalAws::start(Options::default()).await.unwrap();
+    let fleet = Fleet::new(&local.fleet_config(REGION).await.unwrap());
+    let members = fleet.group_of_four("web", "Beta").await;
+    let enter = || {
+        let call = fleet.auto_scaling.enter_standby().auto_scaling_group_name("web").set_instance_ids(Some(members.clone()));
+        call.should_decrement_desired_capacity(true)
+    };
+    let exit = |id: &str| fleet.auto_scaling.exit_standby().auto_scaling_group_name("web").instance_ids(id);
+    let said = |error: aws_sdk_autoscaling::Error| error.to_string();
+    let refused = said(enter().send().await.unwrap_err().into());
+    assert!(refused.contains("min-size=1"), "{refused}");
+    fleet.auto_scaling.update_auto_scaling_group().auto_scaling_group_name("web").min_size(0).send().await.unwrap();
+    enter().send().await.unwrap();
+    fleet.ec2.stop_instances().set_instance_ids(Some(members.clone())).send().await.unwrap();
+    assert!(fleet.states().await.values().all(|state| state == "stopped"), "and nobody was launched for them");
+
+    fleet.ec2.start_instances().instance_ids(&members[0]).send().await.unwrap();
+    let suspend = fleet.auto_scaling.suspend_processes().auto_scaling_group_name("web").scaling_processes("Launch");
+    suspend.send().await.unwrap();
+    let refused = said(exit(&members[0]).send().await.unwrap_err().into());
+    assert!(refused.contains("Launch"), "{refused}");
+    fleet.auto_scaling.resume_processes().auto_scaling_group_name("web").send().await.unwrap();
+    exit(&members[0]).send().await.unwrap();
+    exit(&members[1]).send().await.unwrap();
+    let states = fleet.states().await;
+    assert_eq!((states[&members[0]].as_str(), states[&members[1]].as_str()), ("running", "terminated"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_group_that_is_brought_to_zero_terminates_its_members_and_says_that_it_is_still_at_it() {
     let local = LocalAws::start(Options { transition_seconds: 1.0, ..Options::default() }).await.unwrap();
     let fleet = Fleet::new(&local.fleet_config(REGION).await.unwrap());

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_autoscaling::types::LifecycleState;
 use guardrails_local_aws::{Fleets, Options, REGION};
 use guardrails_model::record::RunState;
 
@@ -10,6 +11,9 @@ use super::fleets::Fleet;
 use super::lab::{EXAMPLE, Lab, real_alert};
 
 const ELSEWHERE: &str = "eu-west-1";
+/// The eight processes, but for the one that an operator has suspended.
+const BUT_ONE: [&str; 7] =
+    ["Launch", "Terminate", "HealthCheck", "ReplaceUnhealthy", "AZRebalance", "AlarmNotification", "InstanceRefresh"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_of_four_beside_plain_instances_stops_and_starts_and_what_an_operator_suspended_stays_so() {
@@ -43,6 +47,13 @@ async fn stops_and_starts(lab: &Lab, regions: &[&str]) {
         assert!(members.iter().chain([plain]).all(|id| states[id] == "stopped"), "{states:?}");
         assert_eq!(states[other], "running");
         assert_eq!(suspended(fleet).await.len(), 8);
+        // As a pipeline does, unasked: nobody in Standby minds.
+        let resume = fleet.auto_scaling.resume_processes().auto_scaling_group_name("web");
+        resume.set_scaling_processes(Some(BUT_ONE.map(str::to_owned).to_vec())).send().await.unwrap();
+        assert_eq!(fleet.states().await, states, "nothing was terminated, and nothing launched");
+        let group = fleet.group("web").await;
+        assert!(group.instances().iter().all(|member| member.lifecycle_state() == Some(&LifecycleState::Standby)));
+        assert_eq!((group.min_size(), group.desired_capacity()), (Some(0), Some(0)));
     }
 
     lab.say(&["rollback", "project-beta", "--yes"]).await;
@@ -53,6 +64,8 @@ async fn stops_and_starts(lab: &Lab, regions: &[&str]) {
         let now: BTreeSet<&str> = group.instances().iter().filter_map(|member| member.instance_id()).collect();
         assert_eq!(now, members.iter().map(String::as_str).collect());
         assert!(group.instances().iter().all(|member| member.health_status() == Some("Healthy")));
+        assert!(group.instances().iter().all(|member| member.lifecycle_state() == Some(&LifecycleState::InService)));
+        assert_eq!((group.min_size(), group.desired_capacity()), (Some(1), Some(4)));
     }
 }
 

@@ -31,6 +31,11 @@ fn each_test_that_a_claim_of_security_names_exists() {
     each_test_named_in("SECURITY.md", 15);
 }
 
+#[test]
+fn each_test_of_living_with_others_exists() {
+    each_test_named_in("docs/living-with.md", 8);
+}
+
 /// Each test that the document names, which are more than `at_least`.
 fn each_test_named_in(document: &str, at_least: usize) {
     let text = fs::read_to_string(root().join(document)).unwrap();

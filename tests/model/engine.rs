@@ -1,6 +1,7 @@
 //! What the sequencer and the life of runs promise, each promise a story: lamps, alerts, people, rollbacks.
 
 mod abandon;
+mod again;
 mod approvals;
 mod approved;
 mod drift;

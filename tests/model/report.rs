@@ -63,6 +63,7 @@ fn run(parts: Vec<Part>) -> Run {
         rescanning: None,
         closed: None,
         partial_rollbacks: Vec::new(),
+        enforced_again: None,
         rollback: None,
         events: event.into(),
     }
@@ -102,6 +103,7 @@ fn step(run: &Run, part: usize, token: &Nonce, number: usize) -> Step {
         since: Timestamp::UNIX_EPOCH,
         put_back: false,
         let_go: false,
+        lost: false,
         accepted: None,
         again_at,
         delays: 0,

@@ -55,6 +55,10 @@ macro_rules! catalog {
                 self.declared().desired()
             }
 
+            fn selects(&self) -> Option<&$crate::catalog::Tags> {
+                self.declared().selects()
+            }
+
             fn restricts(&self) -> Vec<$crate::catalog::Principal> {
                 self.declared().restricts()
             }
@@ -70,6 +74,7 @@ macro_rules! catalog {
 
 #[doc(hidden)]
 pub use guardrails_model::{
+    config::Tags,
     config::file::Actions,
     ids::{FacetId, Value},
     pace::Limit,

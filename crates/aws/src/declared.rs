@@ -6,6 +6,7 @@ use std::any::Any;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use guardrails_model::action::{Action, ActionError};
+use guardrails_model::config::Tags;
 use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::pace::Limit;
 use guardrails_model::principal::Principal;
@@ -96,6 +97,11 @@ pub trait Declared: Any + Send + Sync {
     /// The facets that it is known to turn without looking at the account, and the values it turns them to.
     fn desired(&self) -> Vec<(FacetId, Value)> {
         Vec::new()
+    }
+
+    /// The tags that it selects its targets by, where it does.
+    fn selects(&self) -> Option<&Tags> {
+        None
     }
 
     /// Those it takes rights from: never the operators, and IAM is asked afterwards which rights they still have.

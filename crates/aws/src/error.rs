@@ -29,12 +29,13 @@ pub enum FailureKind {
     Unknown,
 }
 
-/// Error codes by which AWS asks to come back later.
+/// Error codes by which AWS asks to come back later: the SDK's own list, and two of services that it does not know.
 const THROTTLED: &[&str] = &[
     "Throttling",
     "ThrottlingException",
     "ThrottledException",
     "RequestLimitExceeded",
+    "BandwidthLimitExceeded",
     "RequestThrottled",
     "RequestThrottledException",
     "TooManyRequestsException",
@@ -47,6 +48,9 @@ const THROTTLED: &[&str] = &[
     "ConcurrentModification",
     "ConcurrentModificationException",
 ];
+
+/// Error codes of requests that did not arrive whole, or whose end nobody saw: the SDK's own list.
+const TRANSIENT: &[&str] = &["RequestTimeout", "RequestTimeoutException"];
 
 /// The meaning of one service's error codes, beyond those that all services have in common. Some come as HTTP 500.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +109,7 @@ impl Failure {
         let status = service.raw().status().as_u16();
         let kind = match code.as_deref() {
             Some(code) if THROTTLED.contains(&code) => FailureKind::Later,
+            Some(code) if TRANSIENT.contains(&code) => FailureKind::Unknown,
             _ if status == 429 => FailureKind::Later,
             _ if status >= 500 => FailureKind::Unknown,
             _ => FailureKind::Refused,

@@ -60,6 +60,7 @@ impl Grant {
 }
 
 /// The same rights in fewer statements: those that differ only in the values of their one tag are one, since any of the values is enough.
+/// Other conditions of theirs have to be alike.
 #[must_use]
 pub fn together(grants: Vec<Grant>) -> Vec<Grant> {
     let mut together: Vec<Grant> = Vec::with_capacity(grants.len());
@@ -70,7 +71,7 @@ pub fn together(grants: Vec<Grant>) -> Vec<Grant> {
         };
         let is_alike = |other: &&mut Grant| {
             let same = (other.uses, other.actions, &other.resources) == (grant.uses, grant.actions, &grant.resources);
-            same && only_tag(&other.condition).as_ref() == Some(&key)
+            same && only_tag(&other.condition).as_ref() == Some(&key) && besides(&other.condition) == besides(&grant.condition)
         };
         let Some(other) = together.iter_mut().find(is_alike) else {
             together.push(grant);
@@ -86,10 +87,16 @@ pub fn together(grants: Vec<Grant>) -> Vec<Grant> {
     together
 }
 
-/// The key of a condition that is about one tag and nothing else.
+/// The rest of a condition, beside texts that are equal.
+fn besides(condition: &Json) -> Json {
+    let mut besides = condition.clone();
+    besides.as_object_mut().map(|operators| operators.remove("StringEquals"));
+    besides
+}
+
+/// The key of a condition that is about one tag and no other text.
 fn only_tag(condition: &Json) -> Option<String> {
-    let operators = condition.as_object().filter(|operators| operators.len() == 1)?;
-    let keys = operators.get("StringEquals")?.as_object().filter(|keys| keys.len() == 1)?;
+    let keys = condition.as_object()?.get("StringEquals")?.as_object().filter(|keys| keys.len() == 1)?;
     let (key, values) = keys.iter().next()?;
     (key.starts_with("aws:ResourceTag/") && values.is_array()).then(|| key.clone())
 }

@@ -77,6 +77,25 @@ pub trait Action: Send + Sync {
         self.drift_policy(facet)
     }
 
+    /// Is `facet`, which was seen to be `seen`, held though it needs no change? Its Before is then its value when the run took it.
+    fn keeps(&self, facet: &FacetId, seen: &Value) -> bool {
+        let _ = (facet, seen);
+        false
+    }
+
+    /// The value that `facet` gets on the way back, where others changed it while it was held: `seen` is left as it is. None, where
+    /// only a person can say. Reads only.
+    async fn meanwhile(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
+        let _ = (facet, before, seen);
+        Ok(None)
+    }
+
+    /// Is it a loss when a held `facet`, of a unit or of none, is there no more? Then its step fails, until a person settles it.
+    fn is_loss(&self, facet: &FacetId, unit: Option<&Unit>) -> bool {
+        let _ = (facet, unit);
+        false
+    }
+
     /// How many of `changes` more changes the service's limits leave room for now.
     fn allowance(&self, direction: Direction, changes: usize) -> Allowance {
         let _ = direction;
@@ -121,6 +140,8 @@ pub struct Planned {
     pub refused: Option<String>,
     /// What it is done with in order, if it is.
     pub unit: Option<Unit>,
+    /// The facet for whose sake it is changed: where that is done with another unit, or by itself, it is left out.
+    pub with: Option<FacetId>,
     /// What sort of target it is, such as an instance's type: what a price list goes by.
     pub kind: Option<String>,
     /// What people should know of the change before it is made.
@@ -145,6 +166,7 @@ impl Planned {
             skip: None,
             refused: None,
             unit: None,
+            with: None,
             kind: None,
             note: None,
             identity: None,

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::alert::{self, BudgetAlert, Reading};
 use crate::belief::Belief;
-use crate::config::{Guardrail, StageAt};
+use crate::config::{Guardrail, Period, StageAt};
 use crate::envelope::Message;
 use crate::ids::GuardrailName;
 pub use crate::record::Target;
@@ -95,12 +95,19 @@ fn budget(
         let named = alert.account.as_deref().unwrap_or("no account");
         return Err(format!("it speaks of account {named}, and this is account {account}"));
     }
-    let guardrail = guardrails.values().find(|guardrail| guardrail.name.as_str() == alert.budget);
-    let guardrail = guardrail.ok_or_else(|| format!("no guardrail is called `{}`", alert.budget))?;
+    let guardrail = guardrails.values().find(|guardrail| guardrail.budget_name() == alert.budget);
+    let guardrail = guardrail.ok_or_else(|| format!("no guardrail has the budget `{}`", alert.budget))?;
     if alert.amount < alert.threshold {
         return Err(format!("its amount of ${} is below its threshold of ${}", alert.amount, alert.threshold));
     }
     let stage = stage_of(alert, guardrail)?;
+    if matches!(guardrail.budget.period, Period::Custom { .. }) && !simulated {
+        return Err(format!(
+            "the budget of `{}` has a custom period, and the text of such alerts is not known for certain: the next round enforces {stage} by \
+             the figure that AWS Budgets shows",
+            guardrail.name
+        ));
+    }
     let period = guardrail.budget.period.of_alert(alert.date);
     Ok(Target { guardrail: guardrail.name.clone(), stage, period, simulated })
 }
@@ -210,7 +217,7 @@ pub fn simulated_text(guardrail: &Guardrail, stage: StageAt, account: &str, toda
     let budgeted = guardrail.budget.amount.dollars();
     let threshold = stage.threshold(budgeted).round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
     let amount = threshold + Decimal::new(1, 2);
-    let name = &guardrail.name;
+    let name = guardrail.budget_name();
     format!(
         "AWS Budget Notification {}\nAWS Account {account}\n\nDear AWS Customer,\n\nThis is a simulation by Budget \
          Guardrails: the {kind} Cost associated with your {name} budget is greater than ${threshold:.2}.\n\nBudget Name: \
@@ -224,15 +231,14 @@ pub fn simulated_text(guardrail: &Guardrail, stage: StageAt, account: &str, toda
 mod tests {
     use super::*;
     use crate::alert::MOCK_TEXT;
-    use crate::config::{ActionSpec, Budget, Period, Stage, Tags};
+    use crate::config::{ActionSpec, Budget, Stage};
 
     const ACCOUNT: &str = "123456789012";
     const TODAY: Date = Date::constant(2026, 11, 23);
 
     fn guardrails() -> BTreeMap<GuardrailName, Guardrail> {
         let name: GuardrailName = "beta".parse().unwrap();
-        let budget =
-            Budget { amount: "100 USD".parse().unwrap(), period: Period::Monthly, service: Vec::new(), tag: Tags::default() };
+        let budget = Budget::new("100 USD".parse().unwrap(), Period::Monthly);
         let action = ActionSpec { name: "stop-instances".parse().unwrap(), params: serde_json::Value::Null };
         let stage = Stage::new("80% actual".parse().unwrap(), vec![vec![action]]);
         BTreeMap::from([(name.clone(), Guardrail::new(name, budget, vec![stage]))])
@@ -261,6 +267,28 @@ mod tests {
         let other = Message { text: alert(false).text.replace("beta", "gamma"), ..Message::default() };
         assert!(matches!(decided(&other), Decision::Report { alert: Some(_), .. }));
         assert!(!needs(&other), "nothing is enforced");
+    }
+
+    #[test]
+    fn alert_names_the_adopted_budget_and_not_the_guardrail() {
+        let mut all = guardrails();
+        let beta = all.values_mut().next().unwrap();
+        beta.budget.adopt = Some("My Monthly Budget".parse().unwrap());
+        let (stage, name) = (beta.stages[0].at, beta.name.clone());
+        let text = simulated_text(beta, stage, ACCOUNT, TODAY);
+        assert!(text.contains("Budget Name: My Monthly Budget\n"), "{text}");
+        let read = |text: &str| decide(&Message { text: text.to_owned(), ..Message::default() }, &all, ACCOUNT, TODAY);
+        assert!(matches!(read(&text), Decision::Enforce { target, .. } if target.guardrail == name));
+        assert!(matches!(read(&text.replace("My Monthly Budget", name.as_str())), Decision::Report { .. }));
+    }
+
+    #[test]
+    fn real_alert_of_a_custom_period_is_left_to_the_rounds() {
+        let mut all = guardrails();
+        all.values_mut().next().unwrap().budget.period = "2026-11-01..2027-02-28".parse().unwrap();
+        let decided = |simulated: bool| decide(&alert(simulated), &all, ACCOUNT, TODAY);
+        assert!(matches!(decided(false), Decision::Report { why, .. } if why.contains("the next round enforces")));
+        assert!(matches!(decided(true), Decision::Enforce { target, .. } if target.period == "2026-11-01..2027-02-28"));
     }
 
     #[test]

@@ -80,6 +80,16 @@ name!(
     |v| kebab(v, 60)
 );
 name!(
+    /// A budget in AWS Budgets that was there before, such as `My Monthly Budget`. A pattern to IAM, or a substitution to
+    /// CloudFormation, would grant more than that one budget.
+    BudgetName,
+    "the name of an AWS budget: 1 to 100 characters, none of them `:`, `\\`, `*`, `?`, `$`, `<` or `>`, and no `/action/`",
+    |v| {
+        let fits = |c: char| !c.is_control() && !":\\*?$<>".contains(c);
+        !v.is_empty() && v.chars().count() <= 100 && v.trim() == v && v.chars().all(fits) && !v.contains("/action/")
+    }
+);
+name!(
     /// A kind of change. Stored in the ledger, so a name that was used once is never used for something else.
     ActionName,
     "an action's name: 1 to 40 lower-case letters, digits and hyphens",

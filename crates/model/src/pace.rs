@@ -140,6 +140,11 @@ impl Pacer {
         self.lock().clone()
     }
 
+    /// Goes on from other levels: a test that goes back in time takes its buckets along.
+    pub fn go_on_from(&self, levels: Levels) {
+        *self.lock() = levels;
+    }
+
     /// How many of `things` may be asked for now, in calls of `requests`. Either as many as make a call worth it, or none
     /// and the seconds until then.
     #[must_use]

@@ -26,7 +26,7 @@ pub use self::request::{RollbackRequest, Scope};
 pub use self::round::{Found, Round};
 pub use self::spend::Spend;
 pub use self::stage_state::{AlertEntry, AlertRecord, MOST_DISCARDED, Released, StageState};
-pub use self::step::{Facet, Holder, Lease, Step, StepEvent};
+pub use self::step::{Facet, Holder, Lease, Step, StepEvent, UNDONE};
 pub use self::target::Target;
 use crate::config::{Budget, Demand, Rule, StageAt};
 use crate::cursor::Cursor;
@@ -163,8 +163,21 @@ pub struct Run {
     /// Who asked for it to be put back, and how much of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<RollbackRequest>,
+    /// The changes that others undid and a look made again, since people were last told of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enforced_again: Option<EnforcedAgain>,
     /// What happened to the run, in order.
     pub events: Log<RunEvent>,
+}
+
+/// Changes that others undid, and that a look made again: people are told once, and then once a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnforcedAgain {
+    /// When people were last told.
+    pub told: Timestamp,
+    /// How many were made again since.
+    #[serde(default)]
+    pub since: u32,
 }
 
 impl Run {

@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 use guardrails_aws::catalog::Entry;
 use guardrails_aws::grants;
 use guardrails_aws::iam::own_policy::{Kind, OwnPolicy, TEMPLATE};
-use guardrails_model::config::Config;
+use guardrails_model::config::{Config, Guardrail};
 use serde_json::{Map, Value as Json, json};
 
 use super::self_protection;
@@ -115,7 +115,7 @@ pub(super) fn rehearsed(reconcile_role: &mut Json, logical: &str) -> Result<()> 
 
 /// The reconciler reads the budgets of the guardrails, and the custom resource changes them: no others.
 pub(super) fn budgets(resources: &mut Map<String, Json>, config: &Config) -> Result<()> {
-    let names = config.guardrails.keys();
+    let names = config.guardrails.values().map(Guardrail::budget_name);
     let arns: Json = names
         .map(|name| json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:budgets::${{AWS::AccountId}}:budget/{name}")}))
         .collect();

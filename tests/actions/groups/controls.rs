@@ -1,7 +1,9 @@
-//! Controls: actions that are careless in one way each. The double shows the harm that the product avoids.
+//! Controls: actions that are careless in one way each. The double shows the harm that the product avoids. None of them puts members in
+//! Standby, which would avoid it too.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use guardrails_model::action::{Action, ActionError, Change, ChangeOutcome, Planned, Ready, ReadyCheck, Seen, Unit};
@@ -11,6 +13,7 @@ use guardrails_testkit::{Wrapped, Wrapper};
 
 use super::{beta, four};
 use crate::story::Story;
+use crate::world::Group;
 
 /// Everything that a group has to be without before its members stop.
 pub const EIGHT: [&str; 8] = [
@@ -34,6 +37,18 @@ enum Broken {
     WaitsForNoCheck,
     /// It never calls a member healthy.
     CallsNobodyHealthy,
+    /// It does all that versions without Standby did.
+    SuspendsAlone,
+}
+
+/// The orders back of versions without Standby.
+const BACK_BEFORE: [(&str, u8); 3] = [("HealthCheck", 1), ("ReplaceUnhealthy", 2), ("Terminate", 3)];
+
+/// The place in its unit's order that a version without Standby wrote down.
+fn unit_before(facet: &FacetId, unit: Unit) -> Unit {
+    let process = facet.parts().2.split('/').next().unwrap_or_default();
+    let back = BACK_BEFORE.iter().find(|(name, _)| *name == process).map_or(4, |(_, back)| *back);
+    if is_process(facet) { Unit { back, ..unit } } else { Unit { forward: 1, back: 0, ..unit } }
 }
 
 struct BrokenAction {
@@ -45,6 +60,11 @@ fn is_process(facet: &FacetId) -> bool {
     facet.parts().0 == "group-process"
 }
 
+/// The facets that the action has beside the suspension.
+fn is_standby(facet: &FacetId) -> bool {
+    ["group-member", "group-minimum", "group-capacity"].contains(&facet.parts().0)
+}
+
 #[async_trait]
 impl Wrapper for BrokenAction {
     fn inner(&self) -> &dyn Action {
@@ -53,6 +73,12 @@ impl Wrapper for BrokenAction {
 
     async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
         let mut planned = self.inner.plan().await?;
+        planned.retain(|planned| !is_standby(&planned.facet));
+        if self.how == Broken::SuspendsAlone {
+            for planned in &mut planned {
+                planned.unit = planned.unit.take().map(|unit| unit_before(&planned.facet, unit));
+            }
+        }
         if self.how == Broken::ResumesFirst {
             for planned in &mut planned {
                 let back = u8::from(!is_process(&planned.facet));
@@ -76,9 +102,16 @@ impl Wrapper for BrokenAction {
         let waits = match self.how {
             Broken::SuspendsNothing => false,
             Broken::ResumesFirst | Broken::WaitsForNoCheck => gate.direction == Direction::Apply,
-            Broken::CallsNobodyHealthy => gate.direction == Direction::Apply || gate.order == 1,
+            Broken::CallsNobodyHealthy => gate.direction == Direction::Apply || gate.order == 13,
+            Broken::SuspendsAlone => true,
         };
-        if waits { self.inner.ready(gate).await } else { Ok(Ready::Go(Vec::new())) }
+        if !waits {
+            return Ok(Ready::Go(Vec::new()));
+        }
+        Ok(match self.inner.ready(gate).await? {
+            Ready::Go(found) => Ready::Go(found.into_iter().filter(|found| !is_standby(&found.facet)).collect()),
+            other => other,
+        })
     }
 
     async fn apply(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
@@ -107,6 +140,21 @@ impl Wrapper for BrokenAction {
         }
         self.inner.rollback(&changes).await
     }
+}
+
+/// A group of four, and the product as it was before it used Standby.
+pub fn suspended_alone(group: Group) -> Story {
+    upgraded(group, &Arc::default())
+}
+
+/// The same, until it is `upgraded`.
+pub fn upgraded(group: Group, upgraded: &Arc<AtomicBool>) -> Story {
+    let upgraded = Arc::clone(upgraded);
+    let wrap = move |inner: Arc<dyn Action>| -> Arc<dyn Action> {
+        let how = Broken::SuspendsAlone;
+        if upgraded.load(Ordering::Relaxed) { inner } else { Arc::new(Wrapped(BrokenAction { inner, how })) }
+    };
+    Story::with(|account| beta(account, group), wrap)
 }
 
 /// Whom the group terminates when the product is so careless, and when it is not.

@@ -52,11 +52,8 @@ async fn an_activity_that_never_ends_fails_the_members_and_the_group_is_resumed_
     story.apply(&run).await;
     assert_eq!(story.state(&run).await, "apply failed");
     let told = story.members(&run).await;
-    let patience = |step: &String| {
-        let seconds = step.strip_prefix("i-1: apply failed (after ")?.strip_suffix(" s still: i-fleet-1 is Pending)")?;
-        seconds.parse::<i64>().ok()
-    };
-    assert!(patience(&told[0]).is_some_and(|seconds| (1800..1900).contains(&seconds)), "{told:?}");
+    let minimum = "minimum of group fleet, which is apply failed (after ";
+    assert!(told[0].contains(minimum) && told[0].contains(" s still: i-fleet-1 is Pending)"), "{told:?}");
     assert_eq!(told[4], "i-8: applied");
     story.put_back(&run).await;
     assert_eq!(story.state(&run).await, "rolled back", "{:?}", story.told(&run).await);
@@ -85,7 +82,7 @@ async fn stays_suspended(story: &Story, says: &str, mend: impl FnOnce(&Story)) {
     assert_eq!((story.state(&run).await, story.terminated()), ("rolled back", Vec::new()));
 }
 
-/// The group is resumed all the same, and does to the member what groups do.
+/// The group is resumed all the same. The member that does not run stays in Standby, where no group does anything to it.
 async fn is_resumed_by_force(story: &Story) {
     let run = story.stop_beta_with("beta 80%", json!({"keep-trying": "1h"})).await;
     story.put_back(&run).await;
@@ -93,7 +90,8 @@ async fn is_resumed_by_force(story: &Story) {
     story.put_back_with_force(&run).await;
     assert!(story.world.account().scaling("fleet").suspended.is_empty(), "{:?}", story.told(&run).await);
     story.hour().await;
-    assert_eq!(story.terminated(), ["i-2"]);
+    assert!(story.terminated().is_empty());
+    assert_eq!(story.world.account().scaling("fleet").roll()[1], "i-2 Standby Healthy");
 }
 
 fn without_capacity() -> Story {
@@ -130,14 +128,23 @@ async fn a_group_whose_members_never_pass_their_checks_stays_suspended() {
 }
 
 #[tokio::test]
-async fn a_group_with_a_member_that_its_load_balancer_finds_ill_stays_suspended() {
-    let ill = || {
-        let story = story(four().elb("tg-1").grace(i32::MAX.into()));
-        story.world.account().failing.insert(("tg-1".to_owned(), "i-2".to_owned()));
-        story
-    };
-    let mend = |story: &Story| story.world.account().failing.clear();
-    stays_suspended(&ill(), "i-2 is unhealthy in its target group", mend).await;
+async fn member_ill_at_its_load_balancer_keeps_the_check_suspended() {
+    let story = story(four().elb("tg-1").grace(i32::MAX.into()));
+    story.world.account().failing.insert(("tg-1".to_owned(), "i-2".to_owned()));
+    let before = story.picture();
+    let run = story.stop_beta("beta 80%").await;
+    story.put_back(&run).await;
+    let ill = "i-2 is unhealthy in its target group";
+    let told = story.processes(&run).await;
+    assert!(told.iter().any(|told| told.starts_with("rollback failed (") && told.contains(ill)), "{told:?}");
+    story.hour().await;
+    // A load balancer sees only members in service, and Launch works for these.
+    assert_eq!(story.world.account().scaling("fleet").suspended.len(), 7);
+    assert_eq!((story.state(&run).await, story.terminated()), ("rollback failed", Vec::new()));
+    story.world.account().failing.clear();
+    story.put_back(&run).await;
+    story.hour().await;
+    assert_eq!((story.picture(), story.state(&run).await, story.terminated()), (before, "rolled back", Vec::new()));
 }
 
 #[tokio::test]
@@ -212,5 +219,5 @@ async fn a_group_that_waits_for_capacity_is_asked_about_seldom() {
     story.put_back(&run).await;
     let calls: usize = story.world.account().calls.values().map(|(calls, _)| calls).sum();
     // Six hours long.
-    assert!(calls < 600, "{:?}", story.world.account().calls);
+    assert!(calls < 1000, "{:?}", story.world.account().calls);
 }

@@ -60,7 +60,12 @@ pub struct Place {
     snapshot: Box<dyn Fn() -> Snapshot + Send + Sync>,
     touched: Box<dyn Fn() -> BTreeSet<String> + Send + Sync>,
     terminated: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+    save: Save,
 }
+
+/// Keeps what a place is like, and gives back what puts it there again.
+type Save = Box<dyn Fn() -> Restore + Send + Sync>;
+type Restore = Box<dyn Fn() + Send + Sync>;
 
 impl Place {
     /// An account in AWS.
@@ -74,7 +79,7 @@ impl Place {
         fill(&mut world.account());
         let (clock, gate, make) =
             (Arc::clone(&world.clock), Arc::clone(&world.gate), crate::world::of_catalog(catalog, &world, &[], Pace::default()));
-        let (other, third) = (Arc::clone(&world), Arc::clone(&world));
+        let (other, third, saved) = (Arc::clone(&world), Arc::clone(&world), Arc::clone(&world));
         let snapshot = Box::new(move || {
             let account = world.account();
             let well = |member: &String| member.ends_with(" InService Healthy");
@@ -84,18 +89,28 @@ impl Place {
         });
         let touched = Box::new(move || other.account().touched.clone());
         let terminated = Box::new(move || third.account().terminated.clone());
-        Self { clock, gate, make, snapshot, touched, terminated }
+        let save = Box::new(move || -> Restore {
+            let (account, world) = (saved.save(), Arc::clone(&saved));
+            Box::new(move || world.restore(&account))
+        });
+        Self { clock, gate, make, snapshot, touched, terminated, save }
     }
 
     /// Lamps.
     pub fn lamps(lamps: &str) -> Self {
         let toy = FakeLamps::new(lamps);
-        let (clock, gate, lamps, others) = (Arc::clone(&toy.clock), Arc::clone(&toy.gate), Arc::clone(&toy), Arc::clone(&toy));
+        let (clock, gate, lamps) = (Arc::clone(&toy.clock), Arc::clone(&toy.gate), Arc::clone(&toy));
+        let (others, saved) = (Arc::clone(&toy), Arc::clone(&toy));
         let make = move |_: &_, part: &Part| lamps.action(part.params.as_str().expect("a text"));
         let snapshot = move || toy.snapshot().into_iter().map(|(name, value)| (name, value.to_string())).collect();
         let touched = move || others.lamps().touched.clone();
         let terminated = Box::new(Vec::new);
-        Self { clock, gate, make: Box::new(make), snapshot: Box::new(snapshot), touched: Box::new(touched), terminated }
+        let save = move || -> Restore {
+            let (lamps, toy) = (saved.save(), Arc::clone(&saved));
+            Box::new(move || toy.restore(&lamps))
+        };
+        let (snapshot, touched) = (Box::new(snapshot), Box::new(touched));
+        Self { clock, gate, make: Box::new(make), snapshot, touched, terminated, save: Box::new(save) }
     }
 }
 
@@ -107,6 +122,13 @@ pub struct Lab<'a> {
     snapshot: Box<dyn Fn() -> Snapshot + Send + Sync>,
     touched: Box<dyn Fn() -> BTreeSet<String> + Send + Sync>,
     terminated: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+    save: Save,
+}
+
+/// A moment of a scenario. Many stories begin at one.
+pub struct Moment {
+    harness: harness::Saved,
+    place: Restore,
 }
 
 impl<'a> Lab<'a> {
@@ -116,8 +138,19 @@ impl<'a> Lab<'a> {
         let mut before = (place.snapshot)();
         before.retain(|name, _| !scenario.disposable.contains(&name.as_str()));
         let harness = Harness::new(place.clock, place.gate, between, place.make);
-        let Place { snapshot, touched, terminated, .. } = place;
-        Self { scenario, harness, before, snapshot, touched, terminated }
+        let Place { snapshot, touched, terminated, save, .. } = place;
+        Self { scenario, harness, before, snapshot, touched, terminated, save }
+    }
+
+    /// This moment.
+    pub fn save(&self) -> Moment {
+        Moment { harness: self.harness.save(), place: (self.save)() }
+    }
+
+    /// Goes back to a moment, with no fault waiting.
+    pub fn restore(&self, moment: &Moment) {
+        self.harness.restore(&moment.harness);
+        (moment.place)();
     }
 
     /// The alert of a stage that does what the scenario says.

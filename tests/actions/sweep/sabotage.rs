@@ -1,7 +1,6 @@
 //! The controls: a ledger that lies in one way each. A sweep that finds nothing wrong with these finds nothing at all.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use guardrails_model::ids::Nonce;
@@ -23,12 +22,18 @@ pub enum Sabotage {
 pub struct Sabotaged {
     inner: Arc<dyn Store>,
     how: Sabotage,
-    goes_back: AtomicBool,
 }
 
 impl Sabotaged {
     pub fn store(inner: Arc<dyn Store>, how: Sabotage) -> Arc<dyn Store> {
-        Arc::new(Self { inner, how, goes_back: AtomicBool::new(false) })
+        Arc::new(Self { inner, how })
+    }
+
+    /// Is the run whose steps this page lists on its way back?
+    async fn goes_back(&self, page: &Page) -> Result<bool, LedgerError> {
+        let Some(run) = page.pk.strip_prefix("STEP#") else { return Ok(false) };
+        let run = self.inner.get(&[Key { pk: "RUN".to_owned(), sk: run.to_owned() }]).await?.remove(0);
+        Ok(run.is_some_and(|run| run.doc["direction"] == "rollback"))
     }
 }
 
@@ -40,7 +45,7 @@ impl Store for Sabotaged {
 
     async fn list(&self, page: &Page) -> Result<Vec<Item>, LedgerError> {
         let mut items = self.inner.list(page).await?;
-        if self.how == Sabotage::FailedStepsAreNotUndone && self.goes_back.load(Ordering::Relaxed) {
+        if self.how == Sabotage::FailedStepsAreNotUndone && self.goes_back(page).await? {
             for item in &mut items {
                 if item.doc["phase"] == "Applying" || item.doc["phase"] == "ApplyFailed" {
                     item.doc["phase"] = json!("Skipped");
@@ -51,9 +56,6 @@ impl Store for Sabotaged {
     }
 
     async fn commit(&self, nonce: &Nonce, writes: &[Write]) -> Result<(), LedgerError> {
-        if writes.iter().any(|write| write.doc["direction"] == "rollback") {
-            self.goes_back.store(true, Ordering::Relaxed);
-        }
         if self.how == Sabotage::NoWriteAhead && writes.iter().any(|write| write.doc["phase"] == "Applying") {
             let keys: Vec<Key> = writes.iter().map(|write| write.key.clone()).collect();
             let present = self.inner.get(&keys).await?.into_iter().zip(writes);

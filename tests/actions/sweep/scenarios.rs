@@ -20,11 +20,12 @@ pub const LAG: i64 = 3;
 
 /// The same where listings lag behind the world, as those of IAM and EC2 do.
 pub fn lagging() -> Vec<Scenario> {
-    let instances = Scenario { place: || lag(instances), ..stop_instances().remove(0) };
-    let group = Scenario { place: || lag(group), ..swap_group_policy().remove(0) };
+    let meets = Meets::Different;
+    let instances = Scenario { place: || lag(instances), meets, ..stop_instances().remove(0) };
+    let group = Scenario { place: || lag(group), meets, ..swap_group_policy().remove(0) };
     let held = Scenario { place: || lag(fleet), meets: Meets::Hidden, ..groups().remove(0) };
-    let size = Scenario { place: || lag(fleet), ..groups().remove(1) };
-    let denied = Scenario { place: || lag(people), ..attaching().remove(1) };
+    let size = Scenario { place: || lag(fleet), meets, ..groups().remove(1) };
+    let denied = Scenario { place: || lag(people), meets, ..attaching().remove(1) };
     vec![instances, group, held, size, denied]
 }
 
@@ -109,7 +110,14 @@ fn groups() -> Vec<Scenario> {
             name: "stop-instances, a group",
             actions: vec![("stop-instances", json!({"tag": {"Project": "Beta"}}))],
             scope: &["fleet", "i-1", "i-2", "i-8"],
-            enforced: &[("i-1", STOPPED), ("i-2", STOPPED), ("i-8", STOPPED), ("fleet processes", HELD)],
+            enforced: &[
+                ("i-1", STOPPED),
+                ("i-2", STOPPED),
+                ("i-8", STOPPED),
+                ("fleet processes", HELD),
+                ("fleet size", "0 <= 0 <= 3"),
+                ("fleet members", "0"),
+            ],
             refused: 0,
             disposable: &[],
             meets: Meets::Different,
@@ -164,7 +172,7 @@ fn swap_group_policy() -> Vec<Scenario> {
             enforced: &[("group Full", FULL_SWAPPED)],
             refused: 0,
             disposable: &[],
-            meets: Meets::All,
+            meets: Meets::Different,
             place: || {
                 Place::world(|account| {
                     let arn = |name: String| format!("arn:aws:iam::aws:policy/{name}");
@@ -206,7 +214,7 @@ fn attaching() -> Vec<Scenario> {
             enforced: &[("role beta-ci", SWAPPED)],
             refused: 0,
             disposable: &[],
-            meets: Meets::All,
+            meets: Meets::Different,
             place: || Place::world(people),
         },
         Scenario {
@@ -216,7 +224,7 @@ fn attaching() -> Vec<Scenario> {
             enforced: &[("group ProjectBeta", DENIED), ("user bert", DENIED), ("role beta-ci", DENIED_TOO)],
             refused: 0,
             disposable: &[],
-            meets: Meets::All,
+            meets: Meets::Different,
             place: || Place::world(people),
         },
     ]

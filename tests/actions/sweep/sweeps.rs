@@ -1,4 +1,4 @@
-//! The sweeps: a fault of every kind at every call, each time in a world made anew.
+//! The sweeps: a fault of every kind at every call. All stories of a sweep begin at one moment, to which it goes back each time.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -9,7 +9,7 @@ use guardrails_model::ids::RunId;
 use guardrails_model::ledger::Store;
 use guardrails_model::record::Direction;
 
-use super::lab::{Lab, Meets, Scenario};
+use super::lab::{Lab, Meets, Moment, Scenario};
 use super::sabotage::{Sabotage, Sabotaged};
 use super::scenarios::LAG;
 use crate::harness::LIFE;
@@ -74,11 +74,11 @@ impl<'a> Sweep<'a> {
     pub async fn plan(&mut self) {
         let lab = self.lab();
         let run = lab.begin("beta 80%").await;
+        let begun = lab.save();
         lab.harness.gate.disarm();
         lab.harness.open(&run).await.expect("it opens");
         for fault in self.faults(&lab.harness.gate.calls()) {
-            let lab = self.lab();
-            let run = lab.begin("beta 80%").await;
+            lab.restore(&begun);
             lab.harness.gate.arm(fault);
             let _ = lab.harness.gate.until_death(Box::pin(lab.harness.open(&run))).await;
             let hit = lab.disarm();
@@ -93,16 +93,15 @@ impl<'a> Sweep<'a> {
 
     /// Faults in applying; then rolled back as it is, or applied to the end first.
     pub async fn apply(&mut self) {
-        for fault in self.faults_in_apply().await {
-            let lab = self.lab();
-            let run = lab.open("beta 80%").await;
+        let (lab, run, open) = self.opened().await;
+        for fault in self.faults(&lab.calls(Direction::Apply, &run).await) {
+            lab.restore(&open);
             let hit = lab.to_fault(Direction::Apply, &run, fault).await;
+            let half_done = lab.save();
             let back = roll_back(&lab, &run).await;
             self.note(&hit, "rolled back", back);
 
-            let lab = self.lab();
-            let run = lab.open("beta 80%").await;
-            lab.to_fault(Direction::Apply, &run, fault).await;
+            lab.restore(&half_done);
             lab.execute(Direction::Apply, &run).await;
             let enforced = lab.check_enforced(&run).await;
             self.note(&hit, "applied again", enforced);
@@ -113,19 +112,19 @@ impl<'a> Sweep<'a> {
 
     /// Faults in rolling back; then taken up by the same execution, or asked for anew.
     pub async fn rollback(&mut self) {
-        let lab = self.lab();
-        let run = going_back(&lab).await;
+        let (lab, run, _) = self.opened().await;
+        lab.execute(Direction::Apply, &run).await;
+        lab.ask_back(&run).await;
+        let asked = lab.save();
         for fault in self.faults(&lab.calls(Direction::Rollback, &run).await) {
-            let lab = self.lab();
-            let run = going_back(&lab).await;
+            lab.restore(&asked);
             let hit = lab.to_fault(Direction::Rollback, &run, fault).await;
+            let half_back = lab.save();
             lab.execute(Direction::Rollback, &run).await;
             let clean = lab.check_clean(&run).await;
             self.note(&hit, "taken up", clean);
 
-            let lab = self.lab();
-            let run = going_back(&lab).await;
-            lab.to_fault(Direction::Rollback, &run, fault).await;
+            lab.restore(&half_back);
             let back = roll_back(&lab, &run).await;
             self.note(&hit, "asked for anew", back);
         }
@@ -134,12 +133,15 @@ impl<'a> Sweep<'a> {
     /// A fault in applying that leaves more behind than is written down, and another in rolling that back.
     pub async fn pairs(&mut self) {
         let hidden = [Kind::DieAfter, Kind::DieLate(LATEST), Kind::LostAnswer];
-        for first in self.faults_in_apply().await.into_iter().filter(|fault| hidden.contains(&fault.kind)) {
-            let lab = self.lab();
-            let run = half_done(&lab, first).await;
+        let (lab, run, open) = self.opened().await;
+        let faults = self.faults(&lab.calls(Direction::Apply, &run).await);
+        for first in faults.into_iter().filter(|fault| hidden.contains(&fault.kind)) {
+            lab.restore(&open);
+            lab.to_fault(Direction::Apply, &run, first).await;
+            lab.ask_back(&run).await;
+            let half_done = lab.save();
             for second in self.faults(&lab.calls(Direction::Rollback, &run).await) {
-                let lab = self.lab();
-                let run = half_done(&lab, first).await;
+                lab.restore(&half_done);
                 let hit = lab.to_fault(Direction::Rollback, &run, second).await;
                 let back = roll_back(&lab, &run).await;
                 self.note(format!("{first:?}, then {hit}"), "rolled back", back);
@@ -149,9 +151,9 @@ impl<'a> Sweep<'a> {
 
     /// An applier that stands still at any call while the run is rolled back, and comes to itself in its last second.
     pub async fn stalled_apply(&mut self) {
-        for at in self.moments(Direction::Apply).await {
-            let lab = self.lab();
-            let run = lab.open("beta 80%").await;
+        let (lab, run, open) = self.opened().await;
+        for at in self.moments(&lab, Direction::Apply, &run).await {
+            lab.restore(&open);
             let back = async {
                 lab.ask_back(&run).await;
                 meanwhile(&lab, &run, Direction::Rollback, LIFE - 1).await;
@@ -164,9 +166,9 @@ impl<'a> Sweep<'a> {
 
     /// An applier that stands still at any call while a second invocation does the same work.
     pub async fn stalled_twin(&mut self) {
-        for at in self.moments(Direction::Apply).await {
-            let lab = self.lab();
-            let run = lab.open("beta 80%").await;
+        let (lab, run, open) = self.opened().await;
+        for at in self.moments(&lab, Direction::Apply, &run).await {
+            lab.restore(&open);
             let twin = async {
                 meanwhile(&lab, &run, Direction::Apply, LIFE - 1).await;
             };
@@ -181,10 +183,14 @@ impl<'a> Sweep<'a> {
 
     /// A rollback that stands still at any call while another finishes it and a new run comes.
     pub async fn stalled_rollback(&mut self) {
-        for at in self.moments(Direction::Rollback).await {
-            let lab = self.lab();
-            let run = lab.open("beta 80%").await;
-            enforce_and_ask_back(&lab, &run).await;
+        let (lab, run, _) = self.opened().await;
+        // The appliers' calls cannot land any more when the rollback is asked for.
+        lab.execute(Direction::Apply, &run).await;
+        lab.harness.wait(2 * LIFE).await;
+        lab.ask_back(&run).await;
+        let asked = lab.save();
+        for at in self.moments(&lab, Direction::Rollback, &run).await {
+            lab.restore(&asked);
             let mut next = None;
             let others = async {
                 let left = meanwhile(&lab, &run, Direction::Rollback, LIFE - 1).await;
@@ -204,10 +210,12 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    async fn faults_in_apply(&self) -> Vec<Fault> {
+    /// A run that is open, and the moment at which it is: every story of a sweep begins there.
+    async fn opened(&self) -> (Lab<'a>, RunId, Moment) {
         let lab = self.lab();
         let run = lab.open("beta 80%").await;
-        self.faults(&lab.calls(Direction::Apply, &run).await)
+        let open = lab.save();
+        (lab, run, open)
     }
 
     /// Everything that may go wrong with these calls, one at a time.
@@ -233,27 +241,15 @@ impl<'a> Sweep<'a> {
     }
 
     /// The calls of a first invocation at which somebody may stand still.
-    async fn moments(&self, direction: Direction) -> Vec<usize> {
-        let lab = self.lab();
-        let run = lab.open("beta 80%").await;
-        if direction == Direction::Rollback {
-            enforce_and_ask_back(&lab, &run).await;
-        }
+    async fn moments(&self, lab: &Lab<'_>, direction: Direction, run: &RunId) -> Vec<usize> {
         lab.harness.gate.disarm();
         for part in lab.parts(direction) {
-            let _ = lab.harness.invoke(direction, &run, part).await;
+            let _ = lab.harness.invoke(direction, run, part).await;
         }
         let calls = lab.harness.gate.calls();
         let counts = |(call, at): (&String, usize)| (self.scenario.meets == Meets::All || !is_read(call)).then_some(at);
         calls.iter().zip(1..).filter_map(counts).collect()
     }
-}
-
-/// A run that was enforced, and whose rollback is asked for when the appliers' calls cannot land any more.
-async fn enforce_and_ask_back(lab: &Lab<'_>, run: &RunId) {
-    lab.execute(Direction::Apply, run).await;
-    lab.harness.wait(2 * LIFE).await;
-    lab.ask_back(run).await;
 }
 
 fn is_read(call: &str) -> bool {
@@ -265,22 +261,6 @@ async fn roll_back(lab: &Lab<'_>, run: &RunId) -> Result<(), String> {
     lab.ask_back(run).await;
     lab.execute(Direction::Rollback, run).await;
     lab.check_clean(run).await
-}
-
-/// A run that was enforced, and whose rollback was asked for.
-async fn going_back(lab: &Lab<'_>) -> RunId {
-    let run = lab.open("beta 80%").await;
-    lab.execute(Direction::Apply, &run).await;
-    lab.ask_back(&run).await;
-    run
-}
-
-/// A run whose applying met a fault, and whose rollback was asked for.
-async fn half_done(lab: &Lab<'_>, fault: Fault) -> RunId {
-    let run = lab.open("beta 80%").await;
-    lab.to_fault(Direction::Apply, &run, fault).await;
-    lab.ask_back(&run).await;
-    run
 }
 
 /// One invocation for each part, of which one stands still at call `at`; others go on, and then it is woken. Says where it

@@ -101,6 +101,11 @@ impl Lab {
         }
     }
 
+    /// AWS Budgets has no such budget any more.
+    pub fn is_deleted(&self) {
+        lock(&self.figures.0).remove(&self.guardrail.name);
+    }
+
     pub fn says_nothing(&self, of: &str) {
         let error = SpendError { doing: "reading the budget".to_owned(), message: "AccessDenied".to_owned(), retryable: false };
         lock(&self.figures.0).insert(of.parse().unwrap(), Err(error));

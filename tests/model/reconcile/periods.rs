@@ -191,3 +191,48 @@ async fn an_update_that_zeroes_what_is_shown_lets_nothing_of_the_old_period_go()
     lab.round().await;
     assert_eq!(lab.lamp(), "on", "what is counted changed, and it is below for good");
 }
+
+#[tokio::test]
+async fn custom_period_is_enforced_by_figures_and_held_over_its_end() {
+    let mut lab = Lab::new().await;
+    lab.guardrail.budget.period = "2026-11-01..2027-02-28".parse().unwrap();
+    lab.deploy().await;
+    lab.says("1.20");
+    lab.round().await;
+    assert_eq!(lab.lamp(), "on");
+    // The month's end is none of its own, and its first days are early in nothing.
+    lab.at("2026-12-01T05:00:00Z").await;
+    lab.says("2.31");
+    lab.round().await;
+    assert_eq!((lab.lamp().as_str(), lab.runs().await), ("off", vec!["2026-11-01..2027-02-28 enforced".to_owned()]));
+    for time in ["2027-01-04T10:00:00Z", "2027-02-28T23:00:00Z"] {
+        lab.at(time).await;
+        lab.round().await;
+        assert_eq!(lab.lamp(), "off", "{time}");
+    }
+    // AWS deletes the budget after its last day: that is no trouble, and lets nothing go.
+    lab.at("2027-03-01T00:30:00Z").await;
+    lab.is_deleted();
+    let round = lab.round().await;
+    assert!(round.troubles().is_empty(), "{:?}", round.troubles());
+    let said = round.guardrails[0].said.join("; ");
+    assert!(said.contains("its period is over") && said.contains("is held over the end of 2026-11-01..2027-02-28"), "{said}");
+    assert_eq!(lab.lamp(), "off");
+    // New dates are another period.
+    lab.guardrail.budget.period = "2027-03-01..2027-06-30".parse().unwrap();
+    lab.deploy().await;
+    lab.says("0.10");
+    lab.round().await;
+    assert_eq!((lab.lamp().as_str(), lab.runs().await), ("on", vec!["2026-11-01..2027-02-28 rolled back".to_owned()]));
+}
+
+#[tokio::test]
+async fn custom_period_that_is_over_begins_nothing() {
+    let mut lab = Lab::new().await;
+    lab.guardrail.budget.period = "2026-09-01..2026-10-31".parse().unwrap();
+    lab.deploy().await;
+    lab.says("9.00");
+    let round = lab.round().await;
+    assert!(round.guardrails[0].said.join("; ").contains("its period is over"), "{round:?}");
+    assert!(lab.runs().await.is_empty());
+}

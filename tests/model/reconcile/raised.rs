@@ -61,3 +61,48 @@ async fn a_person_who_asks_for_the_same_rollback_meanwhile_lets_the_stage_go_all
     lab.round().await;
     assert_eq!((lab.lamp().as_str(), lab.runs().await), ("on", vec!["2026-11 rolled back".to_owned()]), "it is released");
 }
+
+#[tokio::test]
+async fn update_s_zero_in_a_new_period_lets_nothing_go() {
+    let mut lab = Lab::new().await;
+    lab.says("9.00");
+    lab.round().await;
+    assert_eq!(lab.lamp(), "off");
+    // Another rule for the costs that count: AWS Budgets shows nothing until it has computed the spend anew.
+    lab.at("2026-12-05T10:00:00Z").await;
+    lab.guardrail.budget.counts.upfront = false;
+    lab.deploy().await;
+    let updated = lab.bench_now();
+    for time in ["2026-12-05T11:00:00Z", "2026-12-05T20:00:00Z", "2026-12-06T09:00:00Z"] {
+        lab.at(time).await;
+        lab.says_since("0", updated);
+        lab.round().await;
+        assert_eq!(lab.lamp(), "off", "{time}");
+    }
+    // A figure of the new period does.
+    lab.at("2026-12-06T10:00:00Z").await;
+    lab.says_since("0.40", updated);
+    lab.round().await;
+    assert_eq!((lab.lamp().as_str(), lab.runs().await), ("on", vec!["2026-11 rolled back".to_owned()]));
+}
+
+#[tokio::test]
+async fn other_costs_that_count_put_nothing_back_within_the_period() {
+    let mut lab = Lab::new().await;
+    lab.says("9.00");
+    lab.round().await;
+    lab.guardrail.budget.counts.upfront = false;
+    lab.deploy().await;
+    let updated = lab.bench_now();
+    for (hours, shown) in [(1, "0"), (20, "0"), (30, "0.40"), (90, "0.40"), (100, "0.45")] {
+        lab.harness.wait((updated + jiff::SignedDuration::from_hours(hours) - lab.bench_now()).get_seconds()).await;
+        lab.says_since(shown, updated);
+        lab.round().await;
+        assert_eq!(lab.lamp(), "off", "{shown} after {hours} hours");
+    }
+    // A person says so, and the stage is armed again for what is spent from then on.
+    let run = lab.latest().await;
+    lab.harness.ask_back(&run.id, &[], false).await;
+    lab.settle().await;
+    assert_eq!(lab.lamp(), "on");
+}

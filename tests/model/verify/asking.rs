@@ -326,6 +326,19 @@ async fn what_an_organization_denies_as_simulated_is_unclear_unless_our_own_deny
 }
 
 #[tokio::test]
+async fn statement_of_the_organization_that_denies_is_a_plain_no() {
+    let world = beta(&["ann", "eve"]);
+    let phone = Right::to("ec2:RunInstances", "Phone").under("aws:MultiFactorAuthPresent");
+    world.account().rights.extend([(user("ann"), vec![Right::to("ec2:RunInstances", "Power")]), (user("eve"), vec![phone])]);
+    world.account().limits.region = Some("eu-central-1".to_owned());
+    world.account().limits.by_statement = true;
+    assert_eq!(
+        Asking::beta(&world).lines().await,
+        ["user eve: cannot be told: it depends on aws:MultiFactorAuthPresent", "user ann: cannot launch"]
+    );
+}
+
+#[tokio::test]
 async fn what_a_boundary_forbids_on_one_role_it_does_not_forbid_on_another() {
     let world = beta(&[]);
     {

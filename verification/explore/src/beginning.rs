@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::executor::block_on;
 use guardrails_model::action::Action;
-use guardrails_model::config::{ActionSpec, Budget, Config, Guardrail, Period, Stage, StageAt, Tags};
+use guardrails_model::config::{ActionSpec, Budget, Config, Guardrail, Period, Stage, StageAt};
 use guardrails_model::decide::Target;
 use guardrails_model::direction::Direction;
 use guardrails_model::engine::{Cursor, Executor};
@@ -78,7 +78,7 @@ fn stage(who: &str) -> (Target, Guardrail) {
     let at: StageAt = words.next().and_then(|percent| format!("{percent} actual").parse().ok()).expect("a stage");
     let simulated = words.next() == Some("simulated");
     let amount = "2 USD".parse().expect("an amount");
-    let budget = Budget { amount, period: Period::Monthly, service: Vec::new(), tag: Tags::default() };
+    let budget = Budget::new(amount, Period::Monthly);
     let target = Target { guardrail: name.clone(), stage: at, period: "2026-11".to_owned(), simulated };
     let action = ActionSpec { name: "toy".parse().expect("an action's name"), params: serde_json::Value::Null };
     (target, Guardrail::new(name, budget, vec![Stage::new(at, vec![vec![action]])]))

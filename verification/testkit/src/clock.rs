@@ -24,6 +24,11 @@ impl ManualClock {
         Self(Mutex::new(now))
     }
 
+    /// Puts the clock to `now`: tests that tell many stories from one moment go back to it.
+    pub fn set(&self, now: Timestamp) {
+        *lock(&self.0) = now;
+    }
+
     /// Lets so many seconds pass.
     pub fn advance(&self, seconds: i64) {
         *lock(&self.0) += SignedDuration::from_secs(seconds);

@@ -33,7 +33,7 @@ pub struct Lamp {
 }
 
 /// All lamps, by name.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Lamps {
     /// Each lamp by its name.
     pub by_name: BTreeMap<String, Lamp>,
@@ -81,6 +81,16 @@ impl FakeLamps {
         let mut state = lock(&self.state);
         state.settle(self.clock.now());
         state
+    }
+
+    /// The lamps as they are, to be put back by [`Self::restore`].
+    pub fn save(&self) -> Lamps {
+        lock(&self.state).clone()
+    }
+
+    /// The lamps are as they were when they were saved.
+    pub fn restore(&self, saved: &Lamps) {
+        lock(&self.state).clone_from(saved);
     }
 
     /// The value of each lamp.

@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use guardrails_model::action::{Action, ActionError};
 use guardrails_model::clock::Clock;
-use guardrails_model::config::{ActionSpec, Budget, Config, Guardrail, Period, Plausibility, Release, Stage, StageAt, Tags};
+use guardrails_model::config::{ActionSpec, Budget, Config, Guardrail, Period, Plausibility, Release, Stage, StageAt};
 use guardrails_model::decide::Target;
 use guardrails_model::engine::{Cursor, Executor, ExecutorError, Progress};
 use guardrails_model::ids::{FacetId, GuardrailName, RunId};
 use guardrails_model::ledger::{Ledger, LedgerError, Store, memory::MemoryStore};
 use guardrails_model::record::{Direction, Part, PartPlan, RollbackRequest, Run};
 use guardrails_model::runs::{Begun, Closed, Ended, Grounds, Places, RollbackAsked, RunError, Runs};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
+use crate::store::Late;
 use crate::{AppendOnlyStore, FakeWorkflow, FaultInjector, FaultyStore, ManualClock};
 
 /// How many seconds an invocation has.
@@ -58,7 +59,35 @@ pub enum Carried {
     Endless,
 }
 
+/// A moment of a harness, to go back to.
+#[derive(Debug, Clone)]
+pub struct Saved {
+    now: Timestamp,
+    items: MemoryStore,
+    late: Late,
+    workflow: FakeWorkflow,
+}
+
 impl Harness {
+    /// This moment, without the world that the actions work on.
+    pub fn save(&self) -> Saved {
+        Saved {
+            now: self.clock.now(),
+            items: MemoryStore::clone(&self.memory),
+            late: self.store.late(),
+            workflow: self.workflow.clone(),
+        }
+    }
+
+    /// Goes back to a moment. No fault waits.
+    pub fn restore(&self, saved: &Saved) {
+        self.gate.disarm();
+        self.clock.set(saved.now);
+        self.memory.restore(&saved.items);
+        self.store.set_late(saved.late.clone());
+        self.workflow.restore(&saved.workflow);
+    }
+
     /// A bench whose ledger stands on what `between` makes of a store in memory.
     pub fn new(
         clock: Arc<ManualClock>,
@@ -244,7 +273,7 @@ pub fn stage(who: &str, groups: Vec<Vec<ActionSpec>>) -> (Target, Guardrail) {
     let at: StageAt = words.next().and_then(|percent| format!("{percent} actual").parse().ok()).expect("a stage");
     let simulated = words.next() == Some("simulated");
     let amount = "2 USD".parse().expect("an amount");
-    let budget = Budget { amount, period: Period::Monthly, service: Vec::new(), tag: Tags::default() };
+    let budget = Budget::new(amount, Period::Monthly);
     let target = Target { guardrail: guardrail.clone(), stage: at, period: "2026-11".to_owned(), simulated };
     let stages = vec![Stage::new(at, groups)];
     let guardrail =

@@ -13,18 +13,31 @@ use serde_json::Value as Json;
 
 use crate::{Effect, Ending, FaultInjector, ManualClock, lock};
 
+/// Commits on their way, each with the time at which it lands.
+pub type Late = Vec<(Timestamp, Nonce, Vec<Write>)>;
+
 /// A store behind the gate.
 pub struct FaultyStore {
     inner: Arc<dyn Store>,
     gate: Arc<FaultInjector>,
     clock: Arc<ManualClock>,
-    late: Mutex<Vec<(Timestamp, Nonce, Vec<Write>)>>,
+    late: Mutex<Late>,
 }
 
 impl FaultyStore {
     /// One whose calls pass `gate` before they reach `inner`.
     pub fn new(inner: Arc<dyn Store>, gate: Arc<FaultInjector>, clock: Arc<ManualClock>) -> Self {
         Self { inner, gate, clock, late: Mutex::default() }
+    }
+
+    /// The commits that are on their way.
+    pub fn late(&self) -> Late {
+        lock(&self.late).clone()
+    }
+
+    /// These commits are on their way, and no others.
+    pub fn set_late(&self, late: Late) {
+        *lock(&self.late) = late;
     }
 
     /// Commits that were under way when their caller died and have come through since. They may conflict: nobody hears of it.

@@ -12,7 +12,19 @@ use crate::lock;
 #[derive(Debug, Default)]
 pub struct FakeWorkflow(Mutex<BTreeMap<String, (WorkflowInput, bool)>>, Mutex<BTreeMap<String, usize>>);
 
+impl Clone for FakeWorkflow {
+    fn clone(&self) -> Self {
+        Self(Mutex::new(lock(&self.0).clone()), Mutex::new(lock(&self.1).clone()))
+    }
+}
+
 impl FakeWorkflow {
+    /// All executions and tokens are as in `saved`.
+    pub fn restore(&self, saved: &Self) {
+        lock(&self.0).clone_from(&lock(&saved.0));
+        lock(&self.1).clone_from(&lock(&saved.1));
+    }
+
     /// An execution waits under `token`.
     pub fn waits(&self, token: &str) {
         lock(&self.1).insert(token.to_owned(), 0);

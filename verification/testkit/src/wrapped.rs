@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use guardrails_model::action::{
-    Action, ActionError, Allowance, Change, ChangeOutcome, DriftPolicy, Patience, Planned, Ready, ReadyCheck, Seen,
+    Action, ActionError, Allowance, Change, ChangeOutcome, DriftPolicy, Patience, Planned, Ready, ReadyCheck, Seen, Unit,
 };
-use guardrails_model::ids::{FacetId, Place};
+use guardrails_model::ids::{FacetId, Place, Value};
 use guardrails_model::record::Direction;
 use jiff::Timestamp;
 
@@ -74,6 +74,18 @@ impl<W: Wrapper> Action for Wrapped<W> {
 
     fn drifted(&self, facet: &FacetId, changed: Timestamp) -> DriftPolicy {
         self.0.inner().drifted(facet, changed)
+    }
+
+    fn keeps(&self, facet: &FacetId, seen: &Value) -> bool {
+        self.0.inner().keeps(facet, seen)
+    }
+
+    async fn meanwhile(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
+        self.0.inner().meanwhile(facet, before, seen).await
+    }
+
+    fn is_loss(&self, facet: &FacetId, unit: Option<&Unit>) -> bool {
+        self.0.inner().is_loss(facet, unit)
     }
 
     fn allowance(&self, direction: Direction, changes: usize) -> Allowance {

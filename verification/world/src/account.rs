@@ -15,6 +15,7 @@ use super::timeline::{Event, Timeline};
 use super::wire::Call;
 
 /// An account.
+#[derive(Clone)]
 pub struct Account {
     /// IAM's groups.
     pub groups: BTreeMap<String, Group>,

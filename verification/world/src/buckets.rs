@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::wire::Call;
 
 /// What is in the buckets. A bucket that nobody has touched is full.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Buckets(BTreeMap<(String, String), (Timestamp, i64)>);
 
 /// A bucket in thousandths of a token: its name, how much it holds, how much comes in a second, how much a call takes.

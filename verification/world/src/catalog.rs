@@ -13,7 +13,7 @@ use guardrails_model::record::{Part, Run};
 use guardrails_testkit::harness::MakeAction;
 use guardrails_testkit::lock;
 
-use crate::World;
+use crate::{Pacing, World};
 
 /// The guardrails' own CloudFormation stack.
 pub const STACK: &str = "guardrails";
@@ -34,6 +34,7 @@ pub fn catalog_at(world: &Arc<World>, operators: &[&str], pace: Pace) -> MakeAct
 /// When the catalogue has no such action, or other parameters for it.
 pub fn of_catalog(catalog: &'static Catalog, world: &Arc<World>, operators: &[&str], pace: Pace) -> MakeAction {
     let (config, clock) = (world.config(), Arc::clone(&world.clock));
+    let world = Arc::clone(world);
     let operators: Vec<String> = operators.iter().map(|arn| (*arn).to_owned()).collect();
     // Making clients takes longer than most of what they do here, and an action keeps nothing in mind.
     let kept: Mutex<BTreeMap<String, Arc<dyn Action>>> = Mutex::default();
@@ -44,7 +45,10 @@ pub fn of_catalog(catalog: &'static Catalog, world: &Arc<World>, operators: &[&s
         context.restricted = run.restricted();
         context.stack = Some(STACK.to_owned());
         context.account = Some(Account { partition: "aws".to_owned(), id: "123456789012".to_owned() });
-        let make = || catalog.make(&spec, &context).expect("an action of the catalog").into();
+        let make = || {
+            lock(&world.pacers).push(Pacing(Arc::clone(&context.pacer)));
+            catalog.make(&spec, &context).expect("an action of the catalog").into()
+        };
         Arc::clone(lock(&kept).entry(format!("{spec:?} {:?} {:?}", part.place, context.restricted)).or_insert_with(make))
     })
 }

@@ -31,7 +31,7 @@ pub fn refusal(account: &Account, call: &Call) -> Option<Refusal> {
             let mut asked = call.list("InstanceId").into_iter().filter_map(|id| account.instances.get(id));
             asked.all(|instance| instance.tags.get(key).is_some_and(|is| is == value))
         }
-        "SuspendProcesses" | "ResumeProcesses" | "SetInstanceHealth" => {
+        "SuspendProcesses" | "ResumeProcesses" | "SetInstanceHealth" | "EnterStandby" | "ExitStandby" | "SetDesiredCapacity" => {
             let asked = call.get("AutoScalingGroupName").map_or_else(|| account.fleets.get(&member()?), group);
             asked.is_none_or(|group| group.tags.iter().any(|(name, is, _)| name == key && is == value))
         }

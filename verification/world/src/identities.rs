@@ -47,6 +47,8 @@ pub struct Right {
 pub struct Limits {
     /// The organization denies everything in other Regions than this one.
     pub region: Option<String>,
+    /// It denies by a statement, and the simulator says so; else it only does not allow.
+    pub by_statement: bool,
     /// On what a boundary allows anything, by the ARNs of those who have one.
     pub boundaries: BTreeMap<String, String>,
 }

@@ -34,6 +34,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use aws_config::SdkConfig;
 use guardrails_model::clock::Clock;
+use guardrails_model::pace::{Levels, Pacer};
 
 pub use account::Account;
 pub use auto_scaling::{Group, Member};
@@ -54,6 +55,23 @@ pub struct World {
     pub gate: Arc<FaultInjector>,
     account: Mutex<Account>,
     requests: Mutex<Vec<String>>,
+    pacers: Mutex<Vec<Pacing>>,
+}
+
+/// What keeps an action within its limits.
+struct Pacing(Arc<Pacer>);
+
+impl std::fmt::Debug for Pacing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.levels().fmt(f)
+    }
+}
+
+/// A moment of a world, to go back to.
+#[derive(Debug, Clone)]
+pub struct Saved {
+    account: Account,
+    levels: Vec<Levels>,
 }
 
 impl World {
@@ -62,6 +80,20 @@ impl World {
         let mut account = self.settled();
         account.wake_groups();
         account
+    }
+
+    /// The account as it is, and how much of its limits the actions have left.
+    pub fn save(&self) -> Saved {
+        let levels = lock(&self.pacers).iter().map(|pacing| pacing.0.levels()).collect();
+        Saved { account: lock(&self.account).clone(), levels }
+    }
+
+    /// All is as it was when it was saved. The clock is the test's to put back.
+    pub fn restore(&self, saved: &Saved) {
+        lock(&self.account).clone_from(&saved.account);
+        // An action that was made later had used nothing then.
+        let levels = saved.levels.iter().cloned().chain(std::iter::repeat_with(Levels::default));
+        lock(&self.pacers).iter().zip(levels).for_each(|(pacing, levels)| pacing.0.go_on_from(levels));
     }
 
     /// A call of somebody else in the account, as a form: its status.

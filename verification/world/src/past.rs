@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 /// What something was before each of its changes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Past<T>(Vec<(Timestamp, T)>);
 
 impl<T> Default for Past<T> {

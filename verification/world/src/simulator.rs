@@ -43,7 +43,8 @@ pub(super) fn simulate(account: &Account, call: &Call) -> Result<String, Refusal
     let request = request(call);
     let is_forbidden = account.limits.region.is_some() && account.limits.region.as_deref() != request.get(REGION).copied();
     let boundary = account.limits.boundaries.get(source).map(String::as_str);
-    let simulation = Simulation { rights, request, is_forbidden, boundary };
+    let by_statement = account.limits.by_statement;
+    let simulation = Simulation { rights, request, is_forbidden, by_statement, boundary };
     let of = |action: &&str| match boundary {
         Some(_) => vec![simulation.all(action, &resources)],
         None => resources.iter().map(|resource| simulation.one(action, resource)).collect(),
@@ -65,6 +66,7 @@ struct Simulation<'a> {
     rights: Vec<Right>,
     request: BTreeMap<&'a str, &'a str>,
     is_forbidden: bool,
+    by_statement: bool,
     boundary: Option<&'a str>,
 }
 
@@ -107,6 +109,9 @@ impl Simulation<'_> {
         let of = |denies: bool| matching.iter().filter(move |right| right.denies == denies);
         let (decision, by): (_, Vec<&&Right>) = if of(true).next().is_some() {
             ("explicitDeny", of(true).collect())
+        } else if self.is_forbidden && self.by_statement {
+            // The simulator names no service control policy.
+            ("explicitDeny", Vec::new())
         } else if of(false).next().is_some() && !self.is_forbidden && self.is_within(resource) {
             ("allowed", of(false).collect())
         } else {

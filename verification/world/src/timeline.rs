@@ -8,7 +8,7 @@ use super::auto_scaling::group::Key;
 use super::wire::Call;
 
 /// Something that happens by itself. What happens in the same moment, happens in this order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Event {
     /// An instance may have become what it was on its way to.
     Power(String),
@@ -23,7 +23,7 @@ pub enum Event {
 }
 
 /// Events to come.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Timeline {
     queue: BTreeMap<(Timestamp, usize, u64), Event>,
     pushed: u64,

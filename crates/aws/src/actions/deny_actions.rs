@@ -16,6 +16,7 @@ use crate::declared::{About, ActionType, Declared, alike};
 use crate::grants::Grant;
 use crate::iam::attaching::{Attaching, wanted};
 use crate::iam::attachments::{Desired, attached};
+use crate::iam::drift::Drift;
 use crate::iam::own_policy::{OwnPolicy, TEMPLATE, spending};
 use crate::iam::{grants, names, shut_out};
 
@@ -43,6 +44,10 @@ pub struct DenyActions {
     /// A policy of your own that is attached instead: its ARN, or the name of an AWS managed policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<String>,
+    /// When somebody undoes the change while it is held: `report`, when left out, tells people; `enforce` makes it again at the next
+    /// round.
+    #[serde(default, skip_serializing_if = "Drift::is_report")]
+    drift: Drift,
 }
 
 /// A name, or several.
@@ -103,7 +108,8 @@ impl ActionType for DenyActions {
             OwnPolicy::denying(&list)?;
             actions = Some(list);
         }
-        let params = Self { group: self.group, user: self.user, role: self.role, actions, also: Vec::new(), policy };
+        let params =
+            Self { group: self.group, user: self.user, role: self.role, actions, also: Vec::new(), policy, drift: self.drift };
         let mut principals = params.principals();
         for principal in &principals {
             let of = match principal {
@@ -163,7 +169,8 @@ impl Declared for DenyActions {
         let region = context.region();
         let closing = context.home(&region).filter(|_| self.policy.is_none()).map(|home| OwnPolicy::closing().arn(&home));
         let action = Attaching::new(self.wishes_at(context), denies, context);
-        Box::new(action.one_by_one().closed_by(closing).keeping_from_assuming(self.denies(shut_out::ASSUME)))
+        let action = action.one_by_one().closed_by(closing).on_drift(self.drift);
+        Box::new(action.keeping_from_assuming(self.denies(shut_out::ASSUME)))
     }
 
     fn grants(&self, all: &[&dyn Declared]) -> Vec<Grant> {

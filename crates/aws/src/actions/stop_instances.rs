@@ -1,6 +1,6 @@
 //! `stop-instances`: stops the running EC2 instances that carry the tags, in all Regions. Stopped, never terminated; rollback
-//! starts just those that it stopped. The processes of an Auto Scaling group are suspended before its members stop, and
-//! resumed when all of them are well again: otherwise the group would take them for unhealthy and terminate them.
+//! starts just those that it stopped. An Auto Scaling group takes a stopped member for unhealthy and terminates it. So its processes are
+//! suspended first, and the members enter Standby. All of it comes back when they are well again.
 
 mod grants;
 mod params;
@@ -15,21 +15,22 @@ use aws_config::SdkConfig;
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 use aws_sdk_ec2::types::Instance;
 use guardrails_model::action::{
-    Action, ActionError, Allowance, Change, ChangeOutcome, DriftPolicy, Patience, Planned, Ready, ReadyCheck, Seen,
+    Action, ActionError, Allowance, Change, ChangeOutcome, DriftPolicy, Patience, Planned, Ready, ReadyCheck, Seen, Unit,
 };
 use guardrails_model::clock::Clock;
-use guardrails_model::config::Duration;
-use guardrails_model::ids::{FacetId, Place};
+use guardrails_model::config::{Duration, Tags};
+use guardrails_model::ids::{FacetId, Place, Value};
 use guardrails_model::record::Direction;
 
 pub use self::params::StopInstances;
 use crate::context::Context;
 use crate::declared::{About, ActionType, Counted, Declared, Noun, Priced, alike};
 use crate::ec2::groups::{self, Groups, PROCESS};
-use crate::ec2::instances::{Lister, POWER, instance_id, stopped};
+use crate::ec2::instances::{self, Lister, POWER, instance_id, running, stopped};
 use crate::ec2::limits::{self, START_INSTANCES, STOP_INSTANCES};
 use crate::ec2::operators::Operators;
 use crate::ec2::power::PowerSwitch;
+use crate::ec2::standby::{self, CAPACITY, MEMBERSHIP, MINIMUM};
 use crate::grants::Grant;
 
 /// Instances a call: few enough that one refused instance costs few calls to find.
@@ -63,7 +64,7 @@ impl ActionType for StopInstances {
         ..About::new(
             "stop-instances",
             "stops the running EC2 instances that carry the tags, in all Regions, members of Auto Scaling groups too",
-            "starts just the instances that it stopped, and resumes just the processes that it suspended",
+            "starts just the instances that it stopped, and gives Auto Scaling groups back their members, sizes and processes",
         )
     };
 
@@ -87,6 +88,10 @@ impl Declared for StopInstances {
             "stop-instances leaves alone every type with instance-store volumes, which most GPU types have: they go on costing money. \
              `instance-store-data: lose` stops them, and their local data is lost",
         )
+    }
+
+    fn selects(&self) -> Option<&Tags> {
+        Some(&self.tag)
     }
 
     async fn out_of_reach(&self, facets: &[FacetId], sdk: &SdkConfig) -> Result<Vec<String>, ActionError> {
@@ -130,8 +135,14 @@ impl Action for Stopping {
     }
 
     async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {
-        let (processes, instances): (Vec<&FacetId>, Vec<&FacetId>) = facets.iter().partition(|facet| facet.parts().0 == PROCESS);
+        let (of_groups, instances): (Vec<&FacetId>, Vec<&FacetId>) = facets.iter().partition(|facet| groups::is_of_group(facet));
+        let (aside, processes): (Vec<&FacetId>, Vec<&FacetId>) =
+            of_groups.into_iter().partition(|facet| standby::is_standby(facet));
         let mut seen = HashMap::new();
+        if !aside.is_empty() {
+            seen.extend(self.groups.observe_standby(&aside).await?);
+            self.tell_terminated(&mut seen).await?;
+        }
         if !instances.is_empty() {
             seen.extend(self.lister.observe(&instances).await?);
         }
@@ -146,7 +157,7 @@ impl Action for Stopping {
         // What became of its members is seen one by one.
         let Some(group) = groups.get(&gate.unit) else { return Ok(Ready::Go(Vec::new())) };
         match gate.direction {
-            Direction::Apply => self.ready_to_stop(group).await,
+            Direction::Apply => self.ready_to_stop(group, gate.order).await,
             Direction::Rollback => self.ready_to_resume(group, gate).await,
         }
     }
@@ -182,12 +193,34 @@ impl Action for Stopping {
     }
 
     fn takes_time(&self, facet: &FacetId) -> bool {
-        facet.parts().0 == POWER
+        [POWER, MEMBERSHIP].contains(&facet.parts().0)
     }
 
-    /// What was launched or started while the stage is enforced is stopped too. A process that somebody resumed is theirs.
+    /// Instances that were launched or started while the stage is enforced are stopped too. Members enter Standby for it, above a minimum
+    /// of 0. A process that somebody resumed is theirs, and harms nobody in Standby.
     fn drift_policy(&self, facet: &FacetId) -> DriftPolicy {
-        if facet.parts().0 == POWER { DriftPolicy::Reapply } else { DriftPolicy::Report }
+        if [POWER, MEMBERSHIP, MINIMUM].contains(&facet.parts().0) { DriftPolicy::Reapply } else { DriftPolicy::Report }
+    }
+
+    fn keeps(&self, facet: &FacetId, seen: &Value) -> bool {
+        let process = (facet.parts().0 == PROCESS).then(|| groups::process_of(facet).0);
+        standby::keeps(facet, process, seen)
+    }
+
+    async fn meanwhile(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
+        match facet.parts().0 {
+            // Their number, whatever it is.
+            MINIMUM => Ok(Some(seen.clone())),
+            CAPACITY => self.groups.capacity_meanwhile(facet, before, seen).await.map(Some),
+            // It was suspended before, and resumed for members to leave Standby.
+            PROCESS => Ok(Some(before.clone())),
+            _ => Ok(None),
+        }
+    }
+
+    /// Its group terminated it, or a person or a pipeline did.
+    fn is_loss(&self, facet: &FacetId, unit: Option<&Unit>) -> bool {
+        facet.parts().0 == POWER && unit.is_some()
     }
 
     fn allowance(&self, direction: Direction, changes: usize) -> Allowance {
@@ -207,7 +240,10 @@ impl Stopping {
             let id = instance_id(&change.facet);
             let Some(group) = members.get(id) else { continue };
             let answer = match groups.get(group).filter(|_| change.unit.as_ref() == Some(group)) {
-                Some(group) => self.untagged(group).map(ChangeOutcome::Refused).or_else(|| harm_by(group, id)),
+                Some(group) => {
+                    let entered = change.others.iter().any(|other| groups::moved(other) == Some(id));
+                    self.untagged(group).map(ChangeOutcome::Refused).or_else(|| harm_by(group, id, entered))
+                }
                 None => Some(ChangeOutcome::Skipped(format!("it joined the Auto Scaling group {group} after the plan"))),
             };
             harm.extend(answer.map(|answer| (change.facet.clone(), answer)));
@@ -216,8 +252,14 @@ impl Stopping {
     }
 
     async fn turn(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
-        let (processes, instances): (Vec<&Change>, Vec<&Change>) =
-            changes.iter().partition(|change| change.facet.parts().0 == PROCESS);
+        let (of_groups, instances): (Vec<&Change>, Vec<&Change>) =
+            changes.iter().partition(|change| groups::is_of_group(&change.facet));
+        let (aside, processes): (Vec<&Change>, Vec<&Change>) =
+            of_groups.into_iter().partition(|change| standby::is_standby(&change.facet));
+        let mut of_standby = match self.running(&aside).await {
+            Ok(running) => self.groups.turn_standby(&aside, &running).await.into_iter(),
+            Err(error) => vec![error.into(); aside.len()].into_iter(),
+        };
         let hibernates = self.hibernating(&instances).await;
         let mut of_processes = self.groups.turn(&processes).await.into_iter();
         let mut of_instances = match hibernates {
@@ -226,9 +268,39 @@ impl Stopping {
         };
         let lost = || ChangeOutcome::Unknown("no answer".to_owned());
         let next = |change: &Change| {
-            if change.facet.parts().0 == PROCESS { of_processes.next() } else { of_instances.next() }.unwrap_or_else(lost)
+            let answer = match change.facet.parts().0 {
+                PROCESS => of_processes.next(),
+                POWER => of_instances.next(),
+                _ => of_standby.next(),
+            };
+            answer.unwrap_or_else(lost)
         };
         changes.iter().map(next).collect()
+    }
+
+    /// A group shows a member in Standby for a while after it was terminated.
+    async fn tell_terminated(&self, seen: &mut HashMap<FacetId, Seen>) -> Result<(), ActionError> {
+        let aside = seen.iter().filter(|(_, seen)| **seen == Seen::Is(standby::standby()));
+        let ids: Vec<&str> = aside.filter_map(|(facet, _)| groups::moved(facet)).collect();
+        let gone = self.lister.gone(&ids).await?;
+        for (facet, seen) in seen.iter_mut() {
+            if let Some(why) = groups::moved(facet).and_then(|id| gone.get(id)) {
+                *seen = Seen::Gone(why.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Those of the members that are to leave Standby that run.
+    async fn running(&self, changes: &[&Change]) -> Result<BTreeSet<String>, ActionError> {
+        let leaving = changes.iter().filter(|change| change.to == standby::in_service());
+        let ids: Vec<&str> = leaving.filter_map(|change| groups::moved(&change.facet)).collect();
+        if ids.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let listed = self.lister.with_ids(&ids).await?;
+        let runs = |instance: &&Instance| matches!(instances::state(instance), Seen::Is(is) if is == running());
+        Ok(listed.iter().filter(runs).filter_map(|instance| instance.instance_id().map(str::to_owned)).collect())
     }
 
     /// Those of the instances that are to be hibernated, and can be.
@@ -246,11 +318,21 @@ impl Stopping {
     }
 }
 
-/// Why a member must not be stopped now, if it must not.
-fn harm_by(group: &AutoScalingGroup, id: &str) -> Option<ChangeOutcome> {
+/// Why a member must not be stopped now, if it must not. One that `entered` Standby for this run has to be there.
+fn harm_by(group: &AutoScalingGroup, id: &str, entered: bool) -> Option<ChangeOutcome> {
     if let Some(going) = groups::going(group) {
         return Some(ChangeOutcome::Skipped(format!("its {going}")));
     }
+    if standby::is_aside(group, id) {
+        return None;
+    }
+    if entered {
+        let name = groups::name(group);
+        return Some(ChangeOutcome::Refused(format!(
+            "somebody took it out of Standby in its Auto Scaling group {name}, which would terminate it"
+        )));
+    }
+    // Of a run that an earlier version planned, whose members stop in service.
     if let Some(process) = groups::harmful(group) {
         let name = groups::name(group);
         return Some(ChangeOutcome::Refused(format!(

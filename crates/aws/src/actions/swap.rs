@@ -15,6 +15,7 @@ use crate::declared::{About, ActionType, Declared, alike};
 use crate::grants::Grant;
 use crate::iam::attaching::{Attaching, wanted};
 use crate::iam::attachments::Desired;
+use crate::iam::drift::Drift;
 use crate::iam::{grants, swap};
 
 /// The parameters of a swap, with the principal as one of the two actions names it.
@@ -30,6 +31,9 @@ pub trait Whose: DeserializeOwned + Serialize + JsonSchema + Send + Sync + 'stat
 
     /// The policies to detach, and those to attach.
     fn policies(&self) -> (&[String], &[String]);
+
+    /// The answer to somebody who undoes it.
+    fn drift(&self) -> Drift;
 
     /// The same with these instead.
     #[must_use]
@@ -61,7 +65,7 @@ impl<W: Whose> Swap<W> {
 
 impl<W: Whose> Declared for Swap<W> {
     fn make(&self, context: &Context<'_>) -> Box<dyn Action> {
-        Box::new(Attaching::new(Ok(self.wanted()), BTreeSet::new(), context))
+        Box::new(Attaching::new(Ok(self.wanted()), BTreeSet::new(), context).on_drift(self.0.drift()))
     }
 
     fn grants(&self, all: &[&dyn Declared]) -> Vec<Grant> {

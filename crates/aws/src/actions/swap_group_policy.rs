@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::swap::{Swap, Whose};
 use crate::declared::About;
+use crate::iam::drift::Drift;
 use crate::iam::names;
 
 /// Swaps the managed policies of an IAM group.
@@ -22,6 +23,10 @@ pub struct OfGroup {
     /// Policies to attach: names of AWS managed policies, or ARNs.
     #[serde(default)]
     attach: Vec<String>,
+    /// When somebody undoes the change while it is held: `report`, when left out, tells people; `enforce` makes it again at the next
+    /// round.
+    #[serde(default, skip_serializing_if = "Drift::is_report")]
+    drift: Drift,
 }
 
 /// The action.
@@ -40,6 +45,10 @@ impl Whose for OfGroup {
 
     fn policies(&self) -> (&[String], &[String]) {
         (&self.detach, &self.attach)
+    }
+
+    fn drift(&self) -> Drift {
+        self.drift
     }
 
     fn with_policies(self, detach: Vec<String>, attach: Vec<String>) -> Self {

@@ -5,16 +5,15 @@ use std::str::FromStr;
 use async_trait::async_trait;
 use aws_sdk_budgets::Client;
 use aws_sdk_budgets::error::ProvideErrorMetadata;
-use aws_sdk_budgets::types::{Budget, Notification, NotificationState, Spend, SubscriptionType};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::SdkError;
+use aws_sdk_budgets::types::{Budget, Notification, NotificationState, Spend};
 use guardrails_model::config::{Guardrail, StageAt};
 use guardrails_model::spend::{SpendError, Spending, Standing};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
-use super::{budget, inspect, notification, same};
-use crate::error::{Failure, FailureKind};
+use super::notifications::Reader;
+use super::wanted::{self, budget, notification, same};
+use super::{BudgetError, failed};
 
 /// Reads how budgets stand. Changes nothing.
 pub struct Standings {
@@ -29,14 +28,14 @@ pub struct Standings {
 #[async_trait]
 impl Spending for Standings {
     async fn standing(&self, guardrail: &Guardrail) -> Result<Option<Standing>, SpendError> {
-        let name = guardrail.name.as_str();
+        let name = guardrail.budget_name();
         let budget = match self.client.describe_budget().account_id(&self.account).budget_name(name).send().await {
             Ok(answer) => answer.budget,
             Err(error) if error.code() == Some("NotFoundException") => None,
-            Err(error) => return Err(failed("reading the budget", &error)),
+            Err(error) => return Err(failed("reading the budget", &error).into()),
         };
         let Some(budget) = budget else { return Ok(None) };
-        let notifications = self.notifications(name).await?;
+        let notifications = self.reader(name).notifications().await?;
         let mut differences = differences(&budget, guardrail)?;
         differences.extend(self.undelivered(guardrail, &notifications).await?);
         Ok(Some(standing(&budget, alarms(guardrail, &notifications), differences)?))
@@ -44,51 +43,35 @@ impl Spending for Standings {
 }
 
 impl Standings {
-    async fn notifications(&self, name: &str) -> Result<Vec<Notification>, SpendError> {
-        let call = self.client.describe_notifications_for_budget().account_id(&self.account).budget_name(name);
-        let mut pages = call.into_paginator().send();
-        let mut found = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| failed("listing the budget's notifications", &error))?;
-            found.extend(page.notifications.unwrap_or_default());
-        }
-        Ok(found)
+    fn reader<'a>(&'a self, budget: &'a str) -> Reader<'a> {
+        Reader { client: &self.client, account: &self.account, budget }
     }
 
     /// The stages whose notification is missing, or does not go to the stack's topic: their alerts are lost.
     async fn undelivered(&self, guardrail: &Guardrail, there: &[Notification]) -> Result<Vec<String>, SpendError> {
-        let name = guardrail.name.as_str();
+        let reader = self.reader(guardrail.budget_name());
         let mut lost = Vec::new();
         for at in guardrail.stages.iter().map(|stage| stage.at) {
-            let wanted = notification(at).map_err(|error| unexpected(&error.to_string()))?;
-            match there.iter().find(|there| same(&wanted, there)) {
-                None => lost.push(format!("its budget has no notification at {at}: deploy again")),
-                Some(there) => {
-                    if let Some(topic) = &self.topic
-                        && !self.is_subscribed(name, there, topic).await?
-                    {
-                        lost.push(format!("the notification of its budget at {at} does not go to {topic}: deploy again"));
-                    }
+            let wanted = notification(at)?;
+            match (there.iter().find(|there| same(&wanted, there)), &self.topic) {
+                (None, _) => lost.push(format!("its budget has no notification at {at}: deploy again")),
+                (Some(there), Some(topic)) => {
+                    let misdirected = reader.misdirected(at, there, topic).await?;
+                    lost.extend(misdirected.map(|found| format!("{}, {topic}: deploy again", found.words())));
                 }
+                (Some(_), None) => {}
             }
         }
         Ok(lost)
     }
+}
 
-    async fn is_subscribed(&self, name: &str, notification: &Notification, topic: &str) -> Result<bool, SpendError> {
-        let call = self.client.describe_subscribers_for_notification().account_id(&self.account).budget_name(name);
-        let mut pages = call.notification(notification.clone()).into_paginator().send();
-        while let Some(page) = pages.next().await {
-            let page = match page {
-                // A notification without subscribers.
-                Err(error) if error.code() == Some("NotFoundException") => return Ok(false),
-                page => page.map_err(|error| failed("listing a notification's subscribers", &error))?,
-            };
-            if page.subscribers().iter().any(|one| *one.subscription_type() == SubscriptionType::Sns && one.address() == topic) {
-                return Ok(true);
-            }
+impl From<BudgetError> for SpendError {
+    fn from(error: BudgetError) -> Self {
+        match error {
+            BudgetError::Failed { doing, message, retryable } => Self { doing, message, retryable },
+            other => unexpected(&other.to_string()),
         }
-        Ok(false)
     }
 }
 
@@ -102,9 +85,9 @@ fn alarms(guardrail: &Guardrail, there: &[Notification]) -> Vec<StageAt> {
 
 /// How the budget differs from the deployed one. Its limit is compared by the one who judges the figures.
 fn differences(present: &Budget, guardrail: &Guardrail) -> Result<Vec<String>, SpendError> {
-    let mut wanted = budget(guardrail).map_err(|error| unexpected(&error.to_string()))?;
+    let mut wanted = budget(guardrail)?;
     wanted.budget_limit.clone_from(&present.budget_limit);
-    let differences = inspect::differences(present, &wanted);
+    let differences = wanted::differences(present, &wanted);
     Ok(differences.into_iter().map(|what| format!("its budget is not as it was deployed ({what}): deploy again")).collect())
 }
 
@@ -130,11 +113,6 @@ fn dollars(spend: &Spend) -> Result<Decimal, SpendError> {
 
 fn unexpected(message: &str) -> SpendError {
     SpendError { doing: "reading the budget".to_owned(), message: message.to_owned(), retryable: false }
-}
-
-fn failed<E: ProvideErrorMetadata + std::error::Error + 'static>(doing: &str, error: &SdkError<E, HttpResponse>) -> SpendError {
-    let failure = Failure::of(error);
-    SpendError { doing: doing.to_owned(), retryable: failure.kind != FailureKind::Refused, message: failure.message }
 }
 
 #[cfg(test)]

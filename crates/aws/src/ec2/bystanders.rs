@@ -62,10 +62,10 @@ pub struct Exempt {
     /// Instances with these ids.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub id: Vec<String>,
-    /// Instances that were launched a shorter time ago.
+    /// Instances that were created a shorter time ago. A stop and a start make no instance younger.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub younger_than: Option<Duration>,
-    /// Instances that were launched a longer time ago.
+    /// Instances that were created a longer time ago.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub older_than: Option<Duration>,
 }
@@ -93,14 +93,24 @@ impl Exempt {
         if !self.tag.is_empty() && carries(instance, &self.tag) {
             return Some("it is exempt by its tags".to_owned());
         }
-        let launched = Timestamp::from_second(instance.launch_time()?.secs()).ok()?;
-        let age = (now - launched).get_seconds();
+        let age = (now - created(instance)?).get_seconds();
         match (self.younger_than, self.older_than) {
-            (Some(limit), _) if age < limit.seconds() => Some(format!("it was launched less than {limit} ago")),
-            (_, Some(limit)) if age > limit.seconds() => Some(format!("it was launched more than {limit} ago")),
+            (Some(limit), _) if age < limit.seconds() => Some(format!("it was created less than {limit} ago")),
+            (_, Some(limit)) if age > limit.seconds() => Some(format!("it was created more than {limit} ago")),
             _ => None,
         }
     }
+}
+
+/// When the instance was created. EC2 does not say: its launch time is that of the last start. But the primary network interface stays
+/// attached for life, and the root volume mostly does.
+fn created(instance: &Instance) -> Option<Timestamp> {
+    let root = instance.block_device_mappings().iter().filter(|device| device.device_name() == instance.root_device_name());
+    let root = root.filter_map(|device| device.ebs()?.attach_time());
+    let attached = instance.network_interfaces().iter().filter_map(|interface| interface.attachment());
+    let primary = attached.filter(|attachment| attachment.device_index() == Some(0)).filter_map(|primary| primary.attach_time());
+    let known = root.chain(primary).chain(instance.launch_time()).map(aws_sdk_ec2::primitives::DateTime::secs).min()?;
+    Timestamp::from_second(known).ok()
 }
 
 /// What the guardrails themselves stand on, and must not stop.

@@ -1,6 +1,6 @@
 //! Auto Scaling groups. A group takes a stopped member for unhealthy, terminates it and launches another. So before its
-//! members stop, every process that could do either is suspended; and it is resumed in an order in which the group never
-//! judges a member before that member is well again.
+//! members stop, every process that could do either is suspended, and they enter Standby ([`super::standby`]). It is resumed in an
+//! order in which the group never judges a member before that member is well again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -12,6 +12,7 @@ use guardrails_model::action::{ActionError, Change, ChangeOutcome, Seen, Unit};
 use guardrails_model::ids::{BadName, FacetId, Value};
 
 use super::instances::instance_id;
+use super::standby::{BACK, LAUNCH, MEMBERSHIP, is_standby, member_of};
 use crate::calls;
 use crate::error::Failure;
 
@@ -20,21 +21,30 @@ pub const PROCESS: &str = "group-process";
 /// The tag that Auto Scaling gives its members.
 pub const MEMBER_TAG: &str = "aws:autoscaling:groupName";
 /// Every process that could terminate a stopped member or launch another, with its order on the way back: first the check,
-/// which must find all well; then what acts on it; last what makes the group grow and shrink.
+/// which must find all well; then what acts on it; last what makes the group grow and shrink. Launch comes before all of them, so that
+/// members may leave Standby.
 pub const PROCESSES: [(&str, u8); 8] = [
-    (HEALTH_CHECK, 1),
-    ("ReplaceUnhealthy", 2),
-    ("Terminate", 3),
-    ("Launch", 4),
-    ("AZRebalance", 4),
-    ("AlarmNotification", 4),
-    ("ScheduledActions", 4),
-    ("InstanceRefresh", 4),
+    (HEALTH_CHECK, CHECKED),
+    ("ReplaceUnhealthy", WATCHED),
+    ("Terminate", 15),
+    (LAUNCH, BACK.launch),
+    ("AZRebalance", BACK.last),
+    ("AlarmNotification", BACK.last),
+    (SCHEDULED, BACK.last),
+    ("InstanceRefresh", BACK.last),
 ];
+/// The orders of the health check and of its consequences.
+const CHECKED: u8 = 13;
+const WATCHED: u8 = 14;
+/// The same in runs of versions without Standby: their steps keep them.
+const CHECKED_BEFORE: u8 = 1;
+const WATCHED_BEFORE: u8 = 2;
+/// The process that changes sizes by the clock.
+pub const SCHEDULED: &str = "ScheduledActions";
 /// The process that finds members unhealthy.
 pub const HEALTH_CHECK: &str = "HealthCheck";
 /// The order of the processes on the way forward, and of the members after them.
-const FORWARD: (u8, u8) = (0, 1);
+const FORWARD: (u8, u8) = (0, 3);
 /// Groups a page of a listing, and names that one question takes.
 const PAGE: i32 = 100;
 const NAMES: usize = 50;
@@ -78,6 +88,42 @@ pub fn written(name: &str) -> String {
 #[must_use]
 pub fn read(name: &str) -> String {
     name.replace("%2F", "/").replace("%25", "%")
+}
+
+/// Does the health check come next, on the way back?
+#[must_use]
+pub fn is_check_next(order: u8) -> bool {
+    matches!(order, CHECKED | CHECKED_BEFORE)
+}
+
+/// Does that come next which acts on the health check?
+#[must_use]
+pub fn is_watch_next(order: u8) -> bool {
+    matches!(order, WATCHED | WATCHED_BEFORE)
+}
+
+/// Is it still before members leave Standby, on the way back?
+#[must_use]
+pub fn is_before_service(order: u8) -> bool {
+    (BACK.capacity..=BACK.members).contains(&order)
+}
+
+/// Is the facet about a group, rather than about an instance?
+#[must_use]
+pub fn is_of_group(facet: &FacetId) -> bool {
+    facet.parts().0 == PROCESS || is_standby(facet)
+}
+
+/// The group of a facet of [`is_of_group`].
+#[must_use]
+pub fn group_of(facet: &FacetId) -> String {
+    if facet.parts().0 == PROCESS { process_of(facet).1 } else { super::standby::group_of(facet) }
+}
+
+/// The member that a facet is about, where it is about one's place in its group.
+#[must_use]
+pub fn moved(facet: &FacetId) -> Option<&str> {
+    (facet.parts().0 == MEMBERSHIP).then(|| member_of(facet).0)
 }
 
 /// Where a process stands in its group's order.
@@ -164,6 +210,10 @@ impl Groups {
         if let Some(going) = going(group) {
             return Ok(Some(format!("its {going}")));
         }
+        if let Some(operator) = group.operator() {
+            let who = operator.principal().unwrap_or("another service");
+            return Ok(Some(format!("{who} operates its Auto Scaling group {called}, and nobody else may change it")));
+        }
         if group.warm_pool_configuration().is_some() {
             return Ok(Some(format!(
                 "its Auto Scaling group {called} has a warm pool, whose instances come and go by themselves"
@@ -209,6 +259,25 @@ impl Groups {
         };
         let busy = answer.activities().iter().find(|activity| activity.status_code().is_some_and(|status| !over(status)));
         Ok(busy.map(|activity| activity.description().unwrap_or("a scaling activity is in progress").to_owned()))
+    }
+
+    /// The group's scheduled actions, each with when it falls due: none of them happens while their process is suspended.
+    ///
+    /// # Errors
+    /// When Auto Scaling does not say.
+    pub async fn scheduled(&self, group: &str) -> Result<Vec<String>, ActionError> {
+        let call = self.client.describe_scheduled_actions().auto_scaling_group_name(group).max_records(PAGE);
+        let mut pages = call.into_paginator().send();
+        let mut due = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| Failure::of(&error).reading("asking for scheduled actions"))?;
+            due.extend(page.scheduled_update_group_actions().iter().map(|action| {
+                let at = action.start_time().map(ToString::to_string);
+                let when = action.recurrence().map(str::to_owned).or(at).unwrap_or_else(|| "at no known time".to_owned());
+                format!("{} ({when})", action.scheduled_action_name().unwrap_or_default())
+            }));
+        }
+        Ok(due)
     }
 
     /// What each process is now.
@@ -315,6 +384,19 @@ pub fn unhealthy(group: &AutoScalingGroup, id: &str) -> Option<String> {
     member.is_some_and(is_unhealthy).then(|| format!("its Auto Scaling group {} finds it unhealthy already", name(group)))
 }
 
+/// Why a member in this state of its life is left alone, if it is: a service or a person keeps it there.
+#[must_use]
+pub fn kept_aside(group: &AutoScalingGroup, id: &str) -> Option<String> {
+    let member = group.instances().iter().find(|member| member.instance_id() == Some(id))?;
+    let state = member.lifecycle_state().map(LifecycleState::as_str).filter(|state| is_kept(state))?;
+    Some(format!("it is {state} in its Auto Scaling group {}, which does not count on it", name(group)))
+}
+
+/// Retained after a hook was abandoned, or quarantined: the group leaves it so until a person acts.
+fn is_kept(state: &str) -> bool {
+    state.ends_with(":Retained") || state == "Quarantined"
+}
+
 /// That the group is being deleted, if it is: nothing of it can be changed any more.
 #[must_use]
 pub fn going(group: &AutoScalingGroup) -> Option<String> {
@@ -334,5 +416,5 @@ pub fn seen(name: &str, group: Option<&AutoScalingGroup>, state: impl FnOnce(&Au
 /// Is a member on its way in or out?
 fn is_moving(state: &LifecycleState) -> bool {
     use LifecycleState as State;
-    !matches!(state, State::InService | State::Standby | State::Detached | State::Terminated | State::Quarantined)
+    !matches!(state, State::InService | State::Standby | State::Detached | State::Terminated) && !is_kept(state.as_str())
 }

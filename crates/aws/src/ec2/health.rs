@@ -70,7 +70,11 @@ impl Checks<'_> {
         }))
     }
 
-    async fn by_ec2(&self, ids: &[&str]) -> Result<Option<String>, ActionError> {
+    /// Why EC2 does not find all of them well, if it does not.
+    ///
+    /// # Errors
+    /// When EC2 does not say.
+    pub async fn by_ec2(&self, ids: &[&str]) -> Result<Option<String>, ActionError> {
         for batch in ids.chunks(INSTANCES) {
             let asked = Some(batch.iter().map(|id| (*id).to_owned()).collect());
             self.pacer.spend(DESCRIBE_REQUESTS, 1);

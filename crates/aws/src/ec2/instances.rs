@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName};
+use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName, Tenancy};
 use guardrails_model::action::{ActionError, Seen};
 use guardrails_model::config::Tags;
 use guardrails_model::ids::{FacetId, Value};
@@ -93,6 +93,25 @@ impl Lister {
         Ok(seen)
     }
 
+    /// Those of these instances that are terminated, or about to be, each with the reason.
+    ///
+    /// # Errors
+    /// When EC2 does not say.
+    pub async fn gone(&self, ids: &[&str]) -> Result<HashMap<String, String>, ActionError> {
+        let listed = self.with_ids(ids).await?;
+        let mut gone = HashMap::new();
+        for id in ids {
+            let seen = match listed.iter().find(|instance| instance.instance_id() == Some(id)) {
+                Some(instance) => state(instance),
+                None => self.ask_for(id).await?,
+            };
+            if let Seen::Gone(why) = seen {
+                gone.insert((*id).to_owned(), why);
+            }
+        }
+        Ok(gone)
+    }
+
     async fn find(&self, filters: Vec<Filter>) -> Result<Vec<Instance>, ActionError> {
         let mut pages = self.ec2.describe_instances().set_filters(Some(filters)).max_results(PAGE).into_paginator().send();
         let mut instances = Vec::new();
@@ -174,9 +193,38 @@ pub fn kind(instance: &Instance) -> Option<String> {
     Some(platform.map_or_else(|| of_type.to_owned(), |platform| format!("{of_type} {platform}")))
 }
 
-/// What stopping changes for good: a public address that AWS assigned.
+/// Notes for people before it is stopped: lasting changes, and obstacles to its start.
 #[must_use]
 pub fn note(instance: &Instance) -> Option<String> {
+    let notes: Vec<String> =
+        [address(instance), licence(instance), host(instance), reservation(instance)].into_iter().flatten().collect();
+    (!notes.is_empty()).then(|| notes.join("; "))
+}
+
+/// License Manager counts licences of those that run.
+fn licence(instance: &Instance) -> Option<String> {
+    let arns: Vec<&str> = instance.licenses().iter().filter_map(|licence| licence.license_configuration_arn()).collect();
+    (!arns.is_empty()).then(|| format!("it starts again only while a licence is free: {}", arns.join(" and ")))
+}
+
+/// A Dedicated Host is paid for whether or not an instance runs on it, and an instance with an affinity starts on no other.
+fn host(instance: &Instance) -> Option<String> {
+    let placement = instance.placement().filter(|placement| placement.tenancy() == Some(&Tenancy::Host))?;
+    let is_mac = instance.instance_type().is_some_and(|of_type| of_type.as_str().starts_with("mac"));
+    let scrubbed = if is_mac { ", and a Mac's host is cleaned for an hour or more before it can start" } else { "" };
+    let host = placement.host_id().unwrap_or("its Dedicated Host");
+    Some(format!("{host} is paid for meanwhile{scrubbed}"))
+}
+
+/// A reservation that it was launched into by name is paid for whether or not it is used.
+fn reservation(instance: &Instance) -> Option<String> {
+    let target = instance.capacity_reservation_specification()?.capacity_reservation_target()?;
+    let id = target.capacity_reservation_id().or(target.capacity_reservation_resource_group_arn())?;
+    Some(format!("its capacity reservation {id} is paid for meanwhile, and others may use it up"))
+}
+
+/// A public address that AWS assigned.
+fn address(instance: &Instance) -> Option<String> {
     let assigned = instance.network_interfaces().iter().filter_map(|interface| {
         let association = interface.association()?;
         association.public_ip().filter(|_| association.ip_owner_id() == Some("amazon"))

@@ -9,3 +9,4 @@ pub mod limits;
 pub mod operators;
 pub mod power;
 pub mod regions;
+pub mod standby;

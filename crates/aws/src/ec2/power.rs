@@ -18,15 +18,8 @@ use crate::error::{Codes, Failure, FailureKind};
 const LOOKS: usize = 4;
 /// What EC2's own codes mean. The last two say that an instance is not for stopping.
 const CODES: Codes = Codes {
-    not_now: &["IncorrectInstanceState"],
-    no_room: &[
-        "InsufficientInstanceCapacity",
-        "InsufficientHostCapacity",
-        "InsufficientReservedInstanceCapacity",
-        "InsufficientCapacity",
-        "InstanceLimitExceeded",
-        "VcpuLimitExceeded",
-    ],
+    not_now: &["IncorrectInstanceState", "IncorrectState"],
+    no_room: &["MaxSpotInstanceCountExceeded", "ReservationCapacityExceeded", "PendingVerification"],
     not_for_it: &["OperationNotPermitted", "UnsupportedOperation"],
 };
 
@@ -139,7 +132,7 @@ impl PowerSwitch {
                 (call, result.err())
             }
         };
-        let failure = failure.map(|failure| failure.judged(&CODES));
+        let failure = failure.map(|failure| judged(failure, turn));
         // EC2 does not say which of the two was empty.
         if failure.as_ref().is_some_and(Failure::is_throttling) {
             self.pacer.empty(requests);
@@ -147,6 +140,15 @@ impl PowerSwitch {
         }
         (call, failure)
     }
+}
+
+/// Codes of want come in two families, of which EC2 has had new ones each year: `Insufficient...`, and quotas, `...LimitExceeded`. Throttling
+/// is among neither: it was told apart before.
+fn judged(failure: Failure, turn: Turn) -> Failure {
+    let failure = failure.judged(&CODES);
+    let is_want = |code: &str| code.starts_with("Insufficient") || code.ends_with("LimitExceeded");
+    let wants = turn == Turn::Start && failure.code.as_deref().is_some_and(is_want) && !failure.is_throttling();
+    if wants { Failure { kind: FailureKind::NoRoom, ..failure } } else { failure }
 }
 
 fn limits(turn: Turn) -> (Limit, Limit) {
@@ -167,4 +169,35 @@ fn answer(turn: Turn, failure: Failure) -> ChangeOutcome {
 /// May the failure be of one instance of the call alone? Throttling is of the call.
 fn is_of_one(failure: &Failure) -> bool {
     failure.kind == FailureKind::Refused || failure.kind == FailureKind::NoRoom || failure.is("IncorrectInstanceState")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_starting_are_judged_as_kinds() {
+        let kind = |code: &str, turn| {
+            let failure = Failure { code: Some(code.to_owned()), message: String::new(), kind: FailureKind::Refused };
+            judged(failure, turn).kind
+        };
+        for code in [
+            "InsufficientInstanceCapacity",
+            "InsufficientHostCapacity",
+            "InsufficientReservedInstanceCapacity",
+            "InsufficientFreeAddressesInSubnet",
+            "InstanceLimitExceeded",
+            "VcpuLimitExceeded",
+            "MaxSpotInstanceCountExceeded",
+        ] {
+            assert_eq!(
+                (kind(code, Turn::Start), kind(code, Turn::Stop) == FailureKind::NoRoom),
+                (FailureKind::NoRoom, code.starts_with("Max"))
+            );
+        }
+        assert_eq!(kind("IncorrectInstanceState", Turn::Start), FailureKind::Later);
+        for code in ["UnauthorizedOperation", "OperationNotPermitted", "InvalidInstanceID.NotFound", "InvalidParameterValue"] {
+            assert_eq!(kind(code, Turn::Start), FailureKind::Refused, "{code}");
+        }
+    }
 }

@@ -89,7 +89,17 @@ impl Regions {
     /// ARNs of all resources `of_kind`, such as `instance/*`, in these Regions.
     #[must_use]
     pub fn arns(&self, service: &str, of_kind: &str) -> Vec<String> {
-        let arn = |region: &str| format!("arn:${{AWS::Partition}}:{service}:{region}:${{AWS::AccountId}}:{of_kind}");
+        self.arns_of("${AWS::AccountId}", service, of_kind)
+    }
+
+    /// The same of any account, for resources that others share.
+    #[must_use]
+    pub fn arns_anywhere(&self, service: &str, of_kind: &str) -> Vec<String> {
+        self.arns_of("*", service, of_kind)
+    }
+
+    fn arns_of(&self, account: &str, service: &str, of_kind: &str) -> Vec<String> {
+        let arn = |region: &str| format!("arn:${{AWS::Partition}}:{service}:{region}:{account}:{of_kind}");
         match self {
             Self::All => vec![arn("*")],
             Self::Named(named) => named.iter().map(|region| arn(region.as_str())).collect(),

@@ -5,6 +5,6 @@ pub mod deny_policy;
 pub mod lockout;
 pub mod names;
 
-pub use self::attach::{attaching, attachments, grants, swap};
+pub use self::attach::{attaching, attachments, drift, grants, swap};
 pub use self::deny_policy::own_policy;
 pub use self::lockout::{of_stack, protected, shut_out, trust};

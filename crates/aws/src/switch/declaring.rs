@@ -1,6 +1,7 @@
 //! The declarations of an action on one kind of resource: its rights, and how it is made.
 
 use guardrails_model::action::Action;
+use guardrails_model::config::Tags;
 
 use super::acting::Acting;
 use super::{Resource, Switch, Switched};
@@ -19,6 +20,10 @@ impl<S: Switch> ActionType for Switched<S> {
 impl<S: Switch> Declared for Switched<S> {
     fn make(&self, context: &Context<'_>) -> Box<dyn Action> {
         Box::new(Acting::<S>::new(self.clone(), context))
+    }
+
+    fn selects(&self) -> Option<&Tags> {
+        Some(&self.tag)
     }
 
     fn grants(&self, all: &[&dyn Declared]) -> Vec<Grant> {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use guardrails_aws::actions::CATALOG;
 use guardrails_model::belief;
-use guardrails_model::config::{ActionSpec, Config, Guardrail, Stage};
+use guardrails_model::config::{ActionSpec, Config, Guardrail, Stage, scopes};
 use guardrails_model::pace::{Bucket, Pace};
 use guardrails_template as template;
 use rust_decimal::Decimal;
@@ -25,7 +25,7 @@ pub(crate) fn run(global: &Global, args: &File) -> Result<Exit> {
             return Ok(Exit::BadInput);
         }
     }
-    for words in warnings(&config).into_iter().chain(figures(&config)).chain(pace(&config)) {
+    for words in warnings(&config).into_iter().chain(scopes(&config)).chain(figures(&config)).chain(pace(&config)) {
         output::tell(&words);
     }
     Ok(Exit::Done)
@@ -46,6 +46,24 @@ fn warnings(config: &Config) -> Vec<String> {
     let mut warnings: Vec<String> = warned.collect();
     warnings.dedup();
     warnings
+}
+
+/// Where the budget of a guardrail and its actions are of different resources.
+fn scopes(config: &Config) -> Vec<String> {
+    let of = |guardrail: &Guardrail| {
+        let specs = guardrail.stages.iter().flat_map(|stage| stage.groups.iter().flatten());
+        let selected = specs.filter_map(|spec| {
+            let action = CATALOG.read(spec).ok()?;
+            Some((spec.name.as_str(), action.selects()?.clone()))
+        });
+        let mut selected: Vec<_> = selected.collect();
+        selected.dedup();
+        let found = scopes::compare(guardrail, &selected);
+        let warnings = found.warnings.into_iter().map(|words| format!("WARNING: {}: {words}", guardrail.name));
+        let notes = found.notes.into_iter().map(|words| format!("hint: {}: {words}", guardrail.name));
+        warnings.chain(notes).collect::<Vec<_>>()
+    };
+    config.guardrails.values().flat_map(of).collect()
 }
 
 /// Which figures wait for a person, and the stages at which every figure would.

@@ -126,18 +126,20 @@ impl Points {
     #[must_use]
     pub fn rest(&self, period: Period, now: Timestamp) -> Decimal {
         let hourly = self.points.iter().rev().find_map(|point| point.hourly).unwrap_or_default();
-        let length = match period {
-            Period::Daily => 1.day(),
-            Period::Monthly => 1.month(),
-        };
         let begins = self.begins().map(|begins| begins.to_zoned(TimeZone::UTC));
-        let end = begins.and_then(|begins| begins.checked_add(length).ok()).map(|end| end.timestamp());
+        let last = match period {
+            Period::Daily => begins.and_then(|begins| begins.checked_add(1.day()).ok()),
+            Period::Monthly => begins.and_then(|begins| begins.checked_add(1.month()).ok()),
+            Period::Custom { last, .. } => last.tomorrow().ok().and_then(|end| end.to_zoned(TimeZone::UTC).ok()),
+        };
+        let end = last.map(|end| end.timestamp());
         end.map_or(Decimal::ZERO, |end| cost(hourly, now, end))
     }
 
     /// When the period begins, by its name.
     fn begins(&self) -> Option<Timestamp> {
-        let date: Date = self.period.parse().or_else(|_| format!("{}-01", self.period).parse()).ok()?;
+        let first = self.period.split("..").next().unwrap_or_default();
+        let date: Date = first.parse().or_else(|_| format!("{first}-01").parse()).ok()?;
         Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp())
     }
 }
@@ -207,6 +209,8 @@ mod tests {
         // Two hours before the first point, eight at $3, and five at $100.
         assert_eq!(points.ran(at("2026-11-01T15:00:00Z")), Some(dollars("530")));
         assert_eq!(points.rest(Period::Monthly, at("2026-11-30T23:00:00Z")), dollars("100"));
+        let custom: Period = "2026-11-01..2026-12-01".parse().unwrap();
+        assert_eq!(points.rest(custom, at("2026-12-01T23:00:00Z")), dollars("100"));
         let late = super::tests::points(&[point("2026-11-20T00:00:00Z", "0", Some("1"), false)]);
         assert_eq!(late.ran(at("2026-11-20T00:00:00Z")), Some(dollars("24")), "a day before the first, and no more");
         assert_eq!(

@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 
 use super::{Belief, Evidence, Point, Points, Shown, weigh};
 use crate::alert::{AlertType, BudgetAlert};
-use crate::config::{Budget, Guardrail, Period, Stage, StageAt, Tags};
+use crate::config::{Budget, Guardrail, Period, Stage, StageAt};
 use crate::record::FORMAT;
 use crate::spend::{Spend, Standing};
 
@@ -73,8 +73,7 @@ fn each_row_of_the_table_is_the_function() {
 fn judged([period, budgets, figure, evidence, actions, last]: &Case) -> Belief {
     let dollars = |amount: i64| Decimal::from(amount);
     let at: StageAt = "100% actual".parse().unwrap();
-    let budget =
-        Budget { amount: "100 USD".parse().unwrap(), period: Period::Monthly, service: Vec::new(), tag: Tags::default() };
+    let budget = Budget::new("100 USD".parse().unwrap(), Period::Monthly);
     let mut stage = Stage::new(at, Vec::new());
     stage.lossy = *actions == "lossy";
     let guardrail = Guardrail::new("beta".parse().unwrap(), budget, vec![stage]);

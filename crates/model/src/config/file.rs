@@ -11,14 +11,20 @@ use serde::de::{DeserializeOwned, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_saphyr::{Location, Spanned};
 
+use super::services;
+use super::tags::UNQUOTED;
 use super::{
     ActionSpec, ApprovalRule, Budget, Config, Demand, Guardrail, Period, Plausibility, Reconcile, Release, Rule, Stage, StageAt,
+    Tags,
 };
 use crate::alert::AlertType;
 use crate::ids::{FacetId, GuardrailName, Value};
 use crate::pace::{Limit, Pace};
 use crate::partition;
 use crate::principal::Principal;
+
+/// The roles that Identity Center makes of permission sets are named so.
+const IDENTITY_CENTER: &str = "AWSReservedSSO_";
 
 /// The most notifications that AWS takes for one budget, and so the most stages.
 pub const MOST_STAGES: usize = 10;
@@ -35,6 +41,11 @@ pub trait Actions: DeserializeOwned + Serialize + JsonSchema {
     /// Whom the action takes rights from.
     fn restricts(&self) -> Vec<Principal> {
         Vec::new()
+    }
+
+    /// The tags that the action selects its targets by, where it does.
+    fn selects(&self) -> Option<&Tags> {
+        None
     }
 
     /// Does the action change something that a rollback cannot undo in full?
@@ -127,11 +138,24 @@ pub struct FileError(String);
 pub fn parse<A: Actions>(name: &str, text: &str) -> Result<Config, FileError> {
     let options = serde_saphyr::options! { strict_booleans: true };
     let file: File<A> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        if let Some(problem) = unquoted(&error, text) {
+            return FileError(problem.render(name, text));
+        }
         let shown = error.render_with_options(serde_saphyr::render_options! { source_name: Some(name) });
         // Of some errors the reader knows no place.
         FileError(if shown.contains(name) { shown } else { format!("{name}: {shown}") })
     })?;
     check(file).map_err(|problem| FileError(problem.render(name, text)))
+}
+
+/// YAML took a tag's value for a number: the value as it is written.
+fn unquoted(error: &serde_saphyr::Error, text: &str) -> Option<Problem> {
+    let at = error.location().filter(|_| error.to_string().contains(UNQUOTED))?;
+    let line = text.lines().nth(usize::try_from(at.line()).ok()?.checked_sub(1)?)?;
+    let from = line.chars().skip(usize::try_from(at.column()).ok()?.checked_sub(1)?);
+    let written: String = from.take_while(|c| !c.is_whitespace() && !",]}#".contains(*c)).collect();
+    let quoted = if written.is_empty() { "it".to_owned() } else { format!("\"{written}\"") };
+    Some(Problem::at(at, format!("a tag's value is text: write {quoted} in quotes")))
 }
 
 /// The JSON Schema of the file, for editors.
@@ -192,7 +216,18 @@ fn check<A: Actions>(file: File<A>) -> Result<Config, Problem> {
     let mut desired = DesiredFacets::default();
     let mut guardrails = BTreeMap::new();
     for (name, body) in file.guardrails {
-        guardrails.insert(name.clone(), check_guardrail(name, body, &mut desired, &operators)?);
+        let place = body.budget.referenced;
+        let guardrail = check_guardrail(name.clone(), body, &mut desired, &operators)?;
+        if let Some(other) = guardrails.values().find(|other: &&Guardrail| other.budget_name() == guardrail.budget_name()) {
+            let what = format!(
+                "`{name}` and `{}` would have one budget, `{}`: alerts would not tell which of them is meant; let one of them have \
+                 another",
+                other.name,
+                guardrail.budget_name()
+            );
+            return Err(Problem::at(place, what));
+        }
+        guardrails.insert(name, guardrail);
     }
     Ok(Config { operators, pace, reconcile, guardrails })
 }
@@ -243,8 +278,10 @@ fn check_guardrail<A: Actions>(
     let mut stages: Vec<Stage> = Vec::new();
     for Spanned { value: stage, referenced: place, .. } in body.stages {
         let problem = |what| Problem::at(place, what);
-        if budget.period == Period::Daily && stage.at.alert_type == AlertType::Forecasted {
-            return Err(problem("AWS does not forecast daily budgets: use `actual`, or a monthly budget".to_owned()));
+        if budget.period != Period::Monthly && stage.at.alert_type == AlertType::Forecasted {
+            let what = "AWS does not forecast daily budgets, and the forecast of a custom period is not known: use `actual`, or a monthly \
+                        budget";
+            return Err(problem(what.to_owned()));
         }
         apart(&stages, stage.at, budget.amount.dollars()).map_err(problem)?;
         let (mut groups, mut restricted, mut lossy) = (Vec::new(), BTreeSet::new(), false);
@@ -257,6 +294,7 @@ fn check_guardrail<A: Actions>(
             };
             for action in &actions {
                 desired.add(&name, action).map_err(problem)?;
+                check_new(action).map_err(|what| Problem::at(here, what))?;
                 restricted.extend(action.restricts());
                 lossy |= action.is_lossy();
                 spare_operators(&name, action, operators).map_err(|what| Problem::at(here, what))?;
@@ -280,6 +318,20 @@ fn spare_operators<A: Actions>(guardrail: &GuardrailName, action: &A, operators:
     let hit = operators.iter().find(|arn| Principal::of_arn(arn).is_some_and(|operator| restricted.contains(&operator.folded())));
     hit.map_or(Ok(()), |arn| {
         Err(format!("`{guardrail}` would restrict the operator {arn}, who could then not roll back: let it spare them, or name other operators"))
+    })
+}
+
+/// The mistakes that a stored action may have, and a file may not.
+fn check_new<A: Actions>(action: &A) -> Result<(), String> {
+    action.selects().map_or(Ok(()), Tags::check_new)?;
+    let of_identity_center =
+        |principal: &Principal| matches!(principal, Principal::Role(_)) && principal.name().starts_with(IDENTITY_CENTER);
+    action.restricts().iter().find(|one| of_identity_center(one)).map_or(Ok(()), |role| {
+        Err(format!(
+            "the role `{}` is one of Identity Center, and IAM lets nobody attach a policy to it: change its permission set instead, as \
+             docs/living-with.md says under \"You sign in by Identity Center\"",
+            role.name()
+        ))
     })
 }
 
@@ -311,10 +363,8 @@ fn check_budget(budget: &Budget) -> Result<(), String> {
     if budget.tag.iter().count() > 1 {
         return Err("a budget filters by one tag key: expected one key, with one value or a list of them".to_owned());
     }
-    if budget.service.iter().any(|service| service.trim().is_empty()) {
-        return Err("`service` holds an empty name: expected names as Cost Explorer shows them".to_owned());
-    }
-    Ok(())
+    budget.tag.check_new()?;
+    budget.service.iter().try_for_each(|service| services::check(service))
 }
 
 /// Budgets' messages give thresholds in cents, so stages of one type must lie further apart than that.

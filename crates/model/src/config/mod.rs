@@ -2,7 +2,12 @@
 //! made from; [`file`] reads them from `guardrails.yaml`.
 
 mod approval;
+mod budget;
 pub mod file;
+mod period;
+pub mod scopes;
+mod services;
+mod tags;
 mod verify;
 mod words;
 
@@ -12,10 +17,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use approval::{ApprovalRule, Otherwise, Plausibility, WhenUnreachable};
+pub use budget::{Budget, Costs, Counts};
+pub use period::Period;
+pub use tags::Tags;
 pub use verify::{Demand, Rule};
-pub use words::{Amount, BadWord, Duration, Percent, Period, StageAt};
+pub use words::{Amount, BadWord, Duration, Percent, StageAt};
 
-use crate::ids::{ActionName, GuardrailName};
+use crate::ids::{ActionName, BudgetName, GuardrailName};
 use crate::pace::Pace;
 
 /// The deployed guardrails and who must never be restricted by them.
@@ -35,7 +43,7 @@ pub struct Config {
 /// A budget and what happens at its thresholds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guardrail {
-    /// Its name, which is also the AWS budget's.
+    /// Its name, which is also the AWS budget's, unless it adopted one.
     pub name: GuardrailName,
     /// What is budgeted.
     pub budget: Budget,
@@ -103,24 +111,6 @@ impl Reconcile {
     }
 }
 
-/// The budget that AWS watches.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Budget {
-    /// The amount a period, such as `100 USD`.
-    pub amount: Amount,
-    /// How often the budget begins anew.
-    pub period: Period,
-    /// AWS services that count, by their names in Cost Explorer, such as `Amazon Elastic Compute Cloud - Compute`.
-    /// All services when left out.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub service: Vec<String>,
-    /// The cost allocation tag that counts: one key, and one value or several. It must be activated in the billing
-    /// console; untagged cost is not watched.
-    #[serde(default, skip_serializing_if = "Tags::is_empty")]
-    pub tag: Tags,
-}
-
 /// A threshold and what is done there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stage {
@@ -166,6 +156,12 @@ impl Guardrail {
     pub fn stage(&self, at: StageAt) -> Option<&Stage> {
         self.stages.iter().find(|stage| stage.at == at)
     }
+
+    /// The name of its budget in AWS Budgets: its own, or that of the budget which it adopted.
+    #[must_use]
+    pub fn budget_name(&self) -> &str {
+        self.budget.adopt.as_ref().map_or(self.name.as_str(), BudgetName::as_str)
+    }
 }
 
 impl Stage {
@@ -173,72 +169,5 @@ impl Stage {
     #[must_use]
     pub fn changes_something(&self) -> bool {
         self.groups.iter().any(|group| !group.is_empty())
-    }
-}
-
-/// Tags to select by: every key must match, with one of its values.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Tags(BTreeMap<String, TagValues>);
-
-/// One value of a tag, or any of several.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-enum TagValues {
-    One(String),
-    Any(Vec<String>),
-}
-
-impl Tags {
-    /// No tag at all: selects nothing, never everything.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Each key with the values that count.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
-        self.0.iter().map(|(key, values)| match values {
-            TagValues::One(value) => (key.as_str(), vec![value.as_str()]),
-            TagValues::Any(values) => (key.as_str(), values.iter().map(String::as_str).collect()),
-        })
-    }
-
-    /// Which of them something does not carry, whose values `value_of` knows: for people, such as `Project=Beta, Stage=dev (or
-    /// test)`. Nothing when it carries all of them.
-    pub fn missing<'a>(&self, value_of: impl Fn(&str) -> Option<&'a str>) -> Option<String> {
-        let missing = self.iter().filter(|(key, values)| value_of(key).is_none_or(|value| !values.contains(&value)));
-        let told = missing.map(|(key, values)| match values.split_first() {
-            Some((first, [])) => format!("{key}={first}"),
-            Some((first, others)) => format!("{key}={first} (or {})", others.join(", ")),
-            None => key.to_owned(),
-        });
-        let told: Vec<String> = told.collect();
-        (!told.is_empty()).then(|| told.join(", "))
-    }
-
-    /// What is wrong with these tags, if anything.
-    ///
-    /// # Errors
-    /// When a key has no value, or a key or value is empty, too long or reserved by AWS.
-    pub fn check(&self) -> Result<(), String> {
-        for (key, values) in self.iter() {
-            if key.is_empty() || key.chars().count() > 128 || key.to_ascii_lowercase().starts_with("aws:") {
-                return Err(format!("`{key}` is no tag key of yours: expected 1 to 128 characters, not beginning with `aws:`"));
-            }
-            if values.is_empty() {
-                return Err(format!("the tag `{key}` has no value: name one, or a list of them"));
-            }
-            if let Some(long) = values.iter().find(|value| value.chars().count() > 256) {
-                return Err(format!("a value of the tag `{key}` is longer than 256 characters: `{long}`"));
-            }
-        }
-        Ok(())
-    }
-}
-
-impl<const N: usize> From<[(&str, &str); N]> for Tags {
-    fn from(tags: [(&str, &str); N]) -> Self {
-        Self(tags.into_iter().map(|(key, value)| (key.to_owned(), TagValues::One(value.to_owned()))).collect())
     }
 }

@@ -5,7 +5,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::SignedDuration;
-use jiff::civil::Date;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -25,6 +24,13 @@ pub struct BadWord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Amount(Decimal);
+
+impl BadWord {
+    /// `given`, where `expected` was.
+    pub(super) fn new(given: &str, expected: &'static str) -> Self {
+        Self { given: given.to_owned(), expected }
+    }
+}
 
 impl Amount {
     const EXPECTED: &str = "an amount like `100 USD`: a number over 0 and below 10^18 with at most two decimals, a space, and \
@@ -146,27 +152,6 @@ impl FromStr for Percent {
 impl fmt::Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}%", self.0)
-    }
-}
-
-/// How often a budget begins anew. Budgets' messages for quarters and years are not known, so those are not offered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Period {
-    /// Every day, in UTC.
-    Daily,
-    /// Every calendar month, in UTC.
-    Monthly,
-}
-
-impl Period {
-    /// The period that an alert of `date` speaks of: its month, or for a daily budget the day before.
-    #[must_use]
-    pub fn of_alert(self, date: Date) -> String {
-        match self {
-            Self::Daily => date.yesterday().unwrap_or(date).to_string(),
-            Self::Monthly => date.strftime("%Y-%m").to_string(),
-        }
     }
 }
 
@@ -299,12 +284,5 @@ mod tests {
         let at: StageAt = "9999.999% actual".parse().unwrap();
         assert_eq!(at.threshold(most.dollars()).round_dp(2).to_string(), "99999989999999999999.00");
         assert!(at.threshold(Decimal::MAX) > most.dollars(), "a limit of any size");
-    }
-
-    #[test]
-    fn a_daily_alert_speaks_of_the_day_before() {
-        let date = "2026-03-01".parse().unwrap();
-        assert_eq!(Period::Daily.of_alert(date), "2026-02-28");
-        assert_eq!(Period::Monthly.of_alert(date), "2026-03");
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::action::{DriftPolicy, Planned, Seen, Unit};
 use crate::ids::Value;
 use crate::phase::Phase;
-use crate::record::{Direction, Facet, Step};
+use crate::record::{Direction, Facet, Step, UNDONE};
 
 /// What applying a step asks for next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum ApplyNext {
     Skip(String),
     /// Write that it is as wanted, and hold it.
     Settled,
+    /// Hold it as it is, with this Before.
+    Keep(Value),
     /// Write down Before and the intent, then change it.
     Change {
         /// What rollback will put back.
@@ -39,6 +41,12 @@ pub enum RollbackNext {
     Settled(Option<String>),
     /// Write down the intent, then put Before back.
     PutBack,
+    /// It is as it was held, which counts when its turn comes: let go then.
+    Kept,
+    /// Somebody made it this meanwhile: ask the action for the value that it gets, and refuse for this reason if there is none.
+    Changed(Value, String),
+    /// Write that it is lost, and keep the hold.
+    Lost(String),
     /// It was put back and did not stay, for this reason: ask again in a while.
     Later(String),
     /// Write that it cannot be put back, and keep the hold.
@@ -74,10 +82,10 @@ pub fn again(step: &Step, facet: Option<&Facet>, found: &Planned, meanwhile: Dri
             "it was deleted, and another was made under its name: this run changed nothing of that".to_owned(),
         )),
         Phase::Applied if !facet.is_some_and(|facet| facet.holders.contains_key(&step.holder())) => AgainNext::Nothing,
-        Phase::Applied if is_otherwise && enforced => AgainNext::Enforce(format!("somebody made it {} meanwhile", found.present)),
+        Phase::Applied if is_otherwise && enforced => AgainNext::Enforce(format!("{UNDONE} {} meanwhile", found.present)),
         Phase::Applied => AgainNext::Say(is_otherwise.then(|| {
             let why = found.skip.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-            format!("somebody made it {} meanwhile: it is left so{why}", found.present)
+            format!("{UNDONE} {} meanwhile: it is left so{why}", found.present)
         })),
         Phase::Skipped if is_otherwise && enforced && !step.let_go => AgainNext::Plan(format!("it is {} now", found.present)),
         Phase::Skipped
@@ -113,9 +121,9 @@ pub fn is_rolled_back(step: &Step, attempt: u32) -> bool {
     }
 }
 
-/// Judges a step on its way forward, in the run's `attempt`-th try.
+/// Judges a step on its way forward, in the run's `attempt`-th try. `keeps` says that it is held though it needs no change.
 #[must_use]
-pub fn apply(step: &Step, facet: Option<&Facet>, seen: &Seen, attempt: u32, now: Timestamp) -> ApplyNext {
+pub fn apply(step: &Step, facet: Option<&Facet>, seen: &Seen, keeps: bool, attempt: u32, now: Timestamp) -> ApplyNext {
     if is_applied(step, attempt) {
         return ApplyNext::Nothing;
     }
@@ -133,9 +141,11 @@ pub fn apply(step: &Step, facet: Option<&Facet>, seen: &Seen, attempt: u32, now:
     match seen {
         Seen::Gone(why) => ApplyNext::Skip(why.clone()),
         Seen::OutOfReach(why) => ApplyNext::Refuse(why.clone()),
-        Seen::Is(value) | Seen::FellBack(value, _) if *value == step.wanted => {
+        Seen::Is(value) | Seen::FellBack(value, _) if keeps || *value == step.wanted => {
             if ours.or(theirs).is_some() {
                 ApplyNext::Settled
+            } else if keeps {
+                ApplyNext::Keep(value.clone())
             } else {
                 ApplyNext::Skip(format!("it was {value} already"))
             }
@@ -151,9 +161,23 @@ pub fn apply(step: &Step, facet: Option<&Facet>, seen: &Seen, attempt: u32, now:
     }
 }
 
-/// Judges a step on its way back, in the run's `attempt`-th try.
+/// The terms on which a step on its way back is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Back {
+    /// A person wants Before, whatever others made of it.
+    pub force: bool,
+    /// It was held though there was nothing to change.
+    pub keeps: bool,
+    /// It is a loss when its target is there no more.
+    pub is_loss: bool,
+    /// The run's try.
+    pub attempt: u32,
+}
+
+/// Judges a step on its way back.
 #[must_use]
-pub fn rollback(step: &Step, facet: Option<&Facet>, seen: &Seen, force: bool, attempt: u32, now: Timestamp) -> RollbackNext {
+pub fn rollback(step: &Step, facet: Option<&Facet>, seen: &Seen, how: Back, now: Timestamp) -> RollbackNext {
+    let Back { force, keeps, is_loss, attempt } = how;
     if is_rolled_back(step, attempt) {
         return RollbackNext::Nothing;
     }
@@ -175,6 +199,7 @@ pub fn rollback(step: &Step, facet: Option<&Facet>, seen: &Seen, force: bool, at
         return RollbackNext::Settled(Some(format!("left as it is: `{}` still holds it ({})", other.guardrail, other.run)));
     }
     let value = match seen {
+        Seen::Gone(why) if is_loss => return RollbackNext::Lost(why.clone()),
         Seen::Gone(why) => return RollbackNext::Settled(Some(format!("nothing to put back: {why}"))),
         Seen::OutOfReach(why) => return RollbackNext::Refuse(why.clone()),
         Seen::Moving(_) => return RollbackNext::Wait(None),
@@ -186,6 +211,7 @@ pub fn rollback(step: &Step, facet: Option<&Facet>, seen: &Seen, force: bool, at
     };
     if *value == facet.before {
         return match step.phase {
+            Phase::Applied if keeps => RollbackNext::Kept,
             Phase::Applied => RollbackNext::Settled(Some(format!("somebody made it {value} already"))),
             _ if step.put_back => RollbackNext::Settled(None),
             // Our change was asked for and never seen: a listing may lag behind it. Putting back what is there already does
@@ -199,11 +225,12 @@ pub fn rollback(step: &Step, facet: Option<&Facet>, seen: &Seen, force: bool, at
     if *value == facet.wanted || force {
         return RollbackNext::PutBack;
     }
-    RollbackNext::Refuse(format!(
+    let why = format!(
         "somebody made it {value} meanwhile; we had made it {} and before it was {}: roll back with --force to put that back \
          all the same",
         facet.wanted, facet.before
-    ))
+    );
+    RollbackNext::Changed(value.clone(), why)
 }
 
 /// Until when calls of `direction` may still land.

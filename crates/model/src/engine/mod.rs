@@ -182,6 +182,7 @@ impl<'a> Executor<'a> {
             since: now,
             put_back: false,
             let_go: false,
+            lost: false,
             accepted: None,
             again_at: None,
             delays: 0,

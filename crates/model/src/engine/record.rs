@@ -30,6 +30,8 @@ enum Outcome {
     Over { phase: Phase, reason: Option<String>, keep_hold: bool },
     /// The world has not followed yet.
     Waiting,
+    /// Its target is there no more, and that is a loss.
+    Lost(String),
 }
 
 impl Executor<'_> {
@@ -46,6 +48,15 @@ impl Executor<'_> {
         Move::advance(step, facet, phase, news, self.clock.now(), &self.by)
     }
 
+    /// The step's target is there no more. The hold stays until a person settles it, and nothing waits for it.
+    pub(super) fn lose(&self, run: &Run, step: &Versioned<Step>, news: impl Into<News>) -> Result<Move, LedgerError> {
+        let mut lost = self.taken_up(run, step);
+        lost.value.lost = true;
+        let mut news = news.into();
+        news.reason = news.reason.map(|why| format!("LOST: {why}; `guardrails abandon` settles it"));
+        Move::advance(lost, None, Phase::RollbackFailed, news, self.clock.now(), &self.by)
+    }
+
     /// The step as this attempt works on it: the world is given its time anew.
     pub(super) fn taken_up(&self, run: &Run, step: &Versioned<Step>) -> Versioned<Step> {
         let mut step = step.clone();
@@ -53,6 +64,7 @@ impl Executor<'_> {
             step.value.attempt = run.try_number();
             step.value.since = self.clock.now();
             (step.value.accepted, step.value.again_at, step.value.delays) = (None, None, 0);
+            step.value.lost = false;
         }
         step
     }
@@ -197,6 +209,10 @@ impl Executor<'_> {
                         after.push(self.move_to(run, &intent.step, None, phase, News { calls, ..reason.into() })?);
                     }
                 }
+                Outcome::Lost(why) => {
+                    let news = News { reason: Some(why), before: None, after: None, calls };
+                    after.push(Move { facet, ..self.lose(run, &intent.step, news)? });
+                }
                 Outcome::Over { phase, reason, keep_hold } => {
                     if let Some(facet) = facet.as_mut().filter(|_| !keep_hold) {
                         facet.value.holders.remove(&intent.step.value.holder());
@@ -301,6 +317,9 @@ impl Executor<'_> {
             return over(reached, None, direction == Direction::Apply);
         }
         if let Some(Seen::Gone(why)) = seen {
+            if direction == Direction::Rollback && action.is_loss(&step.facet, step.unit.as_ref()) {
+                return Outcome::Lost(why.clone());
+            }
             let phase = if direction == Direction::Apply { Phase::Skipped } else { Phase::RolledBack };
             return over(phase, Some(why), false);
         }

@@ -113,7 +113,8 @@ impl Executor<'_> {
             Some(unit) => units.contains(&unit.name),
             None => is_wanted(&found),
         };
-        let mut new: Vec<Planned> = new.into_iter().filter(belongs).collect();
+        let step = |facet: &FacetId| steps.get(facet).map(|step| &step.value);
+        let mut new: Vec<Planned> = new.into_iter().filter(belongs).filter(|found| goes_along(found, step)).collect();
         let approved = run.value.approval.is_some();
         if approved {
             for found in &mut new {
@@ -167,6 +168,12 @@ fn left(run: &Run, part: usize, steps: &HashMap<FacetId, Versioned<Step>>, found
     let is_piece = |found: &&Planned| run.partial_rollbacks.iter().any(|piece| piece.takes_in(run, part, &found.facet));
     let covered = found.iter().filter(is_piece).filter_map(|found| name(found.unit.as_ref()));
     known.chain(covered).collect()
+}
+
+/// Is the step for whose sake it was found in its unit, or not a step yet?
+pub(super) fn goes_along<'a>(found: &Planned, step: impl Fn(&FacetId) -> Option<&'a Step>) -> bool {
+    let with = found.with.as_ref().and_then(step);
+    with.is_none_or(|step| name(step.unit.as_ref()) == name(found.unit.as_ref()))
 }
 
 fn name(unit: Option<&Unit>) -> Option<String> {

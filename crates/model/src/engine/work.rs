@@ -1,13 +1,16 @@
 //! The work on one lot of steps: what is observed together, decided, written ahead and changed. Within a unit the steps of one
 //! order are done before those of the next are begun.
 
+mod meanwhile;
+
 use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
-use super::decide::{self, ApplyNext, RollbackNext};
+use super::decide::{self, ApplyNext, Back, RollbackNext};
 use super::end::End;
 use super::record::Asked;
+use super::rescan::goes_along;
 use super::{
     AFTER_CONFLICT, AFTER_THE_APPROVAL, Counts, Executor, ExecutorError, LONGEST_REST, describe, failed, ids, looked, sooner,
 };
@@ -152,7 +155,8 @@ impl Executor<'_> {
         for step in batch {
             let facet = facets.get(&step.value.facet);
             let seen = &seen[&step.value.facet];
-            match decide::apply(&step.value, facet.map(|f| &f.value), seen, run.tries.apply, now) {
+            let keeps = super::value(seen).is_some_and(|value| action.keeps(&step.value.facet, &value));
+            match decide::apply(&step.value, facet.map(|f| &f.value), seen, keeps, run.tries.apply, now) {
                 ApplyNext::Nothing => {}
                 ApplyNext::Wait(until) => settled.extend(self.keep_waiting(job, step, seen, until, end)?),
                 ApplyNext::Skip(why) => alone.push((step, looked(seen, Some(why)))),
@@ -160,6 +164,10 @@ impl Executor<'_> {
                     settled.push(self.move_to(run, step, None, Phase::ApplyFailed, looked(seen, Some(why)))?);
                 }
                 ApplyNext::Settled => settled.push(self.hold(run, step, facet, None, seen)?),
+                ApplyNext::Keep(present) => {
+                    let step = Versioned { rev: step.rev, value: Step { present, ..step.value.clone() } };
+                    settled.push(self.hold(run, &step, facet, None, seen)?);
+                }
                 // A person said yes to a list of changes, and this was none.
                 ApplyNext::Change { .. } if run.approval.is_some() && was_as_wanted(&step.value) => {
                     alone.push((step, looked(seen, Some(AFTER_THE_APPROVAL.to_owned()))));
@@ -200,15 +208,31 @@ impl Executor<'_> {
         for step in &begun {
             let facet = facets.get(&step.value.facet);
             let seen = &seen[&step.value.facet];
-            match decide::rollback(&step.value, facet.map(|f| &f.value), seen, force, run.tries.rollback, now) {
+            let keeps = super::value(seen).is_some_and(|value| action.keeps(&step.value.facet, &value));
+            let is_loss = action.is_loss(&step.value.facet, step.value.unit.as_ref());
+            let how = Back { force, keeps, is_loss, attempt: run.tries.rollback };
+            match decide::rollback(&step.value, facet.map(|f| &f.value), seen, how, now) {
                 RollbackNext::Nothing => {}
                 RollbackNext::Wait(until) => settled.extend(self.keep_waiting(job, step, seen, until, end)?),
                 RollbackNext::Skip => settled.push(self.move_to(run, step, None, Phase::Skipped, looked(seen, None))?),
                 RollbackNext::Settled(why) => {
                     settled.push(self.let_go(run, step, facet, Phase::RolledBack, looked(seen, why))?);
                 }
+                RollbackNext::Kept => match self.pass(job, &step.value, passes, end).await? {
+                    Pass::Open => settled.push(self.let_go(run, step, facet, Phase::RolledBack, looked(seen, None))?),
+                    Pass::NotYet(why) => settled.extend(waiting(step, why)),
+                    Pass::Never(why) => settled.push(self.move_to(run, step, None, Phase::RollbackFailed, Some(why))?),
+                },
                 RollbackNext::Refuse(why) => {
                     settled.push(self.move_to(run, step, None, Phase::RollbackFailed, looked(seen, Some(why)))?);
+                }
+                RollbackNext::Lost(why) => settled.push(self.lose(run, step, looked(seen, Some(why)))?),
+                RollbackNext::Changed(value, why) => {
+                    let changed = self.changed(job, step, facet, (seen, &value, why), passes, end).await?;
+                    if let Some(moved) = changed.settled {
+                        settled.push(moved);
+                    }
+                    decided.intents.extend(changed.intent);
                 }
                 RollbackNext::Later(why) => settled.push(self.ask_later(run, step, why, action, end)?),
                 RollbackNext::PutBack => match self.pass(job, &step.value, passes, end).await? {
@@ -284,7 +308,7 @@ impl Executor<'_> {
         }
         let done = |step: &&&Step| match job.direction {
             Direction::Apply => matches!(step.phase, Phase::Applied | Phase::Skipped),
-            Direction::Rollback => step.phase.is_final() || is_waived(step),
+            Direction::Rollback => step.phase.is_final() || step.lost || is_waived(step),
         };
         if earlier.iter().any(|step| !done(&step) && is_open(job.direction, run, step)) {
             // What it waits for has said itself when to look again, which may be in a long while.
@@ -325,8 +349,9 @@ impl Executor<'_> {
         // One that has a step already, by itself or in another unit, came here after the plan. Two steps of one part would share
         // a hold, and the first to let go would take it from the other.
         let planned = self.ledger.steps_under(&run.id, part, &written.token).await?;
-        let planned: BTreeSet<&FacetId> = planned.iter().map(|step| &step.value.facet).collect();
-        let found = found.into_iter().filter(|found| !planned.contains(&found.facet));
+        let planned: HashMap<&FacetId, &Step> = planned.iter().map(|step| (&step.value.facet, &step.value)).collect();
+        let step = |facet: &FacetId| planned.get(facet).copied();
+        let found = found.into_iter().filter(|found| !planned.contains_key(&found.facet) && goes_along(found, step));
         let steps = found.map(|found| Step { late: true, ..self.step(run, part, &written.token, found, None) });
         let steps: Vec<Step> = steps.collect();
         self.ledger.add_steps(&steps).await?;

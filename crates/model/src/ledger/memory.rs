@@ -13,7 +13,18 @@ use crate::ids::Nonce;
 #[derive(Debug, Default)]
 pub struct MemoryStore(Mutex<BTreeMap<Key, Item>>);
 
+impl Clone for MemoryStore {
+    fn clone(&self) -> Self {
+        Self(Mutex::new(self.items().clone()))
+    }
+}
+
 impl MemoryStore {
+    /// All items are as in `saved`, a clone of an earlier moment.
+    pub fn restore(&self, saved: &Self) {
+        self.items().clone_from(&saved.items());
+    }
+
     fn items(&self) -> std::sync::MutexGuard<'_, BTreeMap<Key, Item>> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

@@ -24,6 +24,10 @@ const SETTLED_MONTHLY: SignedDuration = SignedDuration::from_hours(72);
 const SETTLED_DAILY: SignedDuration = SignedDuration::from_hours(12);
 /// A figure that fell below this share of the last known one is a new period's: what is spent is corrected by less.
 const FALLEN: i64 = 2;
+/// A custom period that is over. AWS deletes its budget.
+const ENDED: &str = "its period is over, and a custom period has none after it";
+/// So long after an update the zero that it left may stand.
+const COMPUTED: SignedDuration = SignedDuration::from_hours(24);
 /// So often a run whose execution dies is taken up at once; after that once a day, as what failed is.
 const QUICK_TRIES: u32 = 3;
 const SLOWLY: SignedDuration = SignedDuration::from_hours(24);
@@ -99,7 +103,10 @@ pub fn present(period: Period, now: Timestamp) -> String {
 pub fn judge(books: &Books<'_>) -> Judgement {
     let shown = books.standing.map(|standing| known(books, standing));
     let mut measures = Vec::new();
-    if let Some(shown) = &shown {
+    let kind = books.guardrail.budget.period;
+    if kind.has_ended(today(books.now)) {
+        measures.push(Measure::Say(format!("{ENDED} ({kind}): give it new dates, or take the guardrail out of the file")));
+    } else if let Some(shown) = &shown {
         let keep = |why: &String| Measure::Say(format!("{why}: not believed, and what was known stays"));
         measures.extend(shown.absurd.as_ref().map(keep));
         if let Some(changed) = changed_limit(books, shown.standing) {
@@ -113,6 +120,8 @@ pub fn judge(books: &Books<'_>) -> Judgement {
     for run in books.open {
         if is_left_to_people(books, run) {
             measures.push(Measure::Say(format!("run {} is held over the end of {}: `release: manual`", run.id, run.period)));
+        } else if kind.has_ended(today(books.now)) && !run.simulated {
+            measures.push(Measure::Say(format!("run {} is held over the end of {}: guardrails rollback", run.id, run.period)));
         }
         let released = shown.as_ref().and_then(|shown| release(books, run, shown));
         measures.extend(released.or_else(|| look_after(run, books.now)));
@@ -178,7 +187,8 @@ fn with_standing(books: &Books<'_>, standing: &Standing) -> Spend {
         return fresh(if is_settled(kind, now) { present } else { before(kind, now) });
     };
     let jumped = || belief::jumped(standing.actual, last, books.guardrail);
-    if last.period != present && (is_settled(kind, now) || turned_over(last, standing) || jumped()) {
+    let turned = || is_settled(kind, now) || turned_over(last, standing) || jumped();
+    if last.period != present && !is_zeroed(standing, now) && turned() {
         return fresh(present);
     }
     let of_last = fresh(last.period.clone());
@@ -205,6 +215,11 @@ fn believed_forecast(books: &Books<'_>, standing: &Standing, period: &str) -> Op
     books.last.filter(|last| last.period == period)?.forecast
 }
 
+/// Does Budgets show nothing because of an update? It computes the spend up to three times a day.
+fn is_zeroed(standing: &Standing, now: Timestamp) -> bool {
+    standing.actual.is_zero() && standing.updated.is_some_and(|at| now.duration_since(at) < COMPUTED)
+}
+
 /// Is the figure of a later period than the last known one?
 fn turned_over(last: &Spend, standing: &Standing) -> bool {
     let two = Decimal::from(FALLEN);
@@ -216,14 +231,15 @@ fn turned_over(last: &Spend, standing: &Standing) -> bool {
 }
 
 fn is_left_to_people(books: &Books<'_>, run: &Run) -> bool {
-    let is_over = run.period < present(books.guardrail.budget.period, books.now);
+    let kind = books.guardrail.budget.period;
+    let is_over = kind.is_before(&run.period, &present(kind, books.now));
     books.guardrail.release == Release::Manual && is_over && !run.simulated
 }
 
 /// Whether what a real run holds is put back now.
 fn release(books: &Books<'_>, run: &Run, shown: &Shown<'_>) -> Option<Measure> {
     let (standing, present) = (shown.standing, present(books.guardrail.budget.period, books.now));
-    let is_over = run.period < present;
+    let is_over = books.guardrail.budget.period.is_before(&run.period, &present);
     let waits = is_over && run.state == RunState::Waiting;
     let holds = matches!(run.state, RunState::Enforced | RunState::ApplyFailed)
         || run.state == RunState::RollbackFailed && is_due(run, books.now);
@@ -288,7 +304,7 @@ fn is_slowly_due(run: &Run, now: Timestamp) -> bool {
     now.duration_since(run.asked_at()) >= SLOWLY
 }
 
-fn today(now: Timestamp) -> Date {
+pub(super) fn today(now: Timestamp) -> Date {
     now.to_zoned(TimeZone::UTC).date()
 }
 
@@ -298,6 +314,8 @@ fn is_settled(period: Period, now: Timestamp) -> bool {
     let (since, settled) = match period {
         Period::Daily => (now.date(), SETTLED_DAILY),
         Period::Monthly => (now.date().first_of_month(), SETTLED_MONTHLY),
+        // It has no other period, so its figures are of this one.
+        Period::Custom { .. } => return true,
     };
     now.duration_since(since.at(0, 0, 0, 0)) >= settled
 }
@@ -308,6 +326,7 @@ fn before(period: Period, now: Timestamp) -> String {
     let last = match period {
         Period::Daily => today,
         Period::Monthly => today.first_of_month(),
+        Period::Custom { first, .. } => first,
     };
     period.of_alert(last.checked_sub(1.day()).unwrap_or(last))
 }

@@ -52,6 +52,8 @@ impl Reconciler<'_> {
         let mut found = Found::of(guardrail.name.clone());
         let standing = match self.spending.standing(guardrail).await {
             Ok(Some(standing)) => Some(standing),
+            // AWS deletes a budget after its last day.
+            Ok(None) if guardrail.budget.period.has_ended(judge::today(self.runs.clock.now())) => None,
             Ok(None) => found.trouble(&"AWS Budgets has no budget of this name: deploy again"),
             Err(error) => found.trouble(&error),
         };

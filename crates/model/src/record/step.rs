@@ -16,6 +16,9 @@ use crate::receipt::Call;
 /// Letters of a reason that an event keeps; the step has the whole.
 const LONGEST_REASON: usize = 1000;
 
+/// How the reason of a step begins whose change somebody undid.
+pub const UNDONE: &str = "somebody made it";
+
 /// One facet in one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
@@ -75,6 +78,9 @@ pub struct Step {
     /// A person let it go before it was begun: it is not taken up again.
     #[serde(default, skip_serializing_if = "is_default")]
     pub let_go: bool,
+    /// Its target was there no more when Before was to be put back, and that is a loss.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub lost: bool,
     /// When the service last took the change: from then on the world is given its time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Timestamp>,
@@ -146,7 +152,23 @@ impl Step {
     }
 }
 
+impl Step {
+    /// How often somebody undid its change and it was made again, and when that was last.
+    #[must_use]
+    pub fn enforced_again(&self) -> Option<(u32, Timestamp)> {
+        let again = self.events.iter().filter(|event| event.is_again());
+        again.fold(None, |so_far: Option<(u32, Timestamp)>, event| {
+            let (times, until) = event.repeats.as_ref().map_or((1, event.at), |more| (more.times.saturating_add(1), more.until));
+            Some(so_far.map_or((times, until), |(before, last)| (before.saturating_add(times), last.max(until))))
+        })
+    }
+}
+
 impl StepEvent {
+    fn is_again(&self) -> bool {
+        self.phase == Phase::Applying && self.reason.as_ref().is_some_and(|reason| reason.starts_with(UNDONE))
+    }
+
     /// An event that says no more than this.
     #[must_use]
     pub fn new(at: Timestamp, by: &str, phase: Phase, reason: Option<String>) -> Self {

@@ -1,6 +1,7 @@
 //! A run as people are told of it: the same for the message that is sent, for `guardrails status` and for the demo. A run may
 //! have ten thousand steps: a report counts all of them, and keeps only those that it shows.
 
+mod again;
 mod alike;
 mod approval;
 pub mod history;

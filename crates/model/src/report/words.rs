@@ -63,6 +63,7 @@ impl Report {
                 let _ = writeln!(text, "      {more}");
             }
         }
+        text.push_str(&self.undone());
         if self.more > 0 {
             let _ = writeln!(text, "  ... and {} more: guardrails status --run {} --all", self.more, run.id);
         }

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::retry::retry_conflicts;
 use super::{RunError, Runs, released, verify};
+use crate::clock;
 use crate::config::Demand;
 use crate::cursor::Cursor;
 use crate::ids::RunId;
 use crate::ledger::{LedgerError, Versioned};
 use crate::phase::Phase;
-use crate::record::{Direction, Part, PartPlan, Run, RunState, StageState, Step};
+use crate::record::{Direction, EnforcedAgain, Part, PartPlan, Run, RunState, StageState, Step};
 use crate::verify::Verification;
 
 /// What an execution says at its end.
@@ -75,17 +77,19 @@ impl Runs<'_> {
         let verdict = verdict(&run.value, &census, &ended.failures, verified.as_ref());
         let looked = run.value.rescanning.filter(|_| ended.direction == Direction::Apply);
         let closed = if ended.direction == Direction::Apply { Some(run.value.try_number()) } else { run.value.closed };
-        if looked == Some(verdict.state) && !census.touched && ended.failures.is_empty() {
+        let told = census.told(&run.value, self.clock.now());
+        if looked == Some(verdict.state) && !census.fresh && ended.failures.is_empty() && !told.now {
             // Nobody is told again of what they know.
-            if (run.value.state, run.value.closed) != (verdict.state, closed) {
-                (run.value.state, run.value.closed) = (verdict.state, closed);
+            if (run.value.state, run.value.closed, run.value.enforced_again) != (verdict.state, closed, told.kept) {
+                (run.value.state, run.value.closed, run.value.enforced_again) = (verdict.state, closed, told.kept);
                 run = self.ledger.save_run(run, None).await?;
             }
             return Ok(Closed { outcome: Outcome::Unchanged, run: run.value });
         }
         run.value.closed = closed;
         run.value.state = verdict.state;
-        run.value.note(self.clock.now(), &self.by, verdict.words);
+        run.value.note(self.clock.now(), &self.by, verdict.words + &told.words);
+        run.value.enforced_again = told.kept;
         let outcome = if verdict.failed { Outcome::Failed } else { Outcome::Succeeded };
         let slot = self.let_go_at_last(&run.value).await?;
         if ended.direction == Direction::Rollback && matches!(verdict.state, RunState::Enforced | RunState::ApplyFailed) {
@@ -104,8 +108,13 @@ impl Runs<'_> {
                 census.unplanned += usize::from(step.phase == Phase::Skipped && step.unplanned);
                 let asked = run.rollback.as_ref().is_none_or(|request| request.covers(run, &step));
                 census.asked_and_held += usize::from(asked && !step.phase.is_final());
+                census.lost += usize::from(step.lost && !step.phase.is_final());
                 census.asked_and_planned += usize::from(asked && step.phase == Phase::Planned);
-                census.touched |= is_news(run, &step);
+                if is_news(run, &step) {
+                    let again = is_again(run, &step);
+                    census.again += u32::from(again);
+                    census.fresh |= !again;
+                }
             })
             .await?;
         Ok(census)
@@ -165,13 +174,45 @@ pub(super) struct Census {
     asked_and_held: usize,
     /// Of those that the rollback asks for, and not begun.
     asked_and_planned: usize,
+    /// Of those that are held, and are there no more.
+    lost: usize,
     /// Some step has news that nobody was told of.
-    touched: bool,
+    fresh: bool,
+    /// Steps of which the only news is that somebody undid the change, and that it was made again.
+    again: u32,
+}
+
+/// People are told at once of the first change that others undid, and then once a day, with the sum.
+const DAILY: SignedDuration = SignedDuration::from_hours(24);
+
+/// Whether people are told of the changes that others undid.
+struct Told {
+    now: bool,
+    kept: Option<EnforcedAgain>,
+    words: String,
 }
 
 impl Census {
     fn count(&self, phases: &[Phase]) -> usize {
         phases.iter().filter_map(|phase| self.phases.get(phase)).sum()
+    }
+
+    fn told(&self, run: &Run, now: Timestamp) -> Told {
+        let since = |before: &EnforcedAgain| before.since.saturating_add(self.again);
+        match run.enforced_again {
+            None if self.again == 0 => Told { now: false, kept: None, words: String::new() },
+            None => {
+                let words = format!("; {}: people are told of more once a day", undone(self.again));
+                Told { now: true, kept: Some(EnforcedAgain { told: now, since: 0 }), words }
+            }
+            Some(before) if since(&before) > 0 && now.duration_since(before.told) >= DAILY => {
+                let words = format!("; {} since {}", undone(since(&before)), clock::words(before.told));
+                Told { now: true, kept: Some(EnforcedAgain { told: now, since: 0 }), words }
+            }
+            Some(before) => {
+                Told { now: false, kept: Some(EnforcedAgain { since: since(&before), ..before }), words: String::new() }
+            }
+        }
     }
 
     /// Not over.
@@ -188,6 +229,21 @@ fn is_news(run: &Run, step: &Step) -> bool {
         Phase::RollingBack | Phase::RolledBack | Phase::RollbackFailed | Phase::Abandoned => false,
     };
     forward && (step.attempt == run.tries.apply || run.closed.is_some_and(|closed| step.attempt > closed))
+}
+
+/// Is its only news that somebody undid the change since this try began, and that it was made again?
+fn is_again(run: &Run, step: &Step) -> bool {
+    let since = run.tried_at.filter(|_| run.rescanning.is_some());
+    step.phase == Phase::Applied
+        && step.reason.is_none()
+        && since.is_some_and(|since| step.enforced_again().is_some_and(|(_, last)| last >= since))
+}
+
+fn undone(times: u32) -> String {
+    match times {
+        1 => "others undid 1 change, and it was made again".to_owned(),
+        many => format!("others undid {many} changes, and they were made again"),
+    }
 }
 
 struct Ending {
@@ -238,11 +294,12 @@ fn verdict(run: &Run, census: &Census, failures: &[String], verified: Option<&Ve
                 0 => String::new(),
                 some => format!("{some} settled by hand, "),
             };
+            let lost = if census.lost == 0 { String::new() } else { format!("{} LOST, ", census.lost) };
             let words = format!(
-                "{}: {} put back, {by_hand}{}{}",
+                "{}: {} put back, {by_hand}{lost}{}{}",
                 state.words(),
                 count(&[Phase::RolledBack]),
-                rest(census.held()),
+                rest(census.held() - census.lost),
                 told(failures)
             );
             Ending { state, failed, words }

@@ -241,6 +241,7 @@ impl Runs<'_> {
             rescanning: None,
             closed: None,
             partial_rollbacks: Vec::new(),
+            enforced_again: None,
             rollback: None,
             events: Log::default(),
         };

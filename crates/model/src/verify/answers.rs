@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::omit::is_default;
 use crate::verdict::Verdict;
 
-/// Why it cannot be told of what the organization denies.
+/// Why it cannot be told of what the organization does not allow. A service control policy that denies is no such case: since July 2026
+/// the simulator evaluates its conditions and resources, and answers with an explicit Deny. That was not tried on AWS.
 const AS_SIMULATED: &str = "the organisation's policies deny it as simulated";
 
 /// What the simulator decides.
@@ -88,7 +89,7 @@ impl Simulated {
         if self.is_closed_by_us() {
             return None;
         }
-        if self.forbidden {
+        if self.forbidden && self.decision != Decision::ExplicitDeny {
             return Some(Verdict::Unknown(AS_SIMULATED.to_owned()));
         }
         let open: Vec<&str> = self.open().collect();
@@ -169,7 +170,7 @@ pub fn launching(answers: &[Simulated], partition: &str, region: &str, account: 
                 policies.extend(answer.policies.iter().cloned());
             }
             Decision::ImplicitDeny | Decision::ExplicitDeny if answer.is_closed_by_us() => {}
-            Decision::ImplicitDeny | Decision::ExplicitDeny if answer.forbidden => is_forbidden = true,
+            Decision::ImplicitDeny if answer.forbidden => is_forbidden = true,
             Decision::ImplicitDeny | Decision::ExplicitDeny => missing.extend(answer.open().map(str::to_owned)),
         }
     }

@@ -101,7 +101,7 @@ fn full_match(message: &Message, target: &Target, guardrails: &BTreeMap<Guardrai
     let threshold_exact = budgeted * percent / 100;
     let shown_threshold = mills(&dollars(only(&lines, "Alert Threshold").strip_prefix('>').expect("a `>`").trim()));
 
-    assert_eq!(only(&lines, "Budget Name"), target.guardrail.as_str(), "the budget: {message:?}");
+    assert_eq!(only(&lines, "Budget Name"), guardrail.budget_name(), "the budget: {message:?}");
     assert_eq!(only(&lines, "Budget Type"), "Cost", "the kind of budget: {message:?}");
     assert!(only(&lines, "Alert Type").eq_ignore_ascii_case(kind), "the alert's type: {message:?}");
     assert!((mills(&dollars(only(&lines, "Budgeted Amount"))) - budgeted).abs() <= 5, "the budget's amount: {message:?}");
@@ -120,6 +120,7 @@ fn dated(first: &str, target: &Target, period: Period) {
     let (begins, days) = match period {
         Period::Monthly => (format!("{}-01", target.period), 0),
         Period::Daily => (target.period.clone(), 1),
+        Period::Custom { .. } => panic!("an alert of a custom period is enforced: {target:?}"),
     };
     let begins: Date = begins.parse().expect("a period is a date's beginning");
     let date_of_alert = begins.saturating_add(jiff::Span::new().days(days));

@@ -2,7 +2,7 @@
 
 MiniStack's budgets never have any spend. Here a test says a budget's spend with a tag that is not kept: `local-aws:spend`. Its
 value is the actual and, after a space, the forecast dollars. A notification is in alarm as long as its threshold is exceeded. An
-update of the budget zeroes its spend, as on AWS. No alert is sent: a test sends it, or does not.
+update of the budget zeroes its spend, as on AWS. No alert is sent: a test sends it, or does not. A notification has one topic at most.
 """
 
 from decimal import Decimal, InvalidOperation
@@ -22,19 +22,35 @@ def install():
     budgets._DISPATCH["TagResource"] = _tag_resource
     # upstream: no notification is ever in alarm
     budgets._DISPATCH["DescribeNotificationsForBudget"] = _describe_notifications_for_budget
+    # upstream: a notification takes eleven topics; AWS takes one, and ten mail addresses
+    budgets._DISPATCH["CreateSubscriber"] = _create_subscriber
 
 
 def checks(call):
     """Budgets has permissions of its own: one to read, one to change."""
     if "Tag" in call.operation or "BudgetAction" in call.operation:
-        return [Check(call.action, call.body.get("ResourceARN") or "*")]
+        named = call.body.get("ResourceARN") or "*"
+        return [Check(call.action, named, _resource_tags(named))]
     name = (call.body.get("Budget") or call.body.get("NewBudget") or call.body).get("BudgetName") or "*"
     budget = f"arn:aws:budgets::{call.account}:budget/{name}"
-    tags = {f"aws:ResourceTag/{key}": value for key, value in (budgets._tags.get(budget) or {}).items()}
+    tags = _resource_tags(budget)
     checks = [Check("budgets:ViewBudget" if call.operation.startswith("Describe") else "budgets:ModifyBudget", budget, tags)]
     if call.body.get("ResourceTags"):
         checks.append(Check("budgets:TagResource", budget))
     return checks
+
+
+def _resource_tags(budget):
+    return {f"aws:ResourceTag/{key}": value for key, value in (budgets._tags.get(budget) or {}).items()}
+
+
+def _create_subscriber(data):
+    entry = budgets._find_notification_entry(data.get("BudgetName"), data.get("Notification") or {})
+    wanted = data.get("Subscriber") or {}
+    topics = [one["Address"] for one in (entry or {}).get("subscribers", []) if one["SubscriptionType"] == "SNS"]
+    if wanted.get("SubscriptionType") == "SNS" and topics and wanted.get("Address") not in topics:
+        return budgets._err_limit("A notification can have at most 1 SNS subscriber")
+    return budgets._create_subscriber(data)
 
 
 def _tag_resource(data):

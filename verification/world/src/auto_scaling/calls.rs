@@ -56,8 +56,40 @@ pub fn update(account: &mut Account, call: &Call, now: Timestamp) -> Result<Stri
     })
 }
 
+pub fn set_desired(account: &mut Account, call: &Call, now: Timestamp) -> Result<String, Refusal> {
+    let desired = call.number("DesiredCapacity")?.ok_or_else(|| invalid("DesiredCapacity is required".to_owned()))?;
+    change(account, call, now, "The AutoScaling group may not be modified while it is pending delete", |group| {
+        let (min, max) = (group.min, group.max);
+        if !(min..=max).contains(&desired) {
+            let bound = if desired < min { ("below min", min) } else { ("above max", max) };
+            return Err(invalid(format!("New SetDesiredCapacity value {desired} is {} value {}", bound.0, bound.1)));
+        }
+        group.desired = desired;
+        Ok(())
+    })
+}
+
+/// With all its members, in each state: `ForceDelete` asks nobody.
+pub fn delete(account: &mut Account, call: &Call, now: Timestamp) -> Result<String, Refusal> {
+    let name = call.require("AutoScalingGroupName")?;
+    let key: Key = (call.region.clone(), name.to_owned());
+    account.remember_fleets(now);
+    let group = account.fleets.get(&key).ok_or_else(|| not_found(name))?;
+    let members: Vec<String> = group.members.keys().cloned().collect();
+    if !members.is_empty() && call.get("ForceDelete") != Some("true") {
+        let message = "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still \
+                       in the group.";
+        return Err(Refusal(400, "ResourceInUse", message.to_owned()));
+    }
+    for id in members {
+        account.terminate(&key, &id, "the group was deleted", now);
+    }
+    account.fleets.remove(&key);
+    Ok(String::new())
+}
+
 /// Changes the group that a call names, unless it is being deleted; it sees at once what follows.
-fn change(
+pub(super) fn change(
     account: &mut Account,
     call: &Call,
     now: Timestamp,

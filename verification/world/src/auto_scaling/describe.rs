@@ -132,12 +132,17 @@ pub fn activities(fleets: &Fleets, at_most: usize, call: &Call) -> Result<String
     let group = group(fleets, call)?;
     let size = size(call, MOST, at_most)?;
     let described = |(number, activity): (usize, &Activity)| {
-        let verb = if activity.doing == Doing::Launch { "Launching a new" } else { "Terminating" };
+        let what = match activity.doing {
+            Doing::Launch => format!("Launching a new EC2 instance: {}", activity.instance),
+            Doing::Terminate => format!("Terminating EC2 instance: {}", activity.instance),
+            Doing::EnterStandby => format!("Moving EC2 instance to Standby: {}", activity.instance),
+            Doing::ExitStandby => format!("Moving EC2 instance out of Standby: {}", activity.instance),
+        };
         let progress = if activity.end.is_some() { "100" } else { "50" };
         let fields = [
             tag("ActivityId", &format!("00000000-0000-4000-8000-{number:012}")),
             tag("AutoScalingGroupName", &group.name),
-            tag("Description", &format!("{verb} EC2 instance: {}", activity.instance)),
+            tag("Description", &what),
             tag("Cause", &format!("At {} {}.", activity.start, activity.cause)),
             tag("StartTime", &activity.start.to_string()),
             activity.end.map(|end| tag("EndTime", &end.to_string())).unwrap_or_default(),
@@ -162,6 +167,15 @@ pub fn refreshes(fleets: &Fleets, at_most: usize, call: &Call) -> Result<String,
     let latest: Vec<_> = group.refreshes.iter().enumerate().rev().collect();
     let (found, token) = page(latest, call.get("NextToken"), size);
     Ok(format!("{}{}", list("InstanceRefreshes", "member", found.into_iter().map(described)), next("NextToken", token)))
+}
+
+pub fn scheduled(fleets: &Fleets, call: &Call) -> Result<String, Refusal> {
+    let group = group(fleets, call)?;
+    let action = |(name, recurrence): &(&str, &str)| {
+        let group = tag("AutoScalingGroupName", &group.name);
+        format!("{group}{}{}", tag("ScheduledActionName", name), tag("Recurrence", recurrence))
+    };
+    Ok(list("ScheduledUpdateGroupActions", "member", group.scheduled.iter().map(action)))
 }
 
 fn group<'a>(fleets: &'a Fleets, call: &Call) -> Result<&'a Group, Refusal> {

@@ -59,6 +59,8 @@ impl Member {
 pub enum Doing {
     Launch,
     Terminate,
+    EnterStandby,
+    ExitStandby,
 }
 
 /// An activity: something that takes its time, and runs to its end once it has begun.
@@ -110,6 +112,8 @@ pub struct Group {
     /// What it is on its way to, such as `Delete in progress`.
     pub status: Option<&'static str>,
     pub(super) refreshes: Vec<String>,
+    /// Scheduled actions: each with its recurrence.
+    pub(super) scheduled: Vec<(&'static str, &'static str)>,
     pub(super) activities: Vec<Activity>,
     /// How many instances it has launched.
     pub(super) launches: usize,
@@ -140,6 +144,7 @@ impl Group {
             launch_by: LaunchBy::Template,
             status: None,
             refreshes: Vec::new(),
+            scheduled: Vec::new(),
             activities: Vec::new(),
             launches: 0,
             awake: false,
@@ -227,6 +232,12 @@ impl Group {
     /// It has an instance refresh, such as one that is `InProgress`.
     pub fn refresh(mut self, status: &str) -> Self {
         self.refreshes.push(status.to_owned());
+        self
+    }
+
+    /// It has a scheduled action, such as `night` at `0 20 * * *`.
+    pub fn scheduled(mut self, name: &'static str, recurrence: &'static str) -> Self {
+        self.scheduled.push((name, recurrence));
         self
     }
 

@@ -114,7 +114,7 @@ impl Account {
         }
     }
 
-    fn terminate(&mut self, key: &Key, id: &str, cause: &str, now: Timestamp) {
+    pub(super) fn terminate(&mut self, key: &Key, id: &str, cause: &str, now: Timestamp) {
         self.remember_fleets(now);
         let member = self.fleets.get_mut(key).and_then(|group| group.members.get_mut(id)).expect("a member");
         "Terminating".clone_into(&mut member.lifecycle);
@@ -135,7 +135,7 @@ impl Account {
     }
 
     /// Begins an activity. Says when it ends.
-    fn begin(&mut self, key: &Key, doing: Doing, id: &str, cause: &str, now: Timestamp) -> Timestamp {
+    pub(super) fn begin(&mut self, key: &Key, doing: Doing, id: &str, cause: &str, now: Timestamp) -> Timestamp {
         let group = self.fleets.get_mut(key).expect("a group");
         let (instance, cause) = (id.to_owned(), cause.to_owned());
         group.activities.push(Activity { doing, instance, cause, start: now, end: None, status: "InProgress" });
@@ -157,11 +157,19 @@ impl Account {
             Doing::Terminate => {
                 group.members.remove(&id);
             }
-            Doing::Launch if self.instances.get(&id).is_some_and(|instance| instance.power == Power::Running) => {
+            Doing::EnterStandby => {
+                let entering = group.members.get_mut(&id).filter(|member| member.is("EnteringStandby"));
+                entering.into_iter().for_each(|member| member.lifecycle = "Standby".to_owned());
+            }
+            // It may have been terminated meanwhile.
+            Doing::Launch | Doing::ExitStandby if !group.members.get(&id).is_some_and(|member| member.is("Pending")) => {}
+            Doing::Launch | Doing::ExitStandby
+                if self.instances.get(&id).is_some_and(|instance| instance.power == Power::Running) =>
+            {
                 let protected = group.members.get(&id).is_some_and(|member| member.protected);
                 group.members.insert(id, Member { since: now, protected, ..Member::new("InService") });
             }
-            Doing::Launch => {
+            Doing::Launch | Doing::ExitStandby => {
                 activity.status = "Failed";
                 self.terminate(key, &id, "an instance did not come into service", now);
             }

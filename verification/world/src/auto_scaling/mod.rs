@@ -4,7 +4,9 @@ mod calls;
 mod describe;
 pub(crate) mod group;
 mod life;
+mod refresh;
 mod refusals;
+mod standby;
 
 use jiff::Timestamp;
 
@@ -20,6 +22,7 @@ pub fn describe(fleets: &Fleets, page: usize, call: &Call) -> Result<String, Ref
         "DescribeAutoScalingGroups" => describe::groups(fleets, page, call),
         "DescribeAutoScalingInstances" => describe::members(fleets, page, call),
         "DescribeScalingActivities" => describe::activities(fleets, page, call),
+        "DescribeScheduledActions" => describe::scheduled(fleets, call),
         "DescribeInstanceRefreshes" => describe::refreshes(fleets, page, call),
         other => panic!("the double of Auto Scaling has no {other}"),
     }
@@ -32,6 +35,11 @@ pub fn change(account: &mut Account, call: &Call, now: Timestamp) -> Result<Stri
         "ResumeProcesses" => calls::resume(account, call, now),
         "SetInstanceHealth" => calls::set_health(account, call, now),
         "UpdateAutoScalingGroup" => calls::update(account, call, now),
+        "SetDesiredCapacity" => calls::set_desired(account, call, now),
+        "EnterStandby" => standby::enter(account, call, now),
+        "ExitStandby" => standby::exit(account, call, now),
+        "StartInstanceRefresh" => refresh::start(account, call, now),
+        "DeleteAutoScalingGroup" => calls::delete(account, call, now),
         other => panic!("the double of Auto Scaling has no {other}"),
     }
 }

@@ -86,7 +86,7 @@ pub(super) enum Quirk {
 }
 
 /// An instance.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Instance {
     /// The id, one of the account.
     pub id: String,
@@ -104,6 +104,8 @@ pub struct Instance {
     pub impaired: Option<Check>,
     pub(super) kind: String,
     pub(super) launched: Timestamp,
+    /// Since when it has its root volume.
+    pub(super) created: Timestamp,
     pub(super) spot: Option<Spot>,
     pub(super) operator: Option<String>,
     pub(super) address: Option<Address>,
@@ -139,6 +141,7 @@ impl Instance {
             impaired: None,
             kind: "t3.micro".to_owned(),
             launched: LONG_AGO.parse().expect("a time"),
+            created: LONG_AGO.parse().expect("a time"),
             spot: None,
             operator: None,
             address: None,
@@ -181,7 +184,13 @@ impl Instance {
         self
     }
 
-    /// Makes it one that was launched at this time.
+    /// Makes it one that was created at this time.
+    pub fn created(mut self, at: Timestamp) -> Self {
+        (self.created, self.launched) = (at, at);
+        self
+    }
+
+    /// Makes it one that was started last at this time.
     pub fn launched(mut self, at: Timestamp) -> Self {
         self.launched = at;
         self
@@ -271,7 +280,7 @@ impl Instance {
 
     /// A group launched it at `now`; it runs at `until`.
     pub(crate) fn launching(mut self, now: Timestamp, until: Timestamp) -> Self {
-        (self.born, self.launched) = (now, now);
+        (self.born, self.created, self.launched) = (now, now, now);
         self.becomes = Some((until, Power::Running));
         self
     }

@@ -28,6 +28,8 @@ fn reservation(instance: &Instance, power: Power) -> String {
         tag("launchTime", &instance.launched.to_string()),
         format!("<placement>{}</placement>", tag("availabilityZone", &format!("{}a", instance.region))),
         tag("rootDeviceType", root),
+        tag("rootDeviceName", "/dev/xvda"),
+        list("blockDeviceMapping", "item", [device(instance)]),
         tag("platformDetails", "Linux/UNIX"),
         format!("<hibernationOptions>{hibernates}</hibernationOptions>"),
         optional(instance.request(), |id| {
@@ -45,6 +47,11 @@ fn reservation(instance: &Instance, power: Power) -> String {
         list("tagSet", "item", tags),
     ];
     format!("<reservationId>r-1</reservationId>{}", list("instancesSet", "item", [fields.concat()]))
+}
+
+fn device(instance: &Instance) -> String {
+    let attached = tag("attachTime", &instance.created.to_string());
+    format!("{}<ebs>{attached}</ebs>", tag("deviceName", "/dev/xvda"))
 }
 
 fn optional<T>(value: Option<T>, xml: impl FnOnce(T) -> String) -> String {

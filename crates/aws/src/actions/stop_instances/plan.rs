@@ -12,9 +12,10 @@ use guardrails_model::phase::Phase;
 use super::Stopping;
 use super::params::{InstanceStoreData, PartialGroups};
 use crate::ec2::bystanders::{Bystanders, Facts};
-use crate::ec2::groups::{self, HEALTH_CHECK, PROCESS, PROCESSES};
+use crate::ec2::groups::{self, HEALTH_CHECK, PROCESS, PROCESSES, SCHEDULED};
 use crate::ec2::health::{Checks, unknown_check};
 use crate::ec2::instances::{self, POWER, instance_id, running, stopped};
+use crate::ec2::standby::{self, BACK, CAPACITY, LAUNCH, MEMBERSHIP, MINIMUM};
 
 /// For how long a group's check is watched, when the stage does not say.
 const WATCH_HEALTH: Duration = Duration::from_secs(60);
@@ -93,22 +94,62 @@ impl Stopping {
         let mut planned = Vec::new();
         let mut stopping = false;
         for (instance, out_of_scope) in in_scope.iter().zip(out_of_scope) {
-            let unhealthy = || groups::unhealthy(group, instance.instance_id().unwrap_or_default());
+            let id = instance.instance_id().unwrap_or_default();
+            let unfit = || groups::unhealthy(group, id).or_else(|| groups::kept_aside(group, id));
             let spared = out_of_scope.is_some();
-            let why = out_of_scope.or_else(|| by.not_for_stopping(instance)).or_else(|| refusal.clone()).or_else(unhealthy);
-            stopping |= why.is_none();
-            let member = self.power(instance, why)?;
-            planned.extend(member.map(|member| Planned { unit: Some(groups::member_unit(name)), spared, ..member }));
-        }
-        if stopping {
-            for (process, back) in PROCESSES {
-                let facet = groups::process_facet(&self.region, name, process).map_err(unnamed)?;
-                let present = if groups::is_suspended(group, process) { groups::suspended() } else { groups::working() };
-                let label = format!("{process} of group {name}");
-                let unit = Some(groups::process_unit(name, back));
-                planned.push(Planned { unit, ..Planned::new(facet, label, present, groups::suspended()) });
+            let why = out_of_scope.or_else(|| by.not_for_stopping(instance)).or_else(|| refusal.clone()).or_else(unfit);
+            let stops = why.is_none();
+            let Some(member) = self.power(instance, why)? else { continue };
+            planned.push(Planned { unit: Some(groups::member_unit(name)), spared, ..member });
+            if stops {
+                stopping = true;
+                planned.push(self.place(group, id)?);
             }
         }
+        if stopping {
+            planned.extend(self.of_group(group).await?);
+        }
+        Ok(planned)
+    }
+
+    /// A member's place in its group, which has to be Standby before it stops.
+    fn place(&self, group: &AutoScalingGroup, id: &str) -> Result<Planned, ActionError> {
+        let name = groups::name(group);
+        let facet = standby::member_facet(&self.region, name, id).map_err(unnamed)?;
+        let present = match standby::place(group, id) {
+            Seen::Is(value) | Seen::FellBack(value, _) | Seen::Moving(value) => value,
+            // A group that is not listed with it yet has only just launched it.
+            Seen::Gone(_) | Seen::OutOfReach(_) => standby::in_service(),
+        };
+        let unit = Some(standby::unit(MEMBERSHIP, name));
+        let with = Some(FacetId::new(POWER, &self.region, id).map_err(unnamed)?);
+        Ok(Planned { unit, with, ..Planned::new(facet, format!("{id} of group {name}"), present, standby::standby()) })
+    }
+
+    /// The changes of the group itself.
+    async fn of_group(&self, group: &AutoScalingGroup) -> Result<Vec<Planned>, ActionError> {
+        let name = groups::name(group);
+        let scheduled = self.groups.scheduled(name).await?;
+        let missed = || format!("these do not happen while it is suspended, nor afterwards: {}", scheduled.join(", "));
+        let mut planned = Vec::new();
+        for (process, back) in PROCESSES {
+            let facet = groups::process_facet(&self.region, name, process).map_err(unnamed)?;
+            let is_suspended = groups::is_suspended(group, process);
+            let present = if is_suspended { groups::suspended() } else { groups::working() };
+            // It is suspended again once the members have left Standby, for which it has to work.
+            let back = if process == LAUNCH && is_suspended { BACK.last } else { back };
+            let unit = Some(groups::process_unit(name, back));
+            let label = format!("{process} of group {name}");
+            let is_missed = process == SCHEDULED && !is_suspended && !scheduled.is_empty();
+            let note = is_missed.then(missed);
+            planned.push(Planned { unit, note, ..Planned::new(facet, label, present, groups::suspended()) });
+        }
+        let minimum = standby::size_facet(MINIMUM, &self.region, name).map_err(unnamed)?;
+        let minimum = Planned::new(minimum, format!("minimum of group {name}"), standby::minimum(group), standby::no_minimum());
+        planned.push(Planned { unit: Some(standby::unit(MINIMUM, name)), ..minimum });
+        let capacity = standby::size_facet(CAPACITY, &self.region, name).map_err(unnamed)?;
+        let capacity = Planned::new(capacity, format!("desired capacity of group {name}"), standby::kept(), standby::kept());
+        planned.push(Planned { unit: Some(standby::unit(CAPACITY, name)), ..capacity });
         Ok(planned)
     }
 
@@ -124,14 +165,15 @@ impl Stopping {
         Ok(Some(Planned { skip, kind: instances::kind(instance), note, ..planned }))
     }
 
-    /// The processes are suspended: once nothing is in progress any more, what are the members now?
-    pub(super) async fn ready_to_stop(&self, group: &AutoScalingGroup) -> Result<Ready, ActionError> {
+    /// The processes are suspended: once nothing is in progress any more, what are the members now? Before they stop, all of them
+    /// were in Standby a moment ago.
+    pub(super) async fn ready_to_stop(&self, group: &AutoScalingGroup, order: u8) -> Result<Ready, ActionError> {
+        if order == groups::member_unit("").forward {
+            return Ok(Ready::Go(Vec::new()));
+        }
         // Each member is told so when its turn comes.
         if groups::going(group).is_some() {
             return Ok(Ready::Go(Vec::new()));
-        }
-        if let Some(process) = groups::harmful(group) {
-            return Ok(Ready::NotYet(format!("{process} of group {} is not suspended", groups::name(group))));
         }
         if let Some(activity) = self.groups.activity(group).await? {
             return Ok(Ready::NotYet(activity));
@@ -140,7 +182,8 @@ impl Stopping {
         let mut members = self.lister.with_ids(&ids).await?;
         members.retain(|member| instances::carries(member, &self.params.tag));
         let mut planned = self.plan_for(&members, std::slice::from_ref(group)).await?;
-        planned.retain(|planned| planned.facet.parts().0 == POWER);
+        // What runs of versions without Standby lack comes late too.
+        planned.retain(|planned| planned.facet.parts().0 != PROCESS);
         Ok(Ready::Go(planned))
     }
 
@@ -152,13 +195,18 @@ impl Stopping {
         let listed = self.lister.with_ids(&ids).await?;
         let there = listed.iter().filter(|instance| !matches!(instances::state(instance), Seen::Gone(_)));
         let started: BTreeSet<&str> = there.filter_map(Instance::instance_id).collect();
-        let first = PROCESSES.iter().find(|(process, _)| *process == HEALTH_CHECK).is_some_and(|(_, order)| *order == gate.order);
+        let first = groups::is_check_next(gate.order);
         let checks = Checks {
             ec2: &self.lister.ec2,
             balancers: &aws_sdk_elasticloadbalancingv2::Client::new(&self.sdk),
             classic: &aws_sdk_elasticloadbalancing::Client::new(&self.sdk),
             pacer: &self.lister.pacer,
         };
+        if groups::is_before_service(gate.order) {
+            let ours = gate.steps.iter().filter(|(_, phase)| *phase != Phase::Skipped);
+            let ours: Vec<&str> = ours.filter_map(|(facet, _)| groups::moved(facet)).filter(|id| started.contains(id)).collect();
+            return Ok(checks.by_ec2(&ours).await?.map_or_else(|| Ready::Go(Vec::new()), Ready::NotYet));
+        }
         if let Some(why) = checks.unwell(group, &started, !first).await? {
             return Ok(Ready::NotYet(why));
         }
@@ -174,7 +222,7 @@ impl Stopping {
 /// Has the check been resumed by this run just now? One that somebody had suspended stays so, and judges nobody.
 fn judges(gate: &ReadyCheck) -> bool {
     let check = |facet: &FacetId| facet.parts().0 == PROCESS && groups::process_of(facet).0 == HEALTH_CHECK;
-    gate.order == 2 && gate.steps.iter().any(|(facet, phase)| check(facet) && *phase == Phase::RolledBack)
+    groups::is_watch_next(gate.order) && gate.steps.iter().any(|(facet, phase)| check(facet) && *phase == Phase::RolledBack)
 }
 
 /// The group of each instance that is in one: as the groups say, and as its tag says where it was just launched.

@@ -10,7 +10,7 @@ use guardrails_model::ids::FacetId;
 
 use super::Stopping;
 use super::params::{StopInstances, UntaggedGroups};
-use crate::ec2::groups::{self, Groups, PROCESS, process_of};
+use crate::ec2::groups::{self, Groups};
 use crate::ec2::instances::{self, instance_id};
 
 impl StopInstances {
@@ -29,8 +29,8 @@ impl StopInstances {
     /// When Auto Scaling does not list the groups.
     pub(super) async fn groups_out_of_reach(&self, facets: &[FacetId], sdk: &SdkConfig) -> Result<Vec<String>, ActionError> {
         let mut held: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-        for facet in facets.iter().filter(|facet| facet.parts().0 == PROCESS) {
-            held.entry(facet.parts().1).or_default().insert(process_of(facet).1);
+        for facet in facets.iter().filter(|facet| groups::is_of_group(facet)) {
+            held.entry(facet.parts().1).or_default().insert(groups::group_of(facet));
         }
         let mut told = Vec::new();
         for (region, names) in held {
@@ -72,12 +72,12 @@ impl Stopping {
     }
 
     async fn lost_tags(&self, facets: &[&FacetId]) -> Result<BTreeMap<FacetId, String>, ActionError> {
-        let (processes, powers): (Vec<&FacetId>, Vec<&FacetId>) = facets.iter().partition(|facet| facet.parts().0 == PROCESS);
-        let groups = self.groups.named(processes.iter().map(|facet| process_of(facet).1)).await?;
+        let (processes, powers): (Vec<&FacetId>, Vec<&FacetId>) = facets.iter().partition(|facet| groups::is_of_group(facet));
+        let groups = self.groups.named(processes.iter().map(|facet| groups::group_of(facet))).await?;
         let ids: Vec<&str> = powers.iter().map(|facet| instance_id(facet)).collect();
         let instances = self.lister.with_ids(&ids).await?;
         let of_group = |facet: &FacetId| {
-            let (_, name) = process_of(facet);
+            let name = groups::group_of(facet);
             let missing = self.params.not_granted(groups.get(&name)?)?;
             Some(format!("the Auto Scaling group {name} does not carry {missing}"))
         };

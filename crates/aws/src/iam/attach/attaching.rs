@@ -10,6 +10,7 @@ use guardrails_model::verdict::Verdict;
 use jiff::Timestamp;
 
 use super::attachments::{Attachments, Desired, PER_GROUP, detached, principals_of};
+use super::drift::Drift;
 use crate::context::Context;
 use crate::iam::lockout::protected::Protected;
 use crate::iam::lockout::shut_out;
@@ -26,6 +27,7 @@ pub struct Attaching {
     pub(super) one_by_one: bool,
     /// The policy that closes the guardrails, which alone restricts nobody's spending.
     closing: Option<String>,
+    drift: Drift,
 }
 
 impl Attaching {
@@ -39,6 +41,7 @@ impl Attaching {
             keeps_from_assuming: Verdict::No,
             one_by_one: false,
             closing: None,
+            drift: Drift::default(),
         }
     }
 
@@ -59,6 +62,12 @@ impl Attaching {
     #[must_use]
     pub fn keeping_from_assuming(self, keeps_from_assuming: Verdict) -> Self {
         Self { keeps_from_assuming, ..self }
+    }
+
+    /// One that answers so to somebody who takes back its changes.
+    #[must_use]
+    pub fn on_drift(self, drift: Drift) -> Self {
+        Self { drift, ..self }
     }
 
     /// Whose policies must not be changed now, each with the reason: a Deny that has no room for all of its policies is attached not at
@@ -173,12 +182,12 @@ impl Action for Attaching {
     fn drift_policy(&self, facet: &FacetId) -> DriftPolicy {
         let principal = Principal::of_policy(facet);
         let is_named = self.desired.iter().flatten().any(|desire| Some(&desire.principal) == principal.as_ref());
-        if self.one_by_one && !is_named { DriftPolicy::Reapply } else { DriftPolicy::Report }
+        if self.one_by_one && !is_named { DriftPolicy::Reapply } else { self.drift.into() }
     }
 
-    /// A person's change of an attachment stays.
+    /// A person's change of an attachment stays, unless the stage says otherwise.
     fn drifted(&self, _: &FacetId, _: Timestamp) -> DriftPolicy {
-        DriftPolicy::Report
+        self.drift.into()
     }
 
     /// Who is a member of what may have changed since the plan. One principal that is refused costs the others nothing.

@@ -2,6 +2,7 @@
 
 pub mod attaching;
 pub mod attachments;
+pub mod drift;
 pub mod grants;
 mod identities;
 mod members;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_costexplorer::types::CostAllocationTagStatus;
-use guardrails_aws::budgets::{Budgets, Inspected};
+use guardrails_aws::budgets::{Budgets, Inspected, Misdirected};
 use guardrails_aws::error::chain;
 use guardrails_model::config::Guardrail;
 use guardrails_model::ids::GuardrailName;
@@ -32,6 +32,10 @@ pub(super) struct Seen {
     /// Is the tag a cost allocation tag? Those that Cost Explorer does not know are left out.
     pub(super) tags: Read<BTreeMap<String, bool>>,
     pub(super) stack: String,
+    /// The account's number.
+    pub(super) account: String,
+    /// The alert topic's ARN.
+    pub(super) topic: String,
     pub(super) now: Timestamp,
 }
 
@@ -64,6 +68,8 @@ pub(super) async fn look(site: &Site, now: Timestamp) -> Seen {
         budgets,
         spends,
         stack: site.deployment.stack.clone(),
+        account: client.account,
+        topic: client.topic,
         now,
     }
 }
@@ -169,14 +175,14 @@ fn judge_budget(sheet: &mut Sheet, checked: &str, inspected: Option<&Inspected>,
     if !budget.unannounced.is_empty() {
         wrong.push((format!("there is no notification at {}", stages(&budget.unannounced)), nothing));
     }
-    if !budget.misdirected.is_empty() {
-        wrong.push((format!("the notification at {} does not go to the alert topic", stages(&budget.misdirected)), nothing));
-    }
-    if wrong.is_empty() {
+    if wrong.is_empty() && budget.misdirected.is_empty() {
         sheet.well(format!("{checked}: ours, as the guardrail says, and each stage's notification goes to the alert topic"));
     }
     for (found, means) in wrong {
         sheet.failure(checked, found, means, &remedy);
+    }
+    for found in &budget.misdirected {
+        sheet.failure(checked, found.words(), nothing, redirect(found, budget, seen).unwrap_or_else(|| remedy.clone()));
     }
     if let Some(why) = &budget.unhealthy {
         let remedy = "see the budget in the billing console: https://console.aws.amazon.com/billing/home#/budgets";
@@ -188,6 +194,20 @@ fn judge_budget(sheet: &mut Sheet, checked: &str, inspected: Option<&Inspected>,
             "compare with Cost Explorer, by the same service and tag; a tag counts only what was spent after it was activated";
         sheet.note(checked, "no spend is known, two days after it was last updated", means, remedy);
     }
+}
+
+/// A notification has room for one topic, so the other one is replaced. Nothing of the budget is updated, which would zero its spend.
+fn redirect(found: &Misdirected, budget: &Inspected, seen: &Seen) -> Option<String> {
+    let (topic, name, at) = (found.topic.as_ref()?, &budget.name, found.at);
+    let (account, ours) = (&seen.account, &seen.topic);
+    Some(format!(
+        "aws budgets update-subscriber --account-id {account} --budget-name '{name}' --notification \
+         NotificationType={},ComparisonOperator=GREATER_THAN,Threshold={},ThresholdType=PERCENTAGE --old-subscriber \
+         SubscriptionType=SNS,Address={topic} --new-subscriber SubscriptionType=SNS,Address={ours}; whoever reads {topic} can subscribe it to \
+         a notification at another threshold",
+        at.alert_type.as_str(),
+        at.percent
+    ))
 }
 
 fn judge_tag(sheet: &mut Sheet, checked: &str, key: &str, tags: &Read<BTreeMap<String, bool>>) {
@@ -225,7 +245,7 @@ pub(super) mod tests {
 
     fn well() -> Seen {
         let beta = guardrail("2 USD");
-        let inspected = Inspected { ours: true, spent: true, ..Inspected::default() };
+        let inspected = inspected();
         Seen {
             template: Ok([(beta.name.clone(), beta.clone())].into()),
             budgets: [(beta.name.clone(), Ok(Some(inspected)))].into(),
@@ -233,13 +253,19 @@ pub(super) mod tests {
             guardrails: Ok(vec![beta]),
             tags: Ok([("Project".to_owned(), true)].into()),
             stack: "budget-guardrails".to_owned(),
+            account: "123456789012".to_owned(),
+            topic: "arn:ours".to_owned(),
             now: Timestamp::UNIX_EPOCH + SignedDuration::from_hours(100),
         }
     }
 
+    fn inspected() -> Inspected {
+        Inspected { name: "beta".to_owned(), ours: true, spent: true, ..Inspected::default() }
+    }
+
     fn with(change: impl FnOnce(&mut Inspected)) -> Seen {
         let mut seen = well();
-        let mut inspected = Inspected { ours: true, spent: true, ..Inspected::default() };
+        let mut inspected = inspected();
         change(&mut inspected);
         *seen.budgets.values_mut().next().unwrap() = Ok(Some(inspected));
         seen
@@ -266,7 +292,11 @@ pub(super) mod tests {
                 "3 USD, not 2 USD",
             ),
             (with(|budget| budget.unannounced = vec![stage]), Severity::Failure, "no notification at 100% actual"),
-            (with(|budget| budget.misdirected = vec![stage]), Severity::Failure, "does not go to the alert topic"),
+            (
+                with(|budget| budget.misdirected = vec![Misdirected { at: stage, topic: None }]),
+                Severity::Failure,
+                "does not go to the alert topic",
+            ),
             (with(|budget| budget.unhealthy = Some("FILTER_INVALID".to_owned())), Severity::Failure, "FILTER_INVALID"),
             (with(|budget| (budget.spent, budget.updated) = (false, Some(Timestamp::UNIX_EPOCH))), Severity::Note, "no spend"),
             (seen(Err(Unread::new("budgets:ViewBudget", "AccessDeniedException: no"))), Severity::CouldNotCheck, "no"),
@@ -294,6 +324,16 @@ pub(super) mod tests {
         let fresh =
             with(|budget| (budget.spent, budget.updated) = (false, Some(Timestamp::UNIX_EPOCH + SignedDuration::from_hours(60))));
         assert!(judge(&fresh).findings.is_empty());
+    }
+
+    #[test]
+    fn other_topic_is_named_with_the_call_that_replaces_it() {
+        let at = guardrail("2 USD").stages[0].at;
+        let sheet = judge(&with(|budget| budget.misdirected = vec![Misdirected { at, topic: Some("arn:theirs".to_owned()) }]));
+        let finding = &sheet.findings[0];
+        assert!(finding.found.contains("at 100% actual goes to arn:theirs, not to the alert topic"), "{finding:?}");
+        let old = "--budget-name 'beta' --notification NotificationType=ACTUAL,ComparisonOperator=GREATER_THAN,Threshold=100";
+        assert!(finding.remedy.contains(old) && finding.remedy.contains("Address=arn:theirs --new-subscriber"), "{finding:?}");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! A plan in plain text: each step of a small one, and of a large one how many of what.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
-use guardrails_aws::ec2::groups::{PROCESS, process_of};
+use guardrails_aws::ec2::groups::{PROCESS, is_of_group, process_of};
 use guardrails_aws::ec2::instances::POWER;
+use guardrails_aws::ec2::standby::{MEMBERSHIP, MINIMUM};
 use guardrails_model::decide::Target;
 use guardrails_model::phase::Phase;
 use guardrails_model::record::Step;
@@ -100,6 +102,10 @@ struct Group<'a> {
     members: Vec<&'a Step>,
     /// Processes that are suspended before the members stop.
     suspended: Vec<&'a str>,
+    /// Members that enter Standby before they stop.
+    aside: usize,
+    /// Its minimum, where that is set to 0 for it.
+    minimum: Option<&'a str>,
 }
 
 fn groups<'a>(steps: impl IntoIterator<Item = &'a Step>) -> BTreeMap<&'a str, Group<'a>> {
@@ -107,10 +113,13 @@ fn groups<'a>(steps: impl IntoIterator<Item = &'a Step>) -> BTreeMap<&'a str, Gr
     for step in steps {
         let Some(unit) = &step.unit else { continue };
         let group = groups.entry(&unit.name).or_default();
-        if step.facet.parts().0 != PROCESS {
-            group.members.push(step);
-        } else if step.present != step.wanted {
-            group.suspended.push(process_of(&step.facet).0);
+        match step.facet.parts().0 {
+            _ if !is_of_group(&step.facet) => group.members.push(step),
+            _ if step.present == step.wanted => {}
+            PROCESS => group.suspended.push(process_of(&step.facet).0),
+            MEMBERSHIP => group.aside += 1,
+            MINIMUM => group.minimum = Some(step.present.as_str()),
+            _ => {}
         }
     }
     groups
@@ -119,11 +128,16 @@ fn groups<'a>(steps: impl IntoIterator<Item = &'a Step>) -> BTreeMap<&'a str, Gr
 fn one_by_one(steps: &[Step]) -> Vec<String> {
     let mut lines: Vec<String> = steps.iter().filter(|step| step.unit.is_none()).map(line).collect();
     for (name, group) in groups(steps) {
-        let first = if group.suspended.is_empty() {
-            String::new()
-        } else {
-            format!(", after its processes are suspended: {}", group.suspended.join(", "))
-        };
+        let mut first = String::new();
+        if !group.suspended.is_empty() {
+            let _ = write!(first, ", after its processes are suspended: {}", group.suspended.join(", "));
+        }
+        if let Some(minimum) = group.minimum {
+            let _ = write!(first, "; its minimum {minimum} -> 0");
+        }
+        if group.aside > 0 {
+            let _ = write!(first, "; {} to Standby", count(group.aside, "member"));
+        }
         lines.push(format!("Auto Scaling group {name}{first}"));
         lines.extend(group.members.into_iter().map(|step| format!("  {}", line(step))));
     }
@@ -213,6 +227,7 @@ pub(super) mod tests {
             since: Timestamp::UNIX_EPOCH,
             put_back: false,
             let_go: false,
+            lost: false,
             accepted: None,
             again_at: None,
             delays: 0,

@@ -187,7 +187,7 @@ fn is_settled(period: Period, now: Timestamp) -> bool {
     let now = now.to_zoned(TimeZone::UTC).datetime();
     let (since, hours) = match period {
         Period::Daily => (now.date(), 12),
-        Period::Monthly => (now.date().first_of_month(), 72),
+        Period::Monthly | Period::Custom { .. } => (now.date().first_of_month(), 72),
     };
     now.duration_since(since.at(0, 0, 0, 0)) >= SignedDuration::from_hours(hours)
 }
@@ -196,7 +196,7 @@ fn before(period: Period, now: Timestamp) -> String {
     let today = now.to_zoned(TimeZone::UTC).date();
     let last = match period {
         Period::Daily => today,
-        Period::Monthly => today.first_of_month(),
+        Period::Monthly | Period::Custom { .. } => today.first_of_month(),
     };
     period.of_alert(last.checked_sub(1.day()).unwrap_or(last))
 }

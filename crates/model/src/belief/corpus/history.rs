@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer};
 
-use crate::config::{Amount, Budget, Guardrail, Period, Plausibility, Stage, StageAt, Tags};
+use crate::config::{Amount, Budget, Guardrail, Period, Plausibility, Stage, StageAt};
 
 /// One history.
 #[derive(Debug, Clone, Deserialize)]
@@ -112,7 +112,7 @@ impl History {
     }
 
     pub(super) fn guardrail(&self) -> Guardrail {
-        let budget = Budget { amount: self.budget, period: self.period, service: Vec::new(), tag: Tags::default() };
+        let budget = Budget::new(self.budget, self.period);
         let spec = crate::config::ActionSpec { name: "toy".parse().unwrap(), params: serde_json::json!({}) };
         let stages = vec![Stage::new(self.at, vec![vec![spec]])];
         Guardrail { plausibility: self.plausibility, ..Guardrail::new("beta".parse().unwrap(), budget, stages) }

@@ -32,6 +32,10 @@ def install():
         "AttachInstances": api.attach_instances,
         # upstream: has no such call
         "DetachInstances": api.detach_instances,
+        # upstream: has no such call
+        "EnterStandby": api.enter_standby,
+        # upstream: has no such call
+        "ExitStandby": api.exit_standby,
         # upstream: has no suspended processes
         "SuspendProcesses": api.suspend,
         # upstream: has no suspended processes
@@ -64,4 +68,21 @@ def checks(call):
         return [Check(call.action)]
     if not group:
         return None
-    return [Check(call.action, group["AutoScalingGroupARN"], tag_keys("autoscaling", group.get("Tags")))]
+    return [Check(call.action, group["AutoScalingGroupARN"], tag_keys("autoscaling", group.get("Tags")) | _request_keys(call))]
+
+
+def _request_keys(call):
+    """What a request would set, as far as IAM's condition keys tell it apart. A field that is not in it has no key."""
+    if call.operation != "UpdateAutoScalingGroup":
+        return {}
+    fields = {
+        "MinSize": "MinSize",
+        "MaxSize": "MaxSize",
+        "LaunchConfigurationName": "LaunchConfigurationName",
+        "VPCZoneIdentifiers": "VPCZoneIdentifier",
+    }
+    keys = {f"autoscaling:{key}": call.param(field) for key, field in fields.items() if call.param(field)}
+    template = "LaunchTemplate."
+    if call.param(template + "LaunchTemplateId") or call.param(template + "LaunchTemplateName"):
+        keys["autoscaling:LaunchTemplateVersionSpecified"] = str(bool(call.param(template + "Version"))).lower()
+    return keys

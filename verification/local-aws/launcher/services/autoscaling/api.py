@@ -224,6 +224,51 @@ def detach_instances(p, group):
     return None
 
 
+@_of_group
+def enter_standby(p, group):
+    members = _members_in(p, group, "InService")
+    if not isinstance(members, list):
+        return members
+    if autoscaling._p(p, "ShouldDecrementDesiredCapacity") == "true":
+        if group["DesiredCapacity"] - len(members) < group["MinSize"]:
+            sizes = f"min-size={group['MinSize']}, max-size={group['MaxSize']}, and desired-size={group['DesiredCapacity']}"
+            return _invalid(
+                f"AutoScalingGroup {group['AutoScalingGroupName']} has {sizes}. To place into standby {len(members)} "
+                "instance, please update the AutoScalingGroup sizes appropriately."
+            )
+        group["DesiredCapacity"] -= len(members)
+    for member in members:
+        groups.set_aside(group, member)
+    return None
+
+
+@_of_group
+def exit_standby(p, group):
+    if "Launch" in group.get("SuspendedProcesses", {}):
+        return _invalid(f"The Launch process of AutoScalingGroup {group['AutoScalingGroupName']} is suspended")
+    members = _members_in(p, group, "Standby")
+    if not isinstance(members, list):
+        return members
+    if group["DesiredCapacity"] + len(members) > group["MaxSize"]:
+        return _invalid("New SetDesiredCapacity value is above max value for the AutoScalingGroup.")
+    group["DesiredCapacity"] += len(members)
+    for member in members:
+        groups.take_back(group, member)
+    return None
+
+
+def _members_in(p, group, state):
+    """The members that are named, all in `state`; or the error."""
+    ids = autoscaling._parse_member_list(p, "InstanceIds")
+    if not 1 <= len(ids) <= 20:
+        return _invalid("Between 1 and 20 instances can be moved at once")
+    members = {member["InstanceId"]: member for member in group["Instances"]}
+    for instance_id in ids:
+        if instance_id not in members or members[instance_id]["LifecycleState"] != state:
+            return _invalid(f"The instance {instance_id} is not in {state}.")
+    return [members[instance_id] for instance_id in ids]
+
+
 def describe_instances(p):
     ids = autoscaling._parse_member_list(p, "InstanceIds")
     if len(ids) > 50:

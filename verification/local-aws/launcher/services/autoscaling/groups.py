@@ -68,13 +68,39 @@ def _finish_changes(group):
     for member in list(group["Instances"]):
         if now < member.get("ChangesUntil", now):
             continue
-        if member["LifecycleState"] == "Pending":
+        if member["LifecycleState"] == "EnteringStandby":
+            member["LifecycleState"] = "Standby"
+        elif member["LifecycleState"] == "Pending" and _runs(member):
             member["LifecycleState"] = "InService"
+            member.pop("WasAside", None)
+        elif member["LifecycleState"] == "Pending" and member.pop("WasAside", False):
+            # Terminate protects members in service alone.
+            _terminate(group, member, "an instance did not come into service")
         elif member["LifecycleState"] == "Terminating":
             group["Instances"].remove(member)
     for refresh in group.get("InstanceRefreshes", []):
         if refresh["Status"] == "InProgress" and now >= refresh["Ends"] and _active(group, "InstanceRefresh"):
             refresh["Status"] = "Successful"
+
+
+def _runs(member):
+    instance = ec2._instances.get(member["InstanceId"])
+    return bool(instance) and instance["State"]["Name"] == "running"
+
+
+def set_aside(group, member):
+    """A member in Standby is neither checked nor counted, and gets no traffic."""
+    member["LifecycleState"] = "EnteringStandby"
+    member["ChangesUntil"] = _record(group, "Moving", member["InstanceId"], "in response to a user request")
+    leave_target_groups(group, member["InstanceId"])
+
+
+def take_back(group, member):
+    member["LifecycleState"] = "Pending"
+    member["WasAside"] = True
+    member["ChangesUntil"] = _record(group, "Moving", member["InstanceId"], "in response to a user request")
+    for arn in group.get("TargetGroupARNs", ()):
+        alb._targets[arn].append({"Id": member["InstanceId"]})
 
 
 # ---- Launching and terminating ----

@@ -1,0 +1,304 @@
+//! A pipeline resumes, resizes or refreshes a held group, at any moment: a stopped member survives it, and comes back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use guardrails_model::ids::RunId;
+use guardrails_model::record::Direction;
+use guardrails_model::runs::Outcome;
+use serde_json::json;
+
+use super::controls::{suspended_alone, upgraded};
+use super::{beta, story};
+use crate::story::Story;
+use crate::world::{Account, Fault, Group, HOME, Kind};
+
+const FOUR: [&str; 4] = ["i-1", "i-2", "i-3", "i-4"];
+/// Requests of pipelines: each a form without the group's name.
+const RESUME: &str = "Action=ResumeProcesses";
+const SCALE: &str = "Action=SetDesiredCapacity&DesiredCapacity=4";
+const UPDATE: &str = "Action=UpdateAutoScalingGroup&MinSize=2&MaxSize=12&DesiredCapacity=4";
+const REFRESH: &str = "Action=StartInstanceRefresh";
+const REFRESH_STANDBY: &str = "Action=StartInstanceRefresh&Preferences.StandbyInstances=Terminate";
+const DELETE: &str = "Action=DeleteAutoScalingGroup&ForceDelete=true";
+
+fn ask(story: &Story, form: &str) {
+    let status = story.world.ask(HOME, &format!("Version=2011-01-01&AutoScalingGroupName=fleet&{form}"));
+    assert_eq!(status, 200, "{form}");
+}
+
+/// A group that may grow.
+fn roomy() -> Group {
+    Group::new("fleet", 1, 4, 12).tag("Project=Beta")
+}
+
+fn all_are(story: &Story, power: &str) -> bool {
+    let is = story.world.account().snapshot();
+    FOUR.iter().all(|id| is[*id] == power)
+}
+
+/// Those of the four that the group terminated.
+fn lost(story: &Story) -> Vec<String> {
+    story.terminated().into_iter().filter(|id| FOUR.contains(&id.as_str())).collect()
+}
+
+#[tokio::test]
+async fn stopped_members_survive_pipelines_and_come_back() {
+    for asked in
+        [&[RESUME][..], &[SCALE], &[UPDATE], &[UPDATE, RESUME], &[RESUME, UPDATE], &[RESUME, REFRESH], &[REFRESH, RESUME]]
+    {
+        let story = story(roomy());
+        let run = story.stop_beta("beta 80%").await;
+        for form in asked {
+            ask(&story, form);
+            story.harness.wait(40).await;
+        }
+        story.hour().await;
+        assert!(all_are(&story, "Stopped") && lost(&story).is_empty(), "{asked:?}: {:?}", story.terminated());
+        story.put_back(&run).await;
+        story.hour().await;
+        assert_eq!(
+            (story.state(&run).await, lost(&story)),
+            ("rolled back", Vec::new()),
+            "{asked:?}: {:#?}",
+            story.told(&run).await
+        );
+        assert!(all_are(&story, "Running"), "{asked:?}");
+        let account = story.world.account();
+        let group = account.fleets.values().next().unwrap();
+        assert!(group.suspended.is_empty(), "{asked:?}");
+        let roll = group.roll();
+        assert!(FOUR.iter().all(|id| roll.contains(&format!("{id} InService Healthy"))), "{asked:?}: {roll:?}");
+    }
+}
+
+#[tokio::test]
+async fn control_suspension_alone_loses_members_to_a_pipeline() {
+    for asked in [&[RESUME][..], &[UPDATE, RESUME], &[REFRESH, RESUME]] {
+        let story = suspended_alone(roomy());
+        let run = story.stop_beta("beta 80%").await;
+        assert!(all_are(&story, "Stopped"), "{:#?}", story.told(&run).await);
+        asked.iter().for_each(|form| ask(&story, form));
+        story.hour().await;
+        assert_eq!(lost(&story), FOUR, "{asked:?}");
+        story.put_back(&run).await;
+        assert_eq!(story.state(&run).await, "rollback failed", "{asked:?}");
+        let told = story.members(&run).await;
+        assert!(told[0].starts_with("i-1: rollback failed (LOST: the instance i-1 is "), "{told:?}");
+    }
+}
+
+/// A run that is about to go this way.
+async fn about_to(direction: Direction) -> (Story, RunId) {
+    let story = story(roomy());
+    let run = story.open_beta("beta 80%", json!({})).await;
+    if direction == Direction::Rollback {
+        story.apply(&run).await;
+        story.harness.ask_back(&run, &[], false).await;
+    }
+    story.harness.gate.disarm();
+    (story, run)
+}
+
+/// Lets the group do all that it could do to its members, while we stand still at each call to the account in turn.
+async fn at_any_moment(direction: Direction) {
+    let (story, run) = about_to(direction).await;
+    story.harness.execute(direction, &run).await.unwrap();
+    let calls = story.harness.gate.calls();
+    let moments = calls.iter().zip(1..).filter(|(call, _)| !call.starts_with("ledger"));
+    let moments: Vec<usize> = moments.map(|(_, at)| at).collect();
+    assert!(moments.len() > 20, "{calls:?}");
+    for at in moments {
+        let (story, run) = about_to(direction).await;
+        story.harness.gate.arm(Fault { at, kind: Kind::Stall });
+        let mut working = Box::pin(story.harness.execute(direction, &run));
+        tokio::select! {
+            biased;
+            _ = &mut working => panic!("the moment {at} never comes"),
+            () = story.harness.gate.stall() => {}
+        }
+        ask(&story, RESUME);
+        story.harness.wait(5).await;
+        story.harness.gate.wake();
+        working.await.unwrap();
+        if direction == Direction::Apply {
+            story.hour().await;
+            story.put_back(&run).await;
+        }
+        story.hour().await;
+        let told = story.told(&run).await;
+        assert_eq!((story.terminated(), story.state(&run).await), (Vec::new(), "rolled back"), "at {at}: {told:#?}");
+        assert!(all_are(&story, "Running"), "at {at}: {told:#?}");
+    }
+}
+
+#[tokio::test]
+async fn resuming_all_processes_in_a_stop_terminates_nobody() {
+    at_any_moment(Direction::Apply).await;
+}
+
+#[tokio::test]
+async fn resuming_all_processes_in_a_rollback_terminates_nobody() {
+    at_any_moment(Direction::Rollback).await;
+}
+
+#[tokio::test]
+async fn members_a_pipeline_launches_are_stopped_in_the_next_look() {
+    let story = story(roomy());
+    let run = story.stop_beta("beta 80%").await;
+    ask(&story, UPDATE);
+    ask(&story, RESUME);
+    story.hour().await;
+    let launched = ["i-fleet-1", "i-fleet-2", "i-fleet-3", "i-fleet-4"];
+    let are = |power: &str| launched.iter().all(|id| story.world.account().snapshot()[*id] == power);
+    assert!(are("Running"));
+    assert_eq!(story.look(&run).await, Outcome::Succeeded);
+    story.hour().await;
+    let told = story.told(&run).await;
+    assert!(are("Stopped") && all_are(&story, "Stopped") && story.terminated().is_empty(), "{told:#?}");
+    let launch = "Launch of group fleet: applied (somebody made it working meanwhile: it is left so)";
+    assert!(told.contains(&launch.to_owned()), "{told:#?}");
+    let late = story.steps(&run).await.into_iter().find(|step| step.label == launched[0]).unwrap();
+    assert!(late.late && late.kind.is_some(), "{late:?}");
+    story.put_back(&run).await;
+    story.hour().await;
+    assert!(are("Running") && all_are(&story, "Running"));
+    assert_eq!((story.state(&run).await, story.terminated()), ("rolled back", Vec::new()), "{:#?}", story.told(&run).await);
+}
+
+/// The sizes after a hold in which a pipeline asked for this, and all else as it was.
+async fn size_after(form: &str) -> String {
+    let story = story(roomy());
+    let run = story.stop_beta("beta 80%").await;
+    ask(&story, form);
+    story.hour().await;
+    story.put_back(&run).await;
+    story.hour().await;
+    assert_eq!((story.state(&run).await, story.terminated()), ("rolled back", Vec::new()), "{:#?}", story.told(&run).await);
+    assert!(all_are(&story, "Running"));
+    story.world.account().scaling("fleet").size()
+}
+
+#[tokio::test]
+async fn sizes_come_back_unless_a_pipeline_wants_more() {
+    // As many as before: those that come back are they, and nobody is launched beside them.
+    assert_eq!(size_after(SCALE).await, "1 <= 4 <= 12");
+    // More: theirs. Fewer: nobody is terminated for it.
+    assert_eq!(size_after("Action=SetDesiredCapacity&DesiredCapacity=6").await, "1 <= 6 <= 12");
+    assert_eq!(size_after("Action=SetDesiredCapacity&DesiredCapacity=2").await, "1 <= 4 <= 12");
+    // A minimum launches nobody beside those that come back.
+    assert_eq!(size_after("Action=UpdateAutoScalingGroup&MinSize=3").await, "1 <= 4 <= 12");
+}
+
+#[tokio::test]
+async fn terminated_standby_is_a_loss_until_a_person_settles_it() {
+    for form in [REFRESH_STANDBY, DELETE] {
+        let story = story(roomy());
+        let run = story.stop_beta("beta 80%").await;
+        ask(&story, RESUME);
+        ask(&story, form);
+        story.hour().await;
+        assert_eq!(lost(&story), FOUR);
+        for _ in 0..2 {
+            story.put_back(&run).await;
+            let told = story.members(&run).await;
+            assert!(told[0].starts_with("i-1: rollback failed (LOST: the instance i-1 is "), "{form}: {told:#?}");
+            assert_eq!(
+                (told.last().unwrap().as_str(), story.state(&run).await),
+                ("i-8: rolled back", "rollback failed"),
+                "{form}"
+            );
+        }
+        let words = story.load(&run).await.events.last().unwrap().what.clone();
+        assert!(words.contains(" 4 LOST, 0 still held"), "{words}");
+        let request = guardrails_model::runs::AbandonRequest {
+            by: crate::story::ANN.to_owned(),
+            at: guardrails_model::clock::Clock::now(&*story.world.clock),
+            why: "they are gone".to_owned(),
+            only: Vec::new(),
+            actions: Vec::new(),
+            places: Vec::new(),
+        };
+        story.harness.runs().abandon(&run, &request).await.unwrap();
+        assert_eq!(story.state(&run).await, "abandoned");
+    }
+}
+
+#[tokio::test]
+async fn members_without_room_stay_in_standby_until_there_is_room() {
+    let story = Story::of(|account: &mut Account| beta(account, Group::new("fleet", 1, 4, 4).tag("Project=Beta")));
+    let run = story.stop_beta("beta 80%").await;
+    ask(&story, SCALE);
+    ask(&story, RESUME);
+    story.hour().await;
+    story.put_back(&run).await;
+    assert_eq!((story.state(&run).await, story.terminated()), ("rollback failed", Vec::new()));
+    assert!(all_are(&story, "Running"));
+    ask(&story, "Action=UpdateAutoScalingGroup&MaxSize=8");
+    story.put_back(&run).await;
+    story.hour().await;
+    assert_eq!((story.state(&run).await, story.terminated()), ("rolled back", Vec::new()), "{:#?}", story.told(&run).await);
+}
+
+#[tokio::test]
+async fn twenty_one_members_enter_and_leave_standby_in_twenties() {
+    let story = Story::of(|account| {
+        account.fleet(Group::new("fleet", 3, 21, 21).tag("Project=Beta"));
+        for at in 1..=21 {
+            account.instance(super::member(&format!("i-{at}")));
+        }
+        account.page = 50;
+    });
+    let before = story.picture();
+    let run = story.stop_beta("beta 80%").await;
+    story.put_back(&run).await;
+    story.hour().await;
+    assert_eq!((story.picture(), story.terminated()), (before, Vec::new()), "{:#?}", story.told(&run).await);
+    let calls = story.world.account().calls.clone();
+    assert_eq!((calls["EnterStandby"].0, calls["ExitStandby"].0), (2, 2));
+}
+
+/// A run that a version without Standby began, as far as that `went`, and its account before it.
+async fn of_an_earlier_version(went: impl AsyncFn(&Story) -> RunId) -> (Story, RunId, Vec<String>) {
+    let now: Arc<AtomicBool> = Arc::default();
+    let story = upgraded(roomy(), &now);
+    let before = story.picture();
+    let run = went(&story).await;
+    let planned = story.steps(&run).await;
+    assert!(planned.iter().all(|step| !step.label.starts_with("minimum of ")), "it knew no Standby");
+    now.store(true, Ordering::Relaxed);
+    (story, run, before)
+}
+
+async fn comes_back(story: &Story, run: &RunId, before: Vec<String>) {
+    story.put_back(run).await;
+    story.hour().await;
+    let told = story.told(run).await;
+    assert_eq!((story.picture(), story.state(run).await, story.terminated()), (before, "rolled back", Vec::new()), "{told:#?}");
+}
+
+#[tokio::test]
+async fn run_of_a_version_without_standby_rolls_back() {
+    let (story, run, before) = of_an_earlier_version(async |story| story.stop_beta("beta 80%").await).await;
+    assert!(story.world.account().scaling("fleet").roll().iter().all(|member| member.contains(" InService ")));
+    comes_back(&story, &run, before).await;
+}
+
+#[tokio::test]
+async fn run_of_a_version_without_standby_enters_it_at_the_next_look() {
+    let (story, run, before) = of_an_earlier_version(async |story| story.stop_beta("beta 80%").await).await;
+    assert_eq!(story.look(&run).await, Outcome::Succeeded);
+    ask(&story, RESUME);
+    story.hour().await;
+    assert!(all_are(&story, "Stopped") && story.terminated().is_empty(), "{:#?}", story.told(&run).await);
+    comes_back(&story, &run, before).await;
+}
+
+#[tokio::test]
+async fn run_that_a_version_without_standby_only_planned_goes_on() {
+    let (story, run, before) = of_an_earlier_version(async |story| story.open_beta("beta 80%", json!({})).await).await;
+    story.apply(&run).await;
+    story.hour().await;
+    assert!(all_are(&story, "Stopped") && story.terminated().is_empty(), "{:#?}", story.told(&run).await);
+    comes_back(&story, &run, before).await;
+}
