@@ -8,14 +8,19 @@ use guardrails_model::action::{Action, ActionError};
 use guardrails_model::clock::Clock;
 use guardrails_model::engine::{Executor, ExecutorError, Progress};
 use guardrails_model::ids::Place;
-use guardrails_model::record::{Direction, PartPlan, Run};
-use guardrails_model::wire::{ActionOrder as Order, Op};
+use guardrails_model::pace::Levels;
+use guardrails_model::record::{Direction, PartPlan, Run, Tally};
+use guardrails_model::wire::{ActionOrder as Order, Op, RehearsalResult};
+use jiff::SignedDuration;
 use serde::Serialize;
 use tracing::Instrument;
 
 use crate::fault::Fault;
 use crate::metrics::{Metric, emit};
 use crate::runtime::{Invocation, serve, variable};
+
+/// No place is rehearsed with less time than this left.
+const RESERVE: SignedDuration = SignedDuration::from_secs(30);
 
 /// What it answers.
 #[derive(Debug, Serialize)]
@@ -24,6 +29,7 @@ enum Reply {
     Places { part: usize, places: Vec<Place> },
     Planned { part: usize, plan: PartPlan },
     Progress(Progress),
+    Rehearsed(RehearsalResult),
 }
 
 /// Serves the action `entry`.
@@ -36,17 +42,15 @@ pub async fn main(entry: &'static Entry) -> Result<(), lambda_runtime::Error> {
 
 async fn handle(entry: &Entry, order: Order, invocation: Invocation) -> Result<Reply, Fault> {
     let name = entry.name;
+    if order.op == Op::Rehearse {
+        return Ok(Reply::Rehearsed(rehearse(entry, &order, &invocation).await?));
+    }
     let ledger = invocation.ledger()?;
     let run = ledger.run(&order.run).await?.ok_or_else(|| Fault::failed(format!("the ledger has no run `{}`", order.run)))?.value;
     let part = run.parts.get(order.part).filter(|part| part.action.as_str() == name);
     let part = part.ok_or_else(|| Fault::failed(format!("part {} of run {} is not for {name}", order.part, order.run)))?;
     let cursor = order.cursor.clone().or_else(|| part.cursor.clone()).unwrap_or_default();
-    let mut context = Context::new(&invocation.sdk, &run.operators, Arc::new(invocation.clock))
-        .at(part.place.as_ref())
-        .paced(run.pace.clone(), cursor.levels.clone());
-    context.restricted = run.restricted();
-    context.stack = Some(variable("STACK_NAME")?);
-    context.account = Some(Account { partition: variable("PARTITION")?, id: variable("ACCOUNT_ID")? });
+    let context = context(&invocation, &run, part.place.as_ref(), cursor.levels.clone())?;
     let action = entry.make(&part.params, &context)?;
     let executor = Executor::new(&ledger, &invocation.clock, invocation.deadline, invocation.by.clone());
     let direction = match order.op {
@@ -54,6 +58,7 @@ async fn handle(entry: &Entry, order: Order, invocation: Invocation) -> Result<R
         Op::Plan => return plan(&executor, &run, order.part, action.as_ref()).await,
         Op::Apply => Direction::Apply,
         Op::Rollback => Direction::Rollback,
+        Op::Rehearse => return Err(Fault::failed("a rehearsal has no run".to_owned())),
     };
     let span = tracing::info_span!("work", run = %order.run, simulated = run.simulated, action = name);
     let mut progress = executor.advance(direction, &order.run, order.part, cursor, action.as_ref()).instrument(span).await?;
@@ -65,6 +70,45 @@ async fn handle(entry: &Entry, order: Order, invocation: Invocation) -> Result<R
     tracing::info!(run = %order.run, part = order.part, action = name, place, simulated, direction = way, ?progress, "worked");
     count(&invocation, &order, direction, &progress);
     Ok(Reply::Progress(progress))
+}
+
+/// The place, the clients and the pace of an action of `run`.
+fn context<'a>(invocation: &Invocation, run: &'a Run, place: Option<&Place>, levels: Levels) -> Result<Context<'a>, Fault> {
+    let mut context = Context::new(&invocation.sdk, &run.operators, Arc::new(invocation.clock)).at(place);
+    context = context.paced(run.pace.clone(), levels);
+    context.restricted = run.restricted();
+    context.stack = Some(variable("STACK_NAME")?);
+    context.account = Some(Account { partition: variable("PARTITION")?, id: variable("ACCOUNT_ID")? });
+    Ok(context)
+}
+
+/// Plans a part of a run that there is not, place by place, as far as the time goes. It reads, and writes nothing.
+async fn rehearse(entry: &Entry, order: &Order, invocation: &Invocation) -> Result<RehearsalResult, Fault> {
+    let (name, part) = (entry.name, order.part);
+    let draft = order.draft.as_deref().ok_or_else(|| Fault::failed("a rehearsal comes with its draft".to_owned()))?;
+    let of_draft = draft.parts.get(part).filter(|part| part.action.as_str() == name);
+    let params = &of_draft.ok_or_else(|| Fault::failed(format!("part {part} of the draft is not for {name}")))?.params;
+    let ledger = invocation.ledger()?;
+    let executor = Executor::new(&ledger, &invocation.clock, invocation.deadline, invocation.by.clone());
+    let mut rehearsal = Tally::default();
+    let places = match entry.make(params, &context(invocation, draft, None, Levels::default())?)?.places().await {
+        Ok(places) if places.is_empty() => vec![None],
+        Ok(places) => places.into_iter().map(Some).collect(),
+        Err(error) => {
+            rehearsal.add(Tally::refused(&format!("{name}: asking for its places: {error}")));
+            Vec::new()
+        }
+    };
+    for place in places {
+        if invocation.clock.now() + RESERVE > invocation.deadline {
+            rehearsal.add(Tally::untried(&format!("{name}: there was no time for all of its places")));
+            break;
+        }
+        let action = entry.make(params, &context(invocation, draft, place.as_ref(), Levels::default())?)?;
+        rehearsal.add(executor.rehearse(draft, part, action.as_ref()).await);
+    }
+    tracing::info!(guardrail = %draft.guardrail, part, action = name, ?rehearsal, "rehearsed");
+    Ok(RehearsalResult { part, rehearsal })
 }
 
 /// Where a part works: where it was put before, or wherever its action says.

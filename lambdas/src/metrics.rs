@@ -27,6 +27,8 @@ pub enum Metric {
     SecondsToEnforce,
     /// Rounds of the reconciler in which nothing went wrong.
     Reconciled,
+    /// Stages of which a rehearsal says that something would be refused, or that all would be left alone.
+    RehearsalTroubles,
 }
 
 impl Metric {
@@ -42,6 +44,7 @@ impl Metric {
             Self::StepsFailed => "StepsFailed",
             Self::SecondsToEnforce => "SecondsToEnforce",
             Self::Reconciled => "Reconciled",
+            Self::RehearsalTroubles => "RehearsalTroubles",
         }
     }
 

@@ -1,10 +1,13 @@
 //! Tells people how a run ended: what was done, what failed and why, and which command comes next.
 
+use guardrails_model::ids::GuardrailName;
 use guardrails_model::ledger::Ledger;
 use guardrails_model::record::{Direction, Run};
+use guardrails_model::rehearsals;
 use guardrails_model::report::{Keep, Report};
-use guardrails_model::wire::NotifyOrder as Order;
+use guardrails_model::wire::{NotifyOrder as Order, TellOfRehearsals};
 use serde::Serialize;
+use serde_json::Value as Json;
 
 use crate::fault::Fault;
 use crate::messages;
@@ -26,7 +29,13 @@ pub async fn main() -> Result<(), lambda_runtime::Error> {
     serve(handle).await
 }
 
-async fn handle(order: Order, invocation: Invocation) -> Result<Sent, Fault> {
+async fn handle(event: Json, invocation: Invocation) -> Result<Sent, Fault> {
+    let unread = |error: serde_json::Error| Fault::failed(format!("reading the order: {error}"));
+    if event.get("rehearsals").is_some() {
+        let order: TellOfRehearsals = serde_json::from_value(event).map_err(unread)?;
+        return tell_of_rehearsals(&order.rehearsals, &invocation).await;
+    }
+    let order: Order = serde_json::from_value(event).map_err(unread)?;
     let ledger = invocation.ledger()?;
     let run = ledger.run(&order.run).await?.ok_or_else(|| Fault::failed(format!("the ledger has no run `{}`", order.run)))?;
     let report = Report::of(&ledger, run.value, SHOWN).await?;
@@ -50,6 +59,16 @@ async fn handle(order: Order, invocation: Invocation) -> Result<Sent, Fault> {
     };
     messages::send(&invocation, &format!("Budget Guardrails: {subject}"), &text).await?;
     tracing::info!(run = %order.run, subject, "told people");
+    Ok(Sent { subject })
+}
+
+/// Tells people of the last rehearsals of these guardrails, as the ledger has them.
+async fn tell_of_rehearsals(guardrails: &[GuardrailName], invocation: &Invocation) -> Result<Sent, Fault> {
+    let mut rehearsals = invocation.ledger()?.rehearsals().await?;
+    rehearsals.retain(|one| guardrails.contains(&one.guardrail));
+    let (subject, text) = rehearsals::message(&rehearsals);
+    messages::send(invocation, &format!("Budget Guardrails: {subject}"), &text).await?;
+    tracing::info!(subject, "told people");
     Ok(Sent { subject })
 }
 

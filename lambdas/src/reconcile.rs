@@ -1,16 +1,24 @@
 //! Compares every guardrail with AWS Budgets and with the ledger, as its schedule asks for. A round in which anything went wrong
-//! fails, with everything else done.
+//! fails, with everything else done. Once a day it has every stage planned without a run.
 
 use guardrails_aws::budgets::Standings;
+use guardrails_aws::functions::Functions;
 use guardrails_model::belief::Unpriced;
 use guardrails_model::clock::Clock;
+use guardrails_model::ledger::Ledger;
 use guardrails_model::reconcile::{Reconciler, Round};
+use guardrails_model::rehearsals::Rehearsals;
 use guardrails_model::runs::Runs;
+use guardrails_model::wire::{RoundOrder as Order, Which};
+use jiff::SignedDuration;
 use serde_json::Value as Json;
 
 use crate::fault::Fault;
 use crate::metrics::{Metric, emit};
 use crate::runtime::{Invocation, serve, variable};
+
+/// Rehearsals end so long before the invocation does.
+const RESERVE: SignedDuration = SignedDuration::from_secs(20);
 
 /// Serves the function.
 ///
@@ -21,7 +29,8 @@ pub async fn main() -> Result<(), lambda_runtime::Error> {
 }
 
 /// Whatever asks for a round gets one.
-async fn handle(_: Json, invocation: Invocation) -> Result<Round, Fault> {
+async fn handle(event: Json, invocation: Invocation) -> Result<Round, Fault> {
+    let order: Order = serde_json::from_value(event).unwrap_or_default();
     let (ledger, workflow) = (invocation.ledger()?, invocation.workflow()?);
     let runs = Runs { ledger: &ledger, workflow: &workflow, clock: &invocation.clock, by: invocation.by.clone() };
     let client = aws_sdk_budgets::Client::new(&invocation.sdk);
@@ -34,11 +43,36 @@ async fn handle(_: Json, invocation: Invocation) -> Result<Round, Fault> {
         }
         tracing::info!(guardrail = %found.guardrail, did, said, troubles, "compared");
     }
+    let rehearsed = match order.rehearse {
+        Some(which) => Box::pin(rehearse(which, &invocation, &ledger)).await,
+        None => Ok(()),
+    };
     let troubles = round.troubles();
     if !troubles.is_empty() {
         let count = troubles.len();
         return Err(Fault::failed(format!("{count} things went wrong, everything else is done: {}", troubles.join("; "))));
     }
     emit(invocation.clock.now(), &[(Metric::Reconciled, 1.0)], &[]);
+    rehearsed?;
     Ok(round)
+}
+
+/// Plans stages without a run, and has people told of anything new that is found.
+#[allow(clippy::cast_precision_loss, reason = "counts of stages are far below 2^52")]
+async fn rehearse(which: Which, invocation: &Invocation, ledger: &Ledger) -> Result<(), Fault> {
+    let workflow = invocation.workflow()?;
+    let runs = Runs { ledger, workflow: &workflow, clock: &invocation.clock, by: invocation.by.clone() };
+    let until = invocation.deadline - RESERVE;
+    let functions = Functions::new(&invocation.sdk, variable("STACK_NAME")?, until);
+    let rehearsals = Rehearsals { runs, planner: &functions, until };
+    let rehearsed = rehearsals.round(which == Which::All).await?;
+    let (held, news) = (rehearsed.held.len(), rehearsed.news.len());
+    tracing::info!(held, news, troubles = rehearsed.troubles, "rehearsed");
+    // In every round: the alarm goes by the last value.
+    emit(invocation.clock.now(), &[(Metric::RehearsalTroubles, rehearsed.troubles as f64)], &[]);
+    if rehearsed.news.is_empty() {
+        return Ok(());
+    }
+    functions.tell(&rehearsed.news).await.map_err(|why| Fault::failed(format!("telling people of a rehearsal: {why}")))?;
+    Ok(rehearsals.told(&rehearsed.news).await?)
 }

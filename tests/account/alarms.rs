@@ -2,6 +2,7 @@
 
 use guardrails_aws::actions::CATALOG;
 use guardrails_lambdas::metrics::{Metric, NAMESPACE};
+use guardrails_model::wire::{RoundOrder, Which};
 use guardrails_template as template;
 use serde_json::{Value as Json, json};
 
@@ -152,6 +153,18 @@ fn an_alert_that_is_not_understood_is_told() {
     let stack = json!([{"Name": "Stack", "Value": {"Ref": "AWS::StackName"}}]);
     assert_eq!(of_the_functions(alarm), (&json!(NAMESPACE), &json!(Metric::AlertsUnknown.name()), &stack));
     assert_eq!((&alarm["ComparisonOperator"], &alarm["Threshold"]), (&json!("GreaterThanOrEqualToThreshold"), &json!(1)));
+}
+
+#[test]
+fn rehearsal_with_troubles_sounds_an_alarm_that_stays() {
+    let template = rendered();
+    let alarm = &template["Resources"]["RehearsalAlarm"]["Properties"];
+    let stack = json!([{"Name": "Stack", "Value": {"Ref": "AWS::StackName"}}]);
+    assert_eq!(of_the_functions(alarm), (&json!(NAMESPACE), &json!(Metric::RehearsalTroubles.name()), &stack));
+    assert_eq!((&alarm["TreatMissingData"], &alarm["Threshold"]), (&json!("ignore"), &json!(1)));
+    let schedule = &template["Resources"]["ReconcileSchedule"]["Properties"];
+    let order: RoundOrder = serde_json::from_str(schedule["Target"]["Input"].as_str().unwrap()).unwrap();
+    assert_eq!(order.rehearse, Some(Which::Due));
 }
 
 #[test]

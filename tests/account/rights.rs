@@ -25,8 +25,10 @@ const WITHOUT_RESOURCE: &[&str] = &[
     "elasticloadbalancing:DescribeInstanceHealth",
     "elasticloadbalancing:DescribeTargetHealth",
     "iam:GetAccountSummary",
+    "iam:ListGroups",
     "iam:ListPolicies",
     "iam:ListRoles",
+    "iam:ListUsers",
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",
     "logs:DescribeLogGroups",
@@ -361,6 +363,23 @@ fn the_state_machine_calls_this_stack_s_functions_and_no_others() {
         let function = call["Fn::GetAtt"][0].as_str().unwrap();
         assert_eq!(template["Resources"][function]["Type"], "AWS::Lambda::Function");
     }
+}
+
+#[test]
+fn reconciler_calls_the_actions_and_notify_and_no_others() {
+    let template = rendered();
+    let calls: Vec<&Json> = granted(&template)
+        .into_iter()
+        .filter(|(role, one)| *role == "ReconcileRole" && texts(&one["Action"]).contains(&"lambda:InvokeFunction"))
+        .flat_map(|(_, one)| many(&one["Resource"]))
+        .collect();
+    let mut called: Vec<&str> = calls.iter().map(|call| call["Fn::GetAtt"][0].as_str().unwrap()).collect();
+    called.sort_unstable();
+    let actions =
+        ["DenyActions", "ScaleGroupToZero", "StopInstances", "SwapGroupPolicy", "SwapPolicy"].map(|of| format!("{of}Function"));
+    let mut expected: Vec<&str> = actions.iter().map(String::as_str).chain(["NotifyFunction"]).collect();
+    expected.sort_unstable();
+    assert_eq!(called, expected);
 }
 
 /// Statements that let an AWS service in for whoever asks it to.

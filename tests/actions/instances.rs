@@ -67,18 +67,59 @@ async fn what_another_service_keeps_is_left_alone() {
     let keeps = |keeper: &str| format!("{keeper} looks after it, and would replace it");
     is_left_alone(|instance| instance.managed_by("lambda.amazonaws.com"), json!({}), &keeps("lambda.amazonaws.com")).await;
     for (tag, keeper) in [
-        ("eks:nodegroup-name=n", "Amazon EKS"),
-        ("kubernetes.io/cluster/c=owned", "a Kubernetes cluster"),
-        ("karpenter.sh/nodepool=default", "Karpenter"),
-        ("AmazonECSManaged=", "Amazon ECS"),
+        ("aws:eks:cluster-name=c", "Amazon EKS"),
         ("aws:elasticmapreduce:job-flow-id=j-1", "Amazon EMR"),
-        ("AWSBatchServiceTag=batch", "AWS Batch"),
-        ("elasticbeanstalk:environment-id=e-1", "AWS Elastic Beanstalk"),
         ("aws:ec2spot:fleet-request-id=sfr-1", "a Spot Fleet"),
         ("aws:ec2:fleet-id=fleet-1", "an EC2 Fleet"),
     ] {
         is_left_alone(tagged(tag), json!({}), &keeps(keeper)).await;
     }
+    for (tag, keeper) in SETTABLE {
+        let both = |instance: Instance| tagged("aws:ec2:fleet-id=fleet-1")(tagged(tag)(instance));
+        is_left_alone(both, json!({}), &keeps(keeper)).await;
+    }
+}
+
+/// Tags that anybody can set at launch, and whose they are.
+const SETTABLE: [(&str, &str); 7] = [
+    ("eks:nodegroup-name=n", "Amazon EKS"),
+    ("kubernetes.io/cluster/c=owned", "a Kubernetes cluster"),
+    ("karpenter.sh/nodepool=default", "Karpenter"),
+    ("AmazonECSManaged=", "Amazon ECS"),
+    ("AWSBatchServiceTag=batch", "AWS Batch"),
+    ("elasticbeanstalk:environment-id=e-1", "AWS Elastic Beanstalk"),
+    ("parallelcluster:cluster-name=c", "AWS ParallelCluster"),
+];
+
+#[tokio::test]
+async fn keeper_s_tag_that_anybody_can_set_exempts_nothing_alone() {
+    for (tag, keeper) in SETTABLE {
+        // Who deploys a stack of their own, or has a launch template, gets these of AWS.
+        for beside in ["Name=x", "aws:cloudformation:stack-name=mine", "aws:ec2launchtemplate:id=lt-1"] {
+            let story = Story::of(|account| {
+                account.instance(tagged(beside)(tagged(tag)(running("i-1"))));
+            });
+            let run = story.stop_beta("beta 80%").await;
+            assert_eq!(story.is(), ["i-1 Stopped"]);
+            let note = story.steps(&run).await.remove(0).note.unwrap();
+            assert!(note.contains(keeper) && note.contains("anybody can set it"), "{note}");
+            story.put_back(&run).await;
+            assert_eq!(story.is(), ["i-1 Running"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn type_that_ec2_does_not_know_keeps_no_other_on() {
+    let story = Story::of(|account| {
+        account
+            .instance(running("i-1").of_type("unknown.large"))
+            .instance(running("i-2"))
+            .instance(running("i-3").of_type("m5d.large"));
+    });
+    let run = story.stop_beta("beta 80%").await;
+    assert_eq!(story.is(), ["i-1 Running", "i-2 Stopped", "i-3 Running"]);
+    assert!(story.told(&run).await[0].contains("EC2 does not know the type unknown.large here"), "{:?}", story.told(&run).await);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod catalog;
 mod groups;
 mod instances;
+mod left_alone;
 mod living;
 mod properties;
 mod regions;

@@ -240,7 +240,17 @@ fn what_terminates_and_what_is_not_done_at_the_usual_pace_is_said_loudly() {
 
     std::fs::write(folder.path().join("guardrails.yaml"), GOOD).unwrap();
     let said = err(&run(folder.path(), &["check"]));
-    assert!(!said.contains("WARNING") && !said.contains("pace"), "{said}");
+    assert!(!said.contains("TERMINATES") && !said.contains("pace"), "{said}");
+    let data = "WARNING: project-beta at 100% actual: stop-instances leaves alone every type with instance-store volumes";
+    assert!(said.contains(data), "{said}");
+    let lose = GOOD.replace(
+        "stop-instances: { tag: { Project: Beta }",
+        "stop-instances: { instance-store-data: lose, tag: { Project: Beta }",
+    );
+    assert_ne!(lose, GOOD);
+    std::fs::write(folder.path().join("guardrails.yaml"), lose).unwrap();
+    let said = err(&run(folder.path(), &["check"]));
+    assert!(!said.contains("WARNING"), "{said}");
 }
 
 #[test]

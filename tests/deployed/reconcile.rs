@@ -20,6 +20,14 @@ async fn how_a_budget_stands_is_read_with_its_alarms_and_an_update_zeroes_it() {
     let client = aws_sdk_budgets::Client::new(&lab.root);
     let standings = Standings { client: client.clone(), account: ACCOUNT.to_owned(), topic: None };
     let guardrail = guardrail(&lab).await;
+    // Before any breach every stage is planned, and people are told of what would be left alone.
+    let said = lab.say(&["reconcile", "--rehearse"]).await;
+    assert!(said.contains("100% actual: would change ") && said.contains("would be left alone"), "{said}");
+    let (subject, told) = lab.told().await;
+    assert!(subject.contains("rehearsal") && told.contains("would be left alone"), "{subject} {told}");
+    let kept = lab.ledger.rehearsals().await.unwrap().remove(0);
+    assert!(kept.told.is_some() && kept.told == kept.digest() && lab.ledger.runs(None).await.unwrap().is_empty());
+
     let stands = async || standings.standing(&guardrail).await.unwrap().unwrap();
     let fresh = stands().await;
     assert_eq!((fresh.limit, fresh.actual, fresh.forecast), ("2".parse().unwrap(), "0".parse().unwrap(), None));

@@ -4,4 +4,5 @@ mod file;
 mod lab;
 mod periods;
 mod raised;
+mod rehearsals;
 mod rounds;

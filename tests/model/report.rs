@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use guardrails_model::config::Budget;
+use guardrails_model::config::{Budget, Demand};
 use guardrails_model::ids::{FacetId, Nonce, Place, Value};
 use guardrails_model::ledger::Ledger;
 use guardrails_model::ledger::memory::MemoryStore;
@@ -57,6 +57,7 @@ fn run(parts: Vec<Part>) -> Run {
         tried_at: None,
         approval: None,
         verify: None,
+        left_alone: Demand::Report,
         wake: None,
         remarks: Vec::new(),
         rescanning: None,
@@ -88,6 +89,9 @@ fn step(run: &Run, part: usize, token: &Nonce, number: usize) -> Step {
         label: id,
         kind: Some("t3.micro".to_owned()),
         note: Some(format!("its public address 203.0.113.{number} will be another")),
+        identity: None,
+        unplanned: false,
+        spared: false,
         unit: None,
         late: false,
         present: Value::new("running"),

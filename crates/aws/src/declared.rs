@@ -120,6 +120,11 @@ pub trait Declared: Any + Send + Sync {
         Verdict::No
     }
 
+    /// What people should know of these parameters before they deploy them.
+    fn caution(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The policies that the stack must have for it.
     fn own_policies(&self) -> Vec<OwnPolicy> {
         Vec::new()

@@ -11,6 +11,7 @@ pub mod declared;
 pub mod documents;
 pub mod ec2;
 pub mod error;
+pub mod functions;
 pub mod grants;
 pub mod holds;
 pub mod iam;

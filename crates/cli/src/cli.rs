@@ -67,7 +67,7 @@ enum Command {
     /// Lets alerts be enforced again after a rollback, before the period's end; tries failed runs again.
     Rearm(Rearm),
     /// Compares AWS Budgets with the ledger now, as the schedule does.
-    Reconcile,
+    Reconcile(commands::reconcile::Reconcile),
 }
 
 impl Cli {
@@ -94,7 +94,7 @@ impl Cli {
             Command::Rollback(args) => commands::rollback::run(global, args).await,
             Command::Abandon(args) => commands::abandon::run(global, args).await,
             Command::Rearm(args) => commands::rearm::run(global, args).await,
-            Command::Reconcile => commands::reconcile::run(global).await,
+            Command::Reconcile(args) => commands::reconcile::run(global, args).await,
         }
     }
 }

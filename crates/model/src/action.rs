@@ -29,6 +29,17 @@ pub trait Action: Send + Sync {
     /// [`Seen::Gone`], and only after the service itself said so.
     async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError>;
 
+    /// The same, where `identities` has the identities of targets that the plan wrote down. A name is no identity: its target may have
+    /// been renamed, or deleted and made anew.
+    async fn observe_known(
+        &self,
+        facets: &[FacetId],
+        identities: &HashMap<FacetId, String>,
+    ) -> Result<HashMap<FacetId, Seen>, ActionError> {
+        let _ = identities;
+        self.observe(facets).await
+    }
+
     /// Asked between two orders of a unit, when all of the earlier ones are done: may the next begin? Reads only.
     async fn ready(&self, gate: &ReadyCheck) -> Result<Ready, ActionError> {
         let _ = gate;
@@ -135,6 +146,12 @@ pub struct Planned {
     pub kind: Option<String>,
     /// What people should know of the change before it is made.
     pub note: Option<String>,
+    /// The identity that the service gave its target, where a name may mean another one later.
+    pub identity: Option<String>,
+    /// It is left alone because it could not be planned: it is missing, or nobody may or can change it.
+    pub unplanned: bool,
+    /// It is left alone because people said so, or somebody else is changed in its place.
+    pub spared: bool,
 }
 
 impl Planned {
@@ -152,7 +169,16 @@ impl Planned {
             with: None,
             kind: None,
             note: None,
+            identity: None,
+            unplanned: false,
+            spared: false,
         }
+    }
+
+    /// The same, which could not be planned for this reason.
+    #[must_use]
+    pub fn without_plan(self, why: String) -> Self {
+        Self { skip: Some(why), unplanned: true, ..self }
     }
 }
 
@@ -216,6 +242,8 @@ pub enum Seen {
     Moving(Value),
     /// There is no such target any more, for the reason given.
     Gone(String),
+    /// The target is there, and this action cannot reach it, for the reason given: its name is another now.
+    OutOfReach(String),
 }
 
 /// One change to make.
@@ -225,6 +253,8 @@ pub struct Change {
     pub facet: FacetId,
     /// To what.
     pub to: Value,
+    /// The identity of its target, where the plan wrote it down.
+    pub identity: Option<String>,
     /// The unit that it is done with in order, if it is.
     pub unit: Option<String>,
     /// The other facets of its unit that this run has turned, both ways.

@@ -23,6 +23,7 @@ pub mod principal;
 pub mod receipt;
 pub mod reconcile;
 pub mod record;
+pub mod rehearsals;
 pub mod report;
 pub mod runs;
 pub mod spend;

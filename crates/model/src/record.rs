@@ -4,6 +4,7 @@
 mod approval;
 mod log;
 mod partial_rollback;
+mod rehearsal;
 mod request;
 mod round;
 mod spend;
@@ -20,13 +21,14 @@ pub(crate) use self::log::short;
 pub use self::log::{Event, Log, Repeats};
 use self::log::{counts_on, same_words};
 pub use self::partial_rollback::PartialRollback;
+pub use self::rehearsal::{Rehearsal, RehearsedStage, Tally};
 pub use self::request::{RollbackRequest, Scope};
 pub use self::round::{Found, Round};
 pub use self::spend::Spend;
 pub use self::stage_state::{AlertEntry, AlertRecord, MOST_DISCARDED, Released, StageState};
 pub use self::step::{Facet, Holder, Lease, Step, StepEvent, UNDONE};
 pub use self::target::Target;
-use crate::config::{Budget, Rule, StageAt};
+use crate::config::{Budget, Demand, Rule, StageAt};
 use crate::cursor::Cursor;
 pub use crate::direction::Direction;
 use crate::ids::{ActionName, GuardrailName, Nonce, Place, RunId};
@@ -145,6 +147,9 @@ pub struct Run {
     /// Whom IAM is asked about once the plan is carried out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Rule>,
+    /// The outcome when a target in scope is left alone, or could not be planned.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub left_alone: Demand,
     /// Set when the present try looks again at what the run holds: how it stood before.
     #[serde(default, rename = "looking", skip_serializing_if = "Option::is_none")]
     pub rescanning: Option<RunState>,

@@ -6,8 +6,8 @@ use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
 use crate::cursor::Cursor;
-use crate::ids::{Place, RunId};
-use crate::record::{Direction, PartPlan};
+use crate::ids::{GuardrailName, Place, RunId};
+use crate::record::{Direction, PartPlan, Run, Tally};
 
 /// Letters of the digest of an action with its parameters.
 const SCOPE_DIGEST: usize = 20;
@@ -125,6 +125,9 @@ pub struct ActionOrder {
     /// Where an earlier invocation left off.
     #[serde(default)]
     pub cursor: Option<Cursor>,
+    /// The run of a rehearsal: the ledger has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft: Option<Box<Run>>,
 }
 
 /// What an action's function does.
@@ -139,6 +142,43 @@ pub enum Op {
     Apply,
     /// Takes it on back.
     Rollback,
+    /// Plans a part of a draft in all of its places, and writes nothing.
+    Rehearse,
+}
+
+/// An order of the schedule or of `guardrails reconcile` for the reconciler: a round, and with it rehearsals.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoundOrder {
+    /// Which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearse: Option<Which>,
+}
+
+/// Which guardrails are rehearsed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Which {
+    /// Those that were not for a day.
+    Due,
+    /// All.
+    All,
+}
+
+/// An order of the reconciler for notify: to tell people of the last rehearsals of these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TellOfRehearsals {
+    /// The guardrails.
+    pub rehearsals: Vec<GuardrailName>,
+}
+
+/// The answer of an action's function to a rehearsal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RehearsalResult {
+    /// The part's index.
+    pub part: usize,
+    /// Its tally.
+    pub rehearsal: Tally,
 }
 
 /// What the state machine asks of verify.

@@ -77,6 +77,7 @@ pub fn render_of(catalog: &Catalog, config: &Config, key: &str) -> Result<Json> 
         resources.insert(format!("{logical}Function"), functions::function(action, key, &logical));
         resources.insert(format!("{logical}ErrorAlarm"), alarms::error_alarm(action.name, &logical));
         roles::callable(&mut resources["MachineRole"], &logical)?;
+        roles::rehearsed(&mut resources["ReconcileRole"], &logical)?;
         for policy in action.own_policies(config)? {
             resources.insert(format!("DenyPolicy{}", policy.hash), roles::own_policy(&policy));
         }

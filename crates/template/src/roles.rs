@@ -103,6 +103,16 @@ pub(super) fn callable(machine_role: &mut Json, logical: &str) -> Result<()> {
     Ok(())
 }
 
+/// Lets the reconciler have the action's stages rehearsed.
+pub(super) fn rehearsed(reconcile_role: &mut Json, logical: &str) -> Result<()> {
+    let statements = reconcile_role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].as_array_mut();
+    let statement = statements.and_then(|statements| statements.iter_mut().find(|one| one["Sid"] == "HaveStagesRehearsed"));
+    let functions = statement.and_then(|statement| statement["Resource"].as_array_mut());
+    let functions = functions.ok_or_else(|| anyhow!("the reconciler's role does not say which functions rehearse"))?;
+    functions.push(json!({"Fn::GetAtt": [format!("{logical}Function"), "Arn"]}));
+    Ok(())
+}
+
 /// The reconciler reads the budgets of the guardrails, and the custom resource changes them: no others.
 pub(super) fn budgets(resources: &mut Map<String, Json>, config: &Config) -> Result<()> {
     let names = config.guardrails.values().map(Guardrail::budget_name);

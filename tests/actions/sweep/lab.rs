@@ -63,7 +63,7 @@ pub struct Place {
     save: Save,
 }
 
-/// Keeps what a place is like, and gives back what puts it there again.
+/// Saves the state of a place, and returns a function that restores it.
 type Save = Box<dyn Fn() -> Restore + Send + Sync>;
 type Restore = Box<dyn Fn() + Send + Sync>;
 

@@ -85,7 +85,7 @@ fn stop_instances() -> Vec<Scenario> {
                         .instance(running("i-7", "").of_type("m5d.large"))
                         .instance(running("i-8", "").managed_by("lambda.amazonaws.com"))
                         .instance(running("i-9", "guardrails:exempt="))
-                        .instance(running("j-1", "karpenter.sh/nodepool=default"))
+                        .instance(running("j-1", "karpenter.sh/nodepool=default aws:ec2:fleet-id=f-1"))
                         .page = 50;
                 })
             },

@@ -227,7 +227,7 @@ impl Action for Line {
     async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
         let present = match self.look().await? {
             Seen::Is(value) | Seen::Moving(value) | Seen::FellBack(value, _) => value,
-            Seen::Gone(why) => unreachable!("the lamp does not go: {why}"),
+            Seen::Gone(why) | Seen::OutOfReach(why) => unreachable!("the lamp does not go: {why}"),
         };
         Ok(vec![Planned::new(facet(), "a", present, Value::new(OFF))])
     }

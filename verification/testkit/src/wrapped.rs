@@ -8,6 +8,7 @@ use guardrails_model::action::{
 };
 use guardrails_model::ids::{FacetId, Place, Value};
 use guardrails_model::record::Direction;
+use jiff::Timestamp;
 
 /// The methods of an [`Action`], each of which asks the inner action unless it is written anew.
 #[async_trait]
@@ -69,6 +70,10 @@ impl<W: Wrapper> Action for Wrapped<W> {
 
     fn drift_policy(&self, facet: &FacetId) -> DriftPolicy {
         self.0.inner().drift_policy(facet)
+    }
+
+    fn drifted(&self, facet: &FacetId, changed: Timestamp) -> DriftPolicy {
+        self.0.inner().drifted(facet, changed)
     }
 
     fn keeps(&self, facet: &FacetId, seen: &Value) -> bool {

@@ -23,6 +23,10 @@ pub struct Account {
     pub users: BTreeMap<String, Vec<String>>,
     /// IAM's roles.
     pub roles: BTreeMap<String, Role>,
+    /// Identities that are not made of the name: of principals such as `group Beta` that were renamed, or made anew.
+    pub identities: BTreeMap<String, String>,
+    /// Names of principals that no grant of the functions has.
+    pub beyond: BTreeSet<String>,
     /// How many policies a user may have.
     pub per_user: usize,
     /// How many policies a role may have.
@@ -101,6 +105,8 @@ impl Default for Account {
             groups: BTreeMap::new(),
             users: BTreeMap::new(),
             roles: BTreeMap::new(),
+            identities: BTreeMap::new(),
+            beyond: BTreeSet::new(),
             per_user: 10,
             per_role: 10,
             policies: BTreeSet::new(),
@@ -200,6 +206,31 @@ impl Account {
         let arns = users.iter().map(|name| format!("arn:aws:iam::123456789012:user/{name}"));
         self.groups.get_mut(group).unwrap_or_else(|| panic!("there is no group {group}")).members.extend(arns);
         self
+    }
+
+    /// The identity of a principal.
+    pub fn identity(&self, kind: &str, name: &str) -> String {
+        let known = self.identities.get(&format!("{kind} {name}"));
+        known.cloned().unwrap_or_else(|| format!("{}{name}", kind[..1].to_ascii_uppercase()))
+    }
+
+    /// A group or a user gets another name, and keeps its identity.
+    pub fn rename(&mut self, kind: &str, name: &str, to: &str) {
+        let identity = self.identity(kind, name);
+        self.identities.insert(format!("{kind} {to}"), identity);
+        self.made_anew(kind, name);
+        if kind == "group" {
+            let group = self.groups.remove(name).unwrap_or_else(|| panic!("there is no group {name}"));
+            self.groups.insert(to.to_owned(), group);
+        } else {
+            let user = self.users.remove(name).unwrap_or_else(|| panic!("there is no user {name}"));
+            self.users.insert(to.to_owned(), user);
+        }
+    }
+
+    /// The name belongs to another principal from now on.
+    pub fn made_anew(&mut self, kind: &str, name: &str) {
+        self.identities.insert(format!("{kind} {name}"), format!("another {name}"));
     }
 
     /// Adds a policy that nobody has.

@@ -4,8 +4,15 @@ use super::account::Account;
 use super::switchable;
 use super::wire::{Call, Refusal, Service};
 
+const USER: &str = "User: arn:aws:sts::123456789012:assumed-role/guardrails/session";
+
 /// Why IAM refuses a function's call, if it does.
 pub fn refusal(account: &Account, call: &Call) -> Option<Refusal> {
+    let named = ["GroupName", "UserName", "RoleName"].into_iter().find_map(|key| call.get(key));
+    if named.is_some_and(|name| account.beyond.contains(name)) {
+        let what = format!("{USER} is not authorized to perform: iam:{}", call.operation);
+        return Some(Refusal(403, "AccessDenied", what));
+    }
     let (key, value) = account.granted?;
     let member = || account.instances.get(call.get("InstanceId")?)?.group_key();
     let group = |name: &str| account.fleets.get(&(call.region.clone(), name.to_owned()));
@@ -33,7 +40,7 @@ pub fn refusal(account: &Account, call: &Call) -> Option<Refusal> {
     if is_granted {
         return None;
     }
-    let user = "User: arn:aws:sts::123456789012:assumed-role/guardrails/session";
+    let user = USER;
     Some(if matches!(call.service, Service::Ec2) {
         let what = format!("{user} is not authorized to perform: ec2:{}", call.operation);
         Refusal(403, "UnauthorizedOperation", format!("You are not authorized to perform this operation. {what}"))

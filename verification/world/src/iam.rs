@@ -16,7 +16,9 @@ pub fn answer(account: &mut Account, call: &Call) -> Result<String, Refusal> {
         "GetGroup" => get_group(account, call),
         "GetRole" => get_role(account, call),
         "GetPolicy" => get_policy(account, call),
-        "GetUser" => simulator::get_user(account, call),
+        "GetUser" => get_user(account, call),
+        "ListGroups" => Ok(list_groups(account, call)),
+        "ListUsers" => Ok(list_users(account, call)),
         "ListRoles" => Ok(simulator::list_roles(account, call)),
         "SimulatePrincipalPolicy" => simulator::simulate(account, call),
         "GetInstanceProfile" => get_profile(account, call),
@@ -39,8 +41,39 @@ fn get_group(account: &mut Account, call: &Call) -> Result<String, Refusal> {
         let id = tag("UserId", &format!("AIDA{name}"));
         format!("<Path>/</Path>{}{id}{}{}", tag("UserName", name), tag("Arn", &arn), tag("CreateDate", CREATED))
     };
-    let about = format!("{}<GroupId>AGPA</GroupId>{}", tag("GroupName", name), about("group", "/", name));
-    Ok(format!("<Group>{about}</Group>{}{}", list("Users", "member", members.into_iter().map(user)), truncated(next)))
+    let group = group(account, name);
+    Ok(format!("<Group>{group}</Group>{}{}", list("Users", "member", members.into_iter().map(user)), truncated(next)))
+}
+
+fn group(account: &Account, name: &str) -> String {
+    let id = tag("GroupId", &account.identity("group", name));
+    format!("{}{id}{}", tag("GroupName", name), about("group", "/", name))
+}
+
+/// Someone with rights of their own has a path there; everybody else has none.
+fn get_user(account: &Account, call: &Call) -> Result<String, Refusal> {
+    let name = call.require("UserName")?;
+    let arn = account.rights.keys().find(|arn| arn.contains(":user/") && arn.ends_with(&format!("/{name}")));
+    if arn.is_none() && !account.users.contains_key(name) {
+        return Err(no_such("user", name));
+    }
+    let known = arn.map(|arn| tag("Arn", arn)).map(|arn| format!("<Path>/</Path>{arn}{}", tag("CreateDate", CREATED)));
+    let id = tag("UserId", &account.identity("user", name));
+    Ok(format!("<User>{}{id}{}</User>", tag("UserName", name), known.unwrap_or_else(|| about("user", "/", name))))
+}
+
+fn list_groups(account: &Account, call: &Call) -> String {
+    let (names, next) = page(account.groups.keys().collect(), call.get("Marker"), account.page);
+    format!("{}{}", list("Groups", "member", names.into_iter().map(|name| group(account, name))), truncated(next))
+}
+
+fn list_users(account: &Account, call: &Call) -> String {
+    let (names, next) = page(account.users.keys().collect(), call.get("Marker"), account.page);
+    let user = |name: &String| {
+        let id = tag("UserId", &account.identity("user", name));
+        format!("{}{id}{}", tag("UserName", name), about("user", "/", name))
+    };
+    format!("{}{}", list("Users", "member", names.into_iter().map(user)), truncated(next))
 }
 
 fn get_role(account: &Account, call: &Call) -> Result<String, Refusal> {
@@ -49,7 +82,8 @@ fn get_role(account: &Account, call: &Call) -> Result<String, Refusal> {
     let stack = role.stack.iter().map(|stack| format!("<Key>aws:cloudformation:stack-name</Key>{}", tag("Value", stack)));
     let trust =
         account.trust.get(name).map(|trust| tag("AssumeRolePolicyDocument", &simulator::quoted(trust))).unwrap_or_default();
-    let about = format!("{}<RoleId>AROA</RoleId>{}{trust}", tag("RoleName", name), about("role", &role.path, name));
+    let id = tag("RoleId", &account.identity("role", name));
+    let about = format!("{}{id}{}{trust}", tag("RoleName", name), about("role", &role.path, name));
     Ok(format!("<Role>{about}{}</Role>", list("Tags", "member", stack)))
 }
 

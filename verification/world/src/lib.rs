@@ -58,7 +58,7 @@ pub struct World {
     pacers: Mutex<Vec<Pacing>>,
 }
 
-/// What keeps an action within its limits.
+/// A pacer, which keeps an action within its limits.
 struct Pacing(Arc<Pacer>);
 
 impl std::fmt::Debug for Pacing {

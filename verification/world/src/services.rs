@@ -91,6 +91,7 @@ impl Account {
                     let (profiles, trust, rights) = (self.profiles.clone(), self.trust.clone(), self.rights.clone());
                     let mut past = Self { groups, users, roles, policies, profiles, trust, rights, ..Self::default() };
                     (past.gone, past.page, past.limits) = (self.gone.clone(), self.page, self.limits.clone());
+                    past.identities.clone_from(&self.identities);
                     (past.per_user, past.per_role) = (self.per_user, self.per_role);
                     iam::answer(&mut past, call)
                 }

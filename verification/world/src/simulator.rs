@@ -10,14 +10,6 @@ use super::wire::{Call, Refusal, list, page, tag};
 /// The policy that lets a group's members launch.
 pub const FULL: &str = "arn:aws:iam::aws:policy/AmazonEC2FullAccess";
 
-pub(super) fn get_user(account: &Account, call: &Call) -> Result<String, Refusal> {
-    let name = call.require("UserName")?;
-    let arn = account.rights.keys().find(|arn| arn.contains(":user/") && arn.ends_with(&format!("/{name}")));
-    let arn = arn.ok_or_else(|| missing(format!("The user with name {name} cannot be found.")))?;
-    let rest = "<Path>/</Path><UserId>AIDA</UserId><CreateDate>2026-01-01T00:00:00Z</CreateDate>";
-    Ok(format!("<User>{}{}{rest}</User>", tag("UserName", name), tag("Arn", arn)))
-}
-
 /// A document as IAM gives it.
 pub(super) fn quoted(document: &str) -> String {
     url::form_urlencoded::byte_serialize(document.as_bytes()).collect::<String>().replace('+', "%20")

@@ -69,6 +69,15 @@ impl Story {
         self.harness.open(&run).await.unwrap().id
     }
 
+    /// The same of a stage that demands that nothing in its scope is left alone.
+    pub async fn open_demanding(&self, who: &str, action: &str, params: Json) -> RunId {
+        let spec = ActionSpec { name: action.parse().unwrap(), params };
+        let (target, mut guardrail) = harness::stage(who, vec![vec![spec]]);
+        guardrail.stages[0].left_alone = Demand::Fail;
+        let Begun::Started(run) = self.harness.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
+        self.harness.open(&run).await.unwrap().id
+    }
+
     /// A run of a stage of several actions, one after another, planned.
     pub async fn open_stage(&self, who: &str, actions: &[(&str, Json)]) -> RunId {
         let spec = |(name, params): &(&str, Json)| ActionSpec { name: name.parse().unwrap(), params: params.clone() };

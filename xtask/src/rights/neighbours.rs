@@ -85,11 +85,10 @@ fn elsewhere(call: &Call, reasons: &Reasons) -> Option<Neighbour> {
 
 /// The same call, with another value of each condition key that the role's policies ask about.
 fn otherwise(call: &Call, recorded: &Recorded, reasons: &Reasons) -> Vec<Neighbour> {
-    if reasons.wide(&call.role, &call.action).is_some() {
-        return Vec::new();
-    }
+    // A call may be wide in its targets. Which policy it attaches is asked about all the same.
+    let is_wide = reasons.wide(&call.role, &call.action).is_some();
     let policies = &recorded.policies[&call.policies];
-    let asked = call.keys.iter().filter(|(key, _)| policies.ask_about(key));
+    let asked = call.keys.iter().filter(|(key, _)| policies.ask_about(key) && (!is_wide || *key == "iam:policyarn"));
     let changed = asked.map(|(key, value)| {
         let mut keys = call.keys.clone();
         let other = match key.as_str() {

@@ -167,8 +167,11 @@ impl DenyActions {
 impl Declared for DenyActions {
     fn make(&self, context: &Context<'_>) -> Box<dyn Action> {
         let denies: BTreeSet<String> = self.policy.iter().cloned().collect();
+        let region = context.region();
+        let closing = context.home(&region).filter(|_| self.policy.is_none()).map(|home| OwnPolicy::closing().arn(&home));
         let action = Attaching::new(self.wishes_at(context), denies, context);
-        Box::new(action.keeping_from_assuming(self.denies(shut_out::ASSUME)).on_drift(self.drift))
+        let action = action.one_by_one().closed_by(closing).on_drift(self.drift);
+        Box::new(action.keeping_from_assuming(self.denies(shut_out::ASSUME)))
     }
 
     fn grants(&self, all: &[&dyn Declared]) -> Vec<Grant> {
@@ -177,7 +180,9 @@ impl Declared for DenyActions {
         let desired =
             all.iter().flat_map(|params| params.desired_of(&[params.policy.clone().unwrap_or_else(|| TEMPLATE.any_deny())]));
         let denies = all.iter().filter_map(|params| params.policy.clone()).collect();
-        let mut grants = grants::of(&desired.collect::<Vec<_>>(), denies);
+        let desired: Vec<Desired> = desired.collect();
+        let mut grants = grants::of(&desired, denies);
+        grants.extend(grants::members(&desired));
         if all.iter().any(|params| params.denies(shut_out::ASSUME) != Verdict::No) {
             grants.extend(shut_out::grants());
         }

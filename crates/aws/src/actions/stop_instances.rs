@@ -83,6 +83,13 @@ impl Declared for StopInstances {
         grants::all(&alike(all))
     }
 
+    fn caution(&self) -> Option<&'static str> {
+        (self.instance_store_data != params::InstanceStoreData::Lose).then_some(
+            "stop-instances leaves alone every type with instance-store volumes, which most GPU types have: they go on costing money. \
+             `instance-store-data: lose` stops them, and their local data is lost",
+        )
+    }
+
     fn selects(&self) -> Option<&Tags> {
         Some(&self.tag)
     }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{DeviceType, Instance, InstanceLifecycleType, SpotInstanceType};
+use aws_sdk_ec2::types::{DeviceType, Instance, InstanceLifecycleType, InstanceType, SpotInstanceType};
 use guardrails_model::action::ActionError;
 use guardrails_model::config::{Duration, Tags};
 use guardrails_model::pace::Pacer;
@@ -37,6 +37,17 @@ const KEEPERS: [(&str, &str); 12] = [
     ("elasticbeanstalk:*", "AWS Elastic Beanstalk"),
     ("aws:ec2spot:fleet-request-id", "a Spot Fleet"),
     ("parallelcluster:*", "AWS ParallelCluster"),
+];
+/// Tags that only AWS sets, on instances that Auto Scaling, a fleet or one of these services launched. Anybody can set keepers' other tags
+/// at launch, so they count beside one of these only. Tags of CloudFormation and of launch templates do not name a keeper.
+const PROOFS: [&str; 7] = [
+    "aws:autoscaling:groupName",
+    "aws:ec2:fleet-id",
+    "aws:ec2spot:fleet-request-id",
+    "aws:eks:*",
+    "aws:ecs:*",
+    "aws:batch:*",
+    "aws:elasticmapreduce:*",
 ];
 /// Auto Scaling's own fleets leave this tag on its members too.
 const FLEET: (&str, &str) = ("aws:ec2:fleet-id", "an EC2 Fleet");
@@ -116,6 +127,8 @@ pub struct Controller {
 pub struct Facts {
     /// Types whose instances have volumes that lose their data on a stop.
     instance_store: BTreeSet<String>,
+    /// Types that EC2 does not know here: whether they have such volumes cannot be told.
+    unknown: BTreeSet<String>,
     /// Spot requests that start a stopped instance again, rather than replace it.
     persistent: BTreeSet<String>,
 }
@@ -130,11 +143,15 @@ impl Facts {
         let requests: BTreeSet<_> = instances.iter().filter_map(|instance| instance.spot_instance_request_id()).collect();
         let mut facts = Self::default();
         for batch in types.into_iter().collect::<Vec<_>>().chunks(BATCH) {
-            pacer.spend(DESCRIBE_REQUESTS, 1);
-            let answer = ec2.describe_instance_types().set_instance_types(Some(batch.to_vec())).send().await;
-            let answer = answer.map_err(|error| Failure::of(&error).reading("asking about instance types"))?;
-            let with = answer.instance_types().iter().filter(|of_type| of_type.instance_storage_supported() == Some(true));
-            facts.instance_store.extend(with.filter_map(|of_type| Some(of_type.instance_type()?.as_str().to_owned())));
+            if facts.learn_types(batch, ec2, pacer).await? {
+                continue;
+            }
+            // One type that EC2 does not know fails the question about all of them.
+            for one in batch {
+                if !facts.learn_types(std::slice::from_ref(one), ec2, pacer).await? {
+                    facts.unknown.insert(one.as_str().to_owned());
+                }
+            }
         }
         for batch in requests.into_iter().collect::<Vec<_>>().chunks(BATCH) {
             // EC2 forgets requests that were cancelled: by ids, one of them would fail the call.
@@ -147,6 +164,22 @@ impl Facts {
             facts.persistent.extend(lasting.filter_map(|request| request.spot_instance_request_id().map(str::to_owned)));
         }
         Ok(facts)
+    }
+
+    /// Asks EC2 about types. Says whether it knows all of them.
+    async fn learn_types(&mut self, types: &[InstanceType], ec2: &Client, pacer: &Pacer) -> Result<bool, ActionError> {
+        pacer.spend(DESCRIBE_REQUESTS, 1);
+        match ec2.describe_instance_types().set_instance_types(Some(types.to_vec())).send().await {
+            Ok(answer) => {
+                let with = answer.instance_types().iter().filter(|of_type| of_type.instance_storage_supported() == Some(true));
+                self.instance_store.extend(with.filter_map(|of_type| Some(of_type.instance_type()?.as_str().to_owned())));
+                Ok(true)
+            }
+            Err(error) => {
+                let failure = Failure::of(&error);
+                if failure.is("InvalidInstanceType") { Ok(false) } else { Err(failure.reading("asking about instance types")) }
+            }
+        }
     }
 }
 
@@ -206,6 +239,12 @@ impl Bystanders<'_> {
                  stops it all the same)"
             ));
         }
+        if !self.lose_data && self.facts.unknown.contains(of_type) {
+            return Some(format!(
+                "EC2 does not know the type {of_type} here, so whether its data would be lost on a stop cannot be told \
+                 (`instance-store-data: lose` stops it all the same)"
+            ));
+        }
         None
     }
 
@@ -215,17 +254,27 @@ impl Bystanders<'_> {
         if let Some(operator) = instance.operator().filter(|operator| operator.managed() == Some(true)) {
             return Some(operator.principal().unwrap_or("another service").to_owned());
         }
-        let carries = |(key, _): &&(&str, &str)| {
-            instance
-                .tags()
-                .iter()
-                .filter_map(|tag| tag.key())
-                .any(|of| key.strip_suffix('*').map_or(of == *key, |beginning| of.starts_with(beginning)))
-        };
-        if let Some((_, keeper)) = KEEPERS.iter().find(carries) {
+        let member = instance.instance_id().is_some_and(|id| self.members.contains_key(id));
+        let is_proven = member || PROOFS.iter().any(|key| has_key(instance, key));
+        let believed = |(key, _): &&(&str, &str)| has_key(instance, key) && (is_proven || key.starts_with("aws:"));
+        if let Some((_, keeper)) = KEEPERS.iter().find(believed) {
             return Some((*keeper).to_owned());
         }
-        let member = instance.instance_id().is_some_and(|id| self.members.contains_key(id));
         (!member && tag(instance, FLEET.0).is_some()).then(|| FLEET.1.to_owned())
     }
+
+    /// A note on an instance that carries a keeper's tag, and is not left alone for it.
+    #[must_use]
+    pub fn unproven(&self, instance: &Instance) -> Option<String> {
+        let (key, keeper) = KEEPERS.iter().find(|(key, _)| has_key(instance, key))?;
+        self.keeper(instance).is_none().then(|| {
+            format!("its tag {key} is {keeper}'s, and anybody can set it: no tag of AWS's own says that {keeper} launched it")
+        })
+    }
+}
+
+/// Does the instance carry this key, or one that begins so where it ends in `*`?
+fn has_key(instance: &Instance, key: &str) -> bool {
+    let is_it = |of: &str| key.strip_suffix('*').map_or(of == key, |beginning| of.starts_with(beginning));
+    instance.tags().iter().filter_map(|tag| tag.key()).any(is_it)
 }

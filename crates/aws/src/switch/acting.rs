@@ -59,11 +59,12 @@ impl<S: Switch> Action for Acting<S> {
                 continue;
             }
             let skip = self.reason_against(&item, &found).await?;
+            let spared = self.params.exempt.reason(&found).is_some();
             let facet = FacetId::new(S::TARGET.facet, &self.region, &written(&found.id))
                 .map_err(|error| ActionError::Refused(error.to_string()))?;
             let (Seen::Is(present) | Seen::FellBack(present, _) | Seen::Moving(present)) = found.seen else { continue };
             let plan = Planned::new(facet, found.label, present, found.off);
-            planned.push(Planned { skip, kind: found.kind, note: found.note, ..plan });
+            planned.push(Planned { skip, kind: found.kind, note: found.note, spared, ..plan });
         }
         Ok(planned)
     }

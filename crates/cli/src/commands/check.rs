@@ -3,7 +3,7 @@
 use anyhow::Result;
 use guardrails_aws::actions::CATALOG;
 use guardrails_model::belief;
-use guardrails_model::config::{Config, Guardrail, Stage, scopes};
+use guardrails_model::config::{ActionSpec, Config, Guardrail, Stage, scopes};
 use guardrails_model::pace::{Bucket, Pace};
 use guardrails_template as template;
 use rust_decimal::Decimal;
@@ -35,8 +35,13 @@ pub(crate) fn run(global: &Global, args: &File) -> Result<Exit> {
 fn warnings(config: &Config) -> Vec<String> {
     let stages = config.guardrails.values().flat_map(|guardrail| guardrail.stages.iter().map(move |stage| (guardrail, stage)));
     let warned = stages.flat_map(|(guardrail, stage)| {
-        let entries = stage.groups.iter().flatten().filter_map(|action| CATALOG.find(action.name.as_str()).ok());
-        entries.filter_map(move |entry| Some(format!("WARNING: {} at {}: {}", guardrail.name, stage.at, entry.warning?)))
+        let of = |action: &ActionSpec| {
+            let warning = CATALOG.find(action.name.as_str()).ok().and_then(|entry| entry.warning);
+            let caution = CATALOG.read(action).ok().and_then(|params| params.caution());
+            warning.into_iter().chain(caution)
+        };
+        let said = stage.groups.iter().flatten().flat_map(of);
+        said.map(move |what| format!("WARNING: {} at {}: {what}", guardrail.name, stage.at))
     });
     let mut warnings: Vec<String> = warned.collect();
     warnings.dedup();

@@ -10,6 +10,7 @@ mod keys;
 mod policy;
 mod recheck;
 mod reconciler;
+mod rehearsals;
 mod runs;
 mod site;
 mod spends;
@@ -59,7 +60,7 @@ pub(crate) async fn nobody_is_told(sdk: &SdkConfig, topic: &str) -> Option<Strin
 
 async fn examine(site: &Site) -> Vec<Sheet> {
     let now = SystemClock.now();
-    let (topics, subscriptions, budgets, functions, letters, alarms, runs, reconciler, stack) = tokio::join!(
+    let (topics, subscriptions, budgets, functions, letters, alarms, runs, reconciler, rehearsals, stack) = tokio::join!(
         topics::look(site),
         subscriptions::look(site),
         budgets::look(site, now),
@@ -68,6 +69,7 @@ async fn examine(site: &Site) -> Vec<Sheet> {
         alarms::look(site),
         runs::look(site, now),
         reconciler::look(site, now),
+        rehearsals::look(site, now),
         stack::look(site),
     );
     vec![
@@ -79,6 +81,7 @@ async fn examine(site: &Site) -> Vec<Sheet> {
         runs::judge(&runs),
         alarms::judge(&alarms),
         reconciler::judge(&reconciler),
+        rehearsals::judge(&rehearsals, reconciler.made()),
         stack::judge(&stack),
     ]
 }

@@ -5,8 +5,11 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result, anyhow};
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_sdk_lambda::primitives::Blob;
+use clap::Args;
 use guardrails_aws::error::Failure;
 use guardrails_model::reconcile::Round;
+use guardrails_model::wire::{RoundOrder, Which};
 
 use crate::args::Global;
 use crate::deployment::Deployment;
@@ -16,14 +19,33 @@ use crate::output;
 /// More than the function has.
 const LONGEST: Duration = Duration::from_secs(330);
 
-pub(crate) async fn run(global: &Global) -> Result<Exit> {
-    let (round, failure) = round(&Deployment::find(global).await?).await?;
-    output::result(global, &round, &round.text())?;
+#[derive(Debug, Args)]
+pub(crate) struct Reconcile {
+    /// Also plan every stage of every guardrail now, without a run, and show what would be refused or left alone.
+    #[arg(long)]
+    pub(crate) rehearse: bool,
+}
+
+pub(crate) async fn run(global: &Global, args: &Reconcile) -> Result<Exit> {
+    let deployment = Deployment::find(global).await?;
+    let order = RoundOrder { rehearse: args.rehearse.then_some(Which::All) };
+    let (round, failure) = ask(&deployment, order).await?;
+    let mut text = round.text();
+    if args.rehearse {
+        let rehearsals = deployment.ledger.rehearsals().await.context("reading the rehearsals")?;
+        let now = rehearsals.iter().filter(|one| round.guardrails.iter().any(|found| found.guardrail == one.guardrail));
+        now.for_each(|rehearsal| text += &format!("\n{}", rehearsal.text()));
+    }
+    output::result(global, &round, &text)?;
     failure.map_or(Ok(Exit::Done), Err)
 }
 
 /// One round: what was found and done, and whether anything went wrong in it.
 pub(crate) async fn round(deployment: &Deployment) -> Result<(Round, Option<Error>)> {
+    ask(deployment, RoundOrder::default()).await
+}
+
+async fn ask(deployment: &Deployment, order: RoundOrder) -> Result<(Round, Option<Error>)> {
     let function = format!("{}-reconcile", deployment.stack);
     output::tell("one round of the reconciler");
     // The round may take as long as its function lives, and one is enough.
@@ -31,6 +53,7 @@ pub(crate) async fn round(deployment: &Deployment) -> Result<(Round, Option<Erro
         .timeout_config(TimeoutConfig::builder().operation_timeout(LONGEST).build())
         .retry_config(RetryConfig::disabled());
     let invoke = aws_sdk_lambda::Client::new(&deployment.sdk).invoke().function_name(&function);
+    let invoke = invoke.payload(Blob::new(serde_json::to_vec(&order).context("writing the order")?));
     let sent = invoke.customize().config_override(patient).send().await;
     let answer = sent.map_err(|error| anyhow!("invoking {function}: {}", Failure::of(&error).message))?;
     // A round in which something went wrong is kept too.

@@ -120,6 +120,10 @@ struct StageBody<A> {
     /// people; with `fail` the run ends as failed when somebody can, and what it enforced stays.
     #[schemars(with = "Option<Demand>")]
     verify: Option<Spanned<Demand>>,
+    /// The outcome when a target in scope is left alone and goes on costing money, or could not be planned. `report`, the default, tells
+    /// people. With `fail` the run ends as failed, and its changes stay. Exempt targets are not counted.
+    #[serde(default, rename = "left-alone")]
+    left_alone: Demand,
 }
 
 enum Item<A> {
@@ -279,7 +283,7 @@ fn check_guardrail<A: Actions>(
         let approval = stage.approval.map(|approval| check_approval(&approval, &groups)).transpose()?;
         let verify = check_verify(stage.verify.as_ref(), restricted)?;
         let meanwhile = check_meanwhile(stage.meanwhile.as_ref(), cheap)?;
-        stages.push(Stage { at: stage.at, groups, approval, verify, meanwhile, lossy });
+        stages.push(Stage { at: stage.at, groups, approval, verify, meanwhile, left_alone: stage.left_alone, lossy });
     }
     let plausibility = body.plausibility.map_or_else(
         || Ok(Plausibility::default()),

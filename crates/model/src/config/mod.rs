@@ -128,6 +128,9 @@ pub struct Stage {
     /// The actions that are carried out while a person is asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub meanwhile: Vec<ActionName>,
+    /// The outcome when a target in scope is left alone, or could not be planned.
+    #[serde(default, skip_serializing_if = "crate::omit::is_default")]
+    pub left_alone: Demand,
     /// An action of it cannot be undone in full, so it needs a figure that is less unusual.
     #[serde(default, skip_serializing_if = "crate::omit::is_default")]
     pub lossy: bool,
@@ -137,7 +140,7 @@ impl Stage {
     /// One that asks nobody.
     #[must_use]
     pub fn new(at: StageAt, groups: Vec<Vec<ActionSpec>>) -> Self {
-        Self { at, groups, approval: None, verify: None, meanwhile: Vec::new(), lossy: false }
+        Self { at, groups, approval: None, verify: None, meanwhile: Vec::new(), left_alone: Demand::Report, lossy: false }
     }
 }
 

@@ -76,7 +76,11 @@ pub fn again(step: &Step, facet: Option<&Facet>, found: &Planned, meanwhile: Dri
     // One that joined another unit since is for that unit's order, which this step does not know.
     let enforced =
         meanwhile == DriftPolicy::Reapply && found.skip.is_none() && unit(found.unit.as_ref()) == unit(step.unit.as_ref());
+    let is_another = step.identity.is_some() && found.identity.is_some() && step.identity != found.identity;
     match step.phase {
+        Phase::Applied if is_another => AgainNext::Say(Some(
+            "it was deleted, and another was made under its name: this run changed nothing of that".to_owned(),
+        )),
         Phase::Applied if !facet.is_some_and(|facet| facet.holders.contains_key(&step.holder())) => AgainNext::Nothing,
         Phase::Applied if is_otherwise && enforced => AgainNext::Enforce(format!("{UNDONE} {} meanwhile", found.present)),
         Phase::Applied => AgainNext::Say(is_otherwise.then(|| {
@@ -136,6 +140,7 @@ pub fn apply(step: &Step, facet: Option<&Facet>, seen: &Seen, keeps: bool, attem
     let theirs = facet.filter(|facet| facet.holders.keys().any(|holder| *holder != me));
     match seen {
         Seen::Gone(why) => ApplyNext::Skip(why.clone()),
+        Seen::OutOfReach(why) => ApplyNext::Refuse(why.clone()),
         Seen::Is(value) | Seen::FellBack(value, _) if keeps || *value == step.wanted => {
             if ours.or(theirs).is_some() {
                 ApplyNext::Settled
@@ -196,6 +201,7 @@ pub fn rollback(step: &Step, facet: Option<&Facet>, seen: &Seen, how: Back, now:
     let value = match seen {
         Seen::Gone(why) if is_loss => return RollbackNext::Lost(why.clone()),
         Seen::Gone(why) => return RollbackNext::Settled(Some(format!("nothing to put back: {why}"))),
+        Seen::OutOfReach(why) => return RollbackNext::Refuse(why.clone()),
         Seen::Moving(_) => return RollbackNext::Wait(None),
         // Only after we had put it back: a reason that was there before says nothing of that.
         Seen::FellBack(value, why) if *value != facet.before && step.phase == Phase::RollingBack && step.accepted.is_some() => {

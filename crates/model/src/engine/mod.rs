@@ -11,6 +11,7 @@ mod consent;
 pub(crate) mod decide;
 mod end;
 mod record;
+mod rehearse;
 mod rescan;
 mod scan;
 mod skip;
@@ -168,6 +169,9 @@ impl<'a> Executor<'a> {
             label: planned.label,
             kind: planned.kind,
             note: planned.note,
+            identity: planned.identity,
+            unplanned: planned.unplanned,
+            spared: planned.spared,
             unit: planned.unit,
             late: false,
             present: planned.present,
@@ -273,9 +277,13 @@ impl<'a> Executor<'a> {
         run: &Run,
         part: usize,
         action: &dyn Action,
-        ids: &[FacetId],
+        steps: &[&Step],
     ) -> Result<HashMap<FacetId, Seen>, ExecutorError> {
-        let mut seen = action.observe(ids).await.map_err(|source| failed(run, part, "observing", source))?;
+        let ids: Vec<FacetId> = steps.iter().map(|step| step.facet.clone()).collect();
+        let identity = |step: &&Step| Some((step.facet.clone(), step.identity.clone()?));
+        let identities = steps.iter().filter_map(identity).collect();
+        let seen = action.observe_known(&ids, &identities).await;
+        let mut seen = seen.map_err(|source| failed(run, part, "observing", source))?;
         if let Some(missing) = ids.iter().find(|id| !seen.contains_key(id)) {
             let source = ActionError::Refused(format!("it did not say what `{missing}` is"));
             return Err(failed(run, part, "observing", source));
@@ -300,7 +308,7 @@ fn failed(run: &Run, part: usize, doing: &'static str, source: ActionError) -> E
 fn value(seen: &Seen) -> Option<Value> {
     match seen {
         Seen::Is(value) | Seen::FellBack(value, _) | Seen::Moving(value) => Some(value.clone()),
-        Seen::Gone(_) => None,
+        Seen::Gone(_) | Seen::OutOfReach(_) => None,
     }
 }
 
@@ -314,7 +322,7 @@ fn describe(seen: &Seen) -> String {
         Seen::Is(value) => format!("it is {value}"),
         Seen::FellBack(value, why) => format!("it is {value} again ({why})"),
         Seen::Moving(value) => format!("it is becoming {value}"),
-        Seen::Gone(why) => why.clone(),
+        Seen::Gone(why) | Seen::OutOfReach(why) => why.clone(),
     }
 }
 

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::end::End;
 use super::{Executor, ExecutorError, LEASE_MARGIN, describe, looked, sooner, value};
 use crate::action::{Action, ChangeOutcome, Seen};
-use crate::ids::{FacetId, Value};
+use crate::ids::Value;
 use crate::ledger::{LedgerError, Move, News, Versioned};
 use crate::phase::Phase;
 use crate::receipt::Call;
@@ -178,11 +178,11 @@ impl Executor<'_> {
         let under_way =
             |asked: &&Asked| asked.answer == ChangeOutcome::Accepted && action.takes_time(&asked.intent.step.value.facet);
         let looked_at = asked.iter().filter(|asked| !under_way(asked));
-        let looked_at: Vec<FacetId> = looked_at.map(|asked| asked.intent.step.value.facet.clone()).collect();
+        let looked_at: Vec<&Step> = looked_at.map(|asked| &asked.intent.step.value).collect();
         // A world that cannot be seen now is looked at again later: the intents are written down.
         let seen = match looked_at.as_slice() {
             [] => HashMap::new(),
-            ids => self.observe(run, part, action, ids).await.unwrap_or_default(),
+            steps => self.observe(run, part, action, steps).await.unwrap_or_default(),
         };
         let mut after = Vec::new();
         for Asked { intent, answer, calls } in asked {
@@ -322,6 +322,9 @@ impl Executor<'_> {
             }
             let phase = if direction == Direction::Apply { Phase::Skipped } else { Phase::RolledBack };
             return over(phase, Some(why), false);
+        }
+        if let Some(Seen::OutOfReach(why)) = seen {
+            return over(failed, Some(why), true);
         }
         // Refused, and as it was: nothing here is ours to put back, and a later change of it is a person's.
         let untouched = direction == Direction::Apply && is(before) && !earlier_calls;

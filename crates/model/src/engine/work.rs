@@ -149,7 +149,8 @@ impl Executor<'_> {
         let facets = self.ledger.facets(&ids).await?;
         // Read before looking: a lease that ends while we look had not ended for what we see.
         let now = self.clock.now();
-        let seen = self.observe(run, job.part, action, &ids).await?;
+        let looked_at: Vec<&Step> = batch.iter().map(|step| &step.value).collect();
+        let seen = self.observe(run, job.part, action, &looked_at).await?;
         let mut decided = Decided::default();
         let (settled, mut alone) = (&mut decided.settled, Vec::new());
         for step in batch {
@@ -196,7 +197,8 @@ impl Executor<'_> {
         let ids = ids(&begun);
         let facets = self.ledger.facets(&ids).await?;
         let now = self.clock.now();
-        let seen = if ids.is_empty() { HashMap::new() } else { self.observe(run, job.part, action, &ids).await? };
+        let looked_at: Vec<&Step> = begun.iter().map(|step| &step.value).collect();
+        let seen = if ids.is_empty() { HashMap::new() } else { self.observe(run, job.part, action, &looked_at).await? };
         let force = run.rollback.as_ref().is_some_and(|request| request.force);
         let mut decided = Decided::default();
         let settled = &mut decided.settled;
@@ -424,5 +426,6 @@ fn change(job: &Job<'_>, intent: &Move) -> Change {
     };
     let others = job.steps.iter().filter(same).filter(turned).map(|other| other.value.facet.clone()).collect();
     let unit = step.unit.as_ref().map(|unit| unit.name.clone());
-    Change { facet: step.facet.clone(), to: to.clone(), unit, others, receipt: Receipt::default() }
+    let identity = step.identity.clone();
+    Change { facet: step.facet.clone(), to: to.clone(), identity, unit, others, receipt: Receipt::default() }
 }

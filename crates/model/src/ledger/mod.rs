@@ -4,6 +4,7 @@
 pub mod memory;
 mod points;
 mod read;
+mod rehearsal;
 mod round;
 mod spend;
 mod typed;

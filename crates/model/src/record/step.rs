@@ -40,6 +40,15 @@ pub struct Step {
     /// What people should know of the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// The identity that the service gave its target. Records of earlier versions have none, and go by the name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// It is left alone because it could not be planned.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unplanned: bool,
+    /// It is left alone because people said so, or somebody else is changed in its place.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub spared: bool,
     /// What it is done with in order, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<Unit>,
@@ -126,6 +135,17 @@ pub struct StepEvent {
 }
 
 impl Step {
+    /// Was it left alone, though it is not as the stage wants it and nobody said that it is to be?
+    #[must_use]
+    pub fn is_still_on(&self) -> bool {
+        if self.phase != Phase::Skipped || self.let_go || self.unplanned || self.spared {
+            return false;
+        }
+        // The plan left it alone, or the work did: then what it was seen to be stands in its last event.
+        let seen = self.events.latest().and_then(|event| event.after.as_ref());
+        if self.attempt == 0 { self.present != self.wanted } else { seen.is_some_and(|seen| *seen != self.wanted) }
+    }
+
     /// When its change was last begun. For one that was never changed, since when it stands as it does.
     #[must_use]
     pub fn changed(&self) -> Timestamp {

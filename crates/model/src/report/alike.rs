@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// No more kinds are told apart: what is read may say something else of each thing.
 const MOST_KINDS: usize = 50;
@@ -18,7 +18,7 @@ pub struct Alike {
 }
 
 /// What is said of some things.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kind {
     /// What is said; where it is not said of all in the same words, `…` stands for those that differ.
     pub words: String,
@@ -72,7 +72,9 @@ impl From<Alike> for Vec<Kind> {
 }
 
 impl Kind {
-    fn line(&self) -> String {
+    /// In one line, with the first of those that it is said of.
+    #[must_use]
+    pub fn line(&self) -> String {
         let more = if self.count > self.examples.len() { ", ..." } else { "" };
         let examples = if self.examples.is_empty() { String::new() } else { format!(" -- {}{more}", self.examples.join(", ")) };
         format!("{}: {}{examples}", self.count, self.words)

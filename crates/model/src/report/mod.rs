@@ -36,6 +36,8 @@ pub struct Report {
     pub parts: Vec<PartReport>,
     /// Why steps were left alone.
     pub left_alone: Alike,
+    /// Of those that are left alone and not as the stage wants them, how many there are of each kind, such as an instance's type.
+    pub still_on: BTreeMap<String, usize>,
     /// What people were to know of the changes.
     pub notes: Alike,
     /// Why steps were let go without a change back: somebody else holds them, or made them so, or they are gone.
@@ -76,6 +78,10 @@ pub struct Counts {
     pub applied: usize,
     /// Left alone.
     pub skipped: usize,
+    /// Of those that were left alone, how many are not as the stage wants them, and nobody said that they are to be.
+    pub still_on: usize,
+    /// Left alone because it could not be planned.
+    pub unplanned: usize,
     /// Under way, either way, or not begun.
     pub pending: usize,
     /// Of those, how many wait for the service to have room for them.
@@ -112,12 +118,13 @@ impl Counts {
     /// All steps.
     #[must_use]
     pub fn all(&self) -> usize {
-        self.applied + self.skipped + self.pending + self.failed + self.rolled_back + self.abandoned
+        self.applied + self.skipped + self.unplanned + self.pending + self.failed + self.rolled_back + self.abandoned
     }
 
     fn add(&mut self, run: &Run, step: &Step) {
         let count = match step.phase {
             Phase::Applied => &mut self.applied,
+            Phase::Skipped if step.unplanned => &mut self.unplanned,
             Phase::Skipped => &mut self.skipped,
             Phase::Planned | Phase::Applying | Phase::RollingBack => &mut self.pending,
             Phase::ApplyFailed | Phase::RollbackFailed => &mut self.failed,
@@ -125,6 +132,7 @@ impl Counts {
             Phase::Abandoned => &mut self.abandoned,
         };
         *count += 1;
+        self.still_on += usize::from(step.is_still_on());
         self.waiting += usize::from(waits(step));
         self.late += usize::from(step.late);
         self.to_go += usize::from(is_to_go(run, step));
@@ -182,6 +190,7 @@ struct Writer {
     parts: Vec<PartReport>,
     counts: Counts,
     left_alone: Alike,
+    still_on: BTreeMap<String, usize>,
     notes: Alike,
     let_go: Alike,
     /// The most telling first; last those that are shown of a small run only.
@@ -197,6 +206,7 @@ impl Writer {
             parts: run.parts.iter().map(part).collect(),
             counts: Counts::default(),
             left_alone: Alike::default(),
+            still_on: BTreeMap::new(),
             notes: Alike::default(),
             let_go: Alike::default(),
             kept: Default::default(),
@@ -215,6 +225,9 @@ impl Writer {
             self.let_go.add(reason, &step.label);
         } else if let Some(note) = step.note.as_ref().filter(|_| !step.phase.is_final()) {
             self.notes.add(note, &step.label);
+        }
+        if let Some(kind) = step.kind.as_ref().filter(|_| step.is_still_on()) {
+            *self.still_on.entry(kind.clone()).or_default() += 1;
         }
         let rank = rank(&step);
         self.telling += usize::from(rank < 3);
@@ -241,6 +254,7 @@ impl Writer {
             counts: self.counts,
             parts: self.parts,
             left_alone: self.left_alone,
+            still_on: self.still_on,
             notes: self.notes,
             let_go: self.let_go,
             steps,
@@ -264,7 +278,7 @@ fn rank(step: &Step) -> usize {
         0
     } else if waits(step) {
         1
-    } else if step.late {
+    } else if step.late || (step.unplanned && step.phase == Phase::Skipped) {
         2
     } else {
         3

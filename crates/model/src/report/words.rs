@@ -7,6 +7,7 @@ use super::{Counts, Report, approval, unplanned, waits};
 use crate::clock;
 use crate::phase::Phase;
 use crate::record::{Direction, Run, RunState, Step};
+use crate::runs::NOTHING;
 use crate::verify::Demand;
 
 impl Report {
@@ -15,7 +16,27 @@ impl Report {
     pub fn headline(&self) -> String {
         let run = &self.run;
         let simulated = if run.simulated { "[simulated] " } else { "" };
-        format!("{simulated}{}: {} at {} in {}", run.guardrail, run.state.words(), run.stage, run.period)
+        let (still_on, unplanned) = (self.counts.still_on, self.counts.unplanned);
+        let is_over = matches!(run.state, RunState::Enforced | RunState::ApplyFailed);
+        let nothing = run.state == RunState::Enforced && self.counts.applied == 0 && still_on + unplanned > 0;
+        let state = if nothing { NOTHING } else { run.state.words() };
+        let mut line = format!("{simulated}{}: {state} at {} in {}", run.guardrail, run.stage, run.period);
+        if is_over && still_on > 0 {
+            let _ = write!(line, "; {still_on} in scope STILL ON");
+        }
+        if is_over && unplanned > 0 {
+            let _ = write!(line, "; {unplanned} could not be planned");
+        }
+        line
+    }
+
+    /// The targets that are left alone and go on costing money, by their kinds.
+    fn what_is_still_on(&self) -> String {
+        if self.counts.still_on == 0 || self.run.direction == Direction::Rollback || self.still_on.is_empty() {
+            return String::new();
+        }
+        let kinds: Vec<String> = self.still_on.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        format!("Still on, and left alone: {}. Each reason stands below.\n", kinds.join(", "))
     }
 
     /// Words to put before the headline where people did not answer.
@@ -33,6 +54,7 @@ impl Report {
             text.push_str("This run was begun by a simulated alert. What it did is real.\n");
         }
         text.push_str(&remarks(run));
+        text.push_str(&self.what_is_still_on());
         text.push_str(&approval::text(run));
         for why in run.parts.iter().filter_map(unplanned) {
             let _ = writeln!(text, "  {why}");
@@ -107,6 +129,7 @@ impl Counts {
             (self.pending, format!("under way{waiting}")),
             (self.failed, "FAILED".to_owned()),
             (self.skipped, "left alone".to_owned()),
+            (self.unplanned, "could not be planned".to_owned()),
         ];
         let said: Vec<String> =
             said.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
@@ -145,6 +168,9 @@ pub fn line(step: &Step) -> String {
     };
     let reason = step.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
     let mark = if step.phase.is_failure() { "FAILED  " } else { "" };
+    if step.unplanned && step.phase == Phase::Skipped {
+        return format!("NOT PLANNED  {}{reason}", step.label);
+    }
     let again = step.again_at.filter(|_| waits(step)).map(|at| format!("; asked for again at {}", at.strftime("%H:%M:%S UTC")));
     let late = if step.late { "; it came after the plan" } else { "" };
     let asked = if step.phase == Phase::Planned && step.awaits.is_some() { "; it was not on the approved list" } else { "" };

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::retry::retry_conflicts;
 use super::{RunError, Runs, released, verify};
 use crate::clock;
+use crate::config::Demand;
 use crate::cursor::Cursor;
 use crate::ids::RunId;
 use crate::ledger::{LedgerError, Versioned};
@@ -122,6 +123,8 @@ impl Runs<'_> {
         self.ledger
             .visit(run, |step| {
                 *census.phases.entry(step.phase).or_default() += 1;
+                census.still_on += usize::from(step.is_still_on());
+                census.unplanned += usize::from(step.phase == Phase::Skipped && step.unplanned);
                 let asked = run.rollback.as_ref().is_none_or(|request| request.covers(run, &step));
                 census.asked_and_held += usize::from(asked && !step.phase.is_final());
                 census.lost += usize::from(step.lost && !step.phase.is_final());
@@ -183,6 +186,10 @@ pub enum Outcome {
 #[derive(Default)]
 pub(super) struct Census {
     phases: BTreeMap<Phase, usize>,
+    /// Of those that were left alone, how many because they could not be planned.
+    unplanned: usize,
+    /// Of those that were left alone, how many are not as the stage wants them, and nobody said that they are to be.
+    still_on: usize,
     /// Of those that the rollback asks for, and not over.
     asked_and_held: usize,
     /// Of those that the rollback asks for, and not begun.
@@ -272,19 +279,27 @@ fn verdict(run: &Run, census: &Census, failures: &[String], verified: Option<&Ve
     match run.direction {
         Direction::Apply => {
             let failed = count(&[Phase::Planned, Phase::Applying, Phase::ApplyFailed]) + unplanned(run);
-            let failed = failed > 0 || !failures.is_empty() || verify::fails(run, verified);
+            let left = census.still_on + census.unplanned > 0;
+            let demanded = run.left_alone == Demand::Fail && left;
+            let failed = failed > 0 || !failures.is_empty() || demanded || verify::fails(run, verified);
             let state = match (failed, run.parts.is_empty()) {
                 (true, _) => RunState::ApplyFailed,
                 (false, true) => RunState::Notified,
                 (false, false) => RunState::Enforced,
             };
+            let not_planned = match census.unplanned + unplanned(run) {
+                0 => String::new(),
+                some => format!("{some} could not be planned, "),
+            };
+            let nothing = state == RunState::Enforced && left && count(&[Phase::Applied]) == 0;
             let words = format!(
-                "{}: {} applied, {} left alone, {} failed{}{}",
-                state.words(),
+                "{}: {} applied, {} left alone, {not_planned}{} failed{}{}{}",
+                if nothing { NOTHING } else { state.words() },
                 count(&[Phase::Applied]),
-                count(&[Phase::Skipped]),
+                count(&[Phase::Skipped]) - census.unplanned,
                 count(&[Phase::Planned, Phase::Applying, Phase::ApplyFailed]),
                 told(failures),
+                if demanded { "; the stage demands that nothing is left alone" } else { "" },
                 verify::words(run, verified)
             );
             let words = if state == RunState::Notified { "notified: the stage asks for no action".to_owned() } else { words };
@@ -313,6 +328,9 @@ fn verdict(run: &Run, census: &Census, failures: &[String], verified: Option<&Ve
         }
     }
 }
+
+/// The words for a run that ended well and changed no target in its scope.
+pub(crate) const NOTHING: &str = "NOTHING enforced";
 
 /// How a run stands of which some was let go, and some is still held.
 pub(super) fn judge(run: &Run, census: &Census) -> RunState {

@@ -16,6 +16,7 @@ mod workflow;
 pub use abandon::{AbandonRequest, Abandoned, Left, is_quiet};
 pub use approval::{Answer, Answered, Asked, Heard};
 pub use believed::Grounds;
+pub(crate) use close::NOTHING;
 pub use close::{Closed, Ended, Outcome};
 pub use open::Places;
 pub use rescan::Rescanned;
@@ -236,6 +237,7 @@ impl Runs<'_> {
             wake: None,
             remarks: Vec::new(),
             verify: guardrail.stage(target.stage).and_then(|stage| stage.verify.clone()),
+            left_alone: guardrail.stage(target.stage).map(|stage| stage.left_alone).unwrap_or_default(),
             rescanning: None,
             closed: None,
             partial_rollbacks: Vec::new(),

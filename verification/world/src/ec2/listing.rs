@@ -79,6 +79,10 @@ pub fn describe_types(call: &Call) -> Result<String, Refusal> {
         return Err(invalid("The maximum number of instance types that can be requested is 100"));
     }
     assert!(!kinds.is_empty(), "the double of EC2 tells only of types that are named");
+    if kinds.iter().any(|kind| kind.starts_with("unknown.")) {
+        let what = format!("The following supplied instance types do not exist: {kinds:?}");
+        return Err(Refusal(400, "InvalidInstanceType", what));
+    }
     let described = |kind: &&str| {
         let family = kind.split('.').next().unwrap_or_default().trim_start_matches(|letter: char| letter.is_ascii_alphabetic());
         let stores = family.contains('d') || kind.starts_with("i3.");

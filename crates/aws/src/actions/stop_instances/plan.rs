@@ -45,8 +45,10 @@ impl Stopping {
             if let Some(group) = instance.instance_id().and_then(|id| members.get(id)) {
                 of_groups.entry(group).or_default().push(instance);
             } else {
-                let why = by.out_of_scope(instance).or_else(|| by.not_for_stopping(instance));
-                planned.extend(self.power(instance, why)?);
+                let out_of_scope = by.out_of_scope(instance);
+                let spared = out_of_scope.is_some();
+                let one = self.power(instance, out_of_scope.or_else(|| by.not_for_stopping(instance)))?;
+                planned.extend(one.map(|one| Planned { note: one.note.or_else(|| by.unproven(instance)), spared, ..one }));
             }
         }
         for (name, in_scope) in of_groups {
@@ -94,10 +96,11 @@ impl Stopping {
         for (instance, out_of_scope) in in_scope.iter().zip(out_of_scope) {
             let id = instance.instance_id().unwrap_or_default();
             let unfit = || groups::unhealthy(group, id).or_else(|| groups::kept_aside(group, id));
+            let spared = out_of_scope.is_some();
             let why = out_of_scope.or_else(|| by.not_for_stopping(instance)).or_else(|| refusal.clone()).or_else(unfit);
             let stops = why.is_none();
             let Some(member) = self.power(instance, why)? else { continue };
-            planned.push(Planned { unit: Some(groups::member_unit(name)), ..member });
+            planned.push(Planned { unit: Some(groups::member_unit(name)), spared, ..member });
             if stops {
                 stopping = true;
                 planned.push(self.place(group, id)?);
@@ -116,7 +119,7 @@ impl Stopping {
         let present = match standby::place(group, id) {
             Seen::Is(value) | Seen::FellBack(value, _) | Seen::Moving(value) => value,
             // A group that is not listed with it yet has only just launched it.
-            Seen::Gone(_) => standby::in_service(),
+            Seen::Gone(_) | Seen::OutOfReach(_) => standby::in_service(),
         };
         let unit = Some(standby::unit(MEMBERSHIP, name));
         let with = Some(FacetId::new(POWER, &self.region, id).map_err(unnamed)?);
@@ -154,7 +157,7 @@ impl Stopping {
     fn power(&self, instance: &Instance, skip: Option<String>) -> Result<Option<Planned>, ActionError> {
         let present = match instances::state(instance) {
             Seen::Is(value) | Seen::FellBack(value, _) | Seen::Moving(value) => value,
-            Seen::Gone(_) => return Ok(None),
+            Seen::Gone(_) | Seen::OutOfReach(_) => return Ok(None),
         };
         let facet = FacetId::new(POWER, &self.region, instance.instance_id().unwrap_or_default()).map_err(unnamed)?;
         let note = instances::note(instance).filter(|_| present == running());

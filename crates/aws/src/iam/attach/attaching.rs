@@ -7,6 +7,7 @@ use guardrails_model::action::{Action, ActionError, Change, ChangeOutcome, Drift
 use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::principal::Principal;
 use guardrails_model::verdict::Verdict;
+use jiff::Timestamp;
 
 use super::attachments::{Attachments, Desired, PER_GROUP, detached, principals_of};
 use super::drift::Drift;
@@ -18,10 +19,14 @@ use crate::iam::lockout::shut_out;
 pub struct Attaching {
     /// What it wishes, or why that is not known here.
     desired: Result<Vec<Desired>, String>,
-    attachments: Attachments,
-    protected: Protected,
+    pub(super) attachments: Attachments,
+    pub(super) protected: Protected,
     /// Does it deny to assume roles?
     keeps_from_assuming: Verdict,
+    /// A group with an operator in it is left alone, and its other members are restricted one by one.
+    pub(super) one_by_one: bool,
+    /// The policy that closes the guardrails, which alone restricts nobody's spending.
+    closing: Option<String>,
     drift: Drift,
 }
 
@@ -34,8 +39,23 @@ impl Attaching {
             attachments: Attachments::new(&context.sdk, &context.sdk_for_changes()),
             protected: Protected::of(context, denies),
             keeps_from_assuming: Verdict::No,
+            one_by_one: false,
+            closing: None,
             drift: Drift::default(),
         }
+    }
+
+    /// One of whose policies this one only closes the guardrails.
+    #[must_use]
+    pub fn closed_by(self, closing: Option<String>) -> Self {
+        Self { closing, ..self }
+    }
+
+    /// One that restricts the other members of a group one by one where an operator is in it. The rights of [`super::grants::members`]
+    /// go with it.
+    #[must_use]
+    pub fn one_by_one(self) -> Self {
+        Self { one_by_one: true, ..self }
     }
 
     /// One that denies to assume roles, or may do so.
@@ -63,20 +83,61 @@ impl Attaching {
         Ok(refused)
     }
 
-    /// What people should know of those who could become an operator when `principals` are restricted; refused, when nobody could.
-    async fn way_back(&self, principals: &BTreeSet<Principal>) -> Result<Option<String>, ActionError> {
+    /// Those of `principals` without whom somebody could still become an operator, each with the reason to leave them alone; and a
+    /// note on the others.
+    async fn way_back(
+        &self,
+        principals: &BTreeSet<Principal>,
+    ) -> Result<(BTreeMap<Principal, String>, Option<String>), ActionError> {
+        let mut note = None;
+        let mut left = BTreeMap::new();
+        match self.is_open(principals).await? {
+            Verdict::Yes => {}
+            Verdict::Unknown(why) => note = Some(shut_out::warning(&why)),
+            Verdict::No => {
+                let mut denied = BTreeSet::new();
+                for principal in principals {
+                    let mut more = denied.clone();
+                    more.insert(principal.clone());
+                    match self.is_open(&more).await? {
+                        Verdict::No => {
+                            left.insert(principal.clone(), shut_out::refusal(self.protected.operators()));
+                            continue;
+                        }
+                        Verdict::Unknown(why) => note = Some(shut_out::warning(&why)),
+                        Verdict::Yes => {}
+                    }
+                    denied = more;
+                }
+            }
+        }
+        Ok((left, note))
+    }
+
+    /// Could anybody become an operator when `principals` are restricted?
+    async fn is_open(&self, principals: &BTreeSet<Principal>) -> Result<Verdict, ActionError> {
         let nobody = BTreeSet::new();
-        let open = match &self.keeps_from_assuming {
-            Verdict::No => return Ok(None),
-            Verdict::Yes => self.protected.is_open(principals, &nobody).await?,
-            Verdict::Unknown(_) => self.protected.is_open(&nobody, principals).await?,
-        };
-        match open {
-            Verdict::Yes => Ok(None),
-            Verdict::No => Err(ActionError::Refused(shut_out::refusal(self.protected.operators()))),
-            Verdict::Unknown(why) => Ok(Some(shut_out::warning(&why))),
+        match &self.keeps_from_assuming {
+            Verdict::No => Ok(Verdict::Yes),
+            Verdict::Yes => self.protected.is_open(principals, &nobody).await,
+            Verdict::Unknown(_) => self.protected.is_open(&nobody, principals).await,
         }
     }
+}
+
+/// Refuses a plan of which nothing can be done, with the reasons. The policy `closing` alone counts for nothing.
+fn refuse_empty(planned: &[Planned], closing: Option<&str>) -> Result<(), ActionError> {
+    let is_doable = |one: &Planned| one.skip.is_none() && one.refused.is_none() && Some(one.facet.parts().2) != closing;
+    if planned.is_empty() || planned.iter().any(is_doable) {
+        return Ok(());
+    }
+    let mut reasons: Vec<&str> = Vec::new();
+    for why in planned.iter().filter_map(|one| one.skip.as_deref().or(one.refused.as_deref())) {
+        if !reasons.contains(&why) {
+            reasons.push(why);
+        }
+    }
+    Err(ActionError::Refused(reasons.join("; ")))
 }
 
 /// The facets of `desired`, and what is wanted of each.
@@ -88,22 +149,45 @@ pub fn wanted(desired: impl IntoIterator<Item = Desired>) -> Vec<(FacetId, Value
 impl Action for Attaching {
     async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
         let desired = self.desired.as_ref().map_err(|why| ActionError::Refused(why.clone()))?;
-        let principals: BTreeSet<Principal> = desired.iter().map(|desire| desire.principal.clone()).collect();
-        let refused = self.protected.refusals(&principals).await?;
-        if !refused.is_empty() {
-            let reasons: Vec<String> = refused.into_values().collect();
-            return Err(ActionError::Refused(reasons.join("; ")));
-        }
-        let note = self.way_back(&principals).await?;
-        let mut planned = self.attachments.plan(desired).await?;
-        if let Some(first) = planned.iter_mut().find(|planned| planned.present != planned.wanted) {
+        let spread = self.spread(desired).await?;
+        let mut principals: BTreeSet<Principal> = spread.desired.iter().map(|desire| desire.principal.clone()).collect();
+        let mut left = self.protected.refusals(&principals).await?;
+        principals.retain(|principal| !left.contains_key(principal));
+        let (shut, note) = self.way_back(&principals).await?;
+        left.extend(shut);
+        spread.explain(&mut left);
+        let mut planned = self.attachments.plan(&spread.desired, &left).await?;
+        spread.are_seen_to(&mut planned);
+        refuse_empty(&planned, self.closing.as_deref())?;
+        if let Some(first) = planned.iter_mut().find(|one| one.skip.is_none() && one.present != one.wanted) {
             first.note = note;
         }
         Ok(planned)
     }
 
     async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {
-        self.attachments.observe(facets).await
+        self.attachments.observe(facets, &HashMap::new()).await
+    }
+
+    async fn observe_known(
+        &self,
+        facets: &[FacetId],
+        identities: &HashMap<FacetId, String>,
+    ) -> Result<HashMap<FacetId, Seen>, ActionError> {
+        self.attachments.observe(facets, identities).await
+    }
+
+    /// A member that comes to a group whose members are restricted one by one is restricted too. A named principal has its steps from the
+    /// plan on.
+    fn drift_policy(&self, facet: &FacetId) -> DriftPolicy {
+        let principal = Principal::of_policy(facet);
+        let is_named = self.desired.iter().flatten().any(|desire| Some(&desire.principal) == principal.as_ref());
+        if self.one_by_one && !is_named { DriftPolicy::Reapply } else { self.drift.into() }
+    }
+
+    /// A person's change of an attachment stays, unless the stage says otherwise.
+    fn drifted(&self, _: &FacetId, _: Timestamp) -> DriftPolicy {
+        self.drift.into()
     }
 
     /// Who is a member of what may have changed since the plan. One principal that is refused costs the others nothing.
@@ -117,7 +201,7 @@ impl Action for Attaching {
             whose.iter().find_map(|principal| refused.get(principal)).cloned()
         };
         let allowed: Vec<Change> = changes.iter().filter(|change| why(change).is_none()).cloned().collect();
-        let mut answers = self.attachments.change(&allowed).await.into_iter();
+        let mut answers = self.attachments.apply(&allowed).await.into_iter();
         let answer = |change: &Change| match why(change) {
             Some(why) => ChangeOutcome::Refused(why),
             None => answers.next().unwrap_or_else(|| ChangeOutcome::Retry("it was not asked for".to_owned())),
@@ -126,11 +210,7 @@ impl Action for Attaching {
     }
 
     async fn rollback(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
-        self.attachments.change(changes).await
-    }
-
-    fn drift_policy(&self, _: &FacetId) -> DriftPolicy {
-        self.drift.into()
+        self.attachments.put_back(changes).await
     }
 
     fn batch(&self) -> usize {

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_config::SdkConfig;
 use aws_sdk_iam::Client;
-use aws_sdk_iam::types::SummaryKeyType;
-use guardrails_model::action::{ActionError, Change, ChangeOutcome, Planned, Seen};
+use guardrails_model::action::{ActionError, Change, ChangeOutcome, Seen};
+use guardrails_model::direction::Direction;
 use guardrails_model::ids::{BadName, FacetId, Value};
 use guardrails_model::principal::Principal;
 
+use super::identities::Found;
 use crate::calls;
 use crate::error::Failure;
 
@@ -47,8 +48,31 @@ pub fn principals_of(changes: &[Change]) -> BTreeSet<Principal> {
 
 /// Looks at attachments, and turns them.
 pub struct Attachments {
-    iam: Client,
+    pub(super) iam: Client,
     iam_changes: Client,
+}
+
+/// The principal of an attachment: its name, and the identity that the plan wrote down.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Whose {
+    principal: Principal,
+    identity: Option<String>,
+}
+
+impl Whose {
+    fn of(facet: &FacetId, identity: Option<&String>) -> Option<Self> {
+        Some(Self { principal: Principal::of_policy(facet)?, identity: identity.cloned() })
+    }
+}
+
+/// How the principal of an attachment stands.
+enum Standing {
+    /// It has these policies.
+    Has(BTreeSet<String>),
+    /// It was deleted.
+    Gone(String),
+    /// Whether it has a policy cannot be told, for this reason.
+    OutOfReach(String),
 }
 
 impl Attachments {
@@ -58,146 +82,115 @@ impl Attachments {
         Self { iam: Client::new(sdk), iam_changes: Client::new(for_changes) }
     }
 
-    /// Each wish as a facet, with its present value. A principal that has no room for all of its policies is refused, and gets none of
-    /// them; the others are planned.
+    /// What each of `facets` is now. Where `identities` says whose it is, a principal is looked for by that, under whichever name it has.
+    /// One that cannot be looked at costs the others nothing.
     ///
     /// # Errors
-    /// When IAM does not say, or when nothing can be planned: a principal or a policy is not there, or no principal has room.
-    pub async fn plan(&self, desired: &[Desired]) -> Result<Vec<Planned>, ActionError> {
-        let mut planned = Vec::with_capacity(desired.len());
-        let mut known: BTreeMap<&Principal, BTreeSet<String>> = BTreeMap::new();
-        let mut exists: BTreeMap<&str, bool> = BTreeMap::new();
-        for Desired { principal, policy, wanted } in desired {
-            if !known.contains_key(principal) {
-                let attached = self.attached(principal).await?;
-                let missing = || ActionError::Refused(format!("there is no IAM {} `{}`", principal.kind(), principal.name()));
-                known.insert(principal, attached.ok_or_else(missing)?);
-            }
-            let present = if known[principal].contains(policy) { attached() } else { detached() };
-            if present == detached() {
-                if !exists.contains_key(policy.as_str()) {
-                    exists.insert(policy, self.policy_exists(policy).await?);
-                }
-                if !exists[policy.as_str()] {
-                    return Err(ActionError::Refused(format!("there is no policy `{policy}`: nothing is attached or detached")));
-                }
-            }
-            let name = policy.rsplit('/').next().unwrap_or(policy);
-            let desire = Desired { principal: principal.clone(), policy: policy.clone(), wanted: wanted.clone() };
-            let facet = desire.facet().map_err(|error| ActionError::Refused(error.to_string()))?;
-            planned.push(Planned::new(facet, format!("{name} of {principal}"), present, wanted.clone()));
-        }
-        self.refuse_too_many(&known, &mut planned).await?;
-        Ok(planned)
-    }
-
-    /// Counts the free slots of each principal, and refuses those that have too few.
-    async fn refuse_too_many(
+    /// When IAM asks to come back later, or a facet is no attachment.
+    pub async fn observe(
         &self,
-        known: &BTreeMap<&Principal, BTreeSet<String>>,
-        planned: &mut [Planned],
-    ) -> Result<(), ActionError> {
-        let mut refused: BTreeMap<&Principal, String> = BTreeMap::new();
-        for (principal, now) in known {
-            if let Some(why) = self.too_many(principal, now.len(), planned).await? {
-                refused.insert(principal, why);
-            }
-        }
-        if refused.len() == known.len() && !refused.is_empty() {
-            return Err(ActionError::Refused(refused.into_values().collect::<Vec<_>>().join("; ")));
-        }
-        for one in planned.iter_mut().filter(|one| one.present != one.wanted) {
-            one.refused = Principal::of_policy(&one.facet).and_then(|principal| refused.get(&principal).cloned());
-        }
-        Ok(())
-    }
-
-    /// Why `principal`, which has so many policies at `present`, has no room for all that is planned, if so.
-    async fn too_many(&self, principal: &Principal, present: usize, planned: &[Planned]) -> Result<Option<String>, ActionError> {
-        let turned = |wanted: Value| {
-            let is_so = |planned: &&Planned| {
-                planned.wanted == wanted
-                    && planned.present != wanted
-                    && Principal::of_policy(&planned.facet).as_ref() == Some(principal)
-            };
-            planned.iter().filter(is_so).count()
-        };
-        let (more, fewer) = (turned(attached()), turned(detached()));
-        if more <= fewer {
-            return Ok(None);
-        }
-        let (quota, then) = (self.quota(principal).await?, present + more - fewer);
-        Ok((then > quota).then(|| no_room(principal, present, then, quota)))
-    }
-
-    /// The principals that have no room any more for all that `changes` attach to them, and detach nothing from; each with the reason.
-    ///
-    /// # Errors
-    /// When IAM does not say.
-    pub async fn without_room(&self, changes: &[Change]) -> Result<BTreeMap<Principal, String>, ActionError> {
-        let mut refused = BTreeMap::new();
-        for principal in principals_of(changes) {
-            let mine: Vec<&Change> =
-                changes.iter().filter(|change| Principal::of_policy(&change.facet).as_ref() == Some(&principal)).collect();
-            if mine.iter().any(|change| change.to == detached()) {
-                continue;
-            }
-            let Some(now) = self.attached(&principal).await? else { continue };
-            let more = mine.iter().filter(|change| !now.contains(change.facet.parts().2)).count();
-            // Most principals are far from any figure, and asking for it is a call more.
-            if more == 0 || now.len() + more <= PER_GROUP {
-                continue;
-            }
-            let (quota, then) = (self.quota(&principal).await?, now.len() + more);
-            if then > quota {
-                refused.insert(principal.clone(), no_room(&principal, now.len(), then, quota));
-            }
-        }
-        Ok(refused)
-    }
-
-    /// What each of `facets` is now.
-    ///
-    /// # Errors
-    /// When IAM does not say.
-    pub async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {
-        let mut known: BTreeMap<Principal, Option<BTreeSet<String>>> = BTreeMap::new();
+        facets: &[FacetId],
+        identities: &HashMap<FacetId, String>,
+    ) -> Result<HashMap<FacetId, Seen>, ActionError> {
+        let mut known: BTreeMap<Whose, Standing> = BTreeMap::new();
         let mut seen = HashMap::new();
         for facet in facets {
-            let Some(principal) = Principal::of_policy(facet) else {
+            let Some(whose) = Whose::of(facet, identities.get(facet)) else {
                 return Err(ActionError::Refused(format!("`{facet}` is no attachment of a policy")));
             };
-            if !known.contains_key(&principal) {
-                known.insert(principal.clone(), self.attached(&principal).await?);
+            if !known.contains_key(&whose) {
+                let standing = self.standing(&whose).await?;
+                known.insert(whose.clone(), standing);
             }
             let policy = facet.parts().2;
-            let what = match &known[&principal] {
-                None => Seen::Gone(format!("the {principal} was deleted")),
-                Some(policies) if policies.contains(policy) => Seen::Is(attached()),
-                Some(_) if self.policy_exists(policy).await? => Seen::Is(detached()),
-                Some(_) => Seen::Gone(format!("the policy {policy} was deleted")),
+            let what = match &known[&whose] {
+                Standing::Gone(why) => Seen::Gone(why.clone()),
+                Standing::OutOfReach(why) => Seen::OutOfReach(why.clone()),
+                Standing::Has(policies) if policies.contains(policy) => Seen::Is(attached()),
+                Standing::Has(_) => match self.policy_exists(policy).await {
+                    Ok(true) => Seen::Is(detached()),
+                    Ok(false) => Seen::Gone(format!("the policy {policy} was deleted")),
+                    Err(ActionError::Refused(why)) => Seen::OutOfReach(why),
+                    Err(error) => return Err(error),
+                },
             };
             seen.insert(facet.clone(), what);
         }
         Ok(seen)
     }
 
-    /// Turns each of `changes`: one answer for each. Serves both ways: on the way back attach and detach are exchanged.
-    pub async fn change(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
+    /// Whether the principal of an attachment is there, and its policies.
+    async fn standing(&self, whose: &Whose) -> Result<Standing, ActionError> {
+        let named = &whose.principal;
+        let principal = match self.find(named, whose.identity.as_deref()).await? {
+            Found::Here(principal) => principal,
+            Found::Gone(why) => return Ok(Standing::Gone(why)),
+            Found::Unclear(why) => return Ok(Standing::OutOfReach(why)),
+        };
+        match self.attached(&principal).await {
+            Ok(Some(policies)) => Ok(Standing::Has(policies)),
+            Ok(None) => Ok(Standing::Gone(format!("the {principal} was deleted"))),
+            Err(ActionError::Refused(why)) if principal != *named => Ok(Standing::OutOfReach(renamed(named, &principal, &why))),
+            Err(ActionError::Refused(why)) => Ok(Standing::OutOfReach(why)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Turns each of `changes` forward. A principal of another name than in guardrails.yaml is not touched: nobody
+    /// looked whom that would restrict.
+    pub async fn apply(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
+        self.change(changes, Direction::Apply).await
+    }
+
+    /// Turns each of `changes` back, under whichever name its principal has.
+    pub async fn put_back(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
+        self.change(changes, Direction::Rollback).await
+    }
+
+    /// Turns each of `changes`: one answer for each. On the way back attach and detach are exchanged.
+    async fn change(&self, changes: &[Change], direction: Direction) -> Vec<ChangeOutcome> {
         let unknown = |change: &Change| ChangeOutcome::Refused(format!("`{}` to {} is no attachment", change.facet, change.to));
         let mut answers: Vec<ChangeOutcome> = changes.iter().map(unknown).collect();
-        for principal in principals_of(changes) {
+        let whose = |change: &Change| Whose::of(&change.facet, change.identity.as_ref());
+        for one in changes.iter().filter_map(whose).collect::<BTreeSet<_>>() {
             let mine = |wanted: Value| {
-                let is_mine =
-                    |change: &Change| change.to == wanted && Principal::of_policy(&change.facet).as_ref() == Some(&principal);
+                let is_mine = |change: &Change| change.to == wanted && whose(change).as_ref() == Some(&one);
                 changes.iter().enumerate().filter(move |(_, change)| is_mine(change)).map(|(at, _)| at).collect::<Vec<_>>()
             };
             let (attach, detach) = (mine(attached()), mine(detached()));
+            let principal = match self.reach(&one, direction).await {
+                Ok(principal) => principal,
+                Err(answer) => {
+                    attach.into_iter().chain(detach).for_each(|at| answers[at] = answer.clone());
+                    continue;
+                }
+            };
             for (at, answer) in self.change_of(&principal, changes, attach, detach).await {
-                answers[at] = answer;
+                answers[at] = match answer {
+                    ChangeOutcome::Refused(why) if principal != one.principal => {
+                        ChangeOutcome::Refused(renamed(&one.principal, &principal, &why))
+                    }
+                    answer => answer,
+                };
             }
         }
         answers
+    }
+
+    /// The principal whose policies may be turned, or the answer where there is none: a name may be another's by now.
+    async fn reach(&self, whose: &Whose, direction: Direction) -> Result<Principal, ChangeOutcome> {
+        match self.find(&whose.principal, whose.identity.as_deref()).await {
+            Ok(Found::Here(principal)) if direction == Direction::Apply && principal != whose.principal => {
+                Err(ChangeOutcome::Refused(format!(
+                    "the {} is called `{}` by now: name it so in guardrails.yaml",
+                    whose.principal,
+                    principal.name()
+                )))
+            }
+            Ok(Found::Here(principal)) => Ok(principal),
+            Ok(Found::Gone(why) | Found::Unclear(why)) => Err(ChangeOutcome::Refused(why)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Attaches first while a slot is free, so that the principal is never without both; at the quota one goes first.
@@ -291,79 +284,15 @@ impl Attachments {
             }
         }
     }
-
-    /// The ARNs of the policies attached to `principal`, if there is such a one.
-    async fn attached(&self, principal: &Principal) -> Result<Option<BTreeSet<String>>, ActionError> {
-        let mut policies = BTreeSet::new();
-        let mut marker = None;
-        loop {
-            match self.page(principal, marker).await {
-                Ok((page, next)) => {
-                    policies.extend(page);
-                    marker = next;
-                    if marker.is_none() {
-                        return Ok(Some(policies));
-                    }
-                }
-                Err(failure) if failure.is("NoSuchEntity") => return Ok(None),
-                Err(failure) => return Err(failure.reading(&format!("listing the policies of {principal}"))),
-            }
-        }
-    }
-
-    /// A page of them, and where the next begins.
-    async fn page(&self, principal: &Principal, marker: Option<String>) -> Result<(Vec<String>, Option<String>), Failure> {
-        let iam = &self.iam;
-        let (policies, marker) = match principal {
-            Principal::Group(name) => {
-                let page = iam.list_attached_group_policies().group_name(name).set_marker(marker).send().await;
-                let page = page.map_err(|error| Failure::of(&error))?;
-                (page.attached_policies, page.marker)
-            }
-            Principal::User(name) => {
-                let page = iam.list_attached_user_policies().user_name(name).set_marker(marker).send().await;
-                let page = page.map_err(|error| Failure::of(&error))?;
-                (page.attached_policies, page.marker)
-            }
-            Principal::Role(name) => {
-                let page = iam.list_attached_role_policies().role_name(name).set_marker(marker).send().await;
-                let page = page.map_err(|error| Failure::of(&error))?;
-                (page.attached_policies, page.marker)
-            }
-        };
-        let arns = policies.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn).collect();
-        Ok((arns, marker.filter(|marker| !marker.is_empty())))
-    }
-
-    /// How many managed policies IAM lets `principal` have.
-    async fn quota(&self, principal: &Principal) -> Result<usize, ActionError> {
-        let key = match principal {
-            Principal::Group(_) => return Ok(PER_GROUP),
-            Principal::User(_) => SummaryKeyType::AttachedPoliciesPerUserQuota,
-            Principal::Role(_) => SummaryKeyType::AttachedPoliciesPerRoleQuota,
-        };
-        let summary = self.iam.get_account_summary().send().await;
-        let summary = summary.map_err(|error| Failure::of(&error).reading("asking for IAM's quotas of the account"))?;
-        let quota = summary.summary_map().and_then(|map| map.get(&key)).copied();
-        quota.and_then(|quota| usize::try_from(quota).ok()).ok_or_else(|| {
-            ActionError::Refused(format!("IAM does not say how many managed policies a {} may have", principal.kind()))
-        })
-    }
-
-    async fn policy_exists(&self, policy: &str) -> Result<bool, ActionError> {
-        match self.iam.get_policy().policy_arn(policy).send().await {
-            Ok(_) => Ok(true),
-            Err(error) => {
-                let failure = Failure::of(&error);
-                if failure.is("NoSuchEntity") { Ok(false) } else { Err(failure.reading(&format!("looking for {policy}"))) }
-            }
-        }
-    }
 }
 
-fn no_room(principal: &Principal, present: usize, then: usize, quota: usize) -> String {
-    let (kind, name) = (principal.kind(), principal.name());
-    format!("{kind} `{name}` has {present} managed policies and would have {then}: IAM lets a {kind} have {quota}")
+/// That a call for a principal of a new name was refused.
+fn renamed(named: &Principal, now: &Principal, why: &str) -> String {
+    format!(
+        "the {named} is called `{}` now, and the function may not change it there ({why}): give it its old name back and roll back again, or \
+         put it back by hand and abandon the step",
+        now.name()
+    )
 }
 
 /// That a policy is attached.

@@ -6,7 +6,7 @@ use guardrails_model::principal::Principal;
 use serde_json::json;
 
 use super::attachments::Desired;
-use crate::grants::{Grant, Use, sid};
+use crate::grants::{Grant, Reasons, Use, sid};
 use crate::iam::lockout::administrators;
 
 const ALWAYS: &[Use] = &[Use::Plan, Use::Apply, Use::Rollback];
@@ -24,7 +24,11 @@ const KINDS: [Kind; 3] = [
         reads: &["iam:GetGroup", "iam:ListAttachedGroupPolicies"],
         turns: &["iam:AttachGroupPolicy", "iam:DetachGroupPolicy"],
     },
-    Kind { word: "user", reads: &["iam:ListAttachedUserPolicies"], turns: &["iam:AttachUserPolicy", "iam:DetachUserPolicy"] },
+    Kind {
+        word: "user",
+        reads: &["iam:GetUser", "iam:ListAttachedUserPolicies"],
+        turns: &["iam:AttachUserPolicy", "iam:DetachUserPolicy"],
+    },
     Kind {
         word: "role",
         reads: &["iam:GetRole", "iam:ListAttachedRolePolicies"],
@@ -47,16 +51,14 @@ pub fn of(desired: &[Desired], denies: BTreeSet<String>) -> Vec<Grant> {
         resources: policies.into_iter().cloned().collect(),
         ..Grant::default()
     });
-    if desired.iter().any(|desire| !matches!(desire.principal, Principal::Group(_))) {
-        grants.push(Grant {
-            sid: "ReadQuotas".to_owned(),
-            uses: ALWAYS,
-            actions: &["iam:GetAccountSummary"],
-            resources: vec!["*".to_owned()],
-            why_any: Some("AWS has no resource for the account's summary"),
-            unused: &[("iam:GetAccountSummary", "the quota is asked for only near it: tests/actions/restrictions.rs")],
-            ..Grant::default()
-        });
+    if has(desired, "user") || has(desired, "role") {
+        grants.push(quotas());
+    }
+    if has(desired, "group") {
+        grants.push(finding("FindGroups", &["iam:ListGroups"], &[("iam:ListGroups", ONLY_RENAMED)]));
+    }
+    if has(desired, "user") {
+        grants.push(find_users());
     }
     grants.extend(administrators::grants(denies));
     grants.extend(KINDS.iter().flat_map(|kind| turning(kind, desired)));
@@ -73,6 +75,84 @@ fn reading(kind: &Kind, desired: &[Desired]) -> Option<Grant> {
         ..Grant::default()
     })
 }
+
+/// The rights to restrict the other members of groups one by one, where an operator is in them. Any user may be a member. Only these
+/// policies are attached to them and detached.
+#[must_use]
+pub fn members(desired: &[Desired]) -> Vec<Grant> {
+    let of_groups: BTreeSet<&String> =
+        desired.iter().filter(|desire| matches!(desire.principal, Principal::Group(_))).map(|desire| &desire.policy).collect();
+    if of_groups.is_empty() {
+        return Vec::new();
+    }
+    let users = vec!["arn:${AWS::Partition}:iam::${AWS::AccountId}:user/*".to_owned()];
+    // The rest stands with the rights of the users and roles that are named.
+    let mut grants = Vec::new();
+    if !has(desired, "user") {
+        grants.push(find_users());
+        grants.extend((!has(desired, "role")).then(quotas));
+    }
+    grants.extend([
+        Grant {
+            sid: "ReadMembers".to_owned(),
+            uses: ALWAYS,
+            actions: &["iam:GetUser", "iam:ListAttachedUserPolicies"],
+            resources: users.clone(),
+            unused: &[("iam:GetUser", ONLY_MEMBERS), ("iam:ListAttachedUserPolicies", ONLY_MEMBERS)],
+            wide: &[("iam:GetUser", ANY_MEMBER), ("iam:ListAttachedUserPolicies", ANY_MEMBER)],
+            ..Grant::default()
+        },
+        Grant {
+            sid: "AttachToMembers".to_owned(),
+            uses: &[Use::Apply, Use::Rollback],
+            actions: &["iam:AttachUserPolicy", "iam:DetachUserPolicy"],
+            resources: users,
+            condition: json!({"ArnEquals": {"iam:PolicyARN": of_groups}}),
+            unused: &[("iam:AttachUserPolicy", ONLY_MEMBERS), ("iam:DetachUserPolicy", ONLY_MEMBERS)],
+            wide: &[("iam:AttachUserPolicy", ANY_MEMBER), ("iam:DetachUserPolicy", ANY_MEMBER)],
+            ..Grant::default()
+        },
+    ]);
+    grants
+}
+
+const ONLY_MEMBERS: &str = "only where an operator is in the group: tests/actions/restrictions/members.rs";
+const ANY_MEMBER: &str = "anybody can be in a group; only the stage's own policies are attached and detached";
+
+/// The rights to find a renamed principal in a list, by its identity. Roles cannot be renamed.
+fn finding(sid: &str, actions: &'static [&'static str], unused: Reasons) -> Grant {
+    Grant {
+        sid: sid.to_owned(),
+        uses: &[Use::Apply, Use::Rollback],
+        actions,
+        resources: vec!["*".to_owned()],
+        why_any: Some("AWS has no resource for listing groups and users"),
+        unused,
+        ..Grant::default()
+    }
+}
+
+fn find_users() -> Grant {
+    finding("FindUsers", &["iam:ListUsers"], &[("iam:ListUsers", ONLY_RENAMED)])
+}
+
+fn quotas() -> Grant {
+    Grant {
+        sid: "ReadQuotas".to_owned(),
+        uses: ALWAYS,
+        actions: &["iam:GetAccountSummary"],
+        resources: vec!["*".to_owned()],
+        why_any: Some("AWS has no resource for the account's summary"),
+        unused: &[("iam:GetAccountSummary", "the quota is asked for only near it: tests/actions/restrictions.rs")],
+        ..Grant::default()
+    }
+}
+
+fn has(desired: &[Desired], kind: &str) -> bool {
+    desired.iter().any(|desire| desire.principal.kind() == kind)
+}
+
+const ONLY_RENAMED: &str = "only where a name is gone or another's: tests/actions/restrictions/identities.rs";
 
 /// One right for all that have the same policies attached and detached.
 fn turning(kind: &Kind, desired: &[Desired]) -> Vec<Grant> {

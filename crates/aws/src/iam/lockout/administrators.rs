@@ -54,7 +54,7 @@ impl Administrators {
     }
 
     /// Of `principals`, those who are administrators, if nobody remains who is one: neither they, nor whom the stage restricts
-    /// `together` with them, nor whoever is denied already.
+    /// `together` with them, nor whoever is denied already. Of a group that the stage restricts, `operators` never are.
     ///
     /// # Errors
     /// When IAM does not say.
@@ -62,6 +62,7 @@ impl Administrators {
         &self,
         principals: &BTreeSet<Principal>,
         together: &BTreeSet<Principal>,
+        operators: &BTreeSet<Principal>,
         groups: &mut Groups,
     ) -> Result<BTreeMap<Principal, String>, ActionError> {
         let mut found = self.having(&self.policy).await?;
@@ -69,9 +70,15 @@ impl Administrators {
             return Ok(BTreeMap::new());
         }
         let mut out = self.denied().await?;
-        principals.union(together).for_each(|principal| out.add(principal));
         for group in &out.groups {
             out.users.extend(groups.users(group).await?);
+        }
+        for principal in principals.union(together) {
+            out.add(principal);
+            if let Principal::Group(name) = principal {
+                let users = groups.users(name).await?;
+                out.users.extend(users.into_iter().filter(|user| !operators.contains(&Principal::User(user.clone()))));
+            }
         }
         let remains = |users: &BTreeSet<String>| users.iter().any(|user| !out.users.contains(user));
         if remains(&found.users) || found.roles.iter().any(|role| !out.roles.contains(role)) {

@@ -16,6 +16,15 @@ use crate::error::Failure;
 /// Under these paths roles are AWS's own, and IAM lets nobody attach anything to them.
 const OF_AWS: [&str; 2] = ["/aws-service-role/", "/aws-reserved/"];
 
+/// The members of a group.
+#[derive(Debug, Default)]
+pub struct Members {
+    /// The ARNs of operators.
+    pub operators: Vec<String>,
+    /// All other users.
+    pub others: Vec<Principal>,
+}
+
 /// Looks whom a restriction would hit.
 pub struct Protected {
     iam: Client,
@@ -40,6 +49,24 @@ impl Protected {
         }
     }
 
+    /// The members of `group`; none, when there is no such group.
+    ///
+    /// # Errors
+    /// When IAM does not say.
+    pub async fn members(&self, group: &str) -> Result<Members, ActionError> {
+        let mut groups = Groups::new(&self.iam);
+        let mut members = Members::default();
+        for arn in groups.members(group).await? {
+            let Some(user) = Principal::of_arn(arn) else { continue };
+            if self.operators.contains(&user.folded()) {
+                members.operators.push(arn.clone());
+            } else {
+                members.others.push(user);
+            }
+        }
+        Ok(members)
+    }
+
     /// Which of `principals` must not be restricted together, each with the reason. Whom the stage restricts besides counts for
     /// restricted too.
     ///
@@ -49,25 +76,34 @@ impl Protected {
         let mut refused = BTreeMap::new();
         let mut groups = Groups::new(&self.iam);
         for principal in principals {
-            let why = match principal {
-                Principal::Group(name) => {
-                    let users = groups.members(name).await?;
-                    let operator = users.iter().find(|arn| folded(arn).is_some_and(|of| self.operators.contains(&of)));
-                    operator.map(|arn| format!("group `{name}` has the operator {arn} in it, who could then not roll back"))
-                }
-                _ if self.operators.contains(&principal.folded()) => {
-                    let (kind, name) = (principal.kind(), principal.name());
-                    Some(format!("{kind} `{name}` is an operator, who could then not roll back"))
-                }
-                Principal::User(_) => None,
-                Principal::Role(name) => self.why_not_role(name).await?,
+            let why = match self.why_not(principal, &mut groups).await {
+                Err(ActionError::Refused(why)) => Some(why),
+                other => other?,
             };
             refused.extend(why.map(|why| (principal.clone(), why)));
         }
-        for (principal, why) in self.administrators.last_of(principals, &self.together, &mut groups).await? {
+        let others = principals.iter().filter(|principal| !refused.contains_key(principal)).cloned().collect();
+        for (principal, why) in self.administrators.last_of(&others, &self.together, &self.operators, &mut groups).await? {
             refused.entry(principal).or_insert(why);
         }
         Ok(refused)
+    }
+
+    /// Why `principal` must not be restricted, whoever else is.
+    async fn why_not(&self, principal: &Principal, groups: &mut Groups) -> Result<Option<String>, ActionError> {
+        let (kind, name) = (principal.kind(), principal.name());
+        if self.operators.contains(&principal.folded()) {
+            return Ok(Some(format!("{kind} `{name}` is an operator, who could then not roll back")));
+        }
+        match principal {
+            Principal::Group(_) => {
+                let users = groups.members(name).await?;
+                let operator = users.iter().find(|arn| folded(arn).is_some_and(|of| self.operators.contains(&of)));
+                Ok(operator.map(|arn| format!("group `{name}` has the operator {arn} in it, who could then not roll back")))
+            }
+            Principal::User(_) => Ok(None),
+            Principal::Role(_) => self.why_not_role(name).await,
+        }
     }
 
     /// Can anybody become an operator when `denied` may assume no role, nor `perhaps` others?

@@ -41,6 +41,13 @@ pub(super) struct Schedule {
     pub(super) made: Option<Timestamp>,
 }
 
+impl Seen {
+    /// When the schedule was made, as far as it is known.
+    pub(super) fn made(&self) -> Option<Timestamp> {
+        self.schedule.as_ref().ok()?.as_ref()?.made
+    }
+}
+
 pub(super) async fn look(site: &Site, now: Timestamp) -> Seen {
     let (name, function) = (site.name("ReconcileSchedule").to_owned(), site.name("ReconcileFunction").to_owned());
     let round = site.deployment.ledger.round().await;

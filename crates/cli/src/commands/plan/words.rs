@@ -33,6 +33,7 @@ impl<'a> Counts<'a> {
         let mut counts = Self::default();
         for step in steps {
             let list = match step.phase {
+                Phase::Skipped if step.unplanned => &mut counts.refused,
                 Phase::Skipped => &mut counts.left_alone,
                 Phase::ApplyFailed => &mut counts.refused,
                 _ if step.present == step.wanted => &mut counts.as_wanted,
@@ -148,6 +149,7 @@ fn line(step: &Step) -> String {
     let (label, present) = (&step.label, &step.present);
     let reason = step.reason.as_deref().unwrap_or_default();
     match step.phase {
+        Phase::Skipped if step.unplanned => format!("CANNOT BE PLANNED {label}{kind} ({reason})"),
         Phase::Skipped => format!("{label}{kind}: {present}, left alone ({reason})"),
         Phase::ApplyFailed => format!("REFUSED {label}{kind}: {present} -> {} ({reason})", step.wanted),
         _ if step.present == step.wanted => format!("{label}{kind}: {present} already"),
@@ -211,6 +213,9 @@ pub(super) mod tests {
             label: id.to_owned(),
             kind: Some("t3.micro".to_owned()),
             note: None,
+            identity: None,
+            unplanned: false,
+            spared: false,
             unit: None,
             late: false,
             present: Value::new("running"),

@@ -1,0 +1,82 @@
+//! The stack's own functions, called by one of them: an action's to rehearse, and notify to tell people.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_lambda::Client;
+use aws_sdk_lambda::config::Builder;
+use aws_sdk_lambda::primitives::Blob;
+use guardrails_model::clock::{Clock, SystemClock};
+use guardrails_model::ids::GuardrailName;
+use guardrails_model::record::{Run, Tally};
+use guardrails_model::rehearsals::Planner;
+use guardrails_model::wire::{ActionOrder, Op, RehearsalResult, TellOfRehearsals};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::error::Failure;
+
+/// The longest that an action's function takes, and a little.
+const LONGEST: Duration = Duration::from_secs(125);
+
+/// Calls the functions of a stack.
+pub struct Functions {
+    sdk: SdkConfig,
+    stack: String,
+    /// When the caller must have its answers.
+    until: Timestamp,
+}
+
+impl Functions {
+    /// The functions of `stack`, whose answers are waited for until `until`.
+    #[must_use]
+    pub fn new(sdk: &SdkConfig, stack: String, until: Timestamp) -> Self {
+        Self { sdk: sdk.clone(), stack, until }
+    }
+
+    /// Has notify tell people of the last rehearsals of `guardrails`.
+    ///
+    /// # Errors
+    /// When it did not; in words.
+    pub async fn tell(&self, guardrails: &[GuardrailName]) -> Result<(), String> {
+        self.invoke("notify", &TellOfRehearsals { rehearsals: guardrails.to_vec() }).await.map(|_| ())
+    }
+
+    /// The answer of the function `name`, called once.
+    async fn invoke(&self, name: &str, order: &impl Serialize) -> Result<Vec<u8>, String> {
+        let function = format!("{}-{name}", self.stack);
+        let left = Duration::try_from(self.until.duration_since(SystemClock.now())).unwrap_or_default();
+        if left < Duration::from_secs(1) {
+            return Err(format!("there was no time left to call {function}"));
+        }
+        let payload = serde_json::to_vec(order).map_err(|error| format!("writing an order for {function}: {error}"))?;
+        let patient = Builder::default()
+            .timeout_config(TimeoutConfig::builder().operation_timeout(left.min(LONGEST)).build())
+            .retry_config(RetryConfig::disabled());
+        let call = Client::new(&self.sdk).invoke().function_name(&function).payload(Blob::new(payload));
+        let answer = call.customize().config_override(patient).send().await;
+        let answer = answer.map_err(|error| format!("calling {function}: {}", Failure::of(&error).message))?;
+        let said = answer.payload.map(Blob::into_inner).unwrap_or_default();
+        match answer.function_error {
+            Some(_) => Err(format!("{function} failed: {}", String::from_utf8_lossy(&said))),
+            None => Ok(said),
+        }
+    }
+}
+
+#[async_trait]
+impl Planner for Functions {
+    async fn rehearse(&self, draft: &Run, part: usize) -> Tally {
+        let Some(action) = draft.parts.get(part).map(|part| part.action.as_str()) else { return Tally::default() };
+        let (run, draft) = (draft.id.clone(), Some(Box::new(draft.clone())));
+        let order = ActionOrder { op: Op::Rehearse, run, part, cursor: None, draft };
+        let said = self.invoke(action, &order).await;
+        let read = said.and_then(|said| {
+            serde_json::from_slice::<RehearsalResult>(&said).map_err(|error| format!("reading the answer of {action}: {error}"))
+        });
+        read.map_or_else(|why| Tally::untried(&why), |result| result.rehearsal)
+    }
+}
