@@ -253,9 +253,9 @@ fn start_reaches_shared_licences_and_keys_but_no_instance() {
     let of = |sid: &str| all.iter().map(|(_, one)| one).find(|one| one["Sid"] == sid).copied().unwrap();
     let arns = |one: &Json| one["Resource"][0]["Fn::Sub"].as_str().unwrap().to_owned();
     let (licences, keys) = (of("StartLicensed"), of("StartEncrypted"));
-    assert_eq!(arns(&licences), "arn:${AWS::Partition}:license-manager:*:*:license-configuration:*");
+    assert_eq!(arns(licences), "arn:${AWS::Partition}:license-manager:*:*:license-configuration:*");
     assert_eq!(texts(&licences["Action"]), ["ec2:StartInstances"]);
-    assert_eq!(arns(&keys), "arn:${AWS::Partition}:kms:*:*:key/*");
+    assert_eq!(arns(keys), "arn:${AWS::Partition}:kms:*:*:key/*");
     assert_eq!(keys["Condition"]["Bool"], json!({"kms:GrantIsForAWSResource": "true"}));
     assert_eq!(keys["Condition"]["StringLike"], json!({"kms:ViaService": "ec2.*.amazonaws.com"}));
 }

@@ -51,7 +51,8 @@ fn meanwhile_names_the_actions_of_its_stage() {
     assert!(GOOD.contains(at));
     let config = CATALOG.parse("guardrails.yaml", &GOOD.replace(at, &format!("{at}        meanwhile: swap\n"))).unwrap();
     let stages: Vec<_> = config.guardrails.values().flat_map(|guardrail| &guardrail.stages).collect();
-    let meanwhile: Vec<&str> = stages.iter().flat_map(|stage| &stage.meanwhile).map(|name| name.as_str()).collect();
+    let meanwhile: Vec<&str> =
+        stages.iter().flat_map(|stage| &stage.meanwhile).map(guardrails_model::ids::ActionName::as_str).collect();
     assert_eq!(meanwhile, ["swap-group-policy"]);
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("guardrails.yaml"), GOOD.replace(at, &format!("{at}        meanwhile: swap\n"))).unwrap();

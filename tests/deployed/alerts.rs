@@ -49,7 +49,9 @@ async fn ten_times_the_same_alert_at_once_is_one_run() {
     assert_eq!(run.attempts.apply, 1, "one execution: {:?}", run.events);
     for step in lab.steps(&run).await.iter().filter(|step| step.phase == Phase::Applied) {
         let changes: usize = step.events.iter().map(|event| event.calls.len()).sum();
-        assert_eq!(changes, 1, "{}: {:?}", step.facet, step.events);
+        // A group's capacity is only kept: its members change it as they enter Standby.
+        let expected = usize::from(step.facet.parts().0 != "group-capacity");
+        assert_eq!(changes, expected, "{}: {:?}", step.facet, step.events);
     }
     lab.say(&["rollback", "project-beta", "--yes"]).await;
     assert_eq!(lab.snapshot().await, before);

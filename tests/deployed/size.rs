@@ -18,6 +18,8 @@ const THERE: i32 = 120;
 const BESIDE: i32 = 5;
 /// The processes of that group, which are suspended meanwhile.
 const PROCESSES: i32 = 7;
+/// Its one member enters Standby.
+const STANDBY: i32 = 1;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fleet_of_hundreds_is_summed_up_and_put_back_region_by_region() {
@@ -71,7 +73,7 @@ async fn planned(lab: &Lab) {
     let plan = lab.say(&["plan", "project-beta", "--prices", "prices.yaml"]).await;
     assert!(plan.lines().count() < 30, "{plan}");
     for words in [
-        format!("stop-instances in {REGION}: {} to change", HERE + BESIDE + PROCESSES),
+        format!("stop-instances in {REGION}: {} to change", HERE + BESIDE + PROCESSES + STANDBY),
         "1 member of 1 Auto Scaling group: beta-web (1)".to_owned(),
         format!("stop-instances in {ELSEWHERE}: {THERE} to change"),
         "nothing in scope: stop-instances in eu-central-1, stop-instances in us-west-2".to_owned(),

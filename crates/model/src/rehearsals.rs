@@ -133,7 +133,7 @@ pub fn message(rehearsals: &[Rehearsal]) -> (String, String) {
     let mut text = format!(
         "{subject}\nEvery stage is planned once a day, without a run. You are told again when something else is found.\n\n"
     );
-    rehearsals.iter().for_each(|rehearsal| text += &rehearsal.text());
+    text.extend(rehearsals.iter().map(Rehearsal::text));
     text += "\nEach step: guardrails plan GUARDRAIL --at STAGE --all. After a change: guardrails reconcile --rehearse\n";
     (subject, text)
 }

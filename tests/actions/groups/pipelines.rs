@@ -78,7 +78,9 @@ async fn control_suspension_alone_loses_members_to_a_pipeline() {
         let story = suspended_alone(roomy());
         let run = story.stop_beta("beta 80%").await;
         assert!(all_are(&story, "Stopped"), "{:#?}", story.told(&run).await);
-        asked.iter().for_each(|form| ask(&story, form));
+        for form in asked {
+            ask(&story, form);
+        }
         story.hour().await;
         assert_eq!(lost(&story), FOUR, "{asked:?}");
         story.put_back(&run).await;

@@ -17,8 +17,8 @@ type Fill<'a> = &'a dyn Fn(&mut Account);
 fn nobody_else(_: &mut Account) {}
 
 fn sso(account: &mut Account) {
-    account.role("AWSReservedSSO_dev_0f", &[]).roles.get_mut("AWSReservedSSO_dev_0f").unwrap().path =
-        "/aws-reserved/sso.amazonaws.com/".to_owned();
+    let role = account.role("AWSReservedSSO_dev_0f", &[]).roles.get_mut("AWSReservedSSO_dev_0f").unwrap();
+    "/aws-reserved/sso.amazonaws.com/".clone_into(&mut role.path);
 }
 
 fn last_administrator(account: &mut Account) {

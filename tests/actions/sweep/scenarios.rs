@@ -214,7 +214,7 @@ fn attaching() -> Vec<Scenario> {
             enforced: &[("role beta-ci", SWAPPED)],
             refused: 0,
             disposable: &[],
-            meets: Meets::Different,
+            meets: Meets::All,
             place: || Place::world(people),
         },
         Scenario {

@@ -50,7 +50,7 @@ impl Budgets {
                             return Err(BudgetError::NoRoom { budget: name.to_owned(), at });
                         }
                         sent => {
-                            ignore(sent, "DuplicateRecordException").map_err(|error| failed("adding a notification", &error))?
+                            ignore(sent, "DuplicateRecordException").map_err(|error| failed("adding a notification", &error))?;
                         }
                     }
                 }

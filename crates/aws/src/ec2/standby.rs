@@ -232,7 +232,9 @@ impl Groups {
             let found = match self.named([group.clone()]).await {
                 Ok(found) => found,
                 Err(error) => {
-                    indexes.into_iter().for_each(|index| answers[index] = error.clone().into());
+                    for index in indexes {
+                        answers[index] = error.clone().into();
+                    }
                     continue;
                 }
             };
@@ -246,12 +248,16 @@ impl Groups {
                     }
                     (well, all)
                 });
-            ill.into_iter().for_each(|(index, why)| answers[index] = ChangeOutcome::Skipped(why));
+            for (index, why) in ill {
+                answers[index] = ChangeOutcome::Skipped(why);
+            }
             if !enter
                 && let Some(group) = found.get(&group)
                 && let Err(answer) = self.let_leave(group, changes[well[0]]).await
             {
-                well.into_iter().for_each(|index| answers[index] = answer.clone());
+                for index in well {
+                    answers[index] = answer.clone();
+                }
                 continue;
             }
             let mut batches: Vec<Vec<usize>> = well.chunks(TWENTY).map(<[usize]>::to_vec).collect();
@@ -273,7 +279,9 @@ impl Groups {
                             Err(failure) if is_elsewhere(&failure) && batch.iter().all(is_there) => ChangeOutcome::Accepted,
                             Err(failure) => failure.answer(),
                         };
-                        batch.into_iter().for_each(|index| answers[index] = answer.clone());
+                        for index in batch {
+                            answers[index] = answer.clone();
+                        }
                     }
                 }
             }

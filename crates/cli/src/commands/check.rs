@@ -128,7 +128,7 @@ fn what(stage: &Stage) -> String {
         group.iter().map(|action| action.name.to_string()).collect::<Vec<_>>().join(" and ")
     };
     let groups: Vec<String> = stage.groups.iter().map(group).chain(["notify".to_owned()]).collect();
-    let names: Vec<&str> = stage.meanwhile.iter().map(|name| name.as_str()).collect();
+    let names: Vec<&str> = stage.meanwhile.iter().map(guardrails_model::ids::ActionName::as_str).collect();
     let meanwhile = if names.is_empty() { String::new() } else { format!("; while a person is asked: {}", names.join(" and ")) };
     format!("{}{meanwhile}", groups.join(", then "))
 }

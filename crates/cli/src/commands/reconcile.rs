@@ -34,7 +34,7 @@ pub(crate) async fn run(global: &Global, args: &Reconcile) -> Result<Exit> {
     if args.rehearse {
         let rehearsals = deployment.ledger.rehearsals().await.context("reading the rehearsals")?;
         let now = rehearsals.iter().filter(|one| round.guardrails.iter().any(|found| found.guardrail == one.guardrail));
-        now.for_each(|rehearsal| text += &format!("\n{}", rehearsal.text()));
+        text.extend(now.flat_map(|rehearsal| ["\n".to_owned(), rehearsal.text()]));
     }
     output::result(global, &round, &text)?;
     failure.map_or(Ok(Exit::Done), Err)

@@ -222,7 +222,7 @@ fn check<A: Actions>(file: File<A>) -> Result<Config, Problem> {
     let mut desired = DesiredFacets::default();
     let mut guardrails = BTreeMap::new();
     for (name, body) in file.guardrails {
-        let place = body.budget.referenced;
+        let of_budget = body.budget.referenced;
         let guardrail = check_guardrail(name.clone(), body, &mut desired, &operators)?;
         if let Some(other) = guardrails.values().find(|other: &&Guardrail| other.budget_name() == guardrail.budget_name()) {
             let what = format!(
@@ -231,7 +231,7 @@ fn check<A: Actions>(file: File<A>) -> Result<Config, Problem> {
                 other.name,
                 guardrail.budget_name()
             );
-            return Err(Problem::at(place, what));
+            return Err(Problem::at(of_budget, what));
         }
         guardrails.insert(name, guardrail);
     }

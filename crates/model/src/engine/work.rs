@@ -355,7 +355,9 @@ impl Executor<'_> {
         let found = found.into_iter().filter(|found| !planned.contains_key(&found.facet) && goes_along(found, step));
         let mut found: Vec<_> = found.collect();
         if run.approval.is_some() && run.rescanning.is_some() {
-            found.iter_mut().for_each(|found| _ = found.skip.get_or_insert_with(|| AFTER_THE_APPROVAL.to_owned()));
+            for late in &mut found {
+                late.skip.get_or_insert_with(|| AFTER_THE_APPROVAL.to_owned());
+            }
         }
         let steps = found.into_iter().map(|found| Step { late: true, ..self.step(run, part, &written.token, found, None) });
         let mut steps: Vec<Step> = steps.collect();

@@ -21,6 +21,7 @@ pub const UNDONE: &str = "somebody made it";
 
 /// One facet in one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own, under a name that stored records have")]
 pub struct Step {
     /// [`FORMAT`].
     pub format: u32,

@@ -27,7 +27,7 @@ impl Report {
     }
 }
 
-/// CloudTrail keeps the calls on a resource for 90 days, also without a trail. IAM's history is in one Region.
+/// The event history of `CloudTrail` keeps the calls on a resource for 90 days, also without a trail. IAM's history is in one Region.
 fn by_whom(step: &Step) -> String {
     let (kind, target, switch) = step.facet.parts();
     let (region, name) = if kind.ends_with("-policy") { ("us-east-1", target) } else { (target, switch) };

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::clock;
 use crate::config::Otherwise;
+use crate::ids::ActionName;
 use crate::record::{Approval, Because, Run, RunState};
 
 /// What is asked, or was said; nothing of a run that needs no approval.
@@ -42,7 +43,7 @@ fn untouched(approval: &Approval) -> String {
     if approval.approved.is_some() {
         return "What was approved is done. The steps that are planned are not changed before a person approves them.".to_owned();
     }
-    let names: Vec<&str> = approval.meanwhile.iter().map(|name| name.as_str()).collect();
+    let names: Vec<&str> = approval.meanwhile.iter().map(ActionName::as_str).collect();
     format!(
         "{} is in force meanwhile, and is put back after a no. The steps that are planned are not changed before a person approves \
          them.",

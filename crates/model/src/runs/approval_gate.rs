@@ -196,7 +196,7 @@ impl Runs<'_> {
         let is_first = run.approval.as_ref().is_some_and(|approval| approval.approved.is_none());
         for (part, plan) in run.parts.iter().map(|part| &part.plan).enumerate() {
             let PartPlan::Written(written) = plan else { continue };
-            if !run.is_settled(part) && !(is_first && run.is_meanwhile(part)) {
+            if !(run.is_settled(part) || is_first && run.is_meanwhile(part)) {
                 let changes = self.ledger.changes(&run.id, part, &written.token).await?;
                 parts.push(ListedPart { part, token: written.token.clone(), changes: changes.len() });
                 steps.extend(changes);

@@ -112,7 +112,8 @@ impl Runs<'_> {
         alert: &str,
         grounds: &Grounds,
     ) -> Result<Begun, RunError> {
-        retry_conflicts(|| self.try_begin(target, config, guardrail, alert, grounds)).await
+        // Large: boxed here, once for all callers.
+        retry_conflicts(|| Box::pin(self.try_begin(target, config, guardrail, alert, grounds))).await
     }
 
     async fn try_begin(

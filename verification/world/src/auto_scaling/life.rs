@@ -159,7 +159,9 @@ impl Account {
             }
             Doing::EnterStandby => {
                 let entering = group.members.get_mut(&id).filter(|member| member.is("EnteringStandby"));
-                entering.into_iter().for_each(|member| member.lifecycle = "Standby".to_owned());
+                if let Some(member) = entering {
+                    "Standby".clone_into(&mut member.lifecycle);
+                }
             }
             // It may have been terminated meanwhile.
             Doing::Launch | Doing::ExitStandby if !group.members.get(&id).is_some_and(|member| member.is("Pending")) => {}

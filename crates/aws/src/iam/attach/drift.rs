@@ -18,6 +18,7 @@ pub enum Drift {
 impl Drift {
     /// Is it the usual answer?
     #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    #[must_use]
     pub fn is_report(&self) -> bool {
         *self == Self::Report
     }

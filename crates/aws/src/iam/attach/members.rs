@@ -62,11 +62,12 @@ impl Spread {
     pub(super) fn explain(&self, left: &mut BTreeMap<Principal, String>) {
         for (group, others) in &self.groups {
             if let Some(why) = left.get_mut(group) {
-                *why += &match others {
+                let instead = match others {
                     0 => "; nobody else is in it".to_owned(),
                     1 => ": its other member is restricted alone".to_owned(),
                     many => format!(": its other {many} members are restricted one by one"),
                 };
+                why.push_str(&instead);
             }
         }
     }

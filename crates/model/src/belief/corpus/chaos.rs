@@ -39,7 +39,7 @@ impl Chaos {
         *self.struck.lock().unwrap()
     }
 
-    /// The next number of SplitMix64.
+    /// The next number of `SplitMix64`.
     fn roll(&self) -> u64 {
         let mut state = self.state.lock().unwrap();
         *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -118,7 +118,9 @@ fn row<'a>(words: &str, of: impl Iterator<Item = &'a History>) -> Option<String>
     let of: Vec<&History> = of.collect();
     let count = |outcome: fn(&History) -> Outcome| {
         let mut counts: BTreeMap<Outcome, usize> = BTreeMap::new();
-        of.iter().for_each(|history| *counts.entry(outcome(history)).or_default() += 1);
+        for history in &of {
+            *counts.entry(outcome(history)).or_default() += 1;
+        }
         [Outcome::Enforced, Outcome::Asked, Outcome::Reported, Outcome::Quiet]
             .map(|outcome| counts.get(&outcome).copied().unwrap_or_default().to_string())
             .join(" | ")
