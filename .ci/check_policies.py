@@ -31,6 +31,12 @@ ACCEPTED = [
     (r".*", "INVALID_ARN", r"arn:aws:iam::aws:policy/", "AWS's own policies have no account"),
     (r".*", "RESOURCE_MISMATCH", r"express:", "DescribeExecution is on executions; those of express machines are not ours"),
     (
+        r"policies/stop-instances\.json|StopInstancesRole/stop-instances",
+        "RESOURCE_MISMATCH",
+        r"ec2:StartInstances",
+        "EC2 asks for the licence configuration of an instance besides the instance: parliament's list has no such resource",
+    ),
+    (
         r".*",
         "UNKNOWN_ACTION",
         r"autoscaling:LaunchInstances",

@@ -2,7 +2,8 @@
 
 MiniStack's budgets never have any spend. Here a test says a budget's spend with a tag that is not kept: `local-aws:spend`. Its
 value is the actual and, after a space, the forecast dollars. A notification is in alarm as long as its threshold is exceeded. An
-update of the budget zeroes its spend, as on AWS. No alert is sent: a test sends it, or does not. A notification has one topic at most.
+update of the budget zeroes its spend, as on AWS. No alert is sent: a test sends it, or does not. A notification has one topic at
+most.
 """
 
 from decimal import Decimal, InvalidOperation
