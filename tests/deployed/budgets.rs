@@ -102,6 +102,8 @@ async fn a_budget_of_somebody_else_is_neither_changed_nor_deleted() {
     std::fs::write(lab.folder.path().join("guardrails.yaml"), EXAMPLE).unwrap();
     lab.say(&["deploy", "--yes"]).await;
     assert_eq!(notified().await, 0);
+    let tags = client.list_tags_for_resource().resource_arn(format!("arn:aws:budgets::{ACCOUNT}:budget/project-gamma"));
+    assert_eq!(tags.send().await.unwrap().resource_tags(), [], "it is nobody's again");
     assert_eq!(budget(&client, "project-gamma").await.unwrap().budget_limit().unwrap().amount(), "70");
 }
 

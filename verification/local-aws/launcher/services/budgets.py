@@ -29,7 +29,7 @@ def install():
 
 def checks(call):
     """Budgets has permissions of its own: one to read, one to change."""
-    if "Tag" in call.operation or "BudgetAction" in call.operation:
+    if "tag" in call.operation.lower() or "BudgetAction" in call.operation:
         named = call.body.get("ResourceARN") or "*"
         return [Check(call.action, named, _resource_tags(named))]
     name = (call.body.get("Budget") or call.body.get("NewBudget") or call.body).get("BudgetName") or "*"
