@@ -4,6 +4,7 @@ mod abandon;
 mod again;
 mod approvals;
 mod approved;
+mod doubts;
 mod drift;
 mod holds;
 mod ledger;

@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn test_names_are_those_under_the_attribute() {
-        let source = "#[test]\n#[ignore]\nfn one() {}\nfn helper() {}\n#[tokio::test(flavor = \"x\")]\nasync fn two() {\n}\n#[cfg(test)]\nfn three() {}";
+        let source = "#[test]\n#[should_panic]\nfn one() {}\nfn helper() {}\n#[tokio::test(flavor = \"x\")]\nasync fn two() {\n}\n#[cfg(test)]\nfn three() {}";
         assert_eq!(test_names(source), ["one", "two"]);
     }
 }
