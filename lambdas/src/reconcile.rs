@@ -30,7 +30,7 @@ pub async fn main() -> Result<(), lambda_runtime::Error> {
 
 /// Whatever asks for a round gets one.
 async fn handle(event: Json, invocation: Invocation) -> Result<Round, Fault> {
-    let order: Order = serde_json::from_value(event).unwrap_or_default();
+    let order = order(event);
     let (ledger, workflow) = (invocation.ledger()?, invocation.workflow()?);
     let runs = Runs { ledger: &ledger, workflow: &workflow, clock: &invocation.clock, by: invocation.by.clone() };
     let client = aws_sdk_budgets::Client::new(&invocation.sdk);
@@ -43,18 +43,29 @@ async fn handle(event: Json, invocation: Invocation) -> Result<Round, Fault> {
         }
         tracing::info!(guardrail = %found.guardrail, did, said, troubles, "compared");
     }
-    let rehearsed = match order.rehearse {
-        Some(which) => Box::pin(rehearse(which, &invocation, &ledger)).await,
-        None => Ok(()),
+    let rehearsed = match order.map(|order| order.rehearse) {
+        Ok(Some(which)) => Box::pin(rehearse(which, &invocation, &ledger)).await,
+        Ok(None) => Ok(()),
+        Err(fault) => Err(fault),
     };
-    let troubles = round.troubles();
+    let mut troubles = round.troubles();
     if !troubles.is_empty() {
+        troubles.extend(rehearsed.err().map(|fault| fault.to_string()));
         let count = troubles.len();
         return Err(Fault::failed(format!("{count} things went wrong, everything else is done: {}", troubles.join("; "))));
     }
     emit(invocation.clock.now(), &[(Metric::Reconciled, 1.0)], &[]);
     rehearsed?;
     Ok(round)
+}
+
+/// Reads an order; a schedule may send none. One that cannot be read costs the round nothing, and fails the invocation after it.
+fn order(event: Json) -> Result<Order, Fault> {
+    if event.is_null() {
+        return Ok(Order::default());
+    }
+    let wrong = |error| Fault::failed(format!("the order of the round cannot be read, so nothing was rehearsed: {error}"));
+    serde_json::from_value(event).map_err(wrong)
 }
 
 /// Plans stages without a run, and has people told of anything new that is found.
@@ -75,4 +86,23 @@ async fn rehearse(which: Which, invocation: &Invocation, ledger: &Ledger) -> Res
     }
     functions.tell(&rehearsed.news).await.map_err(|why| Fault::failed(format!("telling people of a rehearsal: {why}")))?;
     Ok(rehearsals.told(&rehearsed.news).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn order_of_any_version_is_read_and_a_wrong_one_is_told() {
+        // Schedules of earlier versions send an object without the field, or nothing.
+        for event in [Json::Null, json!({}), json!({"source": "aws.scheduler"})] {
+            assert_eq!(order(event).unwrap().rehearse, None);
+        }
+        assert_eq!(order(json!({"rehearse": "due"})).unwrap().rehearse, Some(Which::Due));
+        for event in [json!({"rehearse": "tomorrow"}), json!("due")] {
+            assert!(order(event).unwrap_err().to_string().contains("nothing was rehearsed"));
+        }
+    }
 }

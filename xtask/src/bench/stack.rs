@@ -72,7 +72,7 @@ pub async fn measure(command: &Path, sizes: &[usize], repetitions: usize, page: 
     writeln!(page, "measured is the product's own work, and the emulator's. {runs}, each on an AWS of its own; the state")?;
     writeln!(
         page,
-        "machine's waits are a twentieth. \"Each\" is the time by the number of instances, and what that is of the first row's.\n"
+        "machine's waits are a twentieth. \"Each\" is the time by the number of instances. Its ratio is to the first row's.\n"
     )?;
     writeln!(page, "| instances | enforced | each | ratio | rolled back | each | ratio |")?;
     writeln!(page, "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")?;
