@@ -105,5 +105,10 @@ const WIDE: &[(&str, &str, &str)] = &[
 const REFUSED: &[(&str, &str, &str)] = &[
     ("MasterRole", "budgets:ViewBudget", "deployed::approvals takes the right away, to see that an alert then is not enforced"),
     ("StopInstancesRole", "autoscaling:ResumeProcesses", "deployed::budgets takes the group's tag away while it is held"),
+    (
+        "SwapGroupPolicyRole",
+        "iam:AttachGroupPolicy",
+        "deployed::rollbacks takes the right away, to see that a refused step is left alone",
+    ),
     ("VerifyRole", "iam:SimulatePrincipalPolicy", "deployed::verify has a role of which IAM may not be asked"),
 ];
