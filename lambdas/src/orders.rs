@@ -3,7 +3,7 @@
 use guardrails_model::clock::Clock;
 use guardrails_model::ids::RunId;
 use guardrails_model::record::{Direction, Part, PartPlan, RunState};
-use guardrails_model::runs::{Ended, Heard, Outcome, PartRef, Places, Runs, groups};
+use guardrails_model::runs::{Ended, Heard, Outcome, PartRef, Places, Runs, waves};
 use guardrails_model::wire::{End, MasterOrder as Order, PartResult, PlacesResult};
 use jiff::Unit;
 use serde::Serialize;
@@ -19,9 +19,19 @@ use crate::runtime::Invocation;
 #[serde(untagged)]
 enum Reply {
     /// What to plan, or to work on.
-    Groups { run: RunId, groups: Vec<Vec<PartRef>> },
+    Waves {
+        run: RunId,
+        #[serde(rename = "groups")]
+        waves: Vec<Vec<PartRef>>,
+    },
     /// What to work on, unless a person is to be waited for so many seconds first; and is IAM to be asked afterwards?
-    Opened { run: RunId, groups: Vec<Vec<PartRef>>, ask: i64, verify: bool },
+    Opened {
+        run: RunId,
+        #[serde(rename = "groups")]
+        waves: Vec<Vec<PartRef>>,
+        ask: i64,
+        verify: bool,
+    },
     /// What an execution that waited is to do.
     Heard {
         run: RunId,
@@ -44,8 +54,8 @@ pub(crate) async fn carry_out(event: Json, invocation: &Invocation) -> Result<Js
             let places: Vec<(usize, Places)> = places.into_iter().flatten().map(found).collect();
             let spread = runs.spread(&run, &places).await?;
             // A part whose action could not say where it works has nothing to plan in this try.
-            let groups = groups(&spread, |part| !matches!(part.plan, PartPlan::Failed { .. }));
-            Reply::Groups { run, groups }
+            let waves = waves(&spread, |part| !matches!(part.plan, PartPlan::Failed { .. }));
+            Reply::Waves { run, waves }
         }
         Order::Open { run, plans } => {
             let plans: Vec<(usize, PartPlan)> = plans.into_iter().flatten().map(|result| (result.part, result.plan)).collect();
@@ -54,7 +64,7 @@ pub(crate) async fn carry_out(event: Json, invocation: &Invocation) -> Result<Js
             // While only a part of it is carried out, IAM would be asked too early.
             let is_part = opened.approval.as_ref().is_some_and(|approval| approval.next.is_some());
             let verify = opened.verify.is_some() && !is_part;
-            Reply::Opened { run, groups: groups(&opened, Part::has_steps), ask, verify }
+            Reply::Opened { run, waves: waves(&opened, Part::has_steps), ask, verify }
         }
         Order::Ask { run, attempt, token } => {
             approvals::ask(&runs, &run, attempt, &token, invocation).await?;

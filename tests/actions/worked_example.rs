@@ -158,7 +158,7 @@ fn file_and_schema_take_its_parameters_and_no_others() {
         let text = file(&format!("pause-app-services: {good}"));
         let read = EXAMPLE.parse("guardrails.yaml", &text).unwrap();
         assert!(fits(&text), "{good}");
-        let stored = &read.guardrails.values().next().unwrap().stages[0].groups[0][0];
+        let stored = &read.guardrails.values().next().unwrap().stages[0].waves[0][0];
         assert_eq!(json!(EXAMPLE.find(NAME).unwrap().read(&stored.params).is_ok()), json!(true), "what is stored is read back");
     }
     for (bad, words) in [
@@ -182,7 +182,7 @@ async fn opened(fill: impl FnOnce(&mut Account)) -> (std::sync::Arc<World>, Harn
     fill(&mut world.account());
     let make = world::of_catalog(&EXAMPLE, &world, &[], Pace::default());
     let harness = Harness::new(world.clock.clone(), world.gate.clone(), |store| store, make);
-    let spec = config().guardrails.values().next().unwrap().stages[0].groups[0][0].clone();
+    let spec = config().guardrails.values().next().unwrap().stages[0].waves[0][0].clone();
     let (target, guardrail) = stage("beta 80%", vec![vec![spec]]);
     let Begun::Started(run) = harness.alert(&target, &guardrail).await.unwrap() else { panic!("no run began") };
     let run = harness.open(&run).await.unwrap();

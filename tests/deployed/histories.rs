@@ -38,13 +38,13 @@ async fn histories_are_as_long_as_they_are_counted_to_be() {
         // event between the two: what those come to stands in Step Functions' documentation.
         assert_eq!(entered.map(|entered| entered.name().to_owned()).collect::<Vec<_>>(), history::path(input.direction));
         let count = |kind: &str| events.iter().filter(|event| event.r#type().as_str() == kind).count();
-        let parts: usize = input.groups.iter().map(Vec::len).sum();
+        let parts: usize = input.waves.iter().map(Vec::len).sum();
         let (others, outside) = if input.direction == Direction::Apply { (2 * parts + 5, 5) } else { (2, 2) };
         assert_eq!((count("TaskStateEntered"), count("TaskScheduled")), (outside, count("TaskSucceeded")));
         let rounds = count("TaskScheduled") - others;
         assert!((parts + 1..60).contains(&rounds), "{rounds} rounds for {parts} parts");
         let each = rounds.div_ceil(parts);
-        let rounds = Rounds { groups: input.groups.iter().map(|group| vec![each; group.len()]).collect(), continued: false };
+        let rounds = Rounds { waves: input.waves.iter().map(|wave| vec![each; wave.len()]).collect(), continued: false };
         assert!(history::events(input.direction, &input, &rounds) > events.len(), "what is counted is more than what is shown");
     }
 }

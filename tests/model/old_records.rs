@@ -341,8 +341,7 @@ async fn an_old_run_s_actions_are_those_of_the_same_file_today() {
     let run = &runs(&story).await[0];
     let config = config();
     let stage = config.guardrails[&run.guardrail].stage(run.stage).unwrap().clone();
-    let today: Vec<(String, Json)> =
-        stage.groups.into_iter().flatten().map(|spec| (spec.name.to_string(), spec.params)).collect();
+    let today: Vec<(String, Json)> = stage.waves.into_iter().flatten().map(|spec| (spec.name.to_string(), spec.params)).collect();
     let then: Vec<(String, Json)> = run.parts.iter().map(|part| (part.action.to_string(), part.params.clone())).collect();
     assert_eq!(then, today);
 }

@@ -22,7 +22,7 @@ const OF_EACH: usize = 5000;
 fn part(region: Option<&str>, plan: PartPlan) -> Part {
     let place = region.map(|region| region.parse::<Place>().unwrap());
     Part {
-        group: 0,
+        wave: 0,
         action: "stop-instances".parse().unwrap(),
         params: json!({}),
         place,

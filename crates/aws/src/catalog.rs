@@ -219,8 +219,8 @@ impl Entry {
 
     fn specs<'a>(&self, config: &'a Config) -> impl Iterator<Item = &'a ActionSpec> {
         let name = self.name;
-        let groups = config.guardrails.values().flat_map(|guardrail| &guardrail.stages).flat_map(|stage| &stage.groups);
-        groups.flatten().filter(move |spec| spec.name.as_str() == name)
+        let waves = config.guardrails.values().flat_map(|guardrail| &guardrail.stages).flat_map(|stage| &stage.waves);
+        waves.flatten().filter(move |spec| spec.name.as_str() == name)
     }
 }
 

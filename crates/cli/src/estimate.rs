@@ -6,10 +6,10 @@ use guardrails_aws::declared::Counted;
 use guardrails_model::pace::Pace;
 use serde::Serialize;
 
-/// How much there is to do, by the run's groups, which go one after another.
+/// How much there is to do, by the run's waves, which go one after another.
 #[derive(Debug, Default)]
 pub(crate) struct Work {
-    groups: BTreeMap<usize, Vec<Load>>,
+    waves: BTreeMap<usize, Vec<Load>>,
 }
 
 /// Targets of a kind in one Region.
@@ -33,25 +33,25 @@ pub(crate) struct Estimate {
 
 impl Work {
     /// A part of the run changes so many targets of a kind.
-    pub(crate) fn add(&mut self, group: usize, of: &'static Counted, number: usize) {
+    pub(crate) fn add(&mut self, wave: usize, of: &'static Counted, number: usize) {
         // Of a kind without limits there are few.
         if of.limits.is_some() && number > 0 {
-            self.groups.entry(group).or_default().push(Load { of, number });
+            self.waves.entry(wave).or_default().push(Load { of, number });
         }
     }
 
     /// Nothing when nothing with limits is changed.
     pub(crate) fn estimate(&self, pace: &Pace) -> Option<Estimate> {
-        if self.groups.is_empty() {
+        if self.waves.is_empty() {
             return None;
         }
         let seconds = |back: bool| -> f64 {
-            // The Regions of a group go side by side: the slowest counts.
+            // The Regions of a wave go side by side: the slowest counts.
             let slowest = |loads: &Vec<Load>| loads.iter().map(|load| load.seconds(pace, back)).fold(0.0, f64::max);
-            self.groups.values().map(slowest).sum()
+            self.waves.values().map(slowest).sum()
         };
         let words = |word: fn(&Counted) -> &'static str| {
-            let words: BTreeSet<&str> = self.groups.values().flatten().map(|load| word(load.of)).collect();
+            let words: BTreeSet<&str> = self.waves.values().flatten().map(|load| word(load.of)).collect();
             words.into_iter().collect::<Vec<_>>().join(" and ")
         };
         Some(Estimate {
@@ -101,16 +101,16 @@ mod tests {
 
     fn estimate(pace: &Pace, loads: &[(usize, &str, usize)]) -> Option<Estimate> {
         let mut work = Work::default();
-        for (group, action, number) in loads {
+        for (wave, action, number) in loads {
             for counted in CATALOG.find(action).unwrap().counts {
-                work.add(*group, counted, *number);
+                work.add(*wave, counted, *number);
             }
         }
         work.estimate(pace)
     }
 
     #[test]
-    fn regions_go_side_by_side_and_groups_one_after_another() {
+    fn regions_go_side_by_side_and_waves_one_after_another() {
         let pace = Pace { share: 1.0, ..Pace::default() };
         let seconds = |loads: &[(usize, &str, usize)]| {
             let estimate = estimate(&pace, loads).unwrap();

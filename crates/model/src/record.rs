@@ -292,8 +292,9 @@ pub struct Attempts {
 /// One action of a run's stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Part {
-    /// Parts of one group run side by side, groups one after another.
-    pub group: usize,
+    /// Parts of one wave run side by side, waves one after another.
+    #[serde(rename = "group")]
+    pub wave: usize,
     /// The action's stable name.
     pub action: ActionName,
     /// Its parameters.

@@ -84,7 +84,7 @@ impl Rehearsals<'_> {
     ) -> Result<Rehearsal, RunError> {
         let clock = self.runs.clock;
         let mut stages = Vec::new();
-        for stage in guardrail.stages.iter().filter(|stage| !stage.groups.is_empty()).map(|stage| stage.at) {
+        for stage in guardrail.stages.iter().filter(|stage| !stage.waves.is_empty()).map(|stage| stage.at) {
             let period = guardrail.budget.period.present(clock.now());
             let target = Target { guardrail: guardrail.name.clone(), stage, period, simulated: false };
             let mut rehearsed = RehearsedStage { stage, is_open: self.is_open(&target).await?, tally: Tally::default() };

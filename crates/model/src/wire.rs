@@ -20,14 +20,14 @@ pub enum MasterOrder {
     Spread {
         /// The run.
         run: RunId,
-        /// Group by group.
+        /// Wave by wave.
         places: Vec<Vec<PlacesResult>>,
     },
     /// The plans are written: make them count.
     Open {
         /// The run.
         run: RunId,
-        /// Group by group.
+        /// Wave by wave.
         plans: Vec<Vec<PlanResult>>,
     },
     /// An execution wants to wait for a person's approval: tell people what is asked.
@@ -55,7 +55,7 @@ pub enum MasterOrder {
         /// The try that the execution was started for.
         #[serde(default, rename = "try")]
         try_number: Option<u32>,
-        /// Group by group.
+        /// Wave by wave.
         results: Vec<Vec<PartResult>>,
         /// Why IAM could not be asked who can still launch, where it was to be.
         #[serde(default)]

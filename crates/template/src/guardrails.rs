@@ -24,7 +24,7 @@ const LOOKED_WITH: [&str; 3] = [OF_BUDGET, "BudgetFunction", "BudgetRole"];
 /// all rights in them: it looks again when any of them is another, since an action may ask for others with the same parameters.
 pub(super) fn open_runs(config: &Config, resources: &Map<String, Json>) -> Json {
     let stages = config.guardrails.values().flat_map(|guardrail| &guardrail.stages);
-    let specs = stages.flat_map(|stage| stage.groups.iter().flatten());
+    let specs = stages.flat_map(|stage| stage.waves.iter().flatten());
     let mut scopes: Vec<String> = specs.map(|spec| wire::scope_digest(spec.name.as_str(), &spec.params)).collect();
     scopes.sort();
     scopes.dedup();

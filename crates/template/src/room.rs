@@ -85,7 +85,7 @@ fn another(guardrail: &Guardrail, suffix: &str) -> Guardrail {
     if let Ok(name) = format!("{begins}{suffix}").parse() {
         copy.name = name;
     }
-    for spec in copy.stages.iter_mut().flat_map(|stage| stage.groups.iter_mut().flatten()) {
+    for spec in copy.stages.iter_mut().flat_map(|stage| stage.waves.iter_mut().flatten()) {
         for (key, value) in spec.params.as_object_mut().into_iter().flatten() {
             if OF_ITS_OWN.contains(&key.as_str()) {
                 rename(value, suffix);

@@ -7,9 +7,9 @@ use serde_json::Value as Json;
 
 const MACHINE: &str = include_str!("../../../statemachine/guardrails.asl.json");
 
-/// What an execution did: by groups, how many rounds each part took.
+/// What an execution did: by waves, how many rounds each part took.
 pub struct Rounds {
-    pub groups: Vec<Vec<usize>>,
+    pub waves: Vec<Vec<usize>>,
     /// Some part had more to do than the execution had rounds.
     pub continued: bool,
 }
@@ -22,7 +22,7 @@ pub struct Rounds {
 /// - a map: also `MapStateStarted`, `MapStateSucceeded`; and for each item `MapIterationStarted`, `MapIterationSucceeded`
 pub fn events(direction: Direction, input: &WorkflowInput, rounds: &Rounds) -> usize {
     let machine: Json = serde_json::from_str(MACHINE).expect("the state machine is JSON");
-    let planned: Vec<Vec<usize>> = input.groups.iter().map(|group| vec![1; group.len()]).collect();
+    let planned: Vec<Vec<usize>> = input.waves.iter().map(|wave| vec![1; wave.len()]).collect();
     2 + walk(&machine, direction, &planned, rounds, &[], &mut Vec::new())
 }
 
@@ -30,7 +30,7 @@ pub fn events(direction: Direction, input: &WorkflowInput, rounds: &Rounds) -> u
 pub fn path(direction: Direction) -> Vec<String> {
     let machine: Json = serde_json::from_str(MACHINE).expect("the state machine is JSON");
     let mut path = Vec::new();
-    walk(&machine, direction, &[], &Rounds { groups: Vec::new(), continued: false }, &[], &mut path);
+    walk(&machine, direction, &[], &Rounds { waves: Vec::new(), continued: false }, &[], &mut path);
     path
 }
 
@@ -48,13 +48,13 @@ fn walk(
     let mut events = 0;
     loop {
         let state = &machine["States"][name];
-        let groups = if name.starts_with("Work") { &rounds.groups[..] } else { planned };
+        let waves = if name.starts_with("Work") { &rounds.waves[..] } else { planned };
         events += match state["Type"].as_str().expect("a type") {
             "Task" => 5,
             "Choice" | "Wait" | "Pass" | "Succeed" => 2,
             "Fail" => 1,
             "Map" => {
-                let items = at.first().map_or(groups.len(), |group| groups[*group].len());
+                let items = at.first().map_or(waves.len(), |wave| waves[*wave].len());
                 let inner = |item: usize| {
                     let at = [at, &[item]].concat();
                     2 + walk(&state["ItemProcessor"], direction, planned, rounds, &at, &mut Vec::new())
@@ -67,7 +67,7 @@ fn walk(
         let round = path.iter().filter(|name| *name == "WorkOnPart").count();
         let next = match name {
             "WhichWay" => Some(if direction == Direction::Apply { "FindPlaces" } else { "Work" }),
-            "IsSettled" if round < rounds.groups[at[0]][at[1]] => Some("LetItSettle"),
+            "IsSettled" if round < rounds.waves[at[0]][at[1]] => Some("LetItSettle"),
             "IsSettled" => Some("PartDone"),
             "MustAsk" => Some("Work"),
             "MustVerify" => Some(if direction == Direction::Apply { "Verify" } else { "Close" }),

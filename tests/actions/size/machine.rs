@@ -10,7 +10,7 @@ use guardrails_model::config::ActionSpec;
 use guardrails_model::engine::{Cursor, Progress};
 use guardrails_model::ids::RunId;
 use guardrails_model::record::{Direction, Part, Run};
-use guardrails_model::runs::{Closed, Ended, Outcome, execution_name, groups, input};
+use guardrails_model::runs::{Closed, Ended, Outcome, execution_name, input, waves};
 use serde_json::json;
 
 use super::history::{self, Rounds};
@@ -82,14 +82,14 @@ impl Machine<'_> {
     /// One execution: its events, and where it left what it did not finish; nothing when it was killed.
     async fn one(&self, run: &Run, took: &mut Took) -> (usize, Option<Unfinished>) {
         let input = input(run);
-        let parts: usize = input.groups.iter().map(Vec::len).sum();
+        let parts: usize = input.waves.iter().map(Vec::len).sum();
         let most = self.most.unwrap_or((2000 / parts.max(1)).clamp(5, 150));
-        let mut rounds = Rounds { groups: Vec::new(), continued: false };
+        let mut rounds = Rounds { waves: Vec::new(), continued: false };
         let (mut done, mut unfinished) = (0, Vec::new());
-        for group in groups(run, Part::has_steps) {
+        for wave in waves(run, Part::has_steps) {
             let mut waiting: Vec<Turn> =
-                group.iter().map(|part| Turn { due: 0, part: part.part, cursor: None, rounds: 0 }).collect();
-            let (mut of_group, mut now) = (Vec::new(), 0);
+                wave.iter().map(|part| Turn { due: 0, part: part.part, cursor: None, rounds: 0 }).collect();
+            let (mut of_wave, mut now) = (Vec::new(), 0);
             while let Some(next) = waiting.iter().enumerate().min_by_key(|(_, turn)| turn.due).map(|(index, _)| index) {
                 let mut turn = waiting.swap_remove(next);
                 self.wait(turn.due - now).await;
@@ -110,12 +110,12 @@ impl Machine<'_> {
                     }
                     Progress::Settling { cursor, .. } => {
                         unfinished.push((turn.part, Some(cursor)));
-                        of_group.push(turn.rounds);
+                        of_wave.push(turn.rounds);
                     }
-                    Progress::Done { .. } | Progress::Superseded => of_group.push(turn.rounds),
+                    Progress::Done { .. } | Progress::Superseded => of_wave.push(turn.rounds),
                 }
             }
-            rounds.groups.push(of_group);
+            rounds.waves.push(of_wave);
         }
         rounds.continued = !unfinished.is_empty();
         (history::events(run.direction, &input, &rounds), Some(unfinished))

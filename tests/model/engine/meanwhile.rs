@@ -18,7 +18,7 @@ const DAY: i64 = 86_400;
 fn shielding(asks: bool) -> (Target, Guardrail) {
     let (target, mut guardrail) = stage("beta 80%", "b: off; a: off");
     guardrail.stages[0].approval = asks.then(ApprovalRule::default);
-    guardrail.stages[0].groups[1][0].name = "shield".parse().unwrap();
+    guardrail.stages[0].waves[1][0].name = "shield".parse().unwrap();
     guardrail.stages[0].meanwhile = vec!["shield".parse().unwrap()];
     (target, guardrail)
 }

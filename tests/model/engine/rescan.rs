@@ -126,7 +126,7 @@ async fn a_part_that_had_nothing_in_scope_is_put_back_when_something_came() {
     story.look(&run).await;
     let held = story.load(&run).await;
     let back = Run { direction: Direction::Rollback, ..held };
-    assert_eq!(input(&back).groups.concat().len(), 1, "a rollback passes over parts that have no steps");
+    assert_eq!(input(&back).waves.concat().len(), 1, "a rollback passes over parts that have no steps");
     story.put_back(&run).await;
     story.check(&["a: on", "beta 80%: rolled back; a rolled back"]).await;
 }

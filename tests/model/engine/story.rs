@@ -147,6 +147,6 @@ fn shown(step: &Step, names: &[(RunId, String)]) -> String {
 /// `beta 80%` and what it wants, as the target and the guardrail of an alert.
 pub fn stage(who: &str, desired: &str) -> (Target, Guardrail) {
     let spec = |desired: &str| ActionSpec { name: "toy".parse().expect("an action's name"), params: json!(desired) };
-    let groups = desired.split("; ").filter(|desired| !desired.is_empty()).map(|desired| vec![spec(desired)]);
-    harness::stage(who, groups.collect())
+    let waves = desired.split("; ").filter(|desired| !desired.is_empty()).map(|desired| vec![spec(desired)]);
+    harness::stage(who, waves.collect())
 }

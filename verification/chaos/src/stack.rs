@@ -52,7 +52,7 @@ const COMMAND_LIMIT: Duration = Duration::from_mins(8);
 fn functions() -> Result<BTreeSet<String>> {
     let config = CATALOG.parse("guardrails.yaml", FILE).context("reading the file of the trials")?;
     let stages = config.guardrails.values().flat_map(|guardrail| &guardrail.stages);
-    let actions = stages.flat_map(|stage| stage.groups.iter().flatten()).map(|action| action.name.to_string());
+    let actions = stages.flat_map(|stage| stage.waves.iter().flatten()).map(|action| action.name.to_string());
     Ok(FUNCTIONS.iter().map(|name| (*name).to_owned()).chain(actions).collect())
 }
 

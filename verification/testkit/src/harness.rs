@@ -277,7 +277,7 @@ impl Harness {
 }
 
 /// `beta 80%` or `beta 80% simulated`, and what is done there, as the target and the guardrail of an alert.
-pub fn stage(who: &str, groups: Vec<Vec<ActionSpec>>) -> (Target, Guardrail) {
+pub fn stage(who: &str, waves: Vec<Vec<ActionSpec>>) -> (Target, Guardrail) {
     let mut words = who.split(' ');
     let guardrail: GuardrailName = words.next().and_then(|word| word.parse().ok()).expect("a guardrail");
     let at: StageAt = words.next().and_then(|percent| format!("{percent} actual").parse().ok()).expect("a stage");
@@ -285,7 +285,7 @@ pub fn stage(who: &str, groups: Vec<Vec<ActionSpec>>) -> (Target, Guardrail) {
     let amount = "2 USD".parse().expect("an amount");
     let budget = Budget::new(amount, Period::Monthly);
     let target = Target { guardrail: guardrail.clone(), stage: at, period: "2026-11".to_owned(), simulated };
-    let stages = vec![Stage::new(at, groups)];
+    let stages = vec![Stage::new(at, waves)];
     let guardrail =
         Guardrail { name: guardrail, budget, stages, plausibility: Plausibility::default(), release: Release::default() };
     (target, guardrail)

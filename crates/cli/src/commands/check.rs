@@ -40,7 +40,7 @@ fn warnings(config: &Config) -> Vec<String> {
             let caution = CATALOG.read(action).ok().and_then(|params| params.caution());
             warning.into_iter().chain(caution)
         };
-        let said = stage.groups.iter().flatten().flat_map(of);
+        let said = stage.waves.iter().flatten().flat_map(of);
         said.map(move |what| format!("WARNING: {} at {}: {what}", guardrail.name, stage.at))
     });
     let mut warnings: Vec<String> = warned.collect();
@@ -51,7 +51,7 @@ fn warnings(config: &Config) -> Vec<String> {
 /// Where the budget of a guardrail and its actions are of different resources.
 fn scopes(config: &Config) -> Vec<String> {
     let of = |guardrail: &Guardrail| {
-        let specs = guardrail.stages.iter().flat_map(|stage| stage.groups.iter().flatten());
+        let specs = guardrail.stages.iter().flat_map(|stage| stage.waves.iter().flatten());
         let selected = specs.filter_map(|spec| {
             let action = CATALOG.read(spec).ok()?;
             Some((spec.name.as_str(), action.selects()?.clone()))
@@ -124,13 +124,13 @@ fn threshold(guardrail: &guardrails_model::config::Guardrail, stage: &Stage) -> 
 }
 
 fn what(stage: &Stage) -> String {
-    let group = |group: &Vec<guardrails_model::config::ActionSpec>| {
-        group.iter().map(|action| action.name.to_string()).collect::<Vec<_>>().join(" and ")
+    let wave = |wave: &Vec<guardrails_model::config::ActionSpec>| {
+        wave.iter().map(|action| action.name.to_string()).collect::<Vec<_>>().join(" and ")
     };
-    let groups: Vec<String> = stage.groups.iter().map(group).chain(["notify".to_owned()]).collect();
+    let waves: Vec<String> = stage.waves.iter().map(wave).chain(["notify".to_owned()]).collect();
     let names: Vec<&str> = stage.meanwhile.iter().map(guardrails_model::ids::ActionName::as_str).collect();
     let meanwhile = if names.is_empty() { String::new() } else { format!("; while a person is asked: {}", names.join(" and ")) };
-    format!("{}{meanwhile}", groups.join(", then "))
+    format!("{}{meanwhile}", waves.join(", then "))
 }
 
 fn serde_name<T: serde::Serialize>(value: &T) -> String {

@@ -212,7 +212,7 @@ impl Made {
         let mut work = Work::default();
         for made in &self.parts {
             for (counted, number) in self.counted(Counts::of(made.steps()).changes) {
-                work.add(made.part.group, counted, number);
+                work.add(made.part.wave, counted, number);
             }
         }
         work.estimate(&self.pace)

@@ -236,7 +236,7 @@ impl Held {
         let mut work = Work::default();
         for (part, count) in self.counts.iter().filter_map(|(part, count)| Some((self.run.parts.get(*part)?, count))) {
             for (counted, number) in count.kinds.values() {
-                work.add(part.group, counted, *number);
+                work.add(part.wave, counted, *number);
             }
         }
         let estimate = work.estimate(&self.run.pace)?;

@@ -259,7 +259,7 @@ fn check_guardrail<A: Actions>(
             return Err(problem(what.to_owned()));
         }
         apart(&stages, stage.at, budget.amount.dollars()).map_err(problem)?;
-        let (mut groups, mut restricted, mut lossy) = (Vec::new(), BTreeSet::new(), false);
+        let (mut waves, mut restricted, mut lossy) = (Vec::new(), BTreeSet::new(), false);
         let mut cheap: Vec<(Meanwhile, ActionName)> = Vec::new();
         for item in stage.r#do {
             let here = item.referenced;
@@ -278,12 +278,12 @@ fn check_guardrail<A: Actions>(
                 }
                 spare_operators(&name, action, operators).map_err(|what| Problem::at(here, what))?;
             }
-            groups.push(actions.iter().map(spec).collect::<Result<_, _>>().map_err(problem)?);
+            waves.push(actions.iter().map(spec).collect::<Result<_, _>>().map_err(problem)?);
         }
-        let approval = stage.approval.map(|approval| check_approval(&approval, &groups)).transpose()?;
+        let approval = stage.approval.map(|approval| check_approval(&approval, &waves)).transpose()?;
         let verify = check_verify(stage.verify.as_ref(), restricted)?;
         let meanwhile = check_meanwhile(stage.meanwhile.as_ref(), cheap)?;
-        stages.push(Stage { at: stage.at, groups, approval, verify, meanwhile, left_alone: stage.left_alone, lossy });
+        stages.push(Stage { at: stage.at, waves, approval, verify, meanwhile, left_alone: stage.left_alone, lossy });
     }
     let plausibility = body.plausibility.map_or_else(
         || Ok(Plausibility::default()),

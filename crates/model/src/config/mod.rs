@@ -116,9 +116,10 @@ impl Reconcile {
 pub struct Stage {
     /// Where, such as `100% actual`.
     pub at: StageAt,
-    /// Groups of actions, one group after another; the actions of a group side by side. Empty when the stage only
+    /// Waves of actions, one wave after another; the actions of a wave side by side. Empty when the stage only
     /// notifies.
-    pub groups: Vec<Vec<ActionSpec>>,
+    #[serde(rename = "groups")]
+    pub waves: Vec<Vec<ActionSpec>>,
     /// How a person is asked before anything is changed, if one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalRule>,
@@ -139,8 +140,8 @@ pub struct Stage {
 impl Stage {
     /// One that asks nobody.
     #[must_use]
-    pub fn new(at: StageAt, groups: Vec<Vec<ActionSpec>>) -> Self {
-        Self { at, groups, approval: None, verify: None, meanwhile: Vec::new(), left_alone: Demand::Report, lossy: false }
+    pub fn new(at: StageAt, waves: Vec<Vec<ActionSpec>>) -> Self {
+        Self { at, waves, approval: None, verify: None, meanwhile: Vec::new(), left_alone: Demand::Report, lossy: false }
     }
 }
 
@@ -171,6 +172,6 @@ impl Stage {
     /// Does it do more than notify?
     #[must_use]
     pub fn changes_something(&self) -> bool {
-        self.groups.iter().any(|group| !group.is_empty())
+        self.waves.iter().any(|wave| !wave.is_empty())
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::retry::retry_conflicts;
-use super::{Outcome, PartRef, RunError, Runs, Woken, groups, released};
+use super::{Outcome, PartRef, RunError, Runs, Woken, released, waves};
 use crate::config::{Otherwise, day};
 use crate::ids::RunId;
 use crate::ledger::{LedgerError, Versioned};
@@ -59,7 +59,8 @@ pub enum Heard {
     /// Plan again, and open that plan.
     Plan {
         /// What to plan.
-        groups: Vec<Vec<PartRef>>,
+        #[serde(rename = "groups")]
+        waves: Vec<Vec<PartRef>>,
     },
     /// Wait on: nothing is decided.
     Ask {
@@ -332,7 +333,7 @@ fn heard(run: &Run, attempt: u32, now: Timestamp) -> Heard {
         return Heard::Over { outcome: Outcome::Superseded };
     }
     match run.state {
-        RunState::Opening => Heard::Plan { groups: groups(run, |_| true) },
+        RunState::Opening => Heard::Plan { waves: waves(run, |_| true) },
         RunState::Rejected => Heard::Over { outcome: Outcome::Succeeded },
         RunState::ApplyFailed => Heard::Over { outcome: Outcome::Failed },
         RunState::Waiting => run.waits_for(now).map_or(Heard::Over { outcome: Outcome::Superseded }, |ask| Heard::Ask { ask }),

@@ -22,7 +22,7 @@ pub use open::Places;
 pub use rescan::Rescanned;
 pub use rollback::RollbackAsked;
 pub use verify::ToVerify;
-pub use workflow::{PartRef, Started, Woken, Workflow, WorkflowError, WorkflowInput, execution_name, groups, input};
+pub use workflow::{PartRef, Started, Woken, Workflow, WorkflowError, WorkflowInput, execution_name, input, waves};
 
 use jiff::Timestamp;
 
@@ -203,10 +203,10 @@ impl Runs<'_> {
     #[must_use]
     pub fn draft(&self, target: &Target, config: &Config, guardrail: &Guardrail, alert: &str) -> Run {
         let now = self.clock.now();
-        let groups = guardrail.stage(target.stage).map(|stage| stage.groups.as_slice()).unwrap_or_default();
-        let parts = groups.iter().enumerate().flat_map(|(group, actions)| {
+        let waves = guardrail.stage(target.stage).map(|stage| stage.waves.as_slice()).unwrap_or_default();
+        let parts = waves.iter().enumerate().flat_map(|(wave, actions)| {
             actions.iter().map(move |action| Part {
-                group,
+                wave,
                 action: action.name.clone(),
                 params: action.params.clone(),
                 place: None,

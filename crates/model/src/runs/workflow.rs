@@ -64,8 +64,9 @@ pub struct WorkflowInput {
     /// The try that it was started for.
     #[serde(rename = "try")]
     pub try_number: u32,
-    /// Groups of parts: one after another, mirrored on the way back.
-    pub groups: Vec<Vec<PartRef>>,
+    /// Waves of parts: one after another, mirrored on the way back.
+    #[serde(rename = "groups")]
+    pub waves: Vec<Vec<PartRef>>,
 }
 
 /// A part of a run, and the action that works on it.
@@ -93,20 +94,20 @@ pub fn input(run: &Run) -> WorkflowInput {
         direction: run.direction,
         attempt: run.attempt(),
         try_number: run.try_number(),
-        groups: groups(run, |part| !back || part.has_steps()),
+        waves: waves(run, |part| !back || part.has_steps()),
     }
 }
 
-/// The parts that `counts`, in groups that go one after another: mirrored on the way back.
+/// The parts that `counts`, in waves that go one after another: mirrored on the way back.
 #[must_use]
-pub fn groups(run: &Run, counts: impl Fn(&Part) -> bool) -> Vec<Vec<PartRef>> {
-    let mut groups: BTreeMap<usize, Vec<PartRef>> = BTreeMap::new();
+pub fn waves(run: &Run, counts: impl Fn(&Part) -> bool) -> Vec<Vec<PartRef>> {
+    let mut waves: BTreeMap<usize, Vec<PartRef>> = BTreeMap::new();
     for (index, part) in run.parts.iter().enumerate().filter(|(_, part)| counts(part)) {
-        groups.entry(part.group).or_default().push(PartRef { part: index, action: part.action.to_string() });
+        waves.entry(part.wave).or_default().push(PartRef { part: index, action: part.action.to_string() });
     }
     match run.direction {
-        Direction::Apply => groups.into_values().collect(),
-        Direction::Rollback => groups.into_values().rev().collect(),
+        Direction::Apply => waves.into_values().collect(),
+        Direction::Rollback => waves.into_values().rev().collect(),
     }
 }
 
@@ -116,8 +117,8 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn groups_go_by_their_numbers_whichever_those_are() {
-        let part = |group: usize| json!({"group": group, "action": "stop-instances", "params": {}, "plan": {"is": "missing"}});
+    fn waves_go_by_their_numbers_whichever_those_are() {
+        let part = |wave: usize| json!({"group": wave, "action": "stop-instances", "params": {}, "plan": {"is": "missing"}});
         let mut run: Run = serde_json::from_value(json!({
             "format": 1, "id": "r-20261123-014653-7f3k9q", "guardrail": "beta", "stage": "100% actual", "period": "2026-11",
             "simulated": false, "budget": {"amount": "2 USD", "period": "monthly"}, "operators": [],
@@ -127,7 +128,7 @@ mod tests {
         }))
         .unwrap();
         let indexes = |run: &Run| -> Vec<Vec<usize>> {
-            groups(run, |_| true).iter().map(|group| group.iter().map(|part| part.part).collect()).collect()
+            waves(run, |_| true).iter().map(|wave| wave.iter().map(|part| part.part).collect()).collect()
         };
         assert_eq!(indexes(&run), [vec![1], vec![3], vec![0, 2]]);
         run.direction = Direction::Rollback;

@@ -69,7 +69,7 @@ async fn keep_a_way_in(protected: &Protected, config: &Config) -> Result<()> {
 }
 
 fn specs(guardrail: &Guardrail) -> impl Iterator<Item = &ActionSpec> {
-    guardrail.stages.iter().flat_map(|stage| stage.groups.iter().flatten())
+    guardrail.stages.iter().flat_map(|stage| stage.waves.iter().flatten())
 }
 
 fn restricts(guardrail: &Guardrail) -> Result<Vec<Principal>> {

@@ -36,7 +36,7 @@ pub(super) fn judge(seen: &Seen, made: Option<Timestamp>) -> Sheet {
     let (Some(rehearsals), Some(config)) = (sheet.read(checked, &seen.rehearsals), sheet.read(checked, &seen.config)) else {
         return sheet;
     };
-    let acts = config.guardrails.values().filter(|guardrail| guardrail.stages.iter().any(|stage| !stage.groups.is_empty()));
+    let acts = config.guardrails.values().filter(|guardrail| guardrail.stages.iter().any(|stage| !stage.waves.is_empty()));
     let mut looked = 0;
     for guardrail in acts {
         looked += 1;

@@ -240,7 +240,7 @@ pub(super) mod tests {
         let (action, place) = ("stop-instances".parse().unwrap(), Some(region.parse().unwrap()));
         PartMade {
             part: Part {
-                group: 0,
+                wave: 0,
                 action,
                 params: json!({}),
                 place,
