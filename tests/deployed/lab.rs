@@ -225,7 +225,7 @@ impl Lab {
 
     /// Looks until there is an answer; there is one within the limit, or the test fails.
     pub async fn eventually<T, F: Future<Output = Option<T>>>(&self, what: &str, look: impl Fn() -> F) -> T {
-        let mut ticks = tokio::time::interval(Duration::from_millis(50));
+        let mut ticks = tokio::time::interval(Duration::from_millis(100));
         let wait = async {
             loop {
                 ticks.tick().await;

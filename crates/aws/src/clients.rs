@@ -6,18 +6,18 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 
 use crate::error::chain;
+
+mod transport;
 
 /// Set in checkouts of this project: every endpoint must then be on this machine.
 pub const LOCAL_ONLY: &str = "GUARDRAILS_LOCAL_ONLY";
 
 /// No call outlives this: leases count on it.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
-const TLS: tls::Provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Where to, and as whom: what the AWS CLI calls `--region`, `--profile` and `--endpoint-url`. What is not given comes from
@@ -51,9 +51,8 @@ pub enum EndpointError {
 /// # Errors
 /// When [`LOCAL_ONLY`] is set and an endpoint is missing or not on this machine.
 pub async fn load(options: Options) -> Result<SdkConfig, EndpointError> {
-    let http = aws_smithy_http_client::Builder::new().tls_provider(TLS).build_https();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
+        .http_client(transport::client())
         .retry_config(RetryConfig::standard().with_max_attempts(4))
         .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(OPERATION_TIMEOUT).build());
     if let Some(region) = options.region {
@@ -78,17 +77,14 @@ pub async fn load(options: Options) -> Result<SdkConfig, EndpointError> {
 /// # Errors
 /// When it cannot be put there; in words.
 pub async fn put(url: &str, body: String) -> Result<(), String> {
-    use aws_smithy_runtime_api::client::http::HttpConnector as _;
-
     if reaches_only_this_machine() && !is_loopback(url) {
         return Err(EndpointError::Elsewhere(url.to_owned()).to_string());
     }
-    let connector = aws_smithy_http_client::Connector::builder().tls_provider(TLS).build();
     // Signed without a content type: the signature would not fit with one.
     let request = http::Request::builder().method("PUT").uri(url).header("content-length", body.len());
     let request = request.body(SdkBody::from(body)).map_err(|error| error.to_string())?;
     let request = HttpRequest::try_from(request).map_err(|error| error.to_string())?;
-    let answer = tokio::time::timeout(OPERATION_TIMEOUT, connector.call(request)).await;
+    let answer = tokio::time::timeout(OPERATION_TIMEOUT, transport::call(request)).await;
     let answer = answer.map_err(|_| format!("no answer within {} s", OPERATION_TIMEOUT.as_secs()))?;
     let status = answer.map_err(|error| chain(&error))?.status();
     if status.is_success() { Ok(()) } else { Err(format!("HTTP {}", status.as_u16())) }

@@ -148,8 +148,9 @@ def start_fleets(host):
 
 def patch_ministack():
     import services
-    from harness import authorization, faults, recorder
+    from harness import authorization, faults, recorder, shortcuts
 
+    shortcuts.install()
     recorder.install()
     authorization.install()
     services.install()
