@@ -181,7 +181,7 @@ async fn carry_out(story: &Story, run: &RunId) {
     assert_eq!(story.state(run).await, "enforced");
 }
 
-/// What differs from before, such as `i-1 Stopped`.
+/// The lines that are not as before, such as `i-1 Stopped`.
 fn changed(story: &Story, before: &[String]) -> Vec<String> {
     story.picture().into_iter().filter(|line| !before.contains(line)).collect()
 }

@@ -346,3 +346,28 @@ async fn started_member_taken_out_of_standby_enters_it_again() {
     story.hour().await;
     assert_eq!((story.picture(), story.terminated()), (before, Vec::new()), "{:#?}", story.told(&run).await);
 }
+
+#[tokio::test]
+async fn member_found_unhealthy_before_an_upgrade_comes_back_healthy() {
+    let went = async |story: &Story| {
+        let run = story.stop_beta("beta 80%").await;
+        story.world.account().scaling("fleet").members.get_mut("i-1").unwrap().healthy = false;
+        run
+    };
+    let (story, run, before) = of_an_earlier_version(went).await;
+    comes_back(&story, &run, before).await;
+}
+
+#[tokio::test]
+async fn launch_suspended_by_a_person_launches_nobody_on_the_way_back() {
+    // One member is missing, and the person who suspended Launch wants none launched.
+    let story = story(Group::new("fleet", 1, 5, 12).tag("Project=Beta").suspended(&["Launch"]));
+    let run = story.stop_beta("beta 80%").await;
+    story.put_back(&run).await;
+    story.hour().await;
+    let told = story.told(&run).await;
+    assert_eq!(story.state(&run).await, "rollback failed", "{told:#?}");
+    assert!(told.iter().any(|step| step.contains("it would launch 1 more")), "{told:#?}");
+    assert!(all_are(&story, "Running") && story.terminated().is_empty());
+    assert!(!story.world.account().snapshot().contains_key("i-fleet-1"), "{told:#?}");
+}
