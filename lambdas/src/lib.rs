@@ -3,12 +3,14 @@
 pub mod action;
 mod alerts;
 mod approvals;
-pub mod budget;
+mod budget;
+mod custom_resource;
 pub mod fault;
 pub mod master;
 mod messages;
 pub mod metrics;
 pub mod notify;
+mod open_runs;
 mod orders;
 pub mod part;
 pub mod reconcile;

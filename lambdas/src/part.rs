@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use crate::fault::Fault;
 use crate::runtime::{Invocation, serve};
-use crate::{action, budget, master, notify, reconcile, verify};
+use crate::{action, custom_resource, master, notify, reconcile, verify};
 
 /// The handler in templates from before one program served all functions. It names no part. CloudFormation changes a function's
 /// code and its handler one after the other, so this program meets it during an upgrade.
@@ -80,7 +80,7 @@ impl Part {
             Self::Master => master::main().await,
             Self::Notify => notify::main().await,
             Self::Verify => verify::main().await,
-            Self::Budget => budget::main().await,
+            Self::Budget => custom_resource::main().await,
             Self::Reconcile => reconcile::main().await,
             Self::Action(entry) => action::main(entry).await,
         }
@@ -121,7 +121,7 @@ pub async fn main() -> Result<(), lambda_runtime::Error> {
 
 async fn refuse(event: Json, why: String) -> Result<(), Fault> {
     if event.get("ResponseURL").is_some() {
-        budget::answer(&event, Err(&why)).await?;
+        custom_resource::answer(&event, Err(&why)).await?;
     }
     Err(Fault::failed(why))
 }
