@@ -23,6 +23,7 @@ mod rollbacks;
 mod saved;
 mod shipping;
 mod size;
+mod upgrade;
 mod verify;
 
 pub use lab::{alert, guardrails};

@@ -6,9 +6,10 @@ use aws_sdk_budgets::types::{
     TimeUnit,
 };
 use guardrails_aws::actions::CATALOG;
-use guardrails_aws::budgets::{BudgetError, Budgets, Misdirected, STACK_TAG};
+use guardrails_aws::budgets::{BudgetError, Budgets, Misdirected, STACK_TAG, Standings};
 use guardrails_local_aws::{ACCOUNT, LocalAws, Options};
 use guardrails_model::config::Guardrail;
+use guardrails_model::spend::Spending;
 use tokio::sync::OnceCell;
 
 const STACK: &str = "arn:aws:cloudformation:us-east-1:123456789012:stack/budget-guardrails/1";
@@ -253,4 +254,29 @@ async fn custom_period_has_its_first_and_its_last_day() {
         found,
         ["period: CUSTOM 2026-11-01T00:00:00Z to 2027-03-01T00:00:00Z, not CUSTOM 2026-11-01T00:00:00Z to 2027-04-01T00:00:00Z"]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[allow(deprecated, reason = "cost filters are how the product filters")]
+async fn standing_names_each_way_in_which_others_changed_a_budget() {
+    let budgets = budgets().await;
+    let watched = guardrail("watched", "amount: 2 USD, period: monthly, tag: { P: a }", &["100% actual", "120% actual"]);
+    budgets.ensure(&watched).await.unwrap();
+    let standings = Standings { client: budgets.client.clone(), account: ACCOUNT.to_owned(), topic: Some(OURS.to_owned()) };
+    let differences = async || standings.standing(&watched).await.unwrap().unwrap().differences;
+    assert_eq!(differences().await, [""; 0]);
+
+    let (client, account, name) = (&budgets.client, ACCOUNT, "watched");
+    let call = client.update_subscriber().account_id(account).budget_name(name).notification(notification(100.0));
+    call.old_subscriber(topic(OURS)).new_subscriber(topic(THEIRS)).send().await.unwrap();
+    let call = client.delete_notification().account_id(account).budget_name(name);
+    call.notification(notification(120.0)).send().await.unwrap();
+    let mut other = described(&budgets, name).await.unwrap();
+    other.cost_filters = None;
+    client.update_budget().account_id(account).new_budget(other).send().await.unwrap();
+    let found = differences().await;
+    assert_eq!(found.len(), 3, "{found:?}");
+    for words in ["its budget is not as it was deployed (watches: everything", THEIRS, "no notification at 120% actual"] {
+        assert!(found.iter().any(|one| one.contains(words)), "no {words:?} in {found:?}");
+    }
 }

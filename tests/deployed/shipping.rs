@@ -278,7 +278,7 @@ async fn delete_by_force(lab: &Lab) {
 }
 
 /// The stack once it stands still; none when it is gone.
-async fn settled(lab: &Lab) -> Option<Stack> {
+pub(super) async fn settled(lab: &Lab) -> Option<Stack> {
     let cloudformation = aws_sdk_cloudformation::Client::new(&lab.root);
     lab.eventually("the stack's end", || async {
         let Ok(found) = cloudformation.describe_stacks().stack_name("budget-guardrails").send().await else { return Some(None) };

@@ -3,6 +3,9 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use guardrails_aws::actions::CATALOG;
+use guardrails_model::decide::{Decision, decide};
+use guardrails_model::envelope::Message;
 use serde_json::{Value as Json, json};
 
 use crate::deployed::guardrails;
@@ -108,4 +111,22 @@ fn what_is_not_even_text_is_unknown() {
     let (lines, code) = explain("\u{0}\u{1}");
     assert_eq!((lines[0]["kind"].as_str(), code), (Some("unknown"), Some(3)));
     assert_eq!(explain("").1, Some(3));
+}
+
+/// Somebody made the limit so small that two thresholds are as near to the one in the alert.
+#[test]
+fn stages_that_a_changed_limit_blurs_are_reported() {
+    let stages = "[{ at: 77.5% actual, do: [notify] }, { at: 82.5% actual, do: [notify] }]";
+    let file =
+        format!("version: 1\nguardrails:\n  beta:\n    budget: {{ amount: 100 USD, period: monthly }}\n    stages: {stages}\n");
+    let guardrails = CATALOG.parse("test", &file).unwrap().guardrails;
+    let decided = |limit: &str, threshold: &str| {
+        let text = crate::deployed::alert("beta", "123456789012", limit, threshold, "$90.00");
+        decide(&Message { text, ..Message::default() }, &guardrails, "123456789012", "2026-11-23".parse().unwrap())
+    };
+    let Decision::Report { why, .. } = decided("$0.20", "$0.16") else { panic!("one of the two is taken") };
+    assert!(why.contains("cannot be told apart by the threshold of $0.16"), "{why}");
+    assert!(
+        matches!(decided("$20.00", "$15.50"), Decision::Enforce { target, .. } if target.stage.to_string() == "77.5% actual")
+    );
 }

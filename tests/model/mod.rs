@@ -6,6 +6,7 @@ mod engine;
 mod fuzz_corpus;
 mod interleavings;
 mod old_records;
+mod real_records;
 mod reconcile;
 mod report;
 mod verify;

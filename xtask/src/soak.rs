@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use comfy_table::{Table, presets};
-use guardrails_chaos::soak::{self, Plan, Report};
-use guardrails_chaos::{Failed, Scenario, Survived};
+use guardrails_chaos::soak::{self, Plan, Report, Trial};
+use guardrails_chaos::{Failed, Survived};
 use guardrails_local_aws::programs;
 use guardrails_model::clock::{Clock, SystemClock};
 
@@ -25,6 +25,12 @@ pub struct Args {
     /// Only this one.
     #[arg(long, value_name = "SEED", conflicts_with_all = ["scenarios", "seed"])]
     only: Option<u64>,
+    /// How many histories of spend besides, each without faults. The first three days of a month take none.
+    #[arg(long, default_value_t = 50)]
+    histories: u64,
+    /// Only this history.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["scenarios", "seed", "only"])]
+    history: Option<String>,
     /// How many at a time, each on a stack of its own: most of a scenario's time is waiting.
     #[arg(long, default_value_t = 4)]
     jobs: usize,
@@ -49,30 +55,35 @@ pub async fn run(args: &Args) -> Result<ExitCode> {
         (None, Some(seed)) => (seed, args.scenarios),
         (None, None) => (u64::try_from(SystemClock.now().as_second())?, args.scenarios),
     };
-    eprintln!("seed {seed}, {scenarios} scenarios, {} at a time", args.jobs);
+    let (scenarios, histories) = match &args.history {
+        Some(_) => (0, 1),
+        None => (scenarios, if args.only.is_some() { 0 } else { args.histories }),
+    };
+    eprintln!("seed {seed}, {scenarios} scenarios, {histories} histories, {} at a time", args.jobs);
     let began = Instant::now();
-    let plan = Plan { command, seed, scenarios, jobs: args.jobs.min(usize::try_from(scenarios)?) };
+    let jobs = args.jobs.min(usize::try_from(scenarios + histories)?);
+    let plan = Plan { command, seed, scenarios, histories, history: args.history.clone(), jobs };
     let report = Box::pin(soak::run(plan, Box::new(tell))).await?;
-    show(&report, seed, scenarios, began.elapsed());
+    show(&report, seed, (scenarios, histories), began.elapsed());
     // A round aims every sort of fault at every change: then each of them must have been met.
     let unmet = scenarios >= report.round as u64 && !report.never_met.is_empty();
     Ok(if report.failed.is_empty() && !unmet { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn tell(scenario: &Scenario, outcome: &Result<Survived, Failed>) {
+fn tell(trial: &Trial, outcome: &Result<Survived, Failed>) {
     match outcome {
         Ok(survived) => {
             let injected: u32 = survived.injected.iter().map(|(_, _, times)| times).sum();
             let seconds = survived.took.as_secs_f64();
-            eprintln!("{:>12} {seconds:>6.1} s  {}, {injected} injected: {scenario}", scenario.seed, survived.outcome);
+            eprintln!("{seconds:>6.1} s  {}, {injected} injected: {trial}", survived.outcome);
         }
         Err(failed) => {
-            eprintln!("{:>12} FAILED: {scenario}\n{failed}\nto try it again: cargo xtask soak --only {0}", scenario.seed);
+            eprintln!("FAILED: {trial}\n{failed}\nto try it again: cargo xtask soak {}", trial.again());
         }
     }
 }
 
-fn show(report: &Report, seed: u64, scenarios: u64, took: Duration) {
+fn show(report: &Report, seed: u64, (scenarios, histories): (u64, u64), took: Duration) {
     let mut kinds: BTreeMap<(&str, &str), (u32, u32, u32)> = BTreeMap::new();
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
@@ -95,14 +106,15 @@ fn show(report: &Report, seed: u64, scenarios: u64, took: Duration) {
     }
     println!("{table}\n");
     let survived: u32 = report.outcomes.values().sum();
-    println!("seed {seed}: {survived} of {scenarios} scenarios survived in {:.0} s", took.as_secs_f64());
+    let all = format!("{scenarios} scenarios and {histories} histories");
+    println!("seed {seed}: {survived} of {all} survived in {:.0} s", took.as_secs_f64());
     for (outcome, count) in &report.outcomes {
         println!("  {count}: {outcome}");
     }
     for (direction, call) in report.never_met.iter().filter(|_| scenarios >= report.round as u64) {
         println!("FAILED: no fault met {call} on the way of {}", direction.as_str());
     }
-    for (scenario, failed) in &report.failed {
-        println!("FAILED {}: {scenario}: {}; cargo xtask soak --only {0}", scenario.seed, failed.why);
+    for (trial, failed) in &report.failed {
+        println!("FAILED {trial}: {}; cargo xtask soak {}", failed.why, trial.again());
     }
 }

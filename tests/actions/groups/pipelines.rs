@@ -11,7 +11,7 @@ use serde_json::json;
 use super::controls::{suspended_alone, upgraded};
 use super::{beta, story};
 use crate::story::Story;
-use crate::world::{Account, Fault, Group, HOME, Kind};
+use crate::world::{Account, Fault, Group, HOME, Kind, Power};
 
 const FOUR: [&str; 4] = ["i-1", "i-2", "i-3", "i-4"];
 /// Requests of pipelines: each a form without the group's name.
@@ -304,4 +304,70 @@ async fn run_that_a_version_without_standby_only_planned_goes_on() {
     story.hour().await;
     assert!(all_are(&story, "Stopped") && story.terminated().is_empty(), "{:#?}", story.told(&run).await);
     comes_back(&story, &run, before).await;
+}
+
+#[tokio::test]
+async fn process_resumed_at_the_end_keeps_on_whoever_is_not_aside() {
+    let story = upgraded(roomy(), &Arc::default());
+    story.world.account().instances.remove("i-8");
+    let run = story.open_beta("beta 80%", json!({})).await;
+    story.harness.gate.arm_for("DescribeAutoScalingInstances", Kind::Stall);
+    let mut stopping = Box::pin(story.harness.execute(Direction::Apply, &run));
+    tokio::select! {
+        biased;
+        _ = &mut stopping => panic!("nobody asks once more before the stop"),
+        () = story.harness.gate.stall() => {}
+    }
+    story.world.account().scaling("fleet").suspended.remove("Terminate");
+    story.harness.gate.wake();
+    stopping.await.unwrap();
+    let why = "apply failed (somebody resumed Terminate of its Auto Scaling group fleet, which would terminate it)";
+    assert_eq!(story.members(&run).await, FOUR.map(|id| format!("{id}: {why}")));
+    story.put_back(&run).await;
+    story.hour().await;
+    assert!(all_are(&story, "Running") && story.terminated().is_empty(), "{:#?}", story.told(&run).await);
+}
+
+#[tokio::test]
+async fn started_member_taken_out_of_standby_enters_it_again() {
+    let story = story(roomy());
+    let before = story.picture();
+    let run = story.stop_beta("beta 80%").await;
+    story.world.account().instances.get_mut("i-1").unwrap().power = Power::Running;
+    ask(&story, "Action=ResumeProcesses&ScalingProcesses.member.1=Launch");
+    ask(&story, "Action=ExitStandby&InstanceIds.member.1=i-1");
+    story.harness.wait(60).await;
+    assert!(story.picture().contains(&"fleet: i-1 InService Healthy".to_owned()), "{:?}", story.picture());
+    assert_eq!(story.look(&run).await, Outcome::Succeeded);
+    ask(&story, RESUME);
+    story.hour().await;
+    assert!(all_are(&story, "Stopped") && story.terminated().is_empty(), "{:#?}", story.told(&run).await);
+    story.put_back(&run).await;
+    story.hour().await;
+    assert_eq!((story.picture(), story.terminated()), (before, Vec::new()), "{:#?}", story.told(&run).await);
+}
+
+#[tokio::test]
+async fn member_found_unhealthy_before_an_upgrade_comes_back_healthy() {
+    let went = async |story: &Story| {
+        let run = story.stop_beta("beta 80%").await;
+        story.world.account().scaling("fleet").members.get_mut("i-1").unwrap().healthy = false;
+        run
+    };
+    let (story, run, before) = of_an_earlier_version(went).await;
+    comes_back(&story, &run, before).await;
+}
+
+#[tokio::test]
+async fn launch_suspended_by_a_person_launches_nobody_on_the_way_back() {
+    // One member is missing, and the person who suspended Launch wants none launched.
+    let story = story(Group::new("fleet", 1, 5, 12).tag("Project=Beta").suspended(&["Launch"]));
+    let run = story.stop_beta("beta 80%").await;
+    story.put_back(&run).await;
+    story.hour().await;
+    let told = story.told(&run).await;
+    assert_eq!(story.state(&run).await, "rollback failed", "{told:#?}");
+    assert!(told.iter().any(|step| step.contains("it would launch 1 more")), "{told:#?}");
+    assert!(all_are(&story, "Running") && story.terminated().is_empty());
+    assert!(!story.world.account().snapshot().contains_key("i-fleet-1"), "{told:#?}");
 }

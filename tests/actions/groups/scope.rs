@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::{beta, four, member, story};
 use crate::story::{Story, running};
-use crate::world::{Account, Group, Instance, Member, Power, Spot};
+use crate::world::{Account, Group, HOME, Instance, Member, Power, Spot};
 
 /// The members as they are left alone, for this reason, while the instance beside them is stopped.
 async fn is_left_alone(story: &Story, why: &str) {
@@ -52,6 +52,37 @@ async fn of_such_a_group_those_in_scope_are_stopped_if_the_stage_says_so() {
     story.put_back(&run).await;
     story.hour().await;
     assert_eq!((story.picture(), story.terminated()), (before, Vec::new()));
+}
+
+#[tokio::test]
+async fn minimum_that_others_set_for_the_rest_of_a_group_stays() {
+    let story = story(Group::new("fleet", 1, 6, 12).tag("Project=Beta"));
+    for id in ["i-5", "i-6"] {
+        story.world.account().instance(Instance::new(id, Power::Running, "").in_group("fleet"));
+    }
+    let run = story.stop_beta_with("beta 80%", json!({"partial-groups": "stop"})).await;
+    assert_eq!(story.world.account().scaling("fleet").size(), "0 <= 2 <= 12");
+    let form = "Action=UpdateAutoScalingGroup&Version=2011-01-01&AutoScalingGroupName=fleet&MinSize=2";
+    assert_eq!(story.world.ask(HOME, form), 200);
+    story.put_back(&run).await;
+    story.hour().await;
+    assert_eq!((story.state(&run).await, story.terminated()), ("rolled back", Vec::new()), "{:#?}", story.told(&run).await);
+    assert_eq!(story.world.account().scaling("fleet").size(), "2 <= 6 <= 12");
+}
+
+#[tokio::test]
+async fn keeper_s_tag_counts_for_a_member_that_lacks_its_group_s_tag() {
+    let story = story(four());
+    {
+        let mut account = story.world.account();
+        let tags = &mut account.instances.get_mut("i-1").unwrap().tags;
+        // A listing of tags lags behind the group's own.
+        tags.remove("aws:autoscaling:groupName");
+        tags.insert("AmazonECSManaged".to_owned(), String::new());
+    }
+    let run = story.stop_beta("beta 80%").await;
+    let told = story.members(&run).await;
+    assert_eq!(told[0], "i-1: skipped (Amazon ECS looks after it, and would replace it)", "{told:?}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use guardrails_model::decide::Target;
 use guardrails_model::ids::RunId;
 use guardrails_model::record::{Run, RunState};
 use guardrails_model::report::{Keep, Report};
-use guardrails_model::runs::{Begun, Grounds, Heard, Outcome};
+use guardrails_model::runs::{Begun, Grounds, Heard, Outcome, Workflow, execution_name};
 
 use super::approvals::{answer, ask, load};
 use super::rest::{drive, say};
@@ -68,12 +68,28 @@ async fn shield_is_up_while_a_person_is_asked() {
 }
 
 #[tokio::test]
+async fn believed_figure_keeps_the_shield_and_its_way_back() {
+    let story = Story::of("a: on, b: on");
+    let (target, guardrail, run) = asked(&story, false).await;
+    let begun = begin(&story, &target, &guardrail, &Grounds::default()).await;
+    assert!(matches!(begun, Begun::Believed(_)), "{begun:?}");
+    assert_eq!(drive(&story, &run).await.state, RunState::Enforced);
+    let (a, b) = ("a: off (was on, held by beta 80%)", "b: off (was on, held by beta 80%)");
+    story.check(&[a, b, "beta 80%: enforced; b applied, a applied"]).await;
+    story.put_back(&run).await;
+    story.check(&["a: on", "b: on", "beta 80%: rolled back; b rolled back, a rolled back"]).await;
+}
+
+#[tokio::test]
 async fn no_lowers_the_shield_and_discards_the_figure_or_the_period() {
     for asks in [true, false] {
         let story = Story::of("a: on, b: on");
         let (target, guardrail, run) = asked(&story, asks).await;
         answer(&story, &run, false, "ann").await;
         assert_eq!(story.harness.workflow.woken("first"), 1);
+        let back = load(&story, &run).await;
+        assert!(story.harness.workflow.is_running(&execution_name(&back)).await.unwrap(), "the way back has its execution");
+        assert_eq!(back.attempts.rollback, 1);
         let heard = story.harness.runs().hear(&run, load(&story, &run).await.attempts.apply).await.unwrap();
         assert_eq!(heard, Heard::Over { outcome: Outcome::Superseded }, "the rollback is another execution's");
         assert_eq!(drive(&story, &run).await.state, RunState::RolledBack);

@@ -103,6 +103,9 @@ async fn refused_rest_is_left_alone_and_what_was_approved_is_held() {
     story.harness.open(&rescanning).await.unwrap();
     story.harness.execute(Direction::Apply, &run).await.unwrap();
     story.check(&held).await;
+    // Nobody is told that it is still on: a person said so.
+    let report = Report::of(&story.harness.truth, load(&story, &run).await, Keep::ALL).await.unwrap();
+    assert_eq!((report.counts.skipped, report.counts.still_on), (1, 0), "{}", report.text());
     story.put_back(&run).await;
     assert_eq!(lamps(&story, ["a", "b"]), ["on", "on"]);
 }
@@ -179,6 +182,46 @@ async fn member_that_comes_while_its_unit_is_turned_is_asked_about() {
     story.put_back(&run).await;
     let all = story.toy.snapshot();
     assert!(all.values().all(|value| value.as_str() == "on"), "{all:?}");
+}
+
+#[tokio::test]
+async fn steps_beyond_the_list_count_together_over_all_plans() {
+    let story = Story::of("hall-0-1-fuse: on, hall-1-0-lamp: on");
+    let rule = ApprovalRule { beyond: "50%".parse().unwrap(), ..ApprovalRule::default() };
+    let run = waiting(&story, "hall-0-1-fuse: off, hall-1-0-lamp: off, hall-1-0-late: off, other: off", rule).await;
+    answer(&story, &run, true, "ann").await;
+    // One of two more is allowed, and this is it.
+    story.toy.set("other: on");
+    let opened = plan_again(&story, &run).await;
+    assert_eq!((opened.state, opened.approval.unwrap().exceeded), (RunState::Applying, 1));
+    story.toy.set("hall-1-0-late: on");
+    let asked = drive(&story, &run).await;
+    assert_eq!((asked.state, lamps(&story, ["other", "hall-1-0-late"])), (RunState::Waiting, ["off".into(), "on".into()]));
+    ask(&story, &run, "second").await;
+    answer(&story, &run, true, "bob").await;
+    assert_eq!(drive(&story, &run).await.state, RunState::Enforced);
+    story.put_back(&run).await;
+    let all = story.toy.snapshot();
+    assert!(all.values().all(|value| value.as_str() == "on"), "{all:?}");
+}
+
+#[tokio::test]
+async fn member_that_comes_while_a_look_turns_its_unit_is_only_told() {
+    let story = Story::of("hall-0-1-fuse: on, hall-1-0-lamp: on");
+    let run = waiting(&story, "hall-0-1-fuse: off, hall-1-0-lamp: off, hall-1-0-late: off", ApprovalRule::default()).await;
+    answer(&story, &run, true, "ann").await;
+    plan_again(&story, &run).await;
+    assert_eq!(drive(&story, &run).await.state, RunState::Enforced);
+    // A look turns the approved lamp again, and comes upon another beside it.
+    story.toy.set("hall-1-0-lamp: on");
+    let Rescanned::Started(look) = story.harness.runs().rescan(&run).await.unwrap() else { panic!("no look") };
+    story.harness.open(&look).await.unwrap();
+    story.toy.set("hall-1-0-late: on");
+    story.harness.execute(Direction::Apply, &run).await.unwrap();
+    let said = "hall-1-0-late skipped (it came after the approval: nobody said yes to it)";
+    let (fuse, lamp) = ("hall-0-1-fuse: off (was on, held by beta 80%)", "hall-1-0-lamp: off (was on, held by beta 80%)");
+    let run_said = format!("beta 80%: enforced; hall-0-1-fuse applied, hall-1-0-lamp applied, {said}");
+    story.check(&[fuse, lamp, "hall-1-0-late: on", &run_said]).await;
 }
 
 #[tokio::test]

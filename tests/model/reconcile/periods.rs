@@ -1,7 +1,8 @@
 //! The end of a budget's period: what was held for it is let go once the figures are of the new one, and nothing flaps.
 
-use guardrails_model::config::ApprovalRule;
+use guardrails_model::config::{ActionSpec, ApprovalRule};
 use guardrails_model::record::RunState;
+use serde_json::json;
 
 use super::lab::Lab;
 
@@ -169,6 +170,34 @@ async fn what_waits_over_the_end_of_its_period_is_not_enforced_any_more() {
         let now = lab.harness.truth.run(&run.id).await.unwrap().unwrap().value;
         assert_eq!((now.state, lab.lamp().as_str()), (RunState::RolledBack, "on"), "{spent}");
     }
+}
+
+#[tokio::test]
+async fn restriction_while_people_are_asked_passes_over_without_a_gap() {
+    let mut lab = Lab::new().await;
+    let toy = lab.guardrail.stages[1].groups[0][0].clone();
+    let spec = |name: &str, wants: &str| ActionSpec { name: name.parse().unwrap(), params: json!(wants), ..toy.clone() };
+    lab.guardrail.stages[1].groups = vec![vec![spec("toy", "b: off")], vec![spec("shield", "a: off")]];
+    lab.guardrail.stages[1].meanwhile = vec!["shield".parse().unwrap()];
+    lab.deploy().await;
+    lab.toy.set("b: on");
+    lab.at("2026-11-29T20:00:00Z").await;
+    lab.take_doubted_alert("$183,965,812,157.54").await;
+    // The execution after the one that turned the lamp asks a person.
+    lab.harness.open(&lab.latest().await).await.unwrap();
+    assert_eq!((lab.lamp().as_str(), lab.runs().await), ("off", vec!["2026-11 waiting for approval".to_owned()]));
+    lab.at("2026-12-04T00:30:00Z").await;
+    lab.says("2.31");
+    lab.bare_round().await;
+    let [old, new] = ["2026-11 waiting for approval", "2026-12 planning"].map(str::to_owned);
+    let runs = lab.runs().await;
+    assert!(runs.contains(&old) && runs.contains(&new), "the old run holds until the new one does: {runs:?}");
+    lab.settle().await;
+    lab.round().await;
+    assert_eq!(
+        (lab.lamp().as_str(), lab.runs().await),
+        ("off", vec!["2026-11 rolled back".to_owned(), "2026-12 enforced".to_owned()])
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Many scenarios, some at a time, and what became of them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,11 +9,15 @@ use std::time::Duration;
 
 use anyhow::Result;
 use guardrails_model::record::Direction;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
 
+use crate::history::{self, History};
 use crate::proxy::{Aim, Call};
 use crate::scenario::{Catalogue, Scenario};
-use crate::stack::Stack;
-use crate::trial::{Failed, Survived, record, survive};
+use crate::stack::{Stack, today};
+use crate::trial::{Failed, Survived, play, record, survive};
 
 /// What to soak.
 #[derive(Debug, Clone)]
@@ -23,6 +28,10 @@ pub struct Plan {
     pub seed: u64,
     /// How many.
     pub scenarios: u64,
+    /// Histories of spend that are played after the scenarios: drawn by their seeds, which follow.
+    pub histories: u64,
+    /// Only this history.
+    pub history: Option<String>,
     /// How many at a time, each on a stack of its own: most of a scenario's time is waiting.
     pub jobs: usize,
 }
@@ -35,7 +44,7 @@ pub struct Report {
     /// Scenarios that were survived, by what the alerts came to.
     pub outcomes: BTreeMap<&'static str, u32>,
     /// Those that were not.
-    pub failed: Vec<(Scenario, Failed)>,
+    pub failed: Vec<(Trial, Failed)>,
     /// Changes that no fault met.
     pub never_met: Vec<(Direction, Call)>,
     /// So many scenarios are needed for each sort of fault to be aimed at each change.
@@ -67,12 +76,42 @@ pub struct Tally {
 }
 
 /// What people are shown as it goes.
-pub type Tell = dyn Fn(&Scenario, &Result<Survived, Failed>) + Send + Sync;
+pub type Tell = dyn Fn(&Trial, &Result<Survived, Failed>) + Send + Sync;
+
+/// One of the trials.
+#[derive(Debug, Clone)]
+pub enum Trial {
+    /// A scenario with faults.
+    Scenario(Scenario),
+    /// A history of spend.
+    History(History),
+}
+
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scenario(scenario) => write!(f, "{}: {scenario}", scenario.seed),
+            Self::History(history) => write!(f, "{history}"),
+        }
+    }
+}
+
+impl Trial {
+    /// The arguments of `cargo xtask soak` that try it again.
+    #[must_use]
+    pub fn again(&self) -> String {
+        match self {
+            Self::Scenario(scenario) => format!("--only {}", scenario.seed),
+            Self::History(history) => format!("--history {}", history.name),
+        }
+    }
+}
 
 /// What all jobs share.
 struct Shared {
     plan: Plan,
     catalogue: Catalogue,
+    histories: Vec<History>,
     next: AtomicU64,
     report: Mutex<Report>,
     tell: Box<Tell>,
@@ -83,10 +122,17 @@ struct Shared {
 /// # Errors
 /// When no stack can be deployed, or a run without faults does not go as it should.
 pub async fn run(plan: Plan, tell: Box<Tell>) -> Result<Report> {
+    let early = "in a month's first three days figures are judged otherwise: --histories 0";
+    anyhow::ensure!(plan.histories == 0 || today().day() > 3, early);
+    let mut histories = history::all()?;
+    if let Some(only) = &plan.history {
+        histories.retain(|history| history.name == *only);
+        anyhow::ensure!(!histories.is_empty(), "no history that can be played is called {only}");
+    }
     let first = Box::pin(Stack::deploy(&plan.command)).await?;
     let catalogue = Box::pin(record(&first)).await?;
     let (jobs, next) = (plan.jobs.max(1), AtomicU64::new(0));
-    let shared = Arc::new(Shared { plan, catalogue, next, report: Mutex::default(), tell });
+    let shared = Arc::new(Shared { plan, catalogue, histories, next, report: Mutex::default(), tell });
     let mut working = tokio::task::JoinSet::new();
     let mut first = Some(first);
     for _ in 0..jobs {
@@ -109,25 +155,37 @@ pub async fn run(plan: Plan, tell: Box<Tell>) -> Result<Report> {
 async fn job(shared: Arc<Shared>, mut stack: Option<Stack>) -> Result<()> {
     loop {
         let number = shared.next.fetch_add(1, Ordering::SeqCst);
-        if number >= shared.plan.scenarios {
-            return Ok(());
-        }
+        let Some(trial) = shared.trial(number) else { return Ok(()) };
         let present = match stack.take() {
             Some(present) => present,
             None => Box::pin(Stack::deploy(&shared.plan.command)).await?,
         };
-        let scenario = shared.catalogue.scenario(shared.plan.seed.wrapping_add(number));
-        let outcome = Box::pin(survive(&present, &scenario)).await;
-        (shared.tell)(&scenario, &outcome);
+        let outcome = match &trial {
+            Trial::Scenario(scenario) => Box::pin(survive(&present, scenario)).await,
+            Trial::History(history) => Box::pin(play(&present, history)).await,
+        };
+        (shared.tell)(&trial, &outcome);
         if outcome.is_ok() {
             stack = Some(present);
         }
-        shared.report.lock().unwrap_or_else(PoisonError::into_inner).add(scenario, outcome);
+        shared.report.lock().unwrap_or_else(PoisonError::into_inner).add(trial, outcome);
+    }
+}
+
+impl Shared {
+    /// The trial of that number; none after the last.
+    fn trial(&self, number: u64) -> Option<Trial> {
+        let seed = self.plan.seed.wrapping_add(number);
+        if number < self.plan.scenarios {
+            return Some(Trial::Scenario(self.catalogue.scenario(seed)));
+        }
+        let drawn = self.histories.choose(&mut StdRng::seed_from_u64(seed));
+        drawn.filter(|_| number - self.plan.scenarios < self.plan.histories).cloned().map(Trial::History)
     }
 }
 
 impl Report {
-    fn add(&mut self, scenario: Scenario, outcome: Result<Survived, Failed>) {
+    fn add(&mut self, trial: Trial, outcome: Result<Survived, Failed>) {
         match outcome {
             Ok(survived) => {
                 self.took += survived.took;
@@ -140,12 +198,14 @@ impl Report {
                 }
             }
             Err(failed) => {
-                for (direction, faults) in [(Direction::Apply, &scenario.apply), (Direction::Rollback, &scenario.rollback)] {
-                    for fault in faults {
-                        self.row(fault.kind.name(), direction, fault.aim.clone()).scenarios += 1;
+                if let Trial::Scenario(scenario) = &trial {
+                    for (direction, faults) in [(Direction::Apply, &scenario.apply), (Direction::Rollback, &scenario.rollback)] {
+                        for fault in faults {
+                            self.row(fault.kind.name(), direction, fault.aim.clone()).scenarios += 1;
+                        }
                     }
                 }
-                self.failed.push((scenario, failed));
+                self.failed.push((trial, failed));
             }
         }
     }

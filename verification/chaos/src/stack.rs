@@ -61,9 +61,9 @@ pub struct Stack {
     pub(crate) local: LocalAws,
     pub(crate) proxy: Arc<Proxy>,
     pub(crate) ledger: Ledger,
-    root: SdkConfig,
+    pub(crate) root: SdkConfig,
     walkthrough: Walkthrough,
-    outputs: BTreeMap<String, String>,
+    pub(crate) outputs: BTreeMap<String, String>,
     command: PathBuf,
     /// Where guardrails.yaml is.
     folder: tempfile::TempDir,
@@ -246,7 +246,7 @@ impl Stack {
         self.run(&["rollback", GUARDRAIL, "--yes", "--why", "the trial is over"]).await
     }
 
-    async fn run(&self, arguments: &[&str]) -> Result<Output> {
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Result<Output> {
         let mut command = Command::from(self.local.command(&self.command));
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null()).kill_on_drop(true);
         let output = tokio::time::timeout(COMMAND_LIMIT, command.output()).await;
@@ -320,7 +320,7 @@ impl Stack {
     }
 }
 
-fn today() -> jiff::civil::Date {
+pub(crate) fn today() -> jiff::civil::Date {
     SystemClock.now().to_zoned(TimeZone::UTC).date()
 }
 

@@ -12,6 +12,7 @@ use guardrails_model::ids::RunId;
 use guardrails_model::record::{Direction, Run, RunState};
 use rust_decimal::Decimal;
 
+use crate::history::History;
 use crate::proxy::{Fault, POLL};
 use crate::scenario::{Catalogue, Scenario, Shape};
 use crate::stack::{Stack, Told, World, text};
@@ -78,6 +79,19 @@ pub async fn survive(stack: &Stack, scenario: &Scenario) -> Result<Survived, Fai
             let armed: Vec<String> = injected.iter().map(|(fault, times)| format!("{fault}: {times} times")).collect();
             Err(Failed { why: format!("{error:#}"), history: format!("armed: {armed:?}\n{history}") })
         }
+    }
+}
+
+/// Plays a history of spend, without faults.
+///
+/// # Errors
+/// When its outcome is not the one of its label: the stack is then as it was left, and serves for no other trial.
+pub async fn play(stack: &Stack, told: &History) -> Result<Survived, Failed> {
+    let began = Instant::now();
+    stack.proxy.log();
+    match Box::pin(told.play(stack)).await {
+        Ok(outcome) => Ok(Survived { injected: Vec::new(), outcome, took: began.elapsed() }),
+        Err(error) => Err(Failed { why: format!("{error:#}"), history: history(stack, stack.proxy.log()).await }),
     }
 }
 
