@@ -22,6 +22,7 @@ const WITHOUT_RESOURCE: &[&str] = &[
     "ec2:DescribeInstances",
     "ec2:DescribeRegions",
     "ec2:DescribeSpotInstanceRequests",
+    "ec2:DescribeVolumes",
     "elasticloadbalancing:DescribeInstanceHealth",
     "elasticloadbalancing:DescribeTargetHealth",
     "iam:GetAccountSummary",

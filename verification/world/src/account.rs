@@ -49,6 +49,8 @@ pub struct Account {
     pub gone: BTreeSet<String>,
     /// Instances by id, of all Regions.
     pub instances: BTreeMap<String, Instance>,
+    /// ARNs of other accounts' keys whose policies let the functions create grants.
+    pub shared_keys: BTreeSet<String>,
     /// Auto Scaling's groups.
     pub fleets: Fleets,
     /// Services that a table tells, and their resources.
@@ -118,6 +120,7 @@ impl Default for Account {
             granted: None,
             refused: BTreeSet::new(),
             instances: BTreeMap::new(),
+            shared_keys: BTreeSet::new(),
             fleets: BTreeMap::new(),
             doubles: Vec::new(),
             things: BTreeMap::new(),

@@ -46,6 +46,8 @@ struct Stopping {
     switch: PowerSwitch,
     groups: Groups,
     operators: Operators,
+    /// The account that it works in, if it is known.
+    account: Option<String>,
     clock: Arc<dyn Clock>,
     /// For clients that are seldom needed.
     sdk: SdkConfig,
@@ -113,6 +115,7 @@ impl Stopping {
                 changes: aws_sdk_autoscaling::Client::new(&changes),
             },
             operators: Operators::new(context.operators, context.stack.clone(), context.sdk.clone()),
+            account: context.account.as_ref().map(|account| account.id.clone()),
             clock: Arc::clone(&context.clock),
             sdk: context.sdk.clone(),
         }
@@ -131,7 +134,8 @@ impl Action for Stopping {
             return Ok(Vec::new());
         }
         let groups = self.groups.all().await?;
-        self.plan_for(&instances, &groups).await
+        let keys = self.foreign_keys(&instances).await?;
+        self.plan_for(&instances, &groups, &keys).await
     }
 
     async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {

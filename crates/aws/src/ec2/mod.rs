@@ -2,6 +2,7 @@
 //! Auto Scaling groups that they are members of.
 
 pub mod bystanders;
+pub mod foreign_keys;
 pub mod groups;
 pub mod health;
 pub mod instances;

@@ -85,6 +85,7 @@ fn look() -> Grant {
             "ec2:DescribeInstances",
             "ec2:DescribeInstanceTypes",
             "ec2:DescribeSpotInstanceRequests",
+            "ec2:DescribeVolumes",
             "ec2:DescribeInstanceStatus",
             "autoscaling:DescribeAutoScalingGroups",
             "autoscaling:DescribeAutoScalingInstances",
