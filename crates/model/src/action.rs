@@ -12,6 +12,7 @@ use crate::ids::{FacetId, Place, Value};
 pub use crate::pace::Allowance;
 use crate::phase::Phase;
 use crate::receipt::Receipt;
+pub use crate::record::Due;
 
 /// An action with its parameters and its clients, ready to work.
 #[async_trait]
@@ -146,6 +147,8 @@ pub struct Planned {
     pub kind: Option<String>,
     /// What people should know of the change before it is made.
     pub note: Option<String>,
+    /// Events of the target that fall due by the clock, and do not happen while the change is held.
+    pub due: Vec<Due>,
     /// The identity that the service gave its target, where a name may mean another one later.
     pub identity: Option<String>,
     /// It is left alone because it could not be planned: it is missing, or nobody may or can change it.
@@ -169,6 +172,7 @@ impl Planned {
             with: None,
             kind: None,
             note: None,
+            due: Vec::new(),
             identity: None,
             unplanned: false,
             spared: false,

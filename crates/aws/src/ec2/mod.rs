@@ -7,6 +7,7 @@ pub mod groups;
 pub mod health;
 pub mod instances;
 pub mod limits;
+pub mod long_running;
 pub mod operators;
 pub mod power;
 pub mod regions;

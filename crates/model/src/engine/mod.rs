@@ -169,6 +169,7 @@ impl<'a> Executor<'a> {
             label: planned.label,
             kind: planned.kind,
             note: planned.note,
+            due: planned.due,
             identity: planned.identity,
             unplanned: planned.unplanned,
             spared: planned.spared,

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Direction;
+use super::due::Due;
 use super::log::{Event, Log, Repeats, counts_on, same_words, short};
 use crate::action::Unit;
 use crate::ids::{FacetId, GuardrailName, Nonce, RunId, Value};
@@ -41,6 +42,9 @@ pub struct Step {
     /// What people should know of the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Events of the target that do not happen while the change is held. Records of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub due: Vec<Due>,
     /// The identity that the service gave its target. Records of earlier versions have none, and go by the name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,

@@ -141,7 +141,10 @@ impl Stopping {
     async fn of_group(&self, group: &AutoScalingGroup) -> Result<Vec<Planned>, ActionError> {
         let name = groups::name(group);
         let scheduled = self.groups.scheduled(name).await?;
-        let missed = || format!("these do not happen while it is suspended, nor afterwards: {}", scheduled.join(", "));
+        let missed = || {
+            let each: Vec<String> = scheduled.iter().map(ToString::to_string).collect();
+            format!("these do not happen while it is suspended, nor afterwards: {}", each.join(", "))
+        };
         let mut planned = Vec::new();
         for (process, back) in PROCESSES {
             let facet = groups::process_facet(&self.region, name, process).map_err(unnamed)?;
@@ -153,7 +156,8 @@ impl Stopping {
             let label = format!("{process} of group {name}");
             let is_missed = process == SCHEDULED && !is_suspended && !scheduled.is_empty();
             let note = is_missed.then(missed);
-            planned.push(Planned { unit, note, ..Planned::new(facet, label, present, groups::suspended()) });
+            let due = if is_missed { scheduled.clone() } else { Vec::new() };
+            planned.push(Planned { unit, note, due, ..Planned::new(facet, label, present, groups::suspended()) });
         }
         let minimum = standby::size_facet(MINIMUM, &self.region, name).map_err(unnamed)?;
         let minimum = Planned::new(minimum, format!("minimum of group {name}"), standby::minimum(group), standby::no_minimum());
