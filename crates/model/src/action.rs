@@ -86,7 +86,7 @@ pub trait Action: Send + Sync {
 
     /// The value that `facet` gets on the way back, where others changed it while it was held: `seen` is left as it is. None, where
     /// only a person can say. Reads only.
-    async fn meanwhile(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
+    async fn changed_by_others(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
         let _ = (facet, before, seen);
         Ok(None)
     }

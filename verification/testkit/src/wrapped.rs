@@ -80,8 +80,8 @@ impl<W: Wrapper> Action for Wrapped<W> {
         self.0.inner().keeps(facet, seen)
     }
 
-    async fn meanwhile(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
-        self.0.inner().meanwhile(facet, before, seen).await
+    async fn changed_by_others(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
+        self.0.inner().changed_by_others(facet, before, seen).await
     }
 
     fn is_loss(&self, facet: &FacetId, unit: Option<&Unit>) -> bool {

@@ -211,11 +211,11 @@ impl Action for Stopping {
         standby::keeps(facet, process, seen)
     }
 
-    async fn meanwhile(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
+    async fn changed_by_others(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
         match facet.parts().0 {
             // Their number, whatever it is.
             MINIMUM => Ok(Some(seen.clone())),
-            CAPACITY => self.groups.capacity_meanwhile(facet, before, seen).await.map(Some),
+            CAPACITY => self.groups.capacity_changed_by_others(facet, before, seen).await.map(Some),
             // It was suspended before, and resumed for members to leave Standby.
             PROCESS => Ok(Some(before.clone())),
             _ => Ok(None),

@@ -20,7 +20,7 @@ const SUSPEND: &[&str] = &[
 /// Sets a group's minimum; see [`minimum_alone`].
 const RESIZE: &[&str] = &["autoscaling:UpdateAutoScalingGroup"];
 
-const MEANWHILE: Reasons =
+const RESIZED_BY_OTHERS: Reasons =
     &[("autoscaling:SetDesiredCapacity", "only where others changed a held group: tests/actions/groups/pipelines.rs")];
 const NOT_CHECKED: &str = "the local AWS checks no role for it: tests/actions/groups.rs";
 
@@ -32,7 +32,7 @@ pub(super) fn all(all: &[&StopInstances]) -> Vec<Grant> {
     let (any, by_tags): (Vec<&StopInstances>, Vec<_>) =
         all.iter().copied().partition(|params| params.untagged_groups == UntaggedGroups::Stop);
     let suspend = by_tag("SuspendAndResume", SUSPEND, by_tags.iter().map(|params| (&params.tag, groups(params))));
-    grants.extend(suspend.into_iter().map(|grant| Grant { unused: MEANWHILE, ..grant }));
+    grants.extend(suspend.into_iter().map(|grant| Grant { unused: RESIZED_BY_OTHERS, ..grant }));
     let resize = by_tag("SetMinimum", RESIZE, by_tags.iter().map(|params| (&params.tag, groups(params))));
     grants.extend(resize.into_iter().map(minimum_alone));
     if !any.is_empty() {
@@ -40,7 +40,7 @@ pub(super) fn all(all: &[&StopInstances]) -> Vec<Grant> {
             sid: sid.to_owned(),
             uses: &[Use::Apply, Use::Rollback],
             actions,
-            unused: MEANWHILE,
+            unused: RESIZED_BY_OTHERS,
             resources: widest(any.iter().copied().flat_map(groups)),
             ..Grant::default()
         };
