@@ -262,6 +262,16 @@ fn start_reaches_shared_licences_and_keys_but_no_instance() {
 }
 
 #[test]
+fn history_of_cloudtrail_is_read_only_where_the_file_asks() {
+    let example = include_str!("../../examples/guardrails.yaml");
+    let asks = example
+        .replace("stop-instances: { tag: { Project: Beta } }", "stop-instances: { tag: { Project: Beta }, who-started: true }");
+    assert_ne!(asks, example);
+    let reads = |text: &str| rendered_of(text).to_string().contains("cloudtrail:LookupEvents");
+    assert_eq!((reads(&asks), reads(example)), (true, false));
+}
+
+#[test]
 fn stop_instances_may_set_no_maximum_and_no_template() {
     let template = rendered();
     let all = granted(&template);

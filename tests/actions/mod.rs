@@ -12,4 +12,5 @@ mod restrictions;
 pub mod size;
 mod sweep;
 mod switch;
+mod who_started;
 mod worked_example;

@@ -109,6 +109,7 @@ fn step(run: &Run, part: usize, token: &Nonce, number: usize) -> Step {
         again_at,
         delays: 0,
         awaits: None,
+        undone_by: None,
         events: event.into(),
     }
 }

@@ -12,7 +12,7 @@ use crate::ids::{FacetId, Place, Value};
 pub use crate::pace::Allowance;
 use crate::phase::Phase;
 use crate::receipt::Receipt;
-pub use crate::record::Due;
+pub use crate::record::{ChangedBy, Due};
 
 /// An action with its parameters and its clients, ready to work.
 #[async_trait]
@@ -89,6 +89,12 @@ pub trait Action: Send + Sync {
     async fn changed_by_others(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
         let _ = (facet, before, seen);
         Ok(None)
+    }
+
+    /// The principals that undid the changes of these held facets last, as far as they can be asked for now. Reads only, and fails nothing.
+    async fn changed_by(&self, facets: &[FacetId]) -> HashMap<FacetId, ChangedBy> {
+        let _ = facets;
+        HashMap::new()
     }
 
     /// Is it a loss when a held `facet`, of a unit or of none, is there no more? Then its step fails, until a person settles it.

@@ -15,12 +15,14 @@ use aws_config::SdkConfig;
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 use aws_sdk_ec2::types::Instance;
 use guardrails_model::action::{
-    Action, ActionError, Allowance, Change, ChangeOutcome, DriftPolicy, Patience, Planned, Ready, ReadyCheck, Seen, Unit,
+    Action, ActionError, Allowance, Change, ChangeOutcome, ChangedBy, DriftPolicy, Patience, Planned, Ready, ReadyCheck, Seen,
+    Unit,
 };
 use guardrails_model::clock::Clock;
 use guardrails_model::config::{Duration, Tags};
 use guardrails_model::ids::{FacetId, Place, Value};
 use guardrails_model::record::Direction;
+use jiff::Timestamp;
 
 pub use self::params::StopInstances;
 use crate::context::Context;
@@ -31,6 +33,7 @@ use crate::ec2::limits::{self, START_INSTANCES, STOP_INSTANCES};
 use crate::ec2::operators::Operators;
 use crate::ec2::power::PowerSwitch;
 use crate::ec2::standby::{self, CAPACITY, MEMBERSHIP, MINIMUM};
+use crate::ec2::starters::{AT_ONCE, Starters};
 use crate::grants::Grant;
 
 /// Instances a call: few enough that one refused instance costs few calls to find.
@@ -220,6 +223,22 @@ impl Action for Stopping {
             PROCESS => Ok(Some(before.clone())),
             _ => Ok(None),
         }
+    }
+
+    async fn changed_by(&self, facets: &[FacetId]) -> HashMap<FacetId, ChangedBy> {
+        if !self.params.who_started {
+            return HashMap::new();
+        }
+        let powers: Vec<&FacetId> = facets.iter().filter(|facet| facet.parts().0 == POWER).take(AT_ONCE).collect();
+        let ids: Vec<&str> = powers.iter().map(|facet| instance_id(facet)).collect();
+        // It is nothing that a look hangs on.
+        let Ok(listed) = self.lister.with_ids(&ids).await else { return HashMap::new() };
+        let started = powers.into_iter().filter_map(|facet| {
+            let instance = listed.iter().find(|instance| instance.instance_id() == Some(instance_id(facet)))?;
+            Some((facet.clone(), Timestamp::from_second(instance.launch_time()?.secs()).ok()?))
+        });
+        let started: Vec<(FacetId, Timestamp)> = started.collect();
+        Starters { client: aws_sdk_cloudtrail::Client::new(&self.sdk) }.of(&started, self.clock.now()).await
     }
 
     /// Its group terminated it, or a person or a pipeline did.

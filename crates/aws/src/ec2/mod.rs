@@ -12,3 +12,4 @@ pub mod operators;
 pub mod power;
 pub mod regions;
 pub mod standby;
+pub mod starters;

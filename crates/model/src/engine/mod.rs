@@ -187,6 +187,7 @@ impl<'a> Executor<'a> {
             let_go: false,
             lost: false,
             awaits: None,
+            undone_by: None,
             accepted: None,
             again_at: None,
             delays: 0,

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Direction;
+use super::changed_by::ChangedBy;
 use super::due::Due;
 use super::log::{Event, Log, Repeats, counts_on, same_words, short};
 use crate::action::Unit;
@@ -89,6 +90,9 @@ pub struct Step {
     /// No person has said yes to it yet: the mark under which it is asked about. It is inert until that mark is granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awaits: Option<Nonce>,
+    /// The principal that undid its change last, where the action asks for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone_by: Option<ChangedBy>,
     /// When the service last took the change: from then on the world is given its time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Timestamp>,

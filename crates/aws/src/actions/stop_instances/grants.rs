@@ -28,6 +28,9 @@ const NOT_CHECKED: &str = "the local AWS checks no role for it: tests/actions/gr
 pub(super) fn all(all: &[&StopInstances]) -> Vec<Grant> {
     let mut grants = vec![look(), operators::grant(), start_encrypted(all), start_licensed(all)];
     grants.extend(by_tag("StopAndStart", POWER, all.iter().map(|params| (&params.tag, instances(params)))));
+    if all.iter().any(|params| params.who_started) {
+        grants.push(who_started());
+    }
     // Where the stage says so: a group need not carry its members' tags, and then IAM cannot tell it by them.
     let (any, by_tags): (Vec<&StopInstances>, Vec<_>) =
         all.iter().copied().partition(|params| params.untagged_groups == UntaggedGroups::Stop);
@@ -102,6 +105,19 @@ fn look() -> Grant {
             ("elasticloadbalancing:DescribeInstanceHealth", NOT_CHECKED),
             ("elasticloadbalancing:DescribeTargetHealth", NOT_CHECKED),
         ],
+        ..Grant::default()
+    }
+}
+
+/// CloudTrail's event history names the principal that started an instance.
+fn who_started() -> Grant {
+    Grant {
+        sid: "WhoStarted".to_owned(),
+        uses: &[Use::Apply],
+        actions: &["cloudtrail:LookupEvents"],
+        resources: vec!["*".to_owned()],
+        why_any: Some("AWS has no resource for CloudTrail's event history"),
+        unused: &[("cloudtrail:LookupEvents", "the local AWS keeps no such history: tests/actions/who_started.rs")],
         ..Grant::default()
     }
 }

@@ -108,7 +108,7 @@ struct Group<'a> {
     aside: usize,
     /// Its minimum, where that is set to 0 for it.
     minimum: Option<&'a str>,
-    /// What people should know of the changes of the group itself.
+    /// Notes on the changes of the group itself.
     notes: Vec<(&'a str, &'a str)>,
 }
 
@@ -241,6 +241,7 @@ pub(super) mod tests {
             again_at: None,
             delays: 0,
             awaits: None,
+            undone_by: None,
             events: Log::default(),
         }
     }
