@@ -1,4 +1,4 @@
-//! Volumes under a key of another account: the plan says that their instances may not start again, and an administrator of that account
+//! Volumes under a key of another account. The plan says that their instances may not start again. An administrator of that account
 //! mends it while they are stopped.
 
 use serde_json::json;

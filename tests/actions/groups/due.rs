@@ -1,4 +1,4 @@
-//! Scheduled actions of a group that fall due while it is held: the plan names them, and the report says which of them did not happen.
+//! Scheduled actions of a group that fall due while it is held. The plan names them. The report names those that did not happen.
 
 use guardrails_model::clock::Clock;
 use guardrails_model::ids::RunId;
