@@ -22,6 +22,7 @@ const WITHOUT_RESOURCE: &[&str] = &[
     "ec2:DescribeInstances",
     "ec2:DescribeRegions",
     "ec2:DescribeSpotInstanceRequests",
+    "ec2:DescribeVolumes",
     "elasticloadbalancing:DescribeInstanceHealth",
     "elasticloadbalancing:DescribeTargetHealth",
     "iam:GetAccountSummary",
@@ -258,6 +259,16 @@ fn start_reaches_shared_licences_and_keys_but_no_instance() {
     assert_eq!(arns(keys), "arn:${AWS::Partition}:kms:*:*:key/*");
     assert_eq!(keys["Condition"]["Bool"], json!({"kms:GrantIsForAWSResource": "true"}));
     assert_eq!(keys["Condition"]["StringLike"], json!({"kms:ViaService": "ec2.*.amazonaws.com"}));
+}
+
+#[test]
+fn history_of_cloudtrail_is_read_only_where_the_file_asks() {
+    let example = include_str!("../../examples/guardrails.yaml");
+    let asks = example
+        .replace("stop-instances: { tag: { Project: Beta } }", "stop-instances: { tag: { Project: Beta }, who-started: true }");
+    assert_ne!(asks, example);
+    let reads = |text: &str| rendered_of(text).to_string().contains("cloudtrail:LookupEvents");
+    assert_eq!((reads(&asks), reads(example)), (true, false));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Auto Scaling groups: their members stop and start again, and nothing of theirs is ever terminated or launched for it.
 
 mod controls;
+mod due;
 mod holds;
 mod looks;
 mod people;

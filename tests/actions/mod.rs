@@ -1,6 +1,7 @@
 //! The behaviour of each action of `crates/aws`, in an account in this process that answers as AWS does.
 
 mod catalog;
+mod foreign_keys;
 mod groups;
 mod instances;
 mod left_alone;
@@ -11,4 +12,5 @@ mod restrictions;
 pub mod size;
 mod sweep;
 mod switch;
+mod who_started;
 mod worked_example;

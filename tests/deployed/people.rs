@@ -159,7 +159,7 @@ async fn who_has_the_operator_s_policy_does_all_of_a_day_s_work_and_no_more() {
     // All is well, and all of it could be looked at: what CloudFormation reads of the resources in their name, too.
     activate(&lab).await;
     subscribe(&lab, "NotifyTopicArn", "email", "finops@example.com").await;
-    let doctor = run_as(&lab, &operator, &["doctor", "--output", "json"]).await;
+    let doctor = run_as(&lab, &operator, &["doctor", "--cost-explorer", "--output", "json"]).await;
     assert_eq!(doctor.status.code(), Some(0), "{}{}", text(&doctor.stdout), text(&doctor.stderr));
     assert_eq!(serde_json::from_slice::<Json>(&doctor.stdout).unwrap()["verdict"], "well");
 

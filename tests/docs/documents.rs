@@ -36,10 +36,15 @@ fn each_test_of_living_with_others_exists() {
     each_test_named_in("docs/living-with.md", 8);
 }
 
+#[test]
+fn each_test_of_the_cases_exists() {
+    each_test_named_in("docs/cases.md", 40);
+}
+
 /// Each test that the document names, which are more than `at_least`.
 fn each_test_named_in(document: &str, at_least: usize) {
     let text = fs::read_to_string(root().join(document)).unwrap();
-    let tests = sources(&root().join("tests"));
+    let tests: String = ["tests", "crates"].iter().map(|folder| sources(&root().join(folder))).collect();
     let named: Vec<&str> = text
         .split('`')
         .skip(1)

@@ -1,5 +1,6 @@
 //! What a round of the reconciler finds and does, told over lamps.
 
+mod deleted;
 mod file;
 mod lab;
 mod periods;

@@ -89,6 +89,7 @@ fn step(run: &Run, part: usize, token: &Nonce, number: usize) -> Step {
         label: id,
         kind: Some("t3.micro".to_owned()),
         note: Some(format!("its public address 203.0.113.{number} will be another")),
+        due: Vec::new(),
         identity: None,
         unplanned: false,
         spared: false,
@@ -108,6 +109,7 @@ fn step(run: &Run, part: usize, token: &Nonce, number: usize) -> Step {
         again_at,
         delays: 0,
         awaits: None,
+        undone_by: None,
         events: event.into(),
     }
 }

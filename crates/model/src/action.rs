@@ -12,6 +12,7 @@ use crate::ids::{FacetId, Place, Value};
 pub use crate::pace::Allowance;
 use crate::phase::Phase;
 use crate::receipt::Receipt;
+pub use crate::record::{ChangedBy, Due};
 
 /// An action with its parameters and its clients, ready to work.
 #[async_trait]
@@ -85,9 +86,15 @@ pub trait Action: Send + Sync {
 
     /// The value that `facet` gets on the way back, where others changed it while it was held: `seen` is left as it is. None, where
     /// only a person can say. Reads only.
-    async fn meanwhile(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
+    async fn changed_by_others(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
         let _ = (facet, before, seen);
         Ok(None)
+    }
+
+    /// The principals that undid the changes of these held facets last, as far as they can be asked for now. Reads only, and fails nothing.
+    async fn changed_by(&self, facets: &[FacetId]) -> HashMap<FacetId, ChangedBy> {
+        let _ = facets;
+        HashMap::new()
     }
 
     /// Is it a loss when a held `facet`, of a unit or of none, is there no more? Then its step fails, until a person settles it.
@@ -146,6 +153,8 @@ pub struct Planned {
     pub kind: Option<String>,
     /// What people should know of the change before it is made.
     pub note: Option<String>,
+    /// Events of the target that fall due by the clock, and do not happen while the change is held.
+    pub due: Vec<Due>,
     /// The identity that the service gave its target, where a name may mean another one later.
     pub identity: Option<String>,
     /// It is left alone because it could not be planned: it is missing, or nobody may or can change it.
@@ -169,6 +178,7 @@ impl Planned {
             with: None,
             kind: None,
             note: None,
+            due: Vec::new(),
             identity: None,
             unplanned: false,
             spared: false,

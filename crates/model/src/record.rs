@@ -2,6 +2,8 @@
 //! the number of its format; a format that this program does not know is an error before anything runs.
 
 mod approval;
+mod changed_by;
+mod due;
 mod log;
 mod partial_rollback;
 mod rehearsal;
@@ -17,6 +19,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 pub use self::approval::{Approval, ApprovalDecision, Because, Listed, ListedPart, Question};
+pub use self::changed_by::ChangedBy;
+pub use self::due::Due;
 pub(crate) use self::log::short;
 pub use self::log::{Event, Log, Repeats};
 use self::log::{counts_on, same_words};

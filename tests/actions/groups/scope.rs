@@ -160,16 +160,3 @@ async fn members_that_are_in_no_service_yet_do_not_make_a_group_partial() {
     story.hour().await;
     assert_eq!((story.picture(), story.terminated()), (before, Vec::new()));
 }
-
-#[tokio::test]
-async fn scheduled_actions_that_are_missed_are_named_in_the_plan() {
-    let story = story(four().scheduled("night", "0 20 * * *").scheduled("morning", "0 6 * * *"));
-    let run = story.open_beta("beta 80%", json!({})).await;
-    let notes: Vec<String> = story.steps(&run).await.into_iter().filter_map(|step| step.note).collect();
-    let due = "these do not happen while it is suspended, nor afterwards: night (0 20 * * *), morning (0 6 * * *)";
-    assert_eq!(notes, [due]);
-    // Where an operator had suspended them, they are not missed for us.
-    let idle = self::story(four().scheduled("night", "0 20 * * *").suspended(&["ScheduledActions"]));
-    let run = idle.open_beta("beta 80%", json!({})).await;
-    assert!(idle.steps(&run).await.iter().all(|step| step.note.is_none()));
-}

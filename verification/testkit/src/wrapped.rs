@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use guardrails_model::action::{
-    Action, ActionError, Allowance, Change, ChangeOutcome, DriftPolicy, Patience, Planned, Ready, ReadyCheck, Seen, Unit,
+    Action, ActionError, Allowance, Change, ChangeOutcome, ChangedBy, DriftPolicy, Patience, Planned, Ready, ReadyCheck, Seen,
+    Unit,
 };
 use guardrails_model::ids::{FacetId, Place, Value};
 use guardrails_model::record::Direction;
@@ -80,8 +81,12 @@ impl<W: Wrapper> Action for Wrapped<W> {
         self.0.inner().keeps(facet, seen)
     }
 
-    async fn meanwhile(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
-        self.0.inner().meanwhile(facet, before, seen).await
+    async fn changed_by(&self, facets: &[FacetId]) -> HashMap<FacetId, ChangedBy> {
+        self.0.inner().changed_by(facets).await
+    }
+
+    async fn changed_by_others(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
+        self.0.inner().changed_by_others(facet, before, seen).await
     }
 
     fn is_loss(&self, facet: &FacetId, unit: Option<&Unit>) -> bool {

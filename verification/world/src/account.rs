@@ -12,6 +12,7 @@ use super::past::Past;
 use super::place::{HOME, place};
 use super::things::{Table, Thing, Things};
 use super::timeline::{Event, Timeline};
+use super::trail::Started;
 use super::wire::Call;
 
 /// An account.
@@ -49,6 +50,8 @@ pub struct Account {
     pub gone: BTreeSet<String>,
     /// Instances by id, of all Regions.
     pub instances: BTreeMap<String, Instance>,
+    /// ARNs of other accounts' keys whose policies let the functions create grants.
+    pub shared_keys: BTreeSet<String>,
     /// Auto Scaling's groups.
     pub fleets: Fleets,
     /// Services that a table tells, and their resources.
@@ -81,6 +84,10 @@ pub struct Account {
     pub touched: BTreeSet<String>,
     /// Instances that a group has terminated, in order.
     pub terminated: Vec<String>,
+    /// Starts of instances by others, as CloudTrail has them.
+    pub(super) trail: Vec<Started>,
+    /// How many seconds CloudTrail's history lags behind.
+    pub trail_lag: i64,
     /// How many seconds listings lag behind: IAM, EC2 and Auto Scaling are eventually consistent.
     pub lag: i64,
     pub(super) now: Timestamp,
@@ -118,6 +125,7 @@ impl Default for Account {
             granted: None,
             refused: BTreeSet::new(),
             instances: BTreeMap::new(),
+            shared_keys: BTreeSet::new(),
             fleets: BTreeMap::new(),
             doubles: Vec::new(),
             things: BTreeMap::new(),
@@ -134,6 +142,8 @@ impl Default for Account {
             calls: BTreeMap::new(),
             touched: BTreeSet::new(),
             terminated: Vec::new(),
+            trail: Vec::new(),
+            trail_lag: 0,
             lag: 0,
             now: Timestamp::UNIX_EPOCH,
             timeline: Timeline::default(),

@@ -83,7 +83,10 @@ impl World {
     /// The call that a request makes: JSON names its service and operation in a header.
     fn read(&self, request: &HttpRequest, body: &[u8]) -> Call {
         let Some(target) = request.headers().get("x-amz-target") else { return Call::read(region(request), body) };
-        let (service, operation) = target.split_once('.').expect("a service and an operation");
+        let (service, operation) = target.rsplit_once('.').expect("a service and an operation");
+        if service.ends_with("CloudTrail_20131101") {
+            return Call::read_trail(region(request), operation, body);
+        }
         let account = self.settled();
         let told = account.doubles.iter().find(|table| table.target == service);
         let table = told.unwrap_or_else(|| panic!("there is no double of the service {service}"));

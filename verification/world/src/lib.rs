@@ -28,6 +28,7 @@ pub mod story;
 mod switchable;
 mod things;
 mod timeline;
+mod trail;
 mod wire;
 
 use std::sync::{Arc, Mutex, MutexGuard};

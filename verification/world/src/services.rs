@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::account::Account;
 use super::timeline::Event;
 use super::wire::{self, Call, Refusal, Reply, Service};
-use super::{auto_scaling, ec2, granted, iam, load_balancers, switchable};
+use super::{auto_scaling, ec2, granted, iam, load_balancers, switchable, trail};
 
 impl Account {
     /// Everything that happens by itself until `now`, in its order.
@@ -111,6 +111,7 @@ impl Account {
             }
             (Service::AutoScaling, false) => auto_scaling::change(self, call, now),
             (Service::TargetGroups | Service::ClassicLoadBalancers, _) => load_balancers::answer(self, call, now),
+            (Service::CloudTrail, _) => trail::lookup(self, call, now),
             (Service::Told(table), true) => {
                 switchable::read(self, table, self.past_things.at(then).unwrap_or(&self.things), call, then)
             }

@@ -16,6 +16,7 @@ pub enum Service {
     AutoScaling,
     TargetGroups,
     ClassicLoadBalancers,
+    CloudTrail,
     Told(&'static Table),
 }
 
@@ -66,6 +67,13 @@ impl Call {
         Self { service: Service::Told(table), region, operation, json, form: BTreeMap::new() }
     }
 
+    /// Reads a call of CloudTrail, which is JSON.
+    pub fn read_trail(region: &str, operation: &str, body: &[u8]) -> Self {
+        let json = serde_json::from_slice(body).expect("a request in JSON");
+        let (region, operation) = (region.to_owned(), operation.to_owned());
+        Self { service: Service::CloudTrail, region, operation, json, form: BTreeMap::new() }
+    }
+
     /// A parameter.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.form.get(name).map(String::as_str)
@@ -102,8 +110,8 @@ impl Call {
 pub fn answer(call: &Call, result: Result<String, Refusal>) -> Reply {
     let operation = &call.operation;
     match (call.service, result) {
-        (Service::Told(_), Ok(body)) => (200, body),
-        (Service::Told(_), Err(Refusal(status, code, message))) => {
+        (Service::Told(_) | Service::CloudTrail, Ok(body)) => (200, body),
+        (Service::Told(_) | Service::CloudTrail, Err(Refusal(status, code, message))) => {
             (status, json!({"__type": code, "Message": message}).to_string())
         }
         (Service::Ec2, Ok(body)) => (200, format!("<{operation}Response><requestId>r</requestId>{body}</{operation}Response>")),

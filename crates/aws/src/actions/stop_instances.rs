@@ -15,12 +15,14 @@ use aws_config::SdkConfig;
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 use aws_sdk_ec2::types::Instance;
 use guardrails_model::action::{
-    Action, ActionError, Allowance, Change, ChangeOutcome, DriftPolicy, Patience, Planned, Ready, ReadyCheck, Seen, Unit,
+    Action, ActionError, Allowance, Change, ChangeOutcome, ChangedBy, DriftPolicy, Patience, Planned, Ready, ReadyCheck, Seen,
+    Unit,
 };
 use guardrails_model::clock::Clock;
 use guardrails_model::config::{Duration, Tags};
 use guardrails_model::ids::{FacetId, Place, Value};
 use guardrails_model::record::Direction;
+use jiff::Timestamp;
 
 pub use self::params::StopInstances;
 use crate::context::Context;
@@ -31,6 +33,7 @@ use crate::ec2::limits::{self, START_INSTANCES, STOP_INSTANCES};
 use crate::ec2::operators::Operators;
 use crate::ec2::power::PowerSwitch;
 use crate::ec2::standby::{self, CAPACITY, MEMBERSHIP, MINIMUM};
+use crate::ec2::starters::{AT_ONCE, Starters};
 use crate::grants::Grant;
 
 /// Instances a call: few enough that one refused instance costs few calls to find.
@@ -46,6 +49,8 @@ struct Stopping {
     switch: PowerSwitch,
     groups: Groups,
     operators: Operators,
+    /// The account that it works in, if it is known.
+    account: Option<String>,
     clock: Arc<dyn Clock>,
     /// For clients that are seldom needed.
     sdk: SdkConfig,
@@ -113,6 +118,7 @@ impl Stopping {
                 changes: aws_sdk_autoscaling::Client::new(&changes),
             },
             operators: Operators::new(context.operators, context.stack.clone(), context.sdk.clone()),
+            account: context.account.as_ref().map(|account| account.id.clone()),
             clock: Arc::clone(&context.clock),
             sdk: context.sdk.clone(),
         }
@@ -131,7 +137,8 @@ impl Action for Stopping {
             return Ok(Vec::new());
         }
         let groups = self.groups.all().await?;
-        self.plan_for(&instances, &groups).await
+        let keys = self.foreign_keys(&instances).await?;
+        self.plan_for(&instances, &groups, &keys).await
     }
 
     async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {
@@ -207,15 +214,31 @@ impl Action for Stopping {
         standby::keeps(facet, process, seen)
     }
 
-    async fn meanwhile(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
+    async fn changed_by_others(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
         match facet.parts().0 {
             // Their number, whatever it is.
             MINIMUM => Ok(Some(seen.clone())),
-            CAPACITY => self.groups.capacity_meanwhile(facet, before, seen).await.map(Some),
+            CAPACITY => self.groups.capacity_changed_by_others(facet, before, seen).await.map(Some),
             // It was suspended before, and resumed for members to leave Standby.
             PROCESS => Ok(Some(before.clone())),
             _ => Ok(None),
         }
+    }
+
+    async fn changed_by(&self, facets: &[FacetId]) -> HashMap<FacetId, ChangedBy> {
+        if !self.params.who_started {
+            return HashMap::new();
+        }
+        let powers: Vec<&FacetId> = facets.iter().filter(|facet| facet.parts().0 == POWER).take(AT_ONCE).collect();
+        let ids: Vec<&str> = powers.iter().map(|facet| instance_id(facet)).collect();
+        // It is nothing that a look hangs on.
+        let Ok(listed) = self.lister.with_ids(&ids).await else { return HashMap::new() };
+        let started = powers.into_iter().filter_map(|facet| {
+            let instance = listed.iter().find(|instance| instance.instance_id() == Some(instance_id(facet)))?;
+            Some((facet.clone(), Timestamp::from_second(instance.launch_time()?.secs()).ok()?))
+        });
+        let started: Vec<(FacetId, Timestamp)> = started.collect();
+        Starters { client: aws_sdk_cloudtrail::Client::new(&self.sdk) }.of(&started, self.clock.now()).await
     }
 
     /// Its group terminated it, or a person or a pipeline did.

@@ -8,8 +8,9 @@ use aws_sdk_autoscaling::Client;
 use aws_sdk_autoscaling::types::{
     AutoScalingGroup, InstanceRefreshStatus, LifecycleState, ScalingActivityStatusCode as Activity,
 };
-use guardrails_model::action::{ActionError, Change, ChangeOutcome, Seen, Unit};
+use guardrails_model::action::{ActionError, Change, ChangeOutcome, Due, Seen, Unit};
 use guardrails_model::ids::{BadName, FacetId, Value};
+use jiff::Timestamp;
 
 use super::instances::instance_id;
 use super::standby::{BACK, LAUNCH, MEMBERSHIP, is_standby, member_of};
@@ -261,20 +262,21 @@ impl Groups {
         Ok(busy.map(|activity| activity.description().unwrap_or("a scaling activity is in progress").to_owned()))
     }
 
-    /// The group's scheduled actions, each with when it falls due: none of them happens while their process is suspended.
+    /// The group's scheduled actions: none of them happens while their process is suspended. Auto Scaling shows as the start of one that
+    /// recurs when it happens next.
     ///
     /// # Errors
     /// When Auto Scaling does not say.
-    pub async fn scheduled(&self, group: &str) -> Result<Vec<String>, ActionError> {
+    pub async fn scheduled(&self, group: &str) -> Result<Vec<Due>, ActionError> {
         let call = self.client.describe_scheduled_actions().auto_scaling_group_name(group).max_records(PAGE);
         let mut pages = call.into_paginator().send();
         let mut due = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| Failure::of(&error).reading("asking for scheduled actions"))?;
-            due.extend(page.scheduled_update_group_actions().iter().map(|action| {
-                let at = action.start_time().map(ToString::to_string);
-                let when = action.recurrence().map(str::to_owned).or(at).unwrap_or_else(|| "at no known time".to_owned());
-                format!("{} ({when})", action.scheduled_action_name().unwrap_or_default())
+            due.extend(page.scheduled_update_group_actions().iter().map(|action| Due {
+                name: action.scheduled_action_name().unwrap_or_default().to_owned(),
+                recurrence: action.recurrence().map(str::to_owned),
+                at: action.start_time().and_then(|at| Timestamp::from_second(at.secs()).ok()),
             }));
         }
         Ok(due)

@@ -242,3 +242,29 @@ pub fn instance_id(facet: &FacetId) -> &str {
 pub(super) fn filter<'a>(name: &str, values: impl IntoIterator<Item = &'a str>) -> Filter {
     Filter::builder().name(name).set_values(Some(values.into_iter().map(str::to_owned).collect())).build()
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::{
+        CapacityReservationSpecificationResponse, CapacityReservationTargetResponse, InstanceType, LicenseConfiguration,
+        Placement,
+    };
+
+    use super::*;
+
+    #[test]
+    fn obstacles_to_a_start_are_noted() {
+        assert_eq!(note(&Instance::builder().build()), None);
+        let arn = "arn:aws:license-manager:us-east-1:111122223333:license-configuration:lic-0123";
+        let licensed =
+            Instance::builder().licenses(LicenseConfiguration::builder().license_configuration_arn(arn).build()).build();
+        assert_eq!(note(&licensed), Some(format!("it starts again only while a licence is free: {arn}")));
+        let placed = Placement::builder().tenancy(Tenancy::Host).host_id("h-1").build();
+        let mac = Instance::builder().placement(placed).instance_type(InstanceType::from("mac2.metal")).build();
+        assert!(note(&mac).unwrap().starts_with("h-1 is paid for meanwhile, and a Mac's host is cleaned"), "{:?}", note(&mac));
+        let target = CapacityReservationTargetResponse::builder().capacity_reservation_id("cr-1").build();
+        let reserved = CapacityReservationSpecificationResponse::builder().capacity_reservation_target(target).build();
+        let reserved = Instance::builder().capacity_reservation_specification(reserved).build();
+        assert!(note(&reserved).unwrap().contains("its capacity reservation cr-1 is paid for meanwhile"));
+    }
+}

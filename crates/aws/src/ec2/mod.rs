@@ -2,11 +2,14 @@
 //! Auto Scaling groups that they are members of.
 
 pub mod bystanders;
+pub mod foreign_keys;
 pub mod groups;
 pub mod health;
 pub mod instances;
 pub mod limits;
+pub mod long_running;
 pub mod operators;
 pub mod power;
 pub mod regions;
 pub mod standby;
+pub mod starters;

@@ -200,7 +200,7 @@ impl Groups {
     ///
     /// # Errors
     /// When Auto Scaling does not say.
-    pub async fn capacity_meanwhile(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Value, ActionError> {
+    pub async fn capacity_changed_by_others(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Value, ActionError> {
         let called = group_of(facet);
         let groups = self.named([called.clone()]).await?;
         let Some(group) = groups.get(&called) else { return Ok(seen.clone()) };

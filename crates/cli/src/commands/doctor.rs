@@ -7,10 +7,12 @@ mod dead_letters;
 mod finding;
 mod functions;
 mod keys;
+mod names;
 mod policy;
 mod recheck;
 mod reconciler;
 mod rehearsals;
+mod running;
 mod runs;
 mod site;
 mod spends;
@@ -36,11 +38,14 @@ pub(crate) struct Doctor {
     /// What is well, too.
     #[arg(long)]
     pub(crate) all: bool,
+    /// Hold the budgets' services and tag values against those that Cost Explorer has seen: AWS takes $0.01 for each question.
+    #[arg(long)]
+    pub(crate) cost_explorer: bool,
 }
 
 pub(crate) async fn run(global: &Global, args: &Doctor) -> Result<Exit> {
     let site = Site::find(Deployment::find(global).await?).await?;
-    let sheets = Box::pin(examine(&site)).await;
+    let sheets = Box::pin(examine(&site, args.cost_explorer)).await;
     let exit = exit(&sheets);
     let value = json!({"stack": site.deployment.stack, "verdict": verdict(exit), "areas": sheets});
     output::result(global, &value, &text(&site.deployment.stack, &sheets, exit, args.all))?;
@@ -58,12 +63,12 @@ pub(crate) async fn nobody_is_told(sdk: &SdkConfig, topic: &str) -> Option<Strin
     (!words.is_empty()).then(|| words.join("\n"))
 }
 
-async fn examine(site: &Site) -> Vec<Sheet> {
+async fn examine(site: &Site, cost_explorer: bool) -> Vec<Sheet> {
     let now = SystemClock.now();
     let (topics, subscriptions, budgets, functions, letters, alarms, runs, reconciler, rehearsals, stack) = tokio::join!(
         topics::look(site),
         subscriptions::look(site),
-        budgets::look(site, now),
+        budgets::look(site, now, cost_explorer),
         functions::look(site, now),
         dead_letters::look(site),
         alarms::look(site),

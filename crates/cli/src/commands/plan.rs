@@ -2,6 +2,7 @@
 
 mod launch;
 mod savings;
+mod scope;
 mod words;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ use guardrails_aws::context::Context;
 use guardrails_aws::declared::Counted;
 use guardrails_model::action::ActionError;
 use guardrails_model::clock::{Clock, SystemClock};
-use guardrails_model::config::{Config, StageAt};
+use guardrails_model::config::{Config, StageAt, Tags};
 use guardrails_model::decide::Target;
 use guardrails_model::engine::{Executor, ExecutorError};
 use guardrails_model::ids::{GuardrailName, Nonce, Place};
@@ -103,6 +104,8 @@ pub(crate) struct Made {
     catalog: &'static Catalog,
     parts: Vec<PartMade>,
     pace: Pace,
+    /// The tag by which the budget counts.
+    counted_tag: Tags,
 }
 
 /// What one of its actions would plan in one place.
@@ -133,7 +136,7 @@ pub fn words_of(
         let warning = catalog.find(part.action.as_str()).ok().and_then(|entry| entry.warning);
         PartMade { part, warning, outcome: Outcome::Steps(steps) }
     });
-    let made = Made { catalog, parts: parts.collect(), pace: Pace::default() };
+    let made = Made { catalog, parts: parts.collect(), pace: Pace::default(), counted_tag: Tags::default() };
     let savings = prices.map(|list| prices::parse("prices", list)).transpose()?.map(|prices| Savings::of(&made, &prices));
     Ok(made.words(target, false, savings.as_ref()))
 }
@@ -147,7 +150,8 @@ pub(crate) async fn make(deployment: &Deployment, config: &Config, target: &Targ
     run.operators.push(deployment.caller.arn.clone());
     let planner = Planner { deployment, run: &run };
     let parts = try_join_all((0..run.parts.len()).map(|index| planner.everywhere(index))).await?;
-    Ok(Made { catalog: &CATALOG, parts: parts.into_iter().flatten().collect(), pace: config.pace.clone() })
+    let parts = parts.into_iter().flatten().collect();
+    Ok(Made { catalog: &CATALOG, parts, pace: config.pace.clone(), counted_tag: guardrail.budget.tag.clone() })
 }
 
 struct Planner<'a> {
@@ -256,6 +260,7 @@ impl Made {
             "parts": parts.collect::<Vec<_>>(),
             "refused": refused.collect::<Vec<_>>(),
             "skipped": skipped.collect::<Vec<_>>(),
+            "unmatched": self.unmatched(),
             "estimate": self.estimate(),
             "savings": savings,
             "who_can_launch": look.map(Look::json),

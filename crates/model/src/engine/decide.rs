@@ -70,12 +70,12 @@ pub enum AgainNext {
 
 /// Judges a step of a run that holds, by what a plan made now finds.
 #[must_use]
-pub fn again(step: &Step, facet: Option<&Facet>, found: &Planned, meanwhile: DriftPolicy) -> AgainNext {
+pub fn again(step: &Step, facet: Option<&Facet>, found: &Planned, policy: DriftPolicy) -> AgainNext {
     let is_otherwise = found.present != step.wanted;
     let unit = |unit: Option<&Unit>| unit.map(|unit| unit.name.clone());
     // One that joined another unit since is for that unit's order, which this step does not know.
     let enforced =
-        meanwhile == DriftPolicy::Reapply && found.skip.is_none() && unit(found.unit.as_ref()) == unit(step.unit.as_ref());
+        policy == DriftPolicy::Reapply && found.skip.is_none() && unit(found.unit.as_ref()) == unit(step.unit.as_ref());
     let is_another = step.identity.is_some() && found.identity.is_some() && step.identity != found.identity;
     match step.phase {
         Phase::Applied if is_another => AgainNext::Say(Some(

@@ -10,7 +10,7 @@ use crate::action::{Action, DriftPolicy, Planned, Unit};
 use crate::ids::{FacetId, Nonce, RunId};
 use crate::ledger::{LedgerError, Move, Versioned};
 use crate::phase::Phase;
-use crate::record::{Direction, PartPlan, Run, Step, Written};
+use crate::record::{ChangedBy, Direction, PartPlan, Run, Step, Written};
 
 impl Executor<'_> {
     /// Plans a part again, of a run whose plan counts. A run that goes back is left alone.
@@ -61,20 +61,33 @@ impl Executor<'_> {
         let ids: Vec<FacetId> = known.iter().map(|(found, _)| found.facet.clone()).collect();
         let facets = self.ledger.facets(&ids).await?;
         let mut moves: Vec<Move> = Vec::new();
-        for (found, step) in known {
+        let judged = known.into_iter().map(|(found, step)| {
             let facet = facets.get(&found.facet).map(|facet| &facet.value);
-            let (phase, reason) =
-                match decide::again(&step.value, facet, found, action.drifted(&found.facet, step.value.changed())) {
-                    AgainNext::Nothing => continue,
-                    // A person said yes to a list, and this was not on it.
-                    AgainNext::Plan(_) if run.approval.is_some() => continue,
-                    AgainNext::Say(reason) if reason == step.value.reason => continue,
-                    AgainNext::Say(reason) => (Phase::Applied, reason),
-                    AgainNext::Enforce(reason) => (Phase::Applying, Some(reason)),
-                    AgainNext::Plan(reason) => (Phase::Planned, Some(reason)),
-                };
+            let policy = action.drifted(&found.facet, step.value.changed());
+            (found, step, decide::again(&step.value, facet, found, policy))
+        });
+        let judged: Vec<(&Planned, &Versioned<Step>, AgainNext)> = judged.collect();
+        let waits = |step: &Step| step.phase == Phase::Applied && step.undone_by == Some(ChangedBy::NotYet);
+        let undone = judged.iter().filter(|(_, step, next)| matches!(next, AgainNext::Enforce(_)) || waits(&step.value));
+        let undone: Vec<FacetId> = undone.map(|(found, ..)| found.facet.clone()).collect();
+        let mut by = if undone.is_empty() { HashMap::new() } else { action.changed_by(&undone).await };
+        for (found, step, next) in judged {
+            let by = by.remove(&found.facet);
+            let is_news = by.is_some() && by != step.value.undone_by;
+            let (phase, reason) = match next {
+                AgainNext::Nothing | AgainNext::Say(None) if is_news && waits(&step.value) => (Phase::Applied, None),
+                AgainNext::Nothing => continue,
+                // A person said yes to a list, and this was not on it.
+                AgainNext::Plan(_) if run.approval.is_some() => continue,
+                AgainNext::Say(reason) if reason == step.value.reason => continue,
+                AgainNext::Say(reason) => (Phase::Applied, reason),
+                AgainNext::Enforce(reason) => (Phase::Applying, Some(reason)),
+                AgainNext::Plan(reason) => (Phase::Planned, Some(reason)),
+            };
             let present = if phase == Phase::Planned { found.present.clone() } else { step.value.present.clone() };
-            let step = Versioned { rev: step.rev, value: Step { present, ..step.value.clone() } };
+            // What is known of an earlier time says nothing of this one.
+            let undone_by = by.or_else(|| step.value.undone_by.clone().filter(|_| phase == Phase::Applied));
+            let step = Versioned { rev: step.rev, value: Step { present, undone_by, ..step.value.clone() } };
             moves.push(self.move_to(run, &step, None, phase, reason)?);
         }
         // A step that somebody else wrote meanwhile is looked at the next time.

@@ -1,7 +1,7 @@
 //! The work on one lot of steps: what is observed together, decided, written ahead and changed. Within a unit the steps of one
 //! order are done before those of the next are begun.
 
-mod meanwhile;
+mod changed;
 
 use std::collections::{BTreeSet, HashMap};
 

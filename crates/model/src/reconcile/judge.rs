@@ -55,6 +55,13 @@ pub fn judge(books: &Books<'_>) -> Judgement {
         } else if kind.has_ended(day(books.now)) && !run.simulated {
             measures.push(Measure::Say(format!("run {} is held over the end of {}: guardrails rollback", run.id, run.period)));
         }
+        if shown.is_none() && kind.is_before(&run.period, &books.present()) && !run.simulated {
+            measures.push(Measure::Say(format!(
+                "run {} is held over the end of {}: AWS Budgets shows no figure by which it could go. It goes once a budget shows a new \
+                 period's, or by guardrails rollback {} --run {}",
+                run.id, run.period, run.guardrail, run.id
+            )));
+        }
         let released = shown.as_ref().and_then(|shown| release(books, run, shown));
         measures.extend(released.or_else(|| look_after(run, books.now)));
     }

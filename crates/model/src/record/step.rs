@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Direction;
+use super::changed_by::ChangedBy;
+use super::due::Due;
 use super::log::{Event, Log, Repeats, counts_on, same_words, short};
 use crate::action::Unit;
 use crate::ids::{FacetId, GuardrailName, Nonce, RunId, Value};
@@ -41,6 +43,9 @@ pub struct Step {
     /// What people should know of the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Events of the target that do not happen while the change is held. Records of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub due: Vec<Due>,
     /// The identity that the service gave its target. Records of earlier versions have none, and go by the name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
@@ -85,6 +90,9 @@ pub struct Step {
     /// No person has said yes to it yet: the mark under which it is asked about. It is inert until that mark is granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awaits: Option<Nonce>,
+    /// The principal that undid its change last, where the action asks for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone_by: Option<ChangedBy>,
     /// When the service last took the change: from then on the world is given its time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Timestamp>,

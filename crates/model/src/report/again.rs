@@ -21,7 +21,8 @@ impl Report {
         undone.sort_by(|(more, a), (less, b)| less.cmp(more).then_with(|| a.facet.cmp(&b.facet)));
         let lines = undone.into_iter().take(POINTED_AT).map(|(times, step)| {
             let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
-            format!("  others undid {} {times}; by whom: {}\n", step.label, by_whom(step))
+            let asked = step.undone_by.as_ref().map(|by| format!("{}; ", by.words())).unwrap_or_default();
+            format!("  others undid {} {times}; by whom: {asked}{}\n", step.label, by_whom(step))
         });
         lines.collect()
     }

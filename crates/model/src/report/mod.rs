@@ -40,6 +40,8 @@ pub struct Report {
     pub still_on: BTreeMap<String, usize>,
     /// What people were to know of the changes.
     pub notes: Alike,
+    /// Events of targets that fell due while their changes were held, and did not happen.
+    pub missed: Alike,
     /// Why steps were let go without a change back: somebody else holds them, or made them so, or they are gone.
     pub let_go: Alike,
     /// The steps that are shown, in order: all of them, or the most telling.
@@ -192,6 +194,7 @@ struct Writer {
     left_alone: Alike,
     still_on: BTreeMap<String, usize>,
     notes: Alike,
+    missed: Alike,
     let_go: Alike,
     /// The most telling first; last those that are shown of a small run only.
     kept: [Vec<Step>; 4],
@@ -208,6 +211,7 @@ impl Writer {
             left_alone: Alike::default(),
             still_on: BTreeMap::new(),
             notes: Alike::default(),
+            missed: Alike::default(),
             let_go: Alike::default(),
             kept: Default::default(),
             telling: 0,
@@ -225,6 +229,9 @@ impl Writer {
             self.let_go.add(reason, &step.label);
         } else if let Some(note) = step.note.as_ref().filter(|_| !step.phase.is_final()) {
             self.notes.add(note, &step.label);
+        }
+        for due in step.missed() {
+            self.missed.add(&due.to_string(), &step.label);
         }
         if let Some(kind) = step.kind.as_ref().filter(|_| step.is_still_on()) {
             *self.still_on.entry(kind.clone()).or_default() += 1;
@@ -256,6 +263,7 @@ impl Writer {
             left_alone: self.left_alone,
             still_on: self.still_on,
             notes: self.notes,
+            missed: self.missed,
             let_go: self.let_go,
             steps,
             more,

@@ -78,6 +78,7 @@ impl Report {
             text.push_str(&section("to know", &self.notes.lines()));
             text.push_str(&section("let go as it is", &self.let_go.lines()));
         }
+        text.push_str(&section("fell due while it was held, and did not happen", &self.missed.lines()));
         // On the way back, rights come back too.
         if let Some(verified) = self.verified.as_ref().filter(|_| run.direction == Direction::Apply) {
             text.push_str(&verified.text());

@@ -32,7 +32,12 @@ def checks(call):
 
 async def _handle(method, path, headers, body, query_params):
     operation = headers.get("x-amz-target", "").rpartition(".")[2]
-    handler = {"ListCostAllocationTags": _list, "UpdateCostAllocationTagsStatus": _update}.get(operation)
+    handler = {
+        "ListCostAllocationTags": _list,
+        "UpdateCostAllocationTagsStatus": _update,
+        "GetTags": _values,
+        "GetDimensionValues": _dimensions,
+    }.get(operation)
     if not handler:
         return error_response_json("InvalidAction", f"Operation '{operation}' not implemented", 400)
     return json_response(handler(json_body(body)))
@@ -46,6 +51,19 @@ def _list(request):
     keys = _known() & set(request.get("TagKeys") or _known())
     tags = [{"TagKey": key, "Type": "UserDefined", "Status": "Active" if key in _active else "Inactive"} for key in sorted(keys)]
     return {"CostAllocationTags": [tag for tag in tags if request.get("Status", tag["Status"]) == tag["Status"]]}
+
+
+def _values(request):
+    key = request["TagKey"]
+    values = sorted({tag["Value"] for tags in ec2._tags.values() for tag in tags if tag["Key"] == key})
+    return {"Tags": values, "ReturnSize": len(values), "TotalSize": len(values)}
+
+
+def _dimensions(request):
+    """The services of instances, whose costs are all that is known here."""
+    names = ["Amazon Elastic Compute Cloud - Compute", "EC2 - Other"] if request["Dimension"] == "SERVICE" else []
+    values = [{"Value": name, "Attributes": {}} for name in names]
+    return {"DimensionValues": values, "ReturnSize": len(values), "TotalSize": len(values)}
 
 
 def _update(request):

@@ -1,6 +1,6 @@
 //! What Auto Scaling tells of groups and their members.
 
-use super::group::{Activity, Doing, Fleets, Group, LaunchBy, Member};
+use super::group::{Activity, Doing, Fleets, Group, LaunchBy, Member, Scheduled};
 use super::refusals::{invalid, not_found};
 use crate::wire::{Call, Refusal, list, next, page, tag};
 
@@ -171,9 +171,10 @@ pub fn refreshes(fleets: &Fleets, at_most: usize, call: &Call) -> Result<String,
 
 pub fn scheduled(fleets: &Fleets, call: &Call) -> Result<String, Refusal> {
     let group = group(fleets, call)?;
-    let action = |(name, recurrence): &(&str, &str)| {
+    let action = |action: &Scheduled| {
         let group = tag("AutoScalingGroupName", &group.name);
-        format!("{group}{}{}", tag("ScheduledActionName", name), tag("Recurrence", recurrence))
+        let recurrence = action.recurrence.map(|recurrence| tag("Recurrence", recurrence)).unwrap_or_default();
+        format!("{group}{}{recurrence}{}", tag("ScheduledActionName", action.name), tag("StartTime", action.next))
     };
     Ok(list("ScheduledUpdateGroupActions", "member", group.scheduled.iter().map(action)))
 }

@@ -112,8 +112,7 @@ pub struct Group {
     /// What it is on its way to, such as `Delete in progress`.
     pub status: Option<&'static str>,
     pub(super) refreshes: Vec<String>,
-    /// Scheduled actions: each with its recurrence.
-    pub(super) scheduled: Vec<(&'static str, &'static str)>,
+    pub(super) scheduled: Vec<Scheduled>,
     pub(super) activities: Vec<Activity>,
     /// How many instances it has launched.
     pub(super) launches: usize,
@@ -121,6 +120,14 @@ pub struct Group {
     pub(super) awake: bool,
     /// Will it do at the end of this moment what follows from what it knows?
     pub(super) unsettled: bool,
+}
+
+/// A scheduled action of a group.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scheduled {
+    pub(super) name: &'static str,
+    pub(super) recurrence: Option<&'static str>,
+    pub(super) next: &'static str,
 }
 
 impl Group {
@@ -235,9 +242,15 @@ impl Group {
         self
     }
 
-    /// It has a scheduled action, such as `night` at `0 20 * * *`.
-    pub fn scheduled(mut self, name: &'static str, recurrence: &'static str) -> Self {
-        self.scheduled.push((name, recurrence));
+    /// It has a scheduled action, such as `night` at `0 20 * * *`, which happens at `next` first.
+    pub fn scheduled(mut self, name: &'static str, recurrence: &'static str, next: &'static str) -> Self {
+        self.scheduled.push(Scheduled { name, recurrence: Some(recurrence), next });
+        self
+    }
+
+    /// It has a scheduled action that happens once.
+    pub fn scheduled_once(mut self, name: &'static str, at: &'static str) -> Self {
+        self.scheduled.push(Scheduled { name, recurrence: None, next: at });
         self
     }
 

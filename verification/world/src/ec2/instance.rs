@@ -110,6 +110,8 @@ pub struct Instance {
     pub(super) operator: Option<String>,
     pub(super) address: Option<Address>,
     pub(super) profile: Option<String>,
+    /// The key that its root volume is encrypted under.
+    pub(super) key: Option<String>,
     pub(super) quirks: BTreeSet<Quirk>,
     /// How many more starts meet no capacity.
     pub(super) no_capacity: usize,
@@ -146,6 +148,7 @@ impl Instance {
             operator: None,
             address: None,
             profile: None,
+            key: None,
             quirks: BTreeSet::new(),
             no_capacity: 0,
             no_vcpus: (Timestamp::UNIX_EPOCH, 0),
@@ -245,6 +248,12 @@ impl Instance {
         self.with(Quirk::Hibernates).with(Quirk::NotReadyToHibernate)
     }
 
+    /// Its root volume is encrypted under the key with this ARN.
+    pub fn encrypted_under(mut self, key: &str) -> Self {
+        self.key = Some(key.to_owned());
+        self
+    }
+
     /// The key of its volumes is disabled: a start is accepted, and it ends stopped.
     pub fn key_disabled(self) -> Self {
         self.with(Quirk::KeyDisabled)
@@ -294,7 +303,11 @@ impl Instance {
     pub(crate) fn settle(&mut self, now: Timestamp) {
         let Some((at, power)) = self.becomes.take_if(|(at, _)| *at <= now) else { return };
         if self.power == Power::Pending && power == Power::Stopped {
-            let message = "Client.InvalidKMSKey.InvalidState: The KMS key provided is in an incorrect state";
+            let message = if self.has(Quirk::KeyDisabled) {
+                "Client.InvalidKMSKey.InvalidState: The KMS key provided is in an incorrect state"
+            } else {
+                "Client.InternalError: Client error on launch"
+            };
             self.reason = Some(("Client.InternalError", message));
         }
         self.set(power, at);

@@ -9,7 +9,7 @@ use super::instance::{Address, Instance, Power, Quirk, Spot};
 use crate::account::Account;
 use crate::wire::{Call, Refusal, list, next, tag};
 
-const ACCOUNT: &str = "123456789012";
+pub(super) const ACCOUNT: &str = "123456789012";
 
 pub fn describe_instances(account: &Account, call: &Call, then: Timestamp) -> Result<String, Refusal> {
     let (found, token) = select(account, call, then, |_, _| true)?;

@@ -1,10 +1,11 @@
-//! EC2: instances, their status, their types, and the Regions.
+//! EC2: instances, their status, their types and volumes, and the Regions.
 
 mod filters;
 pub(crate) mod instance;
 mod listing;
 mod power;
 mod status;
+mod volumes;
 
 use jiff::Timestamp;
 
@@ -20,6 +21,7 @@ pub fn describe(account: &Account, call: &Call, then: Timestamp, now: Timestamp)
         "DescribeInstanceStatus" => status::describe_status(account, call, then, now),
         "DescribeInstanceTypes" => listing::describe_types(call),
         "DescribeSpotInstanceRequests" => listing::describe_spot_requests(account, call),
+        "DescribeVolumes" => volumes::describe_volumes(account, call),
         "DescribeRegions" => listing::describe_regions(account, call),
         other => panic!("the double of EC2 has no {other}"),
     }

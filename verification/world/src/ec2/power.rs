@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::filters::check_ids;
 use super::instance::{Instance, Power, Quirk, Spot};
+use super::listing::ACCOUNT;
 use crate::account::Account;
 use crate::wire::{Call, Refusal, list, tag};
 
@@ -72,7 +73,13 @@ pub fn start(account: &mut Account, call: &Call, now: Timestamp) -> Result<Strin
     for id in &ids {
         check_start(account.instances.get_mut(*id).expect("its id was checked"), now)?;
     }
-    let to = |instance: &Instance| if instance.has(Quirk::KeyDisabled) { Power::Stopped } else { Power::Running };
+    // Without a grant to its volume's key, a start is accepted, and the instance falls back.
+    let shared = account.shared_keys.clone();
+    let may_use = |key: &String| key.contains(ACCOUNT) || shared.contains(key);
+    let to = |instance: &Instance| {
+        let starts = !instance.has(Quirk::KeyDisabled) && instance.key.as_ref().is_none_or(may_use);
+        if starts { Power::Running } else { Power::Stopped }
+    };
     Ok(turn(account, call, Power::Stopped, Power::Pending, now, to))
 }
 

@@ -20,7 +20,7 @@ const SUSPEND: &[&str] = &[
 /// Sets a group's minimum; see [`minimum_alone`].
 const RESIZE: &[&str] = &["autoscaling:UpdateAutoScalingGroup"];
 
-const MEANWHILE: Reasons =
+const RESIZED_BY_OTHERS: Reasons =
     &[("autoscaling:SetDesiredCapacity", "only where others changed a held group: tests/actions/groups/pipelines.rs")];
 const NOT_CHECKED: &str = "the local AWS checks no role for it: tests/actions/groups.rs";
 
@@ -28,11 +28,14 @@ const NOT_CHECKED: &str = "the local AWS checks no role for it: tests/actions/gr
 pub(super) fn all(all: &[&StopInstances]) -> Vec<Grant> {
     let mut grants = vec![look(), operators::grant(), start_encrypted(all), start_licensed(all)];
     grants.extend(by_tag("StopAndStart", POWER, all.iter().map(|params| (&params.tag, instances(params)))));
+    if all.iter().any(|params| params.who_started) {
+        grants.push(who_started());
+    }
     // Where the stage says so: a group need not carry its members' tags, and then IAM cannot tell it by them.
     let (any, by_tags): (Vec<&StopInstances>, Vec<_>) =
         all.iter().copied().partition(|params| params.untagged_groups == UntaggedGroups::Stop);
     let suspend = by_tag("SuspendAndResume", SUSPEND, by_tags.iter().map(|params| (&params.tag, groups(params))));
-    grants.extend(suspend.into_iter().map(|grant| Grant { unused: MEANWHILE, ..grant }));
+    grants.extend(suspend.into_iter().map(|grant| Grant { unused: RESIZED_BY_OTHERS, ..grant }));
     let resize = by_tag("SetMinimum", RESIZE, by_tags.iter().map(|params| (&params.tag, groups(params))));
     grants.extend(resize.into_iter().map(minimum_alone));
     if !any.is_empty() {
@@ -40,7 +43,7 @@ pub(super) fn all(all: &[&StopInstances]) -> Vec<Grant> {
             sid: sid.to_owned(),
             uses: &[Use::Apply, Use::Rollback],
             actions,
-            unused: MEANWHILE,
+            unused: RESIZED_BY_OTHERS,
             resources: widest(any.iter().copied().flat_map(groups)),
             ..Grant::default()
         };
@@ -85,6 +88,7 @@ fn look() -> Grant {
             "ec2:DescribeInstances",
             "ec2:DescribeInstanceTypes",
             "ec2:DescribeSpotInstanceRequests",
+            "ec2:DescribeVolumes",
             "ec2:DescribeInstanceStatus",
             "autoscaling:DescribeAutoScalingGroups",
             "autoscaling:DescribeAutoScalingInstances",
@@ -101,6 +105,19 @@ fn look() -> Grant {
             ("elasticloadbalancing:DescribeInstanceHealth", NOT_CHECKED),
             ("elasticloadbalancing:DescribeTargetHealth", NOT_CHECKED),
         ],
+        ..Grant::default()
+    }
+}
+
+/// CloudTrail's event history names the principal that started an instance.
+fn who_started() -> Grant {
+    Grant {
+        sid: "WhoStarted".to_owned(),
+        uses: &[Use::Apply],
+        actions: &["cloudtrail:LookupEvents"],
+        resources: vec!["*".to_owned()],
+        why_any: Some("AWS has no resource for CloudTrail's event history"),
+        unused: &[("cloudtrail:LookupEvents", "the local AWS keeps no such history: tests/actions/who_started.rs")],
         ..Grant::default()
     }
 }

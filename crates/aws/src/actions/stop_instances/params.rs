@@ -34,6 +34,9 @@ pub struct StopInstances {
     /// Hibernate the instances that can, so that they go on where they were.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) hibernate: bool,
+    /// Name the principal that started a held instance again, by CloudTrail's event history. Its function may then read that history.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) who_started: bool,
     /// For how long to start an instance again that AWS has no capacity for: 6 hours when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) keep_trying: Option<Duration>,

@@ -12,6 +12,7 @@ use guardrails_model::phase::Phase;
 use super::Stopping;
 use super::params::{InstanceStoreData, PartialGroups};
 use crate::ec2::bystanders::{Bystanders, Facts};
+use crate::ec2::foreign_keys::ForeignKeys;
 use crate::ec2::groups::{self, HEALTH_CHECK, PROCESS, PROCESSES, SCHEDULED};
 use crate::ec2::health::{Checks, unknown_check};
 use crate::ec2::instances::{self, POWER, instance_id, running, stopped};
@@ -21,11 +22,20 @@ use crate::ec2::standby::{self, BACK, CAPACITY, LAUNCH, MEMBERSHIP, MINIMUM};
 const WATCH_HEALTH: Duration = Duration::from_secs(60);
 
 impl Stopping {
+    /// The keys of other accounts that volumes of those that run are encrypted under.
+    pub(super) async fn foreign_keys(&self, instances: &[Instance]) -> Result<ForeignKeys, ActionError> {
+        let Some(account) = &self.account else { return Ok(ForeignKeys::default()) };
+        let on = instances.iter().filter(|instance| instances::state(instance) == Seen::Is(running()));
+        let ids: Vec<&str> = on.filter_map(Instance::instance_id).collect();
+        self.lister.foreign_keys(&ids, account).await
+    }
+
     /// What is to be done with these instances, and with the groups of those that are members.
     pub(super) async fn plan_for(
         &self,
         instances: &[Instance],
         groups: &[AutoScalingGroup],
+        keys: &ForeignKeys,
     ) -> Result<Vec<Planned>, ActionError> {
         let members = members(instances, groups);
         let all: Vec<&Instance> = instances.iter().collect();
@@ -47,18 +57,18 @@ impl Stopping {
             } else {
                 let out_of_scope = by.out_of_scope(instance);
                 let spared = out_of_scope.is_some();
-                let one = self.power(instance, out_of_scope.or_else(|| by.not_for_stopping(instance)))?;
+                let one = self.power(instance, out_of_scope.or_else(|| by.not_for_stopping(instance)), keys)?;
                 planned.extend(one.map(|one| Planned { note: one.note.or_else(|| by.unproven(instance)), spared, ..one }));
             }
         }
         for (name, in_scope) in of_groups {
             if let Some(group) = groups.iter().find(|group| groups::name(group) == name) {
-                planned.extend(self.plan_group(group, &in_scope, &by).await?);
+                planned.extend(self.plan_group(group, &in_scope, &by, keys).await?);
                 continue;
             }
             let why = format!("it is a member of the Auto Scaling group {name}, which is not listed");
             for instance in in_scope {
-                planned.extend(self.power(instance, Some(why.clone()))?);
+                planned.extend(self.power(instance, Some(why.clone()), keys)?);
             }
         }
         Ok(planned)
@@ -70,6 +80,7 @@ impl Stopping {
         group: &AutoScalingGroup,
         in_scope: &[&Instance],
         by: &Bystanders<'_>,
+        keys: &ForeignKeys,
     ) -> Result<Vec<Planned>, ActionError> {
         let name = groups::name(group);
         let out_of_scope: Vec<Option<String>> = in_scope.iter().map(|instance| by.out_of_scope(instance)).collect();
@@ -99,7 +110,7 @@ impl Stopping {
             let spared = out_of_scope.is_some();
             let why = out_of_scope.or_else(|| by.not_for_stopping(instance)).or_else(|| refusal.clone()).or_else(unfit);
             let stops = why.is_none();
-            let Some(member) = self.power(instance, why)? else { continue };
+            let Some(member) = self.power(instance, why, keys)? else { continue };
             planned.push(Planned { unit: Some(groups::member_unit(name)), spared, ..member });
             if stops {
                 stopping = true;
@@ -130,7 +141,10 @@ impl Stopping {
     async fn of_group(&self, group: &AutoScalingGroup) -> Result<Vec<Planned>, ActionError> {
         let name = groups::name(group);
         let scheduled = self.groups.scheduled(name).await?;
-        let missed = || format!("these do not happen while it is suspended, nor afterwards: {}", scheduled.join(", "));
+        let missed = || {
+            let each: Vec<String> = scheduled.iter().map(ToString::to_string).collect();
+            format!("these do not happen while it is suspended, nor afterwards: {}", each.join(", "))
+        };
         let mut planned = Vec::new();
         for (process, back) in PROCESSES {
             let facet = groups::process_facet(&self.region, name, process).map_err(unnamed)?;
@@ -142,7 +156,8 @@ impl Stopping {
             let label = format!("{process} of group {name}");
             let is_missed = process == SCHEDULED && !is_suspended && !scheduled.is_empty();
             let note = is_missed.then(missed);
-            planned.push(Planned { unit, note, ..Planned::new(facet, label, present, groups::suspended()) });
+            let due = if is_missed { scheduled.clone() } else { Vec::new() };
+            planned.push(Planned { unit, note, due, ..Planned::new(facet, label, present, groups::suspended()) });
         }
         let minimum = standby::size_facet(MINIMUM, &self.region, name).map_err(unnamed)?;
         let minimum = Planned::new(minimum, format!("minimum of group {name}"), standby::minimum(group), standby::no_minimum());
@@ -154,13 +169,15 @@ impl Stopping {
     }
 
     /// Whether an instance runs. Nothing of one that is about to be terminated.
-    fn power(&self, instance: &Instance, skip: Option<String>) -> Result<Option<Planned>, ActionError> {
+    fn power(&self, instance: &Instance, skip: Option<String>, keys: &ForeignKeys) -> Result<Option<Planned>, ActionError> {
         let present = match instances::state(instance) {
             Seen::Is(value) | Seen::FellBack(value, _) | Seen::Moving(value) => value,
             Seen::Gone(_) | Seen::OutOfReach(_) => return Ok(None),
         };
         let facet = FacetId::new(POWER, &self.region, instance.instance_id().unwrap_or_default()).map_err(unnamed)?;
-        let note = instances::note(instance).filter(|_| present == running());
+        let notes = [instances::note(instance), keys.note(instance.instance_id().unwrap_or_default())];
+        let notes: Vec<String> = notes.into_iter().flatten().collect();
+        let note = (!notes.is_empty() && present == running()).then(|| notes.join("; "));
         let planned = Planned::new(facet, instances::label(instance), present, stopped());
         Ok(Some(Planned { skip, kind: instances::kind(instance), note, ..planned }))
     }
@@ -181,7 +198,8 @@ impl Stopping {
         let ids: Vec<&str> = group.instances().iter().filter_map(|member| member.instance_id()).collect();
         let mut members = self.lister.with_ids(&ids).await?;
         members.retain(|member| instances::carries(member, &self.params.tag));
-        let mut planned = self.plan_for(&members, std::slice::from_ref(group)).await?;
+        // Those that were planned have their notes, and one that comes late waits for no more calls.
+        let mut planned = self.plan_for(&members, std::slice::from_ref(group), &ForeignKeys::default()).await?;
         // What runs of versions without Standby lack comes late too.
         planned.retain(|planned| planned.facet.parts().0 != PROCESS);
         Ok(Ready::Go(planned))

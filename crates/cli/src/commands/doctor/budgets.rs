@@ -12,11 +12,14 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value as Json;
 
 use super::finding::{Read, Sheet, Unread};
+use super::names::Names;
 use super::site::Site;
-use super::spends;
+use super::{names, running, spends};
 
 /// Budgets computes spend up to three times a day; after so long there is a figure, if anything was spent.
 const NEWS: SignedDuration = SignedDuration::from_hours(48);
+/// The service of instances, as budgets filter by it.
+const INSTANCES: &str = "Amazon Elastic Compute Cloud - Compute";
 
 /// What was seen of the guardrails and their budgets.
 #[derive(Debug)]
@@ -32,6 +35,10 @@ pub(super) struct Seen {
     /// Is the tag a cost allocation tag? Those that Cost Explorer does not know are left out.
     pub(super) tags: Read<BTreeMap<String, bool>>,
     pub(super) stack: String,
+    /// How many instances run under the tag of a budget that shows no spend.
+    pub(super) running: BTreeMap<GuardrailName, Read<usize>>,
+    /// The names that Cost Explorer has seen, where it was asked.
+    pub(super) names: Option<Names>,
     /// The account's number.
     pub(super) account: String,
     /// The alert topic's ARN.
@@ -39,7 +46,7 @@ pub(super) struct Seen {
     pub(super) now: Timestamp,
 }
 
-pub(super) async fn look(site: &Site, now: Timestamp) -> Seen {
+pub(super) async fn look(site: &Site, now: Timestamp, cost_explorer: bool) -> Seen {
     let config = site.deployment.ledger.config().await;
     let guardrails = config.map_err(|error| Unread::new("dynamodb:Query", chain(&error)));
     let guardrails: Read<Vec<Guardrail>> = guardrails.map(|config| config.guardrails.into_values().collect());
@@ -50,18 +57,29 @@ pub(super) async fn look(site: &Site, now: Timestamp) -> Seen {
         stack: site.stack_id.clone(),
         topic: site.name("AlertTopic").to_owned(),
     };
-    let (mut budgets, mut spends) = (BTreeMap::new(), BTreeMap::new());
+    let (mut budgets, mut spends, mut running) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let mut keys = Vec::new();
     for guardrail in guardrails.iter().flatten() {
         let inspected = client.inspect(guardrail).await;
         let needs = "budgets:ViewBudget and budgets:ListTagsForResource";
+        if inspected.as_ref().is_ok_and(|found| found.as_ref().is_some_and(|budget| is_silent(budget, now)))
+            && counts_instances(guardrail)
+        {
+            running.insert(guardrail.name.clone(), running::look(site, &guardrail.budget.tag, now).await);
+        }
         budgets.insert(guardrail.name.clone(), inspected.map_err(|error| Unread::new(needs, chain(&error))));
         spends.insert(guardrail.name.clone(), spends::look(site, &guardrail.name).await);
         keys.extend(guardrail.budget.tag.iter().map(|(key, _)| key.to_owned()));
     }
     keys.sort();
     keys.dedup();
+    let names = match &guardrails {
+        Ok(guardrails) if cost_explorer => Some(names::look(site, guardrails, now).await),
+        _ => None,
+    };
     Seen {
+        running,
+        names,
         template: template(site).await,
         tags: tags(site, keys).await,
         guardrails,
@@ -115,6 +133,12 @@ pub(super) fn judge(seen: &Seen) -> Sheet {
             && let Some(inspected) = sheet.read(&checked, read)
         {
             judge_budget(&mut sheet, &checked, inspected.as_ref(), seen);
+        }
+        if let Some(count) = seen.running.get(&guardrail.name) {
+            running::judge(&mut sheet, &checked, &guardrail.budget.tag, count);
+        }
+        if let Some(names) = &seen.names {
+            names::judge(&mut sheet, &checked, guardrail, names);
         }
         if let Some(spend) = seen.spends.get(&guardrail.name) {
             spends::judge(&mut sheet, &format!("{checked}: its spend"), spend, guardrail, seen.now);
@@ -188,12 +212,23 @@ fn judge_budget(sheet: &mut Sheet, checked: &str, inspected: Option<&Inspected>,
         let remedy = "see the budget in the billing console: https://console.aws.amazon.com/billing/home#/budgets";
         sheet.failure(checked, format!("Budgets calls it unhealthy: {why}"), nothing, remedy);
     }
-    if !budget.spent && budget.updated.is_some_and(|at| seen.now.duration_since(at) > NEWS) {
+    if is_silent(budget, seen.now) {
         let means = "nothing was spent, or the budget watches nothing: its filter may fit no cost";
         let remedy =
             "compare with Cost Explorer, by the same service and tag; a tag counts only what was spent after it was activated";
         sheet.note(checked, "no spend is known, two days after it was last updated", means, remedy);
     }
+}
+
+/// Does it show no spend, long after it was updated?
+fn is_silent(budget: &Inspected, now: Timestamp) -> bool {
+    !budget.spent && budget.updated.is_some_and(|at| now.duration_since(at) > NEWS)
+}
+
+/// Would instances with its tag count?
+fn counts_instances(guardrail: &Guardrail) -> bool {
+    let services = &guardrail.budget.service;
+    !guardrail.budget.tag.is_empty() && (services.is_empty() || services.iter().any(|name| name == INSTANCES))
 }
 
 /// A notification has room for one topic, so the other one is replaced. Nothing of the budget is updated, which would zero its spend.
@@ -252,6 +287,8 @@ pub(super) mod tests {
             spends: [(beta.name.clone(), Ok(None))].into(),
             guardrails: Ok(vec![beta]),
             tags: Ok([("Project".to_owned(), true)].into()),
+            running: BTreeMap::new(),
+            names: None,
             stack: "budget-guardrails".to_owned(),
             account: "123456789012".to_owned(),
             topic: "arn:ours".to_owned(),

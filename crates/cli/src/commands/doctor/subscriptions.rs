@@ -193,7 +193,7 @@ pub(super) fn judge_people(sheet: &mut Sheet, topic: &str, people: &Read<Vec<Sub
          --notification-endpoint YOU@EXAMPLE.COM; then open the link in the mail"
     );
     let Some(subscriptions) = sheet.read(checked, people) else { return };
-    let (persons, machines): (Vec<_>, Vec<_>) = subscriptions.iter().partition(|one| reaches_a_person(&one.protocol));
+    let (persons, machines): (Vec<_>, Vec<_>) = subscriptions.iter().partition(|one| reaches_a_person(one));
     let pending = |one: &&Subscription| one.settings.as_ref().is_ok_and(|settings| settings.pending);
     let (pending, confirmed): (Vec<&Subscription>, Vec<&Subscription>) = persons.into_iter().partition(pending);
     let names = |those: &[&Subscription]| {
@@ -201,6 +201,11 @@ pub(super) fn judge_people(sheet: &mut Sheet, topic: &str, people: &Read<Vec<Sub
     };
     match (confirmed.is_empty(), pending.is_empty()) {
         (true, true) if machines.is_empty() => sheet.failure(checked, "nobody is subscribed", nobody, subscribe),
+        (true, true) if machines.iter().any(|one| is_chat(one)) => {
+            let found = format!("only a chat application and programs are subscribed: {}", names(&machines));
+            let means = "it shows alarms, and drops the messages of runs and questions: they are plain text";
+            sheet.failure(checked, found, means, subscribe);
+        }
         (true, true) => {
             let found = format!("only programs are subscribed: {}", names(&machines));
             sheet.failure(checked, found, "whether a person is told hangs on them", subscribe);
@@ -230,9 +235,16 @@ pub(super) fn judge_people(sheet: &mut Sheet, topic: &str, people: &Read<Vec<Sub
     }
 }
 
-/// A web hook counts: pagers and chats are reached so.
-fn reaches_a_person(protocol: &str) -> bool {
-    matches!(protocol, "email" | "email-json" | "sms" | "http" | "https" | "application")
+/// A web hook counts: pagers are reached so.
+fn reaches_a_person(one: &Subscription) -> bool {
+    matches!(one.protocol.as_str(), "email" | "email-json" | "sms" | "http" | "https" | "application") && !is_chat(one)
+}
+
+/// Amazon Q Developer in chat applications, once AWS Chatbot: it shows events of AWS's services and messages of a schema of its own, and
+/// drops every other.
+fn is_chat(one: &Subscription) -> bool {
+    let host = one.endpoint.split_once("://").map_or("", |(_, rest)| rest).split(['/', '?']).next().unwrap_or_default();
+    host.ends_with(".chatbot.amazonaws.com")
 }
 
 #[cfg(test)]
@@ -314,10 +326,13 @@ mod tests {
     fn only_a_person_who_confirmed_counts() {
         let pending = || Settings { pending: true, ..Settings::default() };
         let email = |settings| subscription("email", "a@example.com", settings);
+        let chat = || subscription("https", "https://global.sns-api.chatbot.amazonaws.com", Settings::default());
         let table = [
             (vec![], Severity::Failure, "nobody is subscribed"),
             (vec![email(pending())], Severity::Failure, "nobody has confirmed"),
             (vec![subscription("sqs", "arn:queue", Settings::default())], Severity::Failure, "only programs"),
+            (vec![chat()], Severity::Failure, "only a chat application"),
+            (vec![chat(), email(pending())], Severity::Failure, "nobody has confirmed: email"),
             (
                 vec![subscription("https", "https://pager", Settings::default()), email(pending())],
                 Severity::Warning,

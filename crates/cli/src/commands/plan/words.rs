@@ -91,6 +91,8 @@ impl Made {
         if !each {
             lines.push(format!("each of them: guardrails plan {} --at '{}' --all", target.guardrail, target.stage));
         }
+        lines.extend(self.unmatched());
+        lines.extend(self.falls_due(&target.period));
         lines.extend(self.estimate().map(|estimate| estimate.words()));
         lines.join("\n")
     }
@@ -106,6 +108,8 @@ struct Group<'a> {
     aside: usize,
     /// Its minimum, where that is set to 0 for it.
     minimum: Option<&'a str>,
+    /// Notes on the changes of the group itself.
+    notes: Vec<(&'a str, &'a str)>,
 }
 
 fn groups<'a>(steps: impl IntoIterator<Item = &'a Step>) -> BTreeMap<&'a str, Group<'a>> {
@@ -113,6 +117,9 @@ fn groups<'a>(steps: impl IntoIterator<Item = &'a Step>) -> BTreeMap<&'a str, Gr
     for step in steps {
         let Some(unit) = &step.unit else { continue };
         let group = groups.entry(&unit.name).or_default();
+        if let Some(note) = step.note.as_deref().filter(|_| is_of_group(&step.facet) && step.present != step.wanted) {
+            group.notes.push((&step.label, note));
+        }
         match step.facet.parts().0 {
             _ if !is_of_group(&step.facet) => group.members.push(step),
             _ if step.present == step.wanted => {}
@@ -140,6 +147,7 @@ fn one_by_one(steps: &[Step]) -> Vec<String> {
         }
         lines.push(format!("Auto Scaling group {name}{first}"));
         lines.extend(group.members.into_iter().map(|step| format!("  {}", line(step))));
+        lines.extend(group.notes.into_iter().map(|(label, note)| format!("  {label}: {note}")));
     }
     lines
 }
@@ -213,6 +221,7 @@ pub(super) mod tests {
             label: id.to_owned(),
             kind: Some("t3.micro".to_owned()),
             note: None,
+            due: Vec::new(),
             identity: None,
             unplanned: false,
             spared: false,
@@ -232,6 +241,7 @@ pub(super) mod tests {
             again_at: None,
             delays: 0,
             awaits: None,
+            undone_by: None,
             events: Log::default(),
         }
     }
@@ -256,7 +266,12 @@ pub(super) mod tests {
 
     pub(crate) fn made(parts: &[(&str, Vec<Step>)]) -> Made {
         let parts = parts.iter().map(|(region, steps)| part(region, Outcome::Steps(steps.clone())));
-        Made { catalog: &CATALOG, parts: parts.collect(), pace: Pace::default() }
+        Made {
+            catalog: &CATALOG,
+            parts: parts.collect(),
+            pace: Pace::default(),
+            counted_tag: guardrails_model::config::Tags::default(),
+        }
     }
 
     fn text(made: &Made, all: bool) -> String {
@@ -339,7 +354,8 @@ pub(super) mod tests {
         ];
         let mut parts: Vec<PartMade> = outcomes.into_iter().map(|(region, outcome)| part(region, outcome)).collect();
         parts[0].warning = Some("it TERMINATES");
-        let made = Made { catalog: &CATALOG, parts, pace: Pace::default() };
+        let made =
+            Made { catalog: &CATALOG, parts, pace: Pace::default(), counted_tag: guardrails_model::config::Tags::default() };
         let said = text(&made, false);
         assert_eq!(
             said.lines().collect::<Vec<_>>(),

@@ -33,7 +33,7 @@ impl Executor<'_> {
     ) -> Result<Changed, ExecutorError> {
         let run = job.run;
         let Some(held) = facet else { return Ok(Changed::default()) };
-        let becomes = job.action.meanwhile(&step.value.facet, &held.value.before, value).await;
+        let becomes = job.action.changed_by_others(&step.value.facet, &held.value.before, value).await;
         let becomes = becomes.map_err(|source| failed(run, job.part, "asking for the value on the way back", source))?;
         let settled = match becomes {
             None => Some(self.move_to(run, step, None, Phase::RollbackFailed, looked(seen, Some(why)))?),
