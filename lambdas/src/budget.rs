@@ -1,5 +1,5 @@
-//! The custom resources: the one behind each guardrail makes AWS Budgets and the ledger's definitions agree with the template, and two
-//! look after what is held. A stack waits for its answer, so it always answers: after a panic, and before its own time is up.
+//! The custom resources: the one behind each guardrail makes AWS Budgets and the ledger's definitions agree with the template, two
+//! look after what is held, and one keeps the price list. A stack waits for its answer, so it always answers: after a panic, and before its own time is up.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use guardrails_model::ids::GuardrailName;
 use guardrails_model::ledger::Ledger;
 use guardrails_model::pace::Pace;
 use guardrails_model::partition;
+use guardrails_model::prices::PriceList;
 use guardrails_model::record::{Part, Run, Step};
 use guardrails_model::wire::{GuardrailProperties as Properties, OpenRunsProperties as Scope};
 use serde_json::{Value as Json, json};
@@ -122,6 +123,9 @@ async fn work(event: &Json, invocation: &Invocation) -> Result<(), Fault> {
         (Some("Custom::NothingIsHeld"), Request::Delete(_)) => refuse_all_open_runs(&invocation.ledger()?).await,
         // Only a deletion can leave something behind, and it asks before the first resource goes.
         (Some("Custom::NothingIsHeld"), _) | (Some("Custom::OpenRuns"), Request::Delete(_)) => Ok(()),
+        (Some("Custom::Prices"), Request::Create(create)) => keep_prices(&create.resource_properties, invocation).await,
+        (Some("Custom::Prices"), Request::Update(update)) => keep_prices(&update.resource_properties, invocation).await,
+        (Some("Custom::Prices"), Request::Delete(_)) => Ok(invocation.ledger()?.save_prices(None).await?),
         (_, Request::Create(create)) => ensure(create.resource_properties, create.stack_id, invocation).await,
         (_, Request::Update(update)) => {
             let before = budget_in(&update.old_resource_properties);
@@ -151,6 +155,17 @@ async fn ensure(properties: Json, stack: String, invocation: &Invocation) -> Res
         .map_err(|error| Fault::failed(format!("the property Pace is not a pace: {error}")))?;
     budgets(stack, invocation)?.ensure(&guardrail).await?;
     Ok(invocation.ledger()?.define(guardrail, operators, pace).await?)
+}
+
+/// Puts the price list of a template into the ledger.
+async fn keep_prices(properties: &Json, invocation: &Invocation) -> Result<(), Fault> {
+    let list = prices_in(properties).map_err(|why| Fault::failed(format!("the property Prices is not a price list: {why}")))?;
+    Ok(invocation.ledger()?.save_prices(Some(list)).await?)
+}
+
+fn prices_in(properties: &Json) -> Result<PriceList, String> {
+    let text = properties["Prices"].as_str().ok_or("it is no text")?;
+    serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
 /// Needs no more than the name, so that a definition of another version, or one that was refused, can go too.
@@ -327,6 +342,13 @@ mod tests {
         assert_eq!(of(r#"{"name": "beta", "budget": {}}"#).as_deref(), Some("beta"));
         assert_eq!(of(r#"{"name": "beta", "budget": {"adopt": "My Budget"}}"#).as_deref(), Some("My Budget"));
         assert_eq!(of("nonsense"), None);
+    }
+
+    #[test]
+    fn price_list_is_read_from_its_property() {
+        let list = guardrails_model::prices::parse("prices", "date: 2026-11-30\nus-east-1: {m5.large: 0.096}\n").unwrap();
+        assert_eq!(prices_in(&json!({"Prices": list.deployable().unwrap()})), Ok(list));
+        assert!(prices_in(&json!({})).is_err() && prices_in(&json!({"Prices": "nonsense"})).is_err());
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod omit;
 pub mod pace;
 pub mod partition;
 pub mod phase;
+pub mod prices;
 pub mod principal;
 pub mod receipt;
 pub mod reconcile;

@@ -11,6 +11,7 @@ use guardrails_model::phase::Phase;
 
 use super::Stopping;
 use super::params::{InstanceStoreData, PartialGroups};
+use crate::ec2::billing;
 use crate::ec2::bystanders::{Bystanders, Facts};
 use crate::ec2::groups::{self, HEALTH_CHECK, PROCESS, PROCESSES, SCHEDULED};
 use crate::ec2::health::{Checks, unknown_check};
@@ -162,7 +163,7 @@ impl Stopping {
         let facet = FacetId::new(POWER, &self.region, instance.instance_id().unwrap_or_default()).map_err(unnamed)?;
         let note = instances::note(instance).filter(|_| present == running());
         let planned = Planned::new(facet, instances::label(instance), present, stopped());
-        Ok(Some(Planned { skip, kind: instances::kind(instance), note, ..planned }))
+        Ok(Some(Planned { skip, kind: billing::kind(instance), note, ..planned }))
     }
 
     /// The processes are suspended: once nothing is in progress any more, what are the members now? Before they stop, all of them
