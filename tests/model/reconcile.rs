@@ -6,3 +6,4 @@ mod periods;
 mod raised;
 mod rehearsals;
 mod rounds;
+mod running;

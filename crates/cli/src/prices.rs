@@ -38,7 +38,9 @@ pub(crate) fn beside(file: &Path, named: &str) -> PathBuf {
 /// Tells people of a list that is old, or has no date.
 pub(crate) fn tell_age(list: &PriceList) {
     if list.date.is_none() {
-        output::tell("hint: the price list has no date, so its age is not known: `date: 2026-11-30` in it says the day of its prices");
+        output::tell(
+            "hint: the price list has no date, so its age is not known: `date: 2026-11-30` in it says the day of its prices",
+        );
     }
     if let Some(old) = list.age(day(SystemClock.now())) {
         output::tell(&format!("WARNING: {old}\nhint: {FETCH} writes a new one"));

@@ -4,6 +4,7 @@
 pub mod action;
 pub mod alert;
 pub mod belief;
+pub mod census;
 pub mod clock;
 pub mod condition;
 pub mod config;

@@ -111,7 +111,8 @@ mod tests {
     #[test]
     fn operation_is_that_of_linux_where_ec2_says_none() {
         let of = |operation: Option<&str>| {
-            let instance = Instance::builder().instance_type(InstanceType::M5Large).set_usage_operation(operation.map(str::to_owned));
+            let instance =
+                Instance::builder().instance_type(InstanceType::M5Large).set_usage_operation(operation.map(str::to_owned));
             Billed::of(&instance.build()).unwrap().operation
         };
         assert_eq!((of(None).as_str(), of(Some("RunInstances:0002")).as_str()), ("RunInstances", "RunInstances:0002"));

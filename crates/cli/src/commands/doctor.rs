@@ -8,6 +8,7 @@ mod finding;
 mod functions;
 mod keys;
 mod policy;
+mod prices;
 mod recheck;
 mod reconciler;
 mod rehearsals;
@@ -22,6 +23,7 @@ use anyhow::Result;
 use aws_config::SdkConfig;
 use clap::Args;
 use guardrails_model::clock::{Clock, SystemClock};
+use guardrails_model::config::day;
 use serde_json::json;
 
 use self::finding::{Sheet, exit};
@@ -60,7 +62,7 @@ pub(crate) async fn nobody_is_told(sdk: &SdkConfig, topic: &str) -> Option<Strin
 
 async fn examine(site: &Site) -> Vec<Sheet> {
     let now = SystemClock.now();
-    let (topics, subscriptions, budgets, functions, letters, alarms, runs, reconciler, rehearsals, stack) = tokio::join!(
+    let (topics, subscriptions, budgets, functions, letters, alarms, runs, reconciler, rehearsals, prices, stack) = tokio::join!(
         topics::look(site),
         subscriptions::look(site),
         budgets::look(site, now),
@@ -70,6 +72,7 @@ async fn examine(site: &Site) -> Vec<Sheet> {
         runs::look(site, now),
         reconciler::look(site, now),
         rehearsals::look(site, now),
+        prices::look(site),
         stack::look(site),
     );
     vec![
@@ -82,6 +85,7 @@ async fn examine(site: &Site) -> Vec<Sheet> {
         alarms::judge(&alarms),
         reconciler::judge(&reconciler),
         rehearsals::judge(&rehearsals, reconciler.made()),
+        prices::judge(&prices, day(now)),
         stack::judge(&stack),
     ]
 }

@@ -118,7 +118,10 @@ async fn regions(global: &Global, args: &Fetch, config: Option<Config>, sdk: &Sd
         None => {
             let deployment = Deployment::find(global).await;
             let deployment = deployment.with_context(|| {
-                format!("there is no {}, and no stack says which Regions are meant (hint: --in names them)", args.file.file.display())
+                format!(
+                    "there is no {}, and no stack says which Regions are meant (hint: --in names them)",
+                    args.file.file.display()
+                )
             })?;
             deployment.ledger.config().await.context("reading the deployed guardrails")?
         }
@@ -128,7 +131,8 @@ async fn regions(global: &Global, args: &Fetch, config: Option<Config>, sdk: &Sd
     for spec in stages.flat_map(|stage| stage.groups.iter().flatten()) {
         let context = Context::new(sdk, &[], Arc::new(SystemClock));
         let places = CATALOG.make(spec, &context)?.places().await;
-        regions.extend(places.map_err(|error| anyhow!("asking for the Regions of {}: {error}\nhint: --in names them", spec.name))?);
+        regions
+            .extend(places.map_err(|error| anyhow!("asking for the Regions of {}: {error}\nhint: --in names them", spec.name))?);
     }
     if regions.is_empty() {
         let home = sdk.region().map(ToString::to_string).unwrap_or_default();
@@ -144,9 +148,9 @@ fn asked(region: &Place, there: &BTreeSet<Billed>, types: &[String]) -> BTreeSet
         of_type: of_type.to_owned(),
         platform: platform.cloned(),
         operation: operation.to_owned(),
-        dedicated: there.iter().any(|one| {
-            one.of_type == of_type && one.operation == operation && one.otherwise == Some(Otherwise::Dedicated)
-        }),
+        dedicated: there
+            .iter()
+            .any(|one| one.of_type == of_type && one.operation == operation && one.otherwise == Some(Otherwise::Dedicated)),
     };
     let seen = there.iter().filter(|one| !is_unlisted(one));
     let seen = seen.map(|one| question(&one.of_type, one.platform.as_ref(), &one.operation));
@@ -165,7 +169,8 @@ fn tell(
     unlisted: &BTreeSet<String>,
 ) -> Result<()> {
     let count: usize = list.regions.values().map(BTreeMap::len).sum();
-    let mut text = format!("{}: {} in {}", out.display(), output::count(count, "price"), output::count(list.regions.len(), "Region"));
+    let mut text =
+        format!("{}: {} in {}", out.display(), output::count(count, "price"), output::count(list.regions.len(), "Region"));
     for line in lines(refused) {
         text = format!("{text}\nREFUSED  {line}");
     }

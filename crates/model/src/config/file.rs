@@ -12,7 +12,9 @@ use serde::de::{DeserializeOwned, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_saphyr::{Location, Spanned};
 
-use self::checks::{apart, check_approval, check_budget, check_meanwhile, check_new, check_operator, check_price_file, check_verify};
+use self::checks::{
+    apart, check_approval, check_budget, check_meanwhile, check_new, check_operator, check_price_file, check_verify,
+};
 use super::tags::UNQUOTED;
 use super::{
     ActionSpec, ApprovalRule, Budget, Config, Demand, Guardrail, Meanwhile, Period, Plausibility, Reconcile, Release, Stage,

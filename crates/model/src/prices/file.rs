@@ -32,7 +32,9 @@ pub fn parse(name: &str, text: &str) -> Result<PriceList, String> {
         match (key.as_str(), value) {
             (SOURCE, Entry::Text(words)) => list.source = Some(words),
             (DATE, Entry::Text(words)) => list.date = Some(date(&words).map_err(|what| wrong(at, &what))?),
-            (DATE | SOURCE, _) => return Err(wrong(at, &format!("`{key}` is no text: expected `date: 2026-11-30` or `source: ...`"))),
+            (DATE | SOURCE, _) => {
+                return Err(wrong(at, &format!("`{key}` is no text: expected `date: 2026-11-30` or `source: ...`")));
+            }
             (_, Entry::Text(words)) => return Err(wrong(at, &format!("`{words}` is not {A_PRICE_OR_REGION}"))),
             (_, Entry::Price(price)) => {
                 list.everywhere.insert(key, price.0);

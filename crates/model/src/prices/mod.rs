@@ -87,6 +87,9 @@ pub struct Hourly {
 impl Hourly {
     /// Takes in `count` things of a kind in a Region.
     pub fn add(&mut self, prices: &PriceList, region: Option<&Place>, kind: &str, count: usize) {
+        if count == 0 {
+            return;
+        }
         if let Some(price) = prices.of(region, kind) {
             self.dollars = self.dollars.saturating_add(price.saturating_mul(Decimal::from(count)));
             self.priced += count;
@@ -100,6 +103,22 @@ impl Hourly {
     #[must_use]
     pub fn known(&self) -> Option<Decimal> {
         (self.priced > 0 || self.unpriced.is_empty()).then_some(self.dollars)
+    }
+
+    /// In words, such as `$12.40 an hour`, with the number of those without a price.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let unpriced: usize = self.unpriced.values().sum();
+        let dollars = if self.dollars < Decimal::ONE {
+            self.dollars.round_dp(4).normalize().to_string()
+        } else {
+            format!("{:.2}", self.dollars.round_dp(2))
+        };
+        match (self.priced, unpriced) {
+            (0, 1..) => "no price is known".to_owned(),
+            (_, 0) => format!("${dollars} an hour"),
+            (_, many) => format!("${dollars} an hour and {many} without a price"),
+        }
     }
 
     /// The kinds without a price, such as `2 m5.large Windows in eu-west-1`; nothing when there are none.
@@ -147,7 +166,11 @@ mod tests {
         assert_eq!(hourly.known(), Some(Decimal::ZERO), "nothing runs");
         hourly.add(&list, Some(&region), "p5.48xlarge", 2);
         assert_eq!((hourly.known(), hourly.without_price().as_deref()), (None, Some("2 p5.48xlarge in us-east-1")));
+        assert_eq!(hourly.words(), "no price is known");
         hourly.add(&list, Some(&region), "m5.large", 10);
-        assert_eq!(hourly.known(), Some(dollars("0.96")));
+        assert_eq!((hourly.known(), hourly.words().as_str()), (Some(dollars("0.96")), "$0.96 an hour and 2 without a price"));
+        let mut priced = Hourly::default();
+        priced.add(&list, Some(&region), "m5.large", 125);
+        assert_eq!((priced.words().as_str(), priced.without_price()), ("$12.00 an hour", None));
     }
 }
