@@ -49,7 +49,7 @@ async fn run_that_stops_nothing_is_not_called_enforced() {
 #[tokio::test]
 async fn headline_says_the_cost_of_all_that_still_runs() {
     let story = Story::of(|account| {
-        account.instance(running("i-1").of_type("m5d.large")).instance(running("i-2").of_type("p9.huge"));
+        account.instance(running("i-1").of_type("m5d.large")).instance(running("i-2").of_type("unknown.huge"));
         account.instance(tagged("guardrails:exempt=", running("i-3").of_type("m5d.large")));
     });
     let run = story.stop_beta("beta 80%").await;
@@ -61,14 +61,17 @@ async fn headline_says_the_cost_of_all_that_still_runs() {
         report.look_up_prices(&story.harness.truth).await.unwrap();
         (report.headline(), report.text())
     };
-    let beginning = "beta: NOTHING enforced at 80% actual in 2026-11; 1 in scope STILL ON";
-    assert_eq!(priced(None).await.0, format!("{beginning}; 1 could not be planned"));
+    let beginning = "beta: NOTHING enforced at 80% actual in 2026-11; 2 in scope STILL ON";
+    assert_eq!(priced(None).await.0, beginning);
     let (line, text) = priced(Some("us-east-1: { m5d.large: 12.4 }")).await;
-    assert_eq!(line, format!("{beginning}; 2 still run, $12.40 an hour and 1 without a price; 1 could not be planned"));
+    assert_eq!(line, format!("{beginning}, $12.40 an hour and 1 without a price"));
     assert!(text.contains("2 still run: $12.40 an hour and 1 without a price, on demand."), "{text}");
-    assert!(text.contains("Not in the price list: 1 p9.huge in us-east-1."), "{text}");
-    let both = priced(Some("us-east-1: { m5d.large: 12.4, p9.huge: 0.1 }")).await.0;
-    assert!(both.contains("; 2 still run, $12.50 an hour;"), "{both}");
+    assert!(text.contains("Not in the price list: 1 unknown.huge in us-east-1."), "{text}");
+    let both = priced(Some("us-east-1: { m5d.large: 12.4, unknown.huge: 0.1 }")).await.0;
+    assert_eq!(both, format!("{beginning}, $12.50 an hour"));
+    story.put_back(&run).await;
+    let back = priced(Some("us-east-1: { m5d.large: 12.4 }")).await.0;
+    assert_eq!(back, "beta: rolled back at 80% actual in 2026-11");
 }
 
 #[tokio::test]

@@ -267,7 +267,7 @@ fn a_price_list_that_is_not_right_is_refused_before_aws_is_asked() {
 }
 
 #[test]
-fn price_list_of_the_file_is_read_by_every_command_that_takes_the_file() {
+fn price_list_of_the_file_is_read_by_every_command() {
     let folder = tempfile::tempdir().unwrap();
     let write = |prices: &str| std::fs::write(folder.path().join("prices.yaml"), prices).unwrap();
     std::fs::write(folder.path().join("guardrails.yaml"), format!("{GOOD}\nprices: prices.yaml\n")).unwrap();

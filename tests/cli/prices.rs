@@ -23,7 +23,7 @@ use serde_json::{Value as Json, json};
 
 use crate::world::lock;
 
-/// The Price List API: its products, each on a page of its own, and what it answers before them.
+/// The Price List API: its products, each on a page of its own, and the errors that it answers with before them.
 #[derive(Debug, Default)]
 struct PriceLists {
     products: Vec<Json>,

@@ -56,7 +56,7 @@ impl OfKind {
     }
 }
 
-/// The cost of what runs, by the deployed price list.
+/// The cost of the resources that run, by the deployed price list.
 pub struct Priced<'a> {
     /// The ledger with the list, and the clock.
     pub runs: Runs<'a>,

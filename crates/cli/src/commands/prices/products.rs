@@ -1,5 +1,5 @@
-//! AWS's Price List API: one question for each Region, type and usage operation, and the price in its answer. What is no clear price
-//! is refused by name. A zero is none: AWS lists it for hosts and for capacity that is paid for elsewhere.
+//! AWS's Price List API: one question for each Region, type and usage operation, and the price in its answer. A price that is not
+//! clear is refused by name. A zero is none: AWS lists it for hosts and for capacity that is paid for elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,7 +44,7 @@ pub struct Fetched {
 /// Asks AWS for prices.
 ///
 /// # Errors
-/// When it does not answer, or the caller may not ask. Nothing of what was answered before counts then.
+/// When it does not answer, or the caller may not ask. Earlier answers do not count then.
 pub async fn fetched(sdk: &SdkConfig, questions: &BTreeSet<Question>) -> Result<Fetched> {
     let home = sdk.region().map(AsRef::as_ref).unwrap_or_default();
     let home = HOMES.iter().find(|(prefix, _)| home.starts_with(prefix)).map_or(USUAL_HOME, |(_, home)| home);
