@@ -10,9 +10,10 @@ use guardrails_model::engine::{Executor, ExecutorError, Progress};
 use guardrails_model::ids::Place;
 use guardrails_model::pace::Levels;
 use guardrails_model::record::{Direction, PartPlan, Run, Tally};
-use guardrails_model::wire::{ActionOrder as Order, Op, RehearsalResult};
+use guardrails_model::wire::{ActionOrder as Order, Op, RehearsalResult, RunningResult};
 use jiff::SignedDuration;
 use serde::Serialize;
+use serde_json::Value as Json;
 use tracing::Instrument;
 
 use crate::fault::Fault;
@@ -30,6 +31,7 @@ enum Reply {
     Planned { part: usize, plan: PartPlan },
     Progress(Progress),
     Rehearsed(RehearsalResult),
+    Running(RunningResult),
 }
 
 /// Serves the action `entry`.
@@ -42,8 +44,10 @@ pub async fn main(entry: &'static Entry) -> Result<(), lambda_runtime::Error> {
 
 async fn handle(entry: &Entry, order: Order, invocation: Invocation) -> Result<Reply, Fault> {
     let name = entry.name;
-    if order.op == Op::Rehearse {
-        return Ok(Reply::Rehearsed(rehearse(entry, &order, &invocation).await?));
+    match order.op {
+        Op::Rehearse => return Ok(Reply::Rehearsed(rehearse(entry, &order, &invocation).await?)),
+        Op::Running => return Ok(Reply::Running(running(entry, &order, &invocation).await?)),
+        Op::Places | Op::Plan | Op::Apply | Op::Rollback => {}
     }
     let ledger = invocation.ledger()?;
     let run = ledger.run(&order.run).await?.ok_or_else(|| Fault::failed(format!("the ledger has no run `{}`", order.run)))?.value;
@@ -58,7 +62,7 @@ async fn handle(entry: &Entry, order: Order, invocation: Invocation) -> Result<R
         Op::Plan => return plan(&executor, &run, order.part, action.as_ref()).await,
         Op::Apply => Direction::Apply,
         Op::Rollback => Direction::Rollback,
-        Op::Rehearse => return Err(Fault::failed("a rehearsal has no run".to_owned())),
+        Op::Rehearse | Op::Running => return Err(Fault::failed("a draft has no run".to_owned())),
     };
     let span = tracing::info_span!("work", run = %order.run, simulated = run.simulated, action = name);
     let mut progress = executor.advance(direction, &order.run, order.part, cursor, action.as_ref()).instrument(span).await?;
@@ -82,33 +86,83 @@ fn context<'a>(invocation: &Invocation, run: &'a Run, place: Option<&Place>, lev
     Ok(context)
 }
 
+/// A part of a run that there is not, and the places that its action works in.
+struct Drafted<'a> {
+    draft: &'a Run,
+    part: usize,
+    params: &'a Json,
+    places: Result<Vec<Option<Place>>, ActionError>,
+}
+
+impl<'a> Drafted<'a> {
+    async fn of(entry: &Entry, order: &'a Order, invocation: &Invocation) -> Result<Self, Fault> {
+        let (name, part) = (entry.name, order.part);
+        let draft = order.draft.as_deref().ok_or_else(|| Fault::failed("the order comes without its draft".to_owned()))?;
+        let of_draft = draft.parts.get(part).filter(|part| part.action.as_str() == name);
+        let params = &of_draft.ok_or_else(|| Fault::failed(format!("part {part} of the draft is not for {name}")))?.params;
+        let places = entry.make(params, &context(invocation, draft, None, Levels::default())?)?.places().await;
+        let each = |places: Vec<Place>| if places.is_empty() { vec![None] } else { places.into_iter().map(Some).collect() };
+        Ok(Self { draft, part, params, places: places.map(each) })
+    }
+
+    /// Its action in a place.
+    fn action(&self, entry: &Entry, invocation: &Invocation, place: Option<&Place>) -> Result<Box<dyn Action>, Fault> {
+        Ok(entry.make(self.params, &context(invocation, self.draft, place, Levels::default())?)?)
+    }
+}
+
+fn is_late(invocation: &Invocation) -> bool {
+    invocation.clock.now() + RESERVE > invocation.deadline
+}
+
 /// Plans a part of a run that there is not, place by place, as far as the time goes. It reads, and writes nothing.
 async fn rehearse(entry: &Entry, order: &Order, invocation: &Invocation) -> Result<RehearsalResult, Fault> {
-    let (name, part) = (entry.name, order.part);
-    let draft = order.draft.as_deref().ok_or_else(|| Fault::failed("a rehearsal comes with its draft".to_owned()))?;
-    let of_draft = draft.parts.get(part).filter(|part| part.action.as_str() == name);
-    let params = &of_draft.ok_or_else(|| Fault::failed(format!("part {part} of the draft is not for {name}")))?.params;
+    let name = entry.name;
+    let drafted = Drafted::of(entry, order, invocation).await?;
+    let (draft, part) = (drafted.draft, drafted.part);
     let ledger = invocation.ledger()?;
     let executor = Executor::new(&ledger, &invocation.clock, invocation.deadline, invocation.by.clone());
     let mut rehearsal = Tally::default();
-    let places = match entry.make(params, &context(invocation, draft, None, Levels::default())?)?.places().await {
-        Ok(places) if places.is_empty() => vec![None],
-        Ok(places) => places.into_iter().map(Some).collect(),
-        Err(error) => {
-            rehearsal.add(Tally::refused(&format!("{name}: asking for its places: {error}")));
-            Vec::new()
-        }
-    };
-    for place in places {
-        if invocation.clock.now() + RESERVE > invocation.deadline {
+    if let Err(error) = &drafted.places {
+        rehearsal.add(Tally::refused(&format!("{name}: asking for its places: {error}")));
+    }
+    for place in drafted.places.iter().flatten() {
+        if is_late(invocation) {
             rehearsal.add(Tally::untried(&format!("{name}: there was no time for all of its places")));
             break;
         }
-        let action = entry.make(params, &context(invocation, draft, place.as_ref(), Levels::default())?)?;
+        let action = drafted.action(entry, invocation, place.as_ref())?;
         rehearsal.add(executor.rehearse(draft, part, action.as_ref()).await);
     }
     tracing::info!(guardrail = %draft.guardrail, part, action = name, ?rehearsal, "rehearsed");
     Ok(RehearsalResult { part, rehearsal })
+}
+
+/// Lists the resources of a part of a run that there is not, place by place: all that run, or why not all could be listed.
+async fn running(entry: &Entry, order: &Order, invocation: &Invocation) -> Result<RunningResult, Fault> {
+    let name = entry.name;
+    let drafted = Drafted::of(entry, order, invocation).await?;
+    let (draft, part) = (drafted.draft, drafted.part);
+    let ledger = invocation.ledger()?;
+    let executor = Executor::new(&ledger, &invocation.clock, invocation.deadline, invocation.by.clone());
+    let failed = |why: String| RunningResult { part, running: Vec::new(), failed: Some(format!("{name}: {why}")) };
+    let places = match &drafted.places {
+        Ok(places) => places,
+        Err(error) => return Ok(failed(format!("asking for its places: {error}"))),
+    };
+    let mut running = Vec::new();
+    for place in places {
+        if is_late(invocation) {
+            return Ok(failed("there was no time for all of its places".to_owned()));
+        }
+        let action = drafted.action(entry, invocation, place.as_ref())?;
+        match executor.running(draft, part, place.as_ref(), action.as_ref()).await {
+            Ok(there) => running.extend(there),
+            Err(why) => return Ok(failed(why)),
+        }
+    }
+    tracing::info!(guardrail = %draft.guardrail, part, action = name, kinds = running.len(), "listed the resources that run");
+    Ok(RunningResult { part, running, failed: None })
 }
 
 /// Where a part works: where it was put before, or wherever its action says.

@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 
 use crate::fault::Fault;
 use crate::runtime::{Invocation, serve, variable};
-use crate::{budget, open_runs};
+use crate::{budget, open_runs, prices};
 
 /// Left before the deadline to answer the stack.
 const RESERVE: Duration = Duration::from_secs(30);
@@ -55,6 +55,9 @@ async fn work(event: &Json, invocation: &Invocation) -> Result<(), Fault> {
         (Some("Custom::NothingIsHeld"), Request::Delete(_)) => open_runs::refuse_all(&invocation.ledger()?).await,
         // Only a deletion can leave something behind, and it asks before the first resource goes.
         (Some("Custom::NothingIsHeld"), _) | (Some("Custom::OpenRuns"), Request::Delete(_)) => Ok(()),
+        (Some("Custom::Prices"), Request::Create(create)) => prices::keep(&create.resource_properties, invocation).await,
+        (Some("Custom::Prices"), Request::Update(update)) => prices::keep(&update.resource_properties, invocation).await,
+        (Some("Custom::Prices"), Request::Delete(_)) => prices::remove(invocation).await,
         (_, Request::Create(create)) => budget::ensure(create.resource_properties, create.stack_id, invocation).await,
         (_, Request::Update(update)) => {
             budget::change(&update.old_resource_properties, update.resource_properties, update.stack_id, invocation).await

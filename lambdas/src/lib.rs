@@ -13,6 +13,7 @@ pub mod notify;
 mod open_runs;
 mod orders;
 pub mod part;
+mod prices;
 pub mod reconcile;
 pub mod runtime;
 pub mod verify;

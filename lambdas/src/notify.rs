@@ -1,5 +1,6 @@
 //! Tells people how a run ended: what was done, what failed and why, and which command comes next.
 
+use guardrails_aws::error::chain;
 use guardrails_model::ids::GuardrailName;
 use guardrails_model::ledger::Ledger;
 use guardrails_model::record::{Direction, Run};
@@ -38,7 +39,11 @@ async fn handle(event: Json, invocation: Invocation) -> Result<Sent, Fault> {
     let order: Order = serde_json::from_value(event).map_err(unread)?;
     let ledger = invocation.ledger()?;
     let run = ledger.run(&order.run).await?.ok_or_else(|| Fault::failed(format!("the ledger has no run `{}`", order.run)))?;
-    let report = Report::of(&ledger, run.value, SHOWN).await?;
+    let mut report = Report::of(&ledger, run.value, SHOWN).await?;
+    if let Err(error) = report.look_up_prices(&ledger).await {
+        // People are told all the same.
+        tracing::warn!(run = %order.run, error = %chain(&error), "the price list cannot be read");
+    }
     let (subject, text) = match &order.broken {
         None => (report.headline(), format!("{}{}", report.text(), alert(&ledger, &report.run, order.direction).await?)),
         Some(error) => (

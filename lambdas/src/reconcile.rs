@@ -3,7 +3,7 @@
 
 use guardrails_aws::budgets::Standings;
 use guardrails_aws::functions::Functions;
-use guardrails_model::belief::Unpriced;
+use guardrails_model::census::Priced;
 use guardrails_model::clock::Clock;
 use guardrails_model::ledger::Ledger;
 use guardrails_model::reconcile::{Reconciler, Round};
@@ -17,7 +17,7 @@ use crate::fault::Fault;
 use crate::metrics::{Metric, emit};
 use crate::runtime::{Invocation, serve, variable};
 
-/// Rehearsals end so long before the invocation does.
+/// Calls of other functions end so long before the invocation does.
 const RESERVE: SignedDuration = SignedDuration::from_secs(20);
 
 /// Serves the function.
@@ -35,7 +35,10 @@ async fn handle(event: Json, invocation: Invocation) -> Result<Round, Fault> {
     let runs = Runs { ledger: &ledger, workflow: &workflow, clock: &invocation.clock, by: invocation.by.clone() };
     let client = aws_sdk_budgets::Client::new(&invocation.sdk);
     let spending = Standings { client, account: variable("ACCOUNT_ID")?, topic: Some(variable("ALERT_TOPIC_ARN")?) };
-    let round = Reconciler { runs, spending: &spending, running: &Unpriced }.round().await?;
+    let functions = Functions::new(&invocation.sdk, variable("STACK_NAME")?, invocation.deadline - RESERVE);
+    let asks = Runs { ledger: &ledger, workflow: &workflow, clock: &invocation.clock, by: invocation.by.clone() };
+    let running = Priced { runs: asks, census: &functions };
+    let round = Reconciler { runs, spending: &spending, running: &running }.round().await?;
     for found in &round.guardrails {
         let (did, said, troubles) = (found.did.join("; "), found.said.join("; "), found.troubles.join("; "));
         for run in &found.began {

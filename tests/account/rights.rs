@@ -351,7 +351,7 @@ fn each_function_has_its_own_items_of_the_ledger_and_deletes_none() {
     }
     let of = |role, action| partitions.get(&(role, action)).cloned().unwrap_or_default();
     assert_eq!(of("StopInstancesRole", "PutItem"), ["RUN", "STEP#*", "FACET#*"]);
-    assert_eq!(of("BudgetRole", "PutItem"), ["GUARDRAIL"]);
+    assert_eq!(of("BudgetRole", "PutItem"), ["GUARDRAIL", "PRICES"]);
     assert_eq!(of("NotifyRole", "PutItem"), Vec::<&str>::new());
     assert_eq!(of("VerifyRole", "PutItem"), ["VERIFY#*"]);
     for role in ["MasterRole", "ReconcileRole"] {

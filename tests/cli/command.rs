@@ -267,6 +267,42 @@ fn a_price_list_that_is_not_right_is_refused_before_aws_is_asked() {
 }
 
 #[test]
+fn price_list_of_the_file_is_read_by_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |prices: &str| std::fs::write(folder.path().join("prices.yaml"), prices).unwrap();
+    std::fs::write(folder.path().join("guardrails.yaml"), format!("{GOOD}\nprices: prices.yaml\n")).unwrap();
+    let missing = run(folder.path(), &["check"]);
+    assert!(err(&missing).contains("cannot read the price list prices.yaml") && !missing.status.success(), "{}", err(&missing));
+    write("us-east-1:\n  t3.micro: cheap\n");
+    for command in [&["check"][..], &["deploy", "--yes"], &["package"], &["plan", "project-beta", "--file", "guardrails.yaml"]] {
+        let wrong = run(folder.path(), command);
+        assert_eq!(wrong.status.code(), Some(2), "{command:?}: {}", err(&wrong));
+        assert!(err(&wrong).contains("prices.yaml:2:"), "{command:?}: {}", err(&wrong));
+    }
+    let long: String = (0..4_000).map(|number| format!("  m5.{number}xlarge Windows: 1\n")).collect();
+    write(&format!("us-east-1:\n{long}"));
+    let refused = run(folder.path(), &["check"]);
+    assert!(err(&refused).contains("4000 prices") && err(&refused).contains("a stack takes 100000"), "{}", err(&refused));
+    write("date: 2020-01-01\nus-east-1: { t3.micro: 0.0104 }\n");
+    let old = run(folder.path(), &["check"]);
+    assert!(old.status.success() && err(&old).contains("WARNING: the price list is of 2020-01-01"), "{}", err(&old));
+    write("us-east-1: { t3.micro: 0.0104 }\n");
+    let undated = run(folder.path(), &["check"]);
+    assert!(undated.status.success() && err(&undated).contains("hint: the price list has no date"), "{}", err(&undated));
+}
+
+#[test]
+fn fetch_never_replaces_a_list_that_people_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = "us-east-1: { t3.micro: 0.0104 }\n";
+    std::fs::write(folder.path().join("prices.yaml"), list).unwrap();
+    let output = run(folder.path(), &["prices", "fetch", "--in", "us-east-1", "--type", "t3.micro"]);
+    let said = err(&output);
+    assert!(!output.status.success() && said.contains("was not written by `guardrails prices fetch`"), "{said}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("prices.yaml")).unwrap(), list);
+}
+
+#[test]
 fn check_says_which_figures_wait_for_a_person() {
     let folder = tempfile::tempdir().unwrap();
     let check = |file: &str| {

@@ -109,3 +109,30 @@ async fn a_budget_that_is_gone_fails_the_round_loudly_and_is_named() {
     assert_eq!(round.troubles().len(), 1);
     assert!(round.clean.is_some_and(|clean| clean < round.ended), "the first round, of the deployment, went well");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runaway_is_enforced_by_the_price_of_running_instances() {
+    let lab = Lab::with(EXAMPLE, 0.0).await;
+    // The period may have begun a second ago: a price that explains the figure even then.
+    let prices = "date: 2026-11-30\nus-east-1: { t3.micro: 100000000 }\n";
+    std::fs::write(lab.folder.path().join("prices.yaml"), prices).unwrap();
+    std::fs::write(lab.folder.path().join("guardrails.yaml"), format!("{EXAMPLE}\nprices: prices.yaml\n")).unwrap();
+    lab.say(&["deploy", "--yes"]).await;
+    let list = guardrails_model::prices::parse("prices", prices).unwrap();
+    assert_eq!(lab.ledger.prices().await.unwrap(), Some(list));
+    let planned = lab.say(&["plan", "project-beta"]).await;
+    assert!(planned.contains("stops costing $"), "{planned}");
+
+    lab.local.spend("project-beta", "40000", None).await.unwrap();
+    lab.say(&["reconcile"]).await;
+    let run = lab.run_when(RunState::Enforced).await;
+    let remarks = run.remarks.join("; ");
+    assert!(remarks.contains("$40000 is more than $10000, and the resources that ran in scope could have cost $"), "{remarks}");
+    let points = lab.ledger.points(&run.guardrail).await.unwrap();
+    assert!(points[0].points.iter().any(|point| point.hourly.is_some_and(|hourly| !hourly.is_zero())), "{points:?}");
+
+    // Taken out of the file, the list is out of use.
+    std::fs::write(lab.folder.path().join("guardrails.yaml"), EXAMPLE).unwrap();
+    lab.say(&["deploy", "--yes"]).await;
+    assert_eq!(lab.ledger.prices().await.unwrap(), None);
+}

@@ -7,3 +7,4 @@ mod periods;
 mod raised;
 mod rehearsals;
 mod rounds;
+mod running;

@@ -9,14 +9,18 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::config::Builder;
 use aws_sdk_lambda::primitives::Blob;
+use guardrails_model::census::{Census, OfKind};
 use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::ids::GuardrailName;
 use guardrails_model::record::{Run, Tally};
 use guardrails_model::rehearsals::Planner;
-use guardrails_model::wire::{ActionOrder, Op, RehearsalResult, TellOfRehearsals};
+use guardrails_model::wire::{ActionOrder, Op, RehearsalResult, RunningResult, TellOfRehearsals};
 use jiff::Timestamp;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
+use crate::actions::CATALOG;
+use crate::declared::Priced;
 use crate::error::Failure;
 
 /// The longest that an action's function takes, and a little.
@@ -45,6 +49,14 @@ impl Functions {
         self.invoke("notify", &TellOfRehearsals { rehearsals: guardrails.to_vec() }).await.map(|_| ())
     }
 
+    /// The answer of the function of a part of `draft`; nothing where there is no such part.
+    async fn ask<T: DeserializeOwned>(&self, op: Op, draft: &Run, part: usize) -> Result<Option<T>, String> {
+        let Some(action) = draft.parts.get(part).map(|part| part.action.as_str()) else { return Ok(None) };
+        let (run, draft) = (draft.id.clone(), Some(Box::new(draft.clone())));
+        let said = self.invoke(action, &ActionOrder { op, run, part, cursor: None, draft }).await?;
+        serde_json::from_slice(&said).map(Some).map_err(|error| format!("reading the answer of {action}: {error}"))
+    }
+
     /// The answer of the function `name`, called once.
     async fn invoke(&self, name: &str, order: &impl Serialize) -> Result<Vec<u8>, String> {
         let function = format!("{}-{name}", self.stack);
@@ -70,13 +82,23 @@ impl Functions {
 #[async_trait]
 impl Planner for Functions {
     async fn rehearse(&self, draft: &Run, part: usize) -> Tally {
-        let Some(action) = draft.parts.get(part).map(|part| part.action.as_str()) else { return Tally::default() };
-        let (run, draft) = (draft.id.clone(), Some(Box::new(draft.clone())));
-        let order = ActionOrder { op: Op::Rehearse, run, part, cursor: None, draft };
-        let said = self.invoke(action, &order).await;
-        let read = said.and_then(|said| {
-            serde_json::from_slice::<RehearsalResult>(&said).map_err(|error| format!("reading the answer of {action}: {error}"))
-        });
-        read.map_or_else(|why| Tally::untried(&why), |result| result.rehearsal)
+        let said = self.ask::<RehearsalResult>(Op::Rehearse, draft, part).await;
+        said.map_or_else(|why| Tally::untried(&why), |result| result.map(|result| result.rehearsal).unwrap_or_default())
+    }
+}
+
+#[async_trait]
+impl Census for Functions {
+    async fn running(&self, draft: &Run, part: usize) -> Result<Option<Vec<OfKind>>, String> {
+        let action = draft.parts.get(part).and_then(|part| CATALOG.find(part.action.as_str()).ok());
+        let is_priced = action.is_some_and(|action| action.counts.iter().any(|counted| counted.price == Priced::ByKind));
+        if !is_priced {
+            return Ok(None);
+        }
+        let result = self.ask::<RunningResult>(Op::Running, draft, part).await?;
+        match result {
+            Some(RunningResult { failed: Some(why), .. }) => Err(why),
+            result => Ok(result.map(|result| result.running)),
+        }
     }
 }

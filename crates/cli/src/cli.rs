@@ -12,6 +12,7 @@ use crate::commands::explain::Explain;
 use crate::commands::history::History;
 use crate::commands::package::Package;
 use crate::commands::plan::Plan;
+use crate::commands::prices::Prices;
 use crate::commands::rearm::Rearm;
 use crate::commands::rollback::Rollback;
 use crate::commands::simulate::Simulate;
@@ -46,6 +47,8 @@ enum Command {
     Deploy(Deploy),
     /// Says what a stage would change now. Changes nothing, and writes nothing.
     Plan(Plan),
+    /// Writes a price list, which `prices` in guardrails.yaml names.
+    Prices(Prices),
     /// Sends an alert that is marked as simulated: what it leads to is real.
     Simulate(Simulate),
     /// Says how an alert is read: one line of JSON an alert.
@@ -82,6 +85,7 @@ impl Cli {
             Command::Package(args) => commands::package::run(global, args),
             Command::Deploy(args) => commands::deploy::run(global, args).await,
             Command::Plan(args) => commands::plan::run(global, args).await,
+            Command::Prices(args) => commands::prices::run(global, args).await,
             Command::Simulate(args) => commands::simulate::run(global, args).await,
             Command::Explain(args) => commands::explain::run(args),
             Command::Status(args) => commands::status::run(global, args).await,

@@ -173,5 +173,7 @@ pub(crate) async fn load(deployment: &Deployment, id: &RunId) -> Result<Run> {
 /// A run as a command shows it at its end: for programs whole, and for people what they must know of it.
 pub(crate) async fn report(deployment: &Deployment, run: Run, whole: bool) -> Result<Report> {
     let keep = if whole { Keep::ALL } else { SHOWN };
-    Report::of(&deployment.ledger, run, keep).await.context("reading the ledger")
+    let mut report = Report::of(&deployment.ledger, run, keep).await.context("reading the ledger")?;
+    report.look_up_prices(&deployment.ledger).await.context("reading the price list")?;
+    Ok(report)
 }

@@ -12,3 +12,4 @@ mod output;
 mod prices;
 
 pub use commands::plan::words_of as plan_words;
+pub use commands::prices::{Fetched as FetchedPrices, Question as PriceQuestion, fetched as fetch_prices};

@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::args::{Consent, Format, Global};
+use crate::prices;
 
 /// Prints a result: `value` for programs, `text` for people.
 pub(crate) fn result<T: Serialize>(global: &Global, value: &T, text: &str) -> Result<()> {
@@ -101,8 +102,24 @@ impl Drop for Progress {
     }
 }
 
-/// Reads `guardrails.yaml`. What is wrong with it is shown with its place; `None` then.
+/// Reads `guardrails.yaml` and the price list that it names. What is wrong with either is shown with its place; `None` then.
 pub(crate) fn config(path: &Path) -> Result<Option<Config>> {
+    let Some(mut config) = config_alone(path)? else { return Ok(None) };
+    if let Some(named) = &config.price_file {
+        let Some(list) = prices::read(&prices::beside(path, named))? else { return Ok(None) };
+        if let Err(why) = list.deployable() {
+            tell(&format!("error: {named}: {why}"));
+            tell("nothing was done");
+            return Ok(None);
+        }
+        prices::tell_age(&list);
+        config.prices = Some(list);
+    }
+    Ok(Some(config))
+}
+
+/// The same without the price list, whose file may not be there yet.
+pub(crate) fn config_alone(path: &Path) -> Result<Option<Config>> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         anyhow!(
             "cannot read {}: {error}\nhint: name the file with --file; examples/guardrails.yaml is one to begin with",

@@ -4,6 +4,7 @@
 pub mod action;
 pub mod alert;
 pub mod belief;
+pub mod census;
 pub mod clock;
 pub mod condition;
 pub mod config;
@@ -19,6 +20,7 @@ mod omit;
 pub mod pace;
 pub mod partition;
 pub mod phase;
+pub mod prices;
 pub mod principal;
 pub mod receipt;
 pub mod reconcile;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
+use crate::census::OfKind;
 use crate::cursor::Cursor;
 use crate::ids::{GuardrailName, Place, RunId};
 use crate::record::{Direction, PartPlan, Run, Tally};
@@ -144,6 +145,8 @@ pub enum Op {
     Rollback,
     /// Plans a part of a draft in all of its places, and writes nothing.
     Rehearse,
+    /// Lists the resources of a part of a draft that run, in all of its places, and writes nothing.
+    Running,
 }
 
 /// An order of the schedule or of `guardrails reconcile` for the reconciler: a round, and with it rehearsals.
@@ -179,6 +182,18 @@ pub struct RehearsalResult {
     pub part: usize,
     /// Its tally.
     pub rehearsal: Tally,
+}
+
+/// The answer of an action's function about the resources that run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningResult {
+    /// The part's index.
+    pub part: usize,
+    /// The resources, by kind and place.
+    pub running: Vec<OfKind>,
+    /// Why not all of them could be listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
 }
 
 /// What the state machine asks of verify.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 use guardrails_model::config::{Config, Guardrail};
+use guardrails_model::prices::PriceList;
 use guardrails_model::wire;
 use serde_json::{Map, Value as Json, json};
 use sha2::{Digest, Sha256};
@@ -75,6 +76,19 @@ pub(super) fn nothing_is_held(depends_on: &[String], conditional: &[(String, Str
             "Keeps": keeps.collect::<Vec<_>>(),
         },
     })
+}
+
+/// The price list, which the ledger keeps for the functions and the commands. It is written once the roles may.
+pub(super) fn prices(list: &PriceList, open_runs: &str) -> Result<Json> {
+    Ok(json!({
+        "Type": "Custom::Prices",
+        "DependsOn": [open_runs],
+        "Properties": {
+            "ServiceToken": {"Fn::GetAtt": ["BudgetFunction", "Arn"]},
+            "ServiceTimeout": SERVICE_TIMEOUT,
+            "Prices": list.deployable().map_err(anyhow::Error::msg)?,
+        },
+    }))
 }
 
 /// One resource for each guardrail. The first depends on all `others`, and the rest on it: they are made last and deleted first, and 200

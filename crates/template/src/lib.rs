@@ -96,6 +96,9 @@ pub fn render_of(catalog: &Catalog, config: &Config, key: &str) -> Result<Json> 
     let resources = resources_of(&mut template)?;
     resources.insert(OPEN_RUNS.to_owned(), guardrails::open_runs(config, resources));
     guardrails::look_first(resources, OPEN_RUNS)?;
+    if let Some(list) = &config.prices {
+        resources.insert("Prices".to_owned(), guardrails::prices(list, OPEN_RUNS)?);
+    }
     // Made last, and deleted first: a guardrail that holds something refuses to go, and all that puts it back is still there.
     let others = resources.iter().filter(|(name, resource)| *name != "BudgetFunction" && resource["Condition"].is_null());
     let others: Vec<String> = others.map(|(name, _)| name.clone()).collect();

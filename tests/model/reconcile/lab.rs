@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use guardrails_model::belief::Unpriced;
+use guardrails_model::census::{Census, OfKind, Priced};
 use guardrails_model::clock::Clock;
 use guardrails_model::config::{ActionSpec, Guardrail, Release, Stage};
 use guardrails_model::decide::Target;
@@ -34,10 +34,25 @@ impl Spending for Figures {
     }
 }
 
+/// The resources that run in the scope of each part, and how often they were listed.
+pub struct Fleet {
+    pub running: Mutex<Result<Option<Vec<OfKind>>, String>>,
+    pub asked: Mutex<usize>,
+}
+
+#[async_trait]
+impl Census for Fleet {
+    async fn running(&self, _: &Run, _: usize) -> Result<Option<Vec<OfKind>>, String> {
+        *lock(&self.asked) += 1;
+        lock(&self.running).clone()
+    }
+}
+
 pub struct Lab {
     pub harness: Harness,
     pub toy: Arc<FakeLamps>,
     pub figures: Figures,
+    pub fleet: Fleet,
     pub guardrail: Guardrail,
 }
 
@@ -51,7 +66,13 @@ impl Lab {
         let spec = ActionSpec { name: "toy".parse().unwrap(), params: json!("a: off, b: off") };
         let (_, mut guardrail) = harness::stage("beta 100%", vec![vec![spec]]);
         guardrail.stages.insert(0, Stage::new("80% actual".parse().unwrap(), Vec::new()));
-        let mut lab = Self { harness, toy, figures: Figures::default(), guardrail };
+        let mut lab = Self {
+            harness,
+            toy,
+            figures: Figures::default(),
+            fleet: Fleet { running: Mutex::new(Ok(None)), asked: Mutex::default() },
+            guardrail,
+        };
         lab.deploy().await;
         lab
     }
@@ -119,7 +140,8 @@ impl Lab {
 
     /// One round, and nothing of what it starts is carried out yet.
     pub async fn bare_round(&self) -> Round {
-        Reconciler { runs: self.harness.runs(), spending: &self.figures, running: &Unpriced }.round().await.unwrap()
+        let running = Priced { runs: self.harness.runs(), census: &self.fleet };
+        Reconciler { runs: self.harness.runs(), spending: &self.figures, running: &running }.round().await.unwrap()
     }
 
     /// One round, and all that it starts is carried out.

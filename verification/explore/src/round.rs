@@ -15,8 +15,18 @@ pub(crate) async fn round(runs: &Runs<'_>, known: &KnownRun) -> Result<(), RunEr
     let run = runs.ledger.run(&known.id).await?.map(|run| run.value);
     let open: Vec<_> = run.into_iter().filter(|run| run.state.is_open()).collect();
     let (guardrail, now) = (&known.guardrail, runs.clock.now());
-    for measure in
-        judge(&Books { guardrail, standing: None, last: None, points: &[], waiting: &[], stages: &[], open: &open, now }).measures
+    for measure in judge(&Books {
+        guardrail,
+        standing: None,
+        last: None,
+        points: &[],
+        hourly: None,
+        waiting: &[],
+        stages: &[],
+        open: &open,
+        now,
+    })
+    .measures
     {
         match measure {
             Measure::TakeUp(run) => {

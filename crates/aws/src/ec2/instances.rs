@@ -17,6 +17,8 @@ use crate::error::Failure;
 pub const POWER: &str = "instance-power";
 /// Instances a page of a listing.
 const PAGE: i32 = 1000;
+/// The states of an instance that is there, and stays.
+const STATES: [&str; 4] = ["pending", "running", "stopping", "stopped"];
 /// Values that a filter takes.
 const FILTER_VALUES: usize = 200;
 /// The reasons of a stop that somebody asked for; any other says why an instance fell back.
@@ -52,7 +54,7 @@ impl Lister {
     pub async fn tagged(&self, tags: &Tags) -> Result<Vec<Instance>, ActionError> {
         let wanted = tags.iter().map(|(key, values)| filter(&format!("tag:{key}"), values));
         // The stopped too: an earlier stage may hold them, and then this one must hold them as well.
-        let states = filter("instance-state-name", ["pending", "running", "stopping", "stopped"]);
+        let states = filter("instance-state-name", STATES);
         let mut found = self.find(wanted.chain([states]).collect()).await?;
         // In a filter `*` and `?` match anything; in guardrails.yaml they are themselves.
         found.retain(|instance| carries(instance, tags));
@@ -110,6 +112,14 @@ impl Lister {
             }
         }
         Ok(gone)
+    }
+
+    /// Every instance of the Region that is neither terminated nor about to be, whatever its tags.
+    ///
+    /// # Errors
+    /// When EC2 does not list them.
+    pub async fn all(&self) -> Result<Vec<Instance>, ActionError> {
+        self.find(vec![filter("instance-state-name", STATES)]).await
     }
 
     async fn find(&self, filters: Vec<Filter>) -> Result<Vec<Instance>, ActionError> {
@@ -183,14 +193,6 @@ pub fn tag<'a>(instance: &'a Instance, key: &str) -> Option<&'a str> {
 pub fn label(instance: &Instance) -> String {
     let id = instance.instance_id().unwrap_or_default();
     tag(instance, "Name").filter(|name| !name.is_empty()).map_or_else(|| id.to_owned(), |name| format!("{id} ({name})"))
-}
-
-/// What a price list goes by: the type, and the platform unless it is Linux without a licence.
-#[must_use]
-pub fn kind(instance: &Instance) -> Option<String> {
-    let of_type = instance.instance_type()?.as_str();
-    let platform = instance.platform_details().filter(|platform| !platform.is_empty() && *platform != "Linux/UNIX");
-    Some(platform.map_or_else(|| of_type.to_owned(), |platform| format!("{of_type} {platform}")))
 }
 
 /// Notes for people before it is stopped: lasting changes, and obstacles to its start.

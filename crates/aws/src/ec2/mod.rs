@@ -1,6 +1,7 @@
 //! What the actions over EC2 share: instances as EC2 lists them, which of them are left alone and why, their power, and the
 //! Auto Scaling groups that they are members of.
 
+pub mod billing;
 pub mod bystanders;
 pub mod foreign_keys;
 pub mod groups;

@@ -9,6 +9,7 @@ mod functions;
 mod keys;
 mod names;
 mod policy;
+mod prices;
 mod recheck;
 mod reconciler;
 mod rehearsals;
@@ -24,6 +25,7 @@ use anyhow::Result;
 use aws_config::SdkConfig;
 use clap::Args;
 use guardrails_model::clock::{Clock, SystemClock};
+use guardrails_model::config::day;
 use serde_json::json;
 
 use self::finding::{Sheet, exit};
@@ -65,7 +67,7 @@ pub(crate) async fn nobody_is_told(sdk: &SdkConfig, topic: &str) -> Option<Strin
 
 async fn examine(site: &Site, cost_explorer: bool) -> Vec<Sheet> {
     let now = SystemClock.now();
-    let (topics, subscriptions, budgets, functions, letters, alarms, runs, reconciler, rehearsals, stack) = tokio::join!(
+    let (topics, subscriptions, budgets, functions, letters, alarms, runs, reconciler, rehearsals, prices, stack) = tokio::join!(
         topics::look(site),
         subscriptions::look(site),
         budgets::look(site, now, cost_explorer),
@@ -75,6 +77,7 @@ async fn examine(site: &Site, cost_explorer: bool) -> Vec<Sheet> {
         runs::look(site, now),
         reconciler::look(site, now),
         rehearsals::look(site, now),
+        prices::look(site),
         stack::look(site),
     );
     vec![
@@ -87,6 +90,7 @@ async fn examine(site: &Site, cost_explorer: bool) -> Vec<Sheet> {
         alarms::judge(&alarms),
         reconciler::judge(&reconciler),
         rehearsals::judge(&rehearsals, reconciler.made()),
+        prices::judge(&prices, day(now)),
         stack::judge(&stack),
     ]
 }

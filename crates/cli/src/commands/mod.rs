@@ -9,6 +9,7 @@ pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod package;
 pub(crate) mod plan;
+pub(crate) mod prices;
 pub(crate) mod rearm;
 pub(crate) mod reconcile;
 pub(crate) mod rollback;

@@ -23,6 +23,7 @@ use guardrails_model::decide::Target;
 use guardrails_model::engine::{Executor, ExecutorError};
 use guardrails_model::ids::{GuardrailName, Nonce, Place};
 use guardrails_model::pace::{Levels, Pace};
+use guardrails_model::prices::parse;
 use guardrails_model::record::{Part, Run, Step};
 use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
@@ -46,8 +47,8 @@ pub(crate) struct Plan {
     /// Plan by this file, deployed or not; by what is deployed when left out.
     #[arg(long)]
     pub(crate) file: Option<PathBuf>,
-    /// Say what stops costing money, by this price list: YAML with US dollars an hour, `t3.micro: 0.0104` for every Region, or
-    /// `us-east-1: {t3.micro: 0.0104, "m5.large Windows": 0.188}`.
+    /// Say what stops costing money by this price list, in place of the deployed one: YAML with US dollars an hour, `t3.micro: 0.0104` for
+    /// every Region, or `us-east-1: {t3.micro: 0.0104, "m5.large Windows": 0.188}`.
     #[arg(long)]
     pub(crate) prices: Option<PathBuf>,
     /// Show each step and each person, however many there are.
@@ -66,6 +67,7 @@ pub(crate) async fn run(global: &Global, args: &Plan) -> Result<Exit> {
     let prices = match &args.prices {
         Some(path) => {
             let Some(prices) = prices::read(path)? else { return Ok(Exit::BadInput) };
+            prices::tell_age(&prices);
             Some(prices)
         }
         None => None,
@@ -73,8 +75,9 @@ pub(crate) async fn run(global: &Global, args: &Plan) -> Result<Exit> {
     let deployment = Deployment::find(global).await?;
     let config = match from_file {
         Some(config) => config,
-        None => deployment.ledger.config().await.context("reading the deployed guardrails")?,
+        None => deployed(&deployment, prices.is_none()).await?,
     };
+    let prices = prices.or_else(|| config.prices.clone());
     let guardrail = config.guardrails.get(&args.guardrail);
     let guardrail = guardrail.ok_or_else(|| anyhow!("there is no guardrail `{}`", args.guardrail))?;
     let today = SystemClock.now().to_zoned(TimeZone::UTC).date();
@@ -96,6 +99,16 @@ pub(crate) async fn run(global: &Global, args: &Plan) -> Result<Exit> {
     let refused = |part: &PartMade| matches!(part.outcome, Outcome::Refused(_)) || !Counts::of(part.steps()).refused.is_empty();
     let refused = made.parts.iter().any(refused);
     Ok(if refused { Exit::PartlyFailed } else { Exit::Done })
+}
+
+/// The deployed guardrails, with the deployed price list where it counts.
+async fn deployed(deployment: &Deployment, priced: bool) -> Result<Config> {
+    let mut config = deployment.ledger.config().await.context("reading the deployed guardrails")?;
+    if priced {
+        config.prices = deployment.ledger.prices().await.context("reading the deployed price list")?;
+        config.prices.iter().for_each(prices::tell_age);
+    }
+    Ok(config)
 }
 
 /// What a run of a stage would plan.
@@ -137,7 +150,7 @@ pub fn words_of(
         PartMade { part, warning, outcome: Outcome::Steps(steps) }
     });
     let made = Made { catalog, parts: parts.collect(), pace: Pace::default(), counted_tag: Tags::default() };
-    let savings = prices.map(|list| prices::parse("prices", list)).transpose()?.map(|prices| Savings::of(&made, &prices));
+    let savings = prices.map(|list| parse("prices", list)).transpose()?.map(|prices| Savings::of(&made, &prices));
     Ok(made.words(target, false, savings.as_ref()))
 }
 

@@ -34,7 +34,9 @@ pub async fn believe(
         }
     };
     let (stage, period) = (target.stage, target.period.as_str());
-    Ok(weigh(&Evidence { guardrail, stage, period, alert: Some(alert), shown, last: last.as_ref(), points: &points, now }))
+    let (alert, last) = (Some(alert), last.as_ref());
+    // The rounds of the reconciler ask for the resources that run: a figure that waits for them goes on at the next one.
+    Ok(weigh(&Evidence { guardrail, stage, period, alert, shown, last, points: &points, hourly: None, now }))
 }
 
 /// How long people have been asked about an alert of this target already.

@@ -67,7 +67,9 @@ pub(super) fn explained_by_running(amount: Decimal, alert_type: AlertType, evide
 /// The most that the resources in scope could have cost in the period; for a forecast, by its end. Nothing where no price is
 /// known.
 fn ran(alert_type: AlertType, evidence: &Evidence<'_>) -> Option<Decimal> {
-    let points = evidence.points.iter().find(|points| points.period == evidence.period)?;
+    let none = || Points::none(evidence.guardrail.name.clone(), evidence.period.to_owned());
+    let mut points = evidence.points.iter().find(|points| points.period == evidence.period).cloned().unwrap_or_else(none);
+    points.see(evidence.hourly, evidence.now);
     let so_far = points.ran(evidence.now)?;
     Some(match alert_type {
         AlertType::Actual => so_far,

@@ -20,7 +20,7 @@ use rust_decimal::Decimal;
 pub use ask::believe;
 pub use bound::{absurd, bound};
 pub use points::{MOST_POINTS, Point, Points};
-pub use running::{Running, Unpriced};
+pub use running::Running;
 pub use weigh::{jumped, weigh};
 
 use crate::alert::BudgetAlert;
@@ -44,6 +44,8 @@ pub struct Evidence<'a> {
     pub last: Option<&'a Spend>,
     /// Points of spend of this period and of earlier ones, in any order.
     pub points: &'a [Points],
+    /// Dollars an hour of the resources that run in scope now, where they were asked for.
+    pub hourly: Option<Decimal>,
     /// The present moment.
     pub now: Timestamp,
 }

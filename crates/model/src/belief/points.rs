@@ -17,6 +17,8 @@ pub const MOST_POINTS: usize = 240;
 const UNCHANGED: SignedDuration = SignedDuration::from_hours(6);
 /// Resources that were seen first are taken to have run for so long before, and no longer.
 const BEFORE_THE_FIRST: SignedDuration = SignedDuration::from_hours(24);
+/// Resources that were seen are taken to run for so long after, unless they are seen again.
+const AFTER_THE_LAST: SignedDuration = SignedDuration::from_hours(24);
 /// A figure that was not believed, and stood for so long, was the bill.
 const STOOD: SignedDuration = SignedDuration::from_hours(7 * 24);
 
@@ -119,13 +121,23 @@ impl Points {
         let start = first.checked_sub(BEFORE_THE_FIRST).unwrap_or(first).max(self.begins()?).min(first);
         let ends = priced().skip(1).map(|(at, _)| at).chain([now]);
         let before = cost(hourly, start, first);
-        Some(priced().zip(ends).map(|((at, hourly), end)| cost(hourly, at, end)).fold(before, Decimal::saturating_add))
+        let spans = priced().zip(ends).map(|((at, hourly), end)| (hourly, at, end.min(seen_until(at))));
+        Some(spans.map(|(hourly, at, end)| cost(hourly, at, end)).fold(before, Decimal::saturating_add))
+    }
+
+    /// Takes in the cost an hour of the resources that run now, in dollars, for [`Self::ran`] and [`Self::rest`].
+    pub(super) fn see(&mut self, hourly: Option<Decimal>, now: Timestamp) {
+        let (actual, limit) = self.last().map_or((Decimal::ZERO, Decimal::ZERO), |last| (last.actual, last.limit));
+        if hourly.is_some() {
+            self.points.push(Point { at: now, actual, forecast: None, limit, hourly, doubted: false });
+        }
     }
 
     /// The cost of the resources that run now, from `now` to the end of the period, in dollars.
     #[must_use]
     pub fn rest(&self, period: Period, now: Timestamp) -> Decimal {
-        let hourly = self.points.iter().rev().find_map(|point| point.hourly).unwrap_or_default();
+        let seen = self.points.iter().rev().find_map(|point| Some((point.at, point.hourly?)));
+        let hourly = seen.filter(|(at, _)| now <= seen_until(*at)).map(|(_, hourly)| hourly).unwrap_or_default();
         let begins = self.begins().map(|begins| begins.to_zoned(TimeZone::UTC));
         let last = match period {
             Period::Daily => begins.and_then(|begins| begins.checked_add(1.day()).ok()),
@@ -142,6 +154,11 @@ impl Points {
         let date: Date = first.parse().or_else(|_| format!("{first}-01").parse()).ok()?;
         Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp())
     }
+}
+
+/// Until when resources count that were seen at `at`.
+fn seen_until(at: Timestamp) -> Timestamp {
+    at.checked_add(AFTER_THE_LAST).unwrap_or(at)
 }
 
 /// Dollars of `hourly` from one moment to another; nothing when they are the wrong way round.
@@ -208,15 +225,29 @@ mod tests {
         ]);
         // Two hours before the first point, eight at $3, and five at $100.
         assert_eq!(points.ran(at("2026-11-01T15:00:00Z")), Some(dollars("530")));
-        assert_eq!(points.rest(Period::Monthly, at("2026-11-30T23:00:00Z")), dollars("100"));
+        let seen = |time: &str| super::tests::points(&[point(time, "0", Some("100"), false)]);
+        assert_eq!(seen("2026-11-30T20:00:00Z").rest(Period::Monthly, at("2026-11-30T23:00:00Z")), dollars("100"));
         let custom: Period = "2026-11-01..2026-12-01".parse().unwrap();
-        assert_eq!(points.rest(custom, at("2026-12-01T23:00:00Z")), dollars("100"));
+        assert_eq!(seen("2026-12-01T20:00:00Z").rest(custom, at("2026-12-01T23:00:00Z")), dollars("100"));
         let late = super::tests::points(&[point("2026-11-20T00:00:00Z", "0", Some("1"), false)]);
         assert_eq!(late.ran(at("2026-11-20T00:00:00Z")), Some(dollars("24")), "a day before the first, and no more");
         assert_eq!(
             super::tests::points(&[point("2026-11-20T00:00:00Z", "0", None, false)]).ran(at("2026-11-21T00:00:00Z")),
             None
         );
+    }
+
+    #[test]
+    fn resources_count_for_a_day_after_they_were_seen() {
+        let mut points =
+            points(&[point("2026-11-10T00:00:00Z", "0", Some("10"), false), point("2026-11-20T00:00:00Z", "0", None, false)]);
+        let now = at("2026-11-20T12:00:00Z");
+        assert_eq!((points.ran(now), points.rest(Period::Monthly, now)), (Some(dollars("480")), Decimal::ZERO));
+        points.see(Some(dollars("1")), now);
+        assert_eq!((points.ran(now), points.rest(Period::Monthly, now)), (Some(dollars("480")), dollars("252")));
+        let mut first = Points::none("beta".parse().unwrap(), "2026-11".to_owned());
+        first.see(Some(dollars("1")), now);
+        assert_eq!(first.ran(now), Some(dollars("24")), "no point is there yet");
     }
 
     #[test]

@@ -2,24 +2,17 @@
 //! much that is billed does not run by the hour.
 
 use async_trait::async_trait;
-use rust_decimal::Decimal;
 
-use crate::config::Guardrail;
+use crate::config::{Config, Guardrail};
+use crate::prices::Hourly;
 
 /// A source of that cost.
 #[async_trait]
 pub trait Running: Send + Sync {
-    /// Dollars an hour of the resources that run in the guardrail's scope now; nothing where no price is known. Reads only.
-    async fn hourly(&self, guardrail: &Guardrail) -> Option<Decimal>;
-}
-
-/// No prices are known.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Unpriced;
-
-#[async_trait]
-impl Running for Unpriced {
-    async fn hourly(&self, _: &Guardrail) -> Option<Decimal> {
-        None
-    }
+    /// The cost an hour of the resources that run in the guardrail's scope now; nothing where no prices are known, or its actions have no
+    /// resources with a price. Reads only.
+    ///
+    /// # Errors
+    /// When it cannot be told, in words: it is no evidence then.
+    async fn hourly(&self, config: &Config, guardrail: &Guardrail) -> Result<Option<Hourly>, String>;
 }

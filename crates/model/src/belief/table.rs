@@ -141,6 +141,7 @@ fn judged([period, budgets, figure, evidence, actions, last]: &Case) -> Belief {
         shown,
         last: spend.as_ref(),
         points: &points,
+        hourly: None,
         now,
     };
     weigh(&evidence)

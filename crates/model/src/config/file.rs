@@ -12,7 +12,9 @@ use serde::de::{DeserializeOwned, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_saphyr::{Location, Spanned};
 
-use self::checks::{apart, check_approval, check_budget, check_meanwhile, check_new, check_operator, check_verify};
+use self::checks::{
+    apart, check_approval, check_budget, check_meanwhile, check_new, check_operator, check_price_file, check_verify,
+};
 use super::tags::UNQUOTED;
 use super::{
     ActionSpec, ApprovalRule, Budget, Config, Demand, Guardrail, Meanwhile, Period, Plausibility, Reconcile, Release, Stage,
@@ -74,6 +76,11 @@ pub struct File<A> {
     /// How often AWS Budgets is compared with what is enforced: every hour when left out.
     #[schemars(with = "Option<Reconcile>")]
     reconcile: Option<Spanned<Reconcile>>,
+    /// A price list, which `guardrails prices fetch` writes: a path from the folder of this file. It is deployed too. Commands then say the
+    /// cost an hour, and a large figure is believed when the instances in scope could have cost so much. No prices are known when left
+    /// out.
+    #[schemars(with = "Option<String>")]
+    prices: Option<Spanned<String>>,
     /// The guardrails by name: 1 to 60 lower-case letters, digits and hyphens. The AWS budget gets the same name.
     #[schemars(with = "BTreeMap<String, GuardrailBody<A>>")]
     guardrails: BTreeMap<GuardrailName, GuardrailBody<A>>,
@@ -215,6 +222,7 @@ fn check<A: Actions>(file: File<A>) -> Result<Config, Problem> {
             Err(what) => Err(Problem::at(reconcile.referenced, what)),
         },
     )?;
+    let price_file = check_price_file(file.prices)?;
     if file.guardrails.is_empty() {
         return Err(Problem { at: None, what: "`guardrails` is empty: name at least one guardrail".to_owned() });
     }
@@ -235,7 +243,7 @@ fn check<A: Actions>(file: File<A>) -> Result<Config, Problem> {
         }
         guardrails.insert(name, guardrail);
     }
-    Ok(Config { operators, pace, reconcile, guardrails })
+    Ok(Config { operators, pace, reconcile, price_file, prices: None, guardrails })
 }
 
 fn check_guardrail<A: Actions>(

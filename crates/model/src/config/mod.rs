@@ -25,6 +25,7 @@ pub use words::{Amount, BadWord, Duration, Percent, StageAt};
 
 use crate::ids::{ActionName, BudgetName, GuardrailName};
 use crate::pace::Pace;
+use crate::prices::PriceList;
 
 /// The deployed guardrails and who must never be restricted by them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,12 @@ pub struct Config {
     /// How often AWS Budgets is compared with the ledger.
     #[serde(default)]
     pub reconcile: Reconcile,
+    /// The file with the price list, as guardrails.yaml names it. A relative path is from the folder of guardrails.yaml.
+    #[serde(default, rename = "price-file", skip_serializing_if = "Option::is_none")]
+    pub price_file: Option<String>,
+    /// The price list itself, once it was read. The deployed one stands in the ledger beside the guardrails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prices: Option<PriceList>,
     /// The guardrails, by name.
     pub guardrails: BTreeMap<GuardrailName, Guardrail>,
 }

@@ -3,6 +3,7 @@
 
 pub mod memory;
 mod points;
+mod prices;
 mod read;
 mod rehearsal;
 mod round;

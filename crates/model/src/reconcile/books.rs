@@ -50,6 +50,8 @@ pub struct Books<'a> {
     pub last: Option<&'a Spend>,
     /// Points of spend of this period and of earlier ones.
     pub points: &'a [Points],
+    /// Dollars an hour of the resources that run in scope now, where they were asked for.
+    pub hourly: Option<Decimal>,
     /// Alerts that wait because AWS Budgets could not be asked. They count only where it still cannot.
     pub waiting: &'a [Waiting],
     /// How the stages stand in the present period, by real alerts.

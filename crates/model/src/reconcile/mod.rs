@@ -6,6 +6,7 @@ mod books;
 mod judge;
 mod stage;
 
+use rust_decimal::Decimal;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -79,17 +80,21 @@ impl Reconciler<'_> {
         let known = self.with_alerts(last.as_ref().map(|last| &last.value), guardrail, &open, &points).await?;
         let stages = self.stages(guardrail, &period).await?;
         let waiting = self.waiting(&open, &period).await?;
-        let books = Books {
+        let mut books = Books {
             guardrail,
             standing,
             last: known.as_ref(),
             points: &points,
+            hourly: None,
             waiting: &waiting,
             stages: &stages,
             open: &open,
             now,
         };
-        let judged = judge(&books);
+        if stage::lacks_evidence(&books) {
+            books.hourly = self.hourly(config, guardrail, found).await;
+        }
+        let (judged, hourly) = (judge(&books), books.hourly);
         if let Some(spend) = judged.spend {
             (found.period, found.actual, found.limit) = (Some(spend.period.clone()), Some(spend.actual), Some(spend.limit));
             match ledger.save_spend(&Versioned { rev: last.map_or(0, |last| last.rev), value: spend }).await {
@@ -99,7 +104,6 @@ impl Reconciler<'_> {
             }
         }
         if let (Some(standing), Some((of, doubted))) = (standing, judged.figures) {
-            let hourly = self.running.hourly(guardrail).await;
             let (actual, forecast, limit) = (standing.actual, standing.forecast, standing.limit);
             let point = Point { at: now, actual, forecast, limit, hourly, doubted };
             ledger.append_point(&guardrail.name, &of, point).await?;
@@ -122,6 +126,19 @@ impl Reconciler<'_> {
         Ok(())
     }
 
+    /// Dollars an hour of the resources that run in scope. Where that cannot be told, it is trouble and no evidence.
+    async fn hourly(&self, config: &Config, guardrail: &Guardrail, found: &mut Found) -> Option<Decimal> {
+        match self.running.hourly(config, guardrail).await {
+            Ok(hourly) => {
+                let hourly = hourly?;
+                let unpriced = hourly.without_price();
+                found.said.extend(unpriced.map(|kinds| format!("{kinds} run in scope, and the price list does not have them")));
+                hourly.known()
+            }
+            Err(why) => found.trouble(&format!("asking for the cost of the resources that run in scope: {why}")),
+        }
+    }
+
     /// What an alert said was spent in a period is known too, though no round has seen it. Not one that was not believed.
     async fn with_alerts(
         &self,
@@ -138,7 +155,7 @@ impl Reconciler<'_> {
             let Reading::Budget(alert) = alert::read(&alert.text) else { continue };
             let (stage, period, now) = (run.stage, run.period.as_str(), self.runs.clock.now());
             let shown = belief::Shown::NoBudget;
-            let evidence = Evidence { guardrail, stage, period, alert: Some(&alert), shown, last, points, now };
+            let evidence = Evidence { guardrail, stage, period, alert: Some(&alert), shown, last, points, hourly: None, now };
             if belief::absurd(alert.amount, AlertType::Actual, &evidence).is_some() {
                 continue;
             }

@@ -9,6 +9,7 @@ use crate::belief::{self, Belief, Evidence, is_same_figure, weigh};
 use crate::config::StageAt;
 use crate::record::RunState;
 use crate::runs::Grounds;
+use crate::spend::Standing;
 
 /// People are not asked about figures that are not believed before so long.
 const ASKED_AGAIN: SignedDuration = SignedDuration::from_hours(24);
@@ -18,16 +19,40 @@ const GROWN: Decimal = Decimal::from_parts(125, 0, 0, false, 2);
 
 /// Begins the run that a lost alert or a figure over the threshold asks for.
 pub(super) fn lost_alerts(books: &Books<'_>, shown: &Shown<'_>, measures: &mut Vec<Measure>) {
-    let standing = shown.standing;
-    let is_over = |at: StageAt| at.alert_type == AlertType::Actual && standing.actual > at.threshold(standing.limit);
-    let stages = books.guardrail.stages.iter().map(|stage| stage.at);
-    for stage in stages.filter(|at| standing.alarms.contains(at) || is_over(*at)) {
-        let slot = books.stages.iter().find(|slot| slot.stage == stage);
-        if !slot.is_some_and(is_seen_to) {
-            measures.extend(one(books, shown, stage, slot));
-        }
+    for (stage, slot) in unseen_to(books, shown.standing) {
+        measures.extend(one(books, shown, stage, slot));
     }
     unanswered(books, measures);
+}
+
+/// The stages that are passed or in alarm, and that no run sees to.
+fn unseen_to<'a>(books: &'a Books<'_>, standing: &'a Standing) -> impl Iterator<Item = (StageAt, Option<&'a StageNow>)> {
+    let is_over = |at: StageAt| at.alert_type == AlertType::Actual && standing.actual > at.threshold(standing.limit);
+    let stages = books.guardrail.stages.iter().map(|stage| stage.at);
+    let passed = stages.filter(move |at| standing.alarms.contains(at) || is_over(*at));
+    let slots = passed.map(|stage| (stage, books.stages.iter().find(|slot| slot.stage == stage)));
+    slots.filter(|(_, slot)| !slot.is_some_and(is_seen_to))
+}
+
+/// Does a stage wait for evidence: is its figure so large that nothing which is known could have cost so much?
+pub(super) fn lacks_evidence(books: &Books<'_>) -> bool {
+    let present = books.present();
+    let lacks = |stage: StageAt, alert: Option<&BudgetAlert>, shown: belief::Shown<'_>| {
+        let evidence = books.evidence(stage, &present, alert, shown);
+        let spent = match shown {
+            belief::Shown::Standing(standing) => Some((standing.actual, AlertType::Actual)),
+            belief::Shown::NoBudget | belief::Shown::Unreachable(_) => None,
+        };
+        let figures = evidence.figure().map(|figure| (figure, stage.alert_type)).into_iter().chain(spent);
+        figures.into_iter().any(|(amount, of)| belief::absurd(amount, of, &evidence).is_some())
+    };
+    match books.standing {
+        Some(standing) => unseen_to(books, standing).any(|(stage, _)| lacks(stage, None, belief::Shown::Standing(standing))),
+        None => books.waiting.iter().any(|waiting| {
+            let waited = books.now.duration_since(waiting.since);
+            lacks(waiting.stage, Some(&waiting.alert), belief::Shown::Unreachable(waited))
+        }),
+    }
 }
 
 fn one(books: &Books<'_>, shown: &Shown<'_>, stage: StageAt, slot: Option<&StageNow>) -> Option<Measure> {
@@ -133,7 +158,7 @@ impl<'a> Books<'a> {
         alert: Option<&'a BudgetAlert>,
         shown: belief::Shown<'a>,
     ) -> Evidence<'a> {
-        let Books { guardrail, last, points, now, .. } = *self;
-        Evidence { guardrail, stage, period, alert, shown, last, points, now }
+        let Books { guardrail, last, points, hourly, now, .. } = *self;
+        Evidence { guardrail, stage, period, alert, shown, last, points, hourly, now }
     }
 }

@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::ids::{FacetId, Place};
 use crate::ledger::{Ledger, LedgerError};
 use crate::phase::Phase;
+use crate::prices::Hourly;
 use crate::record::{Direction, Part, PartPlan, Run, Step};
 use crate::verify::Verification;
 
@@ -38,6 +39,9 @@ pub struct Report {
     pub left_alone: Alike,
     /// Of those that are left alone and not as the stage wants them, how many there are of each kind, such as an instance's type.
     pub still_on: BTreeMap<String, usize>,
+    /// The cost of all that still runs, left alone, failed or late, where a price list is deployed and somebody asked for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hourly: Option<Hourly>,
     /// What people were to know of the changes.
     pub notes: Alike,
     /// Events of targets that fell due while their changes were held, and did not happen.
@@ -55,6 +59,9 @@ pub struct Report {
     #[serde(rename = "who_can_launch", skip_serializing_if = "Option::is_none")]
     pub verified: Option<Verification>,
     /// When the holders were asked for.
+    /// How many still run of each kind, by place.
+    #[serde(skip)]
+    runs_on: BTreeMap<(Option<Place>, String), usize>,
     #[serde(skip)]
     looked_at: Timestamp,
     #[serde(skip)]
@@ -177,6 +184,23 @@ impl Report {
         Ok(())
     }
 
+    /// Looks up the cost of all that still runs, by the deployed price list.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn look_up_prices(&mut self, ledger: &Ledger) -> Result<(), LedgerError> {
+        if self.runs_on.is_empty() || self.run.direction == Direction::Rollback {
+            return Ok(());
+        }
+        let Some(prices) = ledger.prices().await? else { return Ok(()) };
+        let mut hourly = Hourly::default();
+        for ((place, kind), count) in &self.runs_on {
+            hourly.add(&prices, place.as_ref(), kind, *count);
+        }
+        self.hourly = Some(hourly);
+        Ok(())
+    }
+
     /// Of a run whose steps nobody asked for: it says what the run itself says.
     #[must_use]
     pub fn unread(run: Run) -> Self {
@@ -193,6 +217,7 @@ struct Writer {
     counts: Counts,
     left_alone: Alike,
     still_on: BTreeMap<String, usize>,
+    runs_on: BTreeMap<(Option<Place>, String), usize>,
     notes: Alike,
     missed: Alike,
     let_go: Alike,
@@ -210,6 +235,7 @@ impl Writer {
             counts: Counts::default(),
             left_alone: Alike::default(),
             still_on: BTreeMap::new(),
+            runs_on: BTreeMap::new(),
             notes: Alike::default(),
             missed: Alike::default(),
             let_go: Alike::default(),
@@ -235,6 +261,10 @@ impl Writer {
         }
         if let Some(kind) = step.kind.as_ref().filter(|_| step.is_still_on()) {
             *self.still_on.entry(kind.clone()).or_default() += 1;
+        }
+        if let Some(kind) = step.kind.as_ref().filter(|_| runs_on(&step)) {
+            let place = run.parts.get(step.part).and_then(|part| part.place.clone());
+            *self.runs_on.entry((place, kind.clone())).or_default() += 1;
         }
         let rank = rank(&step);
         self.telling += usize::from(rank < 3);
@@ -262,6 +292,8 @@ impl Writer {
             parts: self.parts,
             left_alone: self.left_alone,
             still_on: self.still_on,
+            hourly: None,
+            runs_on: self.runs_on,
             notes: self.notes,
             missed: self.missed,
             let_go: self.let_go,
@@ -296,6 +328,13 @@ fn rank(step: &Step) -> usize {
 /// Does it wait for the service to have room for it?
 fn waits(step: &Step) -> bool {
     step.again_at.is_some() && matches!(step.phase, Phase::Applying | Phase::RollingBack)
+}
+
+/// Does its target go on costing money, though nobody said that it is to: left alone, failed, not planned, or late and not done?
+fn runs_on(step: &Step) -> bool {
+    let failed = step.phase == Phase::ApplyFailed || (step.phase == Phase::Skipped && step.unplanned);
+    let late = step.late && matches!(step.phase, Phase::Planned | Phase::Applying);
+    step.is_still_on() || ((failed || late) && step.present != step.wanted)
 }
 
 /// Has the run yet to work on it, the way that it goes?

@@ -24,6 +24,12 @@ impl Report {
         if is_over && still_on > 0 {
             let _ = write!(line, "; {still_on} in scope STILL ON");
         }
+        if let Some(hourly) = self.hourly.as_ref().filter(|_| is_over) {
+            // Failed and late ones run too.
+            let run_on: usize = self.runs_on.values().sum();
+            let counted = if run_on == still_on { String::new() } else { format!("; {run_on} still run") };
+            let _ = write!(line, "{counted}, {}", hourly.words());
+        }
         if is_over && unplanned > 0 {
             let _ = write!(line, "; {unplanned} could not be planned");
         }
@@ -37,6 +43,14 @@ impl Report {
         }
         let kinds: Vec<String> = self.still_on.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
         format!("Still on, and left alone: {}. Each reason stands below.\n", kinds.join(", "))
+    }
+
+    /// The cost of all that still runs, and the kinds of which the price list says nothing.
+    fn costs(&self) -> String {
+        let Some(hourly) = &self.hourly else { return String::new() };
+        let run_on: usize = self.runs_on.values().sum();
+        let unpriced = hourly.without_price().map(|kinds| format!(" Not in the price list: {kinds}."));
+        format!("{run_on} still run: {}, on demand.{}\n", hourly.words(), unpriced.unwrap_or_default())
     }
 
     /// Words to put before the headline where people did not answer.
@@ -55,6 +69,7 @@ impl Report {
         }
         text.push_str(&remarks(run));
         text.push_str(&self.what_is_still_on());
+        text.push_str(&self.costs());
         text.push_str(&approval::text(run));
         for why in run.parts.iter().filter_map(unplanned) {
             let _ = writeln!(text, "  {why}");

@@ -11,6 +11,7 @@ use guardrails_model::phase::Phase;
 
 use super::Stopping;
 use super::params::{InstanceStoreData, PartialGroups};
+use crate::ec2::billing;
 use crate::ec2::bystanders::{Bystanders, Facts};
 use crate::ec2::foreign_keys::ForeignKeys;
 use crate::ec2::groups::{self, HEALTH_CHECK, PROCESS, PROCESSES, SCHEDULED};
@@ -179,7 +180,7 @@ impl Stopping {
         let notes: Vec<String> = notes.into_iter().flatten().collect();
         let note = (!notes.is_empty() && present == running()).then(|| notes.join("; "));
         let planned = Planned::new(facet, instances::label(instance), present, stopped());
-        Ok(Some(Planned { skip, kind: instances::kind(instance), note, ..planned }))
+        Ok(Some(Planned { skip, kind: billing::kind(instance), note, ..planned }))
     }
 
     /// The processes are suspended: once nothing is in progress any more, what are the members now? Before they stop, all of them

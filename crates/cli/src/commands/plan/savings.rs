@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use guardrails_aws::catalog::Catalog;
 use guardrails_aws::declared::{Noun, Priced};
+use guardrails_model::prices::PriceList;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::words::Counts;
 use super::{Made, PartMade};
-use crate::prices::Prices;
 
 /// What is saved, and of what that is not known.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
@@ -30,13 +30,13 @@ pub(crate) struct Savings {
 }
 
 impl Savings {
-    pub(super) fn of(made: &Made, prices: &Prices) -> Self {
+    pub(super) fn of(made: &Made, prices: &PriceList) -> Self {
         let mut savings = Self::default();
         made.parts.iter().for_each(|part| savings.add(made.catalog, part, prices));
         savings
     }
 
-    fn add(&mut self, catalog: &Catalog, made: &PartMade, prices: &Prices) {
+    fn add(&mut self, catalog: &Catalog, made: &PartMade, prices: &PriceList) {
         let region = made.part.place.as_ref();
         for step in Counts::of(made.steps()).changes {
             let Some(counted) = catalog.counted(&step.facet) else { continue };
@@ -86,9 +86,10 @@ fn counts(by_noun: &BTreeMap<Noun, usize>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use guardrails_model::prices::parse;
+
     use super::super::words::tests::{made, step};
     use super::*;
-    use crate::prices::parse;
 
     #[test]
     fn what_stops_is_counted_and_what_the_list_does_not_have_is_said() {

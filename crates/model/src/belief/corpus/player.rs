@@ -21,6 +21,7 @@ use crate::envelope::Message;
 use crate::ledger::Ledger;
 use crate::ledger::memory::MemoryStore;
 use crate::pace::Pace;
+use crate::prices::Hourly;
 use crate::reconcile::{Reconciler, Round};
 use crate::record::{AlertRecord, FORMAT, Run, RunState};
 use crate::runs::{Answer, Grounds, Runs, Started, Woken, Workflow, WorkflowError, WorkflowInput};
@@ -90,8 +91,9 @@ impl Spending for World {
 
 #[async_trait]
 impl Running for World {
-    async fn hourly(&self, _: &Guardrail) -> Option<Decimal> {
-        *self.hourly.lock().unwrap()
+    async fn hourly(&self, _: &Config, _: &Guardrail) -> Result<Option<Hourly>, String> {
+        let dollars = *self.hourly.lock().unwrap();
+        Ok(dollars.map(|dollars| Hourly { dollars, priced: 1, ..Hourly::default() }))
     }
 }
 

@@ -90,6 +90,17 @@ pub(super) fn check_verify(demand: Option<&Spanned<Demand>>, restricted: BTreeSe
     }
 }
 
+/// The path of the price list, where the file names one.
+pub(super) fn check_price_file(path: Option<Spanned<String>>) -> Result<Option<String>, Problem> {
+    match path {
+        Some(path) if path.value.trim().is_empty() => {
+            let what = "`prices` is empty: expected the path of a price list, such as `prices.yaml`".to_owned();
+            Err(Problem::at(path.referenced, what))
+        }
+        path => Ok(path.map(|path| path.value)),
+    }
+}
+
 pub(super) fn check_budget(budget: &Budget) -> Result<(), String> {
     budget.tag.check()?;
     if budget.tag.iter().count() > 1 {
