@@ -176,7 +176,7 @@ async fn what_waits_over_the_end_of_its_period_is_not_enforced_any_more() {
 async fn restriction_while_people_are_asked_passes_over_without_a_gap() {
     let mut lab = Lab::new().await;
     let spec = |name: &str, wants: &str| ActionSpec { name: name.parse().unwrap(), params: json!(wants) };
-    lab.guardrail.stages[1].groups = vec![vec![spec("toy", "b: off")], vec![spec("shield", "a: off")]];
+    lab.guardrail.stages[1].waves = vec![vec![spec("toy", "b: off")], vec![spec("shield", "a: off")]];
     lab.guardrail.stages[1].meanwhile = vec!["shield".parse().unwrap()];
     lab.deploy().await;
     lab.toy.set("b: on");

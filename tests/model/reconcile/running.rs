@@ -119,7 +119,7 @@ async fn instance_that_two_stages_select_costs_once() {
     let mut lab = priced().await;
     let mut first = lab.guardrail.stages[1].clone();
     first.at = "90% actual".parse().unwrap();
-    first.groups[0][0].params = serde_json::json!("b: off");
+    first.waves[0][0].params = serde_json::json!("b: off");
     lab.guardrail.stages.insert(1, first);
     lab.deploy().await;
     runs(&lab, &[("p5.48xlarge", 10)]);

@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::shared::IntoShared;
 
 const TLS: tls::Provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
 
-/// What all clients call through.
+/// The HTTP client of all SDK clients.
 pub(super) fn client() -> SharedHttpClient {
     let secure = Builder::new().tls_provider(TLS).build_https();
     ByScheme { plain: Builder::new().build_http(), secure }.into_shared()
