@@ -28,7 +28,10 @@ impl Account {
 pub fn lookup(account: &Account, call: &Call, now: Timestamp) -> Result<String, Refusal> {
     assert_eq!(call.operation, "LookupEvents", "the double of CloudTrail only looks up events");
     let asked = &call.json["LookupAttributes"][0];
-    assert_eq!(asked["AttributeKey"], "ResourceName", "the double of CloudTrail finds events by their resource");
+    if asked["AttributeKey"] != "ResourceName" {
+        let message = "the double of CloudTrail finds events by their resource";
+        return Err(Refusal(400, "InvalidLookupAttributesException", message.to_owned()));
+    }
     let within = |at: Timestamp| {
         let second = |name: &str| call.json[name].as_f64().expect("a time");
         #[allow(clippy::cast_precision_loss, reason = "seconds of this century")]

@@ -39,16 +39,17 @@ pub(super) async fn look(site: &Site, guardrails: &[Guardrail], now: Timestamp) 
     names
 }
 
-fn days(now: Timestamp) -> DateInterval {
+fn days(now: Timestamp) -> Read<DateInterval> {
     let today = day(now);
     let first = today.checked_sub(DAYS.days()).unwrap_or(today);
-    DateInterval::builder().start(first.to_string()).end(today.to_string()).build().expect("a start and an end")
+    let days = DateInterval::builder().start(first.to_string()).end(today.to_string()).build();
+    days.map_err(|error| Unread::new("Cost Explorer", error.to_string()))
 }
 
 async fn values(client: &Client, key: &str, now: Timestamp) -> Read<BTreeSet<String>> {
     let (mut found, mut token) = (BTreeSet::new(), None);
     loop {
-        let call = client.get_tags().tag_key(key).time_period(days(now)).set_next_page_token(token);
+        let call = client.get_tags().tag_key(key).time_period(days(now)?).set_next_page_token(token);
         let answer = call.send().await.map_err(Unread::of("ce:GetTags"))?;
         found.extend(answer.tags);
         token = answer.next_page_token;
@@ -61,7 +62,7 @@ async fn values(client: &Client, key: &str, now: Timestamp) -> Read<BTreeSet<Str
 async fn services(client: &Client, now: Timestamp) -> Read<BTreeSet<String>> {
     let (mut found, mut token) = (BTreeSet::new(), None);
     loop {
-        let call = client.get_dimension_values().dimension(Dimension::Service).time_period(days(now));
+        let call = client.get_dimension_values().dimension(Dimension::Service).time_period(days(now)?);
         let answer = call.set_next_page_token(token).send().await.map_err(Unread::of("ce:GetDimensionValues"))?;
         found.extend(answer.dimension_values.into_iter().filter_map(|value| value.value));
         token = answer.next_page_token;
