@@ -1,5 +1,4 @@
-//! The custom resources that look after what is held: a deployment must not take the way back from an open run, and no stack goes
-//! while something is held.
+//! The custom resources that protect open runs. A deployment must not take the way back from one, and no stack goes while one is open.
 
 use std::collections::BTreeSet;
 

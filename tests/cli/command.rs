@@ -279,8 +279,8 @@ fn price_list_of_the_file_is_read_by_every_command() {
         assert_eq!(wrong.status.code(), Some(2), "{command:?}: {}", err(&wrong));
         assert!(err(&wrong).contains("prices.yaml:2:"), "{command:?}: {}", err(&wrong));
     }
-    let long: String = (0..4_000).map(|number| format!("  m5.{number}xlarge Windows: 1\n")).collect();
-    write(&format!("us-east-1:\n{long}"));
+    let long: Vec<String> = (0..4_000).map(|number| format!("  m5.{number}xlarge Windows: 1\n")).collect();
+    write(&format!("us-east-1:\n{}", long.concat()));
     let refused = run(folder.path(), &["check"]);
     assert!(err(&refused).contains("4000 prices") && err(&refused).contains("a stack takes 100000"), "{}", err(&refused));
     write("date: 2020-01-01\nus-east-1: { t3.micro: 0.0104 }\n");
