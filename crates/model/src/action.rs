@@ -117,6 +117,16 @@ pub enum DriftPolicy {
     Report,
     /// It is enforced again. Who wants it otherwise exempts it.
     Reapply,
+    /// It is enforced again, and their value is its Before from now on: it is theirs to say, and only waits until the way back.
+    Adopt,
+}
+
+impl DriftPolicy {
+    /// Is it enforced again?
+    #[must_use]
+    pub fn reapplies(self) -> bool {
+        self != Self::Report
+    }
 }
 
 /// How long a change may take.

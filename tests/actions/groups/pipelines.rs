@@ -189,8 +189,36 @@ async fn sizes_come_back_unless_a_pipeline_wants_more() {
     // More: theirs. Fewer: nobody is terminated for it.
     assert_eq!(size_after("Action=SetDesiredCapacity&DesiredCapacity=6").await, "1 <= 6 <= 12");
     assert_eq!(size_after("Action=SetDesiredCapacity&DesiredCapacity=2").await, "1 <= 4 <= 12");
-    // A minimum launches nobody beside those that come back.
-    assert_eq!(size_after("Action=UpdateAutoScalingGroup&MinSize=3").await, "1 <= 4 <= 12");
+    // A minimum launches nobody beside those that come back, and is theirs once they are there.
+    assert_eq!(size_after("Action=UpdateAutoScalingGroup&MinSize=3").await, "3 <= 4 <= 12");
+    assert_eq!(size_after("Action=UpdateAutoScalingGroup&MinSize=1").await, "1 <= 4 <= 12");
+}
+
+#[tokio::test]
+async fn minimum_of_others_outlives_a_look_and_a_start_by_hand() {
+    for before in [0, 2] {
+        for (looks, started) in [(false, false), (true, false), (false, true), (true, true)] {
+            let story = story(Group::new("fleet", before, 4, 12).tag("Project=Beta"));
+            let run = story.stop_beta("beta 80%").await;
+            assert_eq!(story.world.account().scaling("fleet").size(), "0 <= 0 <= 12");
+            ask(&story, "Action=UpdateAutoScalingGroup&MinSize=3");
+            story.hour().await;
+            if looks {
+                assert_eq!(story.look(&run).await, Outcome::Succeeded);
+                story.hour().await;
+                assert!(story.world.account().scaling("fleet").size().starts_with("0 <= "), "a look holds it at 0");
+            }
+            if started {
+                let mut account = story.world.account();
+                account.instances.values_mut().for_each(|instance| instance.power = Power::Running);
+            }
+            story.put_back(&run).await;
+            story.hour().await;
+            let told = story.told(&run).await;
+            assert_eq!(story.world.account().scaling("fleet").size(), "3 <= 4 <= 12", "{before} {looks} {started} {told:#?}");
+            assert_eq!((story.state(&run).await, story.terminated()), ("rolled back", Vec::new()), "{told:#?}");
+        }
+    }
 }
 
 #[tokio::test]

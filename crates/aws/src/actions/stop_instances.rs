@@ -206,7 +206,12 @@ impl Action for Stopping {
     /// Instances that were launched or started while the stage is enforced are stopped too. Members enter Standby for it, above a minimum
     /// of 0. A process that somebody resumed is theirs, and harms nobody in Standby.
     fn drift_policy(&self, facet: &FacetId) -> DriftPolicy {
-        if [POWER, MEMBERSHIP, MINIMUM].contains(&facet.parts().0) { DriftPolicy::Reapply } else { DriftPolicy::Report }
+        match facet.parts().0 {
+            POWER | MEMBERSHIP => DriftPolicy::Reapply,
+            // Their number, whatever it is: it only waits until the members are back.
+            MINIMUM => DriftPolicy::Adopt,
+            _ => DriftPolicy::Report,
+        }
     }
 
     fn keeps(&self, facet: &FacetId, seen: &Value) -> bool {
@@ -216,7 +221,6 @@ impl Action for Stopping {
 
     async fn changed_by_others(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
         match facet.parts().0 {
-            // Their number, whatever it is.
             MINIMUM => Ok(Some(seen.clone())),
             CAPACITY => self.groups.capacity_changed_by_others(facet, before, seen).await.map(Some),
             // It was suspended before, and resumed for members to leave Standby.

@@ -343,8 +343,8 @@ impl Groups {
         let count = Count::of(group);
         let wanted = wanted.saturating_sub(count.aside).max(count.present);
         let Ok(wanted) = i32::try_from(wanted) else { return refused(&change.to) };
-        // A minimum that somebody set meanwhile would launch as many beside those that come back. It is ours again, as it would be
-        // after the next look.
+        // A minimum that somebody set meanwhile would launch as many beside those that come back. It is written down as its own Before
+        // by now, and comes back after them.
         let set = if group.min_size().unwrap_or_default() > wanted {
             let call = self.changes.update_auto_scaling_group().auto_scaling_group_name(called);
             let call = call.min_size(0).desired_capacity(wanted).send();
@@ -367,8 +367,13 @@ fn refused(to: &Value) -> ChangeOutcome {
     ChangeOutcome::Refused(format!("`{to}` is no size of a group"))
 }
 
-/// Is Launch suspended in `seen`? Then it is held so, and suspended again once the members have left Standby.
+/// Is `facet` held as it was `seen`? The capacity is, and a minimum of 0, which others may raise. So is a suspended Launch: it is
+/// suspended again once the members have left Standby.
 #[must_use]
 pub fn keeps(facet: &FacetId, process: Option<&str>, seen: &Value) -> bool {
-    facet.parts().0 == CAPACITY || (process == Some(LAUNCH) && *seen == suspended())
+    match facet.parts().0 {
+        CAPACITY => true,
+        MINIMUM => *seen == no_minimum(),
+        _ => process == Some(LAUNCH) && *seen == suspended(),
+    }
 }

@@ -74,8 +74,7 @@ pub fn again(step: &Step, facet: Option<&Facet>, found: &Planned, policy: DriftP
     let is_otherwise = found.present != step.wanted;
     let unit = |unit: Option<&Unit>| unit.map(|unit| unit.name.clone());
     // One that joined another unit since is for that unit's order, which this step does not know.
-    let enforced =
-        policy == DriftPolicy::Reapply && found.skip.is_none() && unit(found.unit.as_ref()) == unit(step.unit.as_ref());
+    let enforced = policy.reapplies() && found.skip.is_none() && unit(found.unit.as_ref()) == unit(step.unit.as_ref());
     let is_another = step.identity.is_some() && found.identity.is_some() && step.identity != found.identity;
     match step.phase {
         Phase::Applied if is_another => AgainNext::Say(Some(

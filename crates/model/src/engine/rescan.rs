@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::consent::is_change;
 use super::decide::{self, AgainNext};
 use super::{AFTER_THE_APPROVAL, Executor, ExecutorError, failed};
-use crate::action::{Action, DriftPolicy, Planned, Unit};
+use crate::action::{Action, Planned, Unit};
 use crate::ids::{FacetId, Nonce, RunId};
 use crate::ledger::{LedgerError, Move, Versioned};
 use crate::phase::Phase;
@@ -114,7 +114,7 @@ impl Executor<'_> {
         mark: Option<&Nonce>,
     ) -> Result<(), ExecutorError> {
         let is_wanted = |found: &&Planned| {
-            found.skip.is_none() && found.present != found.wanted && action.drift_policy(&found.facet) == DriftPolicy::Reapply
+            found.skip.is_none() && found.present != found.wanted && action.drift_policy(&found.facet).reapplies()
         };
         // One that is a step already, and was left alone until now or not reached, needs the others of its unit as much.
         let is_due = |found: &&Planned| {

@@ -15,12 +15,12 @@ use super::{
     AFTER_CONFLICT, AFTER_THE_APPROVAL, Counts, Executor, ExecutorError, LONGEST_REST, consent::is_change, describe, failed, ids,
     looked, sooner,
 };
-use crate::action::{Action, Change, ChangeOutcome, Ready, ReadyCheck, Seen};
+use crate::action::{Action, Change, ChangeOutcome, DriftPolicy, Ready, ReadyCheck, Seen};
 use crate::ids::{FacetId, Nonce, Value};
 use crate::ledger::{LedgerError, Move, Versioned};
 use crate::phase::Phase;
 use crate::receipt::Receipt;
-use crate::record::{Direction, PartPlan, Run, Step};
+use crate::record::{Direction, Facet, PartPlan, Run, Step};
 
 /// A change that the world has not followed for so many seconds is looked at less often.
 const SLOW: i64 = 120;
@@ -174,7 +174,10 @@ impl Executor<'_> {
                     alone.push((step, looked(seen, Some(AFTER_THE_APPROVAL.to_owned()))));
                 }
                 ApplyNext::Change { before } => match self.pass(job, &step.value, passes, end).await? {
-                    Pass::Open => decided.intents.push(self.hold(run, step, facet, Some(before), seen)?),
+                    Pass::Open => {
+                        let adopted = facet.and_then(|facet| adopted(job, facet, seen));
+                        decided.intents.push(self.hold(run, step, adopted.as_ref().or(facet), Some(before), seen)?);
+                    }
                     Pass::NotYet(why) => settled.extend(waiting(step, why)),
                     Pass::Never(why) => settled.push(self.move_to(run, step, None, Phase::ApplyFailed, Some(why))?),
                 },
@@ -209,7 +212,7 @@ impl Executor<'_> {
         for step in &begun {
             let facet = facets.get(&step.value.facet);
             let seen = &seen[&step.value.facet];
-            let keeps = super::value(seen).is_some_and(|value| action.keeps(&step.value.facet, &value));
+            let keeps = super::value(seen).is_some_and(|value| action.keeps(&step.value.facet, &value)) || adopts(job, step);
             let is_loss = action.is_loss(&step.value.facet, step.value.unit.as_ref());
             let how = Back { force, keeps, is_loss, attempt: run.tries.rollback };
             match decide::rollback(&step.value, facet.map(|f| &f.value), seen, how, now) {
@@ -388,6 +391,19 @@ impl Executor<'_> {
         }
         Ok(saved)
     }
+}
+
+/// Is the value that others give this facet its Before? It may have to change once more before its turn on the way back comes.
+fn adopts(job: &Job<'_>, step: &Versioned<Step>) -> bool {
+    job.action.drift_policy(&step.value.facet) == DriftPolicy::Adopt
+}
+
+/// The held facet with the value that others gave it as its Before, where the action adopts it.
+fn adopted(job: &Job<'_>, held: &Versioned<Facet>, seen: &Seen) -> Option<Versioned<Facet>> {
+    let facet = &held.value;
+    let is_due = !facet.holders.is_empty() && job.action.drift_policy(&facet.facet) == DriftPolicy::Adopt;
+    let before = super::value(seen).filter(|value| is_due && *value != facet.before)?;
+    Some(Versioned { rev: held.rev, value: Facet { before, ..facet.clone() } })
 }
 
 /// Was there nothing to change when it was planned, and is nothing of it begun?

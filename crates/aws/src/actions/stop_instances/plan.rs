@@ -221,6 +221,9 @@ impl Stopping {
             classic: &aws_sdk_elasticloadbalancing::Client::new(&self.sdk),
             pacer: &self.lister.pacer,
         };
+        if gate.order == BACK.capacity && gate.waited == 0 && standby::minimum(group) != standby::no_minimum() {
+            return Ok(Ready::In(1, "its minimum, which others set meanwhile, is written down first".to_owned()));
+        }
         if groups::is_before_service(gate.order) {
             let ours = gate.steps.iter().filter(|(_, phase)| *phase != Phase::Skipped);
             let ours: Vec<&str> = ours.filter_map(|(facet, _)| groups::moved(facet)).filter(|id| started.contains(id)).collect();

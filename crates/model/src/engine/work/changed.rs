@@ -48,6 +48,12 @@ impl Executor<'_> {
                     let step = Versioned { rev: step.rev, value: Step { before: Some(becomes), ..step.value.clone() } };
                     return Ok(Changed { intent: Some(self.claim(run, &step, Some(&facet), seen)?), settled: None });
                 }
+                // Written down at once: a step before it in its unit may have to change it.
+                Pass::NotYet(_) if becomes != held.value.before => {
+                    let facet = Versioned { rev: held.rev, value: Facet { before: becomes.clone(), ..held.value.clone() } };
+                    let step = Versioned { rev: step.rev, value: Step { before: Some(becomes), ..step.value.clone() } };
+                    Some(Move { step, facet: Some(facet) })
+                }
                 Pass::NotYet(why) => waiting(step, why),
                 Pass::Never(why) => Some(self.move_to(run, step, None, Phase::RollbackFailed, Some(why))?),
             },
