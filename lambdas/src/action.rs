@@ -138,31 +138,31 @@ async fn rehearse(entry: &Entry, order: &Order, invocation: &Invocation) -> Resu
     Ok(RehearsalResult { part, rehearsal })
 }
 
-/// Lists the resources of a part of a run that there is not, place by place: all that run, or why not all could be listed.
+/// Lists the resources of a part of a run that there is not, place by place: those that run, and why others could not be listed.
 async fn running(entry: &Entry, order: &Order, invocation: &Invocation) -> Result<RunningResult, Fault> {
     let name = entry.name;
     let drafted = Drafted::of(entry, order, invocation).await?;
     let (draft, part) = (drafted.draft, drafted.part);
     let ledger = invocation.ledger()?;
     let executor = Executor::new(&ledger, &invocation.clock, invocation.deadline, invocation.by.clone());
-    let failed = |why: String| RunningResult { part, running: Vec::new(), failed: Some(format!("{name}: {why}")) };
-    let places = match &drafted.places {
-        Ok(places) => places,
-        Err(error) => return Ok(failed(format!("asking for its places: {error}"))),
-    };
-    let mut running = Vec::new();
-    for place in places {
+    let (mut running, mut failed) = (Vec::new(), Vec::new());
+    if let Err(error) = &drafted.places {
+        failed.push(format!("asking for its places: {error}"));
+    }
+    for place in drafted.places.iter().flatten() {
         if is_late(invocation) {
-            return Ok(failed("there was no time for all of its places".to_owned()));
+            failed.push("there was no time for all of its places".to_owned());
+            break;
         }
         let action = drafted.action(entry, invocation, place.as_ref())?;
         match executor.running(draft, part, place.as_ref(), action.as_ref()).await {
             Ok(there) => running.extend(there),
-            Err(why) => return Ok(failed(why)),
+            Err(why) => failed.push(why),
         }
     }
+    let failed = (!failed.is_empty()).then(|| format!("{name}: {}", failed.join("; ")));
     tracing::info!(guardrail = %draft.guardrail, part, action = name, kinds = running.len(), "listed the resources that run");
-    Ok(RunningResult { part, running, failed: None })
+    Ok(RunningResult { part, running, failed })
 }
 
 /// Where a part works: where it was put before, or wherever its action says.

@@ -19,6 +19,8 @@ use crate::runtime::{Invocation, serve, variable};
 
 /// Calls of other functions end so long before the invocation does.
 const RESERVE: SignedDuration = SignedDuration::from_secs(20);
+/// For so long a round asks about running resources: the other guardrails are to be judged too.
+const EVIDENCE: SignedDuration = SignedDuration::from_secs(90);
 
 /// Serves the function.
 ///
@@ -35,7 +37,8 @@ async fn handle(event: Json, invocation: Invocation) -> Result<Round, Fault> {
     let runs = Runs { ledger: &ledger, workflow: &workflow, clock: &invocation.clock, by: invocation.by.clone() };
     let client = aws_sdk_budgets::Client::new(&invocation.sdk);
     let spending = Standings { client, account: variable("ACCOUNT_ID")?, topic: Some(variable("ALERT_TOPIC_ARN")?) };
-    let functions = Functions::new(&invocation.sdk, variable("STACK_NAME")?, invocation.deadline - RESERVE);
+    let until = (invocation.deadline - RESERVE).min(invocation.clock.now() + EVIDENCE);
+    let functions = Functions::new(&invocation.sdk, variable("STACK_NAME")?, until);
     let asks = Runs { ledger: &ledger, workflow: &workflow, clock: &invocation.clock, by: invocation.by.clone() };
     let running = Priced { runs: asks, census: &functions };
     let round = Reconciler { runs, spending: &spending, running: &running }.round().await?;

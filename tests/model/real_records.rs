@@ -7,12 +7,11 @@ use async_trait::async_trait;
 use guardrails_aws::actions::CATALOG;
 use guardrails_aws::context::Home;
 use guardrails_aws::iam::own_policy::OwnPolicy;
-use guardrails_model::belief::Running;
+use guardrails_model::belief::{Running, Sight};
 use guardrails_model::clock::Clock;
 use guardrails_model::config::{Config, Guardrail};
 use guardrails_model::ids::{Nonce, RunId};
 use guardrails_model::ledger::{Key, Store, Write};
-use guardrails_model::prices::Hourly;
 use guardrails_model::reconcile::{Reconciler, Round};
 use guardrails_model::record::{Run, RunState};
 use guardrails_model::report::{Keep, Report};
@@ -175,8 +174,8 @@ struct NoPrices;
 
 #[async_trait]
 impl Running for NoPrices {
-    async fn hourly(&self, _: &Config, _: &Guardrail) -> Result<Option<Hourly>, String> {
-        Ok(None)
+    async fn hourly(&self, _: &Config, _: &Guardrail) -> Sight {
+        Sight::default()
     }
 }
 

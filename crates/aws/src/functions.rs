@@ -9,7 +9,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::config::Builder;
 use aws_sdk_lambda::primitives::Blob;
-use guardrails_model::census::{Census, OfKind};
+use guardrails_model::census::{Census, Listed};
 use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::ids::GuardrailName;
 use guardrails_model::record::{Run, Tally};
@@ -89,16 +89,16 @@ impl Planner for Functions {
 
 #[async_trait]
 impl Census for Functions {
-    async fn running(&self, draft: &Run, part: usize) -> Result<Option<Vec<OfKind>>, String> {
+    async fn running(&self, draft: &Run, part: usize) -> Listed {
         let action = draft.parts.get(part).and_then(|part| CATALOG.find(part.action.as_str()).ok());
         let is_priced = action.is_some_and(|action| action.counts.iter().any(|counted| counted.price == Priced::ByKind));
         if !is_priced {
-            return Ok(None);
+            return Listed::default();
         }
-        let result = self.ask::<RunningResult>(Op::Running, draft, part).await?;
-        match result {
-            Some(RunningResult { failed: Some(why), .. }) => Err(why),
-            result => Ok(result.map(|result| result.running)),
+        match self.ask::<RunningResult>(Op::Running, draft, part).await {
+            Ok(Some(RunningResult { running, failed, .. })) => Listed { running: Some(running), failed },
+            Ok(None) => Listed::default(),
+            Err(why) => Listed { running: None, failed: Some(why) },
         }
     }
 }

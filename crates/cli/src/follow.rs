@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use guardrails_model::ids::{FacetId, RunId};
+use guardrails_model::ledger::Ledger;
 use guardrails_model::phase::Phase;
 use guardrails_model::record::{Direction, PartPlan, Run, RunState};
 use guardrails_model::report::{Keep, PartReport, Report, line};
@@ -174,6 +175,13 @@ pub(crate) async fn load(deployment: &Deployment, id: &RunId) -> Result<Run> {
 pub(crate) async fn report(deployment: &Deployment, run: Run, whole: bool) -> Result<Report> {
     let keep = if whole { Keep::ALL } else { SHOWN };
     let mut report = Report::of(&deployment.ledger, run, keep).await.context("reading the ledger")?;
-    report.look_up_prices(&deployment.ledger).await.context("reading the price list")?;
+    look_up_prices(&mut report, &deployment.ledger).await;
     Ok(report)
+}
+
+/// Prices are an addition to a report, which is shown without them too.
+pub(crate) async fn look_up_prices(report: &mut Report, ledger: &Ledger) {
+    if let Err(error) = report.look_up_prices(ledger).await {
+        tell(&format!("WARNING: no cost is shown, since the price list cannot be read: {error}"));
+    }
 }

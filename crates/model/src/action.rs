@@ -238,6 +238,8 @@ pub struct ReadyCheck {
     pub waited: i64,
     /// Every step of the unit, and where it stands.
     pub steps: Vec<(FacetId, Phase)>,
+    /// The Before of each step that is held, unless a person forces what the plan found.
+    pub befores: HashMap<FacetId, Value>,
 }
 
 /// May a unit's next steps begin?

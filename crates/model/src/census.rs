@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::belief::Running;
+use crate::belief::{Running, Sight};
 use crate::config::{Config, Guardrail};
 use crate::ids::{FacetId, Place};
 use crate::prices::Hourly;
@@ -32,10 +32,16 @@ pub struct OfKind {
 pub trait Census: Send + Sync {
     /// The resources of a part of `draft` that run, in all places that its action works in. Nothing where the action's resources have no
     /// price by the hour. Nothing is written.
-    ///
-    /// # Errors
-    /// When not all of them can be listed; in words.
-    async fn running(&self, draft: &Run, part: usize) -> Result<Option<Vec<OfKind>>, String>;
+    async fn running(&self, draft: &Run, part: usize) -> Listed;
+}
+
+/// The resources of a part that could be listed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// These; nothing where the action's resources have no price by the hour.
+    pub running: Option<Vec<OfKind>>,
+    /// Why not all of them.
+    pub failed: Option<String>,
 }
 
 impl OfKind {
@@ -66,11 +72,14 @@ pub struct Priced<'a> {
 
 #[async_trait]
 impl Running for Priced<'_> {
-    async fn hourly(&self, config: &Config, guardrail: &Guardrail) -> Result<Option<Hourly>, String> {
-        let prices = self.runs.ledger.prices().await.map_err(|error| format!("reading the price list: {}", chain(&error)))?;
-        let Some(prices) = prices else { return Ok(None) };
+    async fn hourly(&self, config: &Config, guardrail: &Guardrail) -> Sight {
+        let prices = match self.runs.ledger.prices().await {
+            Ok(Some(prices)) => prices,
+            Ok(None) => return Sight::default(),
+            Err(error) => return Sight { hourly: None, failed: vec![format!("reading the price list: {}", chain(&error))] },
+        };
         let (mut asked, mut seen) = (BTreeSet::new(), BTreeSet::new());
-        let mut hourly = None;
+        let mut sight = Sight::default();
         for stage in guardrail.stages.iter().filter(|stage| !stage.waves.is_empty()).map(|stage| stage.at) {
             let period = guardrail.budget.period.present(self.runs.clock.now());
             let target = Target { guardrail: guardrail.name.clone(), stage, period, simulated: false };
@@ -79,14 +88,16 @@ impl Running for Priced<'_> {
                 if !asked.insert(scope_digest(part.action.as_str(), &part.params)) {
                     continue;
                 }
-                let Some(running) = self.census.running(&draft, index).await? else { continue };
-                let hourly = hourly.get_or_insert_with(Hourly::default);
+                let listed = self.census.running(&draft, index).await;
+                sight.failed.extend(listed.failed);
+                let Some(running) = listed.running else { continue };
+                let hourly = sight.hourly.get_or_insert_with(Hourly::default);
                 for OfKind { place, kind, facets } in running {
                     let new = facets.into_iter().filter(|facet| seen.insert(facet.clone())).count();
                     hourly.add(&prices, place.as_ref(), &kind, new);
                 }
             }
         }
-        Ok(hourly)
+        sight
     }
 }

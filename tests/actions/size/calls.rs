@@ -24,7 +24,7 @@ struct Row {
 fn least(operation: &str, instances: usize) -> usize {
     match operation {
         "DescribeInstances" => instances.div_ceil(PAGE) + 4 * instances.div_ceil(FILTER),
-        "DescribeVolumes" => instances.div_ceil(FILTER),
+        "DescribeVolumes" => instances.div_ceil(FILTER - 1),
         "StopInstances" | "StartInstances" | "DescribeAutoScalingInstances" => instances.div_ceil(BATCH),
         "DescribeAutoScalingGroups" | "DescribeRegions" | "DescribeInstanceTypes" => 1,
         other => panic!("nobody should ask for {other}"),

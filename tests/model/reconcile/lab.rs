@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use guardrails_model::census::{Census, OfKind, Priced};
+use guardrails_model::census::{Census, Listed, Priced};
 use guardrails_model::clock::Clock;
 use guardrails_model::config::{ActionSpec, Guardrail, Release, Stage};
 use guardrails_model::decide::Target;
@@ -36,13 +36,13 @@ impl Spending for Figures {
 
 /// The resources that run in the scope of each part, and how often they were listed.
 pub struct Fleet {
-    pub running: Mutex<Result<Option<Vec<OfKind>>, String>>,
+    pub running: Mutex<Listed>,
     pub asked: Mutex<usize>,
 }
 
 #[async_trait]
 impl Census for Fleet {
-    async fn running(&self, _: &Run, _: usize) -> Result<Option<Vec<OfKind>>, String> {
+    async fn running(&self, _: &Run, _: usize) -> Listed {
         *lock(&self.asked) += 1;
         lock(&self.running).clone()
     }
@@ -70,7 +70,7 @@ impl Lab {
             harness,
             toy,
             figures: Figures::default(),
-            fleet: Fleet { running: Mutex::new(Ok(None)), asked: Mutex::default() },
+            fleet: Fleet { running: Mutex::default(), asked: Mutex::default() },
             guardrail,
         };
         lab.deploy().await;

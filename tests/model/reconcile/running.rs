@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use guardrails_model::census::OfKind;
+use guardrails_model::census::{Listed, OfKind};
 use guardrails_model::ids::FacetId;
 use guardrails_model::prices::parse;
 use guardrails_model::reconcile::Round;
@@ -26,7 +26,8 @@ async fn priced() -> Lab {
 }
 
 fn runs(lab: &Lab, kinds: &[(&str, usize)]) {
-    *lock(&lab.fleet.running) = Ok(Some(kinds.iter().map(|(kind, count)| running(kind, *count)).collect()));
+    *lock(&lab.fleet.running) =
+        Listed { running: Some(kinds.iter().map(|(kind, count)| running(kind, *count)).collect()), failed: None };
 }
 
 fn asked(lab: &Lab) -> usize {
@@ -94,12 +95,23 @@ async fn resources_are_listed_only_for_a_figure_beyond_the_bound() {
 #[tokio::test]
 async fn listing_that_fails_is_trouble_and_no_evidence() {
     let lab = priced().await;
-    *lock(&lab.fleet.running) = Err("stop-instances: us-east-1: AccessDenied".to_owned());
+    *lock(&lab.fleet.running) = Listed { running: None, failed: Some("stop-instances: us-east-1: AccessDenied".to_owned()) };
     lab.says("35999");
     let round = lab.round().await;
     assert_eq!((lab.lamp().as_str(), lab.latest().await.state), ("on", RunState::Waiting));
     let troubles = round.troubles().join("; ");
     assert!(troubles.contains("cost of the resources that run in scope: stop-instances: us-east-1: AccessDenied"), "{troubles}");
+}
+
+#[tokio::test]
+async fn region_that_cannot_be_listed_costs_the_others_no_evidence() {
+    let lab = priced().await;
+    runs(&lab, &[("p5.48xlarge", 40)]);
+    lock(&lab.fleet.running).failed = Some("stop-instances: eu-north-1: AccessDenied".to_owned());
+    lab.says("35999");
+    let round = lab.round().await;
+    assert_eq!((lab.lamp().as_str(), lab.latest().await.state), ("off", RunState::Enforced), "{:?}", round.troubles());
+    assert!(round.troubles().join("; ").contains("eu-north-1: AccessDenied"));
 }
 
 #[tokio::test]

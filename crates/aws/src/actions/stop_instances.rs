@@ -137,7 +137,7 @@ impl Action for Stopping {
             return Ok(Vec::new());
         }
         let groups = self.groups.all().await?;
-        let keys = self.foreign_keys(&instances).await?;
+        let keys = self.foreign_keys(&instances).await;
         self.plan_for(&instances, &groups, &keys).await
     }
 
@@ -242,7 +242,10 @@ impl Action for Stopping {
             Some((facet.clone(), Timestamp::from_second(instance.launch_time()?.secs()).ok()?))
         });
         let started: Vec<(FacetId, Timestamp)> = started.collect();
-        Starters { client: aws_sdk_cloudtrail::Client::new(&self.sdk) }.of(&started, self.clock.now()).await
+        let found = Starters { client: aws_sdk_cloudtrail::Client::new(&self.sdk) }.of(&started, self.clock.now()).await;
+        // Those that this look did not come to are asked about by the next.
+        let all = facets.iter().filter(|facet| facet.parts().0 == POWER);
+        all.map(|facet| (facet.clone(), found.get(facet).cloned().unwrap_or(ChangedBy::NotYet))).collect()
     }
 
     /// Its group terminated it, or a person or a pipeline did.

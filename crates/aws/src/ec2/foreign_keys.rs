@@ -5,14 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::Volume;
-use guardrails_model::action::ActionError;
 
 use super::instances::{Lister, filter};
 use super::limits::DESCRIBE_REQUESTS;
 use crate::error::Failure;
 
-/// Instances that one question takes: so many values a filter has.
-const INSTANCES: usize = 200;
+/// Instances that one question takes. All filters of a call may have 200 values, and one more says that the volume is encrypted.
+const INSTANCES: usize = 199;
 /// Volumes a page.
 const PAGE: i32 = 500;
 
@@ -25,29 +24,25 @@ pub struct ForeignKeys {
 }
 
 impl Lister {
-    /// Looks up the keys of accounts other than `account` that volumes of these instances are encrypted under. A refusal keeps no
-    /// instance on: then nothing is known of them.
-    ///
-    /// # Errors
-    /// When EC2 does not answer.
-    pub async fn foreign_keys(&self, ids: &[&str], account: &str) -> Result<ForeignKeys, ActionError> {
+    /// Looks up the keys of accounts other than `account` that volumes of these instances are encrypted under. A call that fails keeps
+    /// no instance on: then nothing is known of them.
+    pub async fn foreign_keys(&self, ids: &[&str], account: &str) -> ForeignKeys {
         let mut found = ForeignKeys::default();
         for batch in ids.chunks(INSTANCES) {
             let filters = vec![filter("attachment.instance-id", batch.iter().copied()), filter("encrypted", ["true"])];
             let mut pages = self.ec2.describe_volumes().set_filters(Some(filters)).max_results(PAGE).into_paginator().send();
             while let Some(page) = pages.next().await {
                 self.pacer.spend(DESCRIBE_REQUESTS, 1);
-                match page.map_err(|error| Failure::of(&error).reading("asking for the keys of volumes")) {
+                match page {
                     Ok(page) => page.volumes().iter().for_each(|volume| found.add(volume, account)),
-                    Err(error @ ActionError::Retryable(_)) => return Err(error),
-                    Err(ActionError::Refused(why) | ActionError::OutOfBounds(why)) => {
-                        found.unknown = Some(why);
-                        return Ok(found);
+                    Err(error) => {
+                        found.unknown = Some(format!("asking for the keys of volumes: {}", Failure::of(&error).message));
+                        return found;
                     }
                 }
             }
         }
-        Ok(found)
+        found
     }
 }
 

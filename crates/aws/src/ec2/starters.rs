@@ -64,9 +64,17 @@ impl Starters {
         let answer = answer.map_err(|error| format!("cloudtrail:LookupEvents: {}", Failure::of(&error).message))?;
         // The latest comes first.
         let starts = answer.events().iter().filter(|event| event.event_name() == Some("StartInstances"));
-        let records = starts.filter_map(|event| serde_json::from_str::<Json>(event.cloud_trail_event()?).ok());
-        Ok(records.filter(|record| record["errorCode"].is_null()).find_map(|record| principal(&record["userIdentity"])))
+        let mut records = starts.filter_map(|event| serde_json::from_str::<Json>(event.cloud_trail_event()?).ok());
+        let Some(record) = records.find(|record| record["errorCode"].is_null() && started(record, id)) else { return Ok(None) };
+        principal(&record["userIdentity"]).map(Some).ok_or_else(|| "CloudTrail's history does not name who started it".to_owned())
     }
+}
+
+/// Did it start the instance? EC2 takes the call for one that runs too.
+fn started(record: &Json, id: &str) -> bool {
+    let items = record["responseElements"]["instancesSet"]["items"].as_array().into_iter().flatten();
+    let mut of_it = items.filter(|item| item["instanceId"] == id);
+    of_it.all(|item| item["previousState"]["name"] == "stopped")
 }
 
 fn named(id: &str) -> Result<LookupAttribute, BuildError> {

@@ -103,7 +103,7 @@ async fn list(deployment: &Deployment, args: &Status) -> Result<Vec<Listed>> {
     for run in runs {
         listed.push(if run.state.is_open() {
             let mut report = Report::of(&deployment.ledger, run, AMONG_OTHERS).await.context("reading the ledger")?;
-            report.look_up_prices(&deployment.ledger).await.context("reading the price list")?;
+            follow::look_up_prices(&mut report, &deployment.ledger).await;
             report.look_up_holds(&deployment.ledger, SystemClock.now()).await.context("reading the ledger")?;
             Listed::Open(Box::new(report))
         } else {

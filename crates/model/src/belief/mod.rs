@@ -20,7 +20,7 @@ use rust_decimal::Decimal;
 pub use ask::believe;
 pub use bound::{absurd, bound};
 pub use points::{MOST_POINTS, Point, Points};
-pub use running::Running;
+pub use running::{Running, Sight};
 pub use weigh::{jumped, weigh};
 
 use crate::alert::BudgetAlert;

@@ -16,7 +16,7 @@ pub const MOST_POINTS: usize = 240;
 /// A point that says the same as the last one is kept after so long only.
 const UNCHANGED: SignedDuration = SignedDuration::from_hours(6);
 /// Resources that were seen first are taken to have run for so long before, and no longer.
-const BEFORE_THE_FIRST: SignedDuration = SignedDuration::from_hours(24);
+const BEFORE_SEEN: SignedDuration = SignedDuration::from_hours(24);
 /// Resources that were seen are taken to run for so long after, unless they are seen again.
 const AFTER_THE_LAST: SignedDuration = SignedDuration::from_hours(24);
 /// A figure that was not believed, and stood for so long, was the bill.
@@ -116,13 +116,17 @@ impl Points {
     /// The most that the resources which ran could have cost until `now`, in dollars; nothing where no price was known.
     #[must_use]
     pub fn ran(&self, now: Timestamp) -> Option<Decimal> {
-        let priced = || self.points.iter().filter_map(|point| point.hourly.map(|hourly| (point.at, hourly)));
-        let (first, hourly) = priced().next()?;
-        let start = first.checked_sub(BEFORE_THE_FIRST).unwrap_or(first).max(self.begins()?).min(first);
-        let ends = priced().skip(1).map(|(at, _)| at).chain([now]);
-        let before = cost(hourly, start, first);
-        let spans = priced().zip(ends).map(|((at, hourly), end)| (hourly, at, end.min(seen_until(at))));
-        Some(spans.map(|(hourly, at, end)| cost(hourly, at, end)).fold(before, Decimal::saturating_add))
+        let priced: Vec<(Timestamp, Decimal)> = self.points.iter().filter_map(|point| Some((point.at, point.hourly?))).collect();
+        let (mut covered, mut sum) = (self.begins()?, None);
+        for (index, (at, hourly)) in priced.iter().copied().enumerate() {
+            let end = priced.get(index + 1).map_or(now, |(next, _)| *next).min(seen_until(at));
+            // Nobody looked since what was covered so far: these may have run for a day.
+            let start = at.checked_sub(BEFORE_SEEN).unwrap_or(at).max(covered).min(at);
+            let cost = cost(hourly, start, end);
+            sum = Some(sum.map_or(cost, |sum: Decimal| sum.saturating_add(cost)));
+            covered = end.max(at);
+        }
+        sum
     }
 
     /// Takes in the cost an hour of the resources that run now, in dollars, for [`Self::ran`] and [`Self::rest`].
@@ -244,7 +248,7 @@ mod tests {
         let now = at("2026-11-20T12:00:00Z");
         assert_eq!((points.ran(now), points.rest(Period::Monthly, now)), (Some(dollars("480")), Decimal::ZERO));
         points.see(Some(dollars("1")), now);
-        assert_eq!((points.ran(now), points.rest(Period::Monthly, now)), (Some(dollars("480")), dollars("252")));
+        assert_eq!((points.ran(now), points.rest(Period::Monthly, now)), (Some(dollars("504")), dollars("252")));
         let mut first = Points::none("beta".parse().unwrap(), "2026-11".to_owned());
         first.see(Some(dollars("1")), now);
         assert_eq!(first.ran(now), Some(dollars("24")), "no point is there yet");

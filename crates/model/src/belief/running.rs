@@ -9,10 +9,15 @@ use crate::prices::Hourly;
 /// A source of that cost.
 #[async_trait]
 pub trait Running: Send + Sync {
-    /// The cost an hour of the resources that run in the guardrail's scope now; nothing where no prices are known, or its actions have no
-    /// resources with a price. Reads only.
-    ///
-    /// # Errors
-    /// When it cannot be told, in words: it is no evidence then.
-    async fn hourly(&self, config: &Config, guardrail: &Guardrail) -> Result<Option<Hourly>, String>;
+    /// The resources that run in the guardrail's scope now. Reads only.
+    async fn hourly(&self, config: &Config, guardrail: &Guardrail) -> Sight;
+}
+
+/// The resources that could be listed. More would only cost more, so they are evidence even where others could not be listed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sight {
+    /// Their cost an hour; nothing where no prices are known, or the actions have no resources with a price.
+    pub hourly: Option<Hourly>,
+    /// Why others could not be listed.
+    pub failed: Vec<String>,
 }

@@ -153,6 +153,9 @@ impl Executor<'_> {
             if left && step.phase == Phase::Skipped {
                 // This look found it, and people are told.
                 step.attempt = run.try_number();
+                if let Some(found) = step.events.first().cloned() {
+                    step.events = StepEvent { after: Some(step.present.clone()), ..found }.into();
+                }
             }
             step
         });

@@ -326,7 +326,9 @@ impl Executor<'_> {
         let since = earlier.iter().map(|step| step.since).max().unwrap_or_default().max(run.asked_at());
         let waited = (self.clock.now() - since).get_seconds();
         let steps = all.iter().map(|step| (step.facet.clone(), step.phase)).collect();
-        let gate = ReadyCheck { direction: job.direction, unit: unit.to_owned(), order: order_now, waited, steps };
+        let held = all.iter().filter(|step| !force && !step.phase.is_final());
+        let befores = held.filter_map(|step| Some((step.facet.clone(), step.before.clone()?))).collect();
+        let gate = ReadyCheck { direction: job.direction, unit: unit.to_owned(), order: order_now, waited, steps, befores };
         let ready = job.action.ready(&gate).await.map_err(|source| failed(run, job.part, "getting a unit ready", source))?;
         let (again, why) = match ready {
             Ready::Go(members) => {

@@ -55,7 +55,7 @@ pub fn judge(books: &Books<'_>) -> Judgement {
         } else if kind.has_ended(day(books.now)) && !run.simulated {
             measures.push(Measure::Say(format!("run {} is held over the end of {}: guardrails rollback", run.id, run.period)));
         }
-        if shown.is_none() && kind.is_before(&run.period, &books.present()) && !run.simulated {
+        if shown.is_none() && !is_left_to_people(books, run) && kind.is_before(&run.period, &books.present()) && !run.simulated {
             measures.push(Measure::Say(format!(
                 "run {} is held over the end of {}: AWS Budgets shows no figure by which it could go. It goes once a budget shows a new \
                  period's, or by guardrails rollback {} --run {}",

@@ -15,9 +15,10 @@ pub use books::{Books, Judgement, Measure, StageNow, Waiting};
 pub use judge::judge;
 
 use crate::alert::{self, AlertType, Reading};
-use crate::belief::{self, Evidence, Point, Points, Running};
+use crate::belief::{self, Evidence, Point, Points, Running, Sight};
 use crate::config::{Config, Guardrail, StageAt, day};
 use crate::ledger::{LedgerError, Versioned};
+use crate::prices::Hourly;
 use crate::record::{AlertRecord, Because, FORMAT, RollbackRequest, Run, Target};
 use crate::runs::{Begun, Grounds, Rescanned, RollbackAsked, RunError, Runs};
 use crate::spend::{Spend, Spending, Standing};
@@ -91,10 +92,12 @@ impl Reconciler<'_> {
             open: &open,
             now,
         };
+        let mut is_whole = true;
         if stage::lacks_evidence(&books) {
-            books.hourly = self.hourly(config, guardrail, found).await;
+            (books.hourly, is_whole) = self.hourly(config, guardrail, found).await;
         }
-        let (judged, hourly) = (judge(&books), books.hourly);
+        // A part of the resources is evidence now. Later it would stand for all of them.
+        let (judged, hourly) = (judge(&books), books.hourly.filter(|_| is_whole));
         if let Some(spend) = judged.spend {
             (found.period, found.actual, found.limit) = (Some(spend.period.clone()), Some(spend.actual), Some(spend.limit));
             match ledger.save_spend(&Versioned { rev: last.map_or(0, |last| last.rev), value: spend }).await {
@@ -127,16 +130,14 @@ impl Reconciler<'_> {
     }
 
     /// Dollars an hour of the resources that run in scope. Where that cannot be told, it is trouble and no evidence.
-    async fn hourly(&self, config: &Config, guardrail: &Guardrail, found: &mut Found) -> Option<Decimal> {
-        match self.running.hourly(config, guardrail).await {
-            Ok(hourly) => {
-                let hourly = hourly?;
-                let unpriced = hourly.without_price();
-                found.said.extend(unpriced.map(|kinds| format!("{kinds} run in scope, and the price list does not have them")));
-                hourly.known()
-            }
-            Err(why) => found.trouble(&format!("asking for the cost of the resources that run in scope: {why}")),
-        }
+    async fn hourly(&self, config: &Config, guardrail: &Guardrail, found: &mut Found) -> (Option<Decimal>, bool) {
+        let Sight { hourly, failed } = self.running.hourly(config, guardrail).await;
+        let trouble = |why: &String| format!("asking for the cost of the resources that run in scope: {why}");
+        found.troubles.extend(failed.iter().map(trouble));
+        let unpriced = hourly.as_ref().and_then(Hourly::without_price);
+        let is_whole = failed.is_empty() && unpriced.is_none();
+        found.said.extend(unpriced.map(|kinds| format!("{kinds} run in scope, and the price list does not have them")));
+        (hourly.and_then(|hourly| hourly.known()), is_whole)
     }
 
     /// What an alert said was spent in a period is known too, though no round has seen it. Not one that was not believed.

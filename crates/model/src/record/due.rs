@@ -38,7 +38,8 @@ impl Step {
     /// Those events that fell due while the change was held, once that is over: of one that recurs, at least the first.
     #[must_use]
     pub fn missed(&self) -> Vec<&Due> {
-        if self.phase != Phase::RolledBack {
+        // Somebody who put it back meanwhile let them happen, and so would another run that holds it still.
+        if self.phase != Phase::RolledBack || !self.put_back {
             return Vec::new();
         }
         // Of a step that was never begun, both are the same moment.

@@ -18,7 +18,7 @@ use crate::ids::{FacetId, Place};
 use crate::ledger::{Ledger, LedgerError};
 use crate::phase::Phase;
 use crate::prices::Hourly;
-use crate::record::{Direction, Part, PartPlan, Run, Step};
+use crate::record::{Direction, Part, PartPlan, Run, RunState, Step};
 use crate::verify::Verification;
 
 pub use alike::{Alike, Kind};
@@ -262,7 +262,7 @@ impl Writer {
         if let Some(kind) = step.kind.as_ref().filter(|_| step.is_still_on()) {
             *self.still_on.entry(kind.clone()).or_default() += 1;
         }
-        if let Some(kind) = step.kind.as_ref().filter(|_| runs_on(&step)) {
+        if let Some(kind) = step.kind.as_ref().filter(|_| runs_on(run, &step)) {
             let place = run.parts.get(step.part).and_then(|part| part.place.clone());
             *self.runs_on.entry((place, kind.clone())).or_default() += 1;
         }
@@ -330,10 +330,12 @@ fn waits(step: &Step) -> bool {
     step.again_at.is_some() && matches!(step.phase, Phase::Applying | Phase::RollingBack)
 }
 
-/// Does its target go on costing money, though nobody said that it is to: left alone, failed, not planned, or late and not done?
-fn runs_on(step: &Step) -> bool {
+/// Does its target go on costing money, though nobody said that it is to: left alone, failed, not planned, or not reached by a run that
+/// failed, or late and not done?
+fn runs_on(run: &Run, step: &Step) -> bool {
     let failed = step.phase == Phase::ApplyFailed || (step.phase == Phase::Skipped && step.unplanned);
-    let late = step.late && matches!(step.phase, Phase::Planned | Phase::Applying);
+    let not_reached = step.late || run.state == RunState::ApplyFailed;
+    let late = not_reached && matches!(step.phase, Phase::Planned | Phase::Applying);
     step.is_still_on() || ((failed || late) && step.present != step.wanted)
 }
 

@@ -24,8 +24,8 @@ const WATCH_HEALTH: Duration = Duration::from_secs(60);
 
 impl Stopping {
     /// The keys of other accounts that volumes of those that run are encrypted under.
-    pub(super) async fn foreign_keys(&self, instances: &[Instance]) -> Result<ForeignKeys, ActionError> {
-        let Some(account) = &self.account else { return Ok(ForeignKeys::default()) };
+    pub(super) async fn foreign_keys(&self, instances: &[Instance]) -> ForeignKeys {
+        let Some(account) = &self.account else { return ForeignKeys::default() };
         let on = instances.iter().filter(|instance| instances::state(instance) == Seen::Is(running()));
         let ids: Vec<&str> = on.filter_map(Instance::instance_id).collect();
         self.lister.foreign_keys(&ids, account).await
@@ -59,7 +59,11 @@ impl Stopping {
                 let out_of_scope = by.out_of_scope(instance);
                 let spared = out_of_scope.is_some();
                 let one = self.power(instance, out_of_scope.or_else(|| by.not_for_stopping(instance)), keys)?;
-                planned.extend(one.map(|one| Planned { note: one.note.or_else(|| by.unproven(instance)), spared, ..one }));
+                let note = |one: &Planned| {
+                    let notes: Vec<String> = one.note.clone().into_iter().chain(by.unproven(instance)).collect();
+                    (!notes.is_empty()).then(|| notes.join("; "))
+                };
+                planned.extend(one.map(|one| Planned { note: note(&one), spared, ..one }));
             }
         }
         for (name, in_scope) in of_groups {
@@ -221,7 +225,10 @@ impl Stopping {
             classic: &aws_sdk_elasticloadbalancing::Client::new(&self.sdk),
             pacer: &self.lister.pacer,
         };
-        if gate.order == BACK.capacity && gate.waited == 0 && standby::minimum(group) != standby::no_minimum() {
+        // Others may set it at any moment. It is lowered for the members only when it stands in the record.
+        let minimum = gate.befores.iter().find(|(facet, _)| facet.parts().0 == MINIMUM).map(|(_, before)| before.clone());
+        let theirs = Some(standby::minimum(group)).filter(|theirs| *theirs != standby::no_minimum());
+        if gate.order == BACK.capacity && minimum.is_some() && theirs.is_some() && theirs != minimum {
             return Ok(Ready::In(1, "its minimum, which others set meanwhile, is written down first".to_owned()));
         }
         if groups::is_before_service(gate.order) {

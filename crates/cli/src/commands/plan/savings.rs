@@ -47,7 +47,7 @@ impl Savings {
             }
             let kind = step.kind.as_deref().unwrap_or("of no known type");
             if let Some(price) = prices.of(region, kind) {
-                self.hourly += price;
+                self.hourly = self.hourly.saturating_add(price);
                 self.instances += 1;
                 *self.by_noun[0].entry(counted.noun).or_default() += 1;
             } else {

@@ -13,7 +13,7 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use super::chaos::{Chaos, insist};
 use super::history::{Budgets, Event, History, Label, Lamp, Outcome, Says};
 use crate::alert::AlertType;
-use crate::belief::{Running, believe};
+use crate::belief::{Running, Sight, believe};
 use crate::clock::Clock;
 use crate::config::{Config, Guardrail};
 use crate::decide::{Decision, decide};
@@ -91,9 +91,10 @@ impl Spending for World {
 
 #[async_trait]
 impl Running for World {
-    async fn hourly(&self, _: &Config, _: &Guardrail) -> Result<Option<Hourly>, String> {
+    async fn hourly(&self, _: &Config, _: &Guardrail) -> Sight {
         let dollars = *self.hourly.lock().unwrap();
-        Ok(dollars.map(|dollars| Hourly { dollars, priced: 1, ..Hourly::default() }))
+        let hourly = dollars.map(|dollars| Hourly { dollars, priced: 1, ..Hourly::default() });
+        Sight { hourly, failed: Vec::new() }
     }
 }
 

@@ -49,7 +49,7 @@ impl Executor<'_> {
                     return Ok(Changed { intent: Some(self.claim(run, &step, Some(&facet), seen)?), settled: None });
                 }
                 // Written down at once: a step before it in its unit may have to change it.
-                Pass::NotYet(_) if becomes != held.value.before => {
+                Pass::NotYet(_) if becomes != held.value.before && super::adopts(job, step) => {
                     let facet = Versioned { rev: held.rev, value: Facet { before: becomes.clone(), ..held.value.clone() } };
                     let step = Versioned { rev: step.rev, value: Step { before: Some(becomes), ..step.value.clone() } };
                     Some(Move { step, facet: Some(facet) })
