@@ -113,13 +113,12 @@ async fn regions(global: &Global, args: &Fetch, config: Option<Config>, sdk: &Sd
     if !args.within.is_empty() {
         return Ok(args.within.iter().cloned().collect());
     }
-    let config = if let Some(config) = config { config } else {
+    let config = if let Some(config) = config {
+        config
+    } else {
         let deployment = Deployment::find(global).await;
         let deployment = deployment.with_context(|| {
-            format!(
-                "there is no {}, and no stack says which Regions are meant (hint: --in names them)",
-                args.file.file.display()
-            )
+            format!("there is no {}, and no stack says which Regions are meant (hint: --in names them)", args.file.file.display())
         })?;
         deployment.ledger.config().await.context("reading the deployed guardrails")?
     };
