@@ -56,7 +56,11 @@ async fn who_can_still_launch_is_named_with_the_policy_and_a_run_that_demands_it
     let line = plan.lines().find(|line| line.contains("user beta-developer: can launch")).unwrap_or_else(|| panic!("{plan}"));
     let (now, then) = line.split_once(" -> CAN STILL LAUNCH ").unwrap_or_else(|| panic!("{line}"));
     assert!(now.contains("AmazonEC2FullAccess"), "{plan}");
-    assert!(then.contains("by inline policy shadow") && then.contains("through role Deploy by AmazonEC2FullAccess"), "{plan}");
+    assert!(
+        then.contains("by inline policy shadow (ec2:RunInstances);")
+            && then.contains("through role Deploy by AmazonEC2FullAccess"),
+        "{plan}"
+    );
     assert!(plan.contains("who can launch: now 1 of 1; then 1 still can"), "{plan}");
     assert!(!plan.contains("Elsewhere"), "{plan}");
 

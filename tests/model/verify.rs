@@ -5,3 +5,4 @@ mod change;
 mod judged;
 mod large;
 mod trust;
+mod without;

@@ -2,6 +2,7 @@
 //! another, some time apart; what does not fit into one invocation goes on in the next. What was learned is written down every few
 //! answers.
 
+mod after;
 mod ask;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use guardrails_model::verify::{
 use guardrails_model::wire::Verified;
 use jiff::Timestamp;
 
+pub use after::after;
 pub use ask::Asker;
 use ask::{AT_ONCE, Role};
 

@@ -19,7 +19,7 @@ use serde_json::json;
 use super::change::part;
 use crate::world::{Account, Right, World};
 
-const FULL: &str = "arn:aws:iam::aws:policy/AmazonEC2FullAccess";
+pub(super) const FULL: &str = "arn:aws:iam::aws:policy/AmazonEC2FullAccess";
 const READ_ONLY: &str = "arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess";
 
 pub(super) fn user(name: &str) -> String {
@@ -49,7 +49,7 @@ pub(super) fn roles_of(account: &mut Account, roles: &[(&str, serde_json::Value)
 }
 
 /// What a run has changed: Beta lost its full access.
-fn swapped() -> Changes {
+pub(super) fn swapped() -> Changes {
     let mut changes = Changes::default();
     let step = json!({"format": 1, "run": "r-20261123-014653-7f3k9q", "part": 0, "token": "t", "label": "x",
         "facet": FacetId::new("group-policy", "Beta", FULL).unwrap(), "present": "attached", "wanted": "detached",

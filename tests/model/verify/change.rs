@@ -4,7 +4,7 @@ use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::ids::{FacetId, RunId};
 use guardrails_model::principal::Principal;
 use guardrails_model::record::{Part, Step};
-use guardrails_model::verify::{Changes, Person, Verification, Way};
+use guardrails_model::verify::{Changes, Launching, Person, Verification, Way};
 use serde_json::{Value as Json, json};
 
 const OWN: &str = "arn:aws:iam::123456789012:policy/guardrails-us-east-1-deny-0123456789";
@@ -94,6 +94,55 @@ fn a_policy_that_is_taken_may_be_theirs_from_elsewhere_too() {
     assert_eq!(left, "CAN STILL LAUNCH by inline policy shadow (ec2:RunInstances)");
     let role = person("role/Deploy", Principal::Role("Deploy".to_owned()), ways());
     assert_eq!(taking("role-policy", "Deploy", "Power").left(&role).words(), "cannot launch", "it has no groups");
+}
+
+fn can(actions: &[&str], policies: &[&str]) -> Launching {
+    let Way { actions, policies, .. } = way(None, actions, policies);
+    Launching::Can { actions, policies }
+}
+
+#[test]
+fn without_taken_policies_iam_says_the_calls_that_are_left() {
+    let changes = taking("group-policy", "Beta", "Power");
+    let both = ann(vec![way(None, &["ec2:RunInstances", "ec2:StartInstances"], &["Power", "inline policy shadow"])]);
+    let then = |asked: &Launching| changes.left_as_asked(&both, asked).words();
+    let open = "CAN STILL LAUNCH by inline policy shadow (ec2:StartInstances)";
+    assert_eq!(then(&can(&["ec2:StartInstances"], &["user_ann_shadow"])), open);
+    assert_eq!(then(&Launching::Cannot), "cannot launch, unless they have Power from elsewhere too");
+    let unclear = Launching::CannotTell("it depends on aws:SourceIp".to_owned());
+    assert_eq!(then(&unclear), "cannot be told: it depends on aws:SourceIp");
+    // The list has no effect where IAM does not know it: then names decide, as they do without it.
+    let ignored = can(&["ec2:RunInstances", "ec2:StartInstances"], &["Power", "user_ann_shadow"]);
+    assert_eq!(changes.left_as_asked(&both, &ignored), changes.left(&both));
+    // Policies that are not kept are known then.
+    let many = Way { more_policies: 1, ..way(None, &["ec2:RunInstances"], &["P00"]) };
+    let left = changes.left_as_asked(&ann(vec![many]), &Launching::Cannot).words();
+    assert_eq!(left, "cannot launch, unless they have Power from elsewhere too");
+    let through = ann(vec![way(Some("Deploy"), &["ec2:RunInstances"], &["Power"])]);
+    assert_eq!(changes.left_as_asked(&through, &Launching::Cannot).person, through, "it is no way of their own");
+}
+
+#[test]
+fn taken_policy_that_denies_opens_a_way() {
+    let changes = taking("group-policy", "Beta", "Closed");
+    let now = ann(Vec::new());
+    let then = changes.left_as_asked(&now, &can(&["ec2:RunInstances"], &["Power"]));
+    assert_eq!(then.line_from(&now), "user ann: cannot launch -> CAN STILL LAUNCH by Power (ec2:RunInstances)");
+    let unclear = Launching::CannotTell("it depends on aws:SourceIp".to_owned());
+    assert_eq!(changes.left_as_asked(&now, &unclear).words(), "cannot be told: it depends on aws:SourceIp");
+    let told = Person { untold: vec!["it depends on aws:SourceIp and aws:username".to_owned()], ..now };
+    assert_eq!(changes.left_as_asked(&told, &unclear).person, told, "one reason is enough");
+}
+
+#[test]
+fn deny_closes_calls_that_iam_allows_without_taken_policies() {
+    let mut changes = taking("group-policy", "Beta", "Power");
+    let params = json!({"actions": ["ec2:*", "autoscaling:*"]});
+    changes.add(&part("deny-actions", &params), &step("group-policy", "Beta", OWN, "attached"));
+    let now = ann(vec![way(None, &["ec2:RunInstances"], &["Power", "Shadow"])]);
+    let then = |asked: &Launching| changes.left_as_asked(&now, asked).words();
+    assert_eq!(then(&can(&["ec2:RunInstances"], &["Shadow"])), "cannot launch");
+    assert_eq!(then(&Launching::CannotTell("it depends on aws:SourceIp".to_owned())), "cannot launch");
 }
 
 #[test]

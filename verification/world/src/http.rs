@@ -59,6 +59,9 @@ impl HttpConnector for Door {
 impl World {
     async fn receive(&self, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let form = request.body().bytes().expect("a body in memory");
+        if let Some(length) = request.headers().get("content-length") {
+            assert_eq!(length, form.len().to_string(), "a length that is not the body's");
+        }
         let (call, id) = (self.read(request, form), self.receive_as(form));
         let (effect, ending) = self.gate.pass(&call.operation, self.clock.now()).await;
         let reply = match effect {

@@ -1,7 +1,7 @@
 //! IAM's policy simulator, and the roles that somebody might assume: whoever is in a group that has full access to EC2 may
 //! launch, and each has the rights that a test gives to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::account::Account;
 use super::identities::{Group, REGION, Right, missing, truncated};
@@ -35,8 +35,11 @@ pub(super) fn simulate(account: &Account, call: &Call) -> Result<String, Refusal
     }
     let (actions, resources) = (call.list("ActionNames.member"), call.list("ResourceArns.member"));
     let mut rights: Vec<Right> = account.rights.get(source).cloned().unwrap_or_default();
-    let launches =
-        |group: &Group| group.members.iter().any(|member| member == source) && group.attached.iter().any(|policy| policy == FULL);
+    let without = excluded(call)?;
+    let launches = |group: &Group| {
+        let gives = |policy: &String| policy == FULL && !without.contains(FULL);
+        group.members.iter().any(|member| member == source) && group.attached.iter().any(gives)
+    };
     if account.groups.values().any(launches) {
         rights.extend(["ec2:", "autoscaling:"].map(|service| Right::to(service, "AmazonEC2FullAccess")));
     }
@@ -51,6 +54,28 @@ pub(super) fn simulate(account: &Account, call: &Call) -> Result<String, Refusal
     };
     let (results, next) = page(actions.iter().flat_map(of).collect::<Vec<_>>(), call.get("Marker"), account.page);
     Ok(format!("{}{}", list("EvaluationResults", "member", results), truncated(next)))
+}
+
+/// The most identifiers of policies that IAM takes.
+const MOST_EXCLUDED: usize = 256;
+
+/// The ARNs of the policies that count as attached to nobody. Of IAM's three kinds of identifiers only this one is known here. IAM's
+/// model says that an invalid one is refused, and that one of no attached policy is ignored.
+fn excluded(call: &Call) -> Result<BTreeSet<&str>, Refusal> {
+    let is_valid = |(name, arn): &(&str, &str)| {
+        let is_of_kind = name.split_once('.').is_some_and(|(index, kind)| index.parse::<usize>().is_ok() && kind == "PolicyArn");
+        is_of_kind && arn.starts_with("arn:aws:iam::") && arn.contains(":policy/")
+    };
+    let given = call.under("PolicyExclusionList.member.");
+    if let Some((name, value)) = given.iter().find(|one| !is_valid(one)) {
+        let message = format!("PolicyExclusionList.member.{name}={value} does not identify a policy.");
+        return Err(Refusal(400, "InvalidInput", message));
+    }
+    if given.len() > MOST_EXCLUDED {
+        let message = format!("PolicyExclusionList: Member must have length less than or equal to {MOST_EXCLUDED}");
+        return Err(Refusal(400, "ValidationError", message));
+    }
+    Ok(given.into_iter().map(|(_, arn)| arn).collect())
 }
 
 /// What the request that is simulated is said to have in it.

@@ -79,6 +79,11 @@ impl Call {
         self.form.get(name).map(String::as_str)
     }
 
+    /// The parameters whose names begin so, by the rest of their names.
+    pub fn under(&self, prefix: &str) -> Vec<(&str, &str)> {
+        self.form.iter().filter_map(|(name, value)| Some((name.strip_prefix(prefix)?, value.as_str()))).collect()
+    }
+
     /// A parameter that the service requires.
     pub fn require(&self, name: &str) -> Result<&str, Refusal> {
         self.get(name).ok_or_else(|| Refusal(400, "MissingParameter", format!("The request must contain {name}")))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::time::Duration;
+use std::{io, iter};
 
 use aws_config::SdkConfig;
 use aws_sdk_iam::Client;
@@ -9,8 +10,10 @@ use aws_sdk_iam::types::{
     ContextEntry, ContextKeyTypeEnum, EvaluationResult, PermissionsBoundaryDecisionDetail, PolicyEvaluationDecisionType,
     Statement,
 };
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
 use guardrails_model::verify::{Caller, Decision, LAUNCHES, Launching, Simulated, Trust, launching};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::error::Failure;
 
@@ -95,39 +98,74 @@ impl Asker {
 
     /// What a user or a role could launch.
     pub(super) async fn launching(&self, arn: &str) -> Result<Launching, Failure> {
+        self.launching_without(arn, &BTreeSet::new()).await
+    }
+
+    /// The same, as if the policies of these ARNs were attached to nobody. IAM knows that since July 2026; it was not tried on AWS.
+    pub(super) async fn launching_without(&self, arn: &str, policies: &BTreeSet<String>) -> Result<Launching, Failure> {
         let partition = arn.split(':').nth(1).unwrap_or("aws");
         let account = Caller { arn }.account();
         let on: BTreeSet<String> = LAUNCHES.iter().map(|launch| launch.resource(partition, &self.region, account)).collect();
         let actions = LAUNCHES.iter().map(|launch| launch.action.to_owned()).collect();
-        let answers = self.simulate(arn, actions, on.into_iter().collect()).await?;
+        let answers = self.simulate(arn, actions, on.into_iter().collect(), policies).await?;
         Ok(launching(&answers, partition, &self.region, account))
     }
 
     /// What their own policies say of assuming each of these roles: [`AT_ONCE`] at most.
     pub(super) async fn assuming(&self, arn: &str, roles: &BTreeSet<&str>) -> Result<Vec<Simulated>, Failure> {
         let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
-        self.simulate(arn, vec![ASSUME.to_owned()], roles).await
+        self.simulate(arn, vec![ASSUME.to_owned()], roles, &BTreeSet::new()).await
     }
 
-    async fn simulate(&self, arn: &str, actions: Vec<String>, on: Vec<String>) -> Result<Vec<Simulated>, Failure> {
+    async fn simulate(
+        &self,
+        arn: &str,
+        actions: Vec<String>,
+        on: Vec<String>,
+        without: &BTreeSet<String>,
+    ) -> Result<Vec<Simulated>, Failure> {
         let call = self.iam.simulate_principal_policy().policy_source_arn(arn);
         // Else a policy that is for this Region only counts as one for none.
         let region = ContextEntry::builder().context_key_name(REGION).context_key_type(ContextKeyTypeEnum::String);
         let region = region.context_key_values(&self.region).build();
         let call = call.set_action_names(Some(actions)).set_resource_arns(Some(on)).context_entries(region);
-        let mut pages = call.into_paginator().send();
         let mut answers = Vec::new();
+        let mut marker = None;
+        // The SDK's own pages take no change of their requests.
         loop {
             self.wait().await;
-            let Some(page) = pages.next().await else { return Ok(answers) };
-            let page = page.map_err(|error| asking(Failure::of(&error), "iam:SimulatePrincipalPolicy"))?;
+            let excluded = without.clone();
+            let page = call.clone().set_marker(marker).customize().map_request(move |request| excluding(request, &excluded));
+            let page = page.send().await.map_err(|error| asking(Failure::of(&error), "iam:SimulatePrincipalPolicy"))?;
             answers.extend(page.evaluation_results.unwrap_or_default().into_iter().flat_map(read));
+            marker = page.marker.filter(|_| page.is_truncated);
+            if marker.is_none() {
+                return Ok(answers);
+            }
         }
     }
 
     async fn wait(&self) {
         tokio::time::sleep(self.apart).await;
     }
+}
+
+/// Adds the policies that are to be left out, before the request is signed. The SDK's own parameter is of no use: its version 1.133.0
+/// writes `PolicyExclusionList.member.1.member`, where IAM's model has the kind of the identifier.
+fn excluding(mut request: HttpRequest, policies: &BTreeSet<String>) -> Result<HttpRequest, io::Error> {
+    if policies.is_empty() {
+        return Ok(request);
+    }
+    let form = request.body().bytes().and_then(|form| str::from_utf8(form).ok());
+    let form = form.ok_or_else(|| io::Error::other("the request is no form"))?.to_owned();
+    let excluded = (1..).zip(policies).map(|(index, arn)| {
+        let arn = utf8_percent_encode(arn, NON_ALPHANUMERIC);
+        format!("&PolicyExclusionList.member.{index}.PolicyArn={arn}")
+    });
+    let form: String = iter::once(form).chain(excluded).collect();
+    request.headers_mut().insert("content-length", form.len().to_string());
+    *request.body_mut() = SdkBody::from(form);
+    Ok(request)
 }
 
 /// Says which call it was: who lacks the right to it is to be given it.

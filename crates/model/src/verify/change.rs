@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::answers::Way;
+use super::answers::{LAUNCHES, Launching, Way, policy_words};
 use super::person::{Person, Standing};
 use crate::condition::strings;
 use crate::glob::glob;
@@ -18,6 +18,8 @@ const ASSUME: &str = "sts:AssumeRole";
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     detached: BTreeMap<String, BTreeSet<Principal>>,
+    /// The ARNs of these policies.
+    taken: BTreeMap<Principal, BTreeSet<String>>,
     denied: BTreeMap<Principal, Denied>,
 }
 
@@ -78,6 +80,7 @@ impl Changes {
         let name = policy.rsplit('/').next().unwrap_or(policy).to_owned();
         match step.wanted.as_str() {
             "detached" => {
+                self.taken.entry(whose.clone()).or_default().insert(policy.to_owned());
                 self.detached.entry(name).or_default().insert(whose);
             }
             "attached" if part.action.as_str() == DENIES => {
@@ -148,6 +151,48 @@ impl Changes {
             }
         }
         left
+    }
+
+    /// The ARNs of the policies that are taken from any of `whom`.
+    #[must_use]
+    pub fn taken_from(&self, whom: &[Principal]) -> BTreeSet<String> {
+        whom.iter().filter_map(|principal| self.taken.get(principal)).flatten().cloned().collect()
+    }
+
+    /// The same, where IAM said what they could launch by themselves if the policies that are taken from them were attached to nobody.
+    ///
+    /// IAM leaves a policy out wherever it is attached. So its "cannot" does not hold for a person who has the policy from elsewhere too.
+    /// A policy that IAM names all the same has that name only, or IAM does not know the list: both are worked out by names, as before.
+    #[must_use]
+    pub fn left_as_asked(&self, person: &Person, without: &Launching) -> Left {
+        let own = person.ways.iter().find(|way| way.through.is_none());
+        let mut asked = person.clone();
+        asked.ways.retain(|way| way.through.is_some());
+        match without {
+            Launching::Can { actions, policies } => {
+                let policies = policies.iter().map(|id| policy_words(id, &person.arn)).collect();
+                let way = Way { through: None, actions: actions.clone(), policies, more_policies: 0 };
+                asked.ways.insert(0, way.kept());
+            }
+            Launching::Cannot => asked.ways.extend(own.map(|way| self.only_taken(person, way))),
+            // Where it could not be told before either, the reason stands there already.
+            Launching::CannotTell(why) if own.is_some() || person.untold.is_empty() => {
+                if !LAUNCHES.iter().all(|launch| self.denies(&person.by, launch.action)) {
+                    asked.untold.push(why.clone());
+                }
+            }
+            Launching::CannotTell(_) => {}
+        }
+        self.left(&asked)
+    }
+
+    /// A way of their own, by none but the policies that are taken.
+    fn only_taken(&self, person: &Person, way: &Way) -> Way {
+        let mut policies: Vec<String> = way.policies.iter().filter(|policy| self.takes(&person.by, policy)).cloned().collect();
+        if policies.is_empty() {
+            policies = self.detached.keys().filter(|policy| self.takes(&person.by, policy)).cloned().collect();
+        }
+        Way { policies, more_policies: 0, ..way.clone() }
     }
 
     fn denies(&self, whom: &[Principal], action: &str) -> bool {

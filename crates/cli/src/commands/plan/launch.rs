@@ -1,9 +1,9 @@
-//! Who can launch now, and who still could after the plan: IAM is asked about now, and what the plan takes is taken off.
+//! Who can launch now, and who still could after the plan. IAM is asked twice: as it is, and without the policies that the plan takes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use guardrails_aws::iam_verify::{Asker, Question, Trouble};
+use guardrails_aws::iam_verify::{Asker, Question, Trouble, after};
 use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::ids::RunId;
 use guardrails_model::ledger::memory::MemoryStore;
@@ -64,14 +64,15 @@ async fn ask(deployment: &Deployment, of: &[Principal], changes: &Changes) -> Re
             }
         }
     }
-    let notes = book.known().notes.clone();
+    let mut notes = book.known().notes.clone();
     let people = people.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(Look::of(people, changes, notes))
+    let (both, note) = after(&asker, people, changes, &SystemClock, until).await;
+    notes.extend(note);
+    Ok(Look::of(both, notes))
 }
 
 impl Look {
-    fn of(people: Vec<Person>, changes: &Changes, notes: Vec<String>) -> Self {
-        let mut both: Vec<(Person, Left)> = people.into_iter().map(|now| (now.clone(), changes.left(&now))).collect();
+    fn of(mut both: Vec<(Person, Left)>, notes: Vec<String>) -> Self {
         both.sort_by(|(_, a), (_, b)| (a.person.standing(), &a.person.arn).cmp(&(b.person.standing(), &b.person.arn)));
         Self::Asked(both, notes)
     }
@@ -153,11 +154,15 @@ mod tests {
         changes
     }
 
+    fn worked_out(people: Vec<Person>) -> Vec<(Person, Left)> {
+        people.into_iter().map(|now| (now.clone(), taken().left(&now))).collect()
+    }
+
     #[test]
     fn each_is_one_line_and_who_could_still_launch_comes_first_however_many_there_are() {
         let mut people: Vec<Person> = (0..150).map(|number| person(&format!("user-{number:03}"), &["Power"])).collect();
         people.extend([person("xavier", &["Shadow"]), person("yves", &[]), person("zoe", &["Power", "Shadow"])]);
-        let look = Look::of(people, &taken(), vec!["group Gone: there is none by that name any more".to_owned()]);
+        let look = Look::of(worked_out(people), vec!["group Gone: there is none by that name any more".to_owned()]);
         let text = look.text(false);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
@@ -177,8 +182,8 @@ mod tests {
 
     #[test]
     fn of_whom_nothing_is_shown_it_is_said_how_many_could_still_launch() {
-        let people = (0..150).map(|number| person(&format!("user-{number:03}"), &["Shadow"])).collect();
-        let text = Look::of(people, &taken(), Vec::new()).text(false);
+        let people = (0..150).map(|number| person(&format!("user-{number:03}"), &["Shadow"]));
+        let text = Look::of(worked_out(people.collect()), Vec::new()).text(false);
         assert!(text.contains("... and 50 more, of whom 50 can still launch: --all shows each"), "{text}");
     }
 }

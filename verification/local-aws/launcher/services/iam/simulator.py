@@ -1,7 +1,8 @@
 """SimulatePrincipalPolicy as on AWS: every call on every resource, with the boundary.
 
-It names the policies that decide as AWS does. The keys of the simulated request are those that the caller gives. A key counts as
-missing when any statement of the policies asks for it and the caller gave none, also where the statement is about another call.
+It leaves out the policies of PolicyExclusionList, by their ARNs only. It names the policies that decide as AWS does. The keys of the
+simulated request are those that the caller gives. A key counts as missing when any statement of the policies asks for it and the caller
+gave none, also where the statement is about another call.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ def simulate(params):
     entity = {"user": iam._users, "role": iam._roles}.get(kind, {}).get(name)
     if not entity or entity["Arn"] != source:
         return iam._error(404, "NoSuchEntity", f"The {kind} {source} cannot be found.")
-    policies = _of_user(name, entity) if kind == "user" else _of_role(name, entity)
+    without = _excluded(params)
+    policies = _of_user(name, entity, without) if kind == "user" else _of_role(name, entity, without)
     boundary = entity.get("PermissionsBoundary")
     limit = [_managed(boundary)] if boundary else None
     keys = {
@@ -55,6 +57,14 @@ def _list(params, name):
     return found
 
 
+def _excluded(params):
+    """ARNs of the policies that count as attached to nobody."""
+    found = set()
+    while arn := iam._p(params, f"PolicyExclusionList.member.{len(found) + 1}.PolicyArn"):
+        found.add(arn)
+    return found
+
+
 def _context(params):
     """What the request that is simulated is said to have; of several values the first."""
     found, index = {}, 1
@@ -64,16 +74,16 @@ def _context(params):
     return found
 
 
-def _of_user(name, user):
-    policies = _inline(f"user_{name}", iam._user_inline_policies.get(name)) + _attached(user)
+def _of_user(name, user, without):
+    policies = _inline(f"user_{name}", iam._user_inline_policies.get(name)) + _attached(user, without)
     for group_name, group in iam._groups.items():
         if name in group["Users"]:
-            policies += _inline(f"group_{group_name}", iam._group_inline_policies.get(group_name)) + _attached(group)
+            policies += _inline(f"group_{group_name}", iam._group_inline_policies.get(group_name)) + _attached(group, without)
     return policies
 
 
-def _of_role(name, role):
-    return _inline(f"role_{name}", role.get("InlinePolicies")) + _attached(role)
+def _of_role(name, role, without):
+    return _inline(f"role_{name}", role.get("InlinePolicies")) + _attached(role, without)
 
 
 def _inline(prefix, documents):
@@ -82,8 +92,8 @@ def _inline(prefix, documents):
     ]
 
 
-def _attached(entity):
-    return [_managed(arn) for arn in entity.get("AttachedPolicies", [])]
+def _attached(entity, without):
+    return [_managed(arn) for arn in entity.get("AttachedPolicies", []) if arn not in without]
 
 
 def _managed(arn):
