@@ -12,9 +12,20 @@ const LONGEST_TEXT: usize = 60_000;
 /// Of which the end gets so many.
 const LONGEST_END: usize = 10_000;
 
+/// A subject that SNS takes. One that is too long ends before a `; ` or `, `: half of a number would be another number.
+fn in_subject(text: &str) -> String {
+    let ascii: String = text.chars().map(|c| if c.is_ascii_graphic() { c } else { ' ' }).collect();
+    if ascii.len() <= LONGEST_SUBJECT {
+        return ascii;
+    }
+    let most = &ascii[..LONGEST_SUBJECT];
+    let end = most.rfind("; ").max(most.rfind(", ")).unwrap_or(LONGEST_SUBJECT);
+    most[..end].to_owned()
+}
+
 pub(crate) async fn send(invocation: &Invocation, subject: &str, text: &str) -> Result<(), Fault> {
     let topic = variable("NOTIFY_TOPIC_ARN")?;
-    let subject: String = subject.chars().map(|c| if c.is_ascii_graphic() { c } else { ' ' }).take(LONGEST_SUBJECT).collect();
+    let subject = in_subject(subject);
     let client = aws_sdk_sns::Client::new(&invocation.sdk);
     let sent = client.publish().topic_arn(topic).subject(subject).message(shorten(text)).send().await;
     sent.map(|_| ()).map_err(|error| {
@@ -49,6 +60,18 @@ fn fitting<'a>(lines: impl Iterator<Item = &'a &'a str>, room: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn subject_is_never_cut_within_a_number() {
+        let long =
+            "Budget Guardrails: project-beta: apply failed at 100% actual in 2026-11; 12 in scope STILL ON, $1240.25 an hour";
+        assert_eq!(
+            in_subject(long),
+            "Budget Guardrails: project-beta: apply failed at 100% actual in 2026-11; 12 in scope STILL ON"
+        );
+        assert_eq!(in_subject("b\u{e9}ta: enforced, $1 an hour"), "b ta: enforced, $1 an hour");
+        assert_eq!(in_subject(&"x".repeat(200)), "x".repeat(99));
+    }
 
     #[test]
     fn a_message_that_is_too_long_keeps_its_beginning_and_its_end() {
