@@ -39,7 +39,8 @@ impl Step {
     #[must_use]
     pub fn missed(&self) -> Vec<&Due> {
         // Somebody who put it back meanwhile let them happen, and so would another run that holds it still.
-        if self.phase != Phase::RolledBack || !self.put_back {
+        let by_us = self.events.iter().any(|event| event.phase == Phase::RollingBack);
+        if self.phase != Phase::RolledBack || !by_us {
             return Vec::new();
         }
         // Of a step that was never begun, both are the same moment.
