@@ -104,11 +104,13 @@ async fn about_to(direction: Direction) -> (Story, RunId) {
 
 /// Lets the group do all that it could do to its members, while we stand still at each change of the account in turn. Between two of
 /// them nothing moves but time.
-async fn at_any_moment(direction: Direction) {
+async fn at_any_moment(direction: Direction, form: &str, stays: impl Fn(&Story) -> bool) {
     let (story, run) = about_to(direction).await;
     story.harness.execute(direction, &run).await.unwrap();
     let calls = story.harness.gate.calls();
     let moments = calls.iter().zip(1..).filter(|(call, _)| !call.starts_with("ledger") && !call.starts_with("Describe"));
+    // AWS takes no condition on a size: between our question and this call nobody's change can be seen.
+    let moments = moments.filter(|(call, _)| !form.contains("MinSize") || !call.starts_with("UpdateAutoScalingGroup"));
     let moments: Vec<usize> = moments.map(|(_, at)| at).collect();
     assert!(moments.len() > 4, "{calls:?}");
     for at in moments {
@@ -120,7 +122,7 @@ async fn at_any_moment(direction: Direction) {
             _ = &mut working => panic!("the moment {at} never comes"),
             () = story.harness.gate.stall() => {}
         }
-        ask(&story, RESUME);
+        ask(&story, form);
         story.harness.wait(5).await;
         story.harness.gate.wake();
         working.await.unwrap();
@@ -131,18 +133,46 @@ async fn at_any_moment(direction: Direction) {
         story.hour().await;
         let told = story.told(&run).await;
         assert_eq!((story.terminated(), story.state(&run).await), (Vec::new(), "rolled back"), "at {at}: {told:#?}");
-        assert!(all_are(&story, "Running"), "at {at}: {told:#?}");
+        assert!(all_are(&story, "Running") && stays(&story), "at {at}: {told:#?}");
     }
 }
 
 #[tokio::test]
 async fn resuming_all_processes_in_a_stop_terminates_nobody() {
-    at_any_moment(Direction::Apply).await;
+    at_any_moment(Direction::Apply, RESUME, |_| true).await;
 }
 
 #[tokio::test]
 async fn resuming_all_processes_in_a_rollback_terminates_nobody() {
-    at_any_moment(Direction::Rollback).await;
+    at_any_moment(Direction::Rollback, RESUME, |_| true).await;
+}
+
+#[tokio::test]
+async fn minimum_that_others_set_during_a_rollback_stays() {
+    let is_theirs = |story: &Story| story.world.account().scaling("fleet").size().starts_with("3 <= ");
+    at_any_moment(Direction::Rollback, "Action=UpdateAutoScalingGroup&MinSize=3", is_theirs).await;
+}
+
+#[tokio::test]
+async fn peak_of_the_capacity_during_a_rollback_launches_nobody() {
+    let (story, run) = about_to(Direction::Rollback).await;
+    let desired = |count: usize| ask(&story, &format!("Action=SetDesiredCapacity&DesiredCapacity={count}"));
+    story.harness.gate.arm_for("StartInstances", Kind::Stall);
+    let mut working = Box::pin(story.harness.execute(Direction::Rollback, &run));
+    // Its members start, and then they are looked at.
+    for (count, next) in [(6, "DescribeInstanceStatus"), (0, "nothing more")] {
+        tokio::select! {
+            biased;
+            _ = &mut working => panic!("the moment never comes"),
+            () = story.harness.gate.stall() => {}
+        }
+        desired(count);
+        story.harness.gate.arm_for(next, Kind::Stall);
+        story.harness.gate.wake();
+    }
+    working.await.unwrap();
+    story.hour().await;
+    assert_eq!(story.world.account().scaling("fleet").size(), "1 <= 4 <= 12", "{:#?}", story.told(&run).await);
 }
 
 #[tokio::test]
