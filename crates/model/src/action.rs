@@ -238,7 +238,7 @@ pub struct ReadyCheck {
     pub waited: i64,
     /// Every step of the unit, and where it stands.
     pub steps: Vec<(FacetId, Phase)>,
-    /// The Before of each step that is held, unless a person forces what the plan found.
+    /// The value to put back of each facet that is held. It is empty when a person forces the rollback.
     pub befores: HashMap<FacetId, Value>,
 }
 

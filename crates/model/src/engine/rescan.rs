@@ -10,7 +10,7 @@ use crate::action::{Action, Planned, Unit};
 use crate::ids::{FacetId, Nonce, RunId};
 use crate::ledger::{LedgerError, Move, Versioned};
 use crate::phase::Phase;
-use crate::record::{ChangedBy, Direction, PartPlan, Run, Step, Written};
+use crate::record::{ChangedBy, Direction, PartPlan, Run, Step, StepEvent, Written};
 
 impl Executor<'_> {
     /// Plans a part again, of a run whose plan counts. A run that goes back is left alone.
