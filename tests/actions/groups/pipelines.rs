@@ -172,7 +172,8 @@ async fn peak_of_the_capacity_during_a_rollback_launches_nobody() {
     }
     working.await.unwrap();
     story.hour().await;
-    assert_eq!(story.world.account().scaling("fleet").size(), "1 <= 4 <= 12", "{:#?}", story.told(&run).await);
+    let told = story.told(&run).await;
+    assert_eq!(story.world.account().scaling("fleet").size(), "1 <= 4 <= 12", "{told:#?}");
 }
 
 #[tokio::test]
