@@ -60,8 +60,8 @@ fn enforced(story: &Story) -> Vec<Check> {
     let (world, run) = (&story.enforced, &story.run.run);
     let fleet: Vec<&Instance> = fleet(story).collect();
     let counts = story.run.counts;
-    // Two policies, all processes of the group but the one that was suspended before, its capacity, and its member's place.
-    let switches = 2 + PROCESSES - 1 + 2;
+    // Two policies, all processes of the group but the one that was suspended before, its minimum and capacity, and its member's place.
+    let switches = 2 + PROCESSES - 1 + 3;
     vec![
         check("the mock text began a run that is marked as simulated", run.simulated, story.run.headline()),
         check(
