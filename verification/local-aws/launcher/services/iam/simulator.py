@@ -1,8 +1,8 @@
 """SimulatePrincipalPolicy as on AWS: every call on every resource, with the boundary.
 
-It leaves out the policies of PolicyExclusionList, by their ARNs only. It names the policies that decide as AWS does. The keys of the
-simulated request are those that the caller gives. A key counts as missing when any statement of the policies asks for it and the caller
-gave none, also where the statement is about another call.
+It leaves out the policies of PolicyExclusionList, by their ARNs only. It names the policies that decide as AWS does. The keys of
+the simulated request are those that the caller gives. A key counts as missing when any statement of the policies asks for it and
+the caller gave none, also where the statement is about another call.
 """
 
 from dataclasses import dataclass
