@@ -11,7 +11,7 @@ use guardrails_model::phase::Phase;
 use guardrails_model::record::{
     Attempts, Direction, FORMAT, Part, PartPlan, RollbackRequest, Run, RunEvent, RunState, Step, StepEvent,
 };
-use guardrails_model::report::{Keep, Report};
+use guardrails_model::report::{Keep, Report, line};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -229,4 +229,16 @@ async fn runs_are_read_newest_first_page_by_page_and_no_more_than_asked_for() {
     assert_eq!(ids(None, 5000).await.len(), 1200);
     assert_eq!(ids(Some("rare"), 5).await, ["r-20261123-000600-a", "r-20261123-000000-a"]);
     assert_eq!(ids(Some("none"), 5).await, Vec::<String>::new());
+}
+
+#[test]
+fn held_step_without_a_change_shows_one_value() {
+    let run = run(vec![part(None, PartPlan::Missing)]);
+    let was = |value: &str, phase: Phase| {
+        let step = step(&run, 0, &Nonce::fresh(), 0);
+        line(&Step { before: Some(Value::new(value)), phase, reason: None, again_at: None, note: None, ..step })
+    };
+    assert!(was("stopped", Phase::Applied).ends_with(": stopped: applied"));
+    assert!(was("stopped", Phase::RolledBack).ends_with(": stopped: rolled back"));
+    assert!(was("running", Phase::Applied).ends_with(": running -> stopped: applied"));
 }

@@ -178,8 +178,10 @@ pub fn line(step: &Step) -> String {
     let before = step.before.as_ref().unwrap_or(&step.present);
     let change = match step.phase {
         Phase::Skipped => format!("{before}"),
-        Phase::RolledBack | Phase::RollingBack | Phase::RollbackFailed => format!("{} -> {before}", step.wanted),
         Phase::Planned if *before == step.wanted => format!("{before} already"),
+        // It was so, and is held so that others' change of it stays theirs.
+        _ if *before == step.wanted => format!("{before}"),
+        Phase::RolledBack | Phase::RollingBack | Phase::RollbackFailed => format!("{} -> {before}", step.wanted),
         _ => format!("{before} -> {}", step.wanted),
     };
     let reason = step.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
