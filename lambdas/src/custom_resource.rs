@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_iam_does_not_know_yet_is_tried_again_and_nothing_else_is() {
+    async fn refusal_by_iam_is_tried_again_and_no_other_failure() {
         let tried = std::cell::Cell::new(0);
         let allowed_from = |first: usize, otherwise: &'static str| {
             tried.set(0);

@@ -34,14 +34,13 @@ pub async fn main() -> Result<(), lambda_runtime::Error> {
 async fn handle(event: Json, invocation: Invocation) -> Result<Round, Fault> {
     let order = order(event);
     let (ledger, workflow) = (invocation.ledger()?, invocation.workflow()?);
-    let runs = Runs { ledger: &ledger, workflow: &workflow, clock: &invocation.clock, by: invocation.by.clone() };
+    let runs = || Runs { ledger: &ledger, workflow: &workflow, clock: &invocation.clock, by: invocation.by.clone() };
     let client = aws_sdk_budgets::Client::new(&invocation.sdk);
     let spending = Standings { client, account: variable("ACCOUNT_ID")?, topic: Some(variable("ALERT_TOPIC_ARN")?) };
     let until = (invocation.deadline - RESERVE).min(invocation.clock.now() + EVIDENCE);
     let functions = Functions::new(&invocation.sdk, variable("STACK_NAME")?, until);
-    let asks = Runs { ledger: &ledger, workflow: &workflow, clock: &invocation.clock, by: invocation.by.clone() };
-    let running = Priced { runs: asks, census: &functions };
-    let round = Reconciler { runs, spending: &spending, running: &running }.round().await?;
+    let running = Priced { runs: runs(), census: &functions };
+    let round = Reconciler { runs: runs(), spending: &spending, running: &running }.round().await?;
     for found in &round.guardrails {
         let (did, said, troubles) = (found.did.join("; "), found.said.join("; "), found.troubles.join("; "));
         for run in &found.began {

@@ -12,7 +12,7 @@ use super::story::{Story, stage};
 use crate::world::{Fault, Kind};
 
 #[tokio::test]
-async fn a_doubted_alert_waits_for_a_person_though_its_stage_asks_for_none() {
+async fn doubted_alert_waits_though_its_stage_asks_nobody() {
     let story = Story::of("a: on");
     let (target, mut guardrail) = stage("beta 80%", "a: off");
     guardrail.plausibility.approval.within = "2h".parse().unwrap();
@@ -34,7 +34,7 @@ async fn a_doubted_alert_waits_for_a_person_though_its_stage_asks_for_none() {
 }
 
 #[tokio::test]
-async fn a_doubted_alert_of_a_stage_that_only_notifies_notifies_and_says_why() {
+async fn doubted_alert_of_a_notifying_stage_tells_the_reason() {
     let story = Story::of("a: on");
     let (target, guardrail) = stage("beta 80%", "");
     let Begun::Started(run) = story.harness.doubted_alert(&target, &guardrail, &["too much".to_owned()]).await.unwrap() else {

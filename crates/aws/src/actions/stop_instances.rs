@@ -236,7 +236,7 @@ impl Action for Stopping {
         let powers: Vec<&FacetId> = facets.iter().filter(|facet| facet.parts().0 == POWER).take(AT_ONCE).collect();
         let ids: Vec<&str> = powers.iter().map(|facet| instance_id(facet)).collect();
         // It is nothing that a look hangs on.
-        let Ok(listed) = self.lister.with_ids(&ids).await else { return HashMap::new() };
+        let listed = self.lister.with_ids(&ids).await.unwrap_or_default();
         let started = powers.into_iter().filter_map(|facet| {
             let instance = listed.iter().find(|instance| instance.instance_id() == Some(instance_id(facet)))?;
             Some((facet.clone(), Timestamp::from_second(instance.launch_time()?.secs()).ok()?))

@@ -1,5 +1,5 @@
-//! The principals that started instances, by CloudTrail's event history. It needs no trail, keeps 90 days, and shows an event up to 15 minutes late. AWS
-//! takes two such calls a second in a Region, for the whole account.
+//! The principals that started instances, by CloudTrail's event history. It needs no trail, keeps 90 days, and shows an event up to
+//! 15 minutes late. AWS takes two such calls a second in a Region, for the whole account.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -41,7 +41,7 @@ impl Starters {
     /// The principal that started each of these instances at its time.
     pub async fn of(&self, started: &[(FacetId, Timestamp)], now: Timestamp) -> HashMap<FacetId, ChangedBy> {
         let mut found = HashMap::new();
-        for (index, (facet, at)) in started.iter().take(AT_ONCE).enumerate() {
+        for (index, (facet, at)) in started.iter().enumerate() {
             if index > 0 {
                 tokio::time::sleep(APART).await;
             }

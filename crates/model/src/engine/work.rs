@@ -2,6 +2,7 @@
 //! order are done before those of the next are begun.
 
 mod changed;
+mod turn;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,17 +11,13 @@ use jiff::Timestamp;
 use super::decide::{self, ApplyNext, Back, RollbackNext};
 use super::end::End;
 use super::record::Asked;
-use super::rescan::goes_along;
-use super::{
-    AFTER_CONFLICT, AFTER_THE_APPROVAL, Counts, Executor, ExecutorError, LONGEST_REST, consent::is_change, describe, failed, ids,
-    looked, sooner,
-};
-use crate::action::{Action, Change, ChangeOutcome, DriftPolicy, Ready, ReadyCheck, Seen};
-use crate::ids::{FacetId, Nonce, Value};
+use super::{AFTER_CONFLICT, AFTER_THE_APPROVAL, Counts, Executor, ExecutorError, LONGEST_REST, describe, ids, looked, sooner};
+use crate::action::{Action, Change, ChangeOutcome, Seen};
+use crate::ids::Value;
 use crate::ledger::{LedgerError, Move, Versioned};
 use crate::phase::Phase;
 use crate::receipt::Receipt;
-use crate::record::{Direction, Facet, PartPlan, Run, Step};
+use crate::record::{Direction, Run, Step};
 
 /// A change that the world has not followed for so many seconds is looked at less often.
 const SLOW: i64 = 120;
@@ -175,7 +172,7 @@ impl Executor<'_> {
                 }
                 ApplyNext::Change { before } => match self.pass(job, &step.value, passes, end).await? {
                     Pass::Open => {
-                        let adopted = facet.and_then(|facet| adopted(job, facet, seen));
+                        let adopted = facet.and_then(|facet| changed::adopted(job, facet, seen));
                         decided.intents.push(self.hold(run, step, adopted.as_ref().or(facet), Some(before), seen)?);
                     }
                     Pass::NotYet(why) => settled.extend(waiting(step, why)),
@@ -212,7 +209,8 @@ impl Executor<'_> {
         for step in &begun {
             let facet = facets.get(&step.value.facet);
             let seen = &seen[&step.value.facet];
-            let keeps = super::value(seen).is_some_and(|value| action.keeps(&step.value.facet, &value)) || adopts(job, step);
+            let keeps =
+                super::value(seen).is_some_and(|value| action.keeps(&step.value.facet, &value)) || changed::adopts(job, step);
             let is_loss = action.is_loss(&step.value.facet, step.value.unit.as_ref());
             let how = Back { force, keeps, is_loss, attempt: run.tries.rollback };
             match decide::rollback(&step.value, facet.map(|f| &f.value), seen, how, now) {
@@ -277,104 +275,6 @@ impl Executor<'_> {
         self.move_to(job.run, step, None, phase, looked(seen, Some(why))).map(Some)
     }
 
-    /// May this step of a unit begin? All steps of one order of a unit get one answer.
-    async fn pass(
-        &self,
-        job: &Job<'_>,
-        step: &Step,
-        passes: &mut HashMap<String, Pass>,
-        end: &mut End,
-    ) -> Result<Pass, ExecutorError> {
-        let Some(unit) = &step.unit else { return Ok(Pass::Open) };
-        if let Some(known) = passes.get(&unit.name) {
-            return Ok(known.clone());
-        }
-        let pass = self.ask_pass(job, &unit.name, unit.order(job.direction), end).await?;
-        let others = if matches!(pass, Pass::NotYet(_)) { Pass::NotYet(None) } else { pass.clone() };
-        passes.insert(unit.name.clone(), others);
-        Ok(pass)
-    }
-
-    async fn ask_pass(&self, job: &Job<'_>, unit: &str, order_now: u8, end: &mut End) -> Result<Pass, ExecutorError> {
-        let run = job.run;
-        let force = run.rollback.as_ref().is_some_and(|request| request.force) && job.direction == Direction::Rollback;
-        let of_unit = |step: &&Versioned<Step>| step.value.unit.as_ref().is_some_and(|of| of.name == unit);
-        let all: Vec<&Step> = job.steps.iter().filter(of_unit).map(|step| &step.value).collect();
-        let earlier: Vec<&Step> = all.iter().copied().filter(|step| order(step, job.direction) < order_now).collect();
-        if earlier.is_empty() {
-            return Ok(Pass::Open);
-        }
-        // Force does not wait for what has failed before. Everything else it waits for as long as it may take: others of the unit
-        // may be on their way, and a step too early does them harm.
-        let is_waived = |step: &Step| force && step.events.iter().any(|event| event.phase == Phase::RollbackFailed);
-        if all.iter().any(|step| order(step, job.direction) == order_now && is_waived(step)) {
-            return Ok(Pass::Open);
-        }
-        let done = |step: &&&Step| match job.direction {
-            Direction::Apply => matches!(step.phase, Phase::Applied | Phase::Skipped),
-            Direction::Rollback => step.phase.is_final() || step.lost || is_waived(step),
-        };
-        if earlier.iter().any(|step| !done(&step) && is_open(job.direction, run, step)) {
-            // What it waits for has said itself when to look again, which may be in a long while.
-            end.due.get_or_insert(job.action.patience().poll);
-            return Ok(Pass::NotYet(None));
-        }
-        if let Some(undone) = earlier.iter().find(|step| !done(step) && !force) {
-            let reason = undone.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-            return Ok(Pass::Never(format!("first comes {}, which is {}{reason}", undone.label, undone.phase)));
-        }
-        let since = earlier.iter().map(|step| step.since).max().unwrap_or_default().max(run.asked_at());
-        let waited = (self.clock.now() - since).get_seconds();
-        let steps = all.iter().map(|step| (step.facet.clone(), step.phase)).collect();
-        let held = all.iter().filter(|step| !force && !step.phase.is_final());
-        let befores = held.filter_map(|step| Some((step.facet.clone(), step.before.clone()?))).collect();
-        let gate = ReadyCheck { direction: job.direction, unit: unit.to_owned(), order: order_now, waited, steps, befores };
-        let ready = job.action.ready(&gate).await.map_err(|source| failed(run, job.part, "getting a unit ready", source))?;
-        let (again, why) = match ready {
-            Ready::Go(members) => {
-                let known: BTreeSet<&FacetId> = all.iter().map(|step| &step.facet).collect();
-                let found: Vec<_> = members.into_iter().filter(|member| !known.contains(&member.facet)).collect();
-                if !found.is_empty() && self.add(run, job.part, found).await? {
-                    sooner(&mut end.due, AFTER_CONFLICT);
-                }
-                return Ok(Pass::Open);
-            }
-            Ready::NotYet(why) => (next_look(job.action, waited), why),
-            Ready::In(seconds, why) => (seconds.max(1), why),
-        };
-        if waited < job.action.patience().limit {
-            sooner(&mut end.due, again);
-            return Ok(Pass::NotYet(Some(format!("waits: {why}"))));
-        }
-        Ok(if force { Pass::Open } else { Pass::Never(format!("after {waited} s still: {why}")) })
-    }
-
-    /// What came to a unit after the plan becomes steps of the run. Says whether there is any.
-    async fn add(&self, run: &Run, part: usize, found: Vec<crate::action::Planned>) -> Result<bool, ExecutorError> {
-        let Some(PartPlan::Written(written)) = run.parts.get(part).map(|part| &part.plan) else { return Ok(false) };
-        // One that has a step already, by itself or in another unit, came here after the plan. Two steps of one part would share
-        // a hold, and the first to let go would take it from the other.
-        let planned = self.ledger.steps_under(&run.id, part, &written.token).await?;
-        let planned: HashMap<&FacetId, &Step> = planned.iter().map(|step| (&step.value.facet, &step.value)).collect();
-        let step = |facet: &FacetId| planned.get(facet).copied();
-        let found = found.into_iter().filter(|found| !planned.contains_key(&found.facet) && goes_along(found, step));
-        let mut found: Vec<_> = found.collect();
-        if run.approval.is_some() && run.rescanning.is_some() {
-            for late in &mut found {
-                late.skip.get_or_insert_with(|| AFTER_THE_APPROVAL.to_owned());
-            }
-        }
-        let steps = found.into_iter().map(|found| Step { late: true, ..self.step(run, part, &written.token, found, None) });
-        let mut steps: Vec<Step> = steps.collect();
-        if run.approval.is_some() {
-            // Nobody knew of it when the list was approved. Once the others are done, a person is asked about it.
-            let mark = Nonce::fresh();
-            steps.iter_mut().filter(|step| is_change(step)).for_each(|step| step.awaits = Some(mark.clone()));
-        }
-        self.ledger.add_steps(&steps).await?;
-        Ok(!steps.is_empty())
-    }
-
     /// Writes moves, and counts those that were written. The others were changed by somebody else: they are looked at again.
     async fn save(&self, moves: Vec<Move>, end: &mut End, counts: &mut Counts) -> Result<Vec<Move>, ExecutorError> {
         let mut saved = Vec::with_capacity(moves.len());
@@ -393,19 +293,6 @@ impl Executor<'_> {
         }
         Ok(saved)
     }
-}
-
-/// Is the value that others give this facet its Before? It may have to change once more before its turn on the way back comes.
-fn adopts(job: &Job<'_>, step: &Versioned<Step>) -> bool {
-    job.action.drift_policy(&step.value.facet) == DriftPolicy::Adopt
-}
-
-/// The held facet with the value that others gave it as its Before, where the action adopts it.
-fn adopted(job: &Job<'_>, held: &Versioned<Facet>, seen: &Seen) -> Option<Versioned<Facet>> {
-    let facet = &held.value;
-    let is_due = !facet.holders.is_empty() && job.action.drift_policy(&facet.facet) == DriftPolicy::Adopt;
-    let before = super::value(seen).filter(|value| is_due && *value != facet.before)?;
-    Some(Versioned { rev: held.rev, value: Facet { before, ..facet.clone() } })
 }
 
 /// Was there nothing to change when it was planned, and is nothing of it begun?

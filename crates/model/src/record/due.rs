@@ -43,7 +43,6 @@ impl Step {
         if self.phase != Phase::RolledBack || !by_us {
             return Vec::new();
         }
-        // Of a step that was never begun, both are the same moment.
         let held = |at: Timestamp| self.changed() < at && at <= self.since;
         self.due.iter().filter(|due| due.at.is_some_and(held)).collect()
     }

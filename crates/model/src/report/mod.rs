@@ -334,9 +334,9 @@ fn waits(step: &Step) -> bool {
 /// failed, or late and not done?
 fn runs_on(run: &Run, step: &Step) -> bool {
     let failed = step.phase == Phase::ApplyFailed || (step.phase == Phase::Skipped && step.unplanned);
-    let not_reached = step.late || run.state == RunState::ApplyFailed;
-    let late = not_reached && matches!(step.phase, Phase::Planned | Phase::Applying);
-    step.is_still_on() || ((failed || late) && step.present != step.wanted)
+    let overdue = step.late || run.state == RunState::ApplyFailed;
+    let not_done = overdue && matches!(step.phase, Phase::Planned | Phase::Applying);
+    step.is_still_on() || ((failed || not_done) && step.present != step.wanted)
 }
 
 /// Has the run yet to work on it, the way that it goes?

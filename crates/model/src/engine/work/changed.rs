@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::{Job, Pass, waiting};
-use crate::action::Seen;
+use crate::action::{DriftPolicy, Seen};
 use crate::engine::end::End;
-use crate::engine::{Executor, ExecutorError, failed, looked};
+use crate::engine::{Executor, ExecutorError, failed, looked, value};
 use crate::ids::Value;
 use crate::ledger::{Move, Versioned};
 use crate::phase::Phase;
@@ -43,21 +43,36 @@ impl Executor<'_> {
                     let why = format!("somebody made it {value} meanwhile, and it stays so");
                     Some(self.let_go(run, step, facet, Phase::RolledBack, looked(seen, Some(why)))?)
                 }
-                Pass::Open => {
-                    let facet = Versioned { rev: held.rev, value: Facet { before: becomes.clone(), ..held.value.clone() } };
+                Pass::NotYet(why) if becomes == held.value.before || !adopts(job, step) => waiting(step, why),
+                Pass::Never(why) => Some(self.move_to(run, step, None, Phase::RollbackFailed, Some(why))?),
+                // Written down before its turn too: a step before it in its unit may have to change it.
+                turn @ (Pass::Open | Pass::NotYet(_)) => {
+                    let facet = with_before(held, becomes.clone());
                     let step = Versioned { rev: step.rev, value: Step { before: Some(becomes), ..step.value.clone() } };
-                    return Ok(Changed { intent: Some(self.claim(run, &step, Some(&facet), seen)?), settled: None });
-                }
-                // Written down at once: a step before it in its unit may have to change it.
-                Pass::NotYet(_) if becomes != held.value.before && super::adopts(job, step) => {
-                    let facet = Versioned { rev: held.rev, value: Facet { before: becomes.clone(), ..held.value.clone() } };
-                    let step = Versioned { rev: step.rev, value: Step { before: Some(becomes), ..step.value.clone() } };
+                    if let Pass::Open = turn {
+                        return Ok(Changed { intent: Some(self.claim(run, &step, Some(&facet), seen)?), settled: None });
+                    }
                     Some(Move { step, facet: Some(facet) })
                 }
-                Pass::NotYet(why) => waiting(step, why),
-                Pass::Never(why) => Some(self.move_to(run, step, None, Phase::RollbackFailed, Some(why))?),
             },
         };
         Ok(Changed { settled, intent: None })
     }
+}
+
+/// Is the value that others give this facet its Before? It may have to change once more before its turn on the way back comes.
+pub(super) fn adopts(job: &Job<'_>, step: &Versioned<Step>) -> bool {
+    job.action.drift_policy(&step.value.facet) == DriftPolicy::Adopt
+}
+
+/// The held facet with the value that others gave it as its Before, where the action adopts it.
+pub(super) fn adopted(job: &Job<'_>, held: &Versioned<Facet>, seen: &Seen) -> Option<Versioned<Facet>> {
+    let facet = &held.value;
+    let is_due = !facet.holders.is_empty() && job.action.drift_policy(&facet.facet) == DriftPolicy::Adopt;
+    let before = value(seen).filter(|value| is_due && *value != facet.before)?;
+    Some(with_before(held, before))
+}
+
+fn with_before(held: &Versioned<Facet>, before: Value) -> Versioned<Facet> {
+    Versioned { rev: held.rev, value: Facet { before, ..held.value.clone() } }
 }
