@@ -12,5 +12,6 @@ mod restrictions;
 pub mod size;
 mod sweep;
 mod switch;
+mod switch_parts;
 mod who_started;
 mod worked_example;
