@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::auto_scaling::group::{Fleets, Group as ScalingGroup};
 use super::buckets::Buckets;
 use super::ec2::instance::{Instance, Power};
+use super::ecs::Ecs;
 use super::identities::{Group, Limits, Right, Role};
 use super::past::Past;
 use super::place::{HOME, place};
@@ -54,6 +55,8 @@ pub struct Account {
     pub shared_keys: BTreeSet<String>,
     /// Auto Scaling's groups.
     pub fleets: Fleets,
+    /// ECS, and the scalable targets of its services.
+    pub ecs: Ecs,
     /// Services that a table tells, and their resources.
     pub doubles: Vec<&'static Table>,
     /// Their resources, by ARN.
@@ -94,6 +97,7 @@ pub struct Account {
     pub(super) timeline: Timeline,
     pub(super) past_fleets: Past<Fleets>,
     pub(super) past_things: Past<Things>,
+    pub(super) past_ecs: Past<Ecs>,
     pub(super) past_iam: Past<Iam>,
 }
 
@@ -127,6 +131,7 @@ impl Default for Account {
             instances: BTreeMap::new(),
             shared_keys: BTreeSet::new(),
             fleets: BTreeMap::new(),
+            ecs: Ecs::default(),
             doubles: Vec::new(),
             things: BTreeMap::new(),
             told: Vec::new(),
@@ -149,6 +154,7 @@ impl Default for Account {
             timeline: Timeline::default(),
             past_fleets: Past::default(),
             past_things: Past::default(),
+            past_ecs: Past::default(),
             past_iam: Past::default(),
         }
     }
@@ -302,6 +308,7 @@ impl Account {
         let fleets = self.fleets.values().filter(|group| group.explicit).flat_map(fleet);
         let thing = |thing: &Thing| (place(&thing.region, &thing.name), thing.state(self.now).to_owned());
         let things = self.things.values().map(thing);
+        let things = things.chain(self.ecs_snapshot());
         groups.chain(users).chain(roles).chain(self.instances.iter().map(instance)).chain(fleets).chain(things).collect()
     }
 }
