@@ -159,11 +159,7 @@ pub fn apply(step: &Step, facet: Option<&Facet>, seen: &Seen, keeps: bool, attem
             (None, None) => ApplyNext::Skip(format!("it was {value} already")),
         },
         _ if asked_later.is_some() => ApplyNext::Wait(asked_later),
-        Seen::Is(value)
-        | Seen::FellBack(value, _)
-        | Seen::Moving(value)
-        | Seen::Behind(value, _)
-        | Seen::NoRoom(value, _) => {
+        Seen::Is(value) | Seen::FellBack(value, _) | Seen::Moving(value) | Seen::Behind(value, _) | Seen::NoRoom(value, _) => {
             ApplyNext::Change { before: ours.or(theirs).map_or(value, |facet| &facet.before).clone() }
         }
     }

@@ -309,11 +309,9 @@ fn failed(run: &Run, part: usize, doing: &'static str, source: ActionError) -> E
 /// What it was seen to be, or to become.
 fn value(seen: &Seen) -> Option<Value> {
     match seen {
-        Seen::Is(value)
-        | Seen::FellBack(value, _)
-        | Seen::Moving(value)
-        | Seen::Behind(value, _)
-        | Seen::NoRoom(value, _) => Some(value.clone()),
+        Seen::Is(value) | Seen::FellBack(value, _) | Seen::Moving(value) | Seen::Behind(value, _) | Seen::NoRoom(value, _) => {
+            Some(value.clone())
+        }
         Seen::Gone(_) | Seen::OutOfReach(_) => None,
     }
 }
