@@ -9,6 +9,7 @@ mod living;
 mod properties;
 mod regions;
 mod restrictions;
+mod services;
 pub mod size;
 mod sweep;
 mod switch;

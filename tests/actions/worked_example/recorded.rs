@@ -1,4 +1,4 @@
-//! The example's calls, held against its grants: here by the words of the grant, and by `cargo xtask rights` with the evaluator that
+//! An action's calls, held against its grants: here by the words of the grant, and by `cargo xtask rights` with the evaluator that
 //! judges the product's. It reads them from the folder that `GUARDRAILS_CALLS` names.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,12 +6,12 @@ use std::fmt::Write;
 use std::path::Path;
 
 use guardrails_aws::catalog::Catalog;
-use guardrails_aws::grants::{Grant, policy};
+use guardrails_aws::grants::{Grant, policy, sid};
 use guardrails_model::config::Config;
 use guardrails_model::glob::glob;
 use serde_json::{Value as Json, json};
 
-/// IAM's action, the resource's ARN, and the resource's tags.
+/// IAM's action, the resource's ARN, and the resource's tags or other keys of conditions.
 pub type Called = (String, String, BTreeMap<String, String>);
 
 /// Fails when a call is not granted, or a grant is not used.
@@ -22,7 +22,7 @@ pub fn hold_against(grants: &[Grant], calls: &[Called]) {
             let is_named = grant.actions.contains(&action.as_str());
             let mut wanted = grant.condition["StringEquals"].as_object().into_iter().flatten();
             let carries = |(key, values): (&String, &Json)| {
-                let tag = key.strip_prefix("aws:ResourceTag/").and_then(|key| tags.get(key));
+                let tag = tags.get(key.strip_prefix("aws:ResourceTag/").unwrap_or(key));
                 values.as_array().is_some_and(|values| tag.is_some_and(|tag| values.contains(&json!(tag))))
             };
             let carries = wanted.all(carries);
@@ -40,24 +40,30 @@ pub fn write(catalog: &Catalog, action: &str, config: &Config, calls: &[Called])
     let Some(folder) = std::env::var_os("GUARDRAILS_CALLS") else { return };
     let grants = catalog.find(action).unwrap().grants(config).unwrap();
     let document: Json = serde_json::from_str(&filled(&policy(&grants).to_string())).unwrap();
-    let role = "example-PauseAppServicesRole-1";
+    let logical = format!("{}Role", sid(&action.split('-').collect::<Vec<_>>()));
+    let role = format!("example-{logical}-1");
     let principal = format!("arn:aws:sts::123456789012:assumed-role/{role}/example");
-    let (digest, mut wide) = ("pause-app-services", BTreeMap::new());
+    let (digest, mut wide) = (action, BTreeMap::new());
     for grant in &grants {
         wide.extend(grant.wide.iter().copied());
     }
     let mut text = String::new();
     let identity = json!([{"name": action, "policy": document}]);
     writeln!(text, "{}", json!({"policies": digest, "identity": identity, "boundary": null})).unwrap();
-    writeln!(text, "{}", json!({"reasons_of": "PauseAppServicesRole", "wide": wide})).unwrap();
+    writeln!(text, "{}", json!({"reasons_of": logical, "wide": wide})).unwrap();
     for (action, resource, tags) in calls {
-        let keys: BTreeMap<String, &String> = tags.iter().map(|(key, value)| (format!("aws:resourcetag/{key}"), value)).collect();
+        let keys: BTreeMap<String, &String> = tags.iter().map(|(key, value)| (key_of(key), value)).collect();
         let call = json!({"role": role, "principal": principal, "policies": digest, "action": action, "resource": resource,
             "keys": keys, "decision": "Allow", "key_policy": null});
         writeln!(text, "{call}").unwrap();
     }
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(Path::new(&folder).join("worked-example.jsonl"), text).unwrap();
+    std::fs::write(Path::new(&folder).join(format!("{action}.jsonl")), text).unwrap();
+}
+
+/// A tag's key, or a key of a service's own, as the evaluator has it.
+fn key_of(name: &str) -> String {
+    if name.contains(':') { name.to_ascii_lowercase() } else { format!("aws:resourcetag/{name}") }
 }
 
 fn filled(text: &str) -> String {

@@ -4,6 +4,7 @@
 pub mod deny_actions;
 pub mod scale_group_to_zero;
 pub mod stop_instances;
+pub mod stop_services;
 mod swap;
 pub mod swap_group_policy;
 pub mod swap_policy;
@@ -14,6 +15,7 @@ crate::catalog! {
     deny_actions::DenyActions,
     scale_group_to_zero::ScaleGroupToZero,
     stop_instances::StopInstances,
+    stop_services::StopServices,
     swap_group_policy::SwapGroupPolicy,
     swap_policy::SwapPolicy,
 }
@@ -35,7 +37,7 @@ mod tests {
         let names: Vec<&str> = CATALOG.entries().iter().map(|entry| entry.name).collect();
         assert_eq!(
             names,
-            ["deny-actions", "scale-group-to-zero", "stop-instances", "swap-group-policy", "swap-policy"],
+            ["deny-actions", "scale-group-to-zero", "stop-instances", "stop-services", "swap-group-policy", "swap-policy"],
             "a stored name is kept: add, never rename"
         );
     }

@@ -51,7 +51,7 @@ pub(super) fn update_service(account: &mut Account, call: &Call, now: Timestamp)
     Ok(json!({"service": shown}).to_string())
 }
 
-/// A call for the record: IAM's action, the resource, and what a policy's conditions may ask of it.
+/// A call for the record: IAM's action, the resource, and the keys that a policy's conditions may have.
 pub(super) fn told(account: &Account, call: &Call) -> Told {
     let region = &call.region;
     let arn = |kind: &str, rest: &str| format!("arn:aws:ecs:{region}:123456789012:{kind}/{rest}");

@@ -104,7 +104,7 @@ pub fn change(account: &mut Account, call: &Call, now: Timestamp) -> Result<Stri
     }
 }
 
-/// A call for the record: IAM's action, the resource, and what a policy's conditions may ask of it.
+/// A call for the record: IAM's action, the resource, and the keys that a policy's conditions may have.
 pub fn told(account: &Account, call: &Call) -> (String, String, BTreeMap<String, String>) {
     calls::told(account, call)
 }

@@ -1,4 +1,4 @@
-//! Application Auto Scaling: the scalable targets of services. Whoever updates one, it changes the count that is outside its bounds.
+//! Application Auto Scaling: the scalable targets of services. At each update of one, it changes a count outside the bounds.
 
 use std::fmt;
 
