@@ -49,8 +49,9 @@ const WITHOUT_RESOURCE: &[&str] = &[
 /// The example, with every action besides.
 pub fn rendered() -> Json {
     let example = include_str!("../../examples/guardrails.yaml");
-    let others = "          - stop-services: { tag: { Project: Beta } }
-          - scale-group-to-zero: { tag: { Project: Beta }, members-are-disposable: true }
+    let others = "          - scale-group-to-zero: { tag: { Project: Beta }, members-are-disposable: true }
+          - stop-databases: { tag: { Project: Beta } }
+          - stop-services: { tag: { Project: Beta } }
           - swap-policy: { user: beta-developer, detach: [AmazonEC2FullAccess] }
           - deny-actions: { role: beta-deployer, also: [sts:AssumeRole] }\n";
     rendered_of(&format!("{}\n{others}", example.trim_end()))
@@ -394,8 +395,9 @@ fn reconciler_calls_the_actions_and_notify_and_no_others() {
         .collect();
     let mut called: Vec<&str> = calls.iter().map(|call| call["Fn::GetAtt"][0].as_str().unwrap()).collect();
     called.sort_unstable();
-    let actions = ["DenyActions", "ScaleGroupToZero", "StopInstances", "StopServices", "SwapGroupPolicy", "SwapPolicy"]
-        .map(|of| format!("{of}Function"));
+    let actions =
+        ["DenyActions", "ScaleGroupToZero", "StopDatabases", "StopInstances", "StopServices", "SwapGroupPolicy", "SwapPolicy"];
+    let actions = actions.map(|of| format!("{of}Function"));
     let mut expected: Vec<&str> = actions.iter().map(String::as_str).chain(["NotifyFunction"]).collect();
     expected.sort_unstable();
     assert_eq!(called, expected);

@@ -1,6 +1,7 @@
 //! The behaviour of each action of `crates/aws`, in an account in this process that answers as AWS does.
 
 mod catalog;
+mod databases;
 mod foreign_keys;
 mod groups;
 mod instances;

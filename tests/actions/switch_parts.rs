@@ -192,7 +192,7 @@ impl Lab {
         self.world.account().snapshot()[name].clone()
     }
 
-    /// The names of what was turned, in order.
+    /// The names of the turned services, in order.
     fn turned(&self) -> Vec<String> {
         let told = self.world.account().told.clone();
         let turns = told.into_iter().filter(|(action, ..)| action.ends_with("PauseService") || action.ends_with("ResumeService"));

@@ -11,6 +11,7 @@ use super::ecs::Ecs;
 use super::identities::{Group, Limits, Right, Role};
 use super::past::Past;
 use super::place::{HOME, place};
+use super::rds::database::{Database, Databases};
 use super::things::{Table, Thing, Things};
 use super::timeline::{Event, Timeline};
 use super::trail::Started;
@@ -57,11 +58,19 @@ pub struct Account {
     pub fleets: Fleets,
     /// ECS, and the scalable targets of its services.
     pub ecs: Ecs,
+    /// RDS's databases, by ARN.
+    pub databases: Databases,
+    /// The ARNs of the clusters of each global cluster.
+    pub global_clusters: BTreeMap<String, Vec<String>>,
+    /// Blue/green deployments: the ARNs of both databases, and its status.
+    pub deployments: Vec<(String, String, &'static str)>,
+    /// Has RDS no capacity to start a database?
+    pub no_database_capacity: bool,
     /// Services that a table tells, and their resources.
     pub doubles: Vec<&'static Table>,
     /// Their resources, by ARN.
     pub things: Things,
-    /// Calls of those services: IAM's action, the resource, and the resource's tags.
+    /// Calls of those services, and of RDS: IAM's action, the resource, and the resource's tags.
     pub told: Vec<(String, String, BTreeMap<String, String>)>,
     /// The Regions that are enabled.
     pub regions: BTreeSet<String>,
@@ -98,6 +107,7 @@ pub struct Account {
     pub(super) past_fleets: Past<Fleets>,
     pub(super) past_things: Past<Things>,
     pub(super) past_ecs: Past<Ecs>,
+    pub(super) past_databases: Past<Databases>,
     pub(super) past_iam: Past<Iam>,
 }
 
@@ -132,6 +142,10 @@ impl Default for Account {
             shared_keys: BTreeSet::new(),
             fleets: BTreeMap::new(),
             ecs: Ecs::default(),
+            databases: BTreeMap::new(),
+            global_clusters: BTreeMap::new(),
+            deployments: Vec::new(),
+            no_database_capacity: false,
             doubles: Vec::new(),
             things: BTreeMap::new(),
             told: Vec::new(),
@@ -155,6 +169,7 @@ impl Default for Account {
             past_fleets: Past::default(),
             past_things: Past::default(),
             past_ecs: Past::default(),
+            past_databases: Past::default(),
             past_iam: Past::default(),
         }
     }
@@ -309,6 +324,8 @@ impl Account {
         let thing = |thing: &Thing| (place(&thing.region, &thing.name), thing.state(self.now).to_owned());
         let things = self.things.values().map(thing);
         let things = things.chain(self.ecs_snapshot());
+        let database = |database: &Database| (place(&database.region, &database.name), database.status.to_owned());
+        let things = things.chain(self.databases.values().map(database));
         groups.chain(users).chain(roles).chain(self.instances.iter().map(instance)).chain(fleets).chain(things).collect()
     }
 }

@@ -1,5 +1,5 @@
-//! The parts of an action: one [`Switch`] or several, which share the stage's parameters. What belongs to one unit is turned part by
-//! part: forward in the order in which they are named, and back in the reverse order.
+//! The parts of an action: one [`Switch`] or several, which share the stage's parameters. The resources of one unit are turned part by
+//! part: forward in the order of the parts, and back in the reverse order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,7 +65,7 @@ pub trait Part: Action {
     /// Those of these units whose resource of this part is left alone now, each with the reason.
     async fn left_alone(&self, units: &BTreeSet<String>) -> Result<BTreeMap<String, String>, ActionError>;
 
-    /// What the next part waits for, since one of these facets was turned.
+    /// The reason why the next part waits, after these facets were turned.
     async fn waits(&self, turned: &[FacetId], direction: Direction) -> Result<Option<String>, ActionError>;
 }
 

@@ -56,7 +56,7 @@ impl Action for Together {
         Ok(seen)
     }
 
-    /// Every part of an earlier order has its values by now. What they waited for may take longer.
+    /// Every part of an earlier order has its values by now. Its resources may need longer.
     async fn ready(&self, gate: &ReadyCheck) -> Result<Ready, ActionError> {
         for (index, part) in self.parts.iter().enumerate() {
             if self.order(gate.direction, index) >= gate.order {
