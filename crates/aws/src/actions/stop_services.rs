@@ -3,7 +3,7 @@
 //! comes first, and its tasks have to run before the target is as it was.
 //!
 //! A scalable target is not only a setting. Each update of one makes Application Auto Scaling put the count into its bounds, "even if
-//! you don't include the `MinCapacity` or `MaxCapacity` request parameters" (API reference of RegisterScalableTarget). So each update
+//! you don't include the `MinCapacity` or `MaxCapacity` request parameters" (API reference of `RegisterScalableTarget`). So each update
 //! sends both bounds and all three flags, and none is sent while the count is 0 and the minimum is not.
 //!
 //! No emulator shows both services together: one lacks Application Auto Scaling, and the other accepts all and changes no count. The

@@ -26,7 +26,7 @@ pub(super) fn cluster<'a>(ecs: &Ecs, call: &'a Call) -> Result<&'a str, Refusal>
     Err(Refusal(400, "ClusterNotFoundException", "Cluster not found.".to_owned()))
 }
 
-/// UpdateService of a count. Every other change is a deployment, which this double does not know.
+/// `UpdateService` of a count. Every other change is a deployment, which this double does not know.
 pub(super) fn update_service(account: &mut Account, call: &Call, now: Timestamp) -> Result<String, Refusal> {
     let cluster = cluster(&account.ecs, call)?.to_owned();
     let name = named(call.json["service"].as_str().unwrap_or_default()).to_owned();

@@ -76,7 +76,7 @@ impl Account {
     }
 }
 
-/// DescribeScalableTargets.
+/// `DescribeScalableTargets`.
 pub(super) fn describe(account: &Account, ecs: &Ecs, call: &Call) -> Result<String, Refusal> {
     let asked: Option<Vec<&str>> = call.json["ResourceIds"].as_array().map(|ids| ids.iter().filter_map(Json::as_str).collect());
     if asked.as_ref().is_some_and(|ids| ids.len() > ASKED) {
@@ -96,7 +96,7 @@ pub(super) fn describe(account: &Account, ecs: &Ecs, call: &Call) -> Result<Stri
     Ok(json!({"ScalableTargets": shown.collect::<Vec<_>>(), "NextToken": next}).to_string())
 }
 
-/// RegisterScalableTarget. Parameters that are not sent stay; flags that are not sent within a sent SuspendedState are false, which
+/// `RegisterScalableTarget`. Parameters that are not sent stay; flags that a sent `SuspendedState` leaves out are false, which
 /// AWS does not document, and an emulator does.
 pub(super) fn register(account: &mut Account, call: &Call, now: Timestamp) -> Result<String, Refusal> {
     let invalid = |message: String| Err(Refusal(400, "ValidationException", message));

@@ -146,7 +146,7 @@ impl EcsService {
         (self.running, goal.saturating_sub(self.running))
     }
 
-    /// The service as DescribeServices shows it.
+    /// The service as `DescribeServices` shows it.
     pub(super) fn shown(&self, at: Timestamp) -> Json {
         let (running, pending) = self.counts(at);
         let deployment = |(index, deployment): (usize, &Deployment)| {

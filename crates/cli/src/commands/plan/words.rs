@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use guardrails_aws::ec2::groups::{PROCESS, is_of_group, process_of};
+use guardrails_aws::ec2::groups::{PROCESS, is_in_group, is_of_group, process_of};
 use guardrails_aws::ec2::instances::POWER;
 use guardrails_aws::ec2::standby::{MEMBERSHIP, MINIMUM};
 use guardrails_model::action::Unit;
@@ -135,7 +135,7 @@ fn groups<'a>(steps: impl IntoIterator<Item = &'a Step>) -> BTreeMap<&'a str, Gr
 
 /// The Auto Scaling group that a step belongs to, if its unit is one.
 fn of_auto_scaling(step: &Step) -> Option<&Unit> {
-    step.unit.as_ref().filter(|_| step.facet.parts().0 == POWER || is_of_group(&step.facet))
+    step.unit.as_ref().filter(|_| is_in_group(&step.facet))
 }
 
 fn one_by_one(steps: &[Step]) -> Vec<String> {
