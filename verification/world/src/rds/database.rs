@@ -27,6 +27,7 @@ impl Kind {
 
 /// A DB instance or a DB cluster.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own, as RDS tells them")]
 pub struct Database {
     /// Its kind.
     pub kind: Kind,
