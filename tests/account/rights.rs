@@ -45,6 +45,7 @@ const WITHOUT_RESOURCE: &[&str] = &[
 pub fn rendered() -> Json {
     let example = include_str!("../../examples/guardrails.yaml");
     let others = "          - scale-group-to-zero: { tag: { Project: Beta }, members-are-disposable: true }
+          - stop-databases: { tag: { Project: Beta } }
           - swap-policy: { user: beta-developer, detach: [AmazonEC2FullAccess] }
           - deny-actions: { role: beta-deployer, also: [sts:AssumeRole] }\n";
     rendered_of(&format!("{}\n{others}", example.trim_end()))
@@ -386,8 +387,8 @@ fn reconciler_calls_the_actions_and_notify_and_no_others() {
         .collect();
     let mut called: Vec<&str> = calls.iter().map(|call| call["Fn::GetAtt"][0].as_str().unwrap()).collect();
     called.sort_unstable();
-    let actions =
-        ["DenyActions", "ScaleGroupToZero", "StopInstances", "SwapGroupPolicy", "SwapPolicy"].map(|of| format!("{of}Function"));
+    let actions = ["DenyActions", "ScaleGroupToZero", "StopDatabases", "StopInstances", "SwapGroupPolicy", "SwapPolicy"];
+    let actions = actions.map(|of| format!("{of}Function"));
     let mut expected: Vec<&str> = actions.iter().map(String::as_str).chain(["NotifyFunction"]).collect();
     expected.sort_unstable();
     assert_eq!(called, expected);

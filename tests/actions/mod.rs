@@ -1,6 +1,7 @@
 //! The behaviour of each action of `crates/aws`, in an account in this process that answers as AWS does.
 
 mod catalog;
+mod databases;
 mod foreign_keys;
 mod groups;
 mod instances;
@@ -12,5 +13,6 @@ mod restrictions;
 pub mod size;
 mod sweep;
 mod switch;
+mod switch_parts;
 mod who_started;
 mod worked_example;

@@ -4,7 +4,7 @@
 
 pub mod double;
 pub mod pause_app_services;
-mod recorded;
+pub mod recorded;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -84,7 +84,7 @@ fn the_walk_through_s_file_is_the_example_but_for_the_time_of_watching() {
 fn what_the_readme_shows_of_guardrails_yaml_is_read() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let blocks: Vec<&str> = readme.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    let [example, deny, asking, stop, pace] = blocks.as_slice() else { panic!("{} blocks of YAML", blocks.len()) };
+    let [example, deny, asking, stop, databases, pace] = blocks.as_slice() else { panic!("{} blocks of YAML", blocks.len()) };
     let parse = |text: &str| guardrails_aws::actions::CATALOG.parse("README.md", text);
     let whole = parse(example).unwrap();
     assert!(!whole.guardrails.is_empty());
@@ -96,9 +96,12 @@ fn what_the_readme_shows_of_guardrails_yaml_is_read() {
     let guardrail = parse(&asking).unwrap().guardrails.into_values().next().unwrap();
     assert!(guardrail.stages[1].approval.is_some());
     assert_eq!(guardrail.plausibility, Plausibility::default(), "what stands there is what holds when it is left out");
-    let indented = stop.lines().map(|line| format!("            {line}\n")).collect::<Vec<_>>().concat();
-    let stopping = example.replace("          - stop-instances: { tag: { Project: Beta } }", &format!("          -\n{indented}"));
-    assert_ne!(parse(&stopping).unwrap(), whole);
+    for action in [stop, databases] {
+        let indented = action.lines().map(|line| format!("            {line}\n")).collect::<Vec<_>>().concat();
+        let stopping =
+            example.replace("          - stop-instances: { tag: { Project: Beta } }", &format!("          -\n{indented}"));
+        assert_ne!(parse(&stopping).unwrap(), whole);
+    }
     let indented = deny.lines().map(|line| format!("            {line}\n")).collect::<Vec<_>>().concat();
     let denying = example.replace("          - stop-instances: { tag: { Project: Beta } }", &format!("          -\n{indented}"));
     assert_ne!(parse(&denying).unwrap(), whole);

@@ -80,12 +80,13 @@ fn widened(arn: &str) -> String {
     let parts: Vec<&str> = plain.splitn(6, ':').collect();
     let [_, _, service, region, account, resource] = parts.as_slice() else { return arn.to_owned() };
     let region = if region.is_empty() { "" } else { "*" };
-    let kind = resource.split_once('/').map_or("*".to_owned(), |(kind, _)| format!("{kind}/*"));
+    let of_kind = |mark: char| resource.split_once(mark).map(|(kind, _)| format!("{kind}{mark}*"));
+    let kind = of_kind('/').or_else(|| of_kind(':')).unwrap_or_else(|| "*".to_owned());
     format!("arn:${{AWS::Partition}}:{service}:{region}:{account}:{kind}").replace("${AWS..", "${AWS::")
 }
 
 /// `group` of the ARN of groups, and `anywhere` of `*`.
 fn kind(arn: &str) -> &str {
-    let resource = arn.rsplit(':').next().filter(|_| arn != "*");
+    let resource = arn.strip_suffix(":*").unwrap_or(arn).rsplit(':').next().filter(|_| arn != "*");
     resource.map_or("anywhere", |resource| resource.split('/').next().unwrap_or_default())
 }

@@ -3,11 +3,12 @@
 use serde_json::{Value as Json, json};
 
 use super::lab::{Meets, Place, Scenario};
-use crate::world::{Account, Group, Instance, Power, Spot};
+use crate::world::{Account, Database, Group, Instance, Power, Spot};
 
 /// A scenario or more for every action of the catalog, and one with several actions in a stage.
 pub fn scenarios() -> Vec<Scenario> {
     let mut all = stop_instances();
+    all.push(stop_databases());
     all.extend(groups());
     all.extend(swap_group_policy());
     all.extend(attaching());
@@ -26,7 +27,8 @@ pub fn lagging() -> Vec<Scenario> {
     let held = Scenario { place: || lag(fleet), meets: Meets::Hidden, ..groups().remove(0) };
     let size = Scenario { place: || lag(fleet), meets, ..groups().remove(1) };
     let denied = Scenario { place: || lag(people), meets, ..attaching().remove(1) };
-    vec![instances, group, held, size, denied]
+    let databases = Scenario { place: || lag(databases), meets, ..stop_databases() };
+    vec![instances, group, held, size, denied, databases]
 }
 
 fn lag(fill: fn(&mut Account)) -> Place {
@@ -91,6 +93,33 @@ fn stop_instances() -> Vec<Scenario> {
             },
         },
     ]
+}
+
+/// An instance and a cluster in scope, one that is stopped already, one that RDS does not stop, and one of another project.
+fn databases(account: &mut Account) {
+    let beta = |name: &str| Database::instance(name, "mysql", "Project=Beta");
+    account
+        .database(beta("orders"))
+        .database(Database::cluster("shop", "aurora-mysql", "Project=Beta"))
+        .database(Database::instance("shop-1", "aurora-mysql", "Project=Beta").member_of("shop"))
+        .database(beta("resting").in_status("stopped"))
+        .database(Database { source: Some("orders-of-gamma".to_owned()), ..beta("copy") })
+        .database(Database::instance("other", "mysql", "Project=Gamma"))
+        .page = 50;
+}
+
+fn stop_databases() -> Scenario {
+    const STOPPED: &str = "stopped";
+    Scenario {
+        name: "stop-databases",
+        actions: vec![("stop-databases", json!({"tag": {"Project": "Beta"}}))],
+        scope: &["orders", "shop"],
+        enforced: &[("orders", STOPPED), ("shop", STOPPED), ("shop-1", STOPPED)],
+        refused: 0,
+        disposable: &[],
+        meets: Meets::All,
+        place: || Place::world(databases),
+    }
 }
 
 /// A group of two of which an operator has suspended a process, and an instance beside it. Everything is quick, and comes in

@@ -1,4 +1,4 @@
-//! The example's calls, held against its grants: here by the words of the grant, and by `cargo xtask rights` with the evaluator that
+//! An action's calls, held against its grants: here by the words of the grant, and by `cargo xtask rights` with the evaluator that
 //! judges the product's. It reads them from the folder that `GUARDRAILS_CALLS` names.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use guardrails_aws::catalog::Catalog;
-use guardrails_aws::grants::{Grant, policy};
+use guardrails_aws::grants::{Grant, policy, sid};
 use guardrails_model::config::Config;
 use guardrails_model::glob::glob;
 use serde_json::{Value as Json, json};
@@ -40,16 +40,17 @@ pub fn write(catalog: &Catalog, action: &str, config: &Config, calls: &[Called])
     let Some(folder) = std::env::var_os("GUARDRAILS_CALLS") else { return };
     let grants = catalog.find(action).unwrap().grants(config).unwrap();
     let document: Json = serde_json::from_str(&filled(&policy(&grants).to_string())).unwrap();
-    let role = "example-PauseAppServicesRole-1";
+    let logical = format!("{}Role", sid(&action.split('-').collect::<Vec<_>>()));
+    let role = format!("example-{logical}-1");
     let principal = format!("arn:aws:sts::123456789012:assumed-role/{role}/example");
-    let (digest, mut wide) = ("pause-app-services", BTreeMap::new());
+    let (digest, mut wide) = (action, BTreeMap::new());
     for grant in &grants {
         wide.extend(grant.wide.iter().copied());
     }
     let mut text = String::new();
     let identity = json!([{"name": action, "policy": document}]);
     writeln!(text, "{}", json!({"policies": digest, "identity": identity, "boundary": null})).unwrap();
-    writeln!(text, "{}", json!({"reasons_of": "PauseAppServicesRole", "wide": wide})).unwrap();
+    writeln!(text, "{}", json!({"reasons_of": logical, "wide": wide})).unwrap();
     for (action, resource, tags) in calls {
         let keys: BTreeMap<String, &String> = tags.iter().map(|(key, value)| (format!("aws:resourcetag/{key}"), value)).collect();
         let call = json!({"role": role, "principal": principal, "policies": digest, "action": action, "resource": resource,
@@ -57,7 +58,7 @@ pub fn write(catalog: &Catalog, action: &str, config: &Config, calls: &[Called])
         writeln!(text, "{call}").unwrap();
     }
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(Path::new(&folder).join("worked-example.jsonl"), text).unwrap();
+    std::fs::write(Path::new(&folder).join(format!("{action}.jsonl")), text).unwrap();
 }
 
 fn filled(text: &str) -> String {

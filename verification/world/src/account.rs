@@ -10,6 +10,7 @@ use super::ec2::instance::{Instance, Power};
 use super::identities::{Group, Limits, Right, Role};
 use super::past::Past;
 use super::place::{HOME, place};
+use super::rds::database::{Database, Databases};
 use super::things::{Table, Thing, Things};
 use super::timeline::{Event, Timeline};
 use super::trail::Started;
@@ -54,11 +55,19 @@ pub struct Account {
     pub shared_keys: BTreeSet<String>,
     /// Auto Scaling's groups.
     pub fleets: Fleets,
+    /// RDS's databases, by ARN.
+    pub databases: Databases,
+    /// The ARNs of the clusters of each global cluster.
+    pub global_clusters: BTreeMap<String, Vec<String>>,
+    /// Blue/green deployments: the ARNs of both databases, and its status.
+    pub deployments: Vec<(String, String, &'static str)>,
+    /// Has RDS no capacity to start a database?
+    pub no_database_capacity: bool,
     /// Services that a table tells, and their resources.
     pub doubles: Vec<&'static Table>,
     /// Their resources, by ARN.
     pub things: Things,
-    /// Calls of those services: IAM's action, the resource, and the resource's tags.
+    /// Calls of those services, and of RDS: IAM's action, the resource, and the resource's tags.
     pub told: Vec<(String, String, BTreeMap<String, String>)>,
     /// The Regions that are enabled.
     pub regions: BTreeSet<String>,
@@ -94,6 +103,7 @@ pub struct Account {
     pub(super) timeline: Timeline,
     pub(super) past_fleets: Past<Fleets>,
     pub(super) past_things: Past<Things>,
+    pub(super) past_databases: Past<Databases>,
     pub(super) past_iam: Past<Iam>,
 }
 
@@ -127,6 +137,10 @@ impl Default for Account {
             instances: BTreeMap::new(),
             shared_keys: BTreeSet::new(),
             fleets: BTreeMap::new(),
+            databases: BTreeMap::new(),
+            global_clusters: BTreeMap::new(),
+            deployments: Vec::new(),
+            no_database_capacity: false,
             doubles: Vec::new(),
             things: BTreeMap::new(),
             told: Vec::new(),
@@ -149,6 +163,7 @@ impl Default for Account {
             timeline: Timeline::default(),
             past_fleets: Past::default(),
             past_things: Past::default(),
+            past_databases: Past::default(),
             past_iam: Past::default(),
         }
     }
@@ -302,6 +317,8 @@ impl Account {
         let fleets = self.fleets.values().filter(|group| group.explicit).flat_map(fleet);
         let thing = |thing: &Thing| (place(&thing.region, &thing.name), thing.state(self.now).to_owned());
         let things = self.things.values().map(thing);
+        let database = |database: &Database| (place(&database.region, &database.name), database.status.to_owned());
+        let things = things.chain(self.databases.values().map(database));
         groups.chain(users).chain(roles).chain(self.instances.iter().map(instance)).chain(fleets).chain(things).collect()
     }
 }

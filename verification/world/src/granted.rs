@@ -1,6 +1,7 @@
 //! What a function's policy lets it change: instances and groups by their tag, as `aws:ResourceTag` has it.
 
 use super::account::Account;
+use super::rds;
 use super::switchable;
 use super::wire::{Call, Refusal, Service};
 
@@ -27,6 +28,10 @@ pub fn refusal(account: &Account, call: &Call) -> Option<Refusal> {
         ));
     }
     let is_granted = match call.operation.as_str() {
+        "StopDBInstance" | "StartDBInstance" | "StopDBCluster" | "StartDBCluster" => {
+            let (_, _, tags) = rds::told(account, call);
+            tags.get(key).is_some_and(|is| is == value)
+        }
         "StopInstances" | "StartInstances" => {
             let mut asked = call.list("InstanceId").into_iter().filter_map(|id| account.instances.get(id));
             asked.all(|instance| instance.tags.get(key).is_some_and(|is| is == value))
@@ -41,10 +46,11 @@ pub fn refusal(account: &Account, call: &Call) -> Option<Refusal> {
         return None;
     }
     let user = USER;
+    let service = if matches!(call.service, Service::Rds) { "rds" } else { "autoscaling" };
     Some(if matches!(call.service, Service::Ec2) {
         let what = format!("{user} is not authorized to perform: ec2:{}", call.operation);
         Refusal(403, "UnauthorizedOperation", format!("You are not authorized to perform this operation. {what}"))
     } else {
-        Refusal(403, "AccessDenied", format!("{user} is not authorized to perform: autoscaling:{}", call.operation))
+        Refusal(403, "AccessDenied", format!("{user} is not authorized to perform: {service}:{}", call.operation))
     })
 }

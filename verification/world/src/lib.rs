@@ -22,6 +22,7 @@ mod identities;
 mod load_balancers;
 mod past;
 mod place;
+mod rds;
 mod services;
 mod simulator;
 pub mod story;
@@ -45,6 +46,7 @@ pub use ec2::{Address, Check, Instance, Power, Spot};
 pub use guardrails_testkit::{Effect, Ending, Fault, FaultInjector, Kind, ManualClock, lock};
 pub use identities::Right;
 pub use place::HOME;
+pub use rds::{Database, Kind as DatabaseKind};
 pub use things::{Table, Thing, Turn};
 
 /// An account behind a gate, and the time that both go by.

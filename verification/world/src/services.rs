@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::account::Account;
 use super::timeline::Event;
 use super::wire::{self, Call, Refusal, Reply, Service};
-use super::{auto_scaling, ec2, granted, iam, load_balancers, switchable, trail};
+use super::{auto_scaling, ec2, granted, iam, load_balancers, rds, switchable, trail};
 
 impl Account {
     /// Everything that happens by itself until `now`, in its order.
@@ -17,6 +17,7 @@ impl Account {
                 Event::ActivityEnds(group, number) => self.end_activity(&group, number, at),
                 Event::Reconcile(group) => self.reconcile(&group, at),
                 Event::Check(group) => self.check(&group, at),
+                Event::Database(arn) => self.settle_database(&arn, at),
                 Event::Late(call) => {
                     self.answer(&call, at);
                 }
@@ -53,9 +54,10 @@ impl Account {
 
     /// What meets a call before its service reads it.
     fn refusal(&mut self, call: &Call, now: Timestamp) -> Option<Refusal> {
-        if let Service::Told(table) = call.service {
-            let told = switchable::told(self, table, call);
-            self.told.push(told);
+        match call.service {
+            Service::Told(table) => self.told.push(switchable::told(self, table, call)),
+            Service::Rds => self.told.push(rds::told(self, call)),
+            _ => {}
         }
         let is_regional = !matches!(call.service, Service::Iam);
         if is_regional && !self.regions.contains(&call.region) {
@@ -111,6 +113,8 @@ impl Account {
             }
             (Service::AutoScaling, false) => auto_scaling::change(self, call, now),
             (Service::TargetGroups | Service::ClassicLoadBalancers, _) => load_balancers::answer(self, call, now),
+            (Service::Rds, true) => rds::describe(self, self.past_databases.at(then).unwrap_or(&self.databases), call),
+            (Service::Rds, false) => rds::change(self, call, now),
             (Service::CloudTrail, _) => trail::lookup(self, call, now),
             (Service::Told(table), true) => {
                 switchable::read(self, table, self.past_things.at(then).unwrap_or(&self.things), call, then)

@@ -18,6 +18,8 @@ pub enum Event {
     Reconcile(Key),
     /// A group looks at its members.
     Check(Key),
+    /// A database may have reached its next status, or is started by RDS.
+    Database(String),
     /// A call lands whose caller is gone.
     Late(Call),
 }
@@ -37,7 +39,8 @@ impl Timeline {
             Event::ActivityEnds(..) => 1,
             Event::Reconcile(_) => 2,
             Event::Check(_) => 3,
-            Event::Late(_) => 4,
+            Event::Database(_) => 4,
+            Event::Late(_) => 5,
         };
         self.pushed += 1;
         self.queue.insert((at, rank, self.pushed), event);

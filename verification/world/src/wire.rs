@@ -1,4 +1,4 @@
-//! The protocols. IAM, Auto Scaling, load balancers (AWS Query) and EC2 (EC2 Query): a form comes in, XML goes out. Services that
+//! The protocols. IAM, Auto Scaling, load balancers, RDS (AWS Query) and EC2 (EC2 Query): a form comes in, XML goes out. Services that
 //! a table tells ([`super::switchable`]): JSON comes in and goes out.
 
 use std::collections::BTreeMap;
@@ -17,6 +17,7 @@ pub enum Service {
     TargetGroups,
     ClassicLoadBalancers,
     CloudTrail,
+    Rds,
     Told(&'static Table),
 }
 
@@ -55,6 +56,7 @@ impl Call {
             "2011-01-01" => Service::AutoScaling,
             "2015-12-01" => Service::TargetGroups,
             "2012-06-01" => Service::ClassicLoadBalancers,
+            "2014-10-31" => Service::Rds,
             other => panic!("the double does not know the API version {other:?}: {form:?}"),
         };
         Self { service, region: region.to_owned(), operation: get("Action").to_owned(), json: Json::Null, form }
@@ -152,6 +154,7 @@ pub fn closed(call: &Call) -> Refusal {
         Service::Ec2 => ("UnauthorizedOperation", "ec2"),
         Service::AutoScaling => ("AccessDenied", "autoscaling"),
         Service::Told(table) => ("AccessDeniedException", table.service),
+        Service::Rds => ("AccessDenied", "rds"),
         _ => ("AccessDenied", "elasticloadbalancing"),
     };
     let user = "User: arn:aws:sts::123456789012:assumed-role/guardrails/session";

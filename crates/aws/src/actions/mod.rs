@@ -3,6 +3,7 @@
 
 pub mod deny_actions;
 pub mod scale_group_to_zero;
+pub mod stop_databases;
 pub mod stop_instances;
 mod swap;
 pub mod swap_group_policy;
@@ -13,6 +14,7 @@ crate::catalog! {
     CATALOG:
     deny_actions::DenyActions,
     scale_group_to_zero::ScaleGroupToZero,
+    stop_databases::StopDatabases,
     stop_instances::StopInstances,
     swap_group_policy::SwapGroupPolicy,
     swap_policy::SwapPolicy,
@@ -35,7 +37,7 @@ mod tests {
         let names: Vec<&str> = CATALOG.entries().iter().map(|entry| entry.name).collect();
         assert_eq!(
             names,
-            ["deny-actions", "scale-group-to-zero", "stop-instances", "swap-group-policy", "swap-policy"],
+            ["deny-actions", "scale-group-to-zero", "stop-databases", "stop-instances", "swap-group-policy", "swap-policy"],
             "a stored name is kept: add, never rename"
         );
     }

@@ -1,17 +1,21 @@
-//! Turns the setting of resources of one kind, in one Region.
+//! Turns the setting of resources of one kind, in one Region: one part of an action.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use guardrails_model::action::{Action, ActionError, Allowance, Change, ChangeOutcome, DriftPolicy, Patience, Planned, Seen};
+use guardrails_model::action::{
+    Action, ActionError, Allowance, Change, ChangeOutcome, DriftPolicy, Patience, Planned, Seen, Unit,
+};
 use guardrails_model::clock::Clock;
-use guardrails_model::ids::{FacetId, Place};
+use guardrails_model::ids::FacetId;
 use guardrails_model::pace::{Limit, Pacer};
 use guardrails_model::record::Direction;
 use jiff::Timestamp;
 
-use super::{Calling, Drift, Found, Switch, Switched, Which};
+use super::params::Scope;
+use super::parts::Part;
+use super::{Calling, Drift, Found, Switch, Which};
 use crate::context::Context;
 use crate::ec2::groups::{read, written};
 use crate::error::Failure;
@@ -19,25 +23,23 @@ use crate::error::Failure;
 /// The tag by which CloudFormation marks the resources of a stack.
 const STACK_TAG: &str = "aws:cloudformation:stack-name";
 
-/// The action at work.
+/// The part at work.
 pub(super) struct Acting<S: Switch> {
-    params: Switched<S>,
+    scope: Scope,
     switch: S,
     region: String,
     stack: Option<String>,
-    ec2: aws_sdk_ec2::Client,
     clock: Arc<dyn Clock>,
     pacer: Arc<Pacer>,
 }
 
 impl<S: Switch> Acting<S> {
-    pub(super) fn new(params: Switched<S>, context: &Context<'_>) -> Self {
+    pub(super) fn new(scope: &Scope, options: &S::Options, context: &Context<'_>) -> Self {
         Self {
-            switch: S::new(context, &params.options),
-            params,
+            scope: scope.clone(),
+            switch: S::new(context, options),
             region: context.region(),
             stack: context.stack.clone(),
-            ec2: aws_sdk_ec2::Client::new(&context.sdk),
             clock: Arc::clone(&context.clock),
             pacer: Arc::clone(&context.pacer),
         }
@@ -45,26 +47,58 @@ impl<S: Switch> Acting<S> {
 }
 
 #[async_trait]
-impl<S: Switch> Action for Acting<S> {
-    async fn places(&self) -> Result<Vec<Place>, ActionError> {
-        self.params.regions.places(&self.ec2).await
+impl<S: Switch> Part for Acting<S> {
+    fn kind(&self) -> &'static str {
+        S::TARGET.facet
     }
 
+    fn takes_along(&self) -> bool {
+        S::TAKES_ALONG
+    }
+
+    async fn left_alone(&self, units: &BTreeSet<String>) -> Result<BTreeMap<String, String>, ActionError> {
+        let mut alone = BTreeMap::new();
+        for (id, (item, found)) in self.named(units).await? {
+            alone.extend(
+                self.reason_against(&item, &found).await?.map(|why| (id, format!("{} is left alone: {why}", found.label))),
+            );
+        }
+        Ok(alone)
+    }
+
+    async fn waits(&self, turned: &[FacetId], direction: Direction) -> Result<Option<String>, ActionError> {
+        let ids: BTreeSet<String> = turned.iter().map(id_of).collect();
+        let items = self.named(&ids).await?;
+        for facet in turned {
+            let known = items.get(&id_of(facet)).filter(|(_, found)| another::<S>(facet, found).is_none());
+            let Some((item, _)) = known else { continue };
+            if let Some(why) = self.switch.ready(item, direction).await? {
+                return Ok(Some(why));
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl<S: Switch> Action for Acting<S> {
     async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
         let mut planned = Vec::new();
-        for item in self.switch.list(&Which::Tagged(&self.params.tag)).await? {
+        for item in self.switch.list(&Which::Tagged(&self.scope.tag)).await? {
             let found = self.switch.found(&item);
             // A service's filter may match more than was written, or a resource that carried the tags once.
             if self.untagged(&found).is_some() {
                 continue;
             }
             let skip = self.reason_against(&item, &found).await?;
-            let spared = self.params.exempt.reason(&found).is_some();
-            let facet = FacetId::new(S::TARGET.facet, &self.region, &written(&found.id))
+            let spared = self.scope.exempt.reason(&found).is_some();
+            let facet = FacetId::new(S::TARGET.facet, &self.region, &switch_of(&found))
                 .map_err(|error| ActionError::Refused(error.to_string()))?;
             let (Seen::Is(present) | Seen::FellBack(present, _) | Seen::Moving(present)) = found.seen else { continue };
+            let Found { kind, note, identity, .. } = found;
+            let unit = found.unit.map(|name| Unit { name, forward: 0, back: 0 });
             let plan = Planned::new(facet, found.label, present, found.off);
-            planned.push(Planned { skip, kind: found.kind, note: found.note, spared, ..plan });
+            planned.push(Planned { skip, kind, note, identity, unit, spared, ..plan });
         }
         Ok(planned)
     }
@@ -75,8 +109,11 @@ impl<S: Switch> Action for Acting<S> {
         let seen = facets.iter().map(|facet| {
             let id = id_of(facet);
             let seen = match items.get(&id) {
-                Some((_, Found { ending: Some(ending), .. })) => Seen::Gone(ending.clone()),
-                Some((_, found)) => found.seen.clone(),
+                Some((_, found)) => match (another::<S>(facet, found).or_else(|| found.ending.clone()), &found.broken) {
+                    (Some(why), _) => Seen::Gone(why),
+                    (None, Some(why)) => Seen::OutOfReach(why.clone()),
+                    (None, None) => found.seen.clone(),
+                },
                 None => Seen::Gone(format!("the {} {id} is there no more", S::TARGET.noun.one)),
             };
             (facet.clone(), seen)
@@ -94,7 +131,10 @@ impl<S: Switch> Action for Acting<S> {
         let mut answers = Vec::new();
         for change in changes {
             let against = match items.get(&id_of(&change.facet)) {
-                Some((item, found)) => self.reason_against(item, found).await,
+                Some((item, found)) => match another::<S>(&change.facet, found) {
+                    Some(why) => Ok(Some(why)),
+                    None => self.reason_against(item, found).await,
+                },
                 None => Ok(None),
             };
             answers.push(match against {
@@ -162,8 +202,8 @@ impl<S: Switch> Acting<S> {
     async fn reason_against(&self, item: &S::Item, found: &Found) -> Result<Option<String>, ActionError> {
         let is_own = self.stack.is_some() && found.tags.get(STACK_TAG) == self.stack.as_ref();
         let own = || is_own.then(|| "the guardrails themselves stand on it".to_owned());
-        let reason = self.params.exempt.reason(found).or_else(own).or_else(|| found.ending.clone());
-        match reason.or_else(|| found.left_alone.clone()) {
+        let reason = self.scope.exempt.reason(found).or_else(own).or_else(|| found.ending.clone());
+        match reason.or_else(|| found.broken.clone()).or_else(|| found.left_alone.clone()) {
             Some(why) => Ok(Some(why)),
             None => self.switch.against(item).await,
         }
@@ -180,8 +220,14 @@ impl<S: Switch> Acting<S> {
             self.pacer.empty(limit);
         }
         let failure = failure.judged(&S::CODES);
-        if S::CODES.is_not_now(&failure) && self.is_already(change).await {
-            return ChangeOutcome::Accepted;
+        if S::CODES.is_not_now(&failure) {
+            match self.seen(change).await {
+                // An earlier call turned it, whose answer was lost.
+                Some(Seen::Is(value)) if value == change.to => return ChangeOutcome::Accepted,
+                // It is on its way to nothing, and the service refuses all the same: it is asked less and less often.
+                Some(Seen::Is(_)) => return ChangeOutcome::NoCapacity(failure.message),
+                _ => {}
+            }
         }
         // On the way back nothing is left alone: it stays held, and people are told.
         if direction == Direction::Apply && S::CODES.is_for_another(&failure) {
@@ -190,16 +236,16 @@ impl<S: Switch> Acting<S> {
         Failure::answer(failure)
     }
 
-    /// Some services refuse to turn a resource again that an earlier call turned, whose answer was lost.
-    async fn is_already(&self, change: &Change) -> bool {
-        let id = id_of(&change.facet);
-        let items = self.named(&BTreeSet::from([id.clone()])).await;
-        items.is_ok_and(|items| items.get(&id).is_some_and(|(_, found)| found.seen == Seen::Is(change.to.clone())))
+    /// The resource as it is after a refusal, if that can be seen.
+    async fn seen(&self, change: &Change) -> Option<Seen> {
+        let items = self.named(&BTreeSet::from([id_of(&change.facet)])).await.ok()?;
+        let found = items.into_values().map(|(_, found)| found).find(|found| another::<S>(&change.facet, found).is_none())?;
+        Some(found.seen)
     }
 
     /// The tags of the stage that the resource does not carry. Its function is granted nothing without them.
     fn untagged(&self, found: &Found) -> Option<String> {
-        self.params.tag.missing(|key| found.tags.get(key).map(String::as_str))
+        self.scope.tag.missing(|key| found.tags.get(key).map(String::as_str))
     }
 
     /// Says of a refused change that the resource has lost its tags, where it has: AWS says only that it is not allowed.
@@ -224,6 +270,21 @@ fn limit<S: Switch>(direction: Direction) -> Option<Limit> {
     Some(if direction == Direction::Apply { forward } else { back })
 }
 
+/// The last part of a resource's facet: its id, and its identity where its id may be given again.
+fn switch_of(found: &Found) -> String {
+    let identity = found.identity.iter().map(|identity| written(identity));
+    [written(&found.id)].into_iter().chain(identity).collect::<Vec<_>>().join("/")
+}
+
 fn id_of(facet: &FacetId) -> String {
-    read(facet.parts().2)
+    let switch = facet.parts().2;
+    read(switch.split_once('/').map_or(switch, |(id, _)| id))
+}
+
+/// That the resource under the facet's name is not the facet's, if it is another.
+fn another<S: Switch>(facet: &FacetId, found: &Found) -> Option<String> {
+    let identity = facet.parts().2.split_once('/').map(|(_, identity)| read(identity));
+    let is_another = identity.is_some() && found.identity.is_some() && identity != found.identity;
+    let one = S::TARGET.noun.one;
+    is_another.then(|| format!("the {one} {} was deleted, and another was made under its name", found.id))
 }

@@ -1,54 +1,72 @@
-//! The declarations of an action on one kind of resource: its rights, and how it is made.
+//! The declarations of an action on resources: its rights, and how it is made.
 
 use guardrails_model::action::Action;
 use guardrails_model::config::Tags;
 
-use super::acting::Acting;
+use super::params::Scope;
+use super::parts::{Parts, Switches};
+use super::together::Together;
 use super::{Resource, Switch, Switched};
 use crate::context::Context;
 use crate::declared::{About, ActionType, Declared, alike};
-use crate::grants::{self, Grant, Use};
+use crate::grants::{self, Grant, Use, sid};
 
-impl<S: Switch> ActionType for Switched<S> {
-    const ABOUT: About = About { counts: &[S::TARGET], ..S::ABOUT };
+impl<S: Switches> ActionType for Switched<S> {
+    const ABOUT: About = About { counts: S::Parts::COUNTS, ..S::ABOUT };
 
     fn checked(self) -> Result<Self, String> {
         self.check().map(|()| self)
     }
 }
 
-impl<S: Switch> Declared for Switched<S> {
+impl<S: Switches> Declared for Switched<S> {
     fn make(&self, context: &Context<'_>) -> Box<dyn Action> {
-        Box::new(Acting::<S>::new(self.clone(), context))
+        let parts = S::Parts::make(&self.scope, &self.options, context);
+        Box::new(Together::new(parts, self.scope.regions.clone(), context))
     }
 
     fn selects(&self) -> Option<&Tags> {
-        Some(&self.tag)
+        Some(&self.scope.tag)
     }
 
     fn grants(&self, all: &[&dyn Declared]) -> Vec<Grant> {
-        let Resource { service, arn, lists, reads, wide, turns } = S::RESOURCE;
-        let scopes: Vec<_> = alike::<Self>(all).into_iter().map(|one| (&one.tag, one.regions.arns(service, arn))).collect();
-        let look = |name: &str, actions, resources, why_any| Grant {
-            sid: name.to_owned(),
-            uses: &[Use::Plan, Use::Apply, Use::Rollback],
-            actions,
-            resources,
-            why_any,
-            ..Grant::default()
-        };
-        let everything = || vec!["*".to_owned()];
-        let mut grants =
-            vec![look("Regions", &["ec2:DescribeRegions"], everything(), Some("AWS has no resource for the list of Regions"))];
-        if !lists.is_empty() {
-            grants.push(look("Look", lists, everything(), Some("AWS has no resource for these calls, which list")));
+        let scopes: Vec<&Scope> = alike::<Self>(all).into_iter().map(|one| &one.scope).collect();
+        let regions = ["ec2:DescribeRegions"].as_slice();
+        let mut grants = vec![reading("Regions", regions, everything(), Some("AWS has no resource for the list of Regions"))];
+        for grant in S::Parts::grants(&scopes) {
+            // Parts may need the same.
+            if !grants.contains(&grant) {
+                grants.push(grant);
+            }
         }
-        if !reads.is_empty() {
-            let all = grants::widest(scopes.iter().flat_map(|(_, arns)| arns.clone()));
-            grants.push(Grant { wide, ..look("Read", reads, all, None) });
-        }
-        grants.extend(S::more_grants());
-        grants.extend(grants::by_tag("Turn", turns, scopes));
         grants
     }
+}
+
+/// The rights of one part, by the stages' scopes. Where there are `several` parts, each right has the name of its part.
+pub(super) fn grants_of<S: Switch>(scopes: &[&Scope], several: bool) -> Vec<Grant> {
+    let Resource { service, arn, lists, reads, wide, turns } = S::RESOURCE;
+    let scopes: Vec<_> = scopes.iter().map(|scope| (&scope.tag, scope.regions.arns(service, arn))).collect();
+    let kind: Vec<&str> = S::TARGET.facet.split('-').filter(|_| several).collect();
+    let name = |verb: &'static str| sid(&[vec![verb], kind.clone()].concat());
+    let mut grants = Vec::new();
+    if !lists.is_empty() {
+        grants.push(reading(&name("Look"), lists, everything(), Some("AWS has no resource for these calls, which list")));
+    }
+    if !reads.is_empty() {
+        let all = grants::widest(scopes.iter().flat_map(|(_, arns)| arns.clone()));
+        grants.push(Grant { wide, ..reading(&name("Read"), reads, all, None) });
+    }
+    grants.extend(S::more_grants());
+    grants.extend(grants::by_tag(&name("Turn"), turns, scopes));
+    grants
+}
+
+fn reading(name: &str, actions: &'static [&'static str], resources: Vec<String>, why_any: Option<&'static str>) -> Grant {
+    let uses = &[Use::Plan, Use::Apply, Use::Rollback];
+    Grant { sid: name.to_owned(), uses, actions, resources, why_any, ..Grant::default() }
+}
+
+fn everything() -> Vec<String> {
+    vec!["*".to_owned()]
 }

@@ -1,10 +1,13 @@
 //! An action on one kind of resource with one setting: a stage turns it down, rollback turns it back. Its file says how the
 //! resources are listed and by which call the setting is changed. All the rest is [`Switched`]'s, once for all of them:
 //! parameters and their schema, Regions, exemptions, the plan, the check before the change, rollback, pace, receipts and rights.
+//! An action on several kinds, or on several settings of one resource, has a [`Switch`] for each: see [`Switches`].
 
 mod acting;
 mod declaring;
 mod params;
+mod parts;
+mod together;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,11 +15,13 @@ use async_trait::async_trait;
 use guardrails_model::action::{ActionError, Change, Patience, Seen};
 use guardrails_model::config::Tags;
 use guardrails_model::ids::Value;
+use guardrails_model::record::Direction;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-pub use self::params::{Exempt, Switched};
+pub use self::params::{Exempt, Scope, Switched};
+pub use self::parts::{Part, Parts, Switches};
 use crate::calls::{self, RequestId};
 use crate::context::Context;
 use crate::declared::{About, Counted};
@@ -26,8 +31,8 @@ use crate::grants::{Grant, Reasons};
 /// A kind of resource with one setting.
 #[async_trait]
 pub trait Switch: Send + Sync + Sized + 'static {
-    /// The action. Kinds of facet are not counted here but by [`Switch::TARGET`].
-    const ABOUT: About;
+    /// The action. Kinds of facet are not counted here but by [`Switch::TARGET`]. One of several parts of an action has none.
+    const ABOUT: About = About::new("", "", "");
     /// One of the resources: its kind of facet, its noun, its limits and its price.
     const TARGET: Counted;
     /// The resources as IAM knows them.
@@ -44,6 +49,8 @@ pub trait Switch: Send + Sync + Sized + 'static {
     const TAKES_TIME: bool = true;
     /// How many resources are worked on in one go.
     const BATCH: usize = 20;
+    /// Is a resource that is left alone a reason to leave alone the rest of its unit? Then its id is the name of its unit.
+    const TAKES_ALONG: bool = false;
     /// Further keys in guardrails.yaml; [`NoOptions`] when there are none.
     type Options: Options;
     /// A resource as the service describes it.
@@ -68,6 +75,15 @@ pub trait Switch: Send + Sync + Sized + 'static {
     /// When the service does not say.
     async fn against(&self, item: &Self::Item) -> Result<Option<String>, ActionError> {
         let _ = item;
+        Ok(None)
+    }
+
+    /// The reason why the next part of its unit may not begin yet, though this resource was turned in `direction` and has its value.
+    ///
+    /// # Errors
+    /// When the service does not say.
+    async fn ready(&self, item: &Self::Item, direction: Direction) -> Result<Option<String>, ActionError> {
+        let _ = (item, direction);
         Ok(None)
     }
 
@@ -155,8 +171,13 @@ pub enum Which<'a> {
 /// A resource as it was found.
 #[derive(Debug, Clone)]
 pub struct Found {
-    /// Its id, unique in its Region: the last part of the facet's id.
+    /// Its id, unique in its Region: part of the facet's id.
     pub id: String,
+    /// The identity that the service gave it, where its id is a name that may be given again. Another resource under the name
+    /// has a facet of its own.
+    pub identity: Option<String>,
+    /// The unit with whose other parts it is turned in order, such as `cluster/service`.
+    pub unit: Option<String>,
     /// Its name for people.
     pub label: String,
     /// Its tags.
@@ -173,6 +194,8 @@ pub struct Found {
     pub left_alone: Option<String>,
     /// The state by which the resource is known to be on its way to its end.
     pub ending: Option<String>,
+    /// The state in which nothing can turn it until a person mends it. It is left alone, and if it is held, rollback fails with this.
+    pub broken: Option<String>,
 }
 
 impl Found {
@@ -180,7 +203,20 @@ impl Found {
     #[must_use]
     pub fn new(id: impl Into<String>, label: impl Into<String>, seen: Seen, off: Value) -> Self {
         let (id, label) = (id.into(), label.into());
-        Self { id, label, tags: BTreeMap::new(), seen, off, kind: None, note: None, left_alone: None, ending: None }
+        Self {
+            id,
+            identity: None,
+            unit: None,
+            label,
+            tags: BTreeMap::new(),
+            seen,
+            off,
+            kind: None,
+            note: None,
+            left_alone: None,
+            ending: None,
+            broken: None,
+        }
     }
 }
 

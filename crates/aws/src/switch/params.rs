@@ -1,4 +1,4 @@
-//! The parameters of an action on one kind of resource: `tag`, `regions`, `exempt`, the word by which a stage agrees where one
+//! The parameters of an action on resources: `tag`, `regions`, `exempt`, the word by which a stage agrees where one
 //! is needed, and the action's own keys. Read key by key, so that an error is shown at its place in the file.
 
 use std::borrow::Cow;
@@ -12,19 +12,25 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value as Json, json};
 
-use super::{Found, Options, Switch};
+use super::{Found, Options, Switches};
 use crate::ec2::bystanders::{EXEMPT_TAG, RELEASE_TAG};
 use crate::ec2::regions::Regions;
 use crate::grants::sid;
 
-/// An action on one kind of resource, with the parameters of a stage.
-pub struct Switched<S: Switch> {
-    pub(super) tag: Tags,
-    pub(super) regions: Regions,
-    pub(super) exempt: Exempt,
+/// An action on one kind of resource or several, with the parameters of a stage.
+pub struct Switched<S: Switches> {
+    pub(super) scope: Scope,
     pub(super) agreed: bool,
     pub(super) options: S::Options,
     of: PhantomData<fn() -> S>,
+}
+
+/// The resources that a stage is for.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    pub(super) tag: Tags,
+    pub(super) regions: Regions,
+    pub(super) exempt: Exempt,
 }
 
 /// Targets that are left alone though they carry the tags.
@@ -55,13 +61,13 @@ impl Exempt {
     }
 }
 
-impl<S: Switch> Switched<S> {
+impl<S: Switches> Switched<S> {
     /// Names the mistake in the parameters, if there is one.
     pub(super) fn check(&self) -> Result<(), String> {
-        self.tag.check()?;
-        self.exempt.tag.check()?;
-        if self.tag.is_empty() {
-            let of = S::TARGET.noun.many;
+        self.scope.tag.check()?;
+        self.scope.exempt.tag.check()?;
+        if self.scope.tag.is_empty() {
+            let of = S::NOUN.many;
             return Err(format!("`tag` is empty: name at least one tag of the {of}, such as `{{Project: Beta}}`"));
         }
         match S::OPT_IN.filter(|_| !self.agreed) {
@@ -79,29 +85,29 @@ impl<S: Switch> Switched<S> {
     }
 }
 
-impl<S: Switch> Clone for Switched<S> {
+impl<S: Switches> Clone for Switched<S> {
     fn clone(&self) -> Self {
-        let Self { tag, regions, exempt, agreed, options, of } = self;
-        let (tag, regions, exempt, options) = (tag.clone(), regions.clone(), exempt.clone(), options.clone());
-        Self { tag, regions, exempt, agreed: *agreed, options, of: *of }
+        let Self { scope, agreed, options, of } = self;
+        Self { scope: scope.clone(), agreed: *agreed, options: options.clone(), of: *of }
     }
 }
 
-impl<S: Switch> fmt::Debug for Switched<S> {
+impl<S: Switches> fmt::Debug for Switched<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", S::ABOUT.name, json!(self))
     }
 }
 
-impl<S: Switch> Serialize for Switched<S> {
+impl<S: Switches> Serialize for Switched<S> {
     fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("tag", &self.tag)?;
-        if self.regions != Regions::All {
-            map.serialize_entry("regions", &self.regions)?;
+        let Scope { tag, regions, exempt } = &self.scope;
+        map.serialize_entry("tag", tag)?;
+        if *regions != Regions::All {
+            map.serialize_entry("regions", regions)?;
         }
-        if self.exempt != Exempt::default() {
-            map.serialize_entry("exempt", &self.exempt)?;
+        if *exempt != Exempt::default() {
+            map.serialize_entry("exempt", exempt)?;
         }
         if let Some(word) = S::OPT_IN {
             map.serialize_entry(word.key, &self.agreed)?;
@@ -115,7 +121,7 @@ impl<S: Switch> Serialize for Switched<S> {
     }
 }
 
-impl<'de, S: Switch> Deserialize<'de> for Switched<S> {
+impl<'de, S: Switches> Deserialize<'de> for Switched<S> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Parameters(PhantomData))
     }
@@ -123,7 +129,7 @@ impl<'de, S: Switch> Deserialize<'de> for Switched<S> {
 
 struct Parameters<S>(PhantomData<fn() -> S>);
 
-impl<'de, S: Switch> Visitor<'de> for Parameters<S> {
+impl<'de, S: Switches> Visitor<'de> for Parameters<S> {
     type Value = Switched<S>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -152,9 +158,11 @@ impl<'de, S: Switch> Visitor<'de> for Parameters<S> {
         }
         let options = S::Options::deserialize(Json::Object(own)).map_err(M::Error::custom)?;
         Ok(Switched {
-            tag: tag.ok_or_else(|| M::Error::missing_field("tag"))?,
-            regions: regions.unwrap_or_default(),
-            exempt: exempt.unwrap_or_default(),
+            scope: Scope {
+                tag: tag.ok_or_else(|| M::Error::missing_field("tag"))?,
+                regions: regions.unwrap_or_default(),
+                exempt: exempt.unwrap_or_default(),
+            },
             agreed: match (agreed, S::OPT_IN) {
                 (None, Some(word)) => return Err(M::Error::missing_field(word.key)),
                 (agreed, _) => agreed.unwrap_or_default(),
@@ -165,7 +173,7 @@ impl<'de, S: Switch> Visitor<'de> for Parameters<S> {
     }
 }
 
-impl<S: Switch> JsonSchema for Switched<S> {
+impl<S: Switches> JsonSchema for Switched<S> {
     fn schema_name() -> Cow<'static, str> {
         sid(&S::ABOUT.name.split('-').collect::<Vec<_>>()).into()
     }
@@ -175,7 +183,7 @@ impl<S: Switch> JsonSchema for Switched<S> {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let nouns = S::TARGET.noun.many;
+        let nouns = S::NOUN.many;
         let mut properties = json!({
             "tag": described::<Tags>(generator, &format!("The {nouns}' own tags to select by: every key must match, with one of its values.")),
             "regions": described::<Regions>(generator, "Where: `all` Regions that are enabled in the account, or a list of them."),

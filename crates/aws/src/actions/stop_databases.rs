@@ -1,0 +1,39 @@
+//! `stop-databases`: stops the DB instances of RDS and the clusters of Aurora, Neptune and `DocumentDB` that carry the tags, and starts
+//! those that it stopped. One API serves all of them. A database that RDS would refuse to stop is left alone, with the reason, before
+//! RDS is called. RDS starts a stopped database by itself after seven days: a round stops it again.
+
+mod clusters;
+mod instances;
+mod params;
+mod rds;
+
+use guardrails_model::pace::Limit;
+
+pub use self::clusters::Clusters;
+pub use self::instances::Instances;
+pub use self::params::{Keys, PendingChanges};
+use crate::declared::{About, Noun};
+use crate::switch::{Switched, Switches};
+
+/// The action.
+pub type StopDatabases = Switched<Databases>;
+
+/// Stops and starts. RDS documents no figures: two a second at the most.
+const CHANGES: Limit = Limit::new("rds-changes", 4.0, 2.0);
+
+/// DB instances, and clusters. Members of a cluster stop with it.
+pub struct Databases;
+
+impl Switches for Databases {
+    const ABOUT: About = About {
+        limits: &[CHANGES],
+        ..About::new(
+            "stop-databases",
+            "stops the RDS instances and the Aurora, Neptune and DocumentDB clusters that carry the tags, in all Regions",
+            "starts just the databases that it stopped",
+        )
+    };
+    const NOUN: Noun = Noun { one: "database", many: "databases" };
+    type Options = Keys;
+    type Parts = (Instances, Clusters);
+}
