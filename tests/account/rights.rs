@@ -12,6 +12,7 @@ pub const OPERATOR: &str = "arn:aws:iam::123456789012:user/finops";
 /// Actions for which the service authorization reference names no resource type. Whatever else stands on `*` is a mistake;
 /// parliament holds this against AWS's own list in CI.
 const WITHOUT_RESOURCE: &[&str] = &[
+    "application-autoscaling:DescribeScalableTargets",
     "autoscaling:DescribeAutoScalingGroups",
     "autoscaling:DescribeAutoScalingInstances",
     "autoscaling:DescribeInstanceRefreshes",
@@ -23,6 +24,10 @@ const WITHOUT_RESOURCE: &[&str] = &[
     "ec2:DescribeRegions",
     "ec2:DescribeSpotInstanceRequests",
     "ec2:DescribeVolumes",
+    "ecs:ListClusters",
+    "ecs:ListServices",
+    // Of container instances, which tasks on Fargate have none of: AWS's own examples grant it on everything.
+    "ecs:ListTasks",
     "elasticloadbalancing:DescribeInstanceHealth",
     "elasticloadbalancing:DescribeTargetHealth",
     "iam:GetAccountSummary",
@@ -46,6 +51,7 @@ pub fn rendered() -> Json {
     let example = include_str!("../../examples/guardrails.yaml");
     let others = "          - scale-group-to-zero: { tag: { Project: Beta }, members-are-disposable: true }
           - stop-databases: { tag: { Project: Beta } }
+          - stop-services: { tag: { Project: Beta } }
           - swap-policy: { user: beta-developer, detach: [AmazonEC2FullAccess] }
           - deny-actions: { role: beta-deployer, also: [sts:AssumeRole] }\n";
     rendered_of(&format!("{}\n{others}", example.trim_end()))
@@ -161,6 +167,8 @@ fn calls_that_end_change_or_pass_are_declared_one_by_one() {
         ("ScaleGroupToZeroRole", "autoscaling:UpdateAutoScalingGroup"),
         // A group's minimum alone: its members enter Standby only above it.
         ("StopInstancesRole", "autoscaling:UpdateAutoScalingGroup"),
+        // A service's count alone.
+        ("StopServicesRole", "ecs:UpdateService"),
     ];
     assert_eq!(declared, BTreeSet::from(expected));
 }
@@ -387,7 +395,8 @@ fn reconciler_calls_the_actions_and_notify_and_no_others() {
         .collect();
     let mut called: Vec<&str> = calls.iter().map(|call| call["Fn::GetAtt"][0].as_str().unwrap()).collect();
     called.sort_unstable();
-    let actions = ["DenyActions", "ScaleGroupToZero", "StopDatabases", "StopInstances", "SwapGroupPolicy", "SwapPolicy"];
+    let actions =
+        ["DenyActions", "ScaleGroupToZero", "StopDatabases", "StopInstances", "StopServices", "SwapGroupPolicy", "SwapPolicy"];
     let actions = actions.map(|of| format!("{of}Function"));
     let mut expected: Vec<&str> = actions.iter().map(String::as_str).chain(["NotifyFunction"]).collect();
     expected.sort_unstable();

@@ -76,6 +76,9 @@ both_ways! {
     "stop-instances, a group" =>
     stopping_a_group_can_be_cut_anywhere: apply,
     starting_a_group_again_can_be_cut_anywhere: rollback;
+    "stop-services" =>
+    stopping_services_can_be_cut_anywhere: apply,
+    starting_services_again_can_be_cut_anywhere: rollback;
     "stop-databases" =>
     stopping_databases_can_be_cut_anywhere: apply,
     starting_databases_again_can_be_cut_anywhere: rollback;

@@ -84,7 +84,9 @@ fn the_walk_through_s_file_is_the_example_but_for_the_time_of_watching() {
 fn what_the_readme_shows_of_guardrails_yaml_is_read() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let blocks: Vec<&str> = readme.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    let [example, deny, asking, stop, databases, pace] = blocks.as_slice() else { panic!("{} blocks of YAML", blocks.len()) };
+    let [example, deny, asking, stop, databases, services, pace] = blocks.as_slice() else {
+        panic!("{} blocks of YAML", blocks.len())
+    };
     let parse = |text: &str| guardrails_aws::actions::CATALOG.parse("README.md", text);
     let whole = parse(example).unwrap();
     assert!(!whole.guardrails.is_empty());
@@ -96,7 +98,7 @@ fn what_the_readme_shows_of_guardrails_yaml_is_read() {
     let guardrail = parse(&asking).unwrap().guardrails.into_values().next().unwrap();
     assert!(guardrail.stages[1].approval.is_some());
     assert_eq!(guardrail.plausibility, Plausibility::default(), "what stands there is what holds when it is left out");
-    for action in [stop, databases] {
+    for action in [stop, databases, services] {
         let indented = action.lines().map(|line| format!("            {line}\n")).collect::<Vec<_>>().concat();
         let stopping =
             example.replace("          - stop-instances: { tag: { Project: Beta } }", &format!("          -\n{indented}"));

@@ -4,6 +4,7 @@ mod abandon;
 mod again;
 mod approvals;
 mod approved;
+mod behind;
 mod doubts;
 mod drift;
 mod holds;

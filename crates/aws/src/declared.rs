@@ -67,6 +67,8 @@ pub enum Priced {
     ByKind,
     /// It may save money, and a price list does not know how much: `the members of`, `that would go to zero` around the count.
     Unknown(&'static str, &'static str),
+    /// It costs nothing by itself.
+    Free,
 }
 
 /// A word for one, and for several.

@@ -262,6 +262,10 @@ pub enum Seen {
     FellBack(Value, String),
     /// On its way to this.
     Moving(Value),
+    /// This by its setting, which its target has not followed yet, for the reason given. It may be changed again at once.
+    Behind(Value, String),
+    /// The same for want of capacity or quota: it may take long until the target follows.
+    NoRoom(Value, String),
     /// There is no such target any more, for the reason given.
     Gone(String),
     /// The target is there, and this action cannot reach it, for the reason given: its name is another now.

@@ -3,13 +3,14 @@
 use serde_json::{Value as Json, json};
 
 use super::lab::{Meets, Place, Scenario};
-use crate::world::{Account, Database, Group, Instance, Power, Spot};
+use crate::world::{Account, Database, EcsService, Group, Instance, Power, ScalableTarget, Spot};
 
 /// A scenario or more for every action of the catalog, and one with several actions in a stage.
 pub fn scenarios() -> Vec<Scenario> {
     let mut all = stop_instances();
     all.push(stop_databases());
     all.extend(groups());
+    all.push(stop_services());
     all.extend(swap_group_policy());
     all.extend(attaching());
     all.push(both());
@@ -27,8 +28,9 @@ pub fn lagging() -> Vec<Scenario> {
     let held = Scenario { place: || lag(fleet), meets: Meets::Hidden, ..groups().remove(0) };
     let size = Scenario { place: || lag(fleet), meets, ..groups().remove(1) };
     let denied = Scenario { place: || lag(people), meets, ..attaching().remove(1) };
+    let services = Scenario { place: || lag(services), meets, ..stop_services() };
     let databases = Scenario { place: || lag(databases), meets, ..stop_databases() };
-    vec![instances, group, held, size, denied, databases]
+    vec![instances, group, held, size, denied, services, databases]
 }
 
 fn lag(fill: fn(&mut Account)) -> Place {
@@ -163,6 +165,37 @@ fn groups() -> Vec<Scenario> {
             place: || Place::world(fleet),
         },
     ]
+}
+
+/// A service that is scaled and one that is not in scope, one without tasks, one that has no count, and one of another project. An
+/// alarm asks for tasks of the first, all the time.
+fn services(account: &mut Account) {
+    let beta = |name: &str, count| EcsService { takes: 4, ..EcsService::new(name, count, "Project=Beta") };
+    account
+        .ecs_service(EcsService { alarm: Some(1), ..beta("beta/web", 5) })
+        .scalable("beta/web", ScalableTarget::new(2, 6).suspended([true, false, false]))
+        .ecs_service(beta("beta/worker", 3))
+        .ecs_service(beta("beta/idle", 0))
+        .ecs_service(EcsService { strategy: "DAEMON", ..beta("beta/agent", 2) })
+        .ecs_service(EcsService::new("beta/other", 4, "Project=Gamma"))
+        .page = 50;
+}
+
+fn stop_services() -> Scenario {
+    Scenario {
+        name: "stop-services",
+        actions: vec![("stop-services", json!({"tag": {"Project": "Beta"}}))],
+        scope: &["beta/web", "beta/worker"],
+        enforced: &[
+            ("beta/web tasks", "0 of 0"),
+            ("beta/web scaling", "min 0, max 6, in suspended, out suspended, scheduled suspended"),
+            ("beta/worker tasks", "0 of 0"),
+        ],
+        refused: 0,
+        disposable: &[],
+        meets: Meets::Different,
+        place: || Place::world(services),
+    }
 }
 
 const FULL: &str = "arn:aws:iam::aws:policy/AmazonEC2FullAccess";

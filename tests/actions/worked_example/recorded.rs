@@ -11,7 +11,7 @@ use guardrails_model::config::Config;
 use guardrails_model::glob::glob;
 use serde_json::{Value as Json, json};
 
-/// IAM's action, the resource's ARN, and the resource's tags.
+/// IAM's action, the resource's ARN, and the resource's tags or other keys of conditions.
 pub type Called = (String, String, BTreeMap<String, String>);
 
 /// Fails when a call is not granted, or a grant is not used.
@@ -22,7 +22,7 @@ pub fn hold_against(grants: &[Grant], calls: &[Called]) {
             let is_named = grant.actions.contains(&action.as_str());
             let mut wanted = grant.condition["StringEquals"].as_object().into_iter().flatten();
             let carries = |(key, values): (&String, &Json)| {
-                let tag = key.strip_prefix("aws:ResourceTag/").and_then(|key| tags.get(key));
+                let tag = tags.get(key.strip_prefix("aws:ResourceTag/").unwrap_or(key));
                 values.as_array().is_some_and(|values| tag.is_some_and(|tag| values.contains(&json!(tag))))
             };
             let carries = wanted.all(carries);
@@ -52,13 +52,18 @@ pub fn write(catalog: &Catalog, action: &str, config: &Config, calls: &[Called])
     writeln!(text, "{}", json!({"policies": digest, "identity": identity, "boundary": null})).unwrap();
     writeln!(text, "{}", json!({"reasons_of": logical, "wide": wide})).unwrap();
     for (action, resource, tags) in calls {
-        let keys: BTreeMap<String, &String> = tags.iter().map(|(key, value)| (format!("aws:resourcetag/{key}"), value)).collect();
+        let keys: BTreeMap<String, &String> = tags.iter().map(|(key, value)| (key_of(key), value)).collect();
         let call = json!({"role": role, "principal": principal, "policies": digest, "action": action, "resource": resource,
             "keys": keys, "decision": "Allow", "key_policy": null});
         writeln!(text, "{call}").unwrap();
     }
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(Path::new(&folder).join(format!("{action}.jsonl")), text).unwrap();
+}
+
+/// A tag's key, or a key of a service's own, as the evaluator has it.
+fn key_of(name: &str) -> String {
+    if name.contains(':') { name.to_ascii_lowercase() } else { format!("aws:resourcetag/{name}") }
 }
 
 fn filled(text: &str) -> String {

@@ -226,7 +226,11 @@ impl Workflow for Line {
 impl Action for Line {
     async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
         let present = match self.look().await? {
-            Seen::Is(value) | Seen::Moving(value) | Seen::FellBack(value, _) => value,
+            Seen::Is(value)
+            | Seen::Moving(value)
+            | Seen::FellBack(value, _)
+            | Seen::Behind(value, _)
+            | Seen::NoRoom(value, _) => value,
             Seen::Gone(why) | Seen::OutOfReach(why) => unreachable!("the lamp does not go: {why}"),
         };
         Ok(vec![Planned::new(facet(), "a", present, Value::new(OFF))])

@@ -43,6 +43,8 @@ pub struct Lamps {
     pub room: Option<usize>,
     /// Why no unit is ready, if none is.
     pub unready: Option<&'static str>,
+    /// Why the light of all lamps is behind their switches, if it is, and whether it is for want of current.
+    pub behind: Option<(&'static str, bool)>,
     late: Vec<(Timestamp, String, Value)>,
 }
 
@@ -202,7 +204,14 @@ impl Action for FakeAction {
             let seen = facets.iter().map(|facet| match lamps.by_name.get(&name(facet)) {
                 None => (facet.clone(), Seen::Gone("the lamp is gone".to_owned())),
                 Some(Lamp { becomes: Some((_, value)), .. }) => (facet.clone(), Seen::Moving(value.clone())),
-                Some(lamp) => (facet.clone(), Seen::Is(lamp.is.clone())),
+                Some(lamp) => {
+                    let seen = match lamps.behind {
+                        None => Seen::Is(lamp.is.clone()),
+                        Some((why, false)) => Seen::Behind(lamp.is.clone(), why.to_owned()),
+                        Some((why, true)) => Seen::NoRoom(lamp.is.clone(), why.to_owned()),
+                    };
+                    (facet.clone(), seen)
+                }
             });
             seen.collect()
         };

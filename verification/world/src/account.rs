@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::auto_scaling::group::{Fleets, Group as ScalingGroup};
 use super::buckets::Buckets;
 use super::ec2::instance::{Instance, Power};
+use super::ecs::Ecs;
 use super::identities::{Group, Limits, Right, Role};
 use super::past::Past;
 use super::place::{HOME, place};
@@ -55,6 +56,8 @@ pub struct Account {
     pub shared_keys: BTreeSet<String>,
     /// Auto Scaling's groups.
     pub fleets: Fleets,
+    /// ECS, and the scalable targets of its services.
+    pub ecs: Ecs,
     /// RDS's databases, by ARN.
     pub databases: Databases,
     /// The ARNs of the clusters of each global cluster.
@@ -103,6 +106,7 @@ pub struct Account {
     pub(super) timeline: Timeline,
     pub(super) past_fleets: Past<Fleets>,
     pub(super) past_things: Past<Things>,
+    pub(super) past_ecs: Past<Ecs>,
     pub(super) past_databases: Past<Databases>,
     pub(super) past_iam: Past<Iam>,
 }
@@ -137,6 +141,7 @@ impl Default for Account {
             instances: BTreeMap::new(),
             shared_keys: BTreeSet::new(),
             fleets: BTreeMap::new(),
+            ecs: Ecs::default(),
             databases: BTreeMap::new(),
             global_clusters: BTreeMap::new(),
             deployments: Vec::new(),
@@ -163,6 +168,7 @@ impl Default for Account {
             timeline: Timeline::default(),
             past_fleets: Past::default(),
             past_things: Past::default(),
+            past_ecs: Past::default(),
             past_databases: Past::default(),
             past_iam: Past::default(),
         }
@@ -317,6 +323,7 @@ impl Account {
         let fleets = self.fleets.values().filter(|group| group.explicit).flat_map(fleet);
         let thing = |thing: &Thing| (place(&thing.region, &thing.name), thing.state(self.now).to_owned());
         let things = self.things.values().map(thing);
+        let things = things.chain(self.ecs_snapshot());
         let database = |database: &Database| (place(&database.region, &database.name), database.status.to_owned());
         let things = things.chain(self.databases.values().map(database));
         groups.chain(users).chain(roles).chain(self.instances.iter().map(instance)).chain(fleets).chain(things).collect()

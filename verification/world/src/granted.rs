@@ -1,6 +1,7 @@
 //! What a function's policy lets it change: instances and groups by their tag, as `aws:ResourceTag` has it.
 
 use super::account::Account;
+use super::ecs;
 use super::rds;
 use super::switchable;
 use super::wire::{Call, Refusal, Service};
@@ -26,6 +27,12 @@ pub fn refusal(account: &Account, call: &Call) -> Option<Refusal> {
             "AccessDeniedException",
             message,
         ));
+    }
+    if let Service::Ecs = call.service {
+        let (action, arn, tags) = ecs::told(account, call);
+        let is_refused = call.operation == "UpdateService" && tags.get(key).map(String::as_str) != Some(value);
+        let message = format!("{USER} is not authorized to perform: {action} on resource: {arn}");
+        return is_refused.then_some(Refusal(400, "AccessDeniedException", message));
     }
     let is_granted = match call.operation.as_str() {
         "StopDBInstance" | "StartDBInstance" | "StopDBCluster" | "StartDBCluster" => {

@@ -19,7 +19,7 @@ use aws_smithy_types::body::SdkBody;
 use guardrails_model::clock::Clock;
 
 use super::World;
-use super::wire::{self, Call, Reply};
+use super::wire::{self, Call, Reply, Service};
 use super::{Effect, Ending};
 
 /// Never dialled: the HTTP client is the double.
@@ -87,8 +87,13 @@ impl World {
     fn read(&self, request: &HttpRequest, body: &[u8]) -> Call {
         let Some(target) = request.headers().get("x-amz-target") else { return Call::read(region(request), body) };
         let (service, operation) = target.rsplit_once('.').expect("a service and an operation");
-        if service.ends_with("CloudTrail_20131101") {
-            return Call::read_trail(region(request), operation, body);
+        let known = [
+            ("CloudTrail_20131101", Service::CloudTrail),
+            ("AmazonEC2ContainerServiceV20141113", Service::Ecs),
+            ("AnyScaleFrontendService", Service::Ecs),
+        ];
+        if let Some((_, known)) = known.into_iter().find(|(target, _)| service.ends_with(target)) {
+            return Call::read_for(known, region(request), operation, body);
         }
         let account = self.settled();
         let told = account.doubles.iter().find(|table| table.target == service);

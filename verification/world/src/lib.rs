@@ -15,6 +15,7 @@ mod auto_scaling;
 mod buckets;
 mod catalog;
 mod ec2;
+mod ecs;
 mod granted;
 mod http;
 mod iam;
@@ -43,6 +44,7 @@ pub use auto_scaling::{Group, Member};
 pub use buckets::Buckets;
 pub use catalog::{STACK, catalog, catalog_at, of_catalog};
 pub use ec2::{Address, Check, Instance, Power, Spot};
+pub use ecs::{Cluster, Deployment, EcsService, ScalableTarget};
 pub use guardrails_testkit::{Effect, Ending, Fault, FaultInjector, Kind, ManualClock, lock};
 pub use identities::Right;
 pub use place::HOME;
@@ -114,6 +116,13 @@ impl World {
     pub fn requests_of(&self, operation: &str) -> Vec<String> {
         let action = format!("Action={operation}&");
         lock(&self.requests).iter().filter(|form| form.starts_with(&action)).cloned().collect()
+    }
+
+    /// The requests in JSON that have this field.
+    pub fn requests_with(&self, field: &str) -> Vec<serde_json::Value> {
+        let requests = lock(&self.requests);
+        let read = requests.iter().filter_map(|body| serde_json::from_str::<serde_json::Value>(body).ok());
+        read.filter(|body| !body[field].is_null()).collect()
     }
 
     /// Writes a request down, and gives it an id.

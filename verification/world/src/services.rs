@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::account::Account;
 use super::timeline::Event;
 use super::wire::{self, Call, Refusal, Reply, Service};
-use super::{auto_scaling, ec2, granted, iam, load_balancers, rds, switchable, trail};
+use super::{auto_scaling, ec2, ecs, granted, iam, load_balancers, rds, switchable, trail};
 
 impl Account {
     /// Everything that happens by itself until `now`, in its order.
@@ -24,6 +24,7 @@ impl Account {
             }
         }
         self.now = self.now.max(now);
+        self.settle_alarms(self.now);
     }
 
     fn settle_instance(&mut self, id: &str, at: Timestamp) {
@@ -56,6 +57,7 @@ impl Account {
     fn refusal(&mut self, call: &Call, now: Timestamp) -> Option<Refusal> {
         match call.service {
             Service::Told(table) => self.told.push(switchable::told(self, table, call)),
+            Service::Ecs => self.told.push(ecs::told(self, call)),
             Service::Rds => self.told.push(rds::told(self, call)),
             _ => {}
         }
@@ -113,6 +115,8 @@ impl Account {
             }
             (Service::AutoScaling, false) => auto_scaling::change(self, call, now),
             (Service::TargetGroups | Service::ClassicLoadBalancers, _) => load_balancers::answer(self, call, now),
+            (Service::Ecs, true) => ecs::describe(self, self.past_ecs.at(then).unwrap_or(&self.ecs), call, then),
+            (Service::Ecs, false) => ecs::change(self, call, now),
             (Service::Rds, true) => rds::describe(self, self.past_databases.at(then).unwrap_or(&self.databases), call),
             (Service::Rds, false) => rds::change(self, call, now),
             (Service::CloudTrail, _) => trail::lookup(self, call, now),

@@ -17,6 +17,8 @@ pub enum Service {
     TargetGroups,
     ClassicLoadBalancers,
     CloudTrail,
+    /// ECS, and Application Auto Scaling.
+    Ecs,
     Rds,
     Told(&'static Table),
 }
@@ -69,11 +71,11 @@ impl Call {
         Self { service: Service::Told(table), region, operation, json, form: BTreeMap::new() }
     }
 
-    /// Reads a call of CloudTrail, which is JSON.
-    pub fn read_trail(region: &str, operation: &str, body: &[u8]) -> Self {
+    /// Reads a call of a service whose double knows JSON.
+    pub fn read_for(service: Service, region: &str, operation: &str, body: &[u8]) -> Self {
         let json = serde_json::from_slice(body).expect("a request in JSON");
         let (region, operation) = (region.to_owned(), operation.to_owned());
-        Self { service: Service::CloudTrail, region, operation, json, form: BTreeMap::new() }
+        Self { service, region, operation, json, form: BTreeMap::new() }
     }
 
     /// A parameter.
@@ -117,8 +119,8 @@ impl Call {
 pub fn answer(call: &Call, result: Result<String, Refusal>) -> Reply {
     let operation = &call.operation;
     match (call.service, result) {
-        (Service::Told(_) | Service::CloudTrail, Ok(body)) => (200, body),
-        (Service::Told(_) | Service::CloudTrail, Err(Refusal(status, code, message))) => {
+        (Service::Told(_) | Service::CloudTrail | Service::Ecs, Ok(body)) => (200, body),
+        (Service::Told(_) | Service::CloudTrail | Service::Ecs, Err(Refusal(status, code, message))) => {
             (status, json!({"__type": code, "Message": message}).to_string())
         }
         (Service::Ec2, Ok(body)) => (200, format!("<{operation}Response><requestId>r</requestId>{body}</{operation}Response>")),
@@ -142,7 +144,7 @@ pub fn answer(call: &Call, result: Result<String, Refusal>) -> Reply {
 pub fn throttled(service: Service) -> Refusal {
     let (status, code, message) = match service {
         Service::Ec2 => (503, "RequestLimitExceeded", "Request limit exceeded."),
-        Service::Told(_) => (400, "ThrottlingException", "Rate exceeded"),
+        Service::Told(_) | Service::Ecs => (400, "ThrottlingException", "Rate exceeded"),
         _ => (400, "Throttling", "Rate exceeded"),
     };
     Refusal(status, code, message.to_owned())
@@ -154,6 +156,7 @@ pub fn closed(call: &Call) -> Refusal {
         Service::Ec2 => ("UnauthorizedOperation", "ec2"),
         Service::AutoScaling => ("AccessDenied", "autoscaling"),
         Service::Told(table) => ("AccessDeniedException", table.service),
+        Service::Ecs => ("AccessDeniedException", "ecs"),
         Service::Rds => ("AccessDenied", "rds"),
         _ => ("AccessDenied", "elasticloadbalancing"),
     };

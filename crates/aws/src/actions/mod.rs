@@ -5,6 +5,7 @@ pub mod deny_actions;
 pub mod scale_group_to_zero;
 pub mod stop_databases;
 pub mod stop_instances;
+pub mod stop_services;
 mod swap;
 pub mod swap_group_policy;
 pub mod swap_policy;
@@ -16,6 +17,7 @@ crate::catalog! {
     scale_group_to_zero::ScaleGroupToZero,
     stop_databases::StopDatabases,
     stop_instances::StopInstances,
+    stop_services::StopServices,
     swap_group_policy::SwapGroupPolicy,
     swap_policy::SwapPolicy,
 }
@@ -37,7 +39,15 @@ mod tests {
         let names: Vec<&str> = CATALOG.entries().iter().map(|entry| entry.name).collect();
         assert_eq!(
             names,
-            ["deny-actions", "scale-group-to-zero", "stop-databases", "stop-instances", "swap-group-policy", "swap-policy"],
+            [
+                "deny-actions",
+                "scale-group-to-zero",
+                "stop-databases",
+                "stop-instances",
+                "stop-services",
+                "swap-group-policy",
+                "swap-policy"
+            ],
             "a stored name is kept: add, never rename"
         );
     }

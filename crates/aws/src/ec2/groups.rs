@@ -12,7 +12,7 @@ use guardrails_model::action::{ActionError, Change, ChangeOutcome, Due, Seen, Un
 use guardrails_model::ids::{BadName, FacetId, Value};
 use jiff::Timestamp;
 
-use super::instances::instance_id;
+use super::instances::{POWER, instance_id};
 use super::standby::{BACK, LAUNCH, MEMBERSHIP, is_standby, member_of};
 use crate::calls;
 use crate::error::Failure;
@@ -113,6 +113,12 @@ pub fn is_before_service(order: u8) -> bool {
 #[must_use]
 pub fn is_of_group(facet: &FacetId) -> bool {
     facet.parts().0 == PROCESS || is_standby(facet)
+}
+
+/// Is a unit with this facet an Auto Scaling group? The units of other services have neither groups nor instances.
+#[must_use]
+pub fn is_in_group(facet: &FacetId) -> bool {
+    is_of_group(facet) || facet.parts().0 == POWER
 }
 
 /// The group of a facet of [`is_of_group`].

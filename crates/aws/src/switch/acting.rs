@@ -8,7 +8,7 @@ use guardrails_model::action::{
     Action, ActionError, Allowance, Change, ChangeOutcome, DriftPolicy, Patience, Planned, Seen, Unit,
 };
 use guardrails_model::clock::Clock;
-use guardrails_model::ids::FacetId;
+use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::pace::{Limit, Pacer};
 use guardrails_model::record::Direction;
 use jiff::Timestamp;
@@ -94,7 +94,14 @@ impl<S: Switch> Action for Acting<S> {
             let spared = self.scope.exempt.reason(&found).is_some();
             let facet = FacetId::new(S::TARGET.facet, &self.region, &switch_of(&found))
                 .map_err(|error| ActionError::Refused(error.to_string()))?;
-            let (Seen::Is(present) | Seen::FellBack(present, _) | Seen::Moving(present)) = found.seen else { continue };
+            let (Seen::Is(present)
+            | Seen::FellBack(present, _)
+            | Seen::Moving(present)
+            | Seen::Behind(present, _)
+            | Seen::NoRoom(present, _)) = found.seen
+            else {
+                continue;
+            };
             let Found { kind, note, identity, .. } = found;
             let unit = found.unit.map(|name| Unit { name, forward: 0, back: 0 });
             let plan = Planned::new(facet, found.label, present, found.off);
@@ -177,6 +184,10 @@ impl<S: Switch> Action for Acting<S> {
             Drift::ReapplyAfter(seconds) if (self.clock.now() - changed).get_seconds() < seconds => DriftPolicy::Report,
             Drift::ReapplyAfter(_) | Drift::Reapply | Drift::Report => self.drift_policy(facet),
         }
+    }
+
+    async fn changed_by_others(&self, _: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
+        Ok(S::changed_by_others(before, seen))
     }
 
     fn allowance(&self, direction: Direction, changes: usize) -> Allowance {

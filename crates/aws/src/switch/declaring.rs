@@ -58,7 +58,9 @@ pub(super) fn grants_of<S: Switch>(scopes: &[&Scope], several: bool) -> Vec<Gran
         grants.push(Grant { wide, ..reading(&name("Read"), reads, all, None) });
     }
     grants.extend(S::more_grants());
-    grants.extend(grants::by_tag(&name("Turn"), turns, scopes));
+    if !turns.is_empty() {
+        grants.extend(grants::by_tag(&name("Turn"), turns, scopes));
+    }
     grants
 }
 

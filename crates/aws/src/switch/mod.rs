@@ -94,6 +94,14 @@ pub trait Switch: Send + Sync + Sized + 'static {
     /// When the service refused the call, or did not answer.
     async fn set(&self, id: &str, to: &Value, calling: &Calling<'_>) -> Result<(), Failure>;
 
+    /// The value on the way back, where others made it `seen` while it was held: `seen` is left as it is. None, where only a person can
+    /// say.
+    #[must_use]
+    fn changed_by_others(before: &Value, seen: &Value) -> Option<Value> {
+        let _ = (before, seen);
+        None
+    }
+
     /// Rights besides those that follow from [`Switch::RESOURCE`].
     #[must_use]
     fn more_grants() -> Vec<Grant> {

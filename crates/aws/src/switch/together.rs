@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use guardrails_model::action::{
     Action, ActionError, Allowance, Change, ChangeOutcome, DriftPolicy, Patience, Planned, Ready, ReadyCheck, Seen, Unit,
 };
-use guardrails_model::ids::{FacetId, Place};
+use guardrails_model::ids::{FacetId, Place, Value};
 use guardrails_model::phase::Phase;
 use guardrails_model::record::Direction;
 use jiff::Timestamp;
@@ -113,6 +113,13 @@ impl Action for Together {
 
     fn drifted(&self, facet: &FacetId, changed: Timestamp) -> DriftPolicy {
         self.part(facet).map_or(DriftPolicy::Report, |part| part.drifted(facet, changed))
+    }
+
+    async fn changed_by_others(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
+        match self.part(facet) {
+            Some(part) => part.changed_by_others(facet, before, seen).await,
+            None => Ok(None),
+        }
     }
 
     /// It is not known yet of which parts the changes are: the part with the least room decides.

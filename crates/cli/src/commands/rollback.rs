@@ -6,6 +6,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use guardrails_aws::actions::CATALOG;
 use guardrails_aws::declared::Counted;
+use guardrails_aws::ec2::groups::is_in_group;
 use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::ids::{GuardrailName, RunId, Selector};
 use guardrails_model::phase::Phase;
@@ -96,6 +97,8 @@ struct Held {
     named: Vec<String>,
     /// Of the units that something is asked for of, and of those that something else is held of.
     units: [BTreeSet<(usize, String)>; 2],
+    /// The units that are Auto Scaling groups.
+    groups: BTreeSet<String>,
     /// How its steps stand, if they are few.
     known: Known,
 }
@@ -131,7 +134,14 @@ async fn held(deployment: &Deployment, args: &Rollback, request: &RollbackReques
     let (mut acted, mut worked) = (BTreeSet::new(), BTreeSet::new());
     let mut all = Vec::new();
     for run in open {
-        let mut held = Held { counts: BTreeMap::new(), named: Vec::new(), units: Default::default(), known: Known::new(), run };
+        let mut held = Held {
+            counts: BTreeMap::new(),
+            named: Vec::new(),
+            units: Default::default(),
+            groups: BTreeSet::new(),
+            known: Known::new(),
+            run,
+        };
         let run = held.run.clone();
         let lively = follow::planned(&run) <= LIVELY;
         acted.extend(run.parts.iter().map(|part| part.action.clone()));
@@ -175,6 +185,9 @@ impl Held {
     fn add(&mut self, step: &Step, asked: bool) {
         if let Some(unit) = &step.unit {
             self.units[usize::from(!asked)].insert((step.part, unit.name.clone()));
+            if is_in_group(&step.facet) {
+                self.groups.insert(unit.name.clone());
+            }
         }
         if !asked {
             return;
@@ -221,13 +234,14 @@ impl Held {
         lines.join("\n")
     }
 
-    /// The groups of which only some is asked for: what else is held of them stays as it is.
+    /// The units of which only some is asked for: all else that is held of them stays as it is.
     fn halves(&self) -> Option<String> {
         let [asked, left] = &self.units;
         let halves: Vec<&str> = asked.intersection(left).map(|(_, name)| name.as_str()).collect();
         let more = if halves.len() > NAMED { ", ..." } else { "" };
         let named = halves.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-        let what = count(halves.len(), "Auto Scaling group");
+        let are_groups = halves.iter().all(|name| self.groups.contains(*name));
+        let what = count(halves.len(), if are_groups { "Auto Scaling group" } else { "unit" });
         (!halves.is_empty()).then(|| format!("and what this does not ask for of {what} is still held: {named}{more}"))
     }
 

@@ -153,8 +153,13 @@ pub fn apply(step: &Step, facet: Option<&Facet>, seen: &Seen, keeps: bool, attem
             ApplyNext::Skip(format!("it was becoming {value} already"))
         }
         Seen::Moving(value) if *value != step.wanted || ours.is_some() => ApplyNext::Wait(None),
+        Seen::Behind(value, _) | Seen::NoRoom(value, _) if *value == step.wanted => match (ours, theirs) {
+            (Some(_), _) => ApplyNext::Wait(None),
+            (None, Some(_)) => ApplyNext::Settled,
+            (None, None) => ApplyNext::Skip(format!("it was {value} already")),
+        },
         _ if asked_later.is_some() => ApplyNext::Wait(asked_later),
-        Seen::Is(value) | Seen::FellBack(value, _) | Seen::Moving(value) => {
+        Seen::Is(value) | Seen::FellBack(value, _) | Seen::Moving(value) | Seen::Behind(value, _) | Seen::NoRoom(value, _) => {
             ApplyNext::Change { before: ours.or(theirs).map_or(value, |facet| &facet.before).clone() }
         }
     }
@@ -206,13 +211,23 @@ pub fn rollback(step: &Step, facet: Option<&Facet>, seen: &Seen, how: Back, now:
         Seen::FellBack(value, why) if *value != facet.before && step.phase == Phase::RollingBack && step.accepted.is_some() => {
             return RollbackNext::Later(why.clone());
         }
-        Seen::Is(value) | Seen::FellBack(value, _) => value,
+        // It has its setting back, and counts once its target has followed.
+        Seen::Behind(value, why) | Seen::NoRoom(value, why)
+            if *value == facet.before && step.phase == Phase::RollingBack && step.put_back =>
+        {
+            return match step.again_at.filter(|again| *again > now) {
+                Some(again) => RollbackNext::Wait(Some(again)),
+                None if matches!(seen, Seen::NoRoom(..)) => RollbackNext::Later(why.clone()),
+                None => RollbackNext::Wait(None),
+            };
+        }
+        Seen::Is(value) | Seen::FellBack(value, _) | Seen::Behind(value, _) | Seen::NoRoom(value, _) => value,
     };
     if *value == facet.before {
         return match step.phase {
             Phase::Applied if keeps => RollbackNext::Kept,
             Phase::Applied => RollbackNext::Settled(Some(format!("somebody made it {value} already"))),
-            _ if step.put_back => RollbackNext::Settled(None),
+            _ if step.put_back && !is_behind(seen) => RollbackNext::Settled(None),
             // Our change was asked for and never seen: a listing may lag behind it. Putting back what is there already does
             // no harm.
             _ => RollbackNext::PutBack,
@@ -230,6 +245,11 @@ pub fn rollback(step: &Step, facet: Option<&Facet>, seen: &Seen, how: Back, now:
         facet.wanted, facet.before
     );
     RollbackNext::Changed(value.clone(), why)
+}
+
+/// Has the target not followed its setting yet?
+fn is_behind(seen: &Seen) -> bool {
+    matches!(seen, Seen::Behind(..) | Seen::NoRoom(..))
 }
 
 /// Until when calls of `direction` may still land.

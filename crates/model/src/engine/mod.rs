@@ -309,7 +309,9 @@ fn failed(run: &Run, part: usize, doing: &'static str, source: ActionError) -> E
 /// What it was seen to be, or to become.
 fn value(seen: &Seen) -> Option<Value> {
     match seen {
-        Seen::Is(value) | Seen::FellBack(value, _) | Seen::Moving(value) => Some(value.clone()),
+        Seen::Is(value) | Seen::FellBack(value, _) | Seen::Moving(value) | Seen::Behind(value, _) | Seen::NoRoom(value, _) => {
+            Some(value.clone())
+        }
         Seen::Gone(_) | Seen::OutOfReach(_) => None,
     }
 }
@@ -324,6 +326,7 @@ fn describe(seen: &Seen) -> String {
         Seen::Is(value) => format!("it is {value}"),
         Seen::FellBack(value, why) => format!("it is {value} again ({why})"),
         Seen::Moving(value) => format!("it is becoming {value}"),
+        Seen::Behind(value, why) | Seen::NoRoom(value, why) => format!("it is {value}, and {why}"),
         Seen::Gone(why) | Seen::OutOfReach(why) => why.clone(),
     }
 }

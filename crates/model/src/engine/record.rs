@@ -327,13 +327,15 @@ impl Executor<'_> {
             return over(failed, Some(why), true);
         }
         // Refused, and as it was: nothing here is ours to put back, and a later change of it is a person's.
-        let untouched = direction == Direction::Apply && is(before) && !earlier_calls;
+        let is_behind = matches!(seen, Some(Seen::Behind(value, _) | Seen::NoRoom(value, _)) if value == before);
+        let as_before = is(before) || is_behind;
+        let untouched = direction == Direction::Apply && as_before && !earlier_calls;
         let patience = action.patience();
         let (waited, limit) = match answer {
             ChangeOutcome::Skipped(why) if untouched => return over(Phase::Skipped, Some(why), false),
             // Not for us; but a call of somebody before us may still land, or nobody saw that it is as it was: it is asked again
             // before it is let go.
-            ChangeOutcome::Skipped(_) if direction == Direction::Apply && (is(before) || seen.is_none()) => {
+            ChangeOutcome::Skipped(_) if direction == Direction::Apply && (as_before || seen.is_none()) => {
                 return Outcome::Waiting;
             }
             ChangeOutcome::Refused(why) | ChangeOutcome::Skipped(why) => return over(failed, Some(why), !untouched),

@@ -133,7 +133,11 @@ impl Stopping {
         let name = groups::name(group);
         let facet = standby::member_facet(&self.region, name, id).map_err(unnamed)?;
         let present = match standby::place(group, id) {
-            Seen::Is(value) | Seen::FellBack(value, _) | Seen::Moving(value) => value,
+            Seen::Is(value)
+            | Seen::FellBack(value, _)
+            | Seen::Moving(value)
+            | Seen::Behind(value, _)
+            | Seen::NoRoom(value, _) => value,
             // A group that is not listed with it yet has only just launched it.
             Seen::Gone(_) | Seen::OutOfReach(_) => standby::in_service(),
         };
@@ -176,7 +180,11 @@ impl Stopping {
     /// Whether an instance runs. Nothing of one that is about to be terminated.
     fn power(&self, instance: &Instance, skip: Option<String>, keys: &ForeignKeys) -> Result<Option<Planned>, ActionError> {
         let present = match instances::state(instance) {
-            Seen::Is(value) | Seen::FellBack(value, _) | Seen::Moving(value) => value,
+            Seen::Is(value)
+            | Seen::FellBack(value, _)
+            | Seen::Moving(value)
+            | Seen::Behind(value, _)
+            | Seen::NoRoom(value, _) => value,
             Seen::Gone(_) | Seen::OutOfReach(_) => return Ok(None),
         };
         let facet = FacetId::new(POWER, &self.region, instance.instance_id().unwrap_or_default()).map_err(unnamed)?;

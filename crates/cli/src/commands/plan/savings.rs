@@ -40,10 +40,14 @@ impl Savings {
         let region = made.part.place.as_ref();
         for step in Counts::of(made.steps()).changes {
             let Some(counted) = catalog.counted(&step.facet) else { continue };
-            if let Priced::Unknown(before, after) = counted.price {
-                self.no_instances += 1;
-                *self.unknown.entry((before, counted.noun, after)).or_default() += 1;
-                continue;
+            match counted.price {
+                Priced::Free => continue,
+                Priced::Unknown(before, after) => {
+                    self.no_instances += 1;
+                    *self.unknown.entry((before, counted.noun, after)).or_default() += 1;
+                    continue;
+                }
+                Priced::ByKind => {}
             }
             let kind = step.kind.as_deref().unwrap_or("of no known type");
             if let Some(price) = prices.of(region, kind) {

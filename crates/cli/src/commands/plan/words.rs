@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use guardrails_aws::ec2::groups::{PROCESS, is_of_group, process_of};
+use guardrails_aws::ec2::groups::{PROCESS, is_in_group, is_of_group, process_of};
 use guardrails_aws::ec2::instances::POWER;
 use guardrails_aws::ec2::standby::{MEMBERSHIP, MINIMUM};
+use guardrails_model::action::Unit;
 use guardrails_model::decide::Target;
 use guardrails_model::phase::Phase;
 use guardrails_model::record::Step;
@@ -115,7 +116,7 @@ struct Group<'a> {
 fn groups<'a>(steps: impl IntoIterator<Item = &'a Step>) -> BTreeMap<&'a str, Group<'a>> {
     let mut groups: BTreeMap<&str, Group<'_>> = BTreeMap::new();
     for step in steps {
-        let Some(unit) = &step.unit else { continue };
+        let Some(unit) = of_auto_scaling(step) else { continue };
         let group = groups.entry(&unit.name).or_default();
         if let Some(note) = step.note.as_deref().filter(|_| is_of_group(&step.facet) && step.present != step.wanted) {
             group.notes.push((&step.label, note));
@@ -132,8 +133,13 @@ fn groups<'a>(steps: impl IntoIterator<Item = &'a Step>) -> BTreeMap<&'a str, Gr
     groups
 }
 
+/// The Auto Scaling group that a step belongs to, if its unit is one.
+fn of_auto_scaling(step: &Step) -> Option<&Unit> {
+    step.unit.as_ref().filter(|_| is_in_group(&step.facet))
+}
+
 fn one_by_one(steps: &[Step]) -> Vec<String> {
-    let mut lines: Vec<String> = steps.iter().filter(|step| step.unit.is_none()).map(line).collect();
+    let mut lines: Vec<String> = steps.iter().filter(|step| of_auto_scaling(step).is_none()).map(line).collect();
     for (name, group) in groups(steps) {
         let mut first = String::new();
         if !group.suspended.is_empty() {
@@ -170,7 +176,7 @@ fn line(step: &Step) -> String {
 
 fn summary(made: &Made, counts: &Counts<'_>) -> Vec<String> {
     let mut lines = Vec::new();
-    let single = counts.changes.iter().copied().filter(|step| step.unit.is_none());
+    let single = counts.changes.iter().copied().filter(|step| of_auto_scaling(step).is_none());
     for (counted, number) in made.counted(single) {
         // Only instances may be members of a group.
         let apart = if counted.facet == POWER { " in no Auto Scaling group" } else { "" };

@@ -1,0 +1,49 @@
+//! The calls of a whole life, held against the grants of the function.
+
+use std::collections::BTreeMap;
+
+use guardrails_aws::actions::CATALOG;
+use guardrails_model::config::Config;
+use serde_json::json;
+
+use super::{beta, open, services, story};
+use crate::actions::worked_example::recorded::{Called, hold_against, write};
+use crate::world::{Cluster, HOME};
+
+fn config() -> Config {
+    let text = "version: 1\nguardrails:\n  beta:\n    budget: { amount: 2 USD, period: monthly, tag: { Project: Beta } }\n    stages:\n      \
+                - at: 80% actual\n        do:\n          - stop-services: { tag: { Project: Beta } }\n";
+    CATALOG.parse("guardrails.yaml", text).unwrap()
+}
+
+/// `cargo xtask rights` has an evaluator of its own judge the same.
+#[tokio::test]
+async fn each_call_is_granted_and_each_grant_is_used() {
+    let story = story(|account| {
+        services(account);
+        account.ecs_service(beta("beta/large", 2).on_ec2());
+        let cluster = Cluster { instances: 2, providers: vec![("own", "fleet", true)] };
+        account.ecs.clusters.insert((HOME.to_owned(), "beta".to_owned()), cluster);
+        account.service("beta/worker").protected = 1;
+    });
+    let run = open(&story, "beta 80%", json!({})).await;
+    story.apply(&run).await;
+    story.put_back(&run).await;
+    let grants = CATALOG.find("stop-services").unwrap().grants(&config()).unwrap();
+    let told = story.world.account().told.clone();
+    let regions = ("ec2:DescribeRegions".to_owned(), "*".to_owned(), BTreeMap::new());
+    let calls: Vec<Called> = told.into_iter().chain([regions]).collect();
+    hold_against(&grants, &calls);
+    write(&CATALOG, "stop-services", &config(), &calls);
+}
+
+#[tokio::test]
+async fn service_that_loses_its_tag_is_named_when_refused() {
+    let story = story(services);
+    let run = super::stopped(&story).await;
+    story.world.account().service("beta/worker").tags.clear();
+    story.put_back(&run).await;
+    let told = story.told(&run).await.into_iter().find(|step| step.starts_with("service beta/worker")).unwrap();
+    assert!(told.contains("does not carry Project=Beta any more: give it back, and roll back again"), "{told}");
+    assert_eq!(story.world.account().service("beta/web").desired, 5, "one that is refused costs the others nothing");
+}
