@@ -1,4 +1,6 @@
 //! The documents.
 
+mod commands;
 mod documents;
+mod pages;
 mod style;
