@@ -4,6 +4,8 @@ use guardrails_model::config::{Duration, Tags};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::KEEP_TRYING;
+use super::plan::WATCH_HEALTH;
 use crate::ec2::bystanders::Exempt;
 use crate::ec2::regions::Regions;
 
@@ -43,11 +45,11 @@ pub struct StopInstances {
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) who_started: bool,
     /// For how long to start an instance again that AWS has no capacity for.
-    #[schemars(extend("default" = "6h"))]
+    #[schemars(extend("default" = KEEP_TRYING))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) keep_trying: Option<Duration>,
     /// For how long an Auto Scaling group's resumed health check is watched before the group may replace members again.
-    #[schemars(extend("default" = "1m"))]
+    #[schemars(extend("default" = WATCH_HEALTH))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) watch_health: Option<Duration>,
 }
