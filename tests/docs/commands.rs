@@ -96,7 +96,6 @@ fn words(line: &str) -> Vec<String> {
     for letter in line.chars() {
         match quote {
             Some(end) if letter == end => quote = None,
-            Some(_) => word.push(letter),
             None if letter == '\'' || letter == '"' => (quote, is_open) = (Some(letter), true),
             None if letter == '#' && word.is_empty() => break,
             None if letter.is_whitespace() => {
@@ -105,7 +104,7 @@ fn words(line: &str) -> Vec<String> {
                 }
                 is_open = false;
             }
-            None => word.push(letter),
+            _ => word.push(letter),
         }
     }
     if is_open || !word.is_empty() {

@@ -54,10 +54,14 @@ impl Walk {
             let default = value.get("default").or_else(|| target.get("default"));
             if let Some(default) = default.filter(|_| !STORED.contains(&key.as_str())) {
                 match parsed(&with(file, &there, default)) {
-                    Ok(config) if Ok(&config) == parsed(file).as_ref() => drop(self.found.insert(key.clone())),
+                    Ok(config) if Ok(&config) == parsed(file).as_ref() => {
+                        self.found.insert(key.clone());
+                    }
                     Ok(_) => self.wrong.push(format!("{there}: {default} is not the default")),
                     // A stage that restricts nobody takes no `verify`.
-                    Err(error) => drop(self.refused.insert(key.clone(), error)),
+                    Err(error) => {
+                        self.refused.insert(key.clone(), error);
+                    }
                 }
             }
             let empty = with(file, &there, &json!({}));
@@ -72,11 +76,15 @@ impl Walk {
         match file.pointer(at) {
             Some(Json::Array(items)) => {
                 let item = self.resolved(&schema["items"]);
-                (0..items.len()).for_each(|number| self.value(&item, file, &format!("{at}/{number}")));
+                for number in 0..items.len() {
+                    self.value(&item, file, &format!("{at}/{number}"));
+                }
             }
             Some(Json::Object(named)) if schema["additionalProperties"].is_object() => {
                 let each = self.resolved(&schema["additionalProperties"]);
-                named.keys().for_each(|name| self.value(&each, file, &format!("{at}/{name}")));
+                for name in named.keys() {
+                    self.value(&each, file, &format!("{at}/{name}"));
+                }
             }
             Some(Json::Object(action)) if schema["properties"].is_null() => {
                 // An item of `do`: an action by its name.

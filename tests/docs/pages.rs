@@ -57,7 +57,7 @@ fn commands_and_options_of_every_page_exist() {
 fn yaml_of_every_page_is_read() {
     let (mut found, mut wrong) = (BTreeMap::new(), Vec::new());
     for (path, page) in pages() {
-        for block in page.blocks.iter().filter(|block| block.info.starts_with("y")) {
+        for block in page.blocks.iter().filter(|block| block.info.starts_with('y')) {
             *found.entry(block.info.clone()).or_insert(0) += 1;
             if let Err(error) = read(&block.info, &block.text) {
                 wrong.push(format!("{path}:{}: {error}", block.line));

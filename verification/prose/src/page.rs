@@ -43,10 +43,12 @@ pub fn page(markdown: &str) -> Page {
             Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
             Event::End(TagEnd::Heading(_)) => page.anchors.extend(heading.take().map(|heading| anchor(&heading, &mut times))),
             Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
-                page.links.push((line, dest_url.to_string()))
+                page.links.push((line, dest_url.to_string()));
             }
             Event::Code(code) => {
-                heading.iter_mut().for_each(|heading| heading.push_str(&code));
+                if let Some(heading) = &mut heading {
+                    heading.push_str(&code);
+                }
                 page.spans.push((line, code.to_string()));
             }
             Event::Text(text) => match (&mut block, &mut heading) {
