@@ -46,7 +46,7 @@ fn each_list_has_its_own_policies_and_shares_the_closing_one() {
     assert_eq!(documents("actions: [ec2:RunInstances, budgets:ModifyBudget]").len(), 3);
     assert!(documents("policy: arn:aws:iam::123456789012:policy/Mine").is_empty());
     let two = "role: beta-deployer }\n          - deny-actions: { user: beta-developer, actions: [ec2:RunInstances]";
-    assert_eq!(documents(two).len(), 5, "one closing policy, and two for each list");
+    assert_eq!(documents(two).len(), 6, "one closing policy, two for each list, and one for the default list as it was before");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use guardrails_model::record::RunState;
 use guardrails_template::artifacts::{Local, Runtime, pack};
 use serde_json::Value as Json;
 
-use super::lab::{Lab, guardrails, text};
+use super::lab::{Lab, guardrails};
 use super::shipping::settled;
 
 const FILE: &str = include_str!("../fixtures/stack-of-5e03290/guardrails.yaml");
@@ -150,16 +150,11 @@ async fn stack_of_5e03290_is_upgraded_under_its_open_runs() {
     enforce(&lab, &ids, &old["now"]).await;
     remember(&lab, &old, &ids).await;
 
-    // The present Deny has more calls on its list, and the old policy would go with the old list: nothing is changed as long as a run
-    // holds it.
-    let refused = lab.run(&["deploy", "--yes"]).await;
-    let (deny, said) = (run_of(&lab, "project-beta", "120% actual").await, text(&refused.stderr));
-    assert!(!refused.status.success() && said.contains(&format!("run {deny} of `project-beta` still holds")), "{said}");
-    lab.say(&["rollback", "project-beta", "--run", deny.as_str(), "--yes"]).await;
     lab.say(&["deploy", "--yes"]).await;
     let functions = aws_sdk_lambda::Client::new(&lab.root).list_functions().send().await.unwrap().functions.unwrap_or_default();
     let code: BTreeSet<&str> = functions.iter().filter_map(|function| function.code_sha256()).collect();
     assert_eq!(code.len(), 1, "all functions run one program now: {code:?}");
+    // The present Deny has more calls on its list. The run holds the old one, which stands yet.
     assert_eq!(lab.snapshot().await.user["RunInstances"], Access::Denied);
 
     // A person answers the question that the old version asked. No execution waits for it any more.

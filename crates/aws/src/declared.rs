@@ -14,6 +14,7 @@ use guardrails_model::verdict::Verdict;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value as Json;
 
 use crate::context::Context;
 use crate::grants::Grant;
@@ -143,6 +144,11 @@ pub trait Declared: Any + Send + Sync {
     /// The policies that the stack must have for it.
     fn own_policies(&self) -> Vec<OwnPolicy> {
         Vec::new()
+    }
+
+    /// The same parameters as the version before stored them, where they differ: its open runs have them.
+    fn formerly(&self) -> Option<Json> {
+        None
     }
 
     /// Targets of the held `facets` that this version's function may not roll back, each with the reason. An earlier version may

@@ -1,8 +1,9 @@
 //! The custom resources: one for each guardrail, and two that look after open runs, when the stack changes and when it goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
+use guardrails_aws::catalog::Catalog;
 use guardrails_model::config::{Config, Guardrail};
 use guardrails_model::prices::PriceList;
 use guardrails_model::wire;
@@ -23,15 +24,17 @@ const LOOKED_WITH: [&str; 3] = [OF_BUDGET, "BudgetFunction", "BudgetRole"];
 
 /// Fails a deployment that would take the rights away with which an open run is put back, or goes on. `resources` are those with
 /// all rights in them: it looks again when any of them is another, since an action may ask for others with the same parameters.
-pub(super) fn open_runs(config: &Config, resources: &Map<String, Json>) -> Json {
+pub(super) fn open_runs(catalog: &Catalog, config: &Config, resources: &Map<String, Json>) -> Result<Json> {
     let stages = config.guardrails.values().flat_map(|guardrail| &guardrail.stages);
-    let specs = stages.flat_map(|stage| stage.waves.iter().flatten());
-    let mut scopes: Vec<String> = specs.map(|spec| wire::scope_digest(spec.name.as_str(), &spec.params)).collect();
-    scopes.sort();
-    scopes.dedup();
+    let mut scopes = BTreeSet::new();
+    for spec in stages.flat_map(|stage| stage.waves.iter().flatten()) {
+        let formerly = catalog.read(spec)?.formerly();
+        let known = std::iter::once(&spec.params).chain(&formerly);
+        scopes.extend(known.map(|params| wire::scope_digest(spec.name.as_str(), params)));
+    }
     let rights = resources.iter().filter(|(_, one)| one["Type"].as_str().is_some_and(|kind| kind.starts_with("AWS::IAM::")));
     let rights = json!(rights.collect::<BTreeMap<_, _>>()).to_string();
-    json!({
+    Ok(json!({
         "Type": "Custom::OpenRuns",
         "Properties": {
             "ServiceToken": {"Fn::GetAtt": ["BudgetFunction", "Arn"]},
@@ -40,7 +43,7 @@ pub(super) fn open_runs(config: &Config, resources: &Map<String, Json>) -> Json 
             "Guardrails": config.guardrails.keys().map(ToString::to_string).collect::<Vec<_>>(),
             "Rights": format!("{:x}", Sha256::digest(rights)),
         },
-    })
+    }))
 }
 
 /// Has CloudFormation change what runs work with only once `open_runs` let it: a role that is narrowed and put back again would

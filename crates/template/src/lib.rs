@@ -94,7 +94,8 @@ pub fn render_of(catalog: &Catalog, config: &Config, key: &str) -> Result<Json> 
     ledger::may_be_adopted(&mut template);
     spread::spread(&mut template)?;
     let resources = resources_of(&mut template)?;
-    resources.insert(OPEN_RUNS.to_owned(), guardrails::open_runs(config, resources));
+    let open_runs = guardrails::open_runs(catalog, config, resources)?;
+    resources.insert(OPEN_RUNS.to_owned(), open_runs);
     guardrails::look_first(resources, OPEN_RUNS)?;
     if let Some(list) = &config.prices {
         resources.insert("Prices".to_owned(), guardrails::prices(list, OPEN_RUNS)?);

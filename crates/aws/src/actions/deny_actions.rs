@@ -11,6 +11,7 @@ use guardrails_model::principal::Principal;
 use guardrails_model::verdict::Verdict;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use crate::context::Context;
 use crate::declared::{About, ActionType, Declared, alike};
@@ -18,7 +19,7 @@ use crate::grants::Grant;
 use crate::iam::attaching::{Attaching, wanted};
 use crate::iam::attachments::{Desired, attached};
 use crate::iam::drift::Drift;
-use crate::iam::own_policy::{OwnPolicy, TEMPLATE, spending};
+use crate::iam::own_policy::{OwnPolicy, TEMPLATE, formerly, spending};
 use crate::iam::{grants, names, shut_out};
 
 /// Attaches an explicit Deny to groups, users and roles: of launching and enlarging what costs money, when nothing else is said.
@@ -211,7 +212,13 @@ impl Declared for DenyActions {
     }
 
     fn own_policies(&self) -> Vec<OwnPolicy> {
-        let former = self.actions.as_deref().and_then(OwnPolicy::former);
+        let before = self.actions.as_deref().and_then(formerly);
+        let former = [self.actions.as_deref(), before.as_deref()].into_iter().flatten().filter_map(OwnPolicy::former);
         self.listed_policies().unwrap_or_default().into_iter().chain(former).collect()
+    }
+
+    fn formerly(&self) -> Option<Json> {
+        let before = self.actions.as_deref().and_then(formerly)?;
+        serde_json::to_value(Self { actions: Some(before), ..self.clone() }).ok()
     }
 }

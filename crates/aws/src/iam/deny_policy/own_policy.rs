@@ -29,6 +29,8 @@ const MOST_LISTED: usize = 4;
 /// What a guardrail sees by, denied whatever the list is: a budget that is raised or deleted sends no alert, nor does one whose tag
 /// is counted no more. On every budget: the policy must not grow with the guardrails, nor be another when there are more.
 const SIGHT: [&str; 2] = ["budgets:ModifyBudget", "ce:UpdateCostAllocationTagsStatus"];
+/// Calls that joined policies/deny-spending.json after the version before. Its runs hold the list without them.
+const JOINED: [&str; 3] = ["iam:AddUserToGroup", "iam:UpdateGroup", "iam:UpdateUser"];
 /// Letters of a policy's hash.
 const HASH: usize = 10;
 
@@ -191,9 +193,15 @@ pub fn spending() -> Vec<String> {
     actions.filter_map(|action| action.as_str().map(str::to_owned)).collect()
 }
 
+/// The list as the version before had it, where `actions` has all of policies/deny-spending.json.
+#[must_use]
+pub fn formerly(actions: &[String]) -> Option<Vec<String>> {
+    let has_all = spending().iter().all(|action| actions.contains(action));
+    has_all.then(|| actions.iter().filter(|action| !JOINED.contains(&action.as_str())).cloned().collect())
+}
+
 #[cfg(test)]
 mod tests {
-
     use super::*;
     use crate::iam::names;
 
@@ -219,6 +227,16 @@ mod tests {
             ["sts:AssumeRole", "iam:PassRole", "iam:CreateUser", "iam:CreateAccessKey", "iam:CreateRole", "iam:PutUserPolicy"];
         let more = [actions, more.map(str::to_owned).to_vec()].concat();
         assert_eq!(OwnPolicy::denying(&more).unwrap().len(), 2, "the closing policy, and one for the list");
+    }
+
+    #[test]
+    fn list_of_the_version_before_keeps_its_policy() {
+        let mut actions = spending();
+        actions.sort();
+        let before = formerly(&actions).unwrap();
+        assert_eq!((actions.len() - before.len(), JOINED.iter().all(|call| actions.contains(&(*call).to_owned()))), (3, true));
+        assert_eq!(OwnPolicy::former(&before).unwrap().hash, "9f9ae91085", "groups have it attached by this name");
+        assert_eq!(formerly(&["ec2:RunInstances".to_owned()]), None, "a list of people's own is what it was");
     }
 
     fn listed(action: &str) -> OwnPolicy {
