@@ -1,5 +1,5 @@
 //! The actions. One action is one file here, and two lines in this one: its module, and its place in the list. All else
-//! that depends on which actions there are (functions, roles, the schema, the README's table) is made from the list.
+//! that depends on which actions there are (functions, roles, the schema, the tables in docs/) is made from the list.
 
 pub mod deny_actions;
 pub mod scale_group_to_zero;
