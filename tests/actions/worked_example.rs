@@ -224,9 +224,12 @@ async fn plan_counts_by_noun_and_prices_by_kind() {
 
 #[test]
 fn documents_and_template_have_it() {
-    let row = "| [`pause-app-services`](crates/aws/src/actions/pause_app_services.rs) | pauses the App Runner services that carry the \
-               tags, in all Regions | resumes just the services that it paused |\n";
-    assert!(documents::actions(&EXAMPLE).contains(row));
+    let row = "| [`pause-app-services`](#pause-app-services) | pauses the App Runner services that carry the tags, in all Regions | \
+               resumes just the services that it paused |\n";
+    let page = documents::actions(&EXAMPLE);
+    assert!(page.contains(row), "{page}");
+    let parameters = page.split("\n## pause-app-services\n").nth(1).unwrap();
+    assert!(parameters.contains("| `tag` | ") && parameters.contains("\n### pause-app-services: exempt\n"), "{parameters}");
     let rights = documents::rights(&EXAMPLE, &config()).unwrap();
     assert!(
         rights.contains("| `pause-app-services` | apply, rollback | apprunner:PauseService apprunner:ResumeService | "),

@@ -1,11 +1,15 @@
 //! What the documents say of the code is true of it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use guardrails_model::config::Plausibility;
+use guardrails_model::pace::Pace;
+use guardrails_prose::page::page;
+use serde_json::Value as Json;
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
@@ -23,12 +27,17 @@ fn sources(folder: &Path) -> String {
 
 #[test]
 fn each_test_that_an_invariant_names_exists() {
-    each_test_named_in("ARCHITECTURE.md", 15);
+    each_test_named_in("docs/invariants.md", 155);
 }
 
 #[test]
 fn each_test_that_a_claim_of_security_names_exists() {
-    each_test_named_in("SECURITY.md", 15);
+    each_test_named_in("SECURITY.md", 30);
+}
+
+#[test]
+fn each_test_that_a_decision_names_exists() {
+    each_test_named_in("docs/decisions.md", 6);
 }
 
 #[test]
@@ -80,33 +89,23 @@ fn the_walk_through_s_file_is_the_example_but_for_the_time_of_watching() {
     assert_eq!(lines(&read("walkthrough.yaml").replace(", watch-health: 1s", "")), lines(&read("guardrails.yaml")));
 }
 
+/// The example of the README is whole, and docs/approval.md shows `plausibility` with the values that hold when it is left out.
 #[test]
-fn what_the_readme_shows_of_guardrails_yaml_is_read() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let blocks: Vec<&str> = readme.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    let [example, deny, asking, stop, databases, services, pace] = blocks.as_slice() else {
-        panic!("{} blocks of YAML", blocks.len())
+fn values_shown_for_plausibility_are_the_defaults() {
+    let read = |name: &str| page(&fs::read_to_string(root().join(name)).unwrap());
+    let example = read("README.md").blocks.into_iter().find(|block| block.info == "yaml").unwrap().text;
+    let whole = guardrails_aws::actions::CATALOG.parse("README.md", &example).unwrap();
+    assert!(whole.guardrails.values().all(|guardrail| guardrail.plausibility == Plausibility::default()));
+    let shown = |page: &str, key: &str| {
+        let blocks = read(page).blocks.into_iter().map(|block| block.text);
+        let block = blocks.into_iter().find(|text| text.starts_with(&format!("{key}:"))).unwrap();
+        serde_saphyr::from_str::<BTreeMap<String, Json>>(&block).unwrap().remove(key).unwrap()
     };
-    let parse = |text: &str| guardrails_aws::actions::CATALOG.parse("README.md", text);
-    let whole = parse(example).unwrap();
-    assert!(!whole.guardrails.is_empty());
-    let of_stage = |line: &&str| line.starts_with("        approval:");
-    let asks = format!("      - at: 100% actual\n{}\n", asking.lines().find(of_stage).unwrap());
-    let believes: String = asking.lines().skip(2).take_while(|line| *line != "    stages:").collect::<Vec<_>>().join("\n") + "\n";
-    let asking =
-        example.replace("      - at: 100% actual\n", &asks).replace("    stages:\n", &format!("{believes}    stages:\n"));
-    let guardrail = parse(&asking).unwrap().guardrails.into_values().next().unwrap();
-    assert!(guardrail.stages[1].approval.is_some());
-    assert_eq!(guardrail.plausibility, Plausibility::default(), "what stands there is what holds when it is left out");
-    for action in [stop, databases, services] {
-        let indented = action.lines().map(|line| format!("            {line}\n")).collect::<Vec<_>>().concat();
-        let stopping =
-            example.replace("          - stop-instances: { tag: { Project: Beta } }", &format!("          -\n{indented}"));
-        assert_ne!(parse(&stopping).unwrap(), whole);
-    }
-    let indented = deny.lines().map(|line| format!("            {line}\n")).collect::<Vec<_>>().concat();
-    let denying = example.replace("          - stop-instances: { tag: { Project: Beta } }", &format!("          -\n{indented}"));
-    assert_ne!(parse(&denying).unwrap(), whole);
-    let paced = parse(&format!("{example}{pace}")).unwrap().pace;
-    assert!(!paced.buckets.is_empty() && paced.check().is_ok());
+    let written: Plausibility = serde_json::from_value(shown("docs/approval.md", "plausibility")).unwrap();
+    assert_eq!(written, Plausibility::default());
+    let keys = shown("docs/approval.md", "plausibility");
+    let every = ["approval", "enforce-up-to", "factor", "when-unreachable"];
+    assert!(every.iter().all(|key| keys.get(*key).is_some()), "{keys}");
+    let pace: Pace = serde_json::from_value(shown("docs/stop-instances.md", "pace")).unwrap();
+    assert!(!pace.buckets.is_empty() && pace.check().is_ok());
 }

@@ -1,4 +1,7 @@
 //! The documents.
 
+mod commands;
+mod defaults;
 mod documents;
+mod pages;
 mod style;

@@ -1,6 +1,6 @@
-//! Writes the files that follow from the code: the actions' IAM policies for the example, the schema of
-//! `guardrails.yaml`, and the README's table. It lowers the list of texts that do not keep STYLE.md yet. `--check` names the files that
-//! are out of step, and writes nothing.
+//! Writes the files that follow from the code: the actions' IAM policies for the example, the schema of `guardrails.yaml`, and the
+//! reference pages. It lowers the list of texts that do not keep STYLE.md yet. `--check` names the files that are out of step, and writes
+//! nothing.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,15 +9,11 @@ use anyhow::{Context, Result, anyhow};
 use guardrails_aws::actions::CATALOG;
 use guardrails_aws::catalog::Entry;
 use guardrails_aws::{documents, grants};
+use guardrails_cli::reference;
 use guardrails_model::config::Config;
 use guardrails_model::report::history;
 use guardrails_prose::debt::{self, Debt};
 use guardrails_prose::survey::survey;
-
-/// Where the README's table stands.
-const TABLE: (&str, &str) = ("<!-- actions: written by `cargo xtask generate` -->\n", "<!-- end of actions -->");
-/// Where the table of rights stands in policies/README.md.
-const RIGHTS: (&str, &str) = ("<!-- rights: written by `cargo xtask generate` -->\n", "<!-- end of rights -->");
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -58,13 +54,20 @@ fn files(root: &Path) -> Result<Vec<(PathBuf, String)>> {
     let mut files = vec![
         (PathBuf::from("examples/guardrails.schema.json"), json(&serde_json::to_value(CATALOG.schema())?)?),
         (PathBuf::from("docs/history.schema.json"), json(&serde_json::to_value(history::schema())?)?),
-        (PathBuf::from("README.md"), between(root, "README.md", TABLE, &documents::actions(&CATALOG))?),
-        (
-            PathBuf::from("policies/README.md"),
-            between(root, "policies/README.md", RIGHTS, &documents::rights(&CATALOG, &config)?)?,
-        ),
         (PathBuf::from(debt::LIST), style_debt(root)?),
     ];
+    let parts = [
+        ("actions", documents::actions(&CATALOG)),
+        ("commands", reference::commands()),
+        ("configuration", documents::configuration(&CATALOG)),
+        ("exit-codes", reference::exit_codes()),
+        ("permissions", documents::rights(&CATALOG, &config)?),
+        ("services", documents::services(&CATALOG)),
+    ];
+    for (name, text) in parts {
+        let page = format!("docs/{name}.md");
+        files.push((PathBuf::from(&page), between(root, &page, name, &text)?));
+    }
     let present = serde_json::from_str(&read(root, "policies/operator.json")?).context("reading policies/operator.json")?;
     let operator = json(&documents::operator(&CATALOG, &config, &present)?)?;
     files.push((PathBuf::from("policies/operator.json"), filled(&operator)));
@@ -101,12 +104,13 @@ fn read(root: &Path, file: &str) -> Result<String> {
     std::fs::read_to_string(root.join(file)).with_context(|| format!("reading {file}"))
 }
 
-/// The file with `text` where the marks stand.
-fn between(root: &Path, file: &str, marks: (&str, &str), text: &str) -> Result<String> {
+/// The page with `text` between its marks.
+fn between(root: &Path, file: &str, name: &str, text: &str) -> Result<String> {
     let present = read(root, file)?;
-    let (before, rest) = present.split_once(marks.0).ok_or_else(|| anyhow!("{file} lacks the line {}", marks.0.trim_end()))?;
-    let (_, after) = rest.split_once(marks.1).ok_or_else(|| anyhow!("{file} lacks the line {}", marks.1))?;
-    Ok(format!("{before}{}{text}{}{after}", marks.0, marks.1))
+    let (begin, end) = (format!("<!-- {name}: written by `cargo xtask generate` -->\n"), format!("<!-- end of {name} -->"));
+    let (before, rest) = present.split_once(&begin).ok_or_else(|| anyhow!("{file} lacks the line {}", begin.trim_end()))?;
+    let (_, after) = rest.split_once(&end).ok_or_else(|| anyhow!("{file} lacks the line {end}"))?;
+    Ok(format!("{before}{begin}\n{text}\n{end}{after}"))
 }
 
 fn json(value: &serde_json::Value) -> Result<String> {

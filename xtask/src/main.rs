@@ -40,7 +40,7 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Builds the functions' program as Lambda starts it, into target/functions.
     Functions(functions::Args),
-    /// Writes what follows from the code: policies, the schema, the README's table.
+    /// Writes the files that follow from the code: policies, the schema, the reference pages.
     Generate(generate::Args),
     /// Builds the functions twice, in two folders, and says whether they are the same.
     Reproduce(functions::Args),

@@ -17,13 +17,14 @@ use crate::grants::Grant;
 use crate::iam::own_policy::OwnPolicy;
 
 /// Makes a catalogue of a list of actions, and the type `Any` that reads them from guardrails.yaml. Each is named by its module and
-/// its type; the type's name is the action's, in capitals: `StopInstances` is `stop-instances`.
+/// its type; the type's name is the action's, in capitals: `StopInstances` is `stop-instances`. `#[cfg(feature = "rds")]` before it
+/// leaves it out of a build without the SDK of its service.
 #[macro_export]
 macro_rules! catalog {
-    ($(#[$about:meta])* $name:ident: $($module:ident :: $action:ident),+ $(,)?) => {
+    ($(#[$about:meta])* $name:ident: $($(#[$only:meta])* $module:ident :: $action:ident),+ $(,)?) => {
         $(#[$about])*
         pub static $name: $crate::catalog::Catalog = $crate::catalog::Catalog::of::<Any>(&[
-            $($crate::catalog::Entry::of::<$module::$action>()),+
+            $($(#[$only])* $crate::catalog::Entry::of::<$module::$action>()),+
         ]);
 
         /// An action with its parameters, as `guardrails.yaml` has it.
@@ -32,6 +33,7 @@ macro_rules! catalog {
         #[schemars(rename = "Action")]
         pub enum Any {
             $(
+                $(#[$only])*
                 #[doc = concat!("See `", stringify!($module), "`.")]
                 $action($crate::declared::Checked<$module::$action>),
             )+
@@ -42,14 +44,14 @@ macro_rules! catalog {
             #[must_use]
             pub fn declared(&self) -> &dyn $crate::declared::Declared {
                 match self {
-                    $(Self::$action(params) => params.get(),)+
+                    $($(#[$only])* Self::$action(params) => params.get(),)+
                 }
             }
         }
 
         impl $crate::catalog::Actions for Any {
             const LIMITS: &[&[$crate::catalog::Limit]] =
-                &[$(<$module::$action as $crate::declared::ActionType>::ABOUT.limits),+];
+                &[$($(#[$only])* <$module::$action as $crate::declared::ActionType>::ABOUT.limits),+];
 
             fn desired(&self) -> Vec<($crate::catalog::FacetId, $crate::catalog::Value)> {
                 self.declared().desired()
@@ -69,7 +71,7 @@ macro_rules! catalog {
 
             fn is_lossy(&self) -> bool {
                 match self {
-                    $(Self::$action(_) => <$module::$action as $crate::declared::ActionType>::ABOUT.warning.is_some(),)+
+                    $($(#[$only])* Self::$action(_) => <$module::$action as $crate::declared::ActionType>::ABOUT.warning.is_some(),)+
                 }
             }
         }

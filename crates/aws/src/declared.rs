@@ -25,9 +25,9 @@ use crate::iam::own_policy::OwnPolicy;
 pub struct About {
     /// Its stable name. It links stored records to this code, so it is never given to another action.
     pub name: &'static str,
-    /// The change, in a few words, for the README.
+    /// The change, in a few words, for docs/actions.md.
     pub changes: &'static str,
-    /// The way back, in a few words, for the README.
+    /// The way back, in a few words, for docs/actions.md.
     pub puts_back: &'static str,
     /// A warning for those who ask for it.
     pub warning: Option<&'static str>,
@@ -35,13 +35,28 @@ pub struct About {
     pub counts: &'static [Counted],
     /// AWS's limits whose buckets `pace` in guardrails.yaml may set.
     pub limits: &'static [Limit],
+    /// The services whose cost it stops, for docs/services.md. None where it stops no cost.
+    pub services: &'static [Service],
+}
+
+/// A service whose cost an action stops, in the words of a reader whose money goes there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Service {
+    /// Its name, such as `EC2 instances`.
+    pub name: &'static str,
+    /// The cost that stops.
+    pub stops: &'static str,
+    /// The cost that goes on meanwhile.
+    pub goes_on: &'static str,
+    /// The things that a rollback does not bring back.
+    pub lost: &'static str,
 }
 
 impl About {
     /// An action without a warning, of which nothing is counted and no limit is known.
     #[must_use]
     pub const fn new(name: &'static str, changes: &'static str, puts_back: &'static str) -> Self {
-        Self { name, changes, puts_back, warning: None, counts: &[], limits: &[] }
+        Self { name, changes, puts_back, warning: None, counts: &[], limits: &[], services: &[] }
     }
 }
 

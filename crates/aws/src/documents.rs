@@ -1,24 +1,56 @@
 //! Tables and policies in the repository that follow from a catalogue: `cargo xtask generate` writes them.
 
+mod schema;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use guardrails_model::config::Config;
 use serde_json::{Value as Json, json};
 
+use self::schema::Schema;
 use crate::catalog::{Catalog, CatalogError};
+use crate::declared::Service;
 use crate::grants::{Use, sid};
 
 /// How the names of an operator's statements begin that are made of the actions' grants.
 const PLAN: &str = "Plan";
 
-/// The table of actions, as Markdown.
+/// The table of actions with a section of parameters for each, as Markdown.
 #[must_use]
 pub fn actions(catalog: &Catalog) -> String {
-    let mut table = String::from("| action | what it does | what rollback puts back |\n| --- | --- | --- |\n");
+    let mut page = String::from("| action | what it does | what rollback puts back |\n| --- | --- | --- |\n");
+    for action in catalog.entries() {
+        let _ = writeln!(page, "| [`{0}`](#{0}) | {1} | {2} |", action.name, action.changes, action.puts_back);
+    }
+    let root = catalog.schema().to_value();
     for action in catalog.entries() {
         let file = format!("crates/aws/src/actions/{}.rs", action.name.replace('-', "_"));
-        let _ = writeln!(table, "| [`{}`]({file}) | {} | {} |", action.name, action.changes, action.puts_back);
+        let _ = write!(page, "\n## {}\n\nSource: [{file}](../{file}).", action.name);
+        if let Some(warning) = action.warning {
+            let _ = write!(page, " **{warning}.**");
+        }
+        let _ = write!(page, "\n\n{}", Schema::new(&root).parameters(action.name).unwrap_or_default());
+    }
+    page
+}
+
+/// The table of the keys of guardrails.yaml, as Markdown.
+#[must_use]
+pub fn configuration(catalog: &Catalog) -> String {
+    Schema::new(&catalog.schema().to_value()).sections("The file")
+}
+
+/// The table of services whose cost an action stops, as Markdown.
+#[must_use]
+pub fn services(catalog: &Catalog) -> String {
+    let mut table = String::from(
+        "| my money goes to | action | cost that stops | cost that goes on | does not come back |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for action in catalog.entries() {
+        for Service { name, stops, goes_on, lost } in action.services {
+            let _ = writeln!(table, "| {name} | [`{0}`](actions.md#{0}) | {stops} | {goes_on} | {lost} |", action.name);
+        }
     }
     table
 }

@@ -1,4 +1,4 @@
-//! What several subcommands take. What one takes alone is in its own file.
+//! Arguments of several subcommands. Those of one alone are in its own file.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ fn signed_key(words: &str) -> Result<String, String> {
     })
 }
 
-/// What all subcommands take.
+/// The options of all subcommands.
 #[derive(Debug, Args)]
 pub struct Global {
     /// How results are printed on stdout.
@@ -79,7 +79,7 @@ pub(crate) struct Programs {
     /// The key in the bucket of the zip that AWS Signer made of the functions' zip, for functions that take only signed code.
     #[arg(long, value_name = "KEY", value_parser = signed_key)]
     pub(crate) signed_code: Option<String>,
-    /// What starts it. A program for this machine is not checked, and is refused where this command may reach AWS itself.
+    /// The system that starts it. A program for this machine is not checked, and is refused where this command may reach AWS itself.
     #[arg(long, value_enum, default_value_t = Runtime::Lambda, env = "GUARDRAILS_RUNTIME", hide = true)]
     runtime: Runtime,
 }
@@ -98,26 +98,26 @@ impl Programs {
     }
 }
 
-/// What starts the functions' program.
+/// The system that starts the functions' program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Runtime {
     /// AWS Lambda.
     Lambda,
-    /// A local AWS, with what was built here.
+    /// A local AWS, with a program that was built here.
     ThisMachine,
 }
 
-/// Which of a run's steps: what all of these name.
+/// A selection of a run's steps: those that all of these name.
 #[derive(Debug, Args)]
 pub(crate) struct Scope {
     /// Only this facet, as `status --run RUN --output json` names it, or all that begin so, such as `instance-power/eu-west-1/`; may be
     /// given more than once.
     #[arg(long, value_name = "FACET")]
     pub(crate) only: Vec<Selector>,
-    /// Only what this action changed; may be given more than once.
+    /// Only changes of this action; may be given more than once.
     #[arg(long)]
     pub(crate) action: Vec<ActionName>,
-    /// Only what was changed in this Region; may be given more than once. (`--region` is where the stack is.)
+    /// Only changes in this Region; may be given more than once. (`--region` is where the stack is.)
     #[arg(long = "in", value_name = "REGION")]
     pub(crate) within: Vec<Place>,
 }

@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::args::{File, Global};
 use crate::commands;
@@ -17,7 +17,23 @@ use crate::commands::rearm::Rearm;
 use crate::commands::rollback::Rollback;
 use crate::commands::simulate::Simulate;
 use crate::commands::status::Status;
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
+
+/// The definition of the command line, with the global options in each subcommand.
+#[must_use]
+pub fn definition() -> clap::Command {
+    let mut command = Cli::command();
+    command.build();
+    command
+}
+
+/// The end of the help.
+fn after_help() -> String {
+    format!(
+        "{}\n\nstdout is data, stderr is talk. Credentials, Region and endpoints come from where the AWS CLI takes them.",
+        exit::help()
+    )
+}
 
 /// Budget Guardrails: freedom until the money is gone, and all of it back.
 #[derive(Debug, Parser)]
@@ -25,10 +41,7 @@ use crate::exit::Exit;
     name = "guardrails",
     version,
     about,
-    after_help = "\
-Exit codes: 0 done · 1 could not be done · 2 bad arguments or guardrails.yaml · 3 unknown alert (explain) · 4 ended with failed \
-steps · 5 declined · 10 warnings, 11 failures, 12 not all could be checked (doctor) · 130 interrupted (the run goes on).
-stdout is data, stderr is talk. Credentials, Region and endpoints come from where the AWS CLI takes them."
+    after_help = after_help()
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -39,33 +52,33 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Checks guardrails.yaml, and says what it comes to.
+    /// Checks guardrails.yaml, and shows its guardrails and stages.
     Check(File),
     /// Writes the CloudFormation template and the functions' zips.
     Package(Package),
     /// Deploys the stack: shows what changes, asks, and waits.
     Deploy(Deploy),
-    /// Says what a stage would change now. Changes nothing, and writes nothing.
+    /// Shows the changes that a stage would make now. Changes nothing, and writes nothing.
     Plan(Plan),
     /// Writes a price list, which `prices` in guardrails.yaml names.
     Prices(Prices),
-    /// Sends an alert that is marked as simulated: what it leads to is real.
+    /// Sends an alert that is marked as simulated. The changes that follow are real.
     Simulate(Simulate),
-    /// Says how an alert is read: one line of JSON an alert.
+    /// Shows how alerts are read: one line of JSON for each.
     Explain(Explain),
-    /// Says what is held, by whom, and how each step stands.
+    /// Shows the held changes, their runs, and the state of each step.
     Status(Status),
-    /// Checks the deployment from outside: each finding with what to do. Changes nothing.
+    /// Checks the deployment from outside: each finding with its remedy. Changes nothing.
     Doctor(Doctor),
-    /// Says what happened, in order.
+    /// Shows all events in order.
     History(History),
-    /// Says yes to a run that waits for a person: what it lists is done.
+    /// Approves a run that waits for a person: the changes on its list are made.
     Approve(Answer),
-    /// Says no to a run that waits for a person: nothing is changed.
+    /// Rejects a run that waits for a person: nothing is changed.
     Reject(Reject),
-    /// Puts back what a guardrail changed.
+    /// Rolls back the changes of a guardrail.
     Rollback(Rollback),
-    /// Lets go of what a person settled by hand. Changes nothing in the account.
+    /// Ends the hold on targets that a person settled by hand. Changes nothing in the account.
     Abandon(Abandon),
     /// Lets alerts be enforced again after a rollback, before the period's end; tries failed runs again.
     Rearm(Rearm),
@@ -74,7 +87,7 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what the arguments say.
+    /// Carries out the arguments.
     ///
     /// # Errors
     /// When it cannot be done; the error says what to do next.

@@ -1,49 +1,136 @@
-//! Exit codes: named, documented, and the same for all subcommands.
+//! Exit codes: one list, for every subcommand, for `--help` and for docs/exit-codes.md.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
-/// How a command ended.
+/// The end of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// 0: done.
+    /// It is done.
     Done,
-    /// 1: it could not be done; the reason is on stderr.
+    /// It could not be done; the reason is on stderr.
     Failed,
-    /// 2: the arguments or `guardrails.yaml` are not as expected; nothing was done.
+    /// The arguments or `guardrails.yaml` are not as expected; nothing was done.
     BadInput,
-    /// 3: `explain` met an alert that is unknown.
+    /// `explain` met an alert that is unknown.
     Unknown,
-    /// 4: it ran to its end, and some step failed; the rest is done.
+    /// It ran to its end, and some part failed; the rest is done.
     PartlyFailed,
-    /// 5: a person said no, or could not be asked; nothing was done.
+    /// A person said no, or could not be asked; nothing was done.
     Declined,
-    /// 6: the run waits for a person's approval; nothing is changed before that.
+    /// The run waits for a person's approval; nothing is changed before that.
     Waits,
-    /// 10: `doctor` found nothing worse than warnings.
+    /// `doctor` found nothing worse than warnings.
     Warned,
-    /// 11: `doctor` found failures.
+    /// `doctor` found failures.
     Unwell,
-    /// 12: `doctor` found no failure, and could not look at everything.
+    /// `doctor` found no failure, and could not look at everything.
     NotChecked,
-    /// 130: a person waited no longer; the run goes on by itself.
+    /// A person waited no longer; the run goes on by itself.
     Interrupted,
+}
+
+impl Exit {
+    /// Every end, in the order of the codes.
+    pub const ALL: [Self; 11] = [
+        Self::Done,
+        Self::Failed,
+        Self::BadInput,
+        Self::Unknown,
+        Self::PartlyFailed,
+        Self::Declined,
+        Self::Waits,
+        Self::Warned,
+        Self::Unwell,
+        Self::NotChecked,
+        Self::Interrupted,
+    ];
+
+    /// Its code.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::BadInput => 2,
+            Self::Unknown => 3,
+            Self::PartlyFailed => 4,
+            Self::Declined => 5,
+            Self::Waits => 6,
+            Self::Warned => 10,
+            Self::Unwell => 11,
+            Self::NotChecked => 12,
+            // As shells have it for a program that Ctrl-C ended.
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// Its meaning, in a few words.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "could not be done; the reason is on stderr",
+            Self::BadInput => "the arguments or guardrails.yaml are not as expected; nothing was done",
+            Self::Unknown => "an alert is unknown",
+            Self::PartlyFailed => "ended, and a part failed, was refused or is still held; the rest is done",
+            Self::Declined => "declined: a person said no, or there was no terminal to ask on; nothing was done",
+            Self::Waits => "the run waits for a person's approval; nothing is changed before it",
+            Self::Warned => "warnings: it works, and is not as it should be",
+            Self::Unwell => "failures: a guardrail does not work, or would fail without a word to anybody",
+            Self::NotChecked => "no failure was found, and something could not be checked, which may hide one",
+            Self::Interrupted => "interrupted by Ctrl-C; the run goes on by itself",
+        }
+    }
+
+    /// The subcommands that may end so. None are named where all may.
+    #[must_use]
+    pub const fn commands(self) -> &'static [&'static str] {
+        match self {
+            Self::Done | Self::Failed | Self::BadInput => &[],
+            Self::Unknown => &["explain"],
+            Self::PartlyFailed => &["abandon", "approve", "plan", "prices fetch", "reject", "rollback", "simulate"],
+            Self::Declined => &["abandon", "approve", "deploy", "reject", "rollback", "simulate"],
+            Self::Waits => &["approve", "reject", "simulate"],
+            Self::Warned | Self::Unwell | Self::NotChecked => &["doctor"],
+            Self::Interrupted => &["approve", "reject", "rollback", "simulate"],
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Done => 0,
-            Exit::Failed => 1,
-            Exit::BadInput => 2,
-            Exit::Unknown => 3,
-            Exit::PartlyFailed => 4,
-            Exit::Declined => 5,
-            Exit::Waits => 6,
-            Exit::Warned => 10,
-            Exit::Unwell => 11,
-            Exit::NotChecked => 12,
-            // As shells have it for a program that Ctrl-C ended.
-            Exit::Interrupted => 130,
-        })
+        Self::from(exit.code())
+    }
+}
+
+/// The list as `--help` ends with it.
+#[must_use]
+pub fn help() -> String {
+    let mut help = "Exit codes:".to_owned();
+    for exit in Exit::ALL {
+        let by = exit.commands();
+        let by = if by.is_empty() { String::new() } else { format!(" ({})", by.join(", ")) };
+        let _ = write!(help, "\n  {:<4}{}{by}", exit.code(), exit.meaning());
+    }
+    help
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_in_order() {
+        assert!(Exit::ALL.windows(2).all(|two| two[0].code() < two[1].code()));
+    }
+
+    #[test]
+    fn help_has_a_line_for_each_code() {
+        let help = help();
+        assert_eq!(help.lines().count(), 1 + Exit::ALL.len());
+        assert!(help.contains(
+            "\n  6   the run waits for a person's approval; nothing is changed before it (approve, reject, simulate)\n"
+        ));
     }
 }

@@ -10,6 +10,7 @@ pub mod exit;
 mod follow;
 mod output;
 mod prices;
+pub mod reference;
 
 pub use commands::plan::words_of as plan_words;
 pub use commands::prices::{Fetched as FetchedPrices, Question as PriceQuestion, fetched as fetch_prices};

@@ -45,16 +45,16 @@ pub(super) fn written(definition: &str, shared: &[String]) -> Json {
 /// The pieces of `text` around `list`, with a look-up in its place.
 fn between(text: &str, list: &str) -> Vec<Json> {
     let lookup = json!({"Fn::FindInMap": [MAPPING, name(list), TEXT]});
-    let mut partial_rollbacks = Vec::new();
+    let mut pieces = Vec::new();
     for (at, piece) in text.split(list).enumerate() {
         if at > 0 {
-            partial_rollbacks.push(lookup.clone());
+            pieces.push(lookup.clone());
         }
         if !piece.is_empty() {
-            partial_rollbacks.push(json!(piece));
+            pieces.push(json!(piece));
         }
     }
-    partial_rollbacks
+    pieces
 }
 
 fn name(list: &str) -> String {

@@ -32,6 +32,10 @@ pub fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.arg("build").args(PACKAGES.into_iter().flat_map(|package| ["--package", package]));
     cargo.args(["--message-format", "json-render-diagnostics"]);
+    // As this program was built: the demo leaves out services that it has nothing of.
+    if !cfg!(feature = "all-services") {
+        cargo.arg("--no-default-features");
+    }
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }

@@ -4,7 +4,7 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 /// One sentence, or a heading or a table's cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartialRollback {
+pub struct Sentence {
     /// Its text, with a backquote for each code span.
     pub text: String,
     /// The line of the Markdown on which its paragraph begins, counted from 1.
@@ -13,7 +13,7 @@ pub struct PartialRollback {
     pub is_fragment: bool,
 }
 
-impl PartialRollback {
+impl Sentence {
     /// How many words it has.
     #[must_use]
     pub fn words(&self) -> usize {
@@ -23,8 +23,8 @@ impl PartialRollback {
 
 /// The sentences of a page or of a doc comment.
 #[must_use]
-pub fn partial_rollbacks(markdown: &str) -> Vec<PartialRollback> {
-    let mut partial_rollbacks = Vec::new();
+pub fn sentences(markdown: &str) -> Vec<Sentence> {
+    let mut sentences = Vec::new();
     let mut block = Block::default();
     let mut code_blocks = 0_usize;
     for (event, range) in Parser::new_ext(markdown, Options::ENABLE_TABLES).into_offset_iter() {
@@ -32,11 +32,11 @@ pub fn partial_rollbacks(markdown: &str) -> Vec<PartialRollback> {
             Event::Start(Tag::CodeBlock(_)) => code_blocks += 1,
             Event::End(TagEnd::CodeBlock) => code_blocks -= 1,
             Event::Start(Tag::Paragraph | Tag::Item | Tag::List(_) | Tag::BlockQuote(_)) => {
-                block.end(&mut partial_rollbacks);
+                block.end(&mut sentences);
                 block = Block::at(line_of(markdown, range.start), false);
             }
             Event::Start(Tag::Heading { .. } | Tag::TableCell) => {
-                block.end(&mut partial_rollbacks);
+                block.end(&mut sentences);
                 block = Block::at(line_of(markdown, range.start), true);
             }
             Event::End(
@@ -46,15 +46,15 @@ pub fn partial_rollbacks(markdown: &str) -> Vec<PartialRollback> {
                 | TagEnd::BlockQuote(_)
                 | TagEnd::Heading(_)
                 | TagEnd::TableCell,
-            ) => block.end(&mut partial_rollbacks),
+            ) => block.end(&mut sentences),
             Event::Text(text) if code_blocks == 0 => block.text.push_str(&text),
             Event::Code(_) => block.text.push('`'),
             Event::SoftBreak | Event::HardBreak => block.text.push(' '),
             _ => {}
         }
     }
-    block.end(&mut partial_rollbacks);
-    partial_rollbacks
+    block.end(&mut sentences);
+    sentences
 }
 
 /// The text of one paragraph, item, heading or cell.
@@ -70,10 +70,10 @@ impl Block {
         Self { text: String::new(), line, is_fragment }
     }
 
-    fn end(&mut self, partial_rollbacks: &mut Vec<PartialRollback>) {
+    fn end(&mut self, sentences: &mut Vec<Sentence>) {
         let (line, is_fragment) = (self.line, self.is_fragment);
-        let texts = sentences(&self.text).into_iter();
-        partial_rollbacks.extend(texts.map(|text| PartialRollback { text, line, is_fragment }).filter(|piece| piece.words() > 0));
+        let texts = cut(&self.text).into_iter();
+        sentences.extend(texts.map(|text| Sentence { text, line, is_fragment }).filter(|piece| piece.words() > 0));
         self.text.clear();
     }
 }
@@ -86,7 +86,7 @@ fn line_of(markdown: &str, offset: usize) -> usize {
 const ABBREVIATIONS: [&str; 8] = ["e.g", "i.e", "etc", "vs", "cf", "approx", "incl", "St"];
 
 /// A sentence ends with a dot, a question mark or an exclamation mark before a space and a beginning.
-fn sentences(text: &str) -> Vec<String> {
+fn cut(text: &str) -> Vec<String> {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut found = Vec::new();
     let mut start = 0;
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     fn texts(markdown: &str) -> Vec<String> {
-        partial_rollbacks(markdown).into_iter().map(|piece| piece.text).collect()
+        sentences(markdown).into_iter().map(|piece| piece.text).collect()
     }
 
     #[test]
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn headings_and_cells_are_fragments() {
-        let found = partial_rollbacks("# A page\n\n| name | does |\n| --- | --- |\n| `x` | It runs. It ends. |\n\nText.");
+        let found = sentences("# A page\n\n| name | does |\n| --- | --- |\n| `x` | It runs. It ends. |\n\nText.");
         let fragments: Vec<_> = found.iter().map(|piece| (piece.text.as_str(), piece.is_fragment)).collect();
         let expected = [
             ("A page", true),
@@ -168,15 +168,12 @@ mod tests {
 
     #[test]
     fn a_piece_knows_its_line() {
-        assert_eq!(
-            partial_rollbacks("One.\n\nTwo\nlines.\n\n- three").iter().map(|piece| piece.line).collect::<Vec<_>>(),
-            [1, 3, 6]
-        );
+        assert_eq!(sentences("One.\n\nTwo\nlines.\n\n- three").iter().map(|piece| piece.line).collect::<Vec<_>>(), [1, 3, 6]);
     }
 
     #[test]
     fn words_are_counted_without_signs() {
-        let piece = PartialRollback { text: "A – b's, ` (and 3) | .".to_owned(), line: 1, is_fragment: false };
+        let piece = Sentence { text: "A – b's, ` (and 3) | .".to_owned(), line: 1, is_fragment: false };
         assert_eq!(piece.words(), 5);
     }
 }

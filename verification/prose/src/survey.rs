@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use crate::headless;
-use crate::markdown::{PartialRollback, partial_rollbacks};
+use crate::markdown::{Sentence, sentences};
 
 /// A sentence with more words is too long.
 pub const LONGEST_SENTENCE: usize = 35;
@@ -123,7 +123,7 @@ fn visit(folder: &Path, below: &str, survey: &mut Survey) -> io::Result<()> {
 /// Measures a page of Markdown.
 #[must_use]
 pub fn page(text: &str) -> Text {
-    measure(&partial_rollbacks(text))
+    measure(&sentences(text))
 }
 
 /// Measures the doc comments of a Rust file.
@@ -131,20 +131,18 @@ pub fn page(text: &str) -> Text {
 pub fn rust(source: &str) -> Text {
     let mut found = Vec::new();
     for (first, comment) in doc_comments(source) {
-        found.extend(
-            partial_rollbacks(&comment).into_iter().map(|piece| PartialRollback { line: first + piece.line - 1, ..piece }),
-        );
+        found.extend(sentences(&comment).into_iter().map(|piece| Sentence { line: first + piece.line - 1, ..piece }));
     }
     measure(&found)
 }
 
-fn measure(partial_rollbacks: &[PartialRollback]) -> Text {
+fn measure(sentences: &[Sentence]) -> Text {
     let mut text = Text::default();
-    let mut words: Vec<usize> = partial_rollbacks.iter().filter(|piece| !piece.is_fragment).map(PartialRollback::words).collect();
+    let mut words: Vec<usize> = sentences.iter().filter(|piece| !piece.is_fragment).map(Sentence::words).collect();
     words.sort_unstable();
     let median = words.get(words.len() / 2).copied().unwrap_or_default();
     let mut clauses = 0;
-    for piece in partial_rollbacks {
+    for piece in sentences {
         let (is_long, headless) = (piece.words() > LONGEST_SENTENCE, headless::count(&piece.text));
         text.breaks.long += usize::from(is_long);
         clauses += headless;
@@ -152,7 +150,7 @@ fn measure(partial_rollbacks: &[PartialRollback]) -> Text {
             text.found.push(Found { line: piece.line, text: piece.text.clone(), is_long, headless });
         }
     }
-    if clauses * 100 >= HEADLESS_UNDER * partial_rollbacks.len() {
+    if clauses * 100 >= HEADLESS_UNDER * sentences.len() {
         text.breaks.headless = clauses;
     }
     if median >= MEDIAN_UNDER {

@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use super::Story;
 
-const READ_ONLY: &str = "AmazonEC2ReadOnlyAccess";
+/// The policy that the first stage attaches.
+pub const READ_ONLY: &str = "AmazonEC2ReadOnlyAccess";
 /// What must be suspended before a group's members stop.
 const PROCESSES: usize = 8;
 

@@ -6,14 +6,17 @@ use std::io::Write;
 use anyhow::{Context, Result};
 use comfy_table::{ContentArrangement, Table, presets};
 use guardrails_local_aws::Kept;
-use guardrails_local_aws::walkthrough::Snapshot;
+use guardrails_local_aws::walkthrough::{FULL_ACCESS, Snapshot};
 use serde_json::{Value, json};
 
-use super::checks::{Check, is_deny};
+use super::checks::{Check, READ_ONLY, is_deny};
 use super::programs::Programs;
 use super::{Format, GUARDRAIL, MOCK, Story, say};
 
-/// What is needed to go on by hand.
+/// The width of the table, so that every terminal and the README show it whole.
+const COLUMNS: u16 = 80;
+
+/// All that is needed to go on by hand.
 pub struct Next<'a> {
     /// The command.
     pub programs: &'a Programs,
@@ -48,8 +51,8 @@ fn text(story: &Story, checks: &[Check]) -> String {
 
 fn table(story: &Story) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["What", "Before", "100 %: swapped", "120 %: denied", "Rolled back"]);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(COLUMNS);
+    table.set_header(["", "before", "swapped", "denied", "rolled back"]);
     let mut row = |what: String, cell: &dyn Fn(&Snapshot) -> String| {
         let worlds = [&story.before, &story.enforced, &story.denied, &story.rolled_back];
         table.add_row(std::iter::once(what).chain(worlds.map(cell)));
@@ -58,7 +61,7 @@ fn table(story: &Story) -> String {
         row(format!("group {group}"), &|world| world.groups.get(group).map(policies).unwrap_or_default());
     }
     for group in story.before.scaling.keys() {
-        row(format!("Auto Scaling group {group}: suspended"), &|world| processes(world.scaling.get(group)));
+        row(format!("suspended processes of {group}"), &|world| world.scaling.get(group).map_or(0, BTreeSet::len).to_string());
     }
     for call in story.before.user.keys() {
         row(format!("user: {call}"), &|world| world.user.get(call).map(ToString::to_string).unwrap_or_default());
@@ -68,21 +71,21 @@ fn table(story: &Story) -> String {
             world.instances.get(&instance.id).cloned().unwrap_or_else(|| "gone".to_owned())
         });
     }
-    table.to_string()
+    table.trim_fmt()
 }
 
-/// One a line; the stack's own by what it is.
+/// Their effect, one a line.
 fn policies(attached: &BTreeSet<String>) -> String {
-    let shown = |name: &String| if is_deny(name) { "explicit Deny".to_owned() } else { name.clone() };
-    attached.iter().map(shown).collect::<Vec<_>>().join("\n")
+    let shown: BTreeSet<&str> = attached.iter().map(|name| effect(name)).collect();
+    shown.into_iter().rev().collect::<Vec<_>>().join("\n")
 }
 
-/// All of them would not fit.
-fn processes(suspended: Option<&BTreeSet<String>>) -> String {
-    match suspended {
-        Some(suspended) if suspended.len() > 2 => format!("{} processes", suspended.len()),
-        Some(suspended) if !suspended.is_empty() => suspended.iter().cloned().collect::<Vec<_>>().join(", "),
-        _ => "none".to_owned(),
+fn effect(policy: &str) -> &str {
+    match policy {
+        FULL_ACCESS => "full access",
+        READ_ONLY => "read only",
+        _ if is_deny(policy) => "Deny",
+        other => other,
     }
 }
 

@@ -35,19 +35,18 @@ pub struct DenyActions {
     /// Roles: a name, or a list of them. A Deny on a role holds for sessions that were assumed before, too.
     #[serde(default, skip_serializing_if = "Names::is_empty")]
     role: Names,
-    /// What is denied instead of what policies/deny-spending.json has, such as `ec2:RunInstances` or `rds:Create*`.
+    /// Actions that are denied instead of the list in policies/deny-spending.json, such as `ec2:RunInstances` or `rds:Create*`.
     // Checked, it is the whole list: a run knows its policy by its own copy, whatever a later version denies by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     actions: Option<Vec<String>>,
-    /// What is denied besides, such as `sts:AssumeRole` and `iam:PassRole`.
+    /// Actions that are denied besides, such as `sts:AssumeRole` and `iam:PassRole`.
     // Checked, it is part of the list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     also: Vec<String>,
     /// A policy of your own that is attached instead: its ARN, or the name of an AWS managed policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<String>,
-    /// When somebody undoes the change while it is held: `report`, when left out, tells people; `enforce` makes it again at the next
-    /// round.
+    /// The answer when somebody undoes the change while it is held: `report` tells people, `enforce` makes it again at the next round.
     #[serde(default, skip_serializing_if = "Drift::is_report")]
     drift: Drift,
 }

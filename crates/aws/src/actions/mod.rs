@@ -1,10 +1,12 @@
 //! The actions. One action is one file here, and two lines in this one: its module, and its place in the list. All else
-//! that depends on which actions there are (functions, roles, the schema, the README's table) is made from the list.
+//! that depends on which actions there are (functions, roles, the schema, the tables in docs/) is made from the list.
 
 pub mod deny_actions;
 pub mod scale_group_to_zero;
+#[cfg(feature = "rds")]
 pub mod stop_databases;
 pub mod stop_instances;
+#[cfg(feature = "ecs")]
 pub mod stop_services;
 mod swap;
 pub mod swap_group_policy;
@@ -15,8 +17,10 @@ crate::catalog! {
     CATALOG:
     deny_actions::DenyActions,
     scale_group_to_zero::ScaleGroupToZero,
+    #[cfg(feature = "rds")]
     stop_databases::StopDatabases,
     stop_instances::StopInstances,
+    #[cfg(feature = "ecs")]
     stop_services::StopServices,
     swap_group_policy::SwapGroupPolicy,
     swap_policy::SwapPolicy,

@@ -11,7 +11,7 @@ use guardrails_model::clock::Clock;
 use guardrails_model::ids::Value;
 
 use crate::context::Context;
-use crate::declared::{About, Counted, Noun, Priced};
+use crate::declared::{About, Counted, Noun, Priced, Service};
 use crate::ec2::bystanders::{Bystanders, Exempt, Facts};
 use crate::ec2::groups::{self, Groups};
 use crate::ec2::instances::Lister;
@@ -70,6 +70,12 @@ impl Switch for GroupSize {
             "scale-group-to-zero TERMINATES the groups' members, with what is on their local disks: rollback brings back the \
              groups' sizes, never the members",
         ),
+        services: &[Service {
+            name: "Auto Scaling groups of disposable members",
+            stops: "the members, with their volumes and addresses that end with them",
+            goes_on: "volumes that outlive their instance, load balancers",
+            lost: "the members and the data on them: the group launches new ones",
+        }],
         ..About::new(
             "scale-group-to-zero",
             "takes the Auto Scaling groups that carry the tags to zero: their members are TERMINATED; off unless the stage says so",

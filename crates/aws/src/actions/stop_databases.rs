@@ -12,7 +12,7 @@ use guardrails_model::pace::Limit;
 pub use self::clusters::Clusters;
 pub use self::instances::Instances;
 pub use self::params::{Keys, PendingChanges};
-use crate::declared::{About, Noun};
+use crate::declared::{About, Noun, Service};
 use crate::switch::{Switched, Switches};
 
 /// The action.
@@ -27,6 +27,12 @@ pub struct Databases;
 impl Switches for Databases {
     const ABOUT: About = About {
         limits: &[CHANGES],
+        services: &[Service {
+            name: "RDS instances; Aurora, Neptune and DocumentDB clusters",
+            stops: "the instances by the hour",
+            goes_on: "storage, backups; an hour or two a week, since RDS starts them after seven days",
+            lost: "a public IP address, pending changes",
+        }],
         ..About::new(
             "stop-databases",
             "stops the RDS instances and the Aurora, Neptune and DocumentDB clusters that carry the tags, in all Regions",

@@ -26,7 +26,7 @@ use jiff::Timestamp;
 
 pub use self::params::StopInstances;
 use crate::context::Context;
-use crate::declared::{About, ActionType, Counted, Declared, Noun, Priced, alike};
+use crate::declared::{About, ActionType, Counted, Declared, Noun, Priced, Service, alike};
 use crate::ec2::groups::{self, Groups, PROCESS};
 use crate::ec2::instances::{self, Lister, POWER, instance_id, running, stopped};
 use crate::ec2::limits::{self, START_INSTANCES, STOP_INSTANCES};
@@ -66,6 +66,20 @@ impl ActionType for StopInstances {
             price: Priced::ByKind,
         }],
         limits: &limits::ALL,
+        services: &[
+            Service {
+                name: "EC2 instances",
+                stops: "the instances by the hour",
+                goes_on: "volumes, snapshots, Elastic IP addresses",
+                lost: "public IPv4 addresses that AWS assigned, the memory unless it hibernates, data on instance stores",
+            },
+            Service {
+                name: "Auto Scaling groups",
+                stops: "the members by the hour; the group launches none meanwhile",
+                goes_on: "volumes of the members, load balancers",
+                lost: "as for instances; scheduled actions that fall due meanwhile do not happen later",
+            },
+        ],
         ..About::new(
             "stop-instances",
             "stops the running EC2 instances that carry the tags, in all Regions, members of Auto Scaling groups too",

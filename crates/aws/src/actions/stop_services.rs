@@ -19,7 +19,7 @@ use guardrails_model::pace::Limit;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::declared::{About, Noun};
+use crate::declared::{About, Noun, Service};
 use crate::switch::{Options, Switched, Switches};
 
 /// The action.
@@ -38,6 +38,12 @@ pub struct Services;
 impl Switches for Services {
     const ABOUT: About = About {
         limits: &[UPDATES, TARGETS],
+        services: &[Service {
+            name: "ECS services, on Fargate and EC2",
+            stops: "the tasks on Fargate",
+            goes_on: "container instances on EC2, load balancers",
+            lost: "the tasks: new ones start; EBS volumes of tasks, where `volume-data: lose`",
+        }],
         ..About::new(
             "stop-services",
             "takes the ECS services that carry the tags to no tasks, on Fargate and EC2, after it suspended their scaling",
@@ -55,6 +61,7 @@ impl Switches for Services {
 pub struct Keys {
     /// Services whose tasks have EBS volumes of their own, which are deleted with the tasks: left alone, or stopped.
     #[serde(skip_serializing_if = "VolumeData::is_default")]
+    #[schemars(extend("default" = "leave"))]
     volume_data: VolumeData,
 }
 

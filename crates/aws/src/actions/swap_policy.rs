@@ -27,8 +27,7 @@ pub struct OfUserOrRole {
     /// Policies to attach: names of AWS managed policies, or ARNs.
     #[serde(default)]
     attach: Vec<String>,
-    /// When somebody undoes the change while it is held: `report`, when left out, tells people; `enforce` makes it again at the next
-    /// round.
+    /// The answer when somebody undoes the change while it is held: `report` tells people, `enforce` makes it again at the next round.
     #[serde(default, skip_serializing_if = "Drift::is_report")]
     drift: Drift,
 }

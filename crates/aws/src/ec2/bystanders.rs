@@ -52,7 +52,7 @@ const PROOFS: [&str; 7] = [
 /// Auto Scaling's own fleets leave this tag on its members too.
 const FLEET: (&str, &str) = ("aws:ec2:fleet-id", "an EC2 Fleet");
 
-/// What is left alone though it carries the tags.
+/// Instances that are left alone though they carry the tags.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Exempt {

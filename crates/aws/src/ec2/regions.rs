@@ -57,6 +57,7 @@ impl JsonSchema for Regions {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "`all` that are enabled in the account, or a list of Regions.",
+            "default": "all",
             "anyOf": [{"const": "all"}, {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": "^[a-z0-9-]+$"}}]
         })
     }

@@ -37,7 +37,7 @@ use crate::output;
 
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
-    /// What is well, too.
+    /// Show also the checks that found nothing.
     #[arg(long)]
     pub(crate) all: bool,
     /// Hold the budgets' services and tag values against those that Cost Explorer has seen: AWS takes $0.01 for each question.

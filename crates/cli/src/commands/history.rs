@@ -25,10 +25,10 @@ pub(crate) struct History {
     /// Only this run.
     #[arg(long)]
     pub(crate) run: Option<RunId>,
-    /// Of how many runs and alerts, the newest first.
+    /// The number of runs and of alerts, the newest first.
     #[arg(long, default_value_t = MOST_RUNS, value_parser = at_least_one)]
     pub(crate) limit: usize,
-    /// Only what happened since: a moment such as 2026-11-23T01:46:53Z, a day such as 2026-11-23, or so long ago: 24h, 7d.
+    /// Only events since then: a moment such as 2026-11-23T01:46:53Z, a day such as 2026-11-23, or so long ago: 24h, 7d.
     #[arg(long, value_parser = moment)]
     pub(crate) since: Option<Timestamp>,
 }

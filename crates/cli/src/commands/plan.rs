@@ -44,10 +44,10 @@ pub(crate) struct Plan {
     /// The stage, such as `100% actual`; the first that changes anything when left out.
     #[arg(long)]
     pub(crate) at: Option<StageAt>,
-    /// Plan by this file, deployed or not; by what is deployed when left out.
+    /// Plan by this file, deployed or not; by the deployed one when left out.
     #[arg(long)]
     pub(crate) file: Option<PathBuf>,
-    /// Say what stops costing money by this price list, in place of the deployed one: YAML with US dollars an hour, `t3.micro: 0.0104` for
+    /// Price the plan by this list, in place of the deployed one: YAML with US dollars an hour, `t3.micro: 0.0104` for
     /// every Region, or `us-east-1: {t3.micro: 0.0104, "m5.large Windows": 0.188}`.
     #[arg(long)]
     pub(crate) prices: Option<PathBuf>,

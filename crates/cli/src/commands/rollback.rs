@@ -34,7 +34,7 @@ pub(crate) struct Rollback {
     pub(crate) run: Option<RunId>,
     #[command(flatten)]
     pub(crate) scope: Scope,
-    /// Put back also what somebody changed meanwhile.
+    /// Roll back also targets that somebody changed meanwhile.
     #[arg(long)]
     pub(crate) force: bool,
     /// Why, for the record.

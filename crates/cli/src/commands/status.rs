@@ -48,7 +48,7 @@ pub(crate) struct Status {
     /// With `--all`: how many runs, the newest first.
     #[arg(long, default_value_t = MOST_RUNS, value_parser = at_least_one)]
     pub(crate) limit: usize,
-    /// Only this facet, as `--run RUN --output json` names it: what it was, who holds it, and what it waits for.
+    /// Only this facet, as `--run RUN --output json` names it: its value before, its holders, and its reason to wait.
     #[arg(long, conflicts_with_all = ["guardrail", "run", "all"])]
     pub(crate) facet: Option<FacetId>,
 }

@@ -14,12 +14,11 @@ const LONGEST: i64 = 7 * 86_400;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApprovalRule {
-    /// How long they have, up to `7d`; `24h` when left out.
+    /// The time that people have to answer, up to `7d`.
     pub within: Duration,
-    /// What silence means: `reject` when left out.
+    /// The meaning of silence.
     pub otherwise: Otherwise,
-    /// By how much what is planned after the approval may exceed what was approved: `0%` when left out. What exceeds it by more is
-    /// asked about again.
+    /// By how much the plan after the approval may exceed the approved list. Steps beyond that are asked about again.
     pub beyond: Percent,
 }
 
@@ -63,7 +62,7 @@ impl Meanwhile {
     }
 }
 
-/// What silence means.
+/// The meaning of silence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Otherwise {
@@ -77,17 +76,19 @@ pub enum Otherwise {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Plausibility {
-    /// A figure of up to so many times the budget is enforced, if AWS Budgets confirms it: `10` when left out.
+    /// A figure of up to so many times the budget is enforced, if AWS Budgets confirms it.
     pub factor: u32,
-    /// A figure of up to this sum a period is enforced too, if AWS Budgets confirms it: `10000 USD` when left out. The larger of the
-    /// two bounds counts. Beyond it evidence is needed, or a person.
+    /// A figure of up to this sum a period is enforced too, if AWS Budgets confirms it. The larger of the two bounds counts. Beyond it
+    /// evidence is needed, or a person.
+    #[schemars(extend("default" = "10000 USD"))]
     #[serde(skip_serializing_if = "is_usual_sum")]
     pub enforce_up_to: Amount,
-    /// When AWS Budgets cannot be asked, an alert within the bound counts alone after so long, if the last figure was believed: `1h`
-    /// when left out. With `never` a person is asked.
+    /// When AWS Budgets cannot be asked, an alert within the bound counts alone after so long, if the last figure was believed. With
+    /// `never` a person is asked.
+    #[schemars(extend("default" = "1h"))]
     #[serde(skip_serializing_if = "WhenUnreachable::is_usual")]
     pub when_unreachable: WhenUnreachable,
-    /// How a person is asked about a figure that is not believed: within `24h` when left out. Silence is asked again.
+    /// How a person is asked about a figure that is not believed. Silence is asked again.
     pub approval: ApprovalRule,
 }
 

@@ -14,7 +14,7 @@ use crate::omit;
 pub struct Budget {
     /// The amount a period, such as `100 USD`.
     pub amount: Amount,
-    /// How often the budget begins anew.
+    /// The time after which the budget begins anew.
     pub period: Period,
     /// AWS services that count: a name, or a list of them. The names are those of `aws ce get-dimension-values --dimension SERVICE`, such
     /// as `Amazon Elastic Compute Cloud - Compute`, and not those that the console shows. All services when left out.
@@ -47,20 +47,20 @@ impl Budget {
 #[serde(deny_unknown_fields, default)]
 #[allow(clippy::struct_excessive_bools, reason = "AWS Budgets has a switch for each")]
 pub struct Counts {
-    /// `unblended`, when left out, counts a fee on the day it is paid. `amortized` spreads the fees of reservations and Savings Plans over
+    /// `unblended` counts a fee on the day it is paid. `amortized` spreads the fees of reservations and Savings Plans over
     /// their term.
     pub costs: Costs,
-    /// Fees that are paid in advance for reservations: `true` when left out.
+    /// Fees that are paid in advance for reservations.
     pub upfront: bool,
-    /// Other subscriptions, such as domains: `true` when left out.
+    /// Other subscriptions, such as domains.
     pub subscriptions: bool,
-    /// AWS Support: `true` when left out.
+    /// AWS Support.
     pub support: bool,
-    /// Taxes: `true` when left out.
+    /// Taxes.
     pub tax: bool,
-    /// Credits, which lower the spend: `false` when left out, so that the spend shows while they last.
+    /// Credits, which lower the spend. Without them the spend shows while credits last.
     pub credits: bool,
-    /// Refunds, which lower the spend: `false` when left out.
+    /// Refunds, which lower the spend.
     pub refunds: bool,
 }
 

@@ -66,14 +66,14 @@ pub struct File<A> {
     /// The format of this file: 1.
     #[schemars(with = "u32", extend("const" = 1))]
     version: Spanned<u32>,
-    /// ARNs of the users and roles that run the guardrails: no guardrail may restrict them.
+    /// ARNs of the users and roles that run the guardrails. No guardrail may restrict them.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     operators: Vec<Spanned<String>>,
-    /// How fast the account's services are asked: half of what AWS allows when left out.
+    /// The share of AWS's request limits that a run takes: half when left out.
     #[schemars(with = "Option<Pace>")]
     pace: Option<Spanned<Pace>>,
-    /// How often AWS Budgets is compared with what is enforced: every hour when left out.
+    /// The schedule on which AWS Budgets is compared with the ledger: every hour when left out.
     #[schemars(with = "Option<Reconcile>")]
     reconcile: Option<Spanned<Reconcile>>,
     /// A price list, which `guardrails prices fetch` writes: a path from the folder of this file. It is deployed too. Commands then say the
@@ -91,17 +91,17 @@ pub struct File<A> {
 #[serde(deny_unknown_fields, bound = "A: Actions")]
 #[schemars(rename = "Guardrail", bound = "A: Actions")]
 struct GuardrailBody<A> {
-    /// What AWS Budgets watches.
+    /// The budget that AWS Budgets watches.
     #[schemars(with = "Budget")]
     budget: Spanned<Budget>,
-    /// What is done, and where: 1 to 10 stages.
+    /// The thresholds and their actions: 1 to 10 stages.
     #[schemars(with = "Vec<StageBody<A>>", length(min = 1, max = 10))]
     stages: Vec<Spanned<StageBody<A>>>,
-    /// How figures are believed.
+    /// The figures that are believed.
     #[schemars(with = "Option<Plausibility>")]
     plausibility: Option<Spanned<Plausibility>>,
-    /// What happens at the end of the budget's period to what is held: `new-period` puts it back as soon as the spend of the new
-    /// period is known and below the threshold, `manual` leaves that to people. `new-period` when left out.
+    /// The end of the budget's period. `new-period` rolls held changes back as soon as the spend of the new period is known and below
+    /// the threshold. `manual` leaves that to people.
     #[serde(default)]
     release: Release,
 }
@@ -120,15 +120,15 @@ struct StageBody<A> {
     #[schemars(with = "Option<ApprovalRule>")]
     approval: Option<Spanned<ApprovalRule>>,
     /// While a person is asked, by `approval` or because the figure is not believed, the stage's actions that deny (`deny`) or swap
-    /// policies (`swap`) are carried out at once. After a no they are put back. Nothing is done meanwhile when left out.
+    /// policies (`swap`) are carried out at once. After a no they are rolled back. When left out, nothing is done meanwhile.
     #[schemars(with = "Option<Meanwhile>")]
     meanwhile: Option<Spanned<Meanwhile>>,
-    /// After a stage that takes rights from somebody, IAM is asked who of them can still launch. `report`, when left out, tells
-    /// people; with `fail` the run ends as failed when somebody can, and what it enforced stays.
-    #[schemars(with = "Option<Demand>")]
+    /// After a stage that takes rights from people, IAM is asked whether they can still launch. `report` tells people. With `fail` the
+    /// run ends as failed when somebody can, and its changes stay.
+    #[schemars(with = "Option<Demand>", extend("default" = "report"))]
     verify: Option<Spanned<Demand>>,
-    /// The outcome when a target in scope is left alone and goes on costing money, or could not be planned. `report`, the default, tells
-    /// people. With `fail` the run ends as failed, and its changes stay. Exempt targets are not counted.
+    /// The outcome when a target in scope is left alone and goes on costing money, or could not be planned. `report` tells people. With `fail`
+    /// the run ends as failed, and its changes stay. Exempt targets are not counted.
     #[serde(default, rename = "left-alone")]
     left_alone: Demand,
 }

@@ -59,7 +59,7 @@ pub struct Guardrail {
     /// Which alerts are believed.
     #[serde(default)]
     pub plausibility: Plausibility,
-    /// What happens to what is held at the end of the budget's period.
+    /// The end of the budget's period, for changes that are held.
     #[serde(default, skip_serializing_if = "Release::is_usual")]
     pub release: Release,
 }
@@ -72,14 +72,14 @@ impl Guardrail {
     }
 }
 
-/// What happens to what is held at the end of the budget's period.
+/// The end of the budget's period, for changes that are held.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Release {
-    /// It is put back, as soon as the spend of the new period is known and below the stage's threshold.
+    /// They are rolled back, as soon as the spend of the new period is known and below the stage's threshold.
     #[default]
     NewPeriod,
-    /// It stays until a person puts it back.
+    /// They stay until a person rolls them back.
     Manual,
 }
 
@@ -90,11 +90,11 @@ impl Release {
     }
 }
 
-/// How AWS Budgets is compared with the ledger: an alert may be lost, and a period ends without one.
+/// The comparison of AWS Budgets with the ledger: an alert may be lost, and a period ends without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reconcile {
-    /// How often: whole minutes, from `5m` to `1d`.
+    /// The interval of the rounds: whole minutes, from `5m` to `1d`.
     pub every: Duration,
 }
 

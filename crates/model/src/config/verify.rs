@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::principal::Principal;
 
-/// What becomes of a run after which somebody can still launch.
+/// The outcome of a run after which somebody can still launch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Demand {
     /// People are told.
     #[default]
     Report,
-    /// The run ends as failed; what it enforced stays.
+    /// The run ends as failed, and its changes stay.
     Fail,
 }
 

@@ -25,7 +25,7 @@ pub use crate::config::{Demand, Rule};
 /// Seconds for which IAM is given time to see a change: it says "a few seconds", and is not held to it.
 pub const PROPAGATION: i64 = 60;
 
-/// What no answer takes into account, in one line.
-pub const LIMITS: &str = "asked of IAM's policy simulator: it knows of service control policies only those without conditions, and \
-                          no resource control, resource or session policies; one role further, no chain of roles; rights on \
-                          named instances or in other Regions' ARNs only are not looked for";
+/// The limits of every answer, in one line.
+pub const LIMITS: &str = "asked of IAM's policy simulator: it knows of no resource control, resource or session policies; one role \
+                          further, no chain of roles; rights on named instances or in other Regions' ARNs only \
+                          are not looked for";

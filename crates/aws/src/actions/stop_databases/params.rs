@@ -11,6 +11,7 @@ use crate::switch::Options;
 pub struct Keys {
     /// The rule for databases that have changes pending until their maintenance window: a stop removes these changes.
     #[serde(skip_serializing_if = "PendingChanges::is_keep")]
+    #[schemars(extend("default" = "keep"))]
     pub(super) pending_changes: PendingChanges,
 }
 

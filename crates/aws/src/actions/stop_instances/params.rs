@@ -1,9 +1,11 @@
-//! What a stage says of stopping instances.
+//! The parameters of `stop-instances`.
 
 use guardrails_model::config::{Duration, Tags};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::KEEP_TRYING;
+use super::plan::WATCH_HEALTH;
 use crate::ec2::bystanders::Exempt;
 use crate::ec2::regions::Regions;
 
@@ -16,37 +18,43 @@ const LONGEST_WATCH: Duration = Duration::from_secs(15 * 60);
 pub struct StopInstances {
     /// The tags to select by: every key must match, with one of its values.
     pub(super) tag: Tags,
-    /// Where: `all` Regions that are enabled in the account, or a list of them.
+    /// The Regions to work in: `all` that are enabled in the account, or a list of them.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) regions: Regions,
-    /// What is left alone though it carries the tags.
+    /// Instances that are left alone though they carry the tags.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) exempt: Exempt,
-    /// What to do with an Auto Scaling group of which only some members are in scope.
+    /// The treatment of an Auto Scaling group of which only some members are in scope.
+    #[schemars(extend("default" = "leave"))]
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) partial_groups: PartialGroups,
-    /// What to do with an Auto Scaling group that does not carry the tags itself, though its members do.
+    /// The treatment of an Auto Scaling group that does not carry the tags itself, though its members do.
+    #[schemars(extend("default" = "leave"))]
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) untagged_groups: UntaggedGroups,
-    /// What to do with instances whose instance-store volumes lose their data on a stop.
+    /// The treatment of instances whose instance-store volumes lose their data on a stop.
+    #[schemars(extend("default" = "keep"))]
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) instance_store_data: InstanceStoreData,
     /// Hibernate the instances that can, so that they go on where they were.
+    #[schemars(extend("default" = false))]
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) hibernate: bool,
     /// Name the principal that started a held instance again, by CloudTrail's event history. Its function may then read that history.
+    #[schemars(extend("default" = false))]
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) who_started: bool,
-    /// For how long to start an instance again that AWS has no capacity for: 6 hours when left out.
+    /// For how long to start an instance again that AWS has no capacity for.
+    #[schemars(extend("default" = KEEP_TRYING))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) keep_trying: Option<Duration>,
-    /// For how long an Auto Scaling group's resumed health check is watched before the group may replace members again: a
-    /// minute when left out.
+    /// For how long an Auto Scaling group's resumed health check is watched before the group may replace members again.
+    #[schemars(extend("default" = WATCH_HEALTH))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) watch_health: Option<Duration>,
 }
 
-/// What to do with an Auto Scaling group of which only some members are in scope.
+/// The treatment of an Auto Scaling group of which only some members are in scope.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum PartialGroups {
@@ -57,7 +65,7 @@ pub(super) enum PartialGroups {
     Stop,
 }
 
-/// What to do with an Auto Scaling group that does not carry the tags itself, though its members do.
+/// The treatment of an Auto Scaling group that does not carry the tags itself, though its members do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum UntaggedGroups {
@@ -68,14 +76,14 @@ pub(super) enum UntaggedGroups {
     Stop,
 }
 
-/// What to do with instances whose instance-store volumes lose their data on a stop.
+/// The treatment of instances whose instance-store volumes lose their data on a stop.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum InstanceStoreData {
     /// Leave them alone.
     #[default]
     Keep,
-    /// Stop them all the same: what is on these volumes is gone.
+    /// Stop them all the same: the data on these volumes is lost.
     Lose,
 }
 

@@ -20,7 +20,7 @@ use crate::ec2::instances::{self, POWER, instance_id, running, stopped};
 use crate::ec2::standby::{self, BACK, CAPACITY, LAUNCH, MEMBERSHIP, MINIMUM};
 
 /// For how long a group's check is watched, when the stage does not say.
-const WATCH_HEALTH: Duration = Duration::from_secs(60);
+pub(super) const WATCH_HEALTH: Duration = Duration::from_secs(60);
 
 impl Stopping {
     /// The keys of other accounts that volumes of those that run are encrypted under.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The answer to somebody who takes back an attachment while a run holds it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(extend("default" = "report"))]
 pub enum Drift {
     /// People are told, and it stays so.
     #[default]
