@@ -78,6 +78,17 @@ async fn want_of_room_is_waited_out_without_asking_again() {
 }
 
 #[tokio::test]
+async fn force_does_not_wait_for_a_target_that_never_follows() {
+    let story = Story::of("a: on");
+    let run = story.enforce("beta 80%", "a: off").await;
+    story.toy.lamps().behind = Some((WARM, false));
+    story.put_back(&run).await;
+    assert!(step(&story, &run).await.reason.unwrap().ends_with(": roll back with --force not to wait for it"));
+    story.put_back_with_force(&run).await;
+    story.check(&["a: on", &format!("beta 80%: rolled back; a rolled back ({WARM})")]).await;
+}
+
+#[tokio::test]
 async fn failed_wait_is_taken_up_by_the_next_rollback() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;

@@ -216,6 +216,8 @@ pub fn rollback(step: &Step, facet: Option<&Facet>, seen: &Seen, how: Back, now:
             if *value == facet.before && step.phase == Phase::RollingBack && step.put_back =>
         {
             return match step.again_at.filter(|again| *again > now) {
+                // A person does not wait for it: it may never follow, as it did not before.
+                _ if force => RollbackNext::Settled(Some(why.clone())),
                 Some(again) => RollbackNext::Wait(Some(again)),
                 None if matches!(seen, Seen::NoRoom(..)) => RollbackNext::Later(why.clone()),
                 None => RollbackNext::Wait(None),

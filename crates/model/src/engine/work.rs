@@ -271,7 +271,9 @@ impl Executor<'_> {
             return Ok(None);
         }
         let phase = if job.direction == Direction::Apply { Phase::ApplyFailed } else { Phase::RollbackFailed };
-        let why = format!("the world did not settle: {}", describe(seen));
+        let is_behind = matches!(seen, Seen::Behind(..) | Seen::NoRoom(..)) && job.direction == Direction::Rollback;
+        let hint = if is_behind { ": roll back with --force not to wait for it" } else { "" };
+        let why = format!("the world did not settle: {}{hint}", describe(seen));
         self.move_to(job.run, step, None, phase, looked(seen, Some(why))).map(Some)
     }
 
