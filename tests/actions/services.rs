@@ -115,6 +115,24 @@ async fn services_of_two_regions_are_parts_of_one_run() {
 }
 
 #[tokio::test]
+async fn facet_names_the_service_and_the_moment_it_was_made() {
+    let story = story(|account| {
+        let created = "2025-12-01T00:00:00.123Z".parse().unwrap();
+        account.ecs_service(EcsService { created, ..beta("beta/web", 1) });
+    });
+    let run = open(&story, "beta 80%", json!({})).await;
+    let facet = story.steps(&run).await.remove(0).facet;
+    assert_eq!(facet.as_str(), "task-count/us-east-1/beta%2Fweb/2025-12-01T00:00:00.123Z");
+}
+
+#[tokio::test]
+async fn protection_is_asked_only_of_services_that_are_stuck() {
+    let story = story(services);
+    stopped(&story).await;
+    assert_eq!(story.world.account().calls.get("ListTasks"), None);
+}
+
+#[tokio::test]
 async fn fifty_services_are_described_ten_a_call() {
     let story = story(|account| {
         for number in 0..51 {

@@ -1,5 +1,7 @@
 //! Services that are left alone, each with its reason, before anything is called.
 
+use guardrails_model::clock::Clock;
+use guardrails_model::record::Direction;
 use serde_json::json;
 
 use super::{beta, open, story};
@@ -22,20 +24,22 @@ const REASONS: &[(Made, &str)] = &[
     (|service| EcsService { express: true, ..service }, "it is an ECS Express service"),
     (|service| EcsService { controller: "CODE_DEPLOY", ..service }, "CodeDeploy deploys it"),
     (|service| EcsService { controller: "EXTERNAL", ..service }, "its deployments are made by another controller (EXTERNAL)"),
-    (|service| EcsService { short_arn: true, ..service }, "its ARN has the old form"),
     (|service| EcsService { volumes: true, ..service }, "its tasks have EBS volumes of their own"),
     (|service| EcsService { status: "DRAINING", ..service }, "it is draining"),
-    (|service| deployments(service, &[("PRIMARY", "IN_PROGRESS")]), "a deployment of it is under way"),
-    (|service| deployments(service, &[("PRIMARY", "COMPLETED"), ("ACTIVE", "COMPLETED")]), "a deployment of it is under way"),
     (|service| deployments(service, &[("PRIMARY", "FAILED")]), "its last deployment failed"),
     (|service| tagged(service, "guardrails:exempt", ""), "it carries the tag guardrails:exempt"),
     (|service| tagged(service, "guardrails:release", ""), "it carries the tag guardrails:release"),
     (|service| tagged(service, "aws:cloudformation:stack-name", "guardrails"), "the guardrails themselves stand on it"),
 ];
 
+const DEPLOYING: &[(Made, &str)] = &[
+    (|service| deployments(service, &[("PRIMARY", "IN_PROGRESS")]), "a deployment of it is under way"),
+    (|service| deployments(service, &[("PRIMARY", "COMPLETED"), ("ACTIVE", "COMPLETED")]), "a deployment of it is under way"),
+];
+
 #[tokio::test]
 async fn each_reason_is_known_before_any_change_is_called() {
-    for (made, words) in REASONS {
+    for (made, words) in REASONS.iter().chain(DEPLOYING) {
         let story = story(|account| {
             account.ecs_service(made(beta("beta/web", 5))).scalable("beta/web", ScalableTarget::new(2, 6));
             account.ecs_service(beta("beta/worker", 1));
@@ -65,6 +69,57 @@ async fn each_reason_is_looked_for_again_before_the_change() {
         assert!(told.iter().all(|step| step.contains("skipped") && step.contains(words)), "{words}: {told:?}");
         assert!(!story.world.account().touched.contains("beta/web"), "{words}");
     }
+}
+
+#[tokio::test]
+async fn deployment_after_the_plan_is_waited_for() {
+    for (made, words) in DEPLOYING {
+        let story = story(|account| {
+            account.ecs_service(beta("beta/web", 5)).scalable("beta/web", ScalableTarget::new(2, 6));
+        });
+        let run = open(&story, "beta 80%", json!({})).await;
+        let service = made(story.world.account().service("beta/web").clone());
+        story.world.account().ecs_service(service);
+        for _ in 0..5 {
+            story.harness.invoke(Direction::Apply, &run, 0).await.unwrap().unwrap();
+            story.harness.wait(300).await;
+        }
+        let told = story.told(&run).await;
+        assert!(told[0].contains("applying") && told[0].contains(words), "{told:?}");
+        assert!(!story.world.account().touched.contains("beta/web"), "{told:?}");
+        story.world.account().ecs_service(beta("beta/web", 5));
+        story.apply(&run).await;
+        assert_eq!(story.is(), [super::HELD, "beta/web tasks 0 of 0"], "{:?}", story.told(&run).await);
+    }
+}
+
+#[tokio::test]
+async fn parked_service_is_neither_held_nor_started() {
+    let story = story(|account| {
+        account.ecs_service(beta("beta/web", 0)).scalable("beta/web", ScalableTarget::new(2, 6));
+    });
+    let before = story.is();
+    let run = super::stopped(&story).await;
+    assert_eq!(story.is(), before, "{:?}", story.told(&run).await);
+    story.put_back(&run).await;
+    story.hour().await;
+    assert_eq!(story.is(), before, "{:?}", story.told(&run).await);
+}
+
+#[tokio::test]
+async fn service_parked_after_the_plan_keeps_its_scaling() {
+    let story = story(|account| {
+        account.ecs_service(beta("beta/web", 5)).scalable("beta/web", ScalableTarget::new(2, 6));
+    });
+    let run = open(&story, "beta 80%", json!({})).await;
+    let now = story.world.clock.now();
+    story.world.account().service("beta/web").set(0, now);
+    story.hour().await;
+    story.apply(&run).await;
+    let told = story.told(&run).await;
+    assert!(told[0].contains("skipped (its service has no tasks, below its minimum of 2"), "{told:?}");
+    story.put_back(&run).await;
+    assert_eq!(story.is()[1], "beta/web tasks 0 of 0", "{:?}", story.told(&run).await);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use guardrails_model::action::{Action, ActionError, Planned};
+use guardrails_model::clock::Clock;
 use guardrails_model::ids::RunId;
 use guardrails_testkit::{Wrapped, Wrapper};
 use serde_json::json;
@@ -36,7 +37,7 @@ async fn alarm_and_schedule_do_not_wake_a_held_service() {
     assert_eq!(story.is(), before, "{:?}", story.told(&run).await);
 }
 
-/// The product's action, which suspends no scaling.
+/// The product's action, which does not know of targets.
 struct CountsAlone(Arc<dyn Action>);
 
 #[async_trait]
@@ -52,10 +53,47 @@ impl Wrapper for CountsAlone {
 }
 
 #[tokio::test]
-async fn control_count_alone_is_pulled_back() {
+async fn service_whose_scaling_is_not_suspended_is_not_stopped() {
     let story = Story::with(alarmed, |action| Arc::new(Wrapped(CountsAlone(action))));
-    let (held, _) = held_for_an_hour(&story).await;
-    assert_eq!(held[1], "beta/web tasks 4 of 4", "the alarm pulls it up again: {held:?}");
+    let before = story.is();
+    let run = stopped(&story).await;
+    let told = story.told(&run).await;
+    assert!(told[0].contains("apply failed (its scaling is not suspended, and would start its tasks again)"), "{told:?}");
+    assert_eq!(story.is(), before);
+}
+
+#[tokio::test]
+async fn control_target_that_works_pulls_a_held_count_back() {
+    let story = story(alarmed);
+    stopped(&story).await;
+    story.world.account().target("beta/web").suspended = [false; 3];
+    story.hour().await;
+    assert_eq!(story.world.account().service("beta/web").desired, 4, "the alarm pulls it up again");
+}
+
+#[tokio::test]
+async fn target_deregistered_after_the_plan_is_not_made_anew() {
+    let story = story(alarmed);
+    let run = open(&story, "beta 80%", json!({})).await;
+    story.world.account().ecs.targets.clear();
+    story.apply(&run).await;
+    assert_eq!(story.is(), ["beta/web tasks 0 of 0"], "{:?}", story.told(&run).await);
+    story.put_back(&run).await;
+    assert_eq!(story.is(), ["beta/web tasks 5 of 5"], "{:?}", story.told(&run).await);
+}
+
+#[tokio::test]
+async fn count_that_a_registered_target_pulled_up_is_put_back() {
+    let story = story(alarmed);
+    let before = story.is();
+    let run = stopped(&story).await;
+    let now = story.world.clock.now();
+    // A pipeline registers the target with its own minimum, and Application Auto Scaling pulls the count up to it.
+    story.world.account().target("beta/web").min = 2;
+    story.world.account().service("beta/web").set(2, now);
+    story.hour().await;
+    story.put_back(&run).await;
+    assert_eq!(story.is(), before, "{:?}", story.told(&run).await);
 }
 
 #[tokio::test]

@@ -107,7 +107,7 @@ async fn slow_images_of_windows_have_their_time() {
 async fn throttled_calls_are_made_again() {
     let story = story(services);
     let before = story.is();
-    for call in ["UpdateService", "RegisterScalableTarget"] {
+    for call in ["UpdateService", "RegisterScalableTarget", "DescribeScalableTargets"] {
         story.world.account().throttled.insert(call.to_owned(), 2);
     }
     let run = stopped(&story).await;
@@ -144,6 +144,46 @@ async fn deployment_between_the_two_changes_leaves_the_count_alone() {
     story.harness.wait(600).await;
     story.apply(&run).await;
     assert_eq!(story.world.account().service("beta/web").desired, 5, "{:?}", story.told(&run).await);
+    assert!(story.told(&run).await[1].contains("apply failed"), "it is said: {:?}", story.told(&run).await);
+    story.world.account().service("beta/web").deployments = vec![Deployment { status: "PRIMARY", rollout: "COMPLETED" }];
     story.put_back(&run).await;
     assert_eq!(story.is(), before, "{:?}", story.told(&run).await);
+}
+
+#[tokio::test]
+async fn service_exempted_between_the_two_changes_fails_loudly() {
+    let story = story(|account| {
+        account.ecs_service(beta("beta/web", 5)).scalable("beta/web", ScalableTarget::new(2, 6));
+    });
+    let before = story.is();
+    let run = open(&story, "beta 80%", json!({})).await;
+    story.harness.gate.arm_for("UpdateService", Kind::Refused);
+    let _ = story.harness.invoke(Direction::Apply, &run, 0).await;
+    story.world.account().service("beta/web").tags.insert("guardrails:exempt".to_owned(), String::new());
+    story.harness.wait(600).await;
+    story.apply(&run).await;
+    let told = story.told(&run).await;
+    assert!(told[1].contains("apply failed (it carries the tag guardrails:exempt)"), "{told:?}");
+    assert_eq!(story.state(&run).await, "apply failed");
+    story.put_back(&run).await;
+    assert_eq!(story.is(), before, "{:?}", story.told(&run).await);
+}
+
+#[tokio::test]
+async fn force_lets_a_service_be_whose_tasks_never_all_ran() {
+    let story = story(|account| {
+        let one = EcsService { room: 1, ..beta("beta/web", 1) };
+        account.ecs_service(one).scalable("beta/web", ScalableTarget::new(1, 6));
+        account.service("beta/web").set(5, Timestamp::UNIX_EPOCH);
+    });
+    let before = story.is();
+    let run = stopped(&story).await;
+    story.world.account().service("beta/web").takes = 86_400;
+    story.put_back(&run).await;
+    let told = story.told(&run).await;
+    assert!(told[1].contains("of 5 tasks run: roll back with --force not to wait for it"), "{told:?}");
+    story.put_back_with_force(&run).await;
+    assert_eq!(story.state(&run).await, "rolled back", "{:?}", story.told(&run).await);
+    story.harness.wait(86_400).await;
+    assert_eq!(story.is(), before);
 }

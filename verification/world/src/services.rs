@@ -84,7 +84,7 @@ impl Account {
         let (calls, throttled) = self.calls.entry(call.operation.clone()).or_default();
         *calls += 1;
         *throttled += usize::from(is_throttled);
-        is_throttled.then(|| wire::throttled(call.service))
+        is_throttled.then(|| wire::held_up(call))
     }
 
     fn carry_out(&mut self, call: &Call, now: Timestamp) -> Result<String, Refusal> {

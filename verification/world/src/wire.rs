@@ -150,6 +150,15 @@ pub fn throttled(service: Service) -> Refusal {
     Refusal(status, code, message.to_owned())
 }
 
+/// The same by the service's own code, where it has one: Application Auto Scaling does one thing at a time with a target.
+pub fn held_up(call: &Call) -> Refusal {
+    if matches!(call.service, Service::Ecs) && call.operation.contains("ScalableTarget") {
+        let message = "Concurrent updates caused an exception";
+        return Refusal(400, "ConcurrentUpdateException", message.to_owned());
+    }
+    throttled(call.service)
+}
+
 /// What a Region says that an organization has closed.
 pub fn closed(call: &Call) -> Refusal {
     let (code, service) = match call.service {

@@ -90,7 +90,7 @@ impl<S: Switch> Action for Acting<S> {
             if self.untagged(&found).is_some() {
                 continue;
             }
-            let skip = self.reason_against(&item, &found).await?;
+            let skip = self.reason_against(&item, &found).await?.or_else(|| found.busy.clone());
             let spared = self.scope.exempt.reason(&found).is_some();
             let facet = FacetId::new(S::TARGET.facet, &self.region, &switch_of(&found))
                 .map_err(|error| ActionError::Refused(error.to_string()))?;
@@ -137,16 +137,14 @@ impl<S: Switch> Action for Acting<S> {
         };
         let mut answers = Vec::new();
         for change in changes {
-            let against = match items.get(&id_of(&change.facet)) {
-                Some((item, found)) => match another::<S>(&change.facet, found) {
-                    Some(why) => Ok(Some(why)),
-                    None => self.reason_against(item, found).await,
-                },
-                None => Ok(None),
+            let id = id_of(&change.facet);
+            let against = match items.get(&id) {
+                Some((item, found)) => self.answer_against(change, item, found).await,
+                None => Ok(Some(ChangeOutcome::Skipped(format!("the {} {id} is there no more", S::TARGET.noun.one)))),
             };
             answers.push(match against {
                 Ok(None) => self.turn(change, Direction::Apply).await,
-                Ok(Some(why)) => ChangeOutcome::Skipped(why),
+                Ok(Some(answer)) => answer,
                 Err(error) => error.into(),
             });
         }
@@ -186,8 +184,8 @@ impl<S: Switch> Action for Acting<S> {
         }
     }
 
-    async fn changed_by_others(&self, _: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
-        Ok(S::changed_by_others(before, seen))
+    async fn changed_by_others(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
+        self.switch.changed_by_others(&id_of(facet), before, seen).await
     }
 
     fn allowance(&self, direction: Direction, changes: usize) -> Allowance {
@@ -218,6 +216,22 @@ impl<S: Switch> Acting<S> {
             Some(why) => Ok(Some(why)),
             None => self.switch.against(item).await,
         }
+    }
+
+    /// The answer to a change that is not to be made now, if it is not.
+    async fn answer_against(&self, change: &Change, item: &S::Item, found: &Found) -> Result<Option<ChangeOutcome>, ActionError> {
+        let reason = match another::<S>(&change.facet, found) {
+            Some(why) => Some(why),
+            None => self.reason_against(item, found).await?,
+        };
+        Ok(match (reason, &found.busy) {
+            // The others would be held for nothing: people have to know.
+            (Some(why), _) if S::NEEDS_ALL && !change.others.is_empty() => Some(ChangeOutcome::Refused(why)),
+            (Some(why), _) => Some(ChangeOutcome::Skipped(why)),
+            // It is asked for again, each time in a longer while.
+            (None, Some(why)) => Some(ChangeOutcome::NoCapacity(why.clone())),
+            (None, None) => None,
+        })
     }
 
     async fn turn(&self, change: &Change, direction: Direction) -> ChangeOutcome {

@@ -46,6 +46,8 @@ impl<S: Switches> Declared for Switched<S> {
 /// The rights of one part, by the stages' scopes. Where there are `several` parts, each right has the name of its part.
 pub(super) fn grants_of<S: Switch>(scopes: &[&Scope], several: bool) -> Vec<Grant> {
     let Resource { service, arn, lists, reads, wide, turns } = S::RESOURCE;
+    let arns = |service: &str, kind: &str| grants::widest(scopes.iter().flat_map(|scope| scope.regions.arns(service, kind)));
+    let on = S::grants_on(&arns);
     let scopes: Vec<_> = scopes.iter().map(|scope| (&scope.tag, scope.regions.arns(service, arn))).collect();
     let kind: Vec<&str> = S::TARGET.facet.split('-').filter(|_| several).collect();
     let name = |verb: &'static str| sid(&[vec![verb], kind.clone()].concat());
@@ -57,6 +59,7 @@ pub(super) fn grants_of<S: Switch>(scopes: &[&Scope], several: bool) -> Vec<Gran
         let all = grants::widest(scopes.iter().flat_map(|(_, arns)| arns.clone()));
         grants.push(Grant { wide, ..reading(&name("Read"), reads, all, None) });
     }
+    grants.extend(on);
     grants.extend(S::more_grants());
     if !turns.is_empty() {
         grants.extend(grants::by_tag(&name("Turn"), turns, scopes));

@@ -51,6 +51,8 @@ pub trait Switch: Send + Sync + Sized + 'static {
     const BATCH: usize = 20;
     /// Is a resource that is left alone a reason to leave alone the rest of its unit? Then its id is the name of its unit.
     const TAKES_ALONG: bool = false;
+    /// Is it a failure when a resource is to be left alone after another part of its unit was turned?
+    const NEEDS_ALL: bool = false;
     /// Further keys in guardrails.yaml; [`NoOptions`] when there are none.
     type Options: Options;
     /// A resource as the service describes it.
@@ -96,10 +98,19 @@ pub trait Switch: Send + Sync + Sized + 'static {
 
     /// The value on the way back, where others made it `seen` while it was held: `seen` is left as it is. None, where only a person can
     /// say.
+    ///
+    /// # Errors
+    /// When the service does not say.
+    async fn changed_by_others(&self, id: &str, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
+        let _ = (id, before, seen);
+        Ok(None)
+    }
+
+    /// Rights on resources of other kinds in the stages' Regions. `arns` has those of a service and a kind, such as `cluster/*`.
     #[must_use]
-    fn changed_by_others(before: &Value, seen: &Value) -> Option<Value> {
-        let _ = (before, seen);
-        None
+    fn grants_on(arns: &dyn Fn(&str, &str) -> Vec<String>) -> Vec<Grant> {
+        let _ = arns;
+        Vec::new()
     }
 
     /// Rights besides those that follow from [`Switch::RESOURCE`].
@@ -200,6 +211,8 @@ pub struct Found {
     pub note: Option<String>,
     /// Why it is left alone, if it is.
     pub left_alone: Option<String>,
+    /// Why it is left alone now, though not for long: a plan leaves it alone, and a change waits for its end.
+    pub busy: Option<String>,
     /// The state by which the resource is known to be on its way to its end.
     pub ending: Option<String>,
     /// The state in which nothing can turn it until a person mends it. It is left alone, and if it is held, rollback fails with this.
@@ -222,6 +235,7 @@ impl Found {
             kind: None,
             note: None,
             left_alone: None,
+            busy: None,
             ending: None,
             broken: None,
         }

@@ -99,8 +99,11 @@ impl Action for Together {
     fn patience(&self) -> Patience {
         let all = || self.parts.iter().map(|part| part.patience());
         let most = |of: fn(Patience) -> i64| all().map(of).max().unwrap_or_default();
-        let poll = all().map(|patience| patience.poll).min().unwrap_or_default();
-        Patience { poll, limit: most(|patience| patience.limit), give_up: most(|patience| patience.give_up) }
+        Patience {
+            poll: most(|patience| patience.poll),
+            limit: most(|patience| patience.limit),
+            give_up: most(|patience| patience.give_up),
+        }
     }
 
     fn takes_time(&self, facet: &FacetId) -> bool {

@@ -88,13 +88,13 @@ pub(super) fn capacity_providers(ecs: &Ecs, call: &Call) -> String {
     json!({"capacityProviders": shown.collect::<Vec<_>>(), "failures": []}).to_string()
 }
 
-/// The tasks of a service that run: their ids say whose they are.
+/// The tasks of a service that ECS wants to run, which those that it stops are not: their ids say whose they are.
 pub(super) fn list_tasks(account: &Account, ecs: &Ecs, call: &Call, then: Timestamp) -> Result<String, Refusal> {
     let (cluster, name) = (cluster(ecs, call)?, call.json["serviceName"].as_str().unwrap_or_default());
     let service = of_cluster(ecs, call, cluster).find(|service| service.name == named(name));
     let service = service.ok_or_else(|| Refusal(400, "ServiceNotFoundException", "Service not found.".to_owned()))?;
     let arn = |number| format!("arn:aws:ecs:{}:123456789012:task/{cluster}/{}-{number}", call.region, service.name);
-    let all = (0..service.counts(then).0).map(arn).collect();
+    let all = (0..service.kept(then)).map(arn).collect();
     let (some, next) = page(all, call.json["nextToken"].as_str(), account.page);
     Ok(json!({"taskArns": some, "nextToken": next}).to_string())
 }

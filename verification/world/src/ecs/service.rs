@@ -51,8 +51,6 @@ pub struct EcsService {
     pub launch: &'static str,
     /// Does it have volumes that end with its tasks?
     pub volumes: bool,
-    /// Does its ARN lack the cluster, as those of before 2021 do?
-    pub short_arn: bool,
     /// Its deployments.
     pub deployments: Vec<Deployment>,
     /// How many of its tasks are protected from scale-in.
@@ -92,7 +90,6 @@ impl EcsService {
             express: false,
             launch: "FARGATE",
             volumes: false,
-            short_arn: false,
             deployments: vec![Deployment { status: "PRIMARY", rollout: "COMPLETED" }],
             protected: 0,
             room: usize::MAX,
@@ -121,8 +118,7 @@ impl EcsService {
     }
 
     pub(super) fn arn(&self) -> String {
-        let cluster = if self.short_arn { String::new() } else { format!("{}/", self.cluster) };
-        format!("arn:aws:ecs:{}:123456789012:service/{cluster}{}", self.region, self.name)
+        format!("arn:aws:ecs:{}:123456789012:service/{}/{}", self.region, self.cluster, self.name)
     }
 
     /// Somebody, or AWS, sets the count at `now`.
@@ -130,6 +126,11 @@ impl EcsService {
         if self.desired != desired {
             (self.running, self.since, self.desired) = (self.counts(now).0, now, desired);
         }
+    }
+
+    /// How many tasks it has that it is not stopping.
+    pub(super) fn kept(&self, at: Timestamp) -> usize {
+        if self.desired < self.running { self.desired.max(self.protected.min(self.running)) } else { self.counts(at).0 }
     }
 
     /// How many tasks run and how many are pending. Those that are protected are not stopped, and those without room not started.
@@ -173,7 +174,7 @@ impl EcsService {
             "resourceManagementType": if self.express { "ECS" } else { "CUSTOMER" },
             "deployments": deployments,
             "events": self.events(at),
-            "createdAt": self.created.as_second(),
+            "createdAt": self.created.as_duration().as_secs_f64(),
             "tags": tags.collect::<Vec<_>>(),
         })
     }

@@ -1,8 +1,11 @@
 //! How many tasks a service wants.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use aws_sdk_ecs::types::LaunchType;
 use guardrails_model::action::{ActionError, Patience, Seen};
+use guardrails_model::clock::Clock;
 use guardrails_model::ids::Value;
 
 use super::list::{Item, Reader};
@@ -17,6 +20,9 @@ use crate::switch::{Calling, Drift, Found, Resource, Switch, Which};
 const NO_ROOM: &str = "was unable to place a task";
 const STEADY: &str = "has reached a steady state";
 
+/// Seconds without an event after which a service counts as stuck.
+const STUCK: i64 = 120;
+
 const EACH: &str = "only the description of a service has its tags";
 
 /// The count of ECS's services, in one Region.
@@ -24,6 +30,7 @@ pub struct Count {
     reader: Reader,
     changes: aws_sdk_ecs::Client,
     keys: Keys,
+    clock: Arc<dyn Clock>,
 }
 
 #[async_trait]
@@ -47,12 +54,14 @@ impl Switch for Count {
     const DRIFT: Drift = Drift::Report;
     /// Images of Windows are large, and ECS starts tasks that fail up to 27 minutes apart.
     const PATIENCE: Patience = Patience { poll: 10, limit: 3600, give_up: 6 * 3600 };
+    /// Its scaling would stay suspended for nothing.
+    const NEEDS_ALL: bool = true;
     type Options = Keys;
     type Item = Item;
 
     fn new(context: &Context<'_>, keys: &Keys) -> Self {
         let changes = aws_sdk_ecs::Client::new(&context.sdk_for_changes());
-        Self { reader: Reader::new(context), changes, keys: *keys }
+        Self { reader: Reader::new(context), changes, keys: *keys, clock: Arc::clone(&context.clock) }
     }
 
     async fn list(&self, which: &Which<'_>) -> Result<Vec<Item>, ActionError> {
@@ -63,8 +72,8 @@ impl Switch for Count {
         }
         for item in &mut items {
             let (wanted, running, _) = item.tasks();
-            if wanted == 0 && running > 0 {
-                item.protected = self.reader.protected(item).await;
+            if wanted == 0 && running > 0 && self.is_stuck(item) {
+                item.protected = Some(self.reader.protected(item).await);
             }
         }
         Ok(items)
@@ -83,18 +92,25 @@ impl Switch for Count {
 
     async fn set(&self, id: &str, to: &Value, calling: &Calling<'_>) -> Result<(), Failure> {
         let count: i32 = to.as_str().parse().map_err(|_| Failure::refused(format!("`{to}` is no number of tasks")))?;
+        // A target may have been registered, or resumed, since the plan.
+        if count == 0 && self.reader.target(id).await?.is_some_and(|target| !scaling::is_off(&target)) {
+            return Err(Failure::refused("its scaling is not suspended, and would start its tasks again".to_owned()));
+        }
         let (cluster, name) = id.split_once('/').unwrap_or_default();
         let call = self.changes.update_service().cluster(cluster).service(name).desired_count(count);
         calling.make("ecs:UpdateService", call.send()).await.map(drop)
     }
 
-    /// A count that others set meanwhile is theirs.
-    fn changed_by_others(_: &Value, seen: &Value) -> Option<Value> {
-        Some(seen.clone())
+    /// A count that others set meanwhile is theirs. One that a target's minimum pulled up is nobody's: a pipeline registered the target.
+    async fn changed_by_others(&self, id: &str, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
+        let failed = |failure: Failure| failure.reading("asking for the scalable target of a service");
+        let target = self.reader.target(id).await.map_err(failed)?;
+        let pulled = target.is_some_and(|target| scaling::pulls_to(&target, seen));
+        Ok(Some(if pulled { before.clone() } else { seen.clone() }))
     }
 
-    fn more_grants() -> Vec<Grant> {
-        let arn = |kind: &str| vec![format!("arn:${{AWS::Partition}}:ecs:*:${{AWS::AccountId}}:{kind}/*")];
+    fn grants_on(arns: &dyn Fn(&str, &str) -> Vec<String>) -> Vec<Grant> {
+        let arn = |kind: &str| arns("ecs", kind);
         let clusters = ["ecs:DescribeClusters"].as_slice();
         let uses = &[Use::Plan, Use::Apply, Use::Rollback];
         vec![
@@ -102,7 +118,7 @@ impl Switch for Count {
                 sid: "ReadClusters".to_owned(),
                 uses: &[Use::Plan],
                 actions: clusters,
-                resources: arn("cluster"),
+                resources: arn("cluster/*"),
                 wide: &[("ecs:DescribeClusters", "the clusters of services in scope carry tags of their own")],
                 ..Grant::default()
             },
@@ -110,7 +126,7 @@ impl Switch for Count {
                 sid: "ReadCapacityProviders".to_owned(),
                 uses: &[Use::Plan],
                 actions: &["ecs:DescribeCapacityProviders"],
-                resources: arn("capacity-provider"),
+                resources: arn("capacity-provider/*"),
                 wide: &[("ecs:DescribeCapacityProviders", "those of the clusters carry tags of their own")],
                 ..Grant::default()
             },
@@ -126,11 +142,19 @@ impl Switch for Count {
                 sid: "ReadTaskProtection".to_owned(),
                 uses,
                 actions: &["ecs:GetTaskProtection"],
-                resources: arn("task"),
+                resources: arn("task/*"),
                 wide: &[("ecs:GetTaskProtection", "tasks carry the tags of their service only where it says so")],
                 ..Grant::default()
             },
         ]
+    }
+}
+
+impl Count {
+    /// Has nothing happened to it for a while? ECS says nothing of tasks that it does not stop because they are protected.
+    fn is_stuck(&self, item: &Item) -> bool {
+        let newest = item.service.events().first().and_then(|event| event.created_at());
+        newest.is_none_or(|at| self.clock.now().as_second() - at.secs() > STUCK)
     }
 }
 
@@ -145,9 +169,10 @@ fn seen(item: &Item) -> Seen {
     let value = Value::new(wanted.to_string());
     if wanted == 0 {
         let left = running + pending;
-        let protected = match item.protected {
-            0 => String::new(),
-            some => format!(", {some} of them protected from scale-in"),
+        let protected = match &item.protected {
+            None | Some(Ok(0)) => String::new(),
+            Some(Ok(some)) => format!(", {some} of them protected from scale-in"),
+            Some(Err(why)) => format!(", and how many are protected from scale-in could not be asked ({why})"),
         };
         return if left > 0 { Seen::Behind(value, format!("{left} of its tasks run still{protected}")) } else { Seen::Is(value) };
     }

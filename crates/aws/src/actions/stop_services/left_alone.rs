@@ -7,7 +7,7 @@ use aws_sdk_ecs::types::{
 use super::list::Item;
 use super::{Keys, VolumeData};
 
-/// Why the service is left alone, if it is.
+/// Why the service is left alone, if it is. A deployment is over some time: see [`deploying`].
 pub(super) fn reason(item: &Item, keys: Keys) -> Option<String> {
     let service = &item.service;
     if service.scheduling_strategy() == Some(&SchedulingStrategy::Daemon) {
@@ -23,12 +23,6 @@ pub(super) fn reason(item: &Item, keys: Keys) -> Option<String> {
             return Some("CodeDeploy deploys it, and may set its count to any value".to_owned());
         }
         Some(other) => return Some(format!("its deployments are made by another controller ({})", other.as_str())),
-    }
-    if is_short(item) {
-        return Some("its ARN has the old form, without its cluster: no right names it".to_owned());
-    }
-    if let Some(why) = deploying(service) {
-        return Some(why);
     }
     if primary(service).and_then(Deployment::rollout_state) == Some(&DeploymentRolloutState::Failed) {
         return Some("its last deployment failed, and ECS starts no tasks of such a one: it would not come back".to_owned());
@@ -49,10 +43,4 @@ pub(super) fn deploying(service: &Service) -> Option<String> {
 /// The deployment that counts.
 fn primary(service: &Service) -> Option<&Deployment> {
     service.deployments().iter().find(|deployment| deployment.status() == Some("PRIMARY"))
-}
-
-/// `service/web` rather than `service/beta/web`.
-fn is_short(item: &Item) -> bool {
-    let arn = item.service.service_arn().unwrap_or_default();
-    arn.split_once(":service/").is_some_and(|(_, name)| !name.contains('/'))
 }

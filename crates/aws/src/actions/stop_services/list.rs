@@ -6,8 +6,9 @@ use aws_sdk_applicationautoscaling::types::{ScalableDimension, ScalableTarget, S
 use aws_sdk_ecs::types::{Service, ServiceField};
 use guardrails_model::action::ActionError;
 use guardrails_model::config::Tags;
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 
+use super::{left_alone, scaling};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::switch::{Found, Which};
@@ -34,8 +35,8 @@ pub struct Item {
     pub(super) cluster: String,
     /// The target by which Application Auto Scaling scales it, where it was asked for.
     pub(super) target: Option<ScalableTarget>,
-    /// How many of its tasks are protected from scale-in, where that was asked for.
-    pub(super) protected: usize,
+    /// How many of its tasks are protected from scale-in, where that was asked for, or why ECS did not say.
+    pub(super) protected: Option<Result<usize, String>>,
     /// The container instances that stay when its tasks are gone, in words, where that was asked for.
     pub(super) stays: Option<String>,
 }
@@ -56,12 +57,15 @@ impl Item {
         let status = self.service.status().unwrap_or_default();
         let ended = ["INACTIVE", "DRAINING"].contains(&status);
         let tags = self.service.tags().iter();
+        // It comes as a number with a fraction, whose last digits are noise.
         let made = self.service.created_at().and_then(|at| Timestamp::from_nanosecond(at.as_nanos()).ok());
+        let made = made.and_then(|at| at.round(Unit::Millisecond).ok());
         Found {
             tags: tags.filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))).collect(),
             // A service of the same name that was made later is another.
             identity: made.map(|at| at.to_string()),
             unit: Some(self.id()),
+            busy: left_alone::deploying(&self.service),
             ending: ended.then(|| format!("it is {}", status.to_ascii_lowercase())),
             ..found
         }
@@ -139,7 +143,7 @@ impl Reader {
             return Err(ActionError::Retryable(format!("describing the service {arn}: {reason}")));
         }
         let cluster = cluster.to_owned();
-        let item = |service| Item { service, cluster: cluster.clone(), target: None, protected: 0, stays: None };
+        let item = |service| Item { service, cluster: cluster.clone(), target: None, protected: None, stays: None };
         Ok(answer.services.unwrap_or_default().into_iter().map(item).collect())
     }
 
@@ -153,7 +157,9 @@ impl Reader {
                 let asked = self.scaling.describe_scalable_targets().service_namespace(ServiceNamespace::Ecs);
                 let asked = asked.set_resource_ids(Some(ids.to_vec())).set_next_token(next);
                 let page = asked.send().await;
-                let page = page.map_err(|error| Failure::of(&error).reading("asking for the scalable targets of services"))?;
+                let failed =
+                    |error| Failure::of(&error).judged(&scaling::CODES).reading("asking for the scalable targets of services");
+                let page = page.map_err(|error| failed(error))?;
                 let of_count =
                     |target: &ScalableTarget| *target.scalable_dimension() == ScalableDimension::EcsServiceDesiredCount;
                 next = page.next_token;
@@ -170,13 +176,22 @@ impl Reader {
         Ok(())
     }
 
-    /// How many tasks of a service are protected from scale-in. None, when ECS does not say: nothing hangs on it.
-    pub(super) async fn protected(&self, item: &Item) -> usize {
+    /// The scalable target of one service, if it has one.
+    pub(super) async fn target(&self, id: &str) -> Result<Option<ScalableTarget>, Failure> {
+        let asked = self.scaling.describe_scalable_targets().service_namespace(ServiceNamespace::Ecs);
+        let answer = asked.resource_ids(format!("service/{id}")).send().await;
+        let answer = answer.map_err(|error| Failure::of(&error).judged(&scaling::CODES))?;
+        let of_count = |target: &ScalableTarget| *target.scalable_dimension() == ScalableDimension::EcsServiceDesiredCount;
+        Ok(answer.scalable_targets.unwrap_or_default().into_iter().find(of_count))
+    }
+
+    /// How many tasks of a service are protected from scale-in, or why ECS does not say: nothing hangs on it.
+    pub(super) async fn protected(&self, item: &Item) -> Result<usize, String> {
         let name = item.service.service_name().unwrap_or_default();
         let (mut tasks, mut next) = (Vec::new(), None);
         loop {
             let page = self.ecs.list_tasks().cluster(&item.cluster).service_name(name).set_next_token(next).send().await;
-            let Ok(page) = page else { return 0 };
+            let page = page.map_err(|error| Failure::of(&error).message)?;
             tasks.extend(page.task_arns().iter().cloned());
             next = page.next_token;
             if next.is_none() {
@@ -186,10 +201,10 @@ impl Reader {
         let mut protected = 0;
         for tasks in tasks.chunks(TASKS) {
             let answer = self.ecs.get_task_protection().cluster(&item.cluster).set_tasks(Some(tasks.to_vec())).send().await;
-            let Ok(answer) = answer else { return protected };
+            let answer = answer.map_err(|error| Failure::of(&error).message)?;
             protected += answer.protected_tasks().iter().filter(|task| task.protection_enabled()).count();
         }
-        protected
+        Ok(protected)
     }
 }
 

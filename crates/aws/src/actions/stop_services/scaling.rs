@@ -14,6 +14,9 @@ use crate::error::{Codes, Failure};
 use crate::grants::{Grant, Use};
 use crate::switch::{Calling, Drift, Found, Resource, Switch, Which};
 
+/// The target is written by another call just now. That it is gone is no code of AWS's.
+pub(super) const CODES: Codes = Codes { not_now: &["ConcurrentUpdateException"], not_for_it: &[GONE], ..Codes::NONE };
+const GONE: &str = "TargetIsGone";
 /// The words for a kind of scaling that works, and for one that does not.
 const RUNNING: &str = "running";
 const SUSPENDED: &str = "suspended";
@@ -101,7 +104,7 @@ impl Switch for Scaling {
         wide: &[],
         turns: &[],
     };
-    const CODES: Codes = Codes { not_now: &["ConcurrentUpdateException"], ..Codes::NONE };
+    const CODES: Codes = CODES;
     /// A person or a pipeline registered it anew.
     const DRIFT: Drift = Drift::Report;
     const PATIENCE: Patience = Patience { poll: 5, limit: 600, give_up: 3600 };
@@ -119,7 +122,8 @@ impl Switch for Scaling {
         let mut items = self.reader.list(which).await?;
         if matches!(which, Which::Tagged(_)) {
             // The other part says of a service why it is left alone.
-            items.retain(|item| left_alone::reason(item, self.keys).is_none());
+            let is_left = |item: &Item| left_alone::reason(item, self.keys).or_else(|| left_alone::deploying(&item.service));
+            items.retain(|item| is_left(item).is_none());
         }
         self.reader.add_targets(&mut items).await?;
         items.retain(|item| item.target.is_some());
@@ -131,7 +135,7 @@ impl Switch for Scaling {
         let state = item.target.as_ref().map_or(State { min: 0, max: 0, suspended: [false; 3] }, State::of);
         let label = format!("scaling of service {id}");
         item.common(Found {
-            left_alone: left_alone::reason(item, self.keys),
+            left_alone: left_alone::reason(item, self.keys).or_else(|| parked(item, state)),
             ..Found::new(id, label, Seen::Is(state.value()), state.off().value())
         })
     }
@@ -140,6 +144,11 @@ impl Switch for Scaling {
     async fn set(&self, id: &str, to: &Value, calling: &Calling<'_>) -> Result<(), Failure> {
         let State { min, max, suspended: [inward, outward, scheduled] } =
             State::read(to).ok_or_else(|| Failure::refused(format!("`{to}` is no state of a scalable target")))?;
+        // The call would register a target that was deregistered meanwhile.
+        if self.reader.target(id).await?.is_none() {
+            let message = format!("the scalable target {id} is there no more");
+            return Err(Failure { code: Some(GONE.to_owned()), ..Failure::refused(message) });
+        }
         let state = SuspendedState::builder().dynamic_scaling_in_suspended(inward).dynamic_scaling_out_suspended(outward);
         let call = self.changes.register_scalable_target().service_namespace(ServiceNamespace::Ecs);
         let call = call.scalable_dimension(ScalableDimension::EcsServiceDesiredCount).resource_id(format!("service/{id}"));
@@ -147,17 +156,17 @@ impl Switch for Scaling {
         calling.make("application-autoscaling:RegisterScalableTarget", call.send()).await.map(drop)
     }
 
-    fn changed_by_others(before: &Value, seen: &Value) -> Option<Value> {
-        Some(State::read(before)?.merged(State::read(seen)?).value())
+    async fn changed_by_others(&self, _: &str, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
+        Ok(State::read(before).zip(State::read(seen)).map(|(before, seen)| before.merged(seen).value()))
     }
 
     /// The tags that IAM knows are the target's own, and nobody sets those.
-    fn more_grants() -> Vec<Grant> {
+    fn grants_on(arns: &dyn Fn(&str, &str) -> Vec<String>) -> Vec<Grant> {
         vec![Grant {
             sid: "TurnServiceScaling".to_owned(),
             uses: &[Use::Apply, Use::Rollback],
             actions: &["application-autoscaling:RegisterScalableTarget"],
-            resources: vec!["arn:${AWS::Partition}:application-autoscaling:*:${AWS::AccountId}:scalable-target/*".to_owned()],
+            resources: arns("application-autoscaling", "scalable-target/*"),
             condition: json!({"StringEquals": {
                 "application-autoscaling:service-namespace": ["ecs"],
                 "application-autoscaling:scalable-dimension": ["ecs:service:DesiredCount"],
@@ -169,6 +178,29 @@ impl Switch for Scaling {
             ..Grant::default()
         }]
     }
+}
+
+/// Is it suspended, with a minimum of 0?
+pub(super) fn is_off(target: &ScalableTarget) -> bool {
+    let state = State::of(target);
+    state == state.off()
+}
+
+/// Does the target's minimum explain this count? A target that is registered anew pulls a held count up to it.
+pub(super) fn pulls_to(target: &ScalableTarget, count: &Value) -> bool {
+    let State { min, .. } = State::of(target);
+    min > 0 && count.as_str() == min.to_string()
+}
+
+/// That somebody parked the service at no tasks below its minimum: to write its target would start it, now or on the way back.
+fn parked(item: &Item, state: State) -> Option<String> {
+    let (wanted, ..) = item.tasks();
+    (wanted == 0 && state.min > 0).then(|| {
+        format!(
+            "its service has no tasks, below its minimum of {}: Application Auto Scaling would start some once it is written",
+            state.min
+        )
+    })
 }
 
 /// That a count stands outside the bounds of its target, where it does: it changes when the target is written.
