@@ -48,7 +48,7 @@ pub struct StopInstances {
     #[schemars(extend("default" = KEEP_TRYING))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) keep_trying: Option<Duration>,
-    /// For how long an Auto Scaling group's resumed health check is watched before the group may replace members again.
+    /// For how long an Auto Scaling group's resumed health check is watched before the group may replace members again: up to `15m`.
     #[schemars(extend("default" = WATCH_HEALTH))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) watch_health: Option<Duration>,
