@@ -72,7 +72,7 @@ pub(super) enum UntaggedGroups {
     /// Leave all of its members alone: the function may suspend only groups that carry the tags.
     #[default]
     Leave,
-    /// Suspend it, and stop those in scope: the function may then suspend and resume every group of the Regions.
+    /// Suspend it, and stop those in scope: the function may then suspend, resume and resize every group of the Regions.
     Stop,
 }
 
