@@ -54,7 +54,7 @@ pub struct Cli {
 enum Command {
     /// Checks guardrails.yaml, and shows its guardrails and stages.
     Check(File),
-    /// Writes the CloudFormation template and the functions' zips.
+    /// Writes the CloudFormation template and the functions' zip.
     Package(Package),
     /// Deploys the stack: shows what changes, asks, and waits.
     Deploy(Deploy),

@@ -14,11 +14,11 @@ pub enum Exit {
     BadInput,
     /// `explain` met an alert that is unknown.
     Unknown,
-    /// It ran to its end, and some part failed; the rest is done.
+    /// It ran to its end, and a part failed, was refused or is still held.
     PartlyFailed,
-    /// A person said no, or could not be asked; nothing was done.
+    /// A person said no, or could not be asked. No target and no stack is changed.
     Declined,
-    /// The run waits for a person's approval; nothing is changed before that.
+    /// The run waits for a person's approval of further changes.
     Waits,
     /// `doctor` found nothing worse than warnings.
     Warned,
@@ -26,7 +26,7 @@ pub enum Exit {
     Unwell,
     /// `doctor` found no failure, and could not look at everything.
     NotChecked,
-    /// A person waited no longer; the run goes on by itself.
+    /// A person waited no longer. The run on the screen goes on by itself.
     Interrupted,
 }
 
@@ -73,13 +73,16 @@ impl Exit {
             Self::Failed => "could not be done; the reason is on stderr",
             Self::BadInput => "the arguments or guardrails.yaml are not as expected; nothing was done",
             Self::Unknown => "an alert is unknown",
-            Self::PartlyFailed => "ended, and a part failed, was refused or is still held; the rest is done",
-            Self::Declined => "declined: a person said no, or there was no terminal to ask on; nothing was done",
-            Self::Waits => "the run waits for a person's approval; nothing is changed before it",
+            Self::PartlyFailed => "ended, and a part failed, was refused or is still held",
+            Self::Declined => {
+                "declined: a person said no, or there was no terminal to ask on; no target and no stack is changed (`deploy` may \
+                 have made its bucket and uploaded the code)"
+            }
+            Self::Waits => "the run waits for a person's approval of further changes",
             Self::Warned => "warnings: it works, and is not as it should be",
             Self::Unwell => "failures: a guardrail does not work, or would fail without a word to anybody",
             Self::NotChecked => "no failure was found, and something could not be checked, which may hide one",
-            Self::Interrupted => "interrupted by Ctrl-C; the run goes on by itself",
+            Self::Interrupted => "interrupted by Ctrl-C; the run on the screen goes on by itself",
         }
     }
 
@@ -129,8 +132,7 @@ mod tests {
     fn help_has_a_line_for_each_code() {
         let help = help();
         assert_eq!(help.lines().count(), 1 + Exit::ALL.len());
-        assert!(help.contains(
-            "\n  6   the run waits for a person's approval; nothing is changed before it (approve, reject, simulate)\n"
-        ));
+        let line = "\n  6   the run waits for a person's approval of further changes (approve, reject, simulate)\n";
+        assert!(help.contains(line), "{help}");
     }
 }

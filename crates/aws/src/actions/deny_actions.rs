@@ -22,7 +22,8 @@ use crate::iam::drift::Drift;
 use crate::iam::own_policy::{OwnPolicy, TEMPLATE, formerly, spending};
 use crate::iam::{grants, names, shut_out};
 
-/// Attaches an explicit Deny to groups, users and roles: of launching and enlarging what costs money, when nothing else is said.
+/// Attaches an explicit Deny to groups, users and roles: of launching and enlarging, unless `actions` or `policy` says otherwise. At least
+/// one of `group`, `user` and `role` is needed. A `policy` excludes `actions` and `also`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DenyActions {

@@ -10,7 +10,7 @@ use crate::declared::About;
 use crate::iam::drift::Drift;
 use crate::iam::names;
 
-/// Swaps the managed policies of an IAM group.
+/// Swaps the managed policies of an IAM group. At least one policy under `detach` or `attach` is needed.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "SwapGroupPolicy")]

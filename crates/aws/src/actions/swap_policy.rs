@@ -10,7 +10,8 @@ use crate::declared::About;
 use crate::iam::drift::Drift;
 use crate::iam::names;
 
-/// Swaps the managed policies of an IAM user or an IAM role: name one of them.
+/// Swaps the managed policies of an IAM user or an IAM role. Exactly one of `user` and `role` is needed, and at least one policy under
+/// `detach` or `attach`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "SwapPolicy")]

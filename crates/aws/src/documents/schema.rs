@@ -5,6 +5,9 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value as Json};
 
+/// Stands for the default of a key that has none.
+const NONE: &str = "—";
+
 /// A schema with its definitions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Schema<'a> {
@@ -36,11 +39,13 @@ impl<'a> Schema<'a> {
         format!("## {top}\n\n{}", self.page("").written(self.root))
     }
 
-    /// The parameters of an action, and a section for each object among them.
+    /// The parameters of an action with their description, and a section for each object among them.
     pub(super) fn parameters(self, action: &str) -> Option<String> {
         let all = self.definition("Action")?["oneOf"].as_array()?;
         let params = all.iter().find_map(|one| one["properties"].get(action))?;
-        Some(self.page(&format!("{action}: ")).written(self.resolved(params)))
+        let params = self.resolved(params);
+        let table = self.page(&format!("{action}: ")).written(params);
+        Some(format!("{}{table}", about(params)))
     }
 
     fn page(self, prefix: &str) -> Page<'a> {
@@ -80,9 +85,20 @@ impl<'a> Schema<'a> {
         }
     }
 
+    /// The default as YAML has it. A key with keys of its own has theirs, where they have any.
     fn default(self, value: &'a Json) -> String {
-        let default = value.get("default").or_else(|| self.resolved(value).get("default"));
-        default.map_or_else(|| "nothing".to_owned(), |default| format!("`{}`", flow(default)))
+        let target = self.resolved(value);
+        match value.get("default").or_else(|| target.get("default")) {
+            Some(Json::Null) => NONE.to_owned(),
+            Some(default) => format!("`{}`", flow(default)),
+            None if self.has_defaults(target) => "the defaults below".to_owned(),
+            None => NONE.to_owned(),
+        }
+    }
+
+    /// Has one of the object's keys a default?
+    fn has_defaults(self, object: &'a Json) -> bool {
+        object["properties"].as_object().into_iter().flatten().any(|(_, value)| self.default(value) != NONE)
     }
 
     /// The description, and that of each word that the key takes.
@@ -120,10 +136,7 @@ impl<'a> Page<'a> {
     fn written(mut self, top: &'a Json) -> String {
         let mut text = self.table(top, "");
         while let Some(Section { path, object }) = self.open.pop_front() {
-            let _ = write!(text, "\n### {path}\n\n");
-            if let Some(about) = object["description"].as_str() {
-                let _ = write!(text, "{}\n\n", one_line(about));
-            }
+            let _ = write!(text, "\n### {path}\n\n{}", about(object));
             text += &self.table(object, &path);
         }
         text
@@ -164,6 +177,11 @@ impl<'a> Page<'a> {
             keys
         }
     }
+}
+
+/// The description of an object as a paragraph, where it has one.
+fn about(object: &Json) -> String {
+    object["description"].as_str().map(|about| format!("{}\n\n", one_line(about))).unwrap_or_default()
 }
 
 /// The words that the value may be, each with its description.
@@ -226,6 +244,7 @@ mod tests {
                 "at": {"$ref": "#/$defs/At", "description": "The threshold."},
                 "drift": {"$ref": "#/$defs/Drift"},
                 "names": {"type": "array", "items": {"type": "string"}, "default": []},
+                "adopt": {"type": "string"},
             },
             "required": ["at"],
             "$defs": {
@@ -242,6 +261,7 @@ mod tests {
             "| `at` | a threshold, such as `100% actual` | required | The threshold. |\n",
             "| `drift` | `report` or `enforce` | `report` | The answer. `report`: people are told. `enforce`: it is made again. |\n",
             "| `names` | a list: text | `[]` |  |\n",
+            "| `adopt` | text | — |  |\n",
         ] {
             assert!(page.contains(row), "{page}");
         }
@@ -257,9 +277,36 @@ mod tests {
             "$defs": {"Rule": {"description": "A rule.", "properties": {"within": {"type": "string", "default": "1d"}}}},
         });
         let page = Schema::new(&root).sections("The file");
-        assert!(page.contains("| `first` | the keys of [first](#first) | nothing | A rule. |\n"), "{page}");
+        assert!(page.contains("| `first` | the keys of [first](#first) | the defaults below | A rule. |\n"), "{page}");
+        assert!(page.contains("\n### first\n\nA rule.\n\n| key |"), "{page}");
         assert!(page.contains("| `guardrails` | by name; each has the keys of [guardrails](#guardrails) |"), "{page}");
         assert!(page.contains("| `rule` | the keys of [first](#first) |"), "{page}");
         assert_eq!(page.matches("### first\n").count(), 1, "{page}");
+    }
+
+    #[test]
+    fn key_that_is_off_when_left_out_has_a_dash() {
+        let root = json!({
+            "properties": {
+                "asks": {"anyOf": [{"$ref": "#/$defs/Rule"}, {"type": "null"}], "default": null},
+                "buckets": {"type": "object", "additionalProperties": {"$ref": "#/$defs/Rule"}},
+            },
+            "$defs": {"Rule": {"properties": {"within": {"type": "string", "default": "1d"}}}},
+        });
+        let page = Schema::new(&root).sections("The file");
+        assert!(page.contains("| `asks` | the keys of [asks](#asks) | — |"), "{page}");
+        assert!(page.contains("| `buckets` | by name; each has the keys of [asks](#asks) | — |"), "{page}");
+    }
+
+    #[test]
+    fn parameters_stand_under_their_description() {
+        let root = json!({
+            "$defs": {
+                "Action": {"oneOf": [{"properties": {"stop": {"$ref": "#/$defs/Stop"}}}]},
+                "Stop": {"description": "Stops\nsomething.", "properties": {"tag": {"type": "string"}}},
+            },
+        });
+        let page = Schema::new(&root).parameters("stop").unwrap();
+        assert!(page.starts_with("Stops something.\n\n| key |"), "{page}");
     }
 }

@@ -40,7 +40,8 @@ pub(crate) struct Doctor {
     /// Show also the checks that found nothing.
     #[arg(long)]
     pub(crate) all: bool,
-    /// Hold the budgets' services and tag values against those that Cost Explorer has seen: AWS takes $0.01 for each question.
+    /// Hold the budgets' services and tag values against those that Cost Explorer has seen: AWS takes $0.01 for each question. Without it
+    /// Cost Explorer is asked once, whether the tags are active.
     #[arg(long)]
     pub(crate) cost_explorer: bool,
 }

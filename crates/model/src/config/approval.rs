@@ -76,7 +76,7 @@ pub enum Otherwise {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Plausibility {
-    /// A figure of up to so many times the budget is enforced, if AWS Budgets confirms it.
+    /// A figure of up to so many times the budget is enforced, if AWS Budgets confirms it: a whole number from 2 on.
     pub factor: u32,
     /// A figure of up to this sum a period is enforced too, if AWS Budgets confirms it. The larger of the two bounds counts. Beyond it
     /// evidence is needed, or a person.
@@ -88,7 +88,7 @@ pub struct Plausibility {
     #[schemars(extend("default" = "1h"))]
     #[serde(skip_serializing_if = "WhenUnreachable::is_usual")]
     pub when_unreachable: WhenUnreachable,
-    /// How a person is asked about a figure that is not believed. Silence is asked again.
+    /// How a person is asked about a figure that is not believed. `otherwise` takes only `reject` here. Silence is asked again.
     pub approval: ApprovalRule,
 }
 

@@ -14,7 +14,7 @@ use crate::omit;
 pub struct Budget {
     /// The amount a period, such as `100 USD`.
     pub amount: Amount,
-    /// The time after which the budget begins anew.
+    /// The budget's period. A project's budget never begins anew. Only a monthly budget takes `forecasted` stages.
     pub period: Period,
     /// AWS services that count: a name, or a list of them. The names are those of `aws ce get-dimension-values --dimension SERVICE`, such
     /// as `Amazon Elastic Compute Cloud - Compute`, and not those that the console shows. All services when left out.

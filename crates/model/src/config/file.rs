@@ -116,15 +116,18 @@ struct StageBody<A> {
     /// `notify`, actions, and lists of actions that run side by side; one after another. Every stage notifies.
     #[schemars(with = "Vec<Item<A>>")]
     r#do: Vec<Spanned<Item<A>>>,
-    /// Ask a person before anything is changed: `approval: {}` for the defaults.
-    #[schemars(with = "Option<ApprovalRule>")]
+    /// Ask a person before anything is changed: `approval: {}` for the defaults below. A stage that only notifies takes no `approval`. When
+    /// left out, no person is asked.
+    #[schemars(with = "Option<ApprovalRule>", extend("default" = null))]
     approval: Option<Spanned<ApprovalRule>>,
     /// While a person is asked, by `approval` or because the figure is not believed, the stage's actions that deny (`deny`) or swap
-    /// policies (`swap`) are carried out at once. After a no they are rolled back. When left out, nothing is done meanwhile.
+    /// policies (`swap`) are carried out at once. After a no they are rolled back. The stage must have such an action. When left out,
+    /// nothing is done meanwhile.
     #[schemars(with = "Option<Meanwhile>")]
     meanwhile: Option<Spanned<Meanwhile>>,
     /// After a stage that takes rights from people, IAM is asked whether they can still launch. `report` tells people. With `fail` the
-    /// run ends as failed when somebody can, and its changes stay.
+    /// run ends as failed when somebody can, or when IAM could not be asked, and its changes stay. A stage that takes rights from nobody
+    /// takes no `verify`.
     #[schemars(with = "Option<Demand>", extend("default" = "report"))]
     verify: Option<Spanned<Demand>>,
     /// The outcome when a target in scope is left alone and goes on costing money, or could not be planned. `report` tells people. With `fail`

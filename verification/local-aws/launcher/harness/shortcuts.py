@@ -26,11 +26,13 @@ def install():
     responses._service_model = _protocol(responses._service_model)
     # ours: two lists of operations follow from a service's model, which is read for nothing else
     iam_actions._tag_operations = _kept("tag-operations", iam_actions._tag_operations)
+    # ours: the second list
     iam_actions.unsigned_operations = _kept("unsigned-operations", iam_actions.unsigned_operations)
     # ours: the digest of the functions' code is taken once, not before each start of a function
     lambda_svc._provided_runtime_code_dir = _once_for_each_code(lambda_svc._provided_runtime_code_dir)
     # ours: an expression is taken apart once, not for each item that it is held against
     dynamodb._condition_syntax_error = functools.lru_cache(dynamodb._condition_syntax_error)
+    # ours: the same, and each caller has a list of its own
     dynamodb._tokenize = _fresh_lists(functools.lru_cache(dynamodb._tokenize))
     # ours: an execution begins at once, not after 150 ms
     stepfunctions.time = _time_without(0.15)

@@ -48,7 +48,7 @@ pub struct StopInstances {
     #[schemars(extend("default" = KEEP_TRYING))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) keep_trying: Option<Duration>,
-    /// For how long an Auto Scaling group's resumed health check is watched before the group may replace members again.
+    /// For how long an Auto Scaling group's resumed health check is watched before the group may replace members again: up to `15m`.
     #[schemars(extend("default" = WATCH_HEALTH))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) watch_health: Option<Duration>,
@@ -72,7 +72,7 @@ pub(super) enum UntaggedGroups {
     /// Leave all of its members alone: the function may suspend only groups that carry the tags.
     #[default]
     Leave,
-    /// Suspend it, and stop those in scope: the function may then suspend and resume every group of the Regions.
+    /// Suspend it, and stop those in scope: the function may then suspend, resume and resize every group of the Regions.
     Stop,
 }
 
