@@ -92,6 +92,7 @@ macro_rules! part_of_it {
             const DRIFT: Drift = Drift::Reapply;
             const PATIENCE: Patience = AppServices::PATIENCE;
             const TAKES_ALONG: bool = true;
+            const ASKS_READY: bool = !$schedules;
             type Options = NoOptions;
             type Item = Described;
 
