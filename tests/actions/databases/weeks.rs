@@ -127,6 +127,19 @@ async fn database_that_rds_is_starting_is_stopped_once_it_is_up() {
 }
 
 #[tokio::test]
+async fn start_of_a_database_that_nobody_held_is_a_newcomer() {
+    let story = Story::of(fill);
+    let run = stop(&story).await;
+    story.harness.wait(DAY).await;
+    let now = story.world.clock.now();
+    story.world.account().db("resting").set("available", now);
+    story.look(&run).await;
+    assert_eq!(status(&story, "resting"), "stopped", "it is in scope, as a new one is");
+    story.put_back(&run).await;
+    assert_eq!(status(&story, "resting"), "available");
+}
+
+#[tokio::test]
 async fn stopped_database_of_a_person_that_rds_starts_is_in_scope() {
     let story = Story::of(|account| {
         account.database(Database::instance("resting", "mysql", "Project=Beta").in_status("stopped"));
