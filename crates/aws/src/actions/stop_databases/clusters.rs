@@ -25,7 +25,7 @@ pub struct Clusters {
     pending: PendingChanges,
 }
 
-/// A cluster, and what a check before a stop needs to know besides.
+/// A cluster, and all that a check before a stop needs to know besides.
 pub struct Described {
     cluster: DbCluster,
     members: Vec<DbInstance>,
