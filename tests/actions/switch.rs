@@ -66,7 +66,7 @@ impl Switch for Weekly {
     const TARGET: Counted = Counted { facet: "weekly", noun: Noun { one: "service", many: "services" }, ..AppServices::TARGET };
     const RESOURCE: Resource = AppServices::RESOURCE;
     const CODES: Codes = Codes { not_for_it: &["AccessDeniedException"], ..AppServices::CODES };
-    const DRIFT: Drift = Drift::ReapplyAfter(7 * DAY - 900);
+    const DRIFT: Drift = Drift::ReapplyAfter(7 * DAY);
     const OPT_IN: Option<OptIn> = Some(OptIn {
         key: "memory-is-disposable",
         means: "Must be `true`: memory is lost.",

@@ -92,6 +92,7 @@ macro_rules! part_of_it {
             const DRIFT: Drift = Drift::Reapply;
             const PATIENCE: Patience = AppServices::PATIENCE;
             const TAKES_ALONG: bool = true;
+            const ASKS_READY: bool = !$schedules;
             type Options = NoOptions;
             type Item = Described;
 
@@ -141,6 +142,9 @@ fn few(account: &mut Account) {
     ["web", "web-schedule", "worker", "night-schedule"].into_iter().for_each(|name| add(account, name, ""));
     account.page = 50;
 }
+
+/// Lists of the way there: each part looks, checks and turns its two resources, and looks at the end.
+const LISTS: usize = 15;
 
 struct Lab {
     world: Arc<World>,
@@ -272,6 +276,15 @@ async fn next_part_waits_until_the_part_before_it_is_ready() {
     lab.tag("web", "unwell", None);
     lab.harness.execute(Direction::Rollback, &lab.run.id).await.unwrap();
     assert_eq!(lab.is("web-schedule"), "RUNNING");
+}
+
+#[tokio::test]
+async fn part_that_is_always_ready_costs_no_call() {
+    let lab = Lab::opened(few).await;
+    let lists = || lab.world.account().calls["ListServices"].0;
+    let planned = lists();
+    lab.apply().await;
+    assert_eq!(lists() - planned, LISTS, "the way there asks nothing of schedules, which are ready at once");
 }
 
 #[tokio::test]

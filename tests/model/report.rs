@@ -110,6 +110,8 @@ fn step(run: &Run, part: usize, token: &Nonce, number: usize) -> Step {
         delays: 0,
         awaits: None,
         undone_by: None,
+        turns_back: None,
+        again_as_wanted: None,
         events: event.into(),
     }
 }

@@ -71,10 +71,10 @@ pub trait Action: Send + Sync {
         DriftPolicy::Report
     }
 
-    /// The same of a facet that the run changed at `changed`, or left alone then: some services turn things back by themselves after
-    /// a time.
-    fn drifted(&self, facet: &FacetId, changed: Timestamp) -> DriftPolicy {
-        let _ = changed;
+    /// The same of a facet that has stood as the run wants it since `since`, or was left alone: some services turn things back by themselves after a time.
+    /// `turns_back` is that time, where the service said it.
+    fn drifted(&self, facet: &FacetId, since: Timestamp, turns_back: Option<Timestamp>) -> DriftPolicy {
+        let _ = (since, turns_back);
         self.drift_policy(facet)
     }
 
@@ -167,6 +167,8 @@ pub struct Planned {
     pub due: Vec<Due>,
     /// The identity that the service gave its target, where a name may mean another one later.
     pub identity: Option<String>,
+    /// When the service turns it back by itself, where it says so.
+    pub turns_back: Option<Timestamp>,
     /// It is left alone because it could not be planned: it is missing, or nobody may or can change it.
     pub unplanned: bool,
     /// It is left alone because people said so, or somebody else is changed in its place.
@@ -190,6 +192,7 @@ impl Planned {
             note: None,
             due: Vec::new(),
             identity: None,
+            turns_back: None,
             unplanned: false,
             spared: false,
         }

@@ -51,7 +51,7 @@ async fn deleted_database_is_gone_and_costs_nothing() {
     let run = stop(&story).await;
     story.world.account().databases.retain(|_, database| database.name != "orders" && database.name != "graph");
     let now = story.world.clock.now();
-    story.world.account().db("papers").set("deleting", now);
+    story.world.account().db("papers").set("delete-precheck", now);
     story.put_back(&run).await;
     for (label, why) in [
         ("DB instance orders", "nothing to put back: the DB instance orders is there no more"),
@@ -119,6 +119,25 @@ async fn database_without_its_tag_is_named_when_refused() {
     story.world.account().db("orders").tags.insert("Project".to_owned(), "Beta".to_owned());
     story.put_back(&run).await;
     assert_eq!(status(&story, "orders"), "available");
+}
+
+#[tokio::test]
+async fn tags_that_iam_does_not_know_yet_are_waited_for() {
+    let story = Story::of(fill);
+    let run = open(&story).await;
+    story.world.account().tags_known = story.world.clock.now() + SignedDuration::from_mins(7);
+    story.apply(&run).await;
+    assert_eq!((status(&story, "orders"), status(&story, "shop")), ("stopped", "stopped"));
+}
+
+#[tokio::test]
+async fn cluster_with_a_busy_member_is_asked_again() {
+    let story = Story::of(fill);
+    let later = story.world.clock.now() + SignedDuration::from_mins(20);
+    let busy = Database::instance("shop-2", "aurora-postgresql", "").member_of("shop").in_status("modifying");
+    story.world.account().database(busy.becoming("available", later));
+    stop(&story).await;
+    assert_eq!((status(&story, "shop"), status(&story, "shop-2")), ("stopped", "stopped"));
 }
 
 #[tokio::test]

@@ -179,6 +179,73 @@ async fn pending_changes_are_lost_only_where_the_stage_says_so() {
 }
 
 #[tokio::test]
+async fn exempt_member_keeps_its_cluster_running() {
+    let story = Story::of(|account| {
+        super::fill(account);
+        account.db("graph-1").tags.insert("guardrails:exempt".to_owned(), String::new());
+    });
+    let mut named = params();
+    named["exempt"] = json!({"id": ["papers-1"]});
+    let run = story.open("beta 80%", "stop-databases", named).await;
+    story.world.account().db("shop-1").tags.insert("guardrails:release".to_owned(), String::new());
+    story.apply(&run).await;
+    for (label, why) in [
+        ("DB cluster graph", "its member graph-1: it carries the tag guardrails:exempt"),
+        ("DB cluster papers", "its member papers-1: it is exempt by its id"),
+        ("DB cluster shop", "its member shop-1: it carries the tag guardrails:release"),
+    ] {
+        assert_eq!(reason(&story, &run, label).await, why);
+    }
+    assert_eq!((calls(&story, "StopDBCluster"), status(&story, "orders")), (0, "stopped"));
+    let spared = story.steps(&run).await.into_iter().filter(|step| step.spared).count();
+    assert_eq!(spared, 2, "people said so in the plan of two");
+}
+
+#[tokio::test]
+async fn pending_changes_of_a_member_are_kept() {
+    let story = Story::of(|account| {
+        super::fill(account);
+        account.db("shop-1").pending = Some(("DBInstanceClass", "db.r6g.large"));
+    });
+    let run = stop(&story).await;
+    let why = reason(&story, &run, "DB cluster shop").await;
+    assert!(why.starts_with("a stop would remove the changes"), "{why}");
+    assert!(story.world.account().db("shop-1").pending.is_some());
+}
+
+#[tokio::test]
+async fn global_database_that_is_not_seen_costs_the_others_nothing() {
+    let story = Story::of(|account| {
+        super::fill(account);
+        account.db("shop").global = Some("unseen".to_owned());
+        account.global_clusters.insert("other".to_owned(), Vec::new());
+    });
+    let run = stop(&story).await;
+    let why = reason(&story, &run, "DB cluster shop").await;
+    assert_eq!(why, "its global database unseen cannot be seen: RDS stops only a cluster that is alone in one");
+    assert_eq!((status(&story, "graph"), status(&story, "orders")), ("stopped", "stopped"));
+}
+
+#[tokio::test]
+async fn region_without_blue_green_deployments_is_worked_in() {
+    let story = Story::of(|account| {
+        super::fill(account);
+        account.no_deployments = true;
+    });
+    stop(&story).await;
+    assert_eq!((status(&story, "shop"), status(&story, "orders")), ("stopped", "stopped"));
+}
+
+#[tokio::test]
+async fn way_back_asks_only_about_the_databases_themselves() {
+    let story = Story::of(super::fill);
+    let run = stop(&story).await;
+    let before = calls(&story, "DescribeBlueGreenDeployments");
+    story.put_back(&run).await;
+    assert_eq!(calls(&story, "DescribeBlueGreenDeployments"), before);
+}
+
+#[tokio::test]
 async fn database_that_becomes_a_source_after_the_plan_is_left_alone() {
     let story = Story::of(super::fill);
     let run = open(&story).await;

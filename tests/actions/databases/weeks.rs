@@ -50,7 +50,7 @@ async fn restart_by_rds_is_stopped_and_a_person_s_is_told() {
     let run = stop(&story).await;
     story.harness.wait(3 * DAY).await;
     let now = story.world.clock.now();
-    story.world.account().db("graph").set("available", now);
+    ["graph", "graph-1"].into_iter().for_each(|name| story.world.account().db(name).set("available", now));
     story.look(&run).await;
     story.harness.wait(4 * DAY - HOUR).await;
     story.look(&run).await;
@@ -59,6 +59,59 @@ async fn restart_by_rds_is_stopped_and_a_person_s_is_told() {
     story.harness.wait(2 * HOUR).await;
     assert_eq!(status(&story, "orders"), "available", "RDS started it");
     story.look(&run).await;
+    assert_eq!(status(&story, "orders"), "stopped");
+    for _ in 0..6 {
+        story.harness.wait(5 * DAY).await;
+        story.look(&run).await;
+        assert_eq!(status(&story, "graph"), "available", "a person's start is never taken for that of RDS");
+    }
+}
+
+#[tokio::test]
+async fn week_begins_anew_where_a_person_stopped_again() {
+    let story = Story::of(fill);
+    let run = stop(&story).await;
+    let set = |status| {
+        let mut account = story.world.account();
+        for name in ["graph-1", "graph"] {
+            let graph = account.db(name).clone();
+            account.database(Database { status, becomes: None, restarts: None, ..graph });
+        }
+    };
+    story.harness.wait(3 * DAY).await;
+    set("available");
+    story.look(&run).await;
+    story.harness.wait(DAY).await;
+    set("stopped");
+    // This look comes late, and goes by the time that RDS says.
+    story.harness.wait(5 * HOUR).await;
+    story.look(&run).await;
+    story.harness.wait(4 * DAY).await;
+    set("available");
+    story.look(&run).await;
+    assert_eq!(status(&story, "graph"), "available", "on day 8, before the eleventh: it is a person's");
+    set("stopped");
+    story.harness.wait(5 * HOUR).await;
+    story.look(&run).await;
+    story.harness.wait(7 * DAY - 5 * HOUR + 60).await;
+    assert_eq!(status(&story, "graph"), "available", "RDS started it");
+    story.look(&run).await;
+    assert_eq!(status(&story, "graph"), "stopped");
+}
+
+#[tokio::test]
+async fn second_run_knows_the_week_of_the_first() {
+    let story = Story::of(fill);
+    let first = stop(&story).await;
+    story.harness.wait(4 * DAY).await;
+    let second = story.open("gamma 80%", "stop-databases", super::params()).await;
+    story.apply(&second).await;
+    story.look(&second).await;
+    story.put_back(&first).await;
+    assert_eq!(status(&story, "orders"), "stopped", "the second run holds it");
+    story.harness.wait(3 * DAY + HOUR).await;
+    assert_eq!(status(&story, "orders"), "available", "RDS started it");
+    story.look(&second).await;
     assert_eq!(status(&story, "orders"), "stopped");
 }
 
@@ -71,6 +124,19 @@ async fn database_that_rds_is_starting_is_stopped_once_it_is_up() {
     assert_eq!(status(&story, "orders"), "starting");
     story.look(&run).await;
     assert_eq!(status(&story, "orders"), "stopped");
+}
+
+#[tokio::test]
+async fn start_of_a_database_that_nobody_held_is_a_newcomer() {
+    let story = Story::of(fill);
+    let run = stop(&story).await;
+    story.harness.wait(DAY).await;
+    let now = story.world.clock.now();
+    story.world.account().db("resting").set("available", now);
+    story.look(&run).await;
+    assert_eq!(status(&story, "resting"), "stopped", "it is in scope, as a new one is");
+    story.put_back(&run).await;
+    assert_eq!(status(&story, "resting"), "available");
 }
 
 #[tokio::test]

@@ -73,8 +73,8 @@ impl<W: Wrapper> Action for Wrapped<W> {
         self.0.inner().drift_policy(facet)
     }
 
-    fn drifted(&self, facet: &FacetId, changed: Timestamp) -> DriftPolicy {
-        self.0.inner().drifted(facet, changed)
+    fn drifted(&self, facet: &FacetId, since: Timestamp, turns_back: Option<Timestamp>) -> DriftPolicy {
+        self.0.inner().drifted(facet, since, turns_back)
     }
 
     fn keeps(&self, facet: &FacetId, seen: &Value) -> bool {

@@ -44,6 +44,8 @@ pub struct Account {
     pub rights: BTreeMap<String, Vec<Right>>,
     /// What bounds these.
     pub limits: Limits,
+    /// Until then IAM does not know the tags of databases.
+    pub tags_known: Timestamp,
     /// The tag by which the functions are granted instances and groups; all of them when there is none.
     pub granted: Option<(&'static str, &'static str)>,
     /// Operations of IAM that nobody may call.
@@ -64,6 +66,8 @@ pub struct Account {
     pub global_clusters: BTreeMap<String, Vec<String>>,
     /// Blue/green deployments: the ARNs of both databases, and its status.
     pub deployments: Vec<(String, String, &'static str)>,
+    /// Does RDS not know blue/green deployments here?
+    pub no_deployments: bool,
     /// Has RDS no capacity to start a database?
     pub no_database_capacity: bool,
     /// Services that a table tells, and their resources.
@@ -136,6 +140,7 @@ impl Default for Account {
             rights: BTreeMap::new(),
             limits: Limits::default(),
             gone: BTreeSet::new(),
+            tags_known: Timestamp::UNIX_EPOCH,
             granted: None,
             refused: BTreeSet::new(),
             instances: BTreeMap::new(),
@@ -145,6 +150,7 @@ impl Default for Account {
             databases: BTreeMap::new(),
             global_clusters: BTreeMap::new(),
             deployments: Vec::new(),
+            no_deployments: false,
             no_database_capacity: false,
             doubles: Vec::new(),
             things: BTreeMap::new(),

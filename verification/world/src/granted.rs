@@ -37,7 +37,7 @@ pub fn refusal(account: &Account, call: &Call) -> Option<Refusal> {
     let is_granted = match call.operation.as_str() {
         "StopDBInstance" | "StartDBInstance" | "StopDBCluster" | "StartDBCluster" => {
             let (_, _, tags) = rds::told(account, call);
-            tags.get(key).is_some_and(|is| is == value)
+            account.now >= account.tags_known && tags.get(key).is_some_and(|is| is == value)
         }
         "StopInstances" | "StartInstances" => {
             let mut asked = call.list("InstanceId").into_iter().filter_map(|id| account.instances.get(id));

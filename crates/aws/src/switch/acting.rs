@@ -11,17 +11,21 @@ use guardrails_model::clock::Clock;
 use guardrails_model::ids::{FacetId, Value};
 use guardrails_model::pace::{Limit, Pacer};
 use guardrails_model::record::Direction;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::params::Scope;
 use super::parts::Part;
-use super::{Calling, Drift, Found, Switch, Which};
+use super::{Calling, Drift, Found, Member, Switch, Which};
 use crate::context::Context;
 use crate::ec2::groups::{read, written};
 use crate::error::Failure;
 
 /// The tag by which CloudFormation marks the resources of a stack.
 const STACK_TAG: &str = "aws:cloudformation:stack-name";
+/// So much earlier than it said may a service turn something back by itself.
+const EARLY: SignedDuration = SignedDuration::from_mins(15);
+/// The codes by which AWS says that a policy does not allow a call.
+const DENIED: &[&str] = &["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"];
 
 /// The part at work.
 pub(super) struct Acting<S: Switch> {
@@ -58,7 +62,7 @@ impl<S: Switch> Part for Acting<S> {
 
     async fn left_alone(&self, units: &BTreeSet<String>) -> Result<BTreeMap<String, String>, ActionError> {
         let mut alone = BTreeMap::new();
-        for (id, (item, found)) in self.named(units).await? {
+        for (id, (item, found)) in self.closely(units).await? {
             alone.extend(
                 self.reason_against(&item, &found).await?.map(|why| (id, format!("{} is left alone: {why}", found.label))),
             );
@@ -67,6 +71,9 @@ impl<S: Switch> Part for Acting<S> {
     }
 
     async fn waits(&self, turned: &[FacetId], direction: Direction) -> Result<Option<String>, ActionError> {
+        if !S::ASKS_READY {
+            return Ok(None);
+        }
         let ids: BTreeSet<String> = turned.iter().map(id_of).collect();
         let items = self.named(&ids).await?;
         for facet in turned {
@@ -84,14 +91,13 @@ impl<S: Switch> Part for Acting<S> {
 impl<S: Switch> Action for Acting<S> {
     async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
         let mut planned = Vec::new();
-        for item in self.switch.list(&Which::Tagged(&self.scope.tag)).await? {
+        let mut items = self.switch.list(&Which::Tagged(&self.scope.tag)).await?;
+        // A service's filter may match more than was written, or a resource that carried the tags once.
+        items.retain(|item| self.untagged(&self.switch.found(item)).is_none());
+        for item in self.switch.closer(items).await? {
             let found = self.switch.found(&item);
-            // A service's filter may match more than was written, or a resource that carried the tags once.
-            if self.untagged(&found).is_some() {
-                continue;
-            }
             let skip = self.reason_against(&item, &found).await?.or_else(|| found.busy.clone());
-            let spared = self.scope.exempt.reason(&found).is_some();
+            let spared = self.exempt(&found).is_some();
             let facet = FacetId::new(S::TARGET.facet, &self.region, &switch_of(&found))
                 .map_err(|error| ActionError::Refused(error.to_string()))?;
             let (Seen::Is(present)
@@ -102,10 +108,10 @@ impl<S: Switch> Action for Acting<S> {
             else {
                 continue;
             };
-            let Found { kind, note, identity, .. } = found;
+            let Found { kind, note, identity, turns_back, .. } = found;
             let unit = found.unit.map(|name| Unit { name, forward: 0, back: 0 });
             let plan = Planned::new(facet, found.label, present, found.off);
-            planned.push(Planned { skip, kind, note, identity, unit, spared, ..plan });
+            planned.push(Planned { skip, kind, note, identity, turns_back, unit, spared, ..plan });
         }
         Ok(planned)
     }
@@ -131,7 +137,7 @@ impl<S: Switch> Action for Acting<S> {
     /// Somebody may have exempted a resource, or made it one that is left alone, since the plan.
     async fn apply(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
         let ids: BTreeSet<String> = changes.iter().map(|change| id_of(&change.facet)).collect();
-        let items = match self.named(&ids).await {
+        let items = match self.closely(&ids).await {
             Ok(items) => items,
             Err(error) => return vec![error.into(); changes.len()],
         };
@@ -177,11 +183,10 @@ impl<S: Switch> Action for Acting<S> {
         if S::DRIFT == Drift::Report { DriftPolicy::Report } else { DriftPolicy::Reapply }
     }
 
-    fn drifted(&self, facet: &FacetId, changed: Timestamp) -> DriftPolicy {
-        match S::DRIFT {
-            Drift::ReapplyAfter(seconds) if (self.clock.now() - changed).get_seconds() < seconds => DriftPolicy::Report,
-            Drift::ReapplyAfter(_) | Drift::Reapply | Drift::Report => self.drift_policy(facet),
-        }
+    fn drifted(&self, facet: &FacetId, since: Timestamp, turns_back: Option<Timestamp>) -> DriftPolicy {
+        let Drift::ReapplyAfter(seconds) = S::DRIFT else { return self.drift_policy(facet) };
+        let by_itself = turns_back.unwrap_or(since + SignedDuration::from_secs(seconds)) - EARLY;
+        if self.clock.now() < by_itself { DriftPolicy::Report } else { self.drift_policy(facet) }
     }
 
     async fn changed_by_others(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
@@ -199,19 +204,41 @@ impl<S: Switch> Acting<S> {
         if ids.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let items = self.switch.list(&Which::Ids(ids)).await?.into_iter();
-        let items = items.map(|item| {
+        Ok(self.by_id(ids, self.switch.list(&Which::Ids(ids)).await?))
+    }
+
+    /// The same, with all that a check before a change needs.
+    async fn closely(&self, ids: &BTreeSet<String>) -> Result<BTreeMap<String, (S::Item, Found)>, ActionError> {
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let items = self.switch.list(&Which::Ids(ids)).await?;
+        Ok(self.by_id(ids, self.switch.closer(items).await?))
+    }
+
+    fn by_id(&self, ids: &BTreeSet<String>, items: Vec<S::Item>) -> BTreeMap<String, (S::Item, Found)> {
+        let items = items.into_iter().map(|item| {
             let found = self.switch.found(&item);
             (found.id.clone(), (item, found))
         });
-        Ok(items.filter(|(id, _)| ids.contains(id)).collect())
+        items.filter(|(id, _)| ids.contains(id)).collect()
+    }
+
+    /// Why the resource is exempt, if it is. It is so too when something is exempt that would be changed with it.
+    fn exempt(&self, found: &Found) -> Option<String> {
+        let of_member = |member: &Member| {
+            let why = self.scope.exempt.reason(&member.id, &member.tags)?;
+            Some(format!("its member {}: {why}", member.id))
+        };
+        let own = self.scope.exempt.reason(&found.id, &found.tags);
+        own.or_else(|| found.members.iter().find_map(of_member))
     }
 
     /// Why the resource is left alone, if it is. Reasons that cost no call come first.
     async fn reason_against(&self, item: &S::Item, found: &Found) -> Result<Option<String>, ActionError> {
         let is_own = self.stack.is_some() && found.tags.get(STACK_TAG) == self.stack.as_ref();
         let own = || is_own.then(|| "the guardrails themselves stand on it".to_owned());
-        let reason = self.scope.exempt.reason(found).or_else(own).or_else(|| found.ending.clone());
+        let reason = self.exempt(found).or_else(own).or_else(|| found.ending.clone());
         match reason.or_else(|| found.broken.clone()).or_else(|| found.left_alone.clone()) {
             Some(why) => Ok(Some(why)),
             None => self.switch.against(item).await,
@@ -246,13 +273,17 @@ impl<S: Switch> Acting<S> {
         }
         let failure = failure.judged(&S::CODES);
         if S::CODES.is_not_now(&failure) {
-            match self.seen(change).await {
+            match self.present(change).await.map(|found| found.seen) {
                 // An earlier call turned it, whose answer was lost.
                 Some(Seen::Is(value)) if value == change.to => return ChangeOutcome::Accepted,
                 // It is on its way to nothing, and the service refuses all the same: it is asked less and less often.
                 Some(Seen::Is(_)) => return ChangeOutcome::NoCapacity(failure.message),
                 _ => {}
             }
+        }
+        if S::TAGS_LAG && self.is_early(change, &failure).await {
+            let later = "its tags may be too new for IAM to know them";
+            return ChangeOutcome::NoCapacity(format!("{}: {later}, so it is asked for again", failure.message));
         }
         // On the way back nothing is left alone: it stays held, and people are told.
         if direction == Direction::Apply && S::CODES.is_for_another(&failure) {
@@ -261,11 +292,19 @@ impl<S: Switch> Acting<S> {
         Failure::answer(failure)
     }
 
+    /// Is the call denied though the resource carries the tags? No policy denies it in so many words.
+    async fn is_early(&self, change: &Change, failure: &Failure) -> bool {
+        let is_denied = failure.code.as_deref().is_some_and(|code| DENIED.contains(&code));
+        if !is_denied || failure.message.contains("explicit deny") {
+            return false;
+        }
+        self.present(change).await.is_some_and(|found| self.untagged(&found).is_none())
+    }
+
     /// The resource as it is after a refusal, if that can be seen.
-    async fn seen(&self, change: &Change) -> Option<Seen> {
+    async fn present(&self, change: &Change) -> Option<Found> {
         let items = self.named(&BTreeSet::from([id_of(&change.facet)])).await.ok()?;
-        let found = items.into_values().map(|(_, found)| found).find(|found| another::<S>(&change.facet, found).is_none())?;
-        Some(found.seen)
+        items.into_values().map(|(_, found)| found).find(|found| another::<S>(&change.facet, found).is_none())
     }
 
     /// The tags of the stage that the resource does not carry. Its function is granted nothing without them.

@@ -16,6 +16,7 @@ use guardrails_model::action::{ActionError, Change, Patience, Seen};
 use guardrails_model::config::Tags;
 use guardrails_model::ids::Value;
 use guardrails_model::record::Direction;
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,10 @@ pub trait Switch: Send + Sync + Sized + 'static {
     const TAKES_TIME: bool = true;
     /// How many resources are worked on in one go.
     const BATCH: usize = 20;
+    /// Does IAM know a resource's new tags some minutes late? A call that is denied meanwhile is asked for again.
+    const TAGS_LAG: bool = false;
+    /// Has it a [`Switch::ready`] of its own?
+    const ASKS_READY: bool = false;
     /// Is a resource that is left alone a reason to leave alone the rest of its unit? Then its id is the name of its unit.
     const TAKES_ALONG: bool = false;
     /// Is it a failure when a resource is to be left alone after another part of its unit was turned?
@@ -68,6 +73,14 @@ pub trait Switch: Send + Sync + Sized + 'static {
     /// When the service does not list them.
     async fn list(&self, which: &Which<'_>) -> Result<Vec<Self::Item>, ActionError>;
 
+    /// The same resources, with all that a check before a change needs to know besides, asked for all of them together. Reads only.
+    ///
+    /// # Errors
+    /// When the service does not say.
+    async fn closer(&self, items: Vec<Self::Item>) -> Result<Vec<Self::Item>, ActionError> {
+        Ok(items)
+    }
+
     /// The resource as the action sees it. Pure: [`Switch::against`] may make further calls.
     fn found(&self, item: &Self::Item) -> Found;
 
@@ -80,7 +93,7 @@ pub trait Switch: Send + Sync + Sized + 'static {
         Ok(None)
     }
 
-    /// The reason why the next part of its unit may not begin yet, though this resource was turned in `direction` and has its value.
+    /// Asked where [`Switch::ASKS_READY`]: the reason why the next part of its unit may not begin yet, though this resource was turned in `direction` and has its value.
     ///
     /// # Errors
     /// When the service does not say.
@@ -144,8 +157,8 @@ pub enum Drift {
     Report,
     /// It is changed again.
     Reapply,
-    /// The service itself turns it back after so many seconds, such as seven days: from then on it is changed again, and before
-    /// it is somebody's change.
+    /// The service itself turns it back, at the time that it says ([`Found::turns_back`]), or after so many seconds, such as seven days.
+    /// From a quarter of an hour before that it is changed again, and until then it is somebody's change.
     ReapplyAfter(i64),
 }
 
@@ -197,6 +210,10 @@ pub struct Found {
     pub identity: Option<String>,
     /// The unit with whose other parts it is turned in order, such as `cluster/service`.
     pub unit: Option<String>,
+    /// Resources that are changed with it. One that is exempt exempts it.
+    pub members: Vec<Member>,
+    /// When the service turns it back by itself, where it says so.
+    pub turns_back: Option<Timestamp>,
     /// Its name for people.
     pub label: String,
     /// Its tags.
@@ -219,6 +236,15 @@ pub struct Found {
     pub broken: Option<String>,
 }
 
+/// A resource that is changed with another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its id or name.
+    pub id: String,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+}
+
 impl Found {
     /// A resource that nothing more is to be said of.
     #[must_use]
@@ -228,6 +254,8 @@ impl Found {
             id,
             identity: None,
             unit: None,
+            members: Vec::new(),
+            turns_back: None,
             label,
             tags: BTreeMap::new(),
             seen,

@@ -2,6 +2,7 @@
 //! is needed, and the action's own keys. Read key by key, so that an error is shown at its place in the file.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -12,7 +13,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value as Json, json};
 
-use super::{Found, Options, Switches};
+use super::{Options, Switches};
 use crate::ec2::bystanders::{EXEMPT_TAG, RELEASE_TAG};
 use crate::ec2::regions::Regions;
 use crate::grants::sid;
@@ -48,13 +49,13 @@ pub struct Exempt {
 
 impl Exempt {
     /// Why the resource is exempt, if it is.
-    pub(super) fn reason(&self, found: &Found) -> Option<String> {
-        let value = |key: &str| found.tags.get(key).map(String::as_str);
+    pub(super) fn reason(&self, id: &String, tags: &BTreeMap<String, String>) -> Option<String> {
+        let value = |key: &str| tags.get(key).map(String::as_str);
         let says = |key: &&&str| value(key).is_some_and(|value| !value.eq_ignore_ascii_case("false"));
         if let Some(key) = [EXEMPT_TAG, RELEASE_TAG].iter().find(says) {
             return Some(format!("it carries the tag {key}"));
         }
-        if self.id.contains(&found.id) {
+        if self.id.contains(id) {
             return Some("it is exempt by its id".to_owned());
         }
         (!self.tag.is_empty() && self.tag.missing(value).is_none()).then(|| "it is exempt by its tags".to_owned())

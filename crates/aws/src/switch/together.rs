@@ -114,8 +114,8 @@ impl Action for Together {
         self.part(facet).map_or(DriftPolicy::Report, |part| part.drift_policy(facet))
     }
 
-    fn drifted(&self, facet: &FacetId, changed: Timestamp) -> DriftPolicy {
-        self.part(facet).map_or(DriftPolicy::Report, |part| part.drifted(facet, changed))
+    fn drifted(&self, facet: &FacetId, since: Timestamp, turns_back: Option<Timestamp>) -> DriftPolicy {
+        self.part(facet).map_or(DriftPolicy::Report, |part| part.drifted(facet, since, turns_back))
     }
 
     async fn changed_by_others(&self, facet: &FacetId, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {

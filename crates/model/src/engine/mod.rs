@@ -188,6 +188,8 @@ impl<'a> Executor<'a> {
             lost: false,
             awaits: None,
             undone_by: None,
+            turns_back: None,
+            again_as_wanted: None,
             accepted: None,
             again_at: None,
             delays: 0,

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use jiff::Timestamp;
+
 use super::consent::is_change;
 use super::decide::{self, AgainNext};
 use super::{AFTER_THE_APPROVAL, Executor, ExecutorError, failed};
@@ -63,7 +65,7 @@ impl Executor<'_> {
         let mut moves: Vec<Move> = Vec::new();
         let judged = known.into_iter().map(|(found, step)| {
             let facet = facets.get(&found.facet).map(|facet| &facet.value);
-            let policy = action.drifted(&found.facet, step.value.changed());
+            let policy = action.drifted(&found.facet, step.value.stands_since(self.clock.now()), step.value.turns_back);
             (found, step, decide::again(&step.value, facet, found, policy))
         });
         let judged: Vec<(&Planned, &Versioned<Step>, AgainNext)> = judged.collect();
@@ -73,9 +75,18 @@ impl Executor<'_> {
         let mut by = if undone.is_empty() { HashMap::new() } else { action.changed_by(&undone).await };
         for (found, step, next) in judged {
             let by = by.remove(&found.facet);
+            let (turns_back, again_as_wanted) = self.noted(found, &step.value);
             let is_news = by.is_some() && by != step.value.undone_by;
             let (phase, reason) = match next {
                 AgainNext::Nothing | AgainNext::Say(None) if is_news && waits(&step.value) => (Phase::Applied, None),
+                AgainNext::Say(None) if step.value.reason.is_none() => {
+                    // It stands as it did. Only the time at which the service turns it back may be news, and is no event.
+                    if turns_back != step.value.turns_back {
+                        let value = Step { turns_back, ..step.value.clone() };
+                        moves.push(Move { step: Versioned { rev: step.rev, value }, facet: None });
+                    }
+                    continue;
+                }
                 AgainNext::Nothing => continue,
                 // A person said yes to a list, and this was not on it.
                 AgainNext::Plan(_) if run.approval.is_some() => continue,
@@ -87,7 +98,10 @@ impl Executor<'_> {
             let present = if phase == Phase::Planned { found.present.clone() } else { step.value.present.clone() };
             // What is known of an earlier time says nothing of this one.
             let undone_by = by.or_else(|| step.value.undone_by.clone().filter(|_| phase == Phase::Applied));
-            let step = Versioned { rev: step.rev, value: Step { present, undone_by, ..step.value.clone() } };
+            let step = Versioned {
+                rev: step.rev,
+                value: Step { present, undone_by, turns_back, again_as_wanted, ..step.value.clone() },
+            };
             moves.push(self.move_to(run, &step, None, phase, reason)?);
         }
         // A step that somebody else wrote meanwhile is looked at the next time.
@@ -98,6 +112,15 @@ impl Executor<'_> {
             }
         }
         Ok(())
+    }
+
+    /// When the service turns the facet back by itself, and when it was seen as wanted again, after this look.
+    fn noted(&self, found: &Planned, step: &Step) -> (Option<Timestamp>, Option<Timestamp>) {
+        if found.present != step.wanted {
+            return (None, step.again_as_wanted);
+        }
+        let again = step.is_told_undone().then(|| self.clock.now());
+        (found.turns_back.or(step.turns_back), again.or(step.again_as_wanted))
     }
 
     /// What came into scope and is to be changed becomes late steps, each with the whole of its unit, whose order it needs. A look

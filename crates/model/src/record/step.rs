@@ -93,6 +93,12 @@ pub struct Step {
     /// The principal that undid its change last, where the action asks for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undone_by: Option<ChangedBy>,
+    /// When the service turns it back by itself, as it said when it was last seen as wanted. Records of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turns_back: Option<Timestamp>,
+    /// When it was seen as wanted again, after others had undone it. Records of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again_as_wanted: Option<Timestamp>,
     /// When the service last took the change: from then on the world is given its time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Timestamp>,
@@ -165,6 +171,25 @@ impl Step {
 }
 
 impl Step {
+    /// Since when it has stood as the run wants it. That is `now` while people are told that somebody undid its change: a service that
+    /// turns it back by itself cannot have done so. One that the run left alone has no such time: it is in scope from its change on.
+    #[must_use]
+    pub fn stands_since(&self, now: Timestamp) -> Timestamp {
+        if self.phase == Phase::Skipped {
+            return Timestamp::MIN;
+        }
+        if self.is_told_undone() {
+            return now;
+        }
+        self.again_as_wanted.map_or_else(|| self.changed(), |again| again.max(self.changed()))
+    }
+
+    /// Are people told that somebody undid its change, which was not made again?
+    #[must_use]
+    pub fn is_told_undone(&self) -> bool {
+        self.phase == Phase::Applied && self.reason.as_ref().is_some_and(|reason| reason.starts_with(UNDONE))
+    }
+
     /// How often somebody undid its change and it was made again, and when that was last.
     #[must_use]
     pub fn enforced_again(&self) -> Option<(u32, Timestamp)> {

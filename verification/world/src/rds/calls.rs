@@ -13,9 +13,11 @@ pub fn stop(account: &mut Account, call: &Call, now: Timestamp, kind: Kind) -> R
     let (arn, name) = (database.arn(), database.name.clone());
     remember(account, now);
     account.turn_database(&arn, "stopping", "stopped", now);
-    if let Some(database) = account.databases.get_mut(&arn) {
-        // It removes what waits for the maintenance window.
-        database.pending = None;
+    for arn in account.with_members(&arn) {
+        if let Some(database) = account.databases.get_mut(&arn) {
+            // It removes the changes that wait for a maintenance window.
+            database.pending = None;
+        }
     }
     Ok(answer(account, call, &arn, &name, kind))
 }
@@ -70,6 +72,11 @@ fn refusal_to_stop(account: &Account, database: &Database) -> Result<(), Refusal
     let is_open = |status: &str| status != "SWITCHOVER_COMPLETED";
     if account.deployments.iter().any(|(source, target, status)| is_open(status) && (*source == arn || *target == arn)) {
         return refused(format!("{name} is in a blue/green deployment"));
+    }
+    let is_member = |other: &&Database| kind == Kind::Cluster && other.member_of.as_ref() == Some(name);
+    let busy = account.databases.values().filter(is_member).find(|member| member.status != "available");
+    if let Some(busy) = busy.filter(|_| database.status == "available") {
+        return Err(wrong_state(Kind::Instance, format!("{} is {}: it is not available", busy.name, busy.status)));
     }
     if database.status == "available" { Ok(()) } else { refused(format!("{name} is {}: it is not available", database.status)) }
 }

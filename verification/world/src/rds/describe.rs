@@ -11,10 +11,7 @@ const MOST: usize = 100;
 
 /// A page of databases of one kind.
 pub fn databases(account: &Account, databases: &Databases, call: &Call, kind: Kind) -> Result<String, Refusal> {
-    let most = call.number("MaxRecords")?.unwrap_or(MOST);
-    if !(20..=MOST).contains(&most) {
-        return Err(invalid(format!("Invalid value {most} for MaxRecords. Must be between 20 and 100")));
-    }
+    let most = records(call)?;
     let (identifier, filter, all, one) = match kind {
         Kind::Instance => ("DBInstanceIdentifier", "db-instance-id", "DBInstances", "DBInstance"),
         Kind::Cluster => ("DBClusterIdentifier", "db-cluster-id", "DBClusters", "DBCluster"),
@@ -26,37 +23,54 @@ pub fn databases(account: &Account, databases: &Databases, call: &Call, kind: Ki
     };
     for number in 1.. {
         let Some(name) = call.get(&format!("Filters.Filter.{number}.Name")) else { break };
-        if name != filter {
+        let values = call.list(&format!("Filters.Filter.{number}.Values.Value"));
+        if name == filter {
+            found.retain(|database| values.contains(&database.name.as_str()) || values.contains(&database.arn().as_str()));
+        } else if name == "db-cluster-id" {
+            found.retain(|database| database.member_of.as_ref().is_some_and(|cluster| values.contains(&cluster.as_str())));
+        } else {
             return Err(invalid(format!("Unrecognized filter name: {name}")));
         }
-        let values = call.list(&format!("Filters.Filter.{number}.Values.Value"));
-        found.retain(|database| values.contains(&database.name.as_str()) || values.contains(&database.arn().as_str()));
     }
     let (found, marker) = page(found, call.get("Marker"), most.min(account.page));
     let found = found.into_iter().map(|database| shown(databases, database));
     Ok(format!("{}{}", list(all, one, found), next("Marker", marker)))
 }
 
-/// The global cluster that is asked for.
+/// A page of global clusters.
 pub fn global_clusters(account: &Account, call: &Call) -> Result<String, Refusal> {
-    let name = call.require("GlobalClusterIdentifier")?;
-    let missing = || Refusal(404, "GlobalClusterNotFoundFault", format!("Global cluster {name} not found"));
-    let members = account.global_clusters.get(name).ok_or_else(missing)?;
-    let members = members.iter().map(|arn| tag("DBClusterArn", arn));
-    let shown =
-        format!("{}{}", tag("GlobalClusterIdentifier", name), list("GlobalClusterMembers", "GlobalClusterMember", members));
-    Ok(list("GlobalClusters", "GlobalClusterMember", [shown]))
+    let most = records(call)?;
+    let (found, marker) = page(account.global_clusters.iter().collect(), call.get("Marker"), most.min(account.page));
+    let found = found.into_iter().map(|(name, members): (&String, &Vec<String>)| {
+        let members = members.iter().map(|arn| tag("DBClusterArn", arn));
+        format!("{}{}", tag("GlobalClusterIdentifier", name), list("GlobalClusterMembers", "GlobalClusterMember", members))
+    });
+    Ok(format!("{}{}", list("GlobalClusters", "GlobalClusterMember", found), next("Marker", marker)))
+}
+
+/// Most records that a call wants.
+fn records(call: &Call) -> Result<usize, Refusal> {
+    let most = call.number("MaxRecords")?.unwrap_or(MOST);
+    if (20..=MOST).contains(&most) {
+        return Ok(most);
+    }
+    Err(invalid(format!("Invalid value {most} for MaxRecords. Must be between 20 and 100")))
 }
 
 /// A page of blue/green deployments.
-pub fn deployments(account: &Account, call: &Call) -> String {
+pub fn deployments(account: &Account, call: &Call) -> Result<String, Refusal> {
+    let most = records(call)?;
+    if account.no_deployments {
+        let message = "Could not find operation DescribeBlueGreenDeployments for version 2014-10-31".to_owned();
+        return Err(Refusal(400, "InvalidAction", message));
+    }
     let of_region = |(source, ..): &&(String, String, &str)| source.split(':').nth(3) == Some(&call.region);
     let all: Vec<_> = account.deployments.iter().filter(of_region).collect();
-    let (found, marker) = page(all, call.get("Marker"), account.page);
+    let (found, marker) = page(all, call.get("Marker"), most.min(account.page));
     let found = found
         .into_iter()
         .map(|(source, target, status)| format!("{}{}{}", tag("Source", source), tag("Target", target), tag("Status", status)));
-    format!("{}{}", list("BlueGreenDeployments", "member", found), next("Marker", marker))
+    Ok(format!("{}{}", list("BlueGreenDeployments", "member", found), next("Marker", marker)))
 }
 
 /// A call for the record: IAM's action, the resource, and the resource's tags.

@@ -69,7 +69,7 @@ impl Account {
     }
 
     /// The ARNs of the database and, if it is a cluster, of its members.
-    fn with_members(&self, arn: &str) -> Vec<String> {
+    pub(super) fn with_members(&self, arn: &str) -> Vec<String> {
         let Some(whole) = self.databases.get(arn) else { return Vec::new() };
         let is_member = |other: &&Database| other.region == whole.region && other.member_of.as_ref() == Some(&whole.name);
         let members = self.databases.values().filter(is_member).map(Database::arn);

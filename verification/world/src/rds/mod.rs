@@ -20,7 +20,7 @@ pub fn describe(account: &Account, databases: &database::Databases, call: &Call)
         "DescribeDBInstances" => describe::databases(account, databases, call, Kind::Instance),
         "DescribeDBClusters" => describe::databases(account, databases, call, Kind::Cluster),
         "DescribeGlobalClusters" => describe::global_clusters(account, call),
-        "DescribeBlueGreenDeployments" => Ok(describe::deployments(account, call)),
+        "DescribeBlueGreenDeployments" => describe::deployments(account, call),
         other => panic!("the double of RDS has no {other}"),
     }
 }

@@ -1,9 +1,9 @@
 //! DB clusters of Aurora, Neptune and `DocumentDB`. A cluster is stopped and started with its members.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use aws_sdk_rds::types::DbCluster;
+use aws_sdk_rds::types::{ClusterPendingModifiedValues, DbCluster, DbInstance};
 use guardrails_model::action::{ActionError, Patience};
 use guardrails_model::ids::Value;
 
@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::declared::{Counted, Noun, Priced};
 use crate::error::{Codes, Failure};
 use crate::grants::{Grant, Use};
-use crate::switch::{Calling, Drift, Found, Resource, Switch, Which};
+use crate::switch::{Calling, Drift, Found, Member, Resource, Switch, Which};
 
 /// How the engines begin whose clusters RDS stops.
 const ENGINES: &[&str] = &["aurora", "neptune", "docdb"];
@@ -25,10 +25,13 @@ pub struct Clusters {
     pending: PendingChanges,
 }
 
-/// A cluster, and whether it is in a blue/green deployment.
+/// A cluster, and all that a check before a stop needs to know besides.
 pub struct Described {
     cluster: DbCluster,
+    members: Vec<DbInstance>,
     deployed: bool,
+    /// Why its global database is in the way.
+    global: Option<String>,
 }
 
 #[async_trait]
@@ -51,6 +54,7 @@ impl Switch for Clusters {
     const CODES: Codes = rds::CODES;
     const DRIFT: Drift = rds::DRIFT;
     const PATIENCE: Patience = rds::PATIENCE;
+    const TAGS_LAG: bool = true;
     type Options = Keys;
     type Item = Described;
 
@@ -70,44 +74,54 @@ impl Switch for Clusters {
             }
             Which::Ids(names) => named(&self.rds, names).await?,
         };
-        let may_stop = clusters.iter().any(|cluster| cluster.status() == Some(AVAILABLE));
-        let deployed = if may_stop { self.rds.in_deployments().await? } else { BTreeSet::new() };
-        let described = clusters.into_iter().map(|cluster| {
-            let deployed = cluster.db_cluster_arn().is_some_and(|arn| deployed.contains(arn));
-            Described { cluster, deployed }
-        });
-        Ok(described.collect())
+        let described = |cluster| Described { cluster, members: Vec::new(), deployed: false, global: None };
+        Ok(clusters.into_iter().map(described).collect())
     }
 
-    fn found(&self, Described { cluster, deployed }: &Described) -> Found {
+    /// Members, deployments and global databases are asked for where a cluster may be stopped, and once for all of them.
+    async fn closer(&self, mut items: Vec<Described>) -> Result<Vec<Described>, ActionError> {
+        let may_stop = |item: &&mut Described| item.cluster.status() == Some(AVAILABLE);
+        let names: Vec<String> = items.iter_mut().filter(may_stop).map(|item| name(&item.cluster).to_owned()).collect();
+        if names.is_empty() {
+            return Ok(items);
+        }
+        let deployed = self.rds.in_deployments().await?;
+        let mut members: BTreeMap<String, Vec<DbInstance>> = BTreeMap::new();
+        for some in names.iter().collect::<Vec<_>>().chunks(NAMES) {
+            for member in rds::instances(&self.rds, Some(rds::filter("db-cluster-id", some))).await? {
+                members.entry(member.db_cluster_identifier().unwrap_or_default().to_owned()).or_default().push(member);
+            }
+        }
+        let is_global = items.iter().any(|item| item.cluster.global_cluster_identifier().is_some());
+        let globals = if is_global { self.globals().await? } else { BTreeMap::new() };
+        for item in items.iter_mut().filter(may_stop) {
+            item.members = members.remove(name(&item.cluster)).unwrap_or_default();
+            item.deployed = item.cluster.db_cluster_arn().is_some_and(|arn| deployed.contains(arn));
+            item.global = item.cluster.global_cluster_identifier().and_then(|global| in_the_way(global, globals.get(global)));
+        }
+        Ok(items)
+    }
+
+    fn found(&self, item: &Described) -> Found {
+        let cluster = &item.cluster;
         let (name, status) = (name(cluster), cluster.status().unwrap_or_default());
         let key = cluster.kms_key_id();
         let members = cluster.db_cluster_members().len();
         let of = Noun { one: "instance", many: "instances" }.count(members);
-        let lost = self.pending == PendingChanges::Lose && is_pending(cluster);
+        let lost = self.pending == PendingChanges::Lose && item.is_pending();
         let lost = if lost { "; the changes that wait for its maintenance window will be gone" } else { "" };
         Found {
             identity: cluster.db_cluster_resource_id().map(str::to_owned),
             tags: rds::tags(cluster.tag_list()),
             kind: cluster.engine().map(|engine| format!("{engine} with {of}")),
             note: Some(format!("{}{lost}", rds::NOTE)),
-            left_alone: (status != STOPPED).then(|| self.left_alone(cluster, *deployed)).flatten(),
+            left_alone: (status != STOPPED).then(|| self.left_alone(item)).flatten(),
             ending: rds::ending(status),
             broken: rds::broken(status, key),
+            members: item.members.iter().map(member).collect(),
+            turns_back: rds::restarts(cluster.automatic_restart_time()),
             ..Found::new(name, format!("DB cluster {name}"), rds::seen(status, key), Value::new(STOPPED))
         }
-    }
-
-    /// Of a global database only a cluster that is alone in it can be stopped. Other clusters cost no call.
-    async fn against(&self, Described { cluster, .. }: &Described) -> Result<Option<String>, ActionError> {
-        let Some(global) = cluster.global_cluster_identifier().filter(|_| cluster.status() != Some(STOPPED)) else {
-            return Ok(None);
-        };
-        let answer = self.rds.reads.describe_global_clusters().global_cluster_identifier(global).send().await;
-        let answer = answer.map_err(|error| Failure::of(&error).reading("describing a global database"))?;
-        let members: usize = answer.global_clusters().iter().map(|one| one.global_cluster_members().len()).sum();
-        Ok((members > 1)
-            .then(|| format!("it is one of {members} clusters of the global database {global}: RDS stops none of them")))
     }
 
     async fn set(&self, name: &str, to: &Value, calling: &Calling<'_>) -> Result<(), Failure> {
@@ -141,7 +155,8 @@ impl Switch for Clusters {
 
 impl Clusters {
     /// Why RDS would not stop it, or not without a loss.
-    fn left_alone(&self, cluster: &DbCluster, deployed: bool) -> Option<String> {
+    fn left_alone(&self, item: &Described) -> Option<String> {
+        let cluster = &item.cluster;
         let engine = cluster.engine().unwrap_or_default();
         if cluster.db_cluster_instance_class().is_some() || !ENGINES.iter().any(|known| engine.starts_with(known)) {
             return Some(format!("it is a Multi-AZ DB cluster of {engine}, which RDS does not stop"));
@@ -162,11 +177,49 @@ impl Clusters {
         if cluster.db_cluster_members().is_empty() {
             return Some("it has no instances, so nothing of it costs by the hour".to_owned());
         }
-        if deployed {
+        if item.deployed {
             return Some("it is in a blue/green deployment".to_owned());
         }
-        self.pending.reason(is_pending(cluster))
+        item.global.clone().or_else(|| self.pending.reason(item.is_pending()))
     }
+
+    /// The number of clusters of each global database.
+    async fn globals(&self) -> Result<BTreeMap<String, usize>, ActionError> {
+        let (mut globals, mut marker) = (BTreeMap::new(), None);
+        loop {
+            let page = self.rds.reads.describe_global_clusters().max_records(PAGE).set_marker(marker).send().await;
+            let page = page.map_err(|error| Failure::of(&error).reading("listing global databases"))?;
+            globals.extend(page.global_clusters().iter().filter_map(|global| {
+                Some((global.global_cluster_identifier()?.to_owned(), global.global_cluster_members().len()))
+            }));
+            marker = page.marker;
+            if marker.is_none() {
+                return Ok(globals);
+            }
+        }
+    }
+}
+
+impl Described {
+    /// Are there changes of it or of a member that wait for a maintenance window? RDS shows none where there are none.
+    fn is_pending(&self) -> bool {
+        let nothing = ClusterPendingModifiedValues::builder().build();
+        let own = self.cluster.pending_modified_values().is_some_and(|pending| *pending != nothing);
+        own || self.members.iter().any(rds::is_pending)
+    }
+}
+
+/// Why a cluster of the global database is not stopped, if so: RDS stops it only where it is alone in it.
+fn in_the_way(global: &str, clusters: Option<&usize>) -> Option<String> {
+    match clusters {
+        Some(1) => None,
+        Some(many) => Some(format!("it is one of {many} clusters of the global database {global}: RDS stops none of them")),
+        None => Some(format!("its global database {global} cannot be seen: RDS stops only a cluster that is alone in one")),
+    }
+}
+
+fn member(instance: &DbInstance) -> Member {
+    Member { id: instance.db_instance_identifier().unwrap_or_default().to_owned(), tags: rds::tags(instance.tag_list()) }
 }
 
 /// The clusters with these names. One that the list does not show is asked for by its name: only RDS says that there is none.
@@ -210,10 +263,4 @@ async fn one(rds: &Rds, name: &str) -> Result<Option<DbCluster>, ActionError> {
 
 fn name(cluster: &DbCluster) -> &str {
     cluster.db_cluster_identifier().unwrap_or_default()
-}
-
-/// Are there changes that wait for its maintenance window? RDS shows none where there are none.
-fn is_pending(cluster: &DbCluster) -> bool {
-    let nothing = aws_sdk_rds::types::ClusterPendingModifiedValues::builder().build();
-    cluster.pending_modified_values().is_some_and(|pending| *pending != nothing)
 }

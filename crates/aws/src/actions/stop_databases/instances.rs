@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use aws_sdk_rds::types::{DbInstance, PendingModifiedValues};
+use aws_sdk_rds::types::DbInstance;
 use guardrails_model::action::{ActionError, Patience};
 use guardrails_model::config::Tags;
 use guardrails_model::ids::Value;
 
 use super::params::{Keys, PendingChanges};
-use super::rds::{self, AVAILABLE, NAMES, PAGE, Rds, STOPPED};
+use super::rds::{self, AVAILABLE, NAMES, Rds, STOPPED};
 use super::{CHANGES, clusters};
 use crate::context::Context;
 use crate::declared::{Counted, Noun, Priced};
@@ -49,6 +49,7 @@ impl Switch for Instances {
     const CODES: Codes = rds::CODES;
     const DRIFT: Drift = rds::DRIFT;
     const PATIENCE: Patience = rds::PATIENCE;
+    const TAGS_LAG: bool = true;
     type Options = Keys;
     type Item = Described;
 
@@ -61,14 +62,18 @@ impl Switch for Instances {
             Which::Tagged(tags) => self.tagged(tags).await?,
             Which::Ids(names) => self.named(names).await?,
         };
-        // Only what may be stopped can be in the way of a deployment.
-        let may_stop = instances.iter().any(|instance| instance.db_instance_status() == Some(AVAILABLE));
-        let deployed = if may_stop { self.rds.in_deployments().await? } else { BTreeSet::new() };
-        let described = instances.into_iter().map(|instance| {
-            let deployed = instance.db_instance_arn().is_some_and(|arn| deployed.contains(arn));
-            Described { instance, deployed }
-        });
-        Ok(described.collect())
+        Ok(instances.into_iter().map(|instance| Described { instance, deployed: false }).collect())
+    }
+
+    /// Only one that may be stopped can be in the way of a deployment.
+    async fn closer(&self, mut items: Vec<Described>) -> Result<Vec<Described>, ActionError> {
+        if items.iter().any(|item| item.instance.db_instance_status() == Some(AVAILABLE)) {
+            let deployed = self.rds.in_deployments().await?;
+            for item in &mut items {
+                item.deployed = item.instance.db_instance_arn().is_some_and(|arn| deployed.contains(arn));
+            }
+        }
+        Ok(items)
     }
 
     fn found(&self, Described { instance, deployed }: &Described) -> Found {
@@ -84,6 +89,7 @@ impl Switch for Instances {
             left_alone: (status != STOPPED).then(|| self.left_alone(instance, *deployed)).flatten(),
             ending: rds::ending(status),
             broken: rds::broken(status, key),
+            turns_back: rds::restarts(instance.automatic_restart_time()),
             ..Found::new(name, format!("DB instance {name}"), rds::seen(status, key), Value::new(STOPPED))
         }
     }
@@ -113,7 +119,7 @@ impl Switch for Instances {
 impl Instances {
     /// Those that carry the tags, without those that stop with a cluster that carries them.
     async fn tagged(&self, tags: &Tags) -> Result<Vec<DbInstance>, ActionError> {
-        let mut found = self.pages(&[]).await?;
+        let mut found = rds::instances(&self.rds, None).await?;
         found.retain(|instance| carries(tags, &rds::tags(instance.tag_list())));
         let clusters: BTreeSet<String> = found.iter().filter_map(|one| one.db_cluster_identifier().map(str::to_owned)).collect();
         if clusters.is_empty() {
@@ -131,28 +137,13 @@ impl Instances {
         let all: Vec<&String> = names.iter().collect();
         let mut found = Vec::new();
         for some in all.chunks(NAMES) {
-            found.extend(self.pages(some).await?);
+            found.extend(rds::instances(&self.rds, Some(rds::filter("db-instance-id", some))).await?);
         }
         let shown: BTreeSet<String> = found.iter().map(|instance| name(instance).to_owned()).collect();
         for missing in names.difference(&shown) {
             found.extend(self.one(missing).await?);
         }
         Ok(found)
-    }
-
-    async fn pages(&self, names: &[&String]) -> Result<Vec<DbInstance>, ActionError> {
-        let filters = (!names.is_empty()).then(|| vec![rds::filter("db-instance-id", names)]);
-        let (mut found, mut marker) = (Vec::new(), None);
-        loop {
-            let call = self.rds.reads.describe_db_instances().max_records(PAGE);
-            let page = call.set_filters(filters.clone()).set_marker(marker).send().await;
-            let page = page.map_err(|error| Failure::of(&error).reading("listing DB instances"))?;
-            found.extend(page.db_instances.unwrap_or_default());
-            marker = page.marker;
-            if marker.is_none() {
-                return Ok(found);
-            }
-        }
     }
 
     /// Nothing when RDS says that there is none.
@@ -190,13 +181,13 @@ impl Instances {
         if deployed {
             return Some("it is in a blue/green deployment".to_owned());
         }
-        self.pending.reason(is_pending(instance))
+        self.pending.reason(rds::is_pending(instance))
     }
 
     fn note(&self, instance: &DbInstance) -> String {
         let public = instance.publicly_accessible() == Some(true);
         let standby = instance.multi_az() == Some(true);
-        let lost = self.pending == PendingChanges::Lose && is_pending(instance);
+        let lost = self.pending == PendingChanges::Lose && rds::is_pending(instance);
         let more = [
             public.then_some("its public address will be another"),
             standby.then_some("it may come back in its standby's zone"),
@@ -208,12 +199,6 @@ impl Instances {
 
 fn name(instance: &DbInstance) -> &str {
     instance.db_instance_identifier().unwrap_or_default()
-}
-
-/// Are there changes that wait for its maintenance window? RDS shows an empty list where there are none.
-fn is_pending(instance: &DbInstance) -> bool {
-    let nothing = PendingModifiedValues::builder().build();
-    instance.pending_modified_values().is_some_and(|pending| *pending != nothing)
 }
 
 fn carries(wanted: &Tags, tags: &BTreeMap<String, String>) -> bool {

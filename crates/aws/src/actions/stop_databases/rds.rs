@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_rds::Client;
-use aws_sdk_rds::types::{BlueGreenDeployment, Filter, Tag};
+use aws_sdk_rds::types::{BlueGreenDeployment, DbInstance, Filter, PendingModifiedValues, Tag};
 use guardrails_model::action::{ActionError, Patience, Seen};
 use guardrails_model::ids::Value;
+use jiff::Timestamp;
 
 use crate::context::Context;
 use crate::error::{Codes, Failure};
@@ -17,8 +18,8 @@ pub(super) const PAGE: i32 = 100;
 /// Names that one call asks for.
 pub(super) const NAMES: usize = 50;
 
-/// Seven days, less the quarter of an hour by which the recorded time may be late: from then on RDS started it by itself.
-pub(super) const DRIFT: Drift = Drift::ReapplyAfter(7 * 24 * 3600 - 900);
+/// RDS says when it starts a stopped database by itself. Where it does not say so, that is after seven days.
+pub(super) const DRIFT: Drift = Drift::ReapplyAfter(7 * 24 * 3600);
 /// The figures are for all databases. RDS says of a stop "several minutes", and of a start "minutes to hours". A start is asked for again for as long.
 pub(super) const PATIENCE: Patience = Patience { poll: 30, limit: 6 * 3600, give_up: 6 * 3600 };
 /// `InvalidParameterCombination` is the answer for a member of a cluster, and for an engine that cannot be stopped.
@@ -76,7 +77,11 @@ impl Rds {
         let (mut arns, mut marker) = (BTreeSet::new(), None);
         loop {
             let page = self.reads.describe_blue_green_deployments().max_records(PAGE).set_marker(marker).send().await;
-            let page = page.map_err(|error| Failure::of(&error).reading("listing blue/green deployments"))?;
+            let page = match page.map_err(|error| Failure::of(&error)) {
+                // A Region or a partition that has none of them does not know the call.
+                Err(failure) if failure.is("InvalidAction") => return Ok(arns),
+                other => other.map_err(|failure| failure.reading("listing blue/green deployments"))?,
+            };
             let open = page.blue_green_deployments().iter().filter(|one| one.status() != Some("SWITCHOVER_COMPLETED"));
             arns.extend(open.flat_map(members));
             marker = page.marker;
@@ -85,6 +90,11 @@ impl Rds {
             }
         }
     }
+}
+
+/// The time at which RDS starts a stopped database by itself.
+pub(super) fn restarts(at: Option<&aws_smithy_types::DateTime>) -> Option<Timestamp> {
+    Timestamp::from_second(at?.secs()).ok()
 }
 
 /// The ARNs of both sides of a deployment, replicas too.
@@ -102,6 +112,28 @@ pub(super) fn deployments_grant() -> Grant {
         resources: vec!["arn:${AWS::Partition}:rds:*:${AWS::AccountId}:deployment:*".to_owned()],
         ..Grant::default()
     }
+}
+
+/// All instances, or those that the filter lets through.
+pub(super) async fn instances(rds: &Rds, filter: Option<Filter>) -> Result<Vec<DbInstance>, ActionError> {
+    let filters = filter.map(|filter| vec![filter]);
+    let (mut found, mut marker) = (Vec::new(), None);
+    loop {
+        let call = rds.reads.describe_db_instances().max_records(PAGE);
+        let page = call.set_filters(filters.clone()).set_marker(marker).send().await;
+        let page = page.map_err(|error| Failure::of(&error).reading("listing DB instances"))?;
+        found.extend(page.db_instances.unwrap_or_default());
+        marker = page.marker;
+        if marker.is_none() {
+            return Ok(found);
+        }
+    }
+}
+
+/// Are there changes of an instance that wait for its maintenance window? RDS shows an empty list where there are none.
+pub(super) fn is_pending(instance: &DbInstance) -> bool {
+    let nothing = PendingModifiedValues::builder().build();
+    instance.pending_modified_values().is_some_and(|pending| *pending != nothing)
 }
 
 /// A filter by names.
@@ -129,7 +161,7 @@ pub(super) fn seen(status: &str, key: Option<&str>) -> Seen {
 
 /// The words for a database that is on its way to its end, if it is.
 pub(super) fn ending(status: &str) -> Option<String> {
-    (status == "deleting").then(|| "it is being deleted".to_owned())
+    matches!(status, "deleting" | "delete-precheck").then(|| "it is being deleted".to_owned())
 }
 
 /// The words for a status that no stop and no start ends, if it is one.

@@ -186,7 +186,7 @@ impl Action for Attaching {
     }
 
     /// A person's change of an attachment stays, unless the stage says otherwise.
-    fn drifted(&self, _: &FacetId, _: Timestamp) -> DriftPolicy {
+    fn drifted(&self, _: &FacetId, _: Timestamp, _: Option<Timestamp>) -> DriftPolicy {
         self.drift.into()
     }
 

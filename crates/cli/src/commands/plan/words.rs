@@ -248,6 +248,8 @@ pub(super) mod tests {
             delays: 0,
             awaits: None,
             undone_by: None,
+            turns_back: None,
+            again_as_wanted: None,
             events: Log::default(),
         }
     }
