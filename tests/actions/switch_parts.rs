@@ -139,7 +139,9 @@ fn add(account: &mut Account, name: &str, tags: &str) {
 
 /// A service with a schedule, one without, and a schedule without a service. On one page.
 fn few(account: &mut Account) {
-    ["web", "web-schedule", "worker", "night-schedule"].into_iter().for_each(|name| add(account, name, ""));
+    for name in ["web", "web-schedule", "worker", "night-schedule"] {
+        add(account, name, "");
+    }
     account.page = 50;
 }
 

@@ -71,7 +71,10 @@ async fn who_can_still_launch_is_named_with_the_policy_and_a_run_that_demands_it
     let told = "user beta-developer: CAN STILL LAUNCH by inline policy shadow (ec2:RunInstances); through role Deploy by \
                 AmazonEC2FullAccess (ec2:RunInstances and 6 more)";
     assert!(message.contains(told), "{message}");
-    assert!(message.contains("1 of 1 can still launch") && message.contains("service control policies"), "{message}");
+    assert!(
+        message.contains("1 of 1 can still launch") && message.contains("no resource control, resource or session policies"),
+        "{message}"
+    );
     assert!(message.contains("guardrails rearm project-beta"), "what to do next: {message}");
     assert_eq!(
         lab.snapshot().await.groups[GROUP].iter().collect::<Vec<_>>(),

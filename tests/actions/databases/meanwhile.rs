@@ -168,7 +168,9 @@ async fn database_whose_key_is_gone_fails_with_the_key() {
     let run = stop(&story).await;
     let lock = |locked: bool| {
         let mut account = story.world.account();
-        ["orders", "shop"].into_iter().for_each(|name| account.db(name).key_gone = locked);
+        for name in ["orders", "shop"] {
+            account.db(name).key_gone = locked;
+        }
     };
     lock(true);
     story.put_back(&run).await;

@@ -50,7 +50,9 @@ async fn restart_by_rds_is_stopped_and_a_person_s_is_told() {
     let run = stop(&story).await;
     story.harness.wait(3 * DAY).await;
     let now = story.world.clock.now();
-    ["graph", "graph-1"].into_iter().for_each(|name| story.world.account().db(name).set("available", now));
+    for name in ["graph", "graph-1"] {
+        story.world.account().db(name).set("available", now);
+    }
     story.look(&run).await;
     story.harness.wait(4 * DAY - HOUR).await;
     story.look(&run).await;

@@ -23,7 +23,8 @@ async fn protected_tasks_are_told_and_their_protection_stays() {
     assert_eq!(story.world.account().service("beta/web").protected, 2);
     // The way back does not wait for them.
     story.put_back(&run).await;
-    assert_eq!(story.world.account().snapshot()["beta/web tasks"], "5 of 5", "{:?}", story.told(&run).await);
+    let told = story.told(&run).await;
+    assert_eq!(story.world.account().snapshot()["beta/web tasks"], "5 of 5", "{told:?}");
     assert_eq!(story.state(&run).await, "rolled back");
 }
 
@@ -143,7 +144,8 @@ async fn deployment_between_the_two_changes_leaves_the_count_alone() {
     story.world.account().service("beta/web").deployments = vec![Deployment { status: "PRIMARY", rollout: "IN_PROGRESS" }];
     story.harness.wait(600).await;
     story.apply(&run).await;
-    assert_eq!(story.world.account().service("beta/web").desired, 5, "{:?}", story.told(&run).await);
+    let told = story.told(&run).await;
+    assert_eq!(story.world.account().service("beta/web").desired, 5, "{told:?}");
     assert!(story.told(&run).await[1].contains("apply failed"), "it is said: {:?}", story.told(&run).await);
     story.world.account().service("beta/web").deployments = vec![Deployment { status: "PRIMARY", rollout: "COMPLETED" }];
     story.put_back(&run).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_sdk_ecs::types::LaunchType;
+use aws_sdk_ecs::types::{CapacityProviderStrategyItem, LaunchType};
 use guardrails_model::action::{ActionError, Patience, Seen};
 use guardrails_model::clock::Clock;
 use guardrails_model::ids::Value;
@@ -197,7 +197,8 @@ fn no_room(item: &Item) -> Option<String> {
 /// Where its tasks run.
 fn kind(item: &Item) -> Option<String> {
     let service = &item.service;
-    let providers: Vec<&str> = service.capacity_provider_strategy().iter().map(|one| one.capacity_provider()).collect();
+    let providers: Vec<&str> =
+        service.capacity_provider_strategy().iter().map(CapacityProviderStrategyItem::capacity_provider).collect();
     let launch = service.launch_type().map(LaunchType::as_str);
     let launch = launch.map(str::to_owned).or_else(|| (!providers.is_empty()).then(|| providers.join(", ")))?;
     let family = service.platform_family().filter(|family| family.to_ascii_uppercase().starts_with("WINDOWS"));

@@ -1,7 +1,8 @@
 //! Services that are left alone. Each reason is known before anything is called.
 
 use aws_sdk_ecs::types::{
-    Deployment, DeploymentControllerType, DeploymentRolloutState, ResourceManagementType, SchedulingStrategy, Service,
+    Deployment, DeploymentController, DeploymentControllerType, DeploymentRolloutState, ResourceManagementType,
+    SchedulingStrategy, Service,
 };
 
 use super::list::Item;
@@ -16,7 +17,7 @@ pub(super) fn reason(item: &Item, keys: Keys) -> Option<String> {
     if service.resource_management_type() == Some(&ResourceManagementType::Ecs) {
         return Some("it is an ECS Express service, which ECS scales by itself".to_owned());
     }
-    let controller = service.deployment_controller().map(|controller| controller.r#type());
+    let controller = service.deployment_controller().map(DeploymentController::r#type);
     match controller {
         None | Some(DeploymentControllerType::Ecs) => {}
         Some(DeploymentControllerType::CodeDeploy) => {

@@ -159,7 +159,7 @@ impl Reader {
                 let page = asked.send().await;
                 let failed =
                     |error| Failure::of(&error).judged(&scaling::CODES).reading("asking for the scalable targets of services");
-                let page = page.map_err(|error| failed(error))?;
+                let page = page.map_err(failed)?;
                 let of_count =
                     |target: &ScalableTarget| *target.scalable_dimension() == ScalableDimension::EcsServiceDesiredCount;
                 next = page.next_token;

@@ -69,7 +69,7 @@ impl State {
 
     /// The target on its way back from `off`, where others made it `seen`: their changes stay, and the rest is as before.
     fn merged(self, seen: Self) -> Self {
-        fn pick<T: PartialEq>(before: T, off: T, seen: T) -> T {
+        fn pick<T: PartialEq + Copy>(before: T, off: T, seen: T) -> T {
             if seen == off { before } else { seen }
         }
         let off = self.off();

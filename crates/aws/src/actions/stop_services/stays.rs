@@ -29,7 +29,7 @@ pub(super) async fn add(reader: &Reader, items: &mut [Item]) -> Result<(), Actio
         return Ok(());
     }
     let clusters = clusters(reader, &names.into_iter().collect::<Vec<_>>()).await?;
-    let providers: BTreeSet<String> = clusters.values().flat_map(|cluster| cluster.capacity_providers()).cloned().collect();
+    let providers: BTreeSet<String> = clusters.values().flat_map(Cluster::capacity_providers).cloned().collect();
     let providers: Vec<String> = providers.into_iter().filter(|name| !FARGATE.contains(&name.as_str())).collect();
     let groups = groups(reader, &providers).await?;
     for item in items.iter_mut().filter(|item| is_on_instances(&item.service)) {
