@@ -139,7 +139,17 @@ fn record(root: &Path) -> Result<PathBuf> {
     }
     eprintln!("running the deployed tests: this takes some minutes");
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let tests = ["test", "--workspace", "--test", "all", "--", "deployed::", "worked_example::", "databases::rights::"];
+    let tests = [
+        "test",
+        "--workspace",
+        "--test",
+        "all",
+        "--",
+        "deployed::",
+        "worked_example::",
+        "databases::rights::",
+        "services::grants::",
+    ];
     let status = Command::new(cargo).args(tests).current_dir(root).env("GUARDRAILS_CALLS", &folder).status();
     let status = status.context("running cargo test")?;
     if status.success() { Ok(folder) } else { Err(anyhow!("the deployed tests failed: {status}")) }
