@@ -52,7 +52,7 @@ impl Executor<'_> {
             Direction::Rollback => step.phase.is_final() || step.lost || is_waived(step),
         };
         if earlier.iter().any(|step| !done(&step) && is_open(job.direction, run, step)) {
-            // What it waits for has said itself when to look again, which may be in a long while.
+            // The wait has a time of its own for the next look, which may be far away.
             end.due.get_or_insert(job.action.patience().poll);
             return Ok(Pass::NotYet(None));
         }
@@ -86,7 +86,7 @@ impl Executor<'_> {
         Ok(if force { Pass::Open } else { Pass::Never(format!("after {waited} s still: {why}")) })
     }
 
-    /// What came to a unit after the plan becomes steps of the run. Says whether there is any.
+    /// Facets that came to a unit after the plan become steps of the run. Says whether there is any.
     async fn add(&self, run: &Run, part: usize, found: Vec<crate::action::Planned>) -> Result<bool, ExecutorError> {
         let Some(PartPlan::Written(written)) = run.parts.get(part).map(|part| &part.plan) else { return Ok(false) };
         // One that has a step already, by itself or in another unit, came here after the plan. Two steps of one part would share
