@@ -183,7 +183,11 @@ fn a_deny_that_says_nothing_too_much_or_what_iam_does_not_know_is_refused() {
     deny("actions: [ec2:RunInstances]", &["it denies nobody anything", "`group`, `user` or `role`"]);
     deny("group: ProjectBeta, actions: []", &["it denies nothing"]);
     deny("group: ProjectBeta, actions: [RunInstances]", &["`RunInstances` is not an action", "`ec2:RunInstances`"]);
-    deny("group: ProjectBeta, policy: ReadOnlyAccess, also: [iam:PassRole]", &["leave out `actions` and `also`, or `policy`"]);
+    deny(
+        "group: ProjectBeta, policy: ReadOnlyAccess, also: [iam:PassRole]",
+        &["leave out `actions`, `usage` and `also`, or leave out"],
+    );
+    deny("group: ProjectBeta, policy: ReadOnlyAccess, usage: true", &["leave out `actions`, `usage` and `also`, or leave out"]);
     deny("group: [Beta, Beta]", &["the group Beta stands there twice"]);
     deny("user: a/path", &["`a/path` is not the name of an IAM user"]);
     let many: Vec<String> = (0..900).map(|number| format!("service:AnActionThatIsLong{number}")).collect();

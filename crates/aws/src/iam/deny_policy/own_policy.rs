@@ -18,6 +18,8 @@ use crate::context::Home;
 
 /// What is denied when guardrails.yaml does not say: policies/deny-spending.json.
 const SPENDING: &str = include_str!("../../../../../policies/deny-spending.json");
+/// The calls that cost by use, denied where guardrails.yaml says so.
+const USAGE: &str = include_str!("../../../../../policies/deny-usage.json");
 /// IAM takes a managed policy of so many characters, white space aside.
 const LONGEST: usize = 6144;
 /// Characters that the closing policy has for the stack's own parts, which the template fills in.
@@ -30,7 +32,43 @@ const MOST_LISTED: usize = 4;
 /// is counted no more. On every budget: the policy must not grow with the guardrails, nor be another when there are more.
 const SIGHT: [&str; 2] = ["budgets:ModifyBudget", "ce:UpdateCostAllocationTagsStatus"];
 /// Calls that joined policies/deny-spending.json after the version before. Its runs hold the list without them.
-const JOINED: [&str; 3] = ["iam:AddUserToGroup", "iam:UpdateGroup", "iam:UpdateUser"];
+const JOINED: [&str; 35] = [
+    "appsync:CreateApiCache",
+    "appsync:UpdateApiCache",
+    "batch:UpdateJobQueue",
+    "docdb-elastic:StartCluster",
+    "ecs:CreateExpressGatewayService",
+    "ecs:UpdateExpressGatewayService",
+    "eks:UpdateNodegroupVersion",
+    "elasticmapreduce:PutAutoScalingPolicy",
+    "events:EnableRule",
+    "events:PutRule",
+    "glue:StartCrawler",
+    "glue:StartCrawlerSchedule",
+    "glue:StartTrigger",
+    "glue:UpdateTrigger",
+    "iam:AddUserToGroup",
+    "iam:UpdateGroup",
+    "iam:UpdateUser",
+    "kinesisanalytics:StartApplication",
+    "lambda:CreateEventSourceMapping",
+    "lambda:DeleteFunctionConcurrency",
+    "lambda:PutFunctionConcurrency",
+    "lambda:UpdateEventSourceMapping",
+    "neptune-graph:StartGraph",
+    "osis:StartPipeline",
+    "redshift-serverless:DeleteUsageLimit",
+    "redshift-serverless:UpdateUsageLimit",
+    "redshift:CreateScheduledAction",
+    "redshift:ModifyScheduledAction",
+    "sagemaker:CreateInferenceComponent",
+    "sagemaker:StartMlflowTrackingServer",
+    "sagemaker:UpdateInferenceComponentRuntimeConfig",
+    "scheduler:CreateSchedule",
+    "scheduler:UpdateSchedule",
+    "wafv2:AssociateWebACL",
+    "wafv2:DisassociateWebACL",
+];
 /// Letters of a policy's hash.
 const HASH: usize = 10;
 
@@ -187,7 +225,17 @@ fn is_of_another(facet: &FacetId, home: &Home<'_>) -> bool {
 /// The actions of policies/deny-spending.json.
 #[must_use]
 pub fn spending() -> Vec<String> {
-    let document: Json = serde_json::from_str(SPENDING).unwrap_or_default();
+    actions_of(SPENDING)
+}
+
+/// The actions of policies/deny-usage.json.
+#[must_use]
+pub fn usage() -> Vec<String> {
+    actions_of(USAGE)
+}
+
+fn actions_of(policy: &str) -> Vec<String> {
+    let document: Json = serde_json::from_str(policy).unwrap_or_default();
     let statements = document["Statement"].as_array().into_iter().flatten();
     let actions = statements.flat_map(|statement| statement["Action"].as_array().into_iter().flatten());
     actions.filter_map(|action| action.as_str().map(str::to_owned)).collect()
@@ -226,7 +274,9 @@ mod tests {
         let more =
             ["sts:AssumeRole", "iam:PassRole", "iam:CreateUser", "iam:CreateAccessKey", "iam:CreateRole", "iam:PutUserPolicy"];
         let more = [actions, more.map(str::to_owned).to_vec()].concat();
-        assert_eq!(OwnPolicy::denying(&more).unwrap().len(), 2, "the closing policy, and one for the list");
+        assert_eq!(OwnPolicy::denying(&more).unwrap().len(), 3, "the closing policy, and two for the list");
+        let all = [more, usage()].concat();
+        assert_eq!(OwnPolicy::denying(&all).unwrap().len(), 3, "calls that cost by use have room beside them");
     }
 
     #[test]
@@ -234,7 +284,8 @@ mod tests {
         let mut actions = spending();
         actions.sort();
         let before = formerly(&actions).unwrap();
-        assert_eq!((actions.len() - before.len(), JOINED.iter().all(|call| actions.contains(&(*call).to_owned()))), (3, true));
+        assert_eq!(actions.len() - before.len(), JOINED.len());
+        assert!(JOINED.iter().all(|call| actions.contains(&(*call).to_owned())));
         assert_eq!(OwnPolicy::former(&before).unwrap().hash, "9f9ae91085", "groups have it attached by this name");
         assert_eq!(formerly(&["ec2:RunInstances".to_owned()]), None, "a list of people's own is what it was");
     }
