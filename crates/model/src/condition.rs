@@ -1,12 +1,12 @@
-//! A policy's conditions, as far as they can be evaluated for somebody who is not there: who asks is known, what their request
-//! will say is not.
+//! A policy's conditions, as far as they can be evaluated without a real request: the principal is known, the content of its
+//! request is not.
 
 use serde_json::Value as Json;
 
 use crate::glob::glob;
 use crate::verdict::Verdict;
 
-/// What is known of a key of the request.
+/// The knowledge about a key of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Known {
     /// It has this value.

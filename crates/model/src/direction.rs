@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
-    /// Towards what the stage wants.
+    /// Towards the values that the stage wants.
     Apply,
-    /// Back to what was before.
+    /// Back to the values before.
     Rollback,
 }
 

@@ -1,5 +1,5 @@
-//! Takes a message out of what it travelled in: as it is, in SNS's JSON (its keys in either letter case), in a Lambda
-//! event of SNS records, or either of them wrapped by SQS.
+//! Takes a message out of its envelope: as it is, in SNS's JSON (its keys in either letter case), in a Lambda event of SNS
+//! records, or either of them wrapped by SQS.
 
 use std::collections::BTreeMap;
 

@@ -17,7 +17,7 @@ pub enum Phase {
     Applied,
     /// The change was refused, or did not come about in time.
     ApplyFailed,
-    /// Before is being put back, or who did it died.
+    /// Before is being put back, or the execution that did it died.
     RollingBack,
     /// The world was seen as before, or there is nothing of ours to put back.
     RolledBack,

@@ -14,7 +14,7 @@ pub enum Principal {
     Group(String),
     /// One user.
     User(String),
-    /// Whoever assumes it.
+    /// A role, and every principal that assumes it.
     Role(String),
 }
 
@@ -54,7 +54,7 @@ impl Principal {
         }
     }
 
-    /// What it is: `group`, `user` or `role`, as in its ARN.
+    /// Its kind: `group`, `user` or `role`, as in its ARN.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {

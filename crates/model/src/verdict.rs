@@ -1,4 +1,4 @@
-//! Yes, no, or: it cannot be told, and why. A policy may depend on what only the caller's request would say.
+//! Yes, no, or: it cannot be told, and why. A policy may depend on keys that only the caller's request has.
 
 /// An answer that may be wanting.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! Planning a part again while its run holds: what came into scope since becomes steps of the same run, and what somebody
-//! changed is enforced again or said. Reads the account, and writes steps; the changes are made by the work that follows.
+//! Planning a part again while its run holds: resources that came into scope since become steps of the same run, and drift is
+//! enforced again or said. Reads the account, and writes steps; the changes are made by the work that follows.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -50,7 +50,7 @@ impl Executor<'_> {
         }))
     }
 
-    /// What is found of the facets that are steps of the run already.
+    /// Rescans the facets that are steps of the run already.
     async fn look_at_steps(
         &self,
         run: &Run,
@@ -123,8 +123,8 @@ impl Executor<'_> {
         (found.turns_back.or(step.turns_back), again.or(step.again_as_wanted))
     }
 
-    /// What came into scope and is to be changed becomes late steps, each with the whole of its unit, whose order it needs. A look
-    /// leaves steps alone that nobody approved. A review leaves them for the question, under its `mark`.
+    /// Resources that came into scope and are to be changed become late steps, each with the whole of its unit, whose order it
+    /// needs. A look leaves steps alone that nobody approved. A review leaves them for the question, under its `mark`.
     #[allow(clippy::too_many_arguments, reason = "all of it is what a look has at hand")]
     pub(super) async fn add_what_came(
         &self,

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// No more kinds are told apart: what is read may say something else of each thing.
+/// No more kinds are told apart: a text that is read may differ for each thing.
 const MOST_KINDS: usize = 50;
 /// Things that are named of each kind.
 const EXAMPLES: usize = 3;
 
-/// Sentences by what they say. Those that differ only in words with digits in them, such as ids and addresses, say the same.
+/// Sentences by their content. Those that differ only in words with digits in them, such as ids and addresses, say the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(into = "Vec<Kind>")]
 pub struct Alike {
@@ -17,10 +17,10 @@ pub struct Alike {
     others: usize,
 }
 
-/// What is said of some things.
+/// A sentence about some things.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kind {
-    /// What is said; where it is not said of all in the same words, `…` stands for those that differ.
+    /// Its words; where the things have different words in it, `…` stands for these.
     pub words: String,
     /// Of how many.
     pub count: usize,

@@ -1,4 +1,4 @@
-//! Who holds a facet, and what it waits for.
+//! The holders of a facet, and the reasons why it waits.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -21,11 +21,11 @@ const PAGE: usize = 500;
 pub struct Hold {
     /// Which.
     pub facet: FacetId,
-    /// What it was before the first of them changed it: the last to let go puts that back.
+    /// Its value before the first of them changed it: the last to let go puts that back.
     pub before: Value,
-    /// What they want.
+    /// The value that they want.
     pub wanted: Value,
-    /// Who holds it.
+    /// Its holders.
     pub holders: Vec<HeldBy>,
     /// Until when whose calls may land.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,7 +116,7 @@ impl HeldBy {
 }
 
 impl Hold {
-    /// What `step`, whose facet this is, waits for: a line for each.
+    /// The reasons why `step`, whose facet this is, waits: a line for each.
     #[must_use]
     pub fn waits(&self, run: &Run, step: &Step, now: Timestamp) -> Vec<String> {
         let mut lines = Vec::new();

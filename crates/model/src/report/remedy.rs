@@ -1,4 +1,4 @@
-//! What a person can type about something that did not go as asked for.
+//! The commands for a person after something did not go as asked for.
 
 use super::approval;
 use crate::phase::Phase;

@@ -16,7 +16,7 @@ use crate::phase::Phase;
 use crate::record::{Direction, EnforcedAgain, Part, PartPlan, Run, RunState, StageState, Step};
 use crate::verify::Verification;
 
-/// What an execution says at its end.
+/// An execution's message at its end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ended {
     /// Which way it went.
@@ -178,7 +178,7 @@ pub enum Outcome {
     Superseded,
     /// Another execution goes on.
     Continued,
-    /// It looked again at what is held, and found everything as it was.
+    /// It looked again at the holds, and found everything as it was.
     Unchanged,
 }
 

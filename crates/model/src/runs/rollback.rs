@@ -1,4 +1,4 @@
-//! The way back as a person asks for it, and what lifts it again.
+//! The way back as a person asks for it, and the commands that lift it again.
 
 use super::retry::retry_conflicts;
 use super::{Begun, RunError, Runs, released};
@@ -101,8 +101,8 @@ impl Runs<'_> {
         Ok(Begun::Started(Box::new(self.launch(run).await?.value)))
     }
 
-    /// Lets alerts be enforced again on a stage that a person had let go, and what comes where a piece of its run was put back be
-    /// taken again. Says whether there was anything to lift.
+    /// Lets alerts be enforced again on a stage that a person had let go, and lets the run take resources again that come where a
+    /// piece of it was put back. Says whether there was anything to lift.
     ///
     /// # Errors
     /// When the ledger cannot be read or written.
@@ -125,14 +125,14 @@ impl Runs<'_> {
     }
 }
 
-/// What a rollback request came to.
+/// The outcome of a rollback request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RollbackAsked {
     /// It is under way, by this request.
     Started(Box<Run>),
     /// The same request is under way.
     UnderWay(Box<Run>),
-    /// Another request was under way; what is under way goes by this one now.
+    /// Another request was under way; the work goes by this one now.
     Changed(Box<Run>),
     /// The run holds nothing.
     NothingToDo(Box<Run>),

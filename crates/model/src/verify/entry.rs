@@ -11,8 +11,8 @@ use crate::verdict::Verdict;
 /// The ways into a role.
 const ASSUMES: [&str; 3] = ["sts:assumerole", "sts:assumerolewithsaml", "sts:assumerolewithwebidentity"];
 
-/// Does the trust policy of a role of `account` let anybody in of whom `is_denied` does not hold? Whoever comes from elsewhere (another
-/// account, an identity provider, an AWS service) is denied nothing.
+/// Does the trust policy of a role of `account` let anybody in of whom `is_denied` does not hold? A principal from elsewhere
+/// (another account, an identity provider, an AWS service) is denied nothing.
 #[must_use]
 pub fn lets_others_in(document: &str, account: &str, is_denied: impl Fn(&Principal) -> bool) -> Verdict {
     let policy: Option<Json> = serde_json::from_str(document).ok();

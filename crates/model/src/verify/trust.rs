@@ -1,5 +1,5 @@
-//! May somebody assume a role? Its trust policy is judged here, for callers of the role's own account; what their own policies
-//! say, IAM is asked.
+//! May somebody assume a role? Its trust policy is judged here, for callers of the role's own account; IAM is asked about their
+//! own policies.
 //!
 //! Within an account, a trust policy that names a user or a role itself lets them in without more; one that names the account
 //! leaves it to their own policies. A Deny of either side decides.
@@ -13,7 +13,7 @@ use crate::verdict::Verdict;
 
 const ASSUME: &str = "sts:assumerole";
 
-/// Who would assume the role: a user or a role of the same account, by its ARN.
+/// The caller that would assume the role: a user or a role of the same account, by its ARN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller<'a> {
     /// `arn:aws:iam::123456789012:user/ann`.
@@ -143,7 +143,7 @@ fn in_its_trust(answer: Verdict) -> Verdict {
     if let Verdict::Unknown(why) = answer { Verdict::Unknown(format!("its trust policy has a condition: {why}")) } else { answer }
 }
 
-/// What is known of a key of a request to assume a role.
+/// The knowledge about a key of a request to assume a role.
 fn known(key: &str, caller: &Caller<'_>) -> Known {
     let is = |value: &str| Known::Is(value.to_owned());
     match key {
