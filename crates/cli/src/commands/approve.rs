@@ -1,5 +1,5 @@
-//! `guardrails approve` and `guardrails reject`: shows what is asked, asks for a yes, writes the answer down, and follows what it
-//! leads to.
+//! `guardrails approve` and `guardrails reject`: shows the question, asks for a yes, writes the answer down, and follows the run
+//! that goes on by it.
 
 use anyhow::{Result, anyhow};
 use clap::Args;

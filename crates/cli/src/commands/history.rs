@@ -1,5 +1,5 @@
-//! `guardrails history`: what happened, in order: to alerts, to runs and to each of their steps. For programs all of it, written
-//! as it is read, so that a run of ten thousand steps takes no more room than one of ten.
+//! `guardrails history`: the events of alerts, of runs and of each of their steps, in order. For programs all of it, written as
+//! it is read, so that a run of ten thousand steps takes no more room than one of ten.
 
 use std::io::{BufWriter, Write};
 

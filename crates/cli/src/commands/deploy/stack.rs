@@ -45,7 +45,7 @@ impl<'a> Stack<'a> {
         Self { client: Client::new(sdk), name }
     }
 
-    /// What deploying `template` would change; nothing when the stack is as it should be.
+    /// The changes that deploying `template` would make; nothing when the stack is as it should be.
     pub(super) async fn propose(
         &self,
         template: &Json,
@@ -147,7 +147,7 @@ impl<'a> Stack<'a> {
         call.send().await.map_err(|error| anyhow!("looking at the change: {}", Failure::of(&error).message))
     }
 
-    /// Every change, from its first page on: nobody can agree to what is not shown.
+    /// Every change, from its first page on: nobody can agree to a change that is not shown.
     async fn rows(&self, id: &str, mut page: DescribeChangeSetOutput) -> Result<Vec<Vec<String>>> {
         let mut rows = Vec::new();
         loop {

@@ -1,4 +1,4 @@
-//! What seems wrong is read afresh before it is judged: between two reads a run goes on, ends, or lets go.
+//! A thing that seems wrong is read afresh before it is judged: between two reads a run goes on, ends, or lets go.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +60,7 @@ async fn look(ledger: &Ledger, workflow: &dyn Workflow, mut run: Run) -> Result<
     Ok((run, None))
 }
 
-/// What is held, less what was let go since it was read: a run lets go before it is over.
+/// The facets that are held, less those that were let go since they were read: a run lets go before it is over.
 pub(super) async fn still_held(
     ledger: &Ledger,
     held: Vec<Held>,

@@ -13,7 +13,7 @@ use super::topics::REMAKE;
 /// A round may be missed: after so many intervals without one something is wrong, as `ReconcileMissingAlarm` has it too.
 const MISSED: i32 = 3;
 
-/// What was seen of the reconciler.
+/// The reconciler, as it was seen.
 #[derive(Debug)]
 pub(super) struct Seen {
     /// The schedule's name in AWS. Empty when the stack has none.
@@ -29,13 +29,13 @@ pub(super) struct Seen {
     pub(super) now: Timestamp,
 }
 
-/// What Scheduler says of the schedule.
+/// The facts that Scheduler has of the schedule.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Schedule {
     pub(super) enabled: bool,
     /// Such as `rate(1 hour)`.
     pub(super) when: String,
-    /// What it calls: an ARN.
+    /// The function that it calls: an ARN.
     pub(super) target: String,
     /// When it was made.
     pub(super) made: Option<Timestamp>,

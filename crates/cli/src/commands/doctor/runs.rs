@@ -1,4 +1,4 @@
-//! The runs: what failed, what stands still, and what is held for nobody.
+//! The runs: those that failed, those that stand still, and facets that are held for no open run.
 
 use std::collections::BTreeMap;
 
@@ -21,14 +21,14 @@ const LATE: i32 = 4;
 /// Holds that are looked at: pages of the table, each of 1 MiB.
 const PAGES: usize = 200;
 
-/// What was seen of the runs.
+/// The runs, as they were seen.
 #[derive(Debug)]
 pub(super) struct Seen {
     /// The open ones.
     pub(super) open: Read<Vec<Run>>,
     /// Is the execution running? Of those that should.
     pub(super) running: BTreeMap<RunId, Read<bool>>,
-    /// What is held.
+    /// The facets that are held.
     pub(super) held: Read<Vec<Held>>,
     /// There is more of the ledger than was read.
     pub(super) more: bool,

@@ -1,4 +1,4 @@
-//! What is known to be spent, against what AWS Budgets shows: its figures may be old, or were reset.
+//! The known spend, against the figures of AWS Budgets, which may be old, or were reset.
 
 use guardrails_aws::error::chain;
 use guardrails_model::clock;

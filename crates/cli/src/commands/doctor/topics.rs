@@ -11,11 +11,11 @@ pub(super) struct Topic {
     /// For people, such as `alert topic`.
     pub(super) name: &'static str,
     pub(super) arn: String,
-    /// What is lost when the service cannot publish.
+    /// The messages that are lost when the service cannot publish.
     pub(super) lost: &'static str,
     pub(super) service: &'static str,
     pub(super) account: String,
-    /// What the service publishes for.
+    /// The source for which the service publishes.
     pub(super) source: String,
     /// Its policy; none when there is no such topic.
     pub(super) policy: Read<Option<String>>,

@@ -1,4 +1,5 @@
-//! Who can launch now, and who still could after the plan. IAM is asked twice: as it is, and without the policies that the plan takes.
+//! The people who can launch now, and those who still could after the plan. IAM is asked twice: as it is, and without the
+//! policies that the plan takes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,7 +23,7 @@ const LONGEST: i64 = 300;
 /// People that are shown, one line each, unless all are asked for.
 const MOST_SHOWN: usize = 100;
 
-/// What IAM says of those whom the stage restricts.
+/// IAM's answers about those whom the stage restricts.
 pub(super) enum Look {
     /// Of each of them, those who could still launch first.
     Asked(Vec<(Person, Left)>, Vec<String>),

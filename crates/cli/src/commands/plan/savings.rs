@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::words::Counts;
 use super::{Made, PartMade};
 
-/// What is saved, and of what that is not known.
+/// The sum that is saved, and the targets whose savings are not known.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Savings {
     /// US dollars an hour.

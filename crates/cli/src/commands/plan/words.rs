@@ -1,4 +1,4 @@
-//! A plan in plain text: each step of a small one, and of a large one how many of what.
+//! A plan in plain text: each step of a small one, and the counts by kind of a large one.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -20,7 +20,7 @@ const SMALL: usize = 40;
 /// Groups of a Region that are named in a summary.
 const NAMED: usize = 5;
 
-/// The steps of a part by what would become of them.
+/// The steps of a part by their outcome in a run.
 #[derive(Default)]
 pub(super) struct Counts<'a> {
     pub(super) changes: Vec<&'a Step>,
