@@ -20,8 +20,8 @@ pub const LOCAL_ONLY: &str = "GUARDRAILS_LOCAL_ONLY";
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Where to, and as whom: what the AWS CLI calls `--region`, `--profile` and `--endpoint-url`. What is not given comes from
-/// the SDK's own environment variables and files.
+/// Where to, and as whom: the options that the AWS CLI calls `--region`, `--profile` and `--endpoint-url`. An option that is not
+/// given comes from the SDK's own environment variables and files.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The Region.

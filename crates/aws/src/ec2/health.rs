@@ -39,8 +39,8 @@ pub fn unknown_check(group: &AutoScalingGroup) -> Option<String> {
 }
 
 impl Checks<'_> {
-    /// Why the group's check would not find all of `started` well now, if it would not. With `judged` also what the group
-    /// itself says of them counts.
+    /// Why the group's check would not find all of `started` well now, if it would not. With `judged` the group's own verdict on
+    /// them counts too.
     ///
     /// # Errors
     /// When a service does not say.

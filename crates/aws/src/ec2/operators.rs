@@ -61,7 +61,7 @@ impl Operators {
     }
 }
 
-/// What asking for an instance's role takes.
+/// The right to ask for an instance's role.
 #[must_use]
 pub fn grant() -> Grant {
     Grant {

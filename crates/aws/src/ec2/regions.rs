@@ -12,7 +12,7 @@ use crate::error::Failure;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Raw", into = "Raw")]
 pub enum Regions {
-    /// Every Region that is enabled in the account: a budget counts what is spent in any of them.
+    /// Every Region that is enabled in the account: a budget counts the spend in any of them.
     #[default]
     All,
     /// These.

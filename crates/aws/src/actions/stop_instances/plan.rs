@@ -31,7 +31,7 @@ impl Stopping {
         self.lister.foreign_keys(&ids, account).await
     }
 
-    /// What is to be done with these instances, and with the groups of those that are members.
+    /// The planned changes of these instances, and of the groups of those that are members.
     pub(super) async fn plan_for(
         &self,
         instances: &[Instance],

@@ -1,5 +1,5 @@
-//! The function may change only what carries the stage's tags. A group need not carry those of its members, and anything may
-//! lose its tags while it is held: what then cannot be done is said, with what to do.
+//! The function may change only resources that carry the stage's tags. A group need not carry those of its members, and anything
+//! may lose its tags while it is held: a call that is refused for this is said, with the remedy.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,7 +57,7 @@ impl Stopping {
         })
     }
 
-    /// Says of what was refused that it has lost its tags, where it has: AWS says only that it is not allowed.
+    /// Says of a refused facet that it has lost its tags, where it has: AWS says only that it is not allowed.
     pub(super) async fn tell_lost_tags(&self, changes: &[Change], answers: &mut [ChangeOutcome], again: &str) {
         let refused = changes.iter().zip(answers).filter(|(_, answer)| matches!(answer, ChangeOutcome::Refused(_)));
         let refused: Vec<(&FacetId, &mut ChangeOutcome)> = refused.map(|(change, answer)| (&change.facet, answer)).collect();

@@ -1,5 +1,5 @@
-//! Managed policies of groups, users and roles: what is attached, and attaching and detaching it. Each attachment is a facet,
-//! whichever action turns it.
+//! Managed policies of groups, users and roles: reading, attaching and detaching them. Each attachment is a facet, whichever
+//! action turns it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -82,8 +82,8 @@ impl Attachments {
         Self { iam: Client::new(sdk), iam_changes: Client::new(for_changes) }
     }
 
-    /// What each of `facets` is now. Where `identities` says whose it is, a principal is looked for by that, under whichever name it has.
-    /// One that cannot be looked at costs the others nothing.
+    /// The present state of each of `facets`. Where `identities` says whose it is, a principal is looked for by that, under
+    /// whichever name it has. One that cannot be looked at costs the others nothing.
     ///
     /// # Errors
     /// When IAM asks to come back later, or a facet is no attachment.

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use super::patterns::shortened;
 use crate::context::Home;
 
-/// What is denied when guardrails.yaml does not say: policies/deny-spending.json.
+/// The actions that are denied when guardrails.yaml does not say: policies/deny-spending.json.
 const SPENDING: &str = include_str!("../../../../../policies/deny-spending.json");
 /// IAM takes a managed policy of so many characters, white space aside.
 const LONGEST: usize = 6144;
@@ -26,8 +26,9 @@ pub const ROOM_FOR_THE_STACK: usize = 5800;
 pub const FORMER_ROOM_FOR_THE_STACK: usize = 870;
 /// Policies that a list may take: a principal has ten, and needs some for its own.
 const MOST_LISTED: usize = 4;
-/// What a guardrail sees by, denied whatever the list is: a budget that is raised or deleted sends no alert, nor does one whose tag
-/// is counted no more. On every budget: the policy must not grow with the guardrails, nor be another when there are more.
+/// The calls that would blind a guardrail, denied with every list: a budget that is raised or deleted sends no alert, nor does
+/// one whose tag is counted no more. On every budget: the policy must not grow with the guardrails, nor be another when there are
+/// more.
 const SIGHT: [&str; 2] = ["budgets:ModifyBudget", "ce:UpdateCostAllocationTagsStatus"];
 /// Calls that joined policies/deny-spending.json after the version before. Its runs hold the list without them.
 const JOINED: [&str; 3] = ["iam:AddUserToGroup", "iam:UpdateGroup", "iam:UpdateUser"];

@@ -38,7 +38,7 @@ pub fn logical(action: &str) -> String {
 /// Where CloudFormation says whose a role is.
 const STACK_TAG: &str = "aws:cloudformation:stack-name";
 
-/// What is named after `stack`, as the last part of an ARN: the boundary keeps the stack's roles from all of it.
+/// The resources that are named after `stack`, as the last part of an ARN: the boundary keeps the stack's roles from all of them.
 #[must_use]
 pub fn named_after(kind: &str, stack: &str) -> String {
     format!("{kind}/{stack}-*")
