@@ -14,17 +14,17 @@ use crate::fault::Fault;
 use crate::metrics::{Metric, emit};
 use crate::runtime::Invocation;
 
-/// What the machine is told.
+/// The answer to the machine.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Reply {
-    /// What to plan, or to work on.
+    /// The parts to plan, or to work on.
     Waves {
         run: RunId,
         #[serde(rename = "groups")]
         waves: Vec<Vec<PartRef>>,
     },
-    /// What to work on, unless a person is to be waited for so many seconds first; and is IAM to be asked afterwards?
+    /// The parts to work on, unless a person is to be waited for so many seconds first; and is IAM to be asked afterwards?
     Opened {
         run: RunId,
         #[serde(rename = "groups")]
@@ -32,7 +32,7 @@ enum Reply {
         ask: i64,
         verify: bool,
     },
-    /// What an execution that waited is to do.
+    /// The next work of an execution that waited.
     Heard {
         run: RunId,
         #[serde(flatten)]
