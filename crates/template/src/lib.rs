@@ -1,4 +1,5 @@
-//! Renders the stack's template: `infra/guardrails.yaml` and what follows from the actions and from `guardrails.yaml`.
+//! Renders the stack's template: `infra/guardrails.yaml` and the resources that follow from the actions and from
+//! `guardrails.yaml`.
 
 mod alarms;
 pub mod artifacts;

@@ -1,4 +1,4 @@
-//! What the functions and the state machine may do, as far as it follows from the actions and from `guardrails.yaml`.
+//! The rights of the functions and of the state machine, as far as they follow from the actions and from `guardrails.yaml`.
 
 use anyhow::{Result, anyhow};
 use guardrails_aws::catalog::Entry;
@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::self_protection;
 
-/// What the action declares, and no more: its items of the ledger, its log, its calls.
+/// The rights that the action declares, and no more: its items of the ledger, its log, its calls.
 pub(super) fn role(action: &Entry, config: &Config, logical: &str) -> Result<Json> {
     let mut statements = vec![
         json!({
