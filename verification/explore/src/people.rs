@@ -1,4 +1,4 @@
-//! Whose doing it is what the lamp is: what people make it, what of that we have seen, and what we may do about it.
+//! The reason for the lamp's present state: people's changes, those of them that we have seen, and our answer to them.
 
 use guardrails_model::action::DriftPolicy;
 use guardrails_model::direction::Direction;
@@ -41,7 +41,7 @@ impl Explorer {
         (state.lamp.is, state.lamp.becomes) = (value, None);
     }
 
-    /// A call was answered. When a look that a round asked for has seen the lamp, what it is now is known to that run.
+    /// A call was answered. When a look that a round asked for has seen the lamp, that run knows its present state.
     pub(crate) fn answered(&mut self, state: &mut State, who: Who, task: Task, call: u32) {
         let Job::Plan { run } = self.product.root(task).job else { return };
         if matches!(who, Who::Execution(_)) && *self.product.calls.get(call) == Call::Look {

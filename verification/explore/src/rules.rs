@@ -1,4 +1,4 @@
-//! What must always hold, and how it must be when all is quiet.
+//! The rules that must always hold, and those that hold when all is quiet.
 
 use std::rc::Rc;
 
@@ -52,7 +52,7 @@ impl Explorer {
         Ok(())
     }
 
-    /// A write: what was before the first hold stays Before until the last one is given up.
+    /// A write: the value before the first hold stays Before until the last one is given up.
     pub(crate) fn check_put(&mut self, state: &State, put: Entry) -> Result<(), String> {
         if put.key != self.facet_key {
             return Ok(());
@@ -66,7 +66,7 @@ impl Explorer {
         }
     }
 
-    /// What holds in every state.
+    /// The rules of every state.
     pub(crate) fn check(&mut self, state: &State) -> Result<(), String> {
         let facet = self.facet(state);
         let holders = facet.as_ref().map(|facet| facet.holders.clone()).unwrap_or_default();
@@ -90,7 +90,7 @@ impl Explorer {
         Ok(())
     }
 
-    /// What holds when nobody is at work, nothing is under way, and nothing is waited for.
+    /// The rules when nobody is at work, nothing is under way, and nothing is waited for.
     pub(crate) fn check_quiet(&mut self, state: &State) -> Result<(), String> {
         let runs: Vec<Rc<Run>> =
             (0..self.product.known.runs.len()).map(|run| self.run(state, crate::state::number(run))).collect();

@@ -34,13 +34,13 @@ pub const REGION: &str = "us-east-1";
 /// The local AWS takes an account's number for the key of that account's root, with any secret.
 const ROOT_SECRET: &str = "any";
 
-/// The launcher takes a tag of this key on a budget for what was spent.
+/// The launcher takes a tag of this key on a budget for its spend.
 const SPEND_TAG: &str = "local-aws:spend";
 
 /// How to start it.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// By what the state machine's waits and retry intervals are multiplied.
+    /// The factor of the state machine's waits and retry intervals.
     pub wait_scale: f64,
     /// How long an instance stays `stopping` or `pending`.
     pub transition_seconds: f64,
@@ -98,7 +98,7 @@ pub struct LocalAws {
 pub struct Kept {
     /// Its process: SIGTERM ends it and the functions that it runs.
     pub pid: u32,
-    /// What it keeps on disk, for whoever ends it to remove.
+    /// Its files on disk, which the process that ends it removes.
     pub scratch: PathBuf,
     /// Its log.
     pub log: PathBuf,
@@ -193,7 +193,7 @@ impl LocalAws {
         .collect()
     }
 
-    /// A command in [`Self::environment`], without what the caller's own has of AWS.
+    /// A command in [`Self::environment`], without the caller's own variables for AWS.
     #[must_use]
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);

@@ -1,4 +1,4 @@
-//! What a request of a function's is: who makes it, and what it asks for.
+//! A function's request: its caller and its operation.
 
 use std::fmt;
 

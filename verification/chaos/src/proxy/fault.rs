@@ -1,4 +1,4 @@
-//! What can happen to a call.
+//! The faults of a call.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::call::Call;
 use super::http::answer;
 
-/// What happens to a call.
+/// The fault of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// It is refused since there were too many.
@@ -86,10 +86,10 @@ impl fmt::Display for Aim {
     }
 }
 
-/// A fault: what happens to which calls.
+/// A fault: its kind, and the calls that it hits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// What happens.
+    /// Its kind.
     pub kind: Kind,
     /// To which calls.
     pub aim: Aim,

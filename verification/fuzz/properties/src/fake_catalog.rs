@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FakeCatalog {
-    /// Stops what carries the tags.
+    /// Stops the resources that carry the tags.
     StopInstances(Stop),
     /// Changes a group's policies.
     SwapGroupPolicy(Swap),
 }
 
-/// What carries the tags.
+/// The resources that carry the tags.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stop {
