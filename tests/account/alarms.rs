@@ -1,4 +1,4 @@
-//! Whatever fails is told to people: each function, queue, topic and state machine of the rendered template has its alarms.
+//! Every failure is told to people: each function, queue, topic and state machine of the rendered template has its alarms.
 
 use guardrails_aws::actions::CATALOG;
 use guardrails_lambdas::metrics::{Metric, NAMESPACE};
@@ -52,7 +52,7 @@ fn wanted(logical: &str, resource: &Json) -> Vec<(&'static str, &'static str, Js
     }
 }
 
-/// What fails without anybody being told.
+/// The metrics that fail without anybody being told.
 fn unwatched(template: &Json) -> Vec<String> {
     let is_told = |(namespace, metric, dimensions): &(&str, &str, Json)| {
         resources(template).any(|(_, resource)| {

@@ -1,5 +1,5 @@
-//! What a Deny of the stack's own closes besides what costs money: the guardrails themselves, as the template has it. That it holds
-//! is tried in `deployed::closing`.
+//! The calls that a Deny of the stack's own closes besides those that cost money: the guardrails themselves, as the template has
+//! them. That it holds is tried in `deployed::closing`.
 
 use guardrails_aws::actions::CATALOG;
 use guardrails_template as template;

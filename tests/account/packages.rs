@@ -1,4 +1,4 @@
-//! What is packed starts on Lambda's runtime, is the same bytes for the same programs, and is a template that CloudFormation takes.
+//! A package starts on Lambda's runtime, has the same bytes for the same programs, and has a template that CloudFormation takes.
 
 mod fixture;
 

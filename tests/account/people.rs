@@ -1,5 +1,6 @@
-//! The policies for people: who deploys, and who works with the stack from day to day. What CloudFormation asks for in the name of
-//! who deploys is held against its resource types' own lists; what the command itself asks for is tried in `deployed::people`.
+//! The policies for people: the deployer, and the operator who works with the stack from day to day. The calls of CloudFormation
+//! in the deployer's name are held against its resource types' own lists; those of the command itself are tried in
+//! `deployed::people`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +12,7 @@ use serde_json::{Value as Json, json};
 /// An IAM managed policy has at most so many characters, white space not counted.
 const LARGEST_POLICY: usize = 6144;
 
-/// What resource types may ask for, and why this stack's do not.
+/// The calls that resource types may make, and why this stack's do not.
 const NOT_ASKED: [(&str, &str); 12] = [
     (
         "the ledger has no import, time to live, contributor insights, stream or policy of its own",
@@ -54,9 +55,10 @@ const NOT_ASKED: [(&str, &str); 12] = [
     ("the code's keys name their content: no object has versions", "s3:GetObjectVersion"),
     ("topics have no data protection", "sns:PutDataProtectionPolicy"),
 ];
-/// Of what the read handlers ask, what this stack's do not: functions and the machine are encrypted under no key of their own.
+/// The calls of the read handlers that this stack's do not make: functions and the machine are encrypted under no key of their
+/// own.
 const NOT_READ: [&str; 1] = ["kms:Decrypt"];
-/// What `guardrails deploy` and a deletion ask for themselves.
+/// The calls that `guardrails deploy` and a deletion make themselves.
 const DIRECT: [&str; 23] = [
     "cloudformation:CreateChangeSet",
     "cloudformation:DeleteChangeSet",
@@ -89,9 +91,9 @@ fn policy(text: &str) -> Json {
     serde_json::from_str(text).unwrap()
 }
 
-/// What who deploys has.
+/// The policies of the deployer.
 const DEPLOYER: [&str; 2] = [include_str!("../../policies/deployer.json"), include_str!("../../policies/cloudformation.json")];
-/// What who operates has.
+/// The policies of the operator.
 const OPERATOR: [&str; 2] = [include_str!("../../policies/operator.json"), include_str!("../../policies/doctor.json")];
 
 fn deployer() -> Json {
@@ -113,7 +115,7 @@ fn granted(policy: &Json) -> BTreeSet<String> {
     actions.map(|action| action.as_str().unwrap().to_owned()).collect()
 }
 
-/// What CloudFormation may ask for, by resource type: for all that it does (`types`), or only to look (`reads`).
+/// The calls that CloudFormation may make, by resource type: for all that it does (`types`), or only to look (`reads`).
 fn handlers(what: &str) -> BTreeMap<String, BTreeSet<String>> {
     let all = policy(include_str!("../../verification/local-aws/launcher/cloudformation-handlers.json"));
     serde_json::from_value(all[what].clone()).unwrap()

@@ -1,5 +1,5 @@
-//! What the rendered template grants: least, and held in by the boundary, the topics' policies and the key's. What it comes to
-//! when it is deployed is tried in `deployed::rights`.
+//! The grants of the rendered template: least, and held in by the boundary, the topics' policies and the key's. Their effect when
+//! it is deployed is tried in `deployed::rights`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +9,8 @@ use serde_json::{Value as Json, json};
 
 pub const OPERATOR: &str = "arn:aws:iam::123456789012:user/finops";
 
-/// Actions for which the service authorization reference names no resource type. Whatever else stands on `*` is a mistake;
-/// parliament holds this against AWS's own list in CI.
+/// Actions for which the service authorization reference names no resource type. Every other one on `*` is a mistake; parliament
+/// holds this against AWS's own list in CI.
 const WITHOUT_RESOURCE: &[&str] = &[
     "application-autoscaling:DescribeScalableTargets",
     "autoscaling:DescribeAutoScalingGroups",
@@ -403,7 +403,6 @@ fn reconciler_calls_the_actions_and_notify_and_no_others() {
     assert_eq!(called, expected);
 }
 
-/// Statements that let an AWS service in for whoever asks it to.
 #[test]
 fn every_log_is_kept_for_as_long_as_was_asked_and_no_longer() {
     let template = rendered();

@@ -1,4 +1,4 @@
-//! Who is let in from outside: the topics' policies and their key, the roles' trust, and who deploys.
+//! The access from outside: the topics' policies and their key, the roles' trust, and the deployer.
 
 use guardrails_aws::iam::trust::lets_change;
 use serde_json::{Value as Json, json};

@@ -1,4 +1,4 @@
-//! What each action promises beyond what the engine does for all of them, in an account that answers as AWS does.
+//! The promises of each action beyond the engine's for all of them, in an account that answers as AWS does.
 
 use std::sync::Arc;
 

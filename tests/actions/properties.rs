@@ -1,5 +1,5 @@
-//! Any fleet, and any order of alerts, rollbacks, deaths and people who change things meanwhile: what ran before and was left
-//! alone by others runs afterwards, nothing else was ever started, and no group terminated what it had.
+//! Any fleet, and any order of alerts, rollbacks, deaths and people who change things meanwhile. An instance that ran before and
+//! that others left alone runs afterwards. Nothing else was ever started, and no group terminated its members.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -171,7 +171,7 @@ impl Play {
         }
     }
 
-    /// A person changes an instance: what becomes of it, and of its group, is theirs.
+    /// A person changes an instance: its later state, and that of its group, are theirs.
     fn meddle(&mut self, at: usize, change: impl FnOnce(&Self, &str, &str)) {
         let Some(one) = self.fleet.get(at).cloned() else { return };
         match one.sort {
@@ -243,7 +243,8 @@ impl Play {
         self.harness.wait(seconds).await;
     }
 
-    /// Everything is put back, in the order given. What lost its tag gets it back: without it no function may change it.
+    /// Everything is put back, in the order given. An instance that lost its tag gets it back: without it no function may change
+    /// it.
     async fn end(&mut self, newest_first: bool) {
         for at in 0..self.fleet.len() {
             self.tag(at, "Project", "Beta");

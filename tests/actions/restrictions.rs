@@ -26,7 +26,7 @@ const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 /// A Deny of people's own.
 const OWN: &str = "arn:aws:iam::123456789012:policy/NoMoreMoney";
 
-/// What a refusal for the last administrators says.
+/// The words of a refusal for the last administrators.
 const LAST: &str = "the last would be restricted who have AdministratorAccess";
 /// The guardrails' own stack.
 const HOME: Home<'_> = Home { partition: "aws", account: "123456789012", region: "us-east-1", stack: STACK };

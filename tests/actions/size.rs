@@ -1,4 +1,4 @@
-//! Thousands of instances: how fast they stop and start within EC2's limits, what that costs, and how long histories grow.
+//! Thousands of instances: how fast they stop and start within EC2's limits, their cost, and how long histories grow.
 
 mod calls;
 pub mod history;
@@ -41,7 +41,7 @@ async fn at_a_share_of_one_ten_thousand_stop_and_start_as_fast_as_ec2_lets_them(
     }
 }
 
-/// Stops and starts so many at a share of one: what each step cost of the ledger's and EC2's calls, and how long it took.
+/// Stops and starts so many at a share of one: the calls of the ledger and of EC2 that each step cost, and how long it took.
 #[allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 async fn there_and_back(count: usize) -> ([f64; 2], [machine::Took; 2]) {
     let lab = Lab::with(count, &[HOME], share(1.0));

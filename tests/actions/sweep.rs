@@ -1,5 +1,5 @@
-//! Every action, both ways, cut at every call in every way that a call can go wrong; and afterwards nothing is left of it.
-//! The controls at the end show that the sweep would find what it looks for.
+//! Every action, both ways, cut at every call in every way that a call can go wrong; and afterwards nothing is left of it. The
+//! controls at the end show that the sweep would find such an error.
 
 pub mod lab;
 pub mod sabotage;

@@ -1,4 +1,4 @@
-//! What arrives on the topic, and what becomes of it.
+//! The messages on the topic, and their effect.
 
 use guardrails_local_aws::walkthrough::{AUTO_SCALING_GROUP, Access, GROUP, OTHER_GROUP, Role};
 use guardrails_model::phase::Phase;

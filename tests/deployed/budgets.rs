@@ -1,4 +1,4 @@
-//! AWS Budgets agrees with guardrails.yaml, and the stack keeps what it must.
+//! AWS Budgets agrees with guardrails.yaml, and the stack keeps the budgets and holds that it must.
 
 use std::collections::{BTreeSet, HashMap};
 

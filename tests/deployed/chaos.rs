@@ -23,7 +23,7 @@ fn scenario(shape: Shape, apply: Vec<Fault>, rollback: Vec<Fault>) -> Scenario {
     Scenario { seed: 0, shape, simulated, again: false, impatient: false, apply, rollback }
 }
 
-/// All of them are survived, every fault happened, and the alerts came to what is expected.
+/// All of them are survived, every fault happened, and the alerts had the expected outcome.
 async fn survived(scenarios: Vec<(Scenario, &str)>) {
     let stack = Box::pin(Stack::deploy(&guardrails())).await.expect("a stack is deployed");
     for (scenario, outcome) in scenarios {

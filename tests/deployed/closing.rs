@@ -29,7 +29,7 @@ const RIGHTS: [&str; 13] = [
     "iam:UpdateAssumeRolePolicy",
 ];
 
-/// What she tried, and was not refused.
+/// The calls that she tried, and that were not refused.
 #[derive(Default)]
 struct Open(Vec<String>);
 

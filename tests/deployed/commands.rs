@@ -1,4 +1,4 @@
-//! What people see of a deployed stack through the command.
+//! The deployed stack as people see it through the command.
 
 use guardrails_local_aws::walkthrough::Access;
 use guardrails_model::record::RunState;

@@ -15,7 +15,7 @@ use super::lab::{EXAMPLE, Lab, guardrails, text};
 const MASTER: &str = "budget-guardrails-master";
 const SCHEDULE: &str = "budget-guardrails-reconcile";
 
-/// What doctor says, and the code that it ends with.
+/// The exit code of doctor, and its findings.
 async fn examine(lab: &Lab) -> (i32, Json) {
     read(&lab.run(&["doctor", "--output", "json"]).await)
 }
@@ -275,7 +275,7 @@ async fn what_keeps_the_rest_from_working_is_found_and_put_right() {
     finds(&lab, 11, "failure", "there is no schedule budget-guardrails-reconcile", "guardrails deploy").await;
 }
 
-/// Switches the reconciler's schedule, and has it call something else where something is named. What it called before.
+/// Switches the reconciler's schedule, and has it call something else where something is named. Answers with its former target.
 async fn schedule(lab: &Lab, state: ScheduleState, target: String) -> String {
     let client = aws_sdk_scheduler::Client::new(&lab.root);
     let seen = client.get_schedule().name(SCHEDULE).send().await.unwrap();

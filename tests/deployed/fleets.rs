@@ -1,5 +1,5 @@
-//! That the local AWS is as dangerous as the real one to who stops members of Auto Scaling groups, and that its fleets can be
-//! those of another emulator.
+//! The local AWS is as dangerous as the real one to those who stop members of Auto Scaling groups, and its fleets can be those of
+//! another emulator.
 
 use std::collections::BTreeMap;
 
@@ -209,7 +209,7 @@ async fn the_functions_and_the_command_work_on_the_fleets_of_another_emulator() 
     assert!(fleet.group("web").await.instances().is_empty());
 }
 
-/// What there is of instances and groups in a Region.
+/// The instances and groups of a Region.
 pub struct Fleet {
     pub ec2: aws_sdk_ec2::Client,
     pub auto_scaling: aws_sdk_autoscaling::Client,

@@ -1,5 +1,5 @@
 //! Auto Scaling groups in the deployed loop: over the fleets of an emulator that is lenient, and over those of one whose groups
-//! terminate whatever is stopped under them.
+//! terminate every member that is stopped under them.
 
 use std::collections::BTreeSet;
 

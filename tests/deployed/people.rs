@@ -17,7 +17,7 @@ const OPERATOR: [&str; 2] = [include_str!("../../policies/operator.json"), inclu
 const STACK: &str = "budget-guardrails";
 const BUCKET: &str = "guardrails-123456789012-us-east-1";
 
-/// A user who may do what `policy` says: their access key and its secret.
+/// A user with the rights of `policy`: their access key and its secret.
 async fn user(root: &SdkConfig, name: &str, policies: [&str; 2]) -> (String, String) {
     let iam = aws_sdk_iam::Client::new(root);
     iam.create_user().user_name(name).send().await.unwrap();
@@ -79,7 +79,7 @@ async fn who_has_the_deployer_s_policy_deploys_and_no_more() {
     deletes_the_stack_once_nothing_is_held(&lab, &deployer).await;
 }
 
-/// What is changed, all of it, though it is more than a page; how it goes on; what came of it on stdout; and what to do next.
+/// The changes, all of them, though they are more than a page; the progress; the outcome on stdout; and the next commands.
 async fn says_what_it_did(lab: &Lab, deployed: &Output) {
     let cloudformation = aws_sdk_cloudformation::Client::new(&lab.root);
     let (shown, told) = (text(&deployed.stdout), text(&deployed.stderr));

@@ -1,4 +1,4 @@
-//! What AWS Budgets says is compared with the ledger: an alert may be lost, late or wrong.
+//! The figures of AWS Budgets are compared with the ledger: an alert may be lost, late or wrong.
 
 use aws_sdk_budgets::types::{Budget, BudgetType, Spend, TimeUnit};
 use guardrails_aws::budgets::Standings;

@@ -1,5 +1,5 @@
-//! The restricted user tries it for real: with a key of their own, while IAM decides by the policies that the deployed
-//! functions attach. And what could cut the way back is not deployed.
+//! The restricted user tries it for real: with a key of their own, while IAM decides by the policies that the deployed functions
+//! attach. And a file that could cut the way back is not deployed.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::lab::{EXAMPLE, Lab, alert, text};
 const TWO_STAGES: &str = include_str!("../../examples/deny-actions.yaml");
 const SWAP: &str = "swap-group-policy: { group: ProjectBeta, detach: [AmazonEC2FullAccess], attach: [AmazonEC2ReadOnlyAccess] }";
 
-/// What the user may, of all that they try.
+/// The ways that are open to the user, of all that they try.
 fn allowed(tries: &BTreeMap<String, Access>) -> Vec<&str> {
     tries.iter().filter(|(_, access)| **access == Access::Allowed).map(|(way, _)| way.as_str()).collect()
 }

@@ -1,5 +1,5 @@
-//! What those come to who mean harm, on the deployed stack with IAM enforced: a member of the restricted group, somebody who may
-//! do everything with topics, a function whose role was widened by hand. And that the logs hold no keys.
+//! Attackers on the deployed stack with IAM enforced: a member of the restricted group, somebody who may do everything with
+//! topics, a function whose role was widened by hand. And that the logs hold no keys.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub(super) async fn member(lab: &Lab, name: &str, rights: &[&str]) -> SdkConfig 
     user
 }
 
-/// A user who may do what `policy` says.
+/// A user with the rights of `policy`.
 async fn user(lab: &Lab, name: &str, policy: Option<String>) -> SdkConfig {
     let iam = aws_sdk_iam::Client::new(&lab.root);
     iam.create_user().user_name(name).send().await.unwrap();
@@ -39,7 +39,7 @@ pub(super) fn allow(actions: &[&str]) -> Json {
     json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]})
 }
 
-/// Whoever called was refused: for want of a right, or by a policy that says no.
+/// The caller was refused: for want of a right, or by a policy that says no.
 fn is_refused<T: std::fmt::Debug, E, R>(what: &str, answer: Result<T, SdkError<E, R>>)
 where
     E: ProvideErrorMetadata + std::fmt::Debug,
@@ -50,7 +50,7 @@ where
     }
 }
 
-/// What came of a call, unless whoever called was refused.
+/// The outcome of a call, unless the caller was refused.
 pub(super) fn otherwise_than_refused<T: std::fmt::Debug, E, R>(answer: Result<T, SdkError<E, R>>) -> Option<String>
 where
     E: ProvideErrorMetadata + std::fmt::Debug,
@@ -62,7 +62,7 @@ where
     (!refusals.contains(&code)).then(|| format!("{error:?}"))
 }
 
-/// What CloudFormation called a resource.
+/// CloudFormation's name for a resource.
 pub(super) async fn physical(lab: &Lab, logical: &str) -> String {
     let cloudformation = aws_sdk_cloudformation::Client::new(&lab.root);
     let found = cloudformation.describe_stack_resource().stack_name(STACK).logical_resource_id(logical).send().await.unwrap();

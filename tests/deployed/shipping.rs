@@ -1,4 +1,5 @@
-//! How a stack comes, is replaced under what it holds, and goes: upgrades, plain CloudFormation, and a ledger that is taken over.
+//! How a stack comes, is replaced while it holds changes, and goes: upgrades, plain CloudFormation, and a ledger that is taken
+//! over.
 
 use std::io::Write;
 use std::path::Path;
@@ -135,7 +136,7 @@ async fn code_that_was_not_packed_here_is_neither_deployed_nor_left_to_run() {
 
 pub(super) const BUCKET: &str = "code-of-ours";
 
-/// What `aws s3 cp --recursive` does, and `aws cloudformation deploy` with the template.
+/// The work of `aws s3 cp --recursive`, and of `aws cloudformation deploy` with the template.
 pub(super) async fn upload(lab: &Lab, out: &Path) {
     let s3 = aws_sdk_s3::config::Builder::from(&lab.root).force_path_style(true).build();
     let s3 = aws_sdk_s3::Client::from_conf(s3);
@@ -263,7 +264,7 @@ where
     }
 }
 
-/// What refuses to go is left behind, as often as something does.
+/// A resource that refuses to go is left behind, as often as one does.
 async fn delete_by_force(lab: &Lab) {
     let cloudformation = aws_sdk_cloudformation::Client::new(&lab.root);
     while settled(lab).await.is_some() {

@@ -1,4 +1,4 @@
-//! Who can still launch after a stage took a group's rights: IAM is asked, and its answers are told.
+//! The people who can still launch after a stage took a group's rights: IAM is asked, and its answers are told.
 
 use guardrails_local_aws::walkthrough::{Access, GROUP, ROLE, USER};
 use guardrails_local_aws::{ACCOUNT, SdkConfig};
@@ -9,7 +9,7 @@ use super::lab::{EXAMPLE, Lab, real_alert, text};
 
 const FULL: &str = "arn:aws:iam::aws:policy/AmazonEC2FullAccess";
 
-/// The example, whose second stage demands what is said.
+/// The example, whose second stage has this demand.
 fn demanding(demand: &str) -> String {
     let at = "      - at: 100% actual\n";
     EXAMPLE.replace(at, &format!("{at}        verify: {demand}\n"))
@@ -31,7 +31,7 @@ async fn role(root: &SdkConfig, name: &str, whom: &str, condition: Json) {
     iam.attach_role_policy().role_name(name).policy_arn(FULL).send().await.unwrap();
 }
 
-/// Takes away what the walk-through's user may do besides by what the group has.
+/// Takes away the user's rights beside those of the group.
 async fn close_other_ways(root: &SdkConfig) {
     let iam = aws_sdk_iam::Client::new(root);
     iam.delete_user_policy().user_name(USER).policy_name("own").send().await.unwrap();

@@ -1,4 +1,4 @@
-//! What the documents say of the code is true of it.
+//! The statements of the documents about the code are true.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -10,8 +10,8 @@ use serde_json::{Value as Json, json};
 
 use crate::deployed::guardrails;
 
-/// What each body in `alerts/` is. The real ones are alerts; what people wrote for tests, JSON that AWS never sent, and other
-/// services' messages are not.
+/// The kind of each body in `alerts/`. The real ones are alerts; texts that people wrote for tests, JSON that AWS never sent, and
+/// other services' messages are not.
 const KINDS: &[(&str, &str)] = &[
     ("01", "budget"),
     ("02", "budget"),

@@ -1,4 +1,4 @@
-//! The history: who did what, when, what was there before and after, and by which of AWS's requests; and it only ever grows.
+//! The history: the actor and the time of each event, the values before and after, and AWS's requests; and it only ever grows.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

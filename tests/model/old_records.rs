@@ -59,7 +59,7 @@ struct Becomes {
 }
 
 const READ_ONLY: &str = "arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess";
-/// What the old ledgers' definition was made from.
+/// The file from which the old ledgers' definition was made.
 const FILE: &str = "
 version: 1
 operators: [arn:aws:iam::123456789012:role/FinOps]
@@ -126,7 +126,7 @@ impl Picture {
     }
 }
 
-/// The ledger `name` and its account, as the old version left them; and what was before.
+/// The ledger `name` and its account, as the old version left them; and the state before.
 async fn left(name: &str) -> (Story, Vec<String>) {
     let old: Old = serde_json::from_str(&text(name)).unwrap();
     let before = Story::of(|account| old.before.fill(account)).is();
@@ -171,7 +171,7 @@ fn config() -> Config {
     config
 }
 
-/// What an alert for the stage `at` comes to in `period`.
+/// The outcome of an alert for the stage `at` in `period`.
 async fn alert(story: &Story, at: &str, period: &str) -> Begun {
     let config = config();
     let (name, guardrail) = config.guardrails.iter().next().unwrap();

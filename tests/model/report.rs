@@ -1,4 +1,4 @@
-//! What a report of ten thousand steps holds, and says.
+//! The content and the words of a report of ten thousand steps.
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use object::write::elf::{FileHeader, ProgramHeader, Vernaux, Verneed, Writer};
 
 pub const GLIBC_2_34: &str = "GLIBC_2.34";
 
-/// What the file shall say.
+/// The content of the file.
 pub struct Sample {
     pub is_64: bool,
     pub little_endian: bool,

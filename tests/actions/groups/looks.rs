@@ -1,4 +1,4 @@
-//! Groups, while the reconciler looks again at what is held.
+//! Groups, while the reconciler looks again at held changes.
 
 use guardrails_model::runs::Outcome;
 

@@ -1,4 +1,4 @@
-//! What people do to a group meanwhile is theirs: it is said, and the rest is put back.
+//! People's changes to a group meanwhile are theirs: they are said, and the rest is put back.
 
 use guardrails_model::ids::RunId;
 use guardrails_model::record::Direction;

@@ -1,4 +1,4 @@
-//! What goes wrong by itself: activities in progress, and members that do not come back.
+//! Trouble that comes by itself: activities in progress, and members that do not come back.
 
 use guardrails_model::engine::{Cursor, Progress};
 use guardrails_model::ids::RunId;

@@ -1,4 +1,4 @@
-//! What a person settled by hand: the run lets go of it, and what others hold stays theirs.
+//! Facets that a person settled by hand: the run lets go of them, and others' holds stay theirs.
 
 use guardrails_model::clock::Clock;
 use guardrails_model::ids::RunId;

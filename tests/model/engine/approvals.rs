@@ -1,5 +1,5 @@
-//! Runs that wait for a person: what they change before, which list was approved, and who has the last word when a yes, a no, silence,
-//! a rollback and another alert meet.
+//! Runs that wait for a person: their changes before, the list that was approved, and the last word when a yes, a no, silence, a
+//! rollback and another alert meet.
 
 use futures::future::{BoxFuture, FutureExt, join_all};
 use guardrails_model::config::{ApprovalRule, Guardrail, Otherwise};
@@ -36,7 +36,7 @@ pub(super) async fn waiting(story: &Story, desired: &str, rule: ApprovalRule) ->
     run.id
 }
 
-/// What the state machine does with a run that waits: an execution waits under `token`, and people are told.
+/// The state machine's work on a run that waits: an execution waits under `token`, and people are told.
 pub(super) async fn ask(story: &Story, run: &RunId, token: &str) {
     story.harness.workflow.waits(token);
     let attempt = load(story, run).await.attempts.apply;
@@ -49,7 +49,7 @@ pub(super) async fn load(story: &Story, run: &RunId) -> Run {
     story.harness.truth.run(run).await.unwrap().unwrap().value
 }
 
-/// Somebody's answer to what is asked now.
+/// Somebody's answer to the present question.
 pub(super) async fn answer(story: &Story, run: &RunId, approved: bool, who: &str) -> Answered {
     let asked = load(story, run).await.approval.unwrap().question.unwrap();
     story.harness.runs().answer(run, &said(approved, who, &asked.list.digest)).await.unwrap()
@@ -186,7 +186,7 @@ async fn whoever_comes_second_is_told_so_and_there_is_one_outcome() {
     }
 }
 
-/// One of those who meet: a yes, a no, the time-out, a rollback, a second alert. What they are told.
+/// One of those who meet: a yes, a no, the time-out, a rollback, a second alert. The answer that they get.
 fn contend<'a>(story: &'a Story, run: &'a RunId, digest: &'a str, who: usize) -> BoxFuture<'a, String> {
     let answered = |answered| match answered {
         Answered::Taken(_) => "taken",

@@ -1,4 +1,4 @@
-//! What holds of a run once a person has answered, and what people are shown of one that waits.
+//! The rules of a run once a person has answered, and the report of one that waits.
 
 use guardrails_model::config::ApprovalRule;
 use guardrails_model::record::{Direction, PartPlan, RunState};

@@ -1,4 +1,4 @@
-//! What people did meanwhile: theirs is left alone, and only force takes it from them.
+//! People's changes meanwhile: theirs are left alone, and only force takes them from them.
 
 use guardrails_model::report::{Keep, Report};
 

@@ -1,4 +1,5 @@
-//! The ledger's own promises: what is not understood stops everything, and nobody writes over what they have not read.
+//! The ledger's own promises: a record that is not understood stops everything, and nobody writes over a record that they have
+//! not read.
 
 use std::time::Duration;
 

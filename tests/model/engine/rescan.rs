@@ -1,4 +1,4 @@
-//! A run that holds looks again: what came since is its too, and people's own changes are theirs.
+//! A run that holds looks again: facets that came since are its too, and people's own changes are theirs.
 
 use guardrails_model::ids::RunId;
 use guardrails_model::phase::Phase;
@@ -197,7 +197,7 @@ async fn what_tries_a_run_again_leaves_alone_what_comes_where_a_person_put_a_pie
     assert_eq!(story.toy.snapshot()["c"].as_str(), "off");
 }
 
-/// A unit is whole or not at all: what is put back by itself stays so for as long as its run holds the rest.
+/// A unit is whole or not at all: a facet that is put back by itself stays so for as long as its run holds the rest.
 #[tokio::test]
 async fn a_unit_of_which_some_was_put_back_is_taken_again_by_another_run_only() {
     let desired = "b: off, hall-0-1-fuse: off, hall-1-0-lamp: off, hall-1-0-new: off";

@@ -1,4 +1,4 @@
-//! Alerts, runs and rollbacks that meet: one run for a stage, one rollback for a run, and who has the last word.
+//! Alerts, runs and rollbacks that meet: one run for a stage, one rollback for a run, and the last word.
 
 use futures::future::join_all;
 use guardrails_model::engine::Progress;

@@ -1,4 +1,4 @@
-//! One step, forward and back: what is written when, and what the world must say.
+//! One step, forward and back: its records, and the states of the world that it needs.
 
 use guardrails_model::clock::Clock;
 use guardrails_model::engine::{Cursor, Executor, Progress};

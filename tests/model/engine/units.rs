@@ -1,4 +1,5 @@
-//! What is done in order, what there is no room for, and what is asked for otherwise while it is under way.
+//! Facets that are turned in order, those for which there is no room, and those of which something else is asked while they are
+//! under way.
 
 use guardrails_model::engine::{Cursor, Progress};
 use guardrails_model::ids::{FacetId, RunId};

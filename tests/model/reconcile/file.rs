@@ -1,4 +1,4 @@
-//! What guardrails.yaml says of it, and the template that follows.
+//! The keys of guardrails.yaml for it, and the template that follows.
 
 use guardrails_model::config::file::FileError;
 use guardrails_model::config::{Config, Release};

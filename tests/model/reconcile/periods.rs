@@ -1,4 +1,4 @@
-//! The end of a budget's period: what was held for it is let go once the figures are of the new one, and nothing flaps.
+//! The end of a budget's period. Held changes are let go once the figures are of the new one, and nothing flaps.
 
 use guardrails_model::config::{ActionSpec, ApprovalRule};
 use guardrails_model::record::RunState;

@@ -48,7 +48,7 @@ pub(super) fn roles_of(account: &mut Account, roles: &[(&str, serde_json::Value)
     account.trust.extend(roles.iter().map(|(name, principal)| ((*name).to_owned(), trust(principal))));
 }
 
-/// What a run has changed: Beta lost its full access.
+/// The changes of a run: Beta lost its full access.
 pub(super) fn swapped() -> Changes {
     let mut changes = Changes::default();
     let step = json!({"format": 1, "run": "r-20261123-014653-7f3k9q", "part": 0, "token": "t", "label": "x",
@@ -63,7 +63,7 @@ pub(super) struct Asking {
     asker: Asker,
     ledger: Ledger,
     pub(super) run: RunId,
-    /// What the ledger says after the last invocation.
+    /// The ledger's record after the last invocation.
     pub(super) known: Verification,
     of: Vec<Principal>,
     changes: Changes,
@@ -107,7 +107,7 @@ impl Asking {
         answer
     }
 
-    /// Reads what the ledger says.
+    /// Reads the ledger's record.
     pub(super) async fn look(&mut self) {
         if let Some(known) = self.ledger.verification(&self.run).await.unwrap() {
             self.known = known.value;

@@ -1,4 +1,4 @@
-//! What a plan says of who could launch after it, before anything is changed.
+//! A plan's forecast of the people who could launch after it, before anything is changed.
 
 use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::ids::{FacetId, RunId};
@@ -21,7 +21,7 @@ fn step(kind: &str, whose: &str, policy: &str, wanted: &str) -> Step {
     serde_json::from_value(step).unwrap()
 }
 
-/// A plan that denies these actions, or what a policy of somebody's own has.
+/// A plan that denies these actions, or those of a policy of somebody's own.
 fn denying(kind: &str, whose: &str, params: &Json) -> Changes {
     let mut changes = Changes::default();
     let policy = params["policy"].as_str().unwrap_or(OWN);

@@ -1,4 +1,4 @@
-//! What IAM's answers make of a run: a stage that demands it fails, what is enforced stays, and it is asked no more than needed.
+//! The effect of IAM's answers on a run: a stage that demands it fails, its changes stay, and IAM is asked no more than needed.
 
 use guardrails_model::clock::Clock;
 use guardrails_model::ids::RunId;
@@ -47,7 +47,7 @@ trait Asked {
 }
 
 impl Asked for Story {
-    /// What the function verify finds to ask, if anything.
+    /// The questions that the function verify finds, if there are any.
     async fn to_verify(&self, run: &RunId) -> Option<ToVerify> {
         ToVerify::of(&self.harness.truth, run, self.world.clock.now()).await.unwrap()
     }

@@ -35,7 +35,7 @@ fn long_person(number: usize, ways: usize) -> Person {
     Person { ways, untold, ..Person::of(&long("user", number), by) }
 }
 
-/// A book over a ledger that takes what DynamoDB takes.
+/// A book over a ledger with the limits of DynamoDB.
 async fn begin(ledger: &Ledger) -> (Book<'_>, RunId, Timestamp) {
     let now = SystemClock.now();
     let run = RunId::new(now);

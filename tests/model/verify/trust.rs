@@ -1,4 +1,5 @@
-//! May somebody of the role's own account assume it? By examples of AWS's documentation, and by what must hold of any policy.
+//! May somebody of the role's own account assume it? By examples of AWS's documentation, and by rules that must hold of any
+//! policy.
 
 use guardrails_model::verdict::Verdict;
 use guardrails_model::verify::{Assumable, Caller, Decision, Simulated, Trust, assumable};
@@ -39,7 +40,7 @@ fn judged(statements: &Json, arn: &str, own: &Simulated) -> Assumable {
     assumable(Trust::read(&policy(statements)).of(&caller), own, &caller)
 }
 
-/// What becomes of Ann: where her own policies allow it, say nothing, and deny it.
+/// The verdicts on Ann: where her own policies allow it, say nothing, and deny it.
 fn ann(statements: &Json) -> [Assumable; 3] {
     [Decision::Allowed, Decision::ImplicitDeny, Decision::ExplicitDeny].map(|decision| judged(statements, ANN, &own(decision)))
 }

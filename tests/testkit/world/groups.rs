@@ -3,7 +3,7 @@
 use super::Place;
 use crate::world::{Check, Group, Instance, Member, Power};
 
-/// What a group has to be without before its members may be stopped.
+/// The processes that a group must not run when its members are stopped.
 const EIGHT: [&str; 8] = [
     "Launch",
     "Terminate",

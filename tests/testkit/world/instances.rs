@@ -1,4 +1,4 @@
-//! Instances: what is told of them, and what keeps them from being stopped and started.
+//! Instances: their listings, and the properties that keep them from being stopped and started.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Load balancers: what they say of members, and when they say it.
+//! Load balancers: their answers about members, and the time of these.
 
 use aws_sdk_elasticloadbalancing::Client as Classic;
 use aws_sdk_elasticloadbalancing::types::Instance as Registered;
@@ -22,7 +22,7 @@ fn behind_two() -> Place {
     })
 }
 
-/// What the target group says, and what the classic load balancer says, such as `i-1 healthy` and `i-1 InService`.
+/// The answers of the target group and of the classic load balancer, such as `i-1 healthy` and `i-1 InService`.
 async fn told(place: &Place) -> [Vec<String>; 2] {
     let answer = Balancers::new(&place.world.config()).describe_target_health().target_group_arn("tg-1").send().await.unwrap();
     let targets = answer.target_health_descriptions().iter().map(|described| {
