@@ -99,7 +99,7 @@ fn control_a_function_without_an_alarm_is_found() {
 }
 
 #[test]
-fn control_an_alarm_that_is_taken_away_or_tells_nobody_is_missed() {
+fn control_missing_or_silent_alarm_is_found() {
     let template = rendered();
     for (logical, alarm) in [
         ("DeadLetters", "DeadLetterAlarm"),
@@ -127,7 +127,7 @@ fn of_the_functions(alarm: &Json) -> (&Json, &Json, &Json) {
 }
 
 #[test]
-fn the_want_of_a_good_round_is_told_after_three_intervals_whatever_those_are() {
+fn missing_good_round_is_told_after_three_intervals() {
     for (every, seconds) in [("5m", 300), ("1h", 3600), ("1d", 86_400)] {
         let file = format!("{}\nreconcile: {{ every: {every} }}\n", include_str!("../../examples/walkthrough.yaml"));
         let template = rendered_of(&file);

@@ -51,7 +51,7 @@ fn before(template: &Json, name: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn open_runs_are_looked_at_before_anything_that_they_work_with_changes() {
+fn open_runs_are_looked_at_before_their_resources_change() {
     let template = rendered(EXAMPLE);
     let first = before(&template, "OpenRuns");
     let (mut needed, mut after) = (BTreeSet::new(), 0);

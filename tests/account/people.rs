@@ -129,7 +129,7 @@ fn types() -> BTreeSet<String> {
 }
 
 #[test]
-fn who_deploys_may_do_what_cloudformation_asks_for_each_of_the_stack_s_resources() {
+fn deployer_has_rights_for_each_resource_of_the_stack() {
     let (handlers, granted) = (handlers("types"), granted(&deployer()));
     let not_asked: BTreeSet<&str> = NOT_ASKED.iter().flat_map(|(_, actions)| actions.split_whitespace()).collect();
     let both: Vec<_> = not_asked.iter().filter(|action| granted.contains(**action)).collect();
@@ -142,7 +142,7 @@ fn who_deploys_may_do_what_cloudformation_asks_for_each_of_the_stack_s_resources
 }
 
 #[test]
-fn who_deploys_may_do_nothing_that_neither_cloudformation_nor_the_command_asks_for() {
+fn deployer_has_only_rights_that_deploying_uses() {
     let asked: BTreeSet<String> = handlers("types").into_values().flatten().chain(DIRECT.map(str::to_owned)).collect();
     let granted = granted(&deployer());
     assert_eq!(granted.difference(&asked).cloned().collect::<Vec<_>>(), Vec::<String>::new());
@@ -151,7 +151,7 @@ fn who_deploys_may_do_nothing_that_neither_cloudformation_nor_the_command_asks_f
 }
 
 #[test]
-fn who_operates_may_read_each_of_the_stack_s_resources_as_drift_detection_does() {
+fn operator_may_read_each_resource_as_drift_detection_does() {
     let (reads, granted) = (handlers("reads"), granted(&operator()));
     for kind in types() {
         let asked = reads.get(&kind).into_iter().flatten();
@@ -189,7 +189,7 @@ fn who_operates_writes_what_the_commands_write_and_no_more() {
 }
 
 #[test]
-fn neither_may_change_what_the_guardrails_change_or_give_themselves_more() {
+fn neither_may_change_targets_or_extend_their_own_rights() {
     for policy in [deployer(), operator()] {
         for action in granted(&policy) {
             let verb = action.split(':').nth(1).unwrap();
@@ -205,7 +205,7 @@ fn neither_may_change_what_the_guardrails_change_or_give_themselves_more() {
 }
 
 #[test]
-fn each_fits_into_a_managed_policy_whatever_the_stack_s_name_and_region() {
+fn each_fits_into_managed_policy_for_any_stack_name_and_region() {
     for text in DEPLOYER.into_iter().chain(OPERATOR) {
         let policy = policy(text).to_string();
         let longest = policy.replace("budget-guardrails", &"s".repeat(LONGEST_STACK_NAME)).replace("us-east-1", "ap-northeast-1");

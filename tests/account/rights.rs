@@ -227,7 +227,7 @@ fn a_boundary_does_not_grow_with_the_number_of_guardrails() {
 }
 
 #[test]
-fn nothing_is_granted_on_everything_that_aws_knows_a_resource_for() {
+fn no_action_with_a_resource_type_is_granted_on_everything() {
     let template = rendered();
     for (role, statement) in granted(&template) {
         assert_eq!(statement["Effect"], "Allow", "{role}");
@@ -306,7 +306,7 @@ fn suspending(instead: &str) -> Vec<(Vec<String>, Json)> {
 }
 
 #[test]
-fn any_group_may_be_suspended_only_in_the_regions_of_a_stage_that_says_so() {
+fn any_group_may_be_suspended_only_in_regions_of_opted_in_stage() {
     let groups = |region: &str| {
         let arn = "arn:${AWS::Partition}:autoscaling:REGION:${AWS::AccountId}:autoScalingGroup:*:autoScalingGroupName/*";
         vec![arn.replace("REGION", region)]
@@ -321,7 +321,7 @@ fn any_group_may_be_suspended_only_in_the_regions_of_a_stage_that_says_so() {
 }
 
 #[test]
-fn budgets_are_changed_that_the_file_names_or_that_carry_the_stack_s_tag() {
+fn only_budgets_of_the_file_or_with_stack_tag_may_be_changed() {
     let template = rendered();
     let all = granted(&template);
     let changes: Vec<_> = all
@@ -345,7 +345,7 @@ fn is_look(action: &str) -> bool {
 }
 
 #[test]
-fn each_function_has_its_own_items_of_the_ledger_and_deletes_none() {
+fn each_function_has_its_own_ledger_items_and_deletes_none() {
     let template = rendered();
     let mut partitions: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for (role, statement) in granted(&template) {

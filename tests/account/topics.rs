@@ -119,7 +119,7 @@ fn who_may_change_a_deployed_topic_is_read_from_its_policy() {
 }
 
 #[test]
-fn the_topics_stand_under_a_key_of_the_stack_that_their_publishers_may_use() {
+fn topics_have_key_of_the_stack_that_publishers_may_use() {
     let template = rendered();
     let key = json!({"Fn::If": ["EncryptsTopics", {"Fn::GetAtt": ["TopicKey", "Arn"]}, {"Ref": "AWS::NoValue"}]});
     let topics: Vec<_> = of_type(&template, "AWS::SNS::Topic").collect();

@@ -46,7 +46,7 @@ fn tagged(tag: &'static str) -> impl Fn(Instance) -> Instance {
 }
 
 #[tokio::test]
-async fn what_cannot_be_stopped_is_left_alone_and_costs_the_others_nothing() {
+async fn instance_that_cannot_stop_is_left_alone_and_others_stop() {
     let none = || json!({});
     let root = "its root volume is an instance store: it can only be terminated";
     is_left_alone(Instance::instance_store_root, none(), root).await;
@@ -183,7 +183,7 @@ async fn what_only_looks_like_it_is_stopped() {
 }
 
 #[tokio::test]
-async fn an_instance_on_its_way_is_stopped_when_it_runs_and_left_alone_when_it_goes() {
+async fn pending_instance_is_stopped_and_terminating_one_left_alone() {
     let story = Story::of(|account| {
         let mut pending = running("i-1");
         pending.power = Power::Pending;

@@ -108,7 +108,7 @@ async fn a_budget_of_somebody_else_is_neither_changed_nor_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stack_that_still_holds_something_is_not_deleted_and_the_ledger_outlives_it() {
+async fn stack_with_holds_is_not_deleted_and_ledger_outlives_it() {
     let other =
         "  project-gamma:\n    budget: { amount: 5 USD, period: monthly }\n    stages: [{ at: 100% actual, do: [notify] }]\n";
     let lab = Lab::with(&(EXAMPLE.to_owned() + other), 0.2).await;
@@ -150,7 +150,7 @@ async fn a_stack_that_still_holds_something_is_not_deleted_and_the_ledger_outliv
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deployment_that_would_take_the_way_back_from_an_open_run_is_refused() {
+async fn deployment_that_would_break_way_back_of_open_run_is_refused() {
     let lab = Lab::new().await;
     let before = lab.snapshot().await;
     lab.publish(&real_alert(), &[]).await;
@@ -201,7 +201,7 @@ async fn an_action_that_an_open_run_needs_does_not_leave_the_stack() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deployment_that_may_not_resume_the_group_of_an_open_run_is_refused() {
+async fn deployment_that_could_not_resume_held_group_is_refused() {
     let lab = Lab::new().await;
     let before = lab.snapshot().await;
     as_a_version_left_it_that_might_resume_any_group(&lab).await;

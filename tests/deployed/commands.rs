@@ -65,7 +65,7 @@ async fn history_tells_who_did_what_and_what_was_there_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_put_back_is_narrowed_by_action_and_what_is_settled_by_hand_is_let_go() {
+async fn rollback_is_narrowed_by_action_and_abandon_lets_go() {
     let lab = Lab::new().await;
     let before = lab.snapshot().await;
     lab.publish(&real_alert(), &[]).await;

@@ -127,7 +127,7 @@ async fn deletes_the_stack_once_nothing_is_held(lab: &Lab, (key, secret): &(Stri
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_the_operator_s_policy_does_all_of_a_day_s_work_and_no_more() {
+async fn operator_policy_allows_all_of_a_days_work_and_no_more() {
     let file = EXAMPLE.replace("      - at: 100% actual\n", "      - at: 100% actual\n        approval: {}\n");
     let lab = Lab::with(&file, 0.2).await;
     let before = lab.snapshot().await;

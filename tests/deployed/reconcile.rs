@@ -15,7 +15,7 @@ async fn guardrail(lab: &Lab) -> Guardrail {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn how_a_budget_stands_is_read_with_its_alarms_and_an_update_zeroes_it() {
+async fn budget_is_read_with_its_alarms_and_update_zeroes_it() {
     let lab = Lab::new().await;
     let client = aws_sdk_budgets::Client::new(&lab.root);
     let standings = Standings { client: client.clone(), account: ACCOUNT.to_owned(), topic: None };
@@ -55,7 +55,7 @@ async fn how_a_budget_stands_is_read_with_its_alarms_and_an_update_zeroes_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_alert_is_enforced_and_what_is_started_meanwhile_is_stopped_again_and_all_of_it_comes_back() {
+async fn lost_alert_is_enforced_and_started_instances_stop_again() {
     let lab = Lab::with(EXAMPLE, 0.0).await;
     let before = lab.snapshot().await;
     // The alert is sent once, and lost.

@@ -19,7 +19,7 @@ fn allowed(tries: &BTreeMap<String, Access>) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_way_to_launch_is_open_before_some_are_after_a_swap_none_under_a_deny_and_all_of_them_again() {
+async fn swap_closes_some_ways_to_launch_deny_all_and_rollback_none() {
     let lab = Lab::with(TWO_STAGES, 0.1).await;
     let before = lab.snapshot().await;
     assert_eq!(allowed(&before.user).len(), 7, "{:?}", before.user);
@@ -91,7 +91,7 @@ async fn what_would_cut_the_way_back_is_not_deployed_and_not_planned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_actions_of_a_stage_never_restrict_the_last_administrators_between_them() {
+async fn two_actions_never_restrict_the_last_administrators_together() {
     let both = format!("{SWAP}\n          - deny-actions: {{ role: {ROLE} }}");
     let lab = Lab::with(&EXAMPLE.replace(SWAP, &both), 0.1).await;
     // They become administrators after the deployment, which would be refused otherwise.
@@ -111,7 +111,7 @@ async fn two_actions_of_a_stage_never_restrict_the_last_administrators_between_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deny_policy_that_somebody_has_attached_is_not_taken_from_the_stack() {
+async fn attached_deny_policy_is_not_taken_from_the_stack() {
     let lab = Lab::with(TWO_STAGES, 0.1).await;
     lab.publish(&alert("project-beta", ACCOUNT, "$2.00", "$2.40", "$2.57"), &[]).await;
     lab.run_when(RunState::Enforced).await;

@@ -27,7 +27,7 @@ pub(super) fn changed_program() -> tempfile::TempDir {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn functions_that_are_replaced_in_the_middle_of_a_run_go_on_with_it_both_ways() {
+async fn functions_replaced_in_mid_run_go_on_with_it_both_ways() {
     let lab = Lab::with(EXAMPLE, 4.0).await;
     let before = lab.snapshot().await;
     let code = async |function: &str| {
@@ -58,7 +58,7 @@ async fn functions_that_are_replaced_in_the_middle_of_a_run_go_on_with_it_both_w
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_package_writes_is_deployed_by_cloudformation_alone_and_guards() {
+async fn package_is_deployed_by_cloudformation_alone_and_guards() {
     let mut lab = Lab::bare(EXAMPLE).await;
     let before = lab.snapshot().await;
     let said = lab.say(&["package", "--out", "out"]).await;
@@ -103,7 +103,7 @@ async fn a_stack_that_is_called_like_a_part_guards_like_any_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn code_that_was_not_packed_here_is_neither_deployed_nor_left_to_run() {
+async fn code_not_packed_here_is_neither_deployed_nor_left_to_run() {
     let lab = Lab::bare(EXAMPLE).await;
     let here = Runtime::ThisMachine(Local::proven().unwrap());
     let ours = pack(guardrails().parent().unwrap(), here).unwrap();
@@ -178,7 +178,7 @@ pub(super) async fn deploy_as_the_aws_cli_does(lab: &Lab) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ledger_that_a_stack_left_is_adopted_and_what_it_holds_is_put_back() {
+async fn ledger_of_deleted_stack_is_adopted_and_its_holds_put_back() {
     let lab = Lab::new().await;
     let before = lab.snapshot().await;
     let table = lab.outputs["LedgerTable"].clone();

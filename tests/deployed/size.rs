@@ -22,7 +22,7 @@ const PROCESSES: i32 = 7;
 const STANDBY: i32 = 1;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fleet_of_hundreds_is_summed_up_and_put_back_region_by_region() {
+async fn fleet_of_hundreds_is_summed_up_and_put_back_by_region() {
     let lab = Lab::with(EXAMPLE, 0.5).await;
     let (here, there) = (fleet(&lab, REGION, HERE).await, fleet(&lab, ELSEWHERE, THERE).await);
     let before = (lab.snapshot().await, there.states().await);

@@ -39,7 +39,7 @@ async fn close_other_ways(root: &SdkConfig) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_can_still_launch_is_named_with_the_policy_and_a_run_that_demands_it_fails_until_they_cannot() {
+async fn run_that_demands_it_fails_and_names_those_who_can_launch() {
     let lab = Lab::with(&demanding("fail"), 0.2).await;
     close_other_ways(&lab.root).await;
     let before = lab.snapshot().await;

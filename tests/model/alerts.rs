@@ -67,7 +67,7 @@ fn each_body_seen_in_public_is_read_as_it_should_be() {
 }
 
 #[test]
-fn an_alert_is_one_line_with_every_field_and_the_fields_win_over_the_sentence() {
+fn explain_prints_an_alert_in_one_line_and_its_fields_win() {
     assert_eq!(
         explain(&body("08")).0,
         [json!({"kind": "budget", "budget": "billingThree", "account": "<aws-account-id>", "type": "ACTUAL", "currency": "USD",

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn in_a_checkout_no_client_is_made_without_an_endpoint_on_this_machine() {
+    fn checkout_makes_clients_only_with_endpoint_on_this_machine() {
         let check = |endpoint: Option<&str>, others: &[&str]| check_local(endpoint, others.iter().map(|url| (*url).to_owned()));
         assert_eq!(check(None, &[]), Err(EndpointError::Missing));
         assert_eq!(check(Some("http://127.0.0.1:4566"), &["http://[::1]:1", "http://localhost:2"]), Ok(()));

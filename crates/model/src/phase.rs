@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_final_phase_has_no_successor_and_every_other_has_a_way_to_the_end() {
+    fn final_phase_has_no_successor_and_every_other_reaches_the_end() {
         for phase in ALL {
             let successors: Vec<_> = ALL.into_iter().filter(|next| phase.may_become(*next)).collect();
             // What was left alone may be planned again, which holds nothing either.
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_changed_the_world_is_never_skipped_past_its_way_back() {
+    fn step_that_may_have_changed_the_world_is_never_skipped() {
         assert!(!Phase::Applied.may_become(Phase::Skipped));
         assert!(!Phase::RollingBack.may_become(Phase::Skipped));
         assert!(!Phase::Planned.may_become(Phase::RolledBack));

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_and_a_role_are_known_by_their_arns_and_a_role_by_a_session_s() {
+    fn user_and_role_are_known_by_arn_and_role_by_session() {
         let of = |resource: &str| Principal::of_arn(&format!("arn:aws:iam::123456789012:{resource}"));
         assert_eq!(of("user/team/finops"), Some(Principal::User("finops".to_owned())));
         assert_eq!(of("role/team/FinOps"), Some(Principal::Role("FinOps".to_owned())));

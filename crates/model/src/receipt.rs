@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn however_many_calls_a_change_took_few_are_kept_and_none_is_forgotten() {
+    fn change_keeps_a_few_calls_and_counts_all_others() {
         let receipt = Receipt::default();
         for number in 0..1000 {
             let operation = if number % 2 == 0 { "a:One".to_owned() } else { format!("a:Other{number}") };

@@ -122,7 +122,7 @@ async fn members_of_a_deleted_group_are_lost_and_the_rest_comes_back() {
 }
 
 #[tokio::test]
-async fn a_group_that_is_deleted_before_its_members_stop_is_left_alone() {
+async fn group_deleted_before_its_members_stop_is_left_alone() {
     let story = story(four());
     let run = story.open_beta("beta 80%", json!({})).await;
     story.world.account().scaling("fleet").status = Some("Delete in progress");

@@ -95,7 +95,7 @@ async fn what_keeps_a_group_since_the_plan_keeps_it_too() {
 }
 
 #[tokio::test]
-async fn what_somebody_made_of_the_size_meanwhile_is_theirs_until_force() {
+async fn size_that_somebody_set_meanwhile_is_theirs_until_force() {
     let story = story(four().own_tag(OWN));
     let run = to_zero(&story).await;
     {

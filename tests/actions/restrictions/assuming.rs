@@ -62,7 +62,7 @@ async fn only_who_could_become_an_operator_is_not_denied() {
 }
 
 #[tokio::test]
-async fn whoever_else_may_become_an_operator_or_is_one_keeps_the_way_open() {
+async fn another_way_to_an_operator_keeps_the_way_open() {
     let both = || json!([user("bea"), user("bert")]);
     let assuming = || json!({"actions": ["sts:*"]});
     let all = [

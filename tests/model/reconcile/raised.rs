@@ -5,7 +5,7 @@ use guardrails_model::record::RunState;
 use super::lab::Lab;
 
 #[tokio::test]
-async fn a_raised_budget_lets_go_only_when_fresh_figures_say_so_and_stays_armed() {
+async fn raised_budget_lets_go_only_by_fresh_figures_and_stays_armed() {
     let mut lab = Lab::new().await;
     lab.says("2.31");
     lab.round().await;
@@ -46,7 +46,7 @@ async fn what_an_alert_said_is_known_though_no_round_has_seen_it() {
 }
 
 #[tokio::test]
-async fn a_person_who_asks_for_the_same_rollback_meanwhile_lets_the_stage_go_all_the_same() {
+async fn person_who_asks_for_the_same_rollback_still_releases_stage() {
     let mut lab = Lab::new().await;
     lab.says("2.31");
     lab.round().await;

@@ -71,7 +71,7 @@ impl Asked for Story {
 }
 
 #[tokio::test]
-async fn a_stage_that_demands_it_fails_for_who_can_still_launch_and_what_is_enforced_stays() {
+async fn demanding_stage_fails_if_somebody_can_launch_and_stays() {
     for (demand, can, ends) in [
         (Demand::Report, true, (Outcome::Succeeded, RunState::Enforced)),
         (Demand::Fail, true, (Outcome::Failed, RunState::ApplyFailed)),
@@ -144,7 +144,7 @@ async fn what_was_not_asked_to_the_end_says_how_far_it_came_and_why() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_asked_keeps_nothing_of_an_earlier_try_and_all_of_its_own() {
+async fn broken_verification_keeps_answers_of_its_own_try_only() {
     let (story, run) = open(Demand::Fail).await;
     story.verify(&run, true).await;
     story.harness.runs().could_not_verify(&run, "throttled").await.unwrap();
@@ -181,7 +181,7 @@ async fn an_answer_that_never_came_is_none() {
 }
 
 #[tokio::test]
-async fn a_look_asks_again_only_when_it_changed_something_or_the_run_had_failed_for_it() {
+async fn look_asks_again_only_after_a_change_or_for_a_failed_run() {
     // Held, and nothing changed: nobody is asked.
     let (story, run) = open(Demand::Report).await;
     story.verify(&run, true).await;

@@ -54,7 +54,7 @@ const BY_BOTH: [Assumable; 3] = [Assumable::Yes, Assumable::No, Assumable::No];
 const NO: [Assumable; 3] = [Assumable::No, Assumable::No, Assumable::No];
 
 #[test]
-fn who_is_named_needs_no_policy_of_their_own_and_whose_account_is_named_does() {
+fn named_caller_needs_no_policy_and_caller_of_account_does() {
     for (principal, becomes) in [
         (json!({"AWS": ANN}), BY_TRUST),
         (json!({"AWS": [DEPLOY, ANN]}), BY_TRUST),
@@ -119,7 +119,7 @@ fn only_what_covers_assuming_lets_anybody_in() {
 }
 
 #[test]
-fn conditions_are_evaluated_where_they_speak_of_who_asks_and_said_where_they_do_not() {
+fn conditions_on_the_caller_are_evaluated_and_others_are_said() {
     let named = |condition: Json| with(allow(&json!({"AWS": ANN})), "Condition", condition);
     for (condition, becomes) in [
         (json!({"ArnEquals": {"aws:PrincipalArn": ANN}}), Assumable::Yes),

@@ -39,7 +39,7 @@ async fn told(place: &Place) -> [Vec<String>; 2] {
 }
 
 #[tokio::test]
-async fn a_member_that_was_started_serves_only_some_seconds_after_it_runs() {
+async fn started_member_serves_only_some_seconds_after_it_runs() {
     let place = behind_two();
     assert_eq!(told(&place).await, [["i-1 healthy", "i-2 healthy"], ["i-1 InService", "i-2 InService"]]);
     place.stop(&["i-1"]).await.unwrap();
@@ -55,7 +55,7 @@ async fn a_member_that_was_started_serves_only_some_seconds_after_it_runs() {
 }
 
 #[tokio::test]
-async fn to_resume_the_checks_before_a_started_member_serves_again_is_its_end() {
+async fn group_resumed_before_started_member_serves_terminates_it() {
     let place = behind_two();
     place.stop(&["i-1"]).await.unwrap();
     place.wait(8);

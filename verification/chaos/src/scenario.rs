@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_round_of_seeds_aims_each_sort_of_fault_at_each_change_and_at_no_read() {
+    fn round_of_seeds_aims_each_fault_at_each_change_and_no_read() {
         let catalogue = catalogue();
         assert_eq!(catalogue.changes().len(), 4);
         let first = |seed| catalogue.scenario(seed).apply.swap_remove(0);

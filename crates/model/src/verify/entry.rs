@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_are_denied_are_nobody_and_whoever_else_is_named_is_somebody() {
+    fn denied_principal_is_nobody_and_any_other_is_somebody() {
         let arn = |resource: &str| format!("arn:aws:iam::123456789012:{resource}");
         for denied in [
             json!({"AWS": arn("user/bea")}),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hangs_on_other_policies_or_on_the_request_cannot_be_told() {
+    fn trust_that_hangs_on_policies_or_request_cannot_be_told() {
         for account in ["123456789012", "arn:aws:iam::123456789012:root"] {
             assert!(matches!(by(&json!({"AWS": account})), Verdict::Unknown(why) if why.contains("the account's own policies")));
         }

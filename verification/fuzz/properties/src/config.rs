@@ -67,7 +67,7 @@ mod tests {
     use crate::FakeCatalog;
 
     #[test]
-    fn a_refusal_names_the_file_though_the_reader_of_yaml_knows_no_place() {
+    fn refusal_names_the_file_when_yaml_reader_knows_no_place() {
         for text in ["", "pace: {}\n!a b: {}\n!a b: {}", include_str!("../../corpus/config/refusal-without-a-place")] {
             assert_eq!(check::<FakeCatalog>(text), None);
         }

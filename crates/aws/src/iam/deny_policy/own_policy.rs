@@ -207,7 +207,7 @@ mod tests {
     use crate::iam::names;
 
     #[test]
-    fn the_file_denies_each_action_once_on_everything_and_leaves_room_for_more() {
+    fn file_denies_each_action_once_and_leaves_room_for_more() {
         let document: Json = serde_json::from_str(SPENDING).unwrap();
         for statement in document["Statement"].as_array().unwrap() {
             let keys: Vec<&String> = statement.as_object().unwrap().keys().collect();

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_of_the_stack_is_known_by_the_name_that_cloudformation_gives_it() {
+    fn role_of_stack_is_known_by_its_cloudformation_name() {
         let long = "budget-guardrails-of-the-platform-team";
         assert!(is_named_for("guardrails-MasterRole-1ABC2DEF3GHI", "guardrails"));
         assert!(is_named_for("budget-guardrails-of-the-plat-ScaleGroupToZeroRole-1ABC2DEF3GHIJ", long));

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn all_but_who_deploys_and_the_operators_are_denied_to_write_and_who_was_let_in_stays() {
+    fn only_deployer_operators_and_earlier_writers_may_write() {
         let tls = json!({"Version": "2012-10-17", "Statement": [{"Sid": WITH_TLS, "Effect": "Deny"}]});
         let first = with_writers(&tls, ARN, trusted("arn:aws:iam::123456789012:user/ann")).unwrap();
         assert_eq!(first["Statement"][0], tls["Statement"][0]);

@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_worst_finding_decides_and_what_could_not_be_checked_is_never_well() {
+    fn worst_finding_decides_and_unchecked_part_is_never_well() {
         let mut sheet = Sheet::new("test");
         assert_eq!(exit(&[sheet.clone()]), Exit::Done);
         sheet.note("a", "b", "c", "d");

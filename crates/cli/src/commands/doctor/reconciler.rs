@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_that_calls_the_reconciler_and_a_round_not_long_ago_are_well() {
+    fn right_schedule_and_recent_round_are_well() {
         let sheet = judge(&well());
         assert!(sheet.findings.is_empty(), "{sheet:?}");
         assert_eq!(

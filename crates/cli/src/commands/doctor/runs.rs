@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_stands_still_or_failed_is_found_with_its_next_command() {
+    fn stalled_or_failed_run_is_found_with_its_next_command() {
         let no = || Some(Ok(false));
         let unread = Err(Unread::new("states:DescribeExecution", "AccessDeniedException: no"));
         let table = [
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_waits_for_a_person_says_how_to_answer_and_until_when() {
+    fn waiting_run_says_how_to_answer_and_until_when() {
         let unread = Err(Unread::new("states:DescribeExecution", "AccessDeniedException: no"));
         let table = [
             (waiting(Some(Ok(true)), 180), vec![(Severity::Note, "until 2026-11-23 04:00:00 UTC")]),

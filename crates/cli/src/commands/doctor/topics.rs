@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_is_well_only_when_the_service_may_publish_for_this_account_alone() {
+    fn topic_is_well_only_if_open_to_service_for_this_account_alone() {
         let ours = json!({"StringEquals": {"aws:SourceAccount": "123456789012"}});
         let policy = |statements: &Json| Ok(Some(json!({"Statement": statements}).to_string()));
         let table = [
