@@ -1,4 +1,4 @@
-//! In which order CloudFormation changes and deletes the stack's resources, as far as something hangs on it.
+//! The order in which CloudFormation changes and deletes the stack's resources, as far as something hangs on it.
 
 use std::collections::BTreeSet;
 

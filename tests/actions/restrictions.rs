@@ -1,4 +1,4 @@
-//! Whom actions restrict, by which policies, and whom never: in an account that answers as AWS does.
+//! The principals that actions restrict, by which policies, and those that they never do: in an account that answers as AWS does.
 
 mod administrators;
 mod assuming;

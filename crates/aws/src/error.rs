@@ -1,4 +1,4 @@
-//! What an SDK error means: may it be asked again, was it refused for good, or is it not known what came of it?
+//! The meaning of an SDK error: may it be asked again, was it refused for good, or is its effect not known?
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;

@@ -32,7 +32,7 @@ pub struct Grant {
     pub actions: &'static [&'static str],
     /// The resources; `${AWS::Partition}`, `${AWS::Region}` and `${AWS::AccountId}` are filled in where it is rendered.
     pub resources: Vec<String>,
-    /// Under which conditions; `null` when none.
+    /// Its condition; `null` when it has none.
     pub condition: Json,
     /// Why the resource is `*`: AWS knows no resource for the action. Required where it is.
     pub why_any: Option<&'static str>,

@@ -16,7 +16,7 @@ pub struct Held {
     pub facet: FacetId,
     /// The run.
     pub run: RunId,
-    /// Whose run.
+    /// The guardrail of the run.
     pub guardrail: GuardrailName,
 }
 

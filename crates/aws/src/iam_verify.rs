@@ -122,7 +122,7 @@ impl Question<'_> {
         Ok((Account { people, roles }, notes))
     }
 
-    /// What each role could launch; were all of them asked about?
+    /// Asks which launches each role could make; were all of them asked about?
     async fn ask_roles(&self, asker: &Asker, account: &Account, book: &mut Book<'_>) -> Result<bool, Trouble> {
         let mut begun = false;
         for role in account.roles.values() {
@@ -154,7 +154,7 @@ impl Question<'_> {
         std::mem::replace(begun, true) && self.clock.now() > self.until
     }
 
-    /// What each person could launch, by themselves and through a role; were all of them asked about?
+    /// Asks which launches each person could make, by themselves and through a role; were all of them asked about?
     async fn ask_people(&self, asker: &Asker, account: &Account, book: &mut Book<'_>) -> Result<bool, Trouble> {
         let mut begun = false;
         'people: for (arn, by) in &account.people {

@@ -34,7 +34,7 @@ pub(crate) struct Deployment {
     pub(crate) caller: Caller,
 }
 
-/// Whose credentials these are.
+/// The owner of these credentials.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) arn: String,

@@ -143,7 +143,7 @@ pub struct Patience {
 /// A facet in scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Planned {
-    /// Which.
+    /// The facet.
     pub facet: FacetId,
     /// The target as people know it.
     pub label: String,
@@ -209,7 +209,7 @@ impl Planned {
 /// done before a higher one is begun. The two ways have orders of their own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unit {
-    /// Which unit.
+    /// The name of the unit.
     pub name: String,
     /// Its order when the stage is applied.
     pub forward: u8,
@@ -231,7 +231,7 @@ impl Unit {
 /// The question whether a unit's steps of `order` may begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadyCheck {
-    /// Which way.
+    /// The direction of the run.
     pub direction: Direction,
     /// The unit's name.
     pub unit: String,
@@ -278,7 +278,7 @@ pub enum Seen {
 /// One change to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Of which facet.
+    /// The facet that is changed.
     pub facet: FacetId,
     /// The value that it gets.
     pub to: Value,

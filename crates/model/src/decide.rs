@@ -25,7 +25,7 @@ pub const SIMULATED_ATTRIBUTE: &str = "simulated";
 pub enum Decision {
     /// Enforce a stage.
     Enforce {
-        /// Which.
+        /// The stage and period.
         target: Target,
         /// The alert as it was read; nothing for the mock text, which says no figures.
         alert: Option<BudgetAlert>,

@@ -117,7 +117,7 @@ name!(
 );
 
 name!(
-    /// Which facets: one, or all whose ids begin so, such as `instance-power/eu-west-1/`.
+    /// A selector of facets: one, or all whose ids begin so, such as `instance-power/eu-west-1/`.
     Selector,
     "a facet, or the beginning of some with a slash at its end, such as `instance-power/eu-west-1/`",
     |v| v.len() <= 960 && v.contains('/') && v.strip_suffix('/').unwrap_or(v).split('/').all(|part| !part.is_empty())

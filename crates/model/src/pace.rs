@@ -95,7 +95,7 @@ impl Pace {
     }
 }
 
-/// What a service's limits leave room for.
+/// The room that a service's limits leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
     /// So many changes may begin now.

@@ -1,4 +1,4 @@
-//! Whom IAM lets in, as far as a guardrail may restrict them.
+//! The principals that IAM lets in, as far as a guardrail may restrict them.
 
 use std::fmt;
 
@@ -30,7 +30,7 @@ impl Principal {
         }
     }
 
-    /// Whose managed policy a facet turns.
+    /// The principal whose managed policy a facet turns.
     #[must_use]
     pub fn of_policy(facet: &FacetId) -> Option<Self> {
         let (kind, name, _) = facet.parts();

@@ -117,7 +117,7 @@ pub struct Run {
     pub simulated: bool,
     /// The budget at the time.
     pub budget: Budget,
-    /// Whom no action may restrict.
+    /// The principals that no action may restrict.
     pub operators: Vec<String>,
     /// How fast it works.
     #[serde(default)]
@@ -128,7 +128,7 @@ pub struct Run {
     pub alert: String,
     /// Where it stands.
     pub state: RunState,
-    /// Which way it goes.
+    /// Its direction.
     pub direction: Direction,
     /// How many executions there were, each way: an execution's name has its number.
     pub attempts: Attempts,
@@ -142,7 +142,7 @@ pub struct Run {
     /// A person is asked before anything is changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
-    /// By which an execution is woken that waited for a person about a figure, and need not any more.
+    /// The token that wakes an execution that waited for a person about a figure, and need not any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wake: Option<String>,
     /// The first remarks for people about a figure that was enforced, and is unusual or not confirmed.
@@ -356,7 +356,7 @@ pub enum PartPlan {
 /// A plan as its writer left it: steps under other tokens are left-overs of an opening that died, and inert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
-    /// Under which its steps stand.
+    /// The mark of its steps.
     pub token: Nonce,
     /// How many steps.
     pub steps: usize,

@@ -37,7 +37,7 @@ pub enum MasterOrder {
         run: RunId,
         /// The execution's number.
         attempt: u32,
-        /// By which it is woken.
+        /// The token that wakes it.
         token: String,
     },
     /// It waits no more: what is it to do?
@@ -51,7 +51,7 @@ pub enum MasterOrder {
     Close {
         /// The run.
         run: RunId,
-        /// Which way the execution went.
+        /// The direction that the execution went.
         direction: Direction,
         /// The try that the execution was started for.
         #[serde(default, rename = "try")]
@@ -152,12 +152,12 @@ pub enum Op {
 /// An order of the schedule or of `guardrails reconcile` for the reconciler: a round, and with it rehearsals.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoundOrder {
-    /// Which.
+    /// The guardrails to rehearse.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rehearse: Option<Which>,
 }
 
-/// Which guardrails are rehearsed.
+/// The guardrails that are rehearsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Which {
@@ -223,7 +223,7 @@ pub enum Verified {
 pub struct NotifyOrder {
     /// The run.
     pub run: RunId,
-    /// Which way the execution went.
+    /// The direction that the execution went.
     pub direction: Direction,
     /// Set when the execution broke down before it could say how the run stands.
     #[serde(default)]
@@ -236,7 +236,7 @@ pub struct NotifyOrder {
 pub struct GuardrailProperties {
     /// The guardrail, as JSON.
     pub definition: String,
-    /// Whom no guardrail may restrict; empty ones are parameters that were not given.
+    /// The principals that no guardrail may restrict; empty ones are parameters that were not given.
     #[serde(default)]
     pub operators: Vec<String>,
     /// How fast its runs work, as JSON.

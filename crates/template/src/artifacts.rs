@@ -82,7 +82,7 @@ impl Architecture {
 pub enum Runtime {
     /// Lambda, with its `provided.al2023`.
     Lambda(Architecture),
-    /// This machine, where a local AWS runs what was built here: nothing is checked.
+    /// This machine, where a local AWS runs the programs that were built here: nothing is checked.
     ThisMachine(Local),
 }
 

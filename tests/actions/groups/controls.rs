@@ -157,7 +157,7 @@ pub fn upgraded(group: Group, upgraded: &Arc<AtomicBool>) -> Story {
     Story::with(|account| beta(account, group), wrap)
 }
 
-/// Whom the group terminates when the product is so careless, and when it is not.
+/// The members that the group terminates when the product is so careless, and when it is not.
 async fn terminated(how: Broken) -> [Vec<String>; 2] {
     let story = |careless: bool| {
         let wrap = move |inner| if careless { Arc::new(Wrapped(BrokenAction { inner, how })) as Arc<dyn Action> } else { inner };

@@ -21,7 +21,7 @@ use crate::world::{Account, Fault, FaultInjector, Group, ManualClock, World};
 /// The state of each thing, by name.
 pub type Snapshot = BTreeMap<String, String>;
 
-/// Which calls of a scenario meet faults, and which of them.
+/// The calls of a scenario that meet faults, and the faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meets {
     /// All calls, all faults.
@@ -47,7 +47,7 @@ pub struct Scenario {
     pub refused: usize,
     /// Members that a group may terminate; it launches others for them, by other names.
     pub disposable: &'static [&'static str],
-    /// Which of its calls meet faults.
+    /// The calls that meet faults.
     pub meets: Meets,
     pub place: fn() -> Place,
 }

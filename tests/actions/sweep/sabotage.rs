@@ -7,7 +7,7 @@ use guardrails_model::ids::Nonce;
 use guardrails_model::ledger::{Item, Key, LedgerError, Page, Store, Write};
 use serde_json::json;
 
-/// In which way the ledger lies.
+/// The way in which the ledger lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sabotage {
     /// It acknowledges the write that comes before a change, and keeps nothing of it.

@@ -17,7 +17,7 @@ pub struct Catalogue {
     counts: BTreeMap<Shape, BTreeMap<(Direction, Call), u32>>,
 }
 
-/// Which alerts arrive.
+/// The alerts that arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Shape {
     /// That of the first stage, so many times at once.
@@ -82,7 +82,7 @@ impl fmt::Display for Shape {
 pub struct Scenario {
     /// The seed from which it follows.
     pub seed: u64,
-    /// Which alerts arrive.
+    /// The alerts that arrive.
     pub shape: Shape,
     /// They are marked as simulated.
     pub simulated: bool,

@@ -58,9 +58,9 @@ pub struct Report {
 pub struct Row {
     /// The kind of the fault.
     pub kind: &'static str,
-    /// On which way.
+    /// The direction of the run.
     pub direction: Direction,
-    /// To which calls.
+    /// The calls.
     pub aim: Aim,
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use crate::line::Put;
 
-/// In which way the product is broken.
+/// The way in which the product is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sabotage {
     /// Before and the intent are not written before the change.

@@ -16,7 +16,7 @@ pub struct Bound {
 /// One lamp, one or two runs that want it off, and the possible events.
 #[derive(Debug, Clone, Copy)]
 pub struct Scenario {
-    /// By which it is asked for.
+    /// The name by which it is asked for.
     pub name: &'static str,
     /// The lamp's first state: `on` or `off`.
     pub lamp: &'static str,

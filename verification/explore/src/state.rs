@@ -131,7 +131,7 @@ pub(crate) enum Move {
     TakeUp(u8),
 }
 
-/// From which state each was first come to, and how; by their fingerprints.
+/// The state from which each was first come to, and the move; by their fingerprints.
 pub(crate) type Came = HashMap<u128, Option<(u128, Move)>>;
 
 impl State {

@@ -48,13 +48,13 @@ pub struct Options {
     pub functions_endpoint: Option<String>,
     /// Whether [`LocalAws::keep`] will be asked for.
     pub keep: bool,
-    /// Whose EC2, Auto Scaling and load balancers.
+    /// The emulator of EC2, Auto Scaling and load balancers.
     pub fleets: Fleets,
     /// The state to begin with, where that is not an empty account.
     pub saved: Option<Arc<Saved>>,
 }
 
-/// Whose EC2, Auto Scaling and load balancers.
+/// The emulator of EC2, Auto Scaling and load balancers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Fleets {
     /// `MiniStack`'s: IAM is enforced, instances take time to stop, and groups terminate members that do not run.

@@ -101,7 +101,7 @@ impl FaultInjector {
         *lock(&self.state) = State::default();
     }
 
-    /// Which call met the fault, if one did.
+    /// The call that met the fault, if one did.
     pub fn hit(&self) -> Option<String> {
         lock(&self.state).hit.clone()
     }

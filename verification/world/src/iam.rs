@@ -173,7 +173,7 @@ fn detach(account: &mut Account, call: &Call) -> Result<String, Refusal> {
     Ok(String::new())
 }
 
-/// Whose policies a call is about.
+/// The principal whose policies a call is about.
 struct Holder<'a> {
     attached: &'a mut Vec<String>,
     name: String,

@@ -174,7 +174,7 @@ impl Story {
         is
     }
 
-    /// Whom groups have terminated so far.
+    /// The instances that groups have terminated so far.
     pub fn terminated(&self) -> Vec<String> {
         self.world.account().terminated.clone()
     }

@@ -20,7 +20,7 @@ const COLUMNS: u16 = 80;
 pub struct Next<'a> {
     /// The command.
     pub programs: &'a Programs,
-    /// In which the command finds the local AWS.
+    /// The environment in which the command finds the local AWS.
     pub environment: Vec<(String, String)>,
     /// The local AWS, if it was left running.
     pub kept: Option<Kept>,

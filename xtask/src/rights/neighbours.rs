@@ -123,7 +123,7 @@ fn another(arn: &str) -> Option<String> {
 }
 
 impl Neighbour {
-    /// Whose neighbour it is.
+    /// The role that made the call.
     pub fn role(&self) -> &str {
         &self.call.role
     }

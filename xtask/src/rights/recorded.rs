@@ -40,7 +40,7 @@ pub struct Call {
     pub role: String,
     /// The role itself.
     pub principal: String,
-    /// Which policies it had.
+    /// Its policies, by their digest.
     pub policies: String,
     /// The IAM action.
     pub action: String,

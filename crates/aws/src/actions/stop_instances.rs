@@ -273,7 +273,7 @@ impl Action for Stopping {
 }
 
 impl Stopping {
-    /// Which instances must not be stopped now, because their group would terminate them.
+    /// The instances that must not be stopped now, because their group would terminate them.
     async fn harm(&self, changes: &[Change]) -> Result<HashMap<FacetId, ChangeOutcome>, ActionError> {
         let instances: Vec<&Change> = changes.iter().filter(|change| change.facet.parts().0 == POWER).collect();
         let ids: Vec<&str> = instances.iter().map(|change| instance_id(&change.facet)).collect();

@@ -23,7 +23,7 @@ pub const RELEASE_TAG: &str = "guardrails:release";
 /// Types, and spot requests, that one question takes.
 const BATCH: usize = 100;
 
-/// By which tag one knows who looks after an instance and would replace a stopped one. A `*` at the end stands for anything.
+/// The tags of services that look after an instance and would replace a stopped one. A `*` at the end stands for anything.
 const KEEPERS: [(&str, &str); 12] = [
     ("eks:*", "Amazon EKS"),
     ("aws:eks:*", "Amazon EKS"),

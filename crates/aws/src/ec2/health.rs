@@ -141,7 +141,7 @@ fn is_well(health: &TargetHealth) -> bool {
     }
 }
 
-/// Which of EC2's checks the instance does not pass.
+/// The checks of EC2 that the instance does not pass.
 fn failing(status: &InstanceStatus) -> Option<String> {
     let power = status.instance_state().and_then(|state| state.name());
     if power != Some(&InstanceStateName::Running) {

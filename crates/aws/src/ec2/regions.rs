@@ -1,4 +1,4 @@
-//! Which Regions an action works in.
+//! The Regions in which an action works.
 
 use aws_sdk_ec2::Client;
 use guardrails_model::action::ActionError;

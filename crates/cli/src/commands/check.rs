@@ -66,7 +66,7 @@ fn scopes(config: &Config) -> Vec<String> {
     config.guardrails.values().flat_map(of).collect()
 }
 
-/// Which figures wait for a person, and the stages at which every figure would.
+/// The figures that wait for a person, and the stages at which every figure would.
 fn figures(config: &Config) -> Vec<String> {
     let of = |guardrail: &Guardrail| {
         let (name, bound) = (&guardrail.name, belief::bound(guardrail));

@@ -56,7 +56,7 @@ pub struct Guardrail {
     pub budget: Budget,
     /// The stages, in the order of the file.
     pub stages: Vec<Stage>,
-    /// Which alerts are believed.
+    /// The bounds within which alerts are believed.
     #[serde(default)]
     pub plausibility: Plausibility,
     /// The end of the budget's period, for changes that are held.

@@ -53,7 +53,7 @@ pub struct Write {
     pub doc: Json,
 }
 
-/// Which part of a partition to list.
+/// The part of a partition to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// The partition.
@@ -111,7 +111,7 @@ pub enum LedgerError {
     /// A record is not as this program writes it.
     #[error("the ledger's record {key} cannot be read: {why}")]
     Unreadable {
-        /// Which.
+        /// The key of the record.
         key: String,
         /// Why.
         why: String,
@@ -119,7 +119,7 @@ pub enum LedgerError {
     /// A phase was asked for that may not follow.
     #[error("`{facet}` cannot go from `{from}` to `{to}`")]
     IllegalMove {
-        /// Which step's facet.
+        /// The facet of the step.
         facet: String,
         /// Its phase.
         from: crate::phase::Phase,

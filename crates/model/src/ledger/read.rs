@@ -59,8 +59,8 @@ impl Ledger {
         }
     }
 
-    /// The runs that hold something, newest first; of one guardrail, or of all. What it costs does not grow with the runs
-    /// that are over.
+    /// The runs that hold something, newest first; of one guardrail, or of all. The cost does not grow with the runs that are
+    /// over.
     ///
     /// # Errors
     /// When the ledger cannot be read.

@@ -16,9 +16,9 @@ use crate::spend::{Spend, Standing};
 pub enum Measure {
     /// A stage's alert never arrived, or was not believed: it is enforced as if it had.
     Begin {
-        /// Which stage.
+        /// The stage.
         stage: StageAt,
-        /// On which grounds. A person is asked where the figures are not believed.
+        /// The grounds. A person is asked where the figures are not believed.
         grounds: Grounds,
     },
     /// An execution may have died.
@@ -27,7 +27,7 @@ pub enum Measure {
     LookAgain(RunId),
     /// A run is put back, for this reason.
     Release {
-        /// Which.
+        /// The run.
         run: RunId,
         /// In words.
         why: String,
@@ -67,7 +67,7 @@ pub struct Books<'a> {
 pub struct Judgement {
     /// The known spend from now on, where Budgets said something and anything is known.
     pub spend: Option<Spend>,
-    /// Of which period the figures are that Budgets shows, and whether they are not believed; nothing where it shows none.
+    /// The period of the figures that Budgets shows, and whether they are not believed; nothing where it shows none.
     pub figures: Option<(String, bool)>,
     /// The measures, in order.
     pub measures: Vec<Measure>,
@@ -83,7 +83,7 @@ impl Books<'_> {
 /// A stage that has a slot in the present period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StageNow {
-    /// Which stage.
+    /// The stage.
     pub stage: StageAt,
     /// Where its latest run stands.
     pub run: RunState,
@@ -113,7 +113,7 @@ pub struct Waiting {
 /// The state of the budget in AWS Budgets, and the spend that it adds to the known one.
 pub(super) struct Shown<'a> {
     pub(super) standing: &'a Standing,
-    /// Of which period its figures are.
+    /// The period of its figures.
     pub(super) period: String,
     /// The known spend from now on.
     pub(super) spend: Option<Spend>,

@@ -139,7 +139,7 @@ pub struct Question {
     /// When people were told of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<Timestamp>,
-    /// By which the execution that waits is woken. It does no more than that: the decision is read from this record.
+    /// The token that wakes the waiting execution. It does no more than that: the decision is read from this record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
 }
@@ -160,7 +160,7 @@ pub struct Listed {
 pub struct ListedPart {
     /// Its index.
     pub part: usize,
-    /// Under which its steps stand.
+    /// The mark of its steps.
     pub token: Nonce,
     /// How many.
     pub changes: usize,

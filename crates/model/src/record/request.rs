@@ -47,7 +47,7 @@ impl RollbackRequest {
         self.scope().covers(run, step)
     }
 
-    /// Which steps it asks for.
+    /// The steps that it asks for.
     #[must_use]
     pub fn scope(&self) -> Scope<'_> {
         Scope { only: &self.only, actions: &self.actions, places: &self.places }
@@ -60,7 +60,7 @@ impl RollbackRequest {
     }
 }
 
-/// Which of a run's steps somebody speaks of: the steps that are in each of these.
+/// The steps of a run that somebody speaks of: those that are in each of these.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'a> {
     /// Facets; all when empty.

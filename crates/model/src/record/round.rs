@@ -31,7 +31,7 @@ pub struct Round {
 /// The findings of a round for one guardrail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
-    /// Which.
+    /// The guardrail.
     pub guardrail: GuardrailName,
     /// The period that Budgets' figures are of.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -11,7 +11,7 @@ use crate::ids::GuardrailName;
 pub struct Spend {
     /// [`super::FORMAT`].
     pub format: u32,
-    /// Of which guardrail.
+    /// Its guardrail.
     pub guardrail: GuardrailName,
     /// The period that the figures speak of, such as `2026-11`.
     pub period: String,

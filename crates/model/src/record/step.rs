@@ -262,7 +262,7 @@ impl Event for StepEvent {
 pub struct Facet {
     /// [`FORMAT`].
     pub format: u32,
-    /// Which.
+    /// Its id.
     pub facet: FacetId,
     /// Its value before the first holder's change. Means nothing while nobody holds it.
     pub before: Value,
@@ -280,7 +280,7 @@ pub struct Facet {
 pub struct Holder {
     /// The run.
     pub run: RunId,
-    /// Whose run.
+    /// The guardrail of the run.
     pub guardrail: GuardrailName,
     /// Since when.
     pub since: Timestamp,
@@ -289,7 +289,7 @@ pub struct Holder {
 /// While it runs, calls of its direction may land, even from a caller that died: the other direction waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
-    /// Which way the calls go.
+    /// The direction of the calls.
     pub direction: Direction,
     /// The last writer.
     pub owner: Nonce,

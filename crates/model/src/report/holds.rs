@@ -19,7 +19,7 @@ const PAGE: usize = 500;
 /// A facet that is held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Hold {
-    /// Which.
+    /// The facet.
     pub facet: FacetId,
     /// Its value before the first of them changed it: the last to let go puts that back.
     pub before: Value,
@@ -37,7 +37,7 @@ pub struct Hold {
 pub struct HeldBy {
     /// The run.
     pub run: RunId,
-    /// Which of its parts, as its steps name it.
+    /// The index of its part, as its steps name it.
     pub part: usize,
     /// Its guardrail.
     pub guardrail: GuardrailName,
@@ -53,7 +53,7 @@ pub struct HeldBy {
 /// Calls that may still land.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HeldUntil {
-    /// Which way they go.
+    /// The direction of the calls.
     pub direction: Direction,
     /// Until when.
     pub until: Timestamp,

@@ -35,7 +35,7 @@ pub struct AbandonRequest {
 }
 
 impl AbandonRequest {
-    /// Which steps it speaks of.
+    /// The steps that it speaks of.
     #[must_use]
     pub fn scope(&self) -> Scope<'_> {
         Scope { only: &self.only, actions: &self.actions, places: &self.places }

@@ -11,7 +11,7 @@ use crate::ids::RunId;
 use crate::ledger::{LedgerError, Versioned};
 use crate::record::{Because, PartPlan, Released, Run, RunState, StageState};
 
-/// On which grounds a run is begun.
+/// The grounds on which a run is begun.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grounds {
     /// Why the figure is not believed; none when it is.

@@ -19,7 +19,7 @@ use crate::verify::Verification;
 /// An execution's message at its end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ended {
-    /// Which way it went.
+    /// The direction that it went.
     pub direction: Direction,
     /// The try that it was started for; executions of earlier versions do not say.
     pub try_number: Option<u32>,

@@ -57,7 +57,7 @@ pub struct WorkflowError {
 pub struct WorkflowInput {
     /// The run.
     pub run: RunId,
-    /// Which way.
+    /// The direction of the run.
     pub direction: Direction,
     /// The attempt that this execution is.
     pub attempt: u32,

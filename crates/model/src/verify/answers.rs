@@ -197,9 +197,9 @@ pub struct Way {
     /// The name of the role that they would assume; directly when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<String>,
-    /// By which calls.
+    /// The calls.
     pub actions: Vec<String>,
-    /// Because of which policies.
+    /// The policies that allow them.
     pub policies: Vec<String>,
     /// How many more policies there are than are kept.
     #[serde(default, skip_serializing_if = "is_default")]

@@ -221,7 +221,7 @@ impl Changes {
     }
 }
 
-/// Whose policies make a way: the person's and their groups', or those of the role that they assume.
+/// The principals whose policies make a way: the person and their groups, or the role that they assume.
 fn whom(person: &Person, way: &Way) -> Vec<Principal> {
     way.through.as_ref().map_or_else(|| person.by.clone(), |role| vec![Principal::Role(role.clone())])
 }

@@ -78,12 +78,12 @@ pub struct RolePage {
     pub format: u32,
     /// The run.
     pub run: RunId,
-    /// Which page it is.
+    /// The number of the page.
     pub page: usize,
-    /// Of which try.
+    /// The try.
     #[serde(rename = "try")]
     pub try_number: u32,
-    /// Of which of its rounds.
+    /// The round of the try.
     pub round: Timestamp,
     /// The answers.
     pub roles: Vec<RoleAnswer>,

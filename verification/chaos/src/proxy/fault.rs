@@ -59,7 +59,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Which calls a fault is for.
+/// The calls that a fault is for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Aim {
     /// This operation of this function.
@@ -91,11 +91,11 @@ impl fmt::Display for Aim {
 pub struct Fault {
     /// Its kind.
     pub kind: Kind,
-    /// To which calls.
+    /// The calls that it hits.
     pub aim: Aim,
-    /// From which of them on, beginning with 1.
+    /// The first of them that it hits, beginning with 1.
     pub from: u32,
-    /// To how many of them; nothing means until it is lifted.
+    /// The number of calls that it hits; nothing means until it is lifted.
     pub times: Option<u32>,
 }
 

@@ -34,7 +34,7 @@ guardrails:
 /// A stage that a message reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enforced {
-    /// Which.
+    /// The stage and period.
     pub target: Target,
     /// The message.
     pub message: Message,

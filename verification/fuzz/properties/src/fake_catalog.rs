@@ -21,9 +21,9 @@ pub enum FakeCatalog {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stop {
-    /// By which tags.
+    /// The tags.
     tag: Tags,
-    /// In which places.
+    /// The places.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     regions: Vec<String>,
 }
@@ -32,12 +32,12 @@ pub struct Stop {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Swap {
-    /// Which group.
+    /// The group.
     group: String,
-    /// Which policies it loses.
+    /// The policies that it loses.
     #[serde(default)]
     detach: Vec<String>,
-    /// Which it gets.
+    /// The policies that it gets.
     #[serde(default)]
     attach: Vec<String>,
 }

@@ -106,7 +106,7 @@ pub struct Group {
     pub(super) grace: i64,
     /// Tags, each with whether new members get it.
     pub tags: Vec<(String, String, bool)>,
-    /// In which state its warm pool, if it has one, keeps instances.
+    /// The state in which its warm pool, if it has one, keeps instances.
     pub(super) warm_pool: Option<&'static str>,
     pub(super) launch_by: LaunchBy,
     /// The state that it is on its way to, such as `Delete in progress`.

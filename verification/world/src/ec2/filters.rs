@@ -1,4 +1,4 @@
-//! Which instances a listing shows: by ids, by filters, by pages.
+//! The instances that a listing shows: by ids, by filters, by pages.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;

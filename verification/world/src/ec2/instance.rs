@@ -42,7 +42,7 @@ impl Power {
     }
 }
 
-/// By which kind of spot request an instance was launched.
+/// The kind of spot request by which an instance was launched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spot {
     /// A request that is served once.

@@ -1,4 +1,4 @@
-//! Which instances are to be stopped, with which groups, and when a group's next step may begin.
+//! The instances that are to be stopped, their groups, and when a group's next step may begin.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

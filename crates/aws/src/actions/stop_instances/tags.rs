@@ -14,7 +14,7 @@ use crate::ec2::groups::{self, Groups};
 use crate::ec2::instances::{self, instance_id};
 
 impl StopInstances {
-    /// Which tags the group does not carry that its function is granted it by, if any.
+    /// The tags that the group lacks and by which its function is granted it, if any.
     fn not_granted(&self, group: &AutoScalingGroup) -> Option<String> {
         match self.untagged_groups {
             UntaggedGroups::Leave => self.tag.missing(|key| groups::tag(group, key)),

@@ -70,8 +70,8 @@ impl Attaching {
         Self { drift, ..self }
     }
 
-    /// Whose policies must not be changed now, each with the reason: a Deny that has no room for all of its policies is attached not at
-    /// all.
+    /// The principals whose policies must not be changed now, each with the reason: a Deny that has no room for all of its
+    /// policies is attached not at all.
     async fn refusals(&self, changes: &[Change]) -> Result<BTreeMap<Principal, String>, ActionError> {
         let mut refused = self.protected.refusals(&principals_of(changes)).await?;
         let detaches = self.desired.iter().flatten().any(|desire| desire.wanted == detached());

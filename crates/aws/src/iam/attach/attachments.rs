@@ -22,7 +22,7 @@ pub const MOST: usize = 25;
 /// That a policy shall be attached to a principal, or shall not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Desired {
-    /// Whose.
+    /// The principal of the policy.
     pub principal: Principal,
     /// The policy's ARN.
     pub policy: String,
@@ -40,7 +40,7 @@ impl Desired {
     }
 }
 
-/// Whose policies `changes` turn.
+/// The principals whose policies `changes` turn.
 #[must_use]
 pub fn principals_of(changes: &[Change]) -> BTreeSet<Principal> {
     changes.iter().filter_map(|change| Principal::of_policy(&change.facet)).collect()

@@ -27,7 +27,7 @@ pub(super) struct Administrators {
     denies: BTreeSet<String>,
 }
 
-/// Whom a policy is attached to. Users and roles in small letters: to IAM a name is one name, whatever their case.
+/// The principals that have a policy. Users and roles in small letters: to IAM a name is one name, whatever their case.
 #[derive(Default)]
 struct Having {
     users: BTreeSet<String>,
@@ -107,7 +107,7 @@ impl Administrators {
         Ok(hit)
     }
 
-    /// Whom a Deny is attached to.
+    /// The principals that have a Deny.
     async fn denied(&self) -> Result<Having, ActionError> {
         let mut denies = self.denies.clone();
         if let Some(own) = &self.own_denies {
@@ -126,7 +126,7 @@ impl Administrators {
         Ok(whom)
     }
 
-    /// Whom `policy` is attached to; nobody, when there is no such policy.
+    /// The principals that have `policy`; nobody, when there is no such policy.
     async fn having(&self, policy: &str) -> Result<Having, ActionError> {
         let mut found = Having::default();
         let mut pages = self.iam.list_entities_for_policy().policy_arn(policy).into_paginator().send();

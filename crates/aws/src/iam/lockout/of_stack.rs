@@ -1,5 +1,5 @@
-//! Which roles are the guardrails' own stack's: by the names that CloudFormation gives, and by those that the boundary of the
-//! stack's roles keeps them from.
+//! The roles of the guardrails' own stack: by the names that CloudFormation gives, and by those that the boundary of the stack's
+//! roles keeps them from.
 
 use aws_sdk_iam::types::Role;
 use guardrails_model::glob::glob;

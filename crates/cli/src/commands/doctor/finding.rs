@@ -51,7 +51,7 @@ pub(crate) struct Finding {
 /// All that was seen of one part of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Sheet {
-    /// Which part.
+    /// The part.
     pub(crate) area: &'static str,
     /// The parts that are as they should be.
     pub(crate) well: Vec<String>,

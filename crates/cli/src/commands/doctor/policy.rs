@@ -15,7 +15,7 @@ pub(super) struct Ask<'a> {
     pub(super) action: &'a str,
     /// The resource: an ARN.
     pub(super) resource: &'a str,
-    /// For which account.
+    /// The account for which it asks.
     pub(super) account: &'a str,
     /// The thing of that account for which it asks: an ARN.
     pub(super) source: &'a str,
