@@ -85,7 +85,7 @@ pub(crate) async fn carry_out(event: Json, invocation: &Invocation) -> Result<Js
             let unfinished = unfinished.map(|result| (result.part, result.cursor.clone())).collect();
             let closed = runs.close(&run, &Ended { direction, try_number, failures, unfinished }).await?;
             tracing::info!(%run, direction = direction.as_str(), outcome = ?closed.outcome, state = ?closed.run.state, "closed");
-            // What a later look found is not what the alert took.
+            // The time until a later look is not that of the alert.
             let by_alert = closed.run.rescanning.is_none();
             if direction == Direction::Apply && closed.run.state == RunState::Enforced && by_alert {
                 let now = invocation.clock.now();

@@ -33,7 +33,7 @@ fn wanted(logical: &str, resource: &Json) -> Vec<(&'static str, &'static str, Js
             let topic = by("TopicName", json!({"Fn::GetAtt": [logical, "TopicName"]}));
             vec![("AWS/SNS", "NumberOfNotificationsFailed", topic)]
         }
-        // What is to be kept in the dead letters, and could not be.
+        // Messages that should be kept in the dead letters, and could not be.
         "AWS::SNS::Subscription" if properties.get("RedrivePolicy").is_some() => {
             let topic = json!({"Fn::GetAtt": [properties["TopicArn"]["Ref"], "TopicName"]});
             vec![("AWS/SNS", "NumberOfNotificationsFailedToRedriveToDlq", by("TopicName", topic))]
@@ -41,7 +41,7 @@ fn wanted(logical: &str, resource: &Json) -> Vec<(&'static str, &'static str, Js
         "AWS::Lambda::EventInvokeConfig" if properties.get("DestinationConfig").is_some() => {
             vec![("AWS/Lambda", "DestinationDeliveryFailures", by("FunctionName", properties["FunctionName"].clone()))]
         }
-        // What a throttled call of it would wait with, for hours.
+        // A throttled call of it would wait, for hours.
         "AWS::Lambda::Permission" if properties["Principal"] == "sns.amazonaws.com" => {
             vec![("AWS/Lambda", "Throttles", by("FunctionName", properties["FunctionName"].clone()))]
         }
@@ -134,7 +134,7 @@ fn missing_good_round_is_told_after_three_intervals() {
         let alarm = &template["Resources"]["ReconcileMissingAlarm"]["Properties"];
         let stack = json!([{"Name": "Stack", "Value": {"Ref": "AWS::StackName"}}]);
         assert_eq!(of_the_functions(alarm), (&json!(NAMESPACE), &json!(Metric::Reconciled.name()), &stack));
-        // No datum is what is looked for.
+        // The alarm looks for no datum.
         assert_eq!(alarm["TreatMissingData"], "breaching");
         assert_eq!((&alarm["ComparisonOperator"], &alarm["Threshold"]), (&json!("LessThanThreshold"), &json!(1)));
         assert_eq!((&alarm["Statistic"], &alarm["EvaluationPeriods"]), (&json!("Sum"), &json!(3)));

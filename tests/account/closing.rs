@@ -42,7 +42,7 @@ fn whatever_the_list_the_guardrails_themselves_are_closed() {
 
 #[test]
 fn each_list_has_its_own_policies_and_shares_the_closing_one() {
-    // The closing one, the list, and what the version before had for both.
+    // The closing one, the list, and the policy that the version before had for both.
     assert_eq!(documents("actions: [ec2:RunInstances, budgets:ModifyBudget]").len(), 3);
     assert!(documents("policy: arn:aws:iam::123456789012:policy/Mine").is_empty());
     let two = "role: beta-deployer }\n          - deny-actions: { user: beta-developer, actions: [ec2:RunInstances]";

@@ -44,7 +44,7 @@ fn what_the_runtime_starts_is_packed() {
         (Sample::arm64(), ARM),
         (Sample { versions: vec!["GLIBC_2.2.5", "GLIBC_2.17", "GCC_3.0", GLIBC_2_34], ..Sample::x86_64() }, X86),
         (Sample { libraries: vec!["libgcc_s.so.1", "libm.so.6", "libc.so.6"], ..Sample::x86_64() }, X86),
-        // The loader does not insist on what is only needed where it is there.
+        // The loader does not insist on a weak version, which is only needed where it is there.
         (Sample { weak_versions: vec!["GLIBC_2.39"], ..Sample::x86_64() }, X86),
         (Sample::static_x86_64(), X86),
     ] {

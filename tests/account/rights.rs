@@ -220,7 +220,7 @@ fn a_boundary_does_not_grow_with_the_number_of_guardrails() {
     let (one, many) = (rendered_of(&many_guardrails(1)), rendered_of(&many_guardrails(100)));
     for (role, _) in of_type(&one, "AWS::IAM::Role") {
         assert_eq!(boundary(&one, role), boundary(&many, role), "{role}");
-        // Pseudo parameters are longer than what stands for them.
+        // Pseudo parameters are longer than their values.
         let letters = boundary(&one, role).to_string().chars().filter(|letter| !letter.is_whitespace()).count();
         assert!(letters < 6144, "{role}: {letters} letters");
     }

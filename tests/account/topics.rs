@@ -69,7 +69,7 @@ fn nobody_but_the_trusted_may_publish_or_change_a_topic() {
         for action in ["Publish", "Subscribe", "SetTopicAttributes", "AddPermission", "RemovePermission", "DeleteTopic"] {
             assert!(denied.contains(&format!("sns:{action}").as_str()), "{policy} leaves {action} to everybody");
         }
-        // What a service does for itself has no aws:PrincipalArn, and would be denied without this.
+        // A service's own call has no aws:PrincipalArn, and would be denied without this.
         assert_eq!(deny["Condition"]["Bool"], json!({"aws:PrincipalIsAWSService": "false"}));
         let spared = many(&deny["Condition"]["ArnNotLike"]["aws:PrincipalArn"]);
         assert!(

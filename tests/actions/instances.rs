@@ -94,7 +94,7 @@ const SETTABLE: [(&str, &str); 7] = [
 #[tokio::test]
 async fn keeper_s_tag_that_anybody_can_set_exempts_nothing_alone() {
     for (tag, keeper) in SETTABLE {
-        // Who deploys a stack of their own, or has a launch template, gets these of AWS.
+        // A person who deploys a stack of their own, or has a launch template, gets these of AWS.
         for beside in ["Name=x", "aws:cloudformation:stack-name=mine", "aws:ec2launchtemplate:id=lt-1"] {
             let story = Story::of(|account| {
                 account.instance(tagged(beside)(tagged(tag)(running("i-1"))));

@@ -190,7 +190,7 @@ impl Play {
     fn tag(&mut self, at: usize, key: &str, value: &str) {
         let mut account = self.world.account();
         let Some(instance) = account.instances.get_mut(&id(at)) else { return };
-        // No change of what it does: it still is put back if it was stopped.
+        // No change of its power: it still is put back if it was stopped.
         instance.tags.insert(key.to_owned(), value.to_owned());
     }
 

@@ -274,7 +274,7 @@ async fn the_stack_s_own_roles_are_never_restricted() {
         let said = is_refused(fill, "deny-actions", json!({"role": name, "policy": OWN})).await;
         assert!(said.contains(&format!("role `{name}` is of the guardrails' own stack `guardrails`")), "{said}");
     }
-    // Whatever is named as they are: the boundary of the stack's roles forbids to touch it, and apply would fail.
+    // A role that is named as they are: the boundary of the stack's roles forbids to touch it, and apply would fail.
     for (name, path, is_kept) in
         [("guardrails-beta-ci", "/", true), ("ci", "/guardrails-beta/", true), ("guardrails-beta-ci", "/team/", false)]
     {

@@ -270,7 +270,7 @@ async fn alert_waits_while_budgets_cannot_be_asked() {
     };
     looks("Deny").await;
     lab.publish(&real_alert(), &[]).await;
-    // What needs no look at Budgets is told as ever.
+    // A message that needs no look at Budgets is told as ever.
     lab.publish("please stop everything", &[]).await;
     let run = lab.run_when(RunState::Waiting).await;
     let why = run.approval.as_ref().unwrap().why.join("\n");

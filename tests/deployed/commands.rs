@@ -47,10 +47,10 @@ async fn history_tells_who_did_what_and_what_was_there_before() {
     assert_eq!(applied["after"], "detached");
     let times: Vec<&str> = entries.iter().map(|entry| entry["at"].as_str().unwrap()).collect();
     assert!(times.is_sorted(), "they sort as text: {times:?}");
-    // The alert, with what was decided of it, comes first.
+    // The alert, with the decision about it, comes first.
     assert_eq!((entries[0]["kind"].as_str(), &entries[0]["guardrail"]), (Some("alert"), &"project-beta".into()));
     assert!(entries[0]["what"].as_str().unwrap().contains("enforce project-beta at 100% actual"), "{}", entries[0]);
-    // Who asked AWS for what, as CloudTrail knows it: what was stopped together has one id.
+    // The requests to AWS, as CloudTrail knows them: instances that were stopped together have one id.
     let requests = |operation: &str| -> Vec<&str> {
         let all = entries.iter().flat_map(|entry| entry["requests"].as_array().unwrap());
         let ids = all.filter(|request| request["operation"] == operation).map(|request| request["request_id"].as_str());

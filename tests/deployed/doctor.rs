@@ -103,7 +103,7 @@ async fn a_new_deployment_is_told_what_it_lacks_until_it_is_well() {
     subscribe(&lab, "NotifyTopicArn", "email", "finops@example.com").await;
     finds(&lab, 10, "warning", "not confirmed yet", "delete the subscription").await;
 
-    // In words: what is wrong stands first, and what is well is shown when asked for.
+    // In words: findings stand first, and well parts are shown when asked for.
     let output = lab.run(&["doctor", "--all"]).await;
     let said = text(&output.stdout);
     assert!(said.starts_with("WARNING  notify topic: somebody is told: not confirmed yet"), "{said}");
@@ -266,7 +266,7 @@ async fn what_keeps_the_rest_from_working_is_found_and_put_right() {
     lambda.delete_function().function_name("budget-guardrails-notify").send().await.unwrap();
     finds(&lab, 11, "failure", "there is no such function", "guardrails deploy").await;
 
-    // What goes wrong in a round stays found until one goes well; the schedule itself may be gone too.
+    // An error in a round stays found until one goes well; the schedule itself may be gone too.
     budgets.delete_budget().account_id(ACCOUNT).budget_name("project-beta").send().await.unwrap();
     assert_eq!(lab.run(&["reconcile"]).await.status.code(), Some(1));
     let trouble = "project-beta: AWS Budgets has no budget of this name: deploy again (the last that went well: ";

@@ -195,7 +195,7 @@ async fn functions_and_command_work_on_fleets_of_another_emulator() {
     assert_eq!(fleet.states().await[&single], "running");
     assert_eq!(lab.snapshot().await, before);
 
-    // What groups are asked on the way, as this emulator answers it.
+    // The calls that groups get on the way, as this emulator answers them.
     let suspend = fleet.auto_scaling.suspend_processes().auto_scaling_group_name("web").scaling_processes("Launch");
     suspend.send().await.unwrap();
     let suspended = fleet.group("web").await;

@@ -78,7 +78,7 @@ impl Lab {
     }
 
     async fn begun(options: Options, file: &str) -> Self {
-        // Other files are of few tests each; and what another process has is in no saved state.
+        // Other files are of few tests each; and the things of another process are in no saved state.
         if file != EXAMPLE || options.fleets == Fleets::Moto {
             return Self::deploy(options, file).await;
         }

@@ -134,7 +134,7 @@ async fn operator_policy_allows_all_of_a_days_work_and_no_more() {
     let operator = user(&lab.root, "finops", OPERATOR).await;
     may(&lab, &operator, &["plan", "project-beta"]).await;
 
-    // What is asked for is rejected; what is real is approved, enforced, and put back.
+    // A simulated run is rejected; a real one is approved, enforced, and put back.
     let tried = simulated_and_waiting(&lab, &operator).await;
     may(&lab, &operator, &["reject", &tried, "--reason", "only a try", "--yes"]).await;
     assert_eq!(lab.snapshot().await, before);
@@ -156,14 +156,14 @@ async fn operator_policy_allows_all_of_a_days_work_and_no_more() {
     }
     assert_eq!(lab.snapshot().await, before);
 
-    // All is well, and all of it could be looked at: what CloudFormation reads of the resources in their name, too.
+    // All is well, and all of it could be looked at: CloudFormation's reads of the resources in their name, too.
     activate(&lab).await;
     subscribe(&lab, "NotifyTopicArn", "email", "finops@example.com").await;
     let doctor = run_as(&lab, &operator, &["doctor", "--cost-explorer", "--output", "json"]).await;
     assert_eq!(doctor.status.code(), Some(0), "{}{}", text(&doctor.stdout), text(&doctor.stderr));
     assert_eq!(serde_json::from_slice::<Json>(&doctor.stdout).unwrap()["verdict"], "well");
 
-    // What a person settles by hand is let go.
+    // Changes that a person settles by hand are let go.
     let tried = simulated_and_waiting(&lab, &operator).await;
     may(&lab, &operator, &["approve", &tried, "--reason", "once more", "--yes"]).await;
     may(&lab, &operator, &["abandon", &tried, "--reason", "settled by hand", "--yes"]).await;

@@ -20,7 +20,7 @@ async fn budget_is_read_with_its_alarms_and_update_zeroes_it() {
     let client = aws_sdk_budgets::Client::new(&lab.root);
     let standings = Standings { client: client.clone(), account: ACCOUNT.to_owned(), topic: None };
     let guardrail = guardrail(&lab).await;
-    // Before any breach every stage is planned, and people are told of what would be left alone.
+    // Before any breach every stage is planned, and people are told of targets that would be left alone.
     let said = lab.say(&["reconcile", "--rehearse"]).await;
     assert!(said.contains("100% actual: would change ") && said.contains("would be left alone"), "{said}");
     let (subject, told) = lab.told().await;
@@ -91,7 +91,7 @@ async fn lost_alert_is_enforced_and_started_instances_stop_again() {
 
     lab.say(&["rollback", "project-beta", "--yes"]).await;
     let mut expected = before;
-    // It ran when the run took it up: that is what comes back.
+    // It ran when the run took it up: so it comes back running.
     expected.instances.insert(idle.clone(), "running".to_owned());
     assert_eq!(lab.snapshot().await, expected);
 }

@@ -124,7 +124,7 @@ async fn false_alert_of_an_operator_is_not_believed() {
     let publish = || operator.publish().topic_arn(&lab.outputs["AlertTopicArn"]).message("This is a mock notification").send();
     publish().await.expect("the key's policy lets operators use it for the topic");
     lab.runs_when(|runs| runs.iter().any(|run| run.simulated)).await;
-    // As a stolen key would: what is not marked as simulated is held against what AWS Budgets says.
+    // As a stolen key would: an alert that is not marked as simulated is held against the figures of AWS Budgets.
     lab.local.spend("project-beta", "0.20", None).await.unwrap();
     operator.publish().topic_arn(&lab.outputs["AlertTopicArn"]).message(real_alert()).send().await.unwrap();
     lab.runs_when(|runs| runs.iter().any(|run| !run.simulated && run.state == RunState::Waiting)).await;

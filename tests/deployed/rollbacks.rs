@@ -81,7 +81,7 @@ async fn failed_action_is_loud_and_tried_again_at_the_next_alert() {
     let states = lab.snapshot().await.instances;
     assert!(lab.world.with_role(Role::Fleet).all(|instance| states[&instance.id] == "stopped"), "{states:?}");
 
-    // The same run, and no second snapshot of what was stopped.
+    // The same run, and no second snapshot of the stopped instances.
     iam.delete_role_policy().role_name(role).policy_name("closed").send().await.unwrap();
     lab.publish(&real_alert().replace("$2.31", "$2.40"), &[]).await;
     lab.run_when(RunState::Enforced).await;

@@ -124,7 +124,7 @@ async fn code_not_packed_here_is_neither_deployed_nor_left_to_run() {
     let stacks = aws_sdk_cloudformation::Client::new(&lab.root).describe_stacks().send().await.unwrap();
     assert!(stacks.stacks().iter().all(|stack| stack.stack_name() != Some("budget-guardrails")), "nothing was begun");
 
-    // What is right is right, also when it was put there by a tool that leaves no SHA-256.
+    // The right zip is taken, also when it was put there by a tool that leaves no SHA-256.
     s3.delete_object().bucket(bucket).key(&ours.key).send().await.unwrap();
     put(&ours.key, ours.zip.clone()).await;
     lab.say(&["deploy", "--yes"]).await;
@@ -194,7 +194,8 @@ async fn ledger_of_deleted_stack_is_adopted_and_its_holds_put_back() {
     // As long as its stack is there it is that stack's.
     refused(second(&table), "the stack `budget-guardrails` (CREATE_COMPLETE) uses the ledger").await;
 
-    // The stack does not go as long as a run is open; somebody has it go all the same, and what refused stays behind.
+    // The stack does not go as long as a run is open; somebody has it go all the same, and the resource that refused stays
+    // behind.
     let cloudformation = aws_sdk_cloudformation::Client::new(&lab.root);
     cloudformation.delete_stack().stack_name("budget-guardrails").send().await.unwrap();
     let failed = settled(&lab).await.unwrap();
@@ -205,7 +206,7 @@ async fn ledger_of_deleted_stack_is_adopted_and_its_holds_put_back() {
     budgets.delete_budget().account_id(ACCOUNT).budget_name("project-beta").send().await.unwrap();
 
     what_is_no_ledger_is_refused(&lab, &refused, &second).await;
-    // A file without what is held would leave the functions without the rights to put it back.
+    // A file without the held guardrail would leave the functions without the rights to put it back.
     let file = lab.folder.path().join("guardrails.yaml");
     std::fs::write(&file, EXAMPLE.replace("project-beta:", "project-gamma:")).unwrap();
     refused(second(&table), "guardrails.yaml has no such guardrail").await;

@@ -51,7 +51,7 @@ async fn run_that_demands_it_fails_and_names_those_who_can_launch() {
     // It leaves it to their own policies, which do not allow it.
     role(&lab.root, "Elsewhere", &format!("arn:aws:iam::{ACCOUNT}:root"), Json::Null).await;
 
-    // Before: what the plan says of now, and of afterwards.
+    // Before: the plan's lines for now, and for afterwards.
     let plan = lab.say(&["plan", "project-beta", "--at", "100% actual"]).await;
     let line = plan.lines().find(|line| line.contains("user beta-developer: can launch")).unwrap_or_else(|| panic!("{plan}"));
     let (now, then) = line.split_once(" -> CAN STILL LAUNCH ").unwrap_or_else(|| panic!("{line}"));

@@ -128,7 +128,7 @@ fn step_tried_for_months_stays_small_and_loses_no_time() {
     let all = 50_000;
     for number in 0..all {
         let at = begun + SignedDuration::from_secs(60 * number);
-        // Whatever AWS says, and however long: sometimes the same but for an id, sometimes never the same.
+        // Any words of AWS, and of any length: sometimes the same but for an id, sometimes never the same.
         let why = match number % 3 {
             0 => format!("InsufficientInstanceCapacity: request {number}"),
             1 => format!("word{} {}", "x".repeat(usize::try_from(number % 900).unwrap()), "é".repeat(3000)),

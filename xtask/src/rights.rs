@@ -87,7 +87,7 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
         for action in granted {
             let used = row.calls.iter().any(|call| recorded::covers(action, call));
             match (used, reasons.unused(role, action)) {
-                // What only a race leads to has its reason, and may be seen all the same.
+                // A grant that only a race uses has its reason, and its use may be seen all the same.
                 (true, _) => row.used += 1,
                 (false, Some(_)) => row.with_reason += 1,
                 (false, None) => wrong.push(format!("{role} is granted {action}, and no call used it: take it away, or say why")),

@@ -187,7 +187,7 @@ impl Question<'_> {
                 book.keep(self.clock.now()).await?;
                 left = later;
             }
-            // Who can launch in so many ways can launch; the next roles are counted, not asked about.
+            // A person with so many ways can launch; the next roles are counted, not asked about.
             half.person.unasked_roles = left.len();
             let stale = book.work().is_some_and(|work| self.is_stale(&half.person, work, book));
             (self.heard)(&half.person);

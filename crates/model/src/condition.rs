@@ -48,11 +48,11 @@ fn one(operator: &str, key: &str, expected: &[String], known: &dyn Fn(&str) -> K
     let Some((matches, negated)) = comparison(operator) else { return unknown() };
     let actual = match actual {
         Known::Is(actual) => actual,
-        // A key that is not there matches nothing, so what must not match holds.
+        // A key that is not there matches nothing, so a negated comparison holds.
         Known::Absent => return Verdict::from(if_exists || negated),
         Known::Unknown => return unknown(),
     };
-    // What stands there is filled in when the request comes.
+    // A variable in it is filled in when the request comes.
     if expected.iter().any(|value| value.contains("${")) {
         return unknown();
     }

@@ -189,7 +189,7 @@ impl Pacer {
     }
 
     fn set(&self, limit: Limit, tokens: f64) {
-        // To the thousandth: what travels is read by people too.
+        // To the thousandth: people too read the levels that travel.
         let level = Level { tokens: (tokens * 1000.0).round() / 1000.0, at: self.clock.now() };
         self.lock().0.insert(limit.name.to_owned(), level);
     }

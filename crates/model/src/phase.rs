@@ -34,7 +34,7 @@ impl Phase {
         use Phase::{Abandoned, Applied, ApplyFailed, Applying, Planned, RollbackFailed, RolledBack, RollingBack, Skipped};
         match self {
             Planned => matches!(next, Skipped | Applying | Applied | ApplyFailed),
-            // Taken up again by whoever comes after a death: the same phase, a new lease.
+            // Taken up again by the invocation that comes after a death: the same phase, a new lease.
             Applying => {
                 matches!(next, Applying | Applied | ApplyFailed | Skipped | RollingBack | RolledBack | RollbackFailed | Abandoned)
             }
@@ -111,7 +111,7 @@ mod tests {
     fn final_phase_has_no_successor_and_every_other_reaches_the_end() {
         for phase in ALL {
             let successors: Vec<_> = ALL.into_iter().filter(|next| phase.may_become(*next)).collect();
-            // What was left alone may be planned again, which holds nothing either.
+            // A step that was left alone may be planned again, which holds nothing either.
             let over = successors.is_empty() || successors == [Phase::Planned];
             assert_eq!(over, phase.is_final(), "{phase}");
             assert!(phase.is_final() || successors.iter().any(|next| next.is_final()), "{phase}");
@@ -122,7 +122,7 @@ mod tests {
     fn what_was_put_back_or_settled_by_hand_is_never_planned_again() {
         let again: Vec<_> = ALL.into_iter().filter(|phase| phase.may_become(Phase::Planned)).collect();
         assert_eq!(again, [Phase::Skipped]);
-        // What is held goes on without losing its hold, never through a phase that a rollback takes for not begun.
+        // A held step goes on without losing its hold, never through a phase that a rollback takes for not begun.
         assert!(Phase::Applied.may_become(Phase::Applying) && !Phase::Applied.may_become(Phase::Planned));
     }
 

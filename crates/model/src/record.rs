@@ -402,7 +402,7 @@ impl Event for RunEvent {
     }
 
     fn is_like(&self, later: &Self) -> bool {
-        // Whatever a person did is told for itself.
+        // A person's deed is told for itself.
         self.who() == later.who() && !self.by.starts_with("arn:")
     }
 

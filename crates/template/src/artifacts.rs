@@ -134,7 +134,7 @@ pub fn pack(folder: &Path, runtime: Runtime) -> Result<Artifact> {
         Runtime::ThisMachine(_) | Runtime::Lambda(_) => SMALLEST,
     };
     let zip = zip(&program, level).context("packing the functions")?;
-    // Of what stands under it, with a name that no other version uses for anything else.
+    // The hash is of the zip itself, so that no other version uses the name for anything else.
     let hash = format!("{:x}", Sha256::digest(&zip));
     Ok(Artifact { key: format!("{PREFIX}functions-{}.zip", &hash[..HASH]), zip })
 }

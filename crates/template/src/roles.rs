@@ -19,7 +19,7 @@ pub(super) fn role(action: &Entry, config: &Config, logical: &str) -> Result<Jso
             "Resource": {"Fn::GetAtt": [format!("{logical}Log"), "Arn"]},
         }),
         ledger("ReadLedger", &["dynamodb:BatchGetItem", "dynamodb:Query"], &["RUN", "STEP#*", "FACET#*"]),
-        // The run only while it plans again: what has nothing left to do is said there.
+        // The run only while it plans again: a part that has nothing left to do is said there.
         ledger("WriteLedger", &["dynamodb:PutItem"], &["RUN", "STEP#*", "FACET#*"]),
     ];
     statements.extend(grants::together(action.grants(config)?).iter().map(|grant| with_pseudo_parameters(&grant.statement())));

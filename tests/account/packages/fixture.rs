@@ -74,7 +74,7 @@ impl Sample {
         file.reserve_shstrtab().unwrap();
         file.reserve_section_headers();
 
-        // What it is.
+        // The kind of the file.
         let header = FileHeader {
             os_abi: elf::OsAbi(self.system),
             abi_version: 0,

@@ -13,7 +13,7 @@ async fn process_resumed_before_the_stop_harms_no_member() {
     for process in ["HealthCheck", "Terminate", "AZRebalance"] {
         let story = story(four());
         let run = story.open_beta("beta 80%", json!({})).await;
-        // The processes are suspended, and whoever would go on now dies.
+        // The processes are suspended, and the invocation that would go on now dies.
         story.harness.gate.arm_for("DescribeScalingActivities", Kind::DieBefore);
         while story.harness.gate.hit().is_none() {
             story.harness.invoke(Direction::Apply, &run, 0).await;

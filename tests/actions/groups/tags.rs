@@ -198,7 +198,7 @@ async fn held_groups_without_the_tags_are_known_as_out_of_reach() {
         ]
     );
     assert_eq!(known(json!({"tag": {"Project": "Beta"}, "untagged-groups": "stop"})).await, Vec::<String>::new());
-    // What is gone needs no rights.
+    // A group that is gone needs no rights.
     story.world.account().fleets.clear();
     assert_eq!(known(json!({"tag": {"Project": "Beta"}})).await, Vec::<String>::new());
 }

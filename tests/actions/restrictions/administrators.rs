@@ -97,9 +97,9 @@ async fn principal_restricted_by_another_guardrail_does_not_remain() {
         (&paged, deny(json!({"user": "abe"}))),
         (&by_group, deny(json!({"group": "Beta"}))),
         (&by_role, deny(json!({"role": "break-glass"}))),
-        // A Deny of people's own is known to whoever attaches it too.
+        // A Deny of people's own is known to the action that attaches it too.
         (&nothing_more, ("deny-actions", json!({"user": "abe", "policy": OWN}))),
-        // Who was swapped is no administrator any more.
+        // A swapped user is no administrator any more.
         (&nothing_more, ("swap-policy", json!({"user": "abe", "detach": ["AdministratorAccess"]}))),
     ];
     for (fill, (action, params)) in first {

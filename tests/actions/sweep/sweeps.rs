@@ -269,7 +269,7 @@ async fn stall(lab: &Lab<'_>, at: usize, direction: Direction, run: &RunId, othe
     lab.harness.gate.arm(Fault { at, kind: Kind::Stall });
     let stalling = async {
         for part in lab.parts(direction) {
-            // What it says when it comes to itself, nobody hears.
+            // Nobody hears its words when it comes to itself.
             let _ = lab.harness.invoke(direction, run, part).await;
         }
     };

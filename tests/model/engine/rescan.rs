@@ -161,7 +161,7 @@ async fn facet_that_joins_a_piece_put_back_is_left_alone_until_rearm() {
         story.harness.runs().roll_back(&run, &request).await.unwrap();
         story.harness.execute(Direction::Rollback, &run).await.unwrap();
     }
-    // The fuse is what was asked for, and nothing else of its unit is turned without it.
+    // The fuse was asked for, and nothing else of its unit is turned without it.
     story.toy.set("attic-0-1-fuse: on, attic-1-0-new: on");
     assert_eq!(story.look(&run).await, Outcome::Unchanged);
     let held = "b: off (was on, held by beta 80%)";

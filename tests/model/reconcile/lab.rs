@@ -191,7 +191,7 @@ impl Lab {
     async fn keep_alert(&self, amount: &str) {
         let text = crate::deployed::alert("beta", guardrails_local_aws::ACCOUNT, "$2.00", "$2.00", amount);
         let record = AlertRecord { format: FORMAT, at: self.bench_now(), text, decision: String::new(), guardrail: None };
-        // What the bench calls all alerts.
+        // The bench's name for all alerts.
         self.harness.truth.record_alert("digest", &record).await.unwrap();
     }
 

@@ -17,7 +17,7 @@ async fn ended_period_lets_go_once_spend_of_new_period_is_there() {
     let lab = Lab::new().await;
     enforced(&lab).await;
     for time in ["2026-12-01T00:30:00Z", "2026-12-01T07:00:00Z"] {
-        // What Budgets shows is of November yet, and in alarm.
+        // The figures of Budgets are of November yet, and in alarm.
         lab.at(time).await;
         lab.says("9.20");
         lab.round().await;
@@ -28,7 +28,7 @@ async fn ended_period_lets_go_once_spend_of_new_period_is_there() {
     let round = lab.round().await;
     assert_eq!((lab.lamp().as_str(), lab.runs().await), ("on", vec!["2026-11 rolled back".to_owned()]));
     assert!(round.guardrails[0].did[0].ends_with("2026-11 is over, and $0.12 are spent of 2026-12"), "{round:?}");
-    // What is spent in December is enforced in December.
+    // The spend of December is enforced in December.
     lab.says("2.31");
     lab.round().await;
     assert_eq!((lab.lamp().as_str(), lab.runs().await.last().unwrap().as_str()), ("off", "2026-12 enforced"));

@@ -100,7 +100,7 @@ async fn other_costs_that_count_put_nothing_back_within_the_period() {
         lab.round().await;
         assert_eq!(lab.lamp(), "off", "{shown} after {hours} hours");
     }
-    // A person says so, and the stage is armed again for what is spent from then on.
+    // A person says so, and the stage is armed again for the spend from then on.
     let run = lab.latest().await;
     lab.harness.ask_back(&run.id, &[], false).await;
     lab.settle().await;

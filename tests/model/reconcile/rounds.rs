@@ -336,7 +336,7 @@ async fn unreadable_guardrail_is_named_and_costs_others_nothing() {
     let round = lab.round().await;
     assert_eq!(round.troubles(), ["alpha: reading the budget: AccessDenied"]);
     assert_eq!((round.clean, lab.lamp().as_str()), (clean, "off"));
-    // What is held is looked after also where Budgets says nothing.
+    // Held facets are looked after also where Budgets says nothing.
     lab.says_nothing("beta");
     lab.toy.set("a: on");
     lab.round().await;

@@ -67,7 +67,7 @@ fn named_caller_needs_no_policy_and_caller_of_account_does() {
         // Names are not patterns, and a user with a path is another.
         (json!({"AWS": "arn:aws:iam::111122223333:user/*"}), NO),
         (json!({"AWS": "arn:aws:iam::111122223333:user/ann"}), NO),
-        // Who was deleted is shown by an id.
+        // Somebody who was deleted is shown by an id.
         (json!({"AWS": "AIDAQ3EGUVS2EXAMPLE"}), NO),
         (json!({"Service": "ec2.amazonaws.com"}), NO),
         (json!({"Federated": "cognito-identity.amazonaws.com"}), NO),
@@ -134,7 +134,7 @@ fn conditions_on_the_caller_are_evaluated_and_others_are_said() {
         // Only services have it.
         (json!({"StringEquals": {"aws:SourceAccount": "111122223333"}}), Assumable::No),
         (json!({"StringEqualsIfExists": {"aws:SourceAccount": "444455556666"}}), Assumable::Yes),
-        // AWS's own examples: what the request says, nobody knows before.
+        // AWS's own examples: nobody knows before which keys the request has.
         (
             json!({"StringEquals": {"sts:ExternalId": "12345"}}),
             cannot("its trust policy has a condition: it asks for sts:ExternalId"),

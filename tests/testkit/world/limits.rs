@@ -71,7 +71,7 @@ async fn thousand_stops_go_through_at_once_and_20_more_each_second() {
     }
     assert_eq!(stop(1000, 1001).await.unwrap_err(), "RequestLimitExceeded: Request limit exceeded.");
     place.wait(1);
-    // What is refused takes nothing.
+    // A refused call takes nothing.
     stop(1000, 1021).await.unwrap_err();
     stop(1000, 1020).await.unwrap();
     stop(1020, 1021).await.unwrap_err();

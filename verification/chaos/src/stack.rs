@@ -157,7 +157,7 @@ impl Stack {
     pub(crate) async fn alert(&self, target: &Target) -> Result<()> {
         let guardrail = self.guardrail().await?;
         if !target.simulated {
-            // What AWS Budgets itself says is never behind an alert, whichever of them arrives last.
+            // The figures of AWS Budgets are never behind an alert, whichever of them arrives last.
             let budget = guardrail.budget.amount.dollars();
             let most = guardrail.stages.iter().map(|stage| stage.at.threshold(budget)).max().unwrap_or_default();
             self.local.spend(guardrail.name.as_str(), &(most + Decimal::new(1, 2)).to_string(), None).await?;

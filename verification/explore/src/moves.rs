@@ -70,7 +70,7 @@ impl Explorer {
             _ => None,
         });
         let late = state.late.iter().map(|late| late.until);
-        // For whoever may come yet.
+        // For an invocation that may come yet.
         let lease = self.facet(state).and_then(|facet| facet.lease.as_ref().map(|lease| second(lease.ends()) + 1));
         let lease = lease.filter(|_| !state.events.is_empty());
         let due = waits.chain(late).chain(lease).filter(|at| *at > state.now).min()?;
@@ -115,7 +115,7 @@ impl Explorer {
                 state.left.faults -= 1;
                 state.others.push(task);
                 state.executions[usize::from(index)].stands = Stands::Ended;
-                // Nobody does what its look found, unless a round asks for another.
+                // Nobody does the work that its look found, unless a round asks for another.
                 state.people.seen_for &= !(1 << state.executions[usize::from(index)].run);
             }
             Move::Land(index) => {
@@ -158,7 +158,7 @@ impl Explorer {
         };
         match (who, end) {
             (_, End::Broken(why)) => return Err(format!("somebody cannot go on: {why}")),
-            // Whoever asked hears that it failed, and asks again; of a left-over invocation nobody hears.
+            // The caller hears that it failed, and asks again; of a left-over invocation nobody hears.
             (Who::Other(_), End::Retry) => self.again(state, who, task),
             (Who::Other(index), _) => {
                 state.others.remove(usize::from(index));

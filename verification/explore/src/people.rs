@@ -26,7 +26,7 @@ impl Explorer {
         let at_work = |(_, task): &(Who, Task)| matches!(self.product.root(*task).job, Job::Work { .. });
         let quiet = state.late.is_empty() && !state.everybody().iter().any(at_work);
         let held = self.facet(state).is_some_and(|facet| !facet.holders.is_empty());
-        // What we made it already, nobody can see that a person wants it too.
+        // Where we gave it this value already, nobody can see that a person wants it too.
         let is_news = !held || self.facet(state).is_some_and(|facet| facet.wanted.as_str() != value);
         let tells = self.scenario.drift == DriftPolicy::Report && self.scenario.has_rounds();
         let settled = tells && self.steps(state).iter().all(|step| step.phase == Phase::Applied || step.phase.is_final());

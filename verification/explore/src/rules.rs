@@ -40,8 +40,8 @@ impl Explorer {
             return Err(format!("it is turned {to}, and a person had made it {persons}, which people are only to be told of"));
         }
         if way == Direction::Rollback && changes {
-            // When nobody holds it any more, the call is one whose caller died: it does again what was done, and its lease shows
-            // to the next run that it may.
+            // When nobody holds it any more, the call is one whose caller died: it repeats a change that was made, and its lease
+            // shows to the next run that it may.
             if facet.holders.len() > 1 {
                 return Err(format!("it is turned {to}, and {} hold it", facet.holders.len()));
             }
@@ -97,10 +97,10 @@ impl Explorer {
         let refused = runs.iter().any(|run| run.state == RunState::RollbackFailed);
         for run in &runs {
             match run.state {
-                // Whoever takes it up is a move of its own.
+                // Taking it up is a move of its own.
                 RunState::Opening | RunState::Applying | RunState::RollingBack => return Ok(()),
                 RunState::Enforced | RunState::RolledBack => {}
-                // What a person made something else of.
+                // A facet that a person changed.
                 RunState::RollbackFailed if Self::is_peoples(state, runs.len()) => {}
                 other => return Err(format!("{} ends as {}", run.id, other.words())),
             }

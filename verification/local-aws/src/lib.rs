@@ -184,7 +184,7 @@ impl LocalAws {
             ("AWS_CONFIG_FILE", "/dev/null"),
             ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
             (clients::LOCAL_ONLY, "1"),
-            // `guardrails deploy` takes what cargo built here.
+            // `guardrails deploy` takes the programs that cargo built here.
             ("GUARDRAILS_RUNTIME", "this-machine"),
         ]
         .into_iter()

@@ -120,7 +120,7 @@ impl FaultInjector {
                 ended = &mut work => Some(ended),
                 () = self.died.notified() => None,
             };
-            // What a caller says that died in the same breath, nobody hears; and a death may be told twice.
+            // Nobody hears the words of a caller that died in the same breath; and a death may be told twice.
             if std::mem::take(&mut lock(&self.state).dead) {
                 return None;
             }

@@ -96,7 +96,7 @@ impl Checks<'_> {
     }
 
     async fn by_load_balancers(&self, group: &AutoScalingGroup, ids: &[&str]) -> Result<Option<String>, ActionError> {
-        // A group names what it stands behind in a list of its own kind, and again among all its traffic sources.
+        // A group names its load balancers in a list of their own kind, and again among all its traffic sources.
         let behind = |names: &[String], kind: &str| {
             let sources = group.traffic_sources().iter().filter(|source| source.r#type() == Some(kind));
             let sources = sources.filter_map(|source| source.identifier().map(str::to_owned));

@@ -159,7 +159,7 @@ pub(crate) async fn make(deployment: &Deployment, config: &Config, target: &Targ
     let guardrail =
         config.guardrails.get(&target.guardrail).ok_or_else(|| anyhow!("there is no guardrail `{}`", target.guardrail))?;
     let mut run: Run = deployment.runs().draft(target, config, guardrail, "");
-    // What a deployment adds to the file's operators: whoever deploys.
+    // A deployment adds the principal that deploys to the file's operators.
     run.operators.push(deployment.caller.arn.clone());
     let planner = Planner { deployment, run: &run };
     let parts = try_join_all((0..run.parts.len()).map(|index| planner.everywhere(index))).await?;

@@ -118,7 +118,7 @@ async fn held(deployment: &Deployment, args: &Rollback, request: &RollbackReques
     if open.is_empty()
         && let Some(id) = &args.run
     {
-        // Names what is wrong: no such run, or another guardrail's.
+        // Names the mistake: no such run, or another guardrail's.
         let other = follow::load(deployment, id).await?;
         if other.guardrail != args.guardrail {
             return Err(anyhow!("run {id} is of `{}`, not of `{}`", other.guardrail, args.guardrail));

@@ -132,7 +132,7 @@ pub fn apply(step: &Step, facet: Option<&Facet>, seen: &Seen, keeps: bool, attem
     if let Some(until) = claimed(facet, Direction::Rollback, now) {
         return ApplyNext::Wait(Some(until));
     }
-    // What was asked for and had no room, in this phase.
+    // A change that was asked for and had no room, in this phase.
     let asked_later = step.again_at.filter(|again| step.phase == Phase::Applying && *again > now);
     let me = step.holder();
     let ours = facet.filter(|facet| facet.holders.contains_key(&me));
@@ -230,8 +230,8 @@ pub fn rollback(step: &Step, facet: Option<&Facet>, seen: &Seen, how: Back, now:
             Phase::Applied if keeps => RollbackNext::Kept,
             Phase::Applied => RollbackNext::Settled(Some(format!("somebody made it {value} already"))),
             _ if step.put_back && !is_behind(seen) => RollbackNext::Settled(None),
-            // Our change was asked for and never seen: a listing may lag behind it. Putting back what is there already does
-            // no harm.
+            // Our change was asked for and never seen: a listing may lag behind it. Putting back a value that is there already
+            // does no harm.
             _ => RollbackNext::PutBack,
         };
     }

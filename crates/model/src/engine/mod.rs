@@ -224,7 +224,7 @@ impl<'a> Executor<'a> {
                 }
                 let Some(current) = self.current(direction, run, part).await? else { return Ok(Progress::Superseded) };
                 if Some(current.value.asked_at()) != asked {
-                    // Something else is asked for now: what was passed may be in its scope.
+                    // Something else is asked for now: steps that were passed may be in its scope.
                     from = None;
                     sooner(&mut wait, AFTER_CONFLICT);
                     break;

@@ -312,7 +312,7 @@ impl Executor<'_> {
         let earlier_calls = facet.and_then(|facet| facet.lease.as_ref()).is_some_and(|lease| lease.earlier_until.is_some());
         let is = |wanted: &Value| matches!(seen, Some(Seen::Is(value) | Seen::FellBack(value, _)) if value == wanted);
         let over = |phase, reason: Option<&String>, keep_hold| Outcome::Over { phase, reason: reason.cloned(), keep_hold };
-        // On the way back what is seen may be an old listing, from before our own change: it counts with an answer only.
+        // On the way back the seen value may be an old listing, from before our own change: it counts with an answer only.
         if is(goal) && (direction == Direction::Apply || is_answered(answer)) {
             return over(reached, None, direction == Direction::Apply);
         }

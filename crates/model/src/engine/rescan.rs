@@ -34,7 +34,7 @@ impl Executor<'_> {
             let is_piece = run.value.partial_rollbacks.iter().any(|piece| piece.takes_in(&run.value, part, &found.facet));
             is_piece || found.unit.as_ref().is_some_and(|unit| left.contains(&unit.name))
         };
-        // What is held is looked after all the same.
+        // Held facets are looked after all the same.
         let is_held = |found: &Planned| steps.get(&found.facet).is_some_and(|step| step.value.phase == Phase::Applied);
         let found: Vec<Planned> = found.into_iter().filter(|found| is_held(found) || !is_left(found)).collect();
         self.look_at_steps(&run.value, &steps, &found, action).await?;
@@ -96,7 +96,7 @@ impl Executor<'_> {
                 AgainNext::Plan(reason) => (Phase::Planned, Some(reason)),
             };
             let present = if phase == Phase::Planned { found.present.clone() } else { step.value.present.clone() };
-            // What is known of an earlier time says nothing of this one.
+            // The actor of an earlier change says nothing of this one.
             let undone_by = by.or_else(|| step.value.undone_by.clone().filter(|_| phase == Phase::Applied));
             let step = Versioned {
                 rev: step.rev,

@@ -144,7 +144,7 @@ impl Executor<'_> {
         let (run, action) = (job.run, job.action);
         let ids = ids(batch);
         let facets = self.ledger.facets(&ids).await?;
-        // Read before looking: a lease that ends while we look had not ended for what we see.
+        // Read before looking: a lease that ends while we look had not ended for the state that we see.
         let now = self.clock.now();
         let looked_at: Vec<&Step> = batch.iter().map(|step| &step.value).collect();
         let seen = self.observe(run, job.part, action, &looked_at).await?;
@@ -192,7 +192,7 @@ impl Executor<'_> {
         end: &mut End,
     ) -> Result<Decided, ExecutorError> {
         let (run, action) = (job.run, job.action);
-        // What was never begun is skipped without a call.
+        // A step that was never begun is skipped without a call.
         let (planned, begun): (Vec<_>, Vec<_>) = batch.iter().cloned().partition(|step| step.value.phase == Phase::Planned);
         let ids = ids(&begun);
         let facets = self.ledger.facets(&ids).await?;
@@ -325,7 +325,7 @@ fn change(job: &Job<'_>, intent: &Move) -> Change {
         Direction::Apply => &step.wanted,
         Direction::Rollback => step.before.as_ref().unwrap_or(&step.present),
     };
-    // What was left alone when its turn came has a Before too, and was not turned.
+    // A facet that was left alone when its turn came has a Before too, and was not turned.
     let turned = |other: &&Versioned<Step>| {
         other.value.before.is_some() && other.value.phase != Phase::Skipped && other.value.facet != step.facet
     };

@@ -78,7 +78,7 @@ impl Move {
         // Taking up the same phase again is no news, and an item may not grow with every look.
         let is_new_reason = reason.is_some() && step.value.reason != reason;
         if from != phase || is_new_reason || !calls.is_empty() {
-            // What became of a change is told together with what was there.
+            // The outcome of a change is told together with the value before.
             let intended = || step.value.events.iter().rev().find(|event| event.phase == from && event.before.is_some());
             let before = before.or_else(|| after.as_ref().and_then(|_| intended()?.before.clone()));
             let event = StepEvent::new(at, by, phase, reason.clone());

@@ -123,8 +123,8 @@ fn with_standing(books: &Books<'_>, standing: &Standing) -> Spend {
     if standing.actual >= last.actual {
         return of_last;
     }
-    // Less than was known: after an update of the budget, until it is computed anew. For ever, where the update was one of
-    // what counts.
+    // Less than was known: after an update of the budget, until it is computed anew. For ever, where the update changed the costs
+    // that count.
     let since = last.below_since.unwrap_or(now);
     if now.duration_since(since) >= SETTLED_MONTHLY {
         return of_last;
@@ -175,7 +175,7 @@ fn release(books: &Books<'_>, run: &Run, shown: &Shown<'_>) -> Option<Measure> {
         return None;
     }
     let stage = run.stage;
-    // What was known of this period counts where Budgets shows less, right after an update.
+    // The known spend of this period counts where Budgets shows less, right after an update.
     let spend = shown.spend.as_ref().filter(|spend| spend.period == present);
     let (actual, forecast) = match spend {
         Some(spend) => (spend.actual.max(standing.actual), spend.forecast.max(standing.forecast)),
@@ -187,11 +187,11 @@ fn release(books: &Books<'_>, run: &Run, shown: &Shown<'_>) -> Option<Measure> {
         if books.guardrail.release == Release::Manual {
             return None;
         }
-        // What the new period holds too passes over to its run, without a gap.
+        // A facet that the new period holds too passes over to its run, without a gap.
         let slot = books.stages.iter().find(|slot| slot.stage == stage);
         let passed = slot.is_some_and(|slot| slot.released || matches!(slot.run, RunState::Enforced | RunState::Notified));
         let why = format!("{} is over, and ${actual} are spent of {}", run.period, present);
-        // What is not held leaves no gap.
+        // A run without holds leaves no gap.
         let holds_nothing = waits && run.approval.as_ref().is_some_and(|approval| approval.settled.is_empty());
         return (!in_alarm || passed || holds_nothing).then_some(Measure::Release { run: id, why, armed: false });
     }

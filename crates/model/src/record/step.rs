@@ -156,7 +156,7 @@ impl Step {
         if self.phase != Phase::Skipped || self.let_go || self.unplanned || self.spared {
             return false;
         }
-        // The plan left it alone, or the work did: then what it was seen to be stands in its last event.
+        // The plan left it alone, or the work did: then the seen value stands in its last event.
         let seen = self.events.latest().and_then(|event| event.after.as_ref());
         if self.attempt == 0 { self.present != self.wanted } else { seen.is_some_and(|seen| *seen != self.wanted) }
     }

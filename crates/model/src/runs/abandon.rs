@@ -167,13 +167,13 @@ impl Runs<'_> {
         left: &mut Left,
     ) -> Result<usize, LedgerError> {
         let ids: Vec<_> = steps.iter().map(|step| step.value.facet.clone()).collect();
-        // Read before the facets: a lease that ended since had ended for what they say.
+        // Read before the facets: a lease that ended since had ended for these records.
         let now = self.clock.now();
         let facets = self.ledger.facets(&ids).await?;
         let mut moves = Vec::new();
         for step in steps {
             let facet = facets.get(&step.value.facet);
-            // What a caller that died asked for may still land, and nobody would know whose it was.
+            // The call of a dead caller may still land, and nobody would know whose it was.
             let claimed = facet.and_then(|facet| facet.value.lease.as_ref()).map(Lease::ends).filter(|until| *until > now);
             match claimed {
                 Some(until) => left.claimed.push((step.value.label.clone(), until)),
@@ -194,11 +194,11 @@ impl Runs<'_> {
     /// Writes down how the run stands now, and says whether a look is under way.
     async fn settle_abandoned(&self, id: &RunId, request: &AbandonRequest, let_go: usize) -> Result<(Run, bool), RunError> {
         let mut run = self.load(id).await?;
-        // Whoever began to work on it meanwhile judges it at the end.
+        // The execution that began to work on it meanwhile judges it at the end.
         if !is_quiet(run.value.state) {
             return Ok((run.value, false));
         }
-        // A look may be about to take what came, of which this census would not know: no run is over that may yet hold.
+        // A look may be about to take new facets, of which this census would not know: no run is over that may yet hold.
         if self.looks_now(&run.value).await? {
             return Ok((run.value, true));
         }

@@ -136,7 +136,7 @@ impl Runs<'_> {
         // A written answer counts, whatever the next call meets.
         match taken {
             Taken::Now(run) => Ok(Answered::Taken(Box::new(self.go_on(run).await?))),
-            // Whoever wrote it down may have died before anything was woken.
+            // The command that wrote it down may have died before anything was woken.
             Taken::Before(run) => Ok(Answered::Already(Box::new(self.go_on(run).await?))),
             Taken::Not(answered) => Ok(answered),
         }
@@ -163,7 +163,7 @@ impl Runs<'_> {
     pub async fn hear(&self, id: &RunId, attempt: u32) -> Result<Heard, RunError> {
         retry_conflicts(|| async move {
             let mut run = self.load(id).await?;
-            // Where somebody answers in the last moment, this write is refused, and what they said is read.
+            // Where somebody answers in the last moment, this write is refused, and their answer is read.
             if let Some(silence) = self.silence(&run.value, attempt) {
                 // Of a period that is over nothing is saved any more: there silence is the end.
                 let (kind, now) = (run.value.budget.period, self.clock.now());
@@ -176,7 +176,7 @@ impl Runs<'_> {
             }
             let heard = heard(&run.value, attempt, self.clock.now());
             if run.value.state == RunState::RollingBack {
-                // What was done meanwhile is put back, by an execution of its own.
+                // Changes that were made meanwhile are put back, by an execution of its own.
                 self.go_on(run).await?;
             }
             Ok(heard)
@@ -236,14 +236,14 @@ impl Runs<'_> {
             return Ok(self.ledger.save_run(run, None).await?);
         }
         if !marks.is_empty() {
-            // What was approved before is held, and stays so. The others become steps that are left alone.
+            // Facets that were approved before are held, and stay so. The others become steps that are left alone.
             approval.refused.extend(marks);
             run.value.state = RunState::Opening;
             return Ok(self.ledger.save_run(run, None).await?);
         }
         let held_meanwhile = is_first && !approval.settled.is_empty();
         if !held_meanwhile && !approval.settled.is_empty() {
-            // What was approved before is held, and stays so: only what was asked for is not done.
+            // Facets that were approved before are held, and stay so: only the new ones are not changed.
             for index in 0..run.value.parts.len() {
                 if matches!(run.value.parts[index].plan, PartPlan::Written(_)) && !run.value.is_settled(index) {
                     run.value.parts[index].plan = PartPlan::Failed { reason: rejected.clone() };

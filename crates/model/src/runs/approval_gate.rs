@@ -180,7 +180,7 @@ impl Runs<'_> {
         if let Some(approval) = &mut run.approval {
             approval.next = next;
         }
-        // A run that looks again at what it holds stays enforced meanwhile.
+        // A run that looks again at its holds stays enforced meanwhile.
         let looks = run.rescanning.is_some() && run.state == RunState::Enforced;
         if run.state != RunState::Applying && !looks {
             let first =

@@ -59,7 +59,7 @@ impl Runs<'_> {
             return Ok(None);
         }
         if self.present_attempt_runs(&run.value).await? {
-            // Who decided may have died before the execution that waits was woken.
+            // The command that decided may have died before the execution that waits was woken.
             let answered = run.value.approval.as_ref().is_some_and(|approval| approval.decision().is_some());
             let decided = answered || run.value.wake.is_some();
             if run.value.state == RunState::Opening && decided {
@@ -73,7 +73,7 @@ impl Runs<'_> {
             Direction::Rollback => run.value.tries.rollback += 1,
         }
         run.value.tried_at = Some(now);
-        // A look goes on as one: nobody asked for more, so people are not asked again what they rejected.
+        // A look goes on as one: nobody asked for more, so people are not asked again about changes that they rejected.
         run.value.note(now, &self.by, "taken up: its execution had ended without an outcome");
         Ok(Some(self.launch(run).await?.value))
     }

@@ -56,12 +56,13 @@ impl Runs<'_> {
         run.value.tries.rollback += 1;
         run.value.tried_at = Some(self.clock.now());
         if under_way {
-            // The execution that runs goes by what is asked for now; one that is just ending starts another.
+            // The execution that runs goes by the present request; one that is just ending starts another.
             return Ok(RollbackAsked::Changed(Box::new(self.ledger.save_run(run, slot.as_ref()).await?.value)));
         }
         let run = self.launch_with(run, slot).await?;
         if waits {
-            // What waits for an approval learns that there is nothing to approve any more. If not now, when its time is up.
+            // The execution that waits for an approval learns that there is nothing to approve any more. If not now, when its
+            // time is up.
             self.wake(&run.value).await.ok();
         }
         Ok(RollbackAsked::Started(Box::new(run.value)))
@@ -109,7 +110,7 @@ impl Runs<'_> {
     pub async fn rearm(&self, target: &Target) -> Result<bool, RunError> {
         retry_conflicts(|| async move {
             let Some(mut slot) = self.ledger.stage_state(target).await? else { return Ok(false) };
-            // The run whose rollback had released it says so too: its events are what an audit reads.
+            // The run whose rollback had released it says so too: an audit reads its events.
             let mut run = self.load(&slot.value.run).await?;
             let in_pieces = run.value.state.is_open() && !run.value.partial_rollbacks.is_empty();
             let discarded = std::mem::take(&mut slot.value.discarded);

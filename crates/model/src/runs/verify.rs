@@ -52,7 +52,7 @@ impl ToVerify {
         }
         let fresh = || Verification::begin(id, run.try_number(), now);
         let asked = match known {
-            // Taken up where it was left; what is finished is asked no more in this try.
+            // Taken up where it was left; a finished verification is not asked again in this try.
             Some(known) if of_this_try && known.value.finished => return Ok(None),
             Some(known) if of_this_try => known,
             Some(known) => Versioned { rev: known.rev, value: fresh() },
@@ -74,7 +74,7 @@ impl Runs<'_> {
         retry_conflicts(|| async move {
             let known = self.ledger.verification(id).await?;
             let rev = known.as_ref().map_or(0, |known| known.rev);
-            // What was learned after an earlier try says nothing of how it is now.
+            // Answers after an earlier try say nothing of how it is now.
             let of_this_try = known.filter(|known| known.value.try_number == run.try_number());
             let fresh = || Versioned { rev, value: Verification::begin(id, run.try_number(), now) };
             let mut asked = of_this_try.unwrap_or_else(fresh);

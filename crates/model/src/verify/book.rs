@@ -175,7 +175,7 @@ impl<'a> Book<'a> {
             pages.push(Versioned { rev: self.revs.get(&work.pages).copied().unwrap_or_default(), value: page });
             work.pages += 1;
         }
-        // What one write has no room for stays where it was.
+        // Answers for which one write has no room stay where they were.
         work.roles = self.unwritten.iter().map(|answer| (**answer).clone()).collect();
         pages
     }

@@ -139,7 +139,7 @@ impl Changes {
                 left.person.untold.push(why);
             }
         }
-        // What is not kept is through roles.
+        // The ways that are not kept are through roles.
         let more = person.more_ways + person.unasked_roles;
         if more > 0 && !self.denies(&person.by, ASSUME) {
             if left.person.ways.is_empty() {

@@ -38,7 +38,7 @@ fn is_entry(statement: &Json) -> bool {
         let patterns = strings(actions);
         patterns.iter().any(|pattern| ASSUMES.iter().any(|assume| glob(&pattern.to_ascii_lowercase(), assume)))
     };
-    // Of what is not among these, some way in may be.
+    // A call that is not among these may be a way in.
     statement.get("Action").is_none_or(fits)
 }
 
@@ -54,7 +54,7 @@ fn whom(principal: &Json, account: &str, is_denied: &impl Fn(&Principal) -> bool
         }
         ["arn", ..] => Verdict::Yes,
         [number] if number.len() == 12 && number.bytes().all(|digit| digit.is_ascii_digit()) => Verdict::Yes,
-        // What IAM writes in the place of somebody who was deleted.
+        // IAM writes this in the place of somebody who was deleted.
         _ => Verdict::No,
     };
     kinds.iter().fold(Verdict::No, |any, (kind, names)| {

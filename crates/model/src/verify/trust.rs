@@ -171,7 +171,8 @@ impl Statement {
                     Trusted { named: so_far.named.or(this.named), account: so_far.account.or(this.account) }
                 })
             }
-            // Who is not to be meant must be named together with their account; with one of them only, AWS's own words differ.
+            // A principal that is not to be meant must be named together with its account; with one of them only, AWS's own words
+            // differ.
             Whom::AllBut(principals) => {
                 let listed = principals.iter().map(|one| principal(one, caller));
                 let (named, account) = listed
@@ -197,7 +198,7 @@ fn principal(one: &str, caller: &Caller<'_>) -> Trusted {
     match parts.as_slice() {
         [account] if *account == caller.account() => Trusted { account: Verdict::Yes, ..no },
         ["arn", _, "iam", "", account, "root"] if *account == caller.account() => Trusted { account: Verdict::Yes, ..no },
-        // A session of the role: its name is chosen by whoever assumes it.
+        // A session of the role: its name is chosen by the caller that assumes it.
         ["arn", _, "sts", "", account, session] if *account == caller.account() && caller.is_role() => {
             let mut session = session.split('/').skip(1);
             if session.next() == Some(caller.name()) {
@@ -240,7 +241,7 @@ fn of_aws(principal: &Json) -> Option<Vec<String>> {
 /// May `caller`, whose own policies say `identity` of assuming the role, assume it?
 #[must_use]
 pub fn assumable(trusted: Trusted, identity: &Simulated, caller: &Caller<'_>) -> Assumable {
-    // A role's boundary bounds what a trust policy gives to the role; not what it gives to a user.
+    // A role's boundary bounds the rights that a trust policy gives to the role; not those that it gives to a user.
     let bounded = if caller.is_role() { identity.beyond_boundary() } else { Verdict::No };
     let named = trusted.named.and(!identity.denied()).and(!bounded);
     match named.or(trusted.account.and(identity.allowed())) {

@@ -157,7 +157,7 @@ async fn only_time(cursor: Cursor) {
         if direction == Direction::Rollback {
             lamps.ask_back(&run.id).await;
         }
-        // A cursor of what is asked for now may pass over steps: the run says so at its end, and the next try finds them.
+        // A cursor of the present request may pass over steps: the run says so at its end, and the next try finds them.
         let first = lamps.carry(direction, &run.id, cursor.clone(), 20).await;
         assert!(first.is_some(), "it comes to an end");
         assert!(lamps.carry(direction, &run.id, Cursor::default(), 20).await.is_some(), "it comes to an end");

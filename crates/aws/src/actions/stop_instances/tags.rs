@@ -62,7 +62,7 @@ impl Stopping {
         let refused = changes.iter().zip(answers).filter(|(_, answer)| matches!(answer, ChangeOutcome::Refused(_)));
         let refused: Vec<(&FacetId, &mut ChangeOutcome)> = refused.map(|(change, answer)| (&change.facet, answer)).collect();
         let facets: Vec<&FacetId> = refused.iter().map(|(facet, _)| *facet).collect();
-        // What AWS said stands, also when it does not say more.
+        // AWS's words stand, also when the lookup says no more.
         let Ok(lost) = self.lost_tags(&facets).await else { return };
         for (facet, answer) in refused {
             if let (Some(lost), ChangeOutcome::Refused(why)) = (lost.get(facet), answer) {

@@ -243,7 +243,7 @@ impl Attachments {
                 answer => answer.err(),
             }
         } else {
-            // What is not attached needs no detaching.
+            // A policy that is not attached needs no detaching.
             self.detach(principal, policy, change).await.err().filter(|failure| !failure.is("NoSuchEntity"))
         };
         failure.map_or(ChangeOutcome::Accepted, Failure::answer)

@@ -223,7 +223,7 @@ mod tests {
         for launch in ["ec2:RunInstances", "ec2:CreateFleet", "ec2:RequestSpotInstances", "autoscaling:CreateAutoScalingGroup"] {
             assert!(actions.iter().any(|action| action == launch), "{launch}");
         }
-        // What policies/README.md says may be added.
+        // The actions that may be added, as policies/README.md says.
         let more =
             ["sts:AssumeRole", "iam:PassRole", "iam:CreateUser", "iam:CreateAccessKey", "iam:CreateRole", "iam:PutUserPolicy"];
         let more = [actions, more.map(str::to_owned).to_vec()].concat();

@@ -102,7 +102,7 @@ pub fn grants() -> Vec<Grant> {
         sid: "WhoBecomesAnOperator".to_owned(),
         uses: &[Use::Plan],
         actions: &["iam:GetRole"],
-        // Who deploys becomes an operator, too, and is known only then.
+        // The principal that deploys becomes an operator, too, and is known only then.
         resources: vec!["arn:${AWS::Partition}:iam::${AWS::AccountId}:role/*".to_owned()],
         wide: &[(
             "iam:GetRole",

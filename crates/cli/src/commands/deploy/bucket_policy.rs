@@ -22,7 +22,7 @@ pub(super) async fn restrict(bucket: &Bucket, caller: &Caller, operators: &[Stri
     let present = match read {
         // One that is not JSON is not ours.
         Ok(found) => found.policy.and_then(|text| serde_json::from_str(&text).ok()),
-        // S3 does not show yet what the bucket was just made with.
+        // S3 does not show yet the policy that the bucket was just made with.
         Err(error) if error.code() == Some("NoSuchBucketPolicy") => Some(bucket.first_policy()),
         Err(error) => return Err(anyhow!("looking who may write the bucket {}: {}", bucket.name, Failure::of(&error).message)),
     };

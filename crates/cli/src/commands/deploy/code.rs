@@ -60,7 +60,7 @@ async fn upload(bucket: &Bucket, artifact: &Artifact) -> Result<()> {
         // S3 computed it from the bytes that it has.
         Ok(found) if found.checksum_sha256() == Some(sum(&artifact.zip).as_str()) => Ok(()),
         Ok(_) => compare(bucket, artifact).await,
-        // Whatever it could not say: what is there is not written over.
+        // Whatever the error was, an object that is there is not written over.
         Err(_) => put(bucket, artifact).await,
     }
 }

@@ -68,7 +68,7 @@ impl<'a> Stack<'a> {
             .iter()
             .map(|(key, value)| Parameter::builder().parameter_key(*key).parameter_value(value).build())
             .collect();
-        // What was set before and is not given now stays: left out, it would fall back to its default.
+        // A parameter that was set before and is not given now stays: left out, it would fall back to its default.
         for key in self.parameters().await? {
             if template["Parameters"].get(&key).is_some() && !parameters.iter().any(|(given, _)| *given == key) {
                 given.push(Parameter::builder().parameter_key(key).use_previous_value(true).build());
