@@ -76,7 +76,7 @@ fn unwatched(template: &Json) -> Vec<String> {
 }
 
 #[test]
-fn whatever_fails_is_told_to_people() {
+fn every_failure_is_told_to_people() {
     let template = rendered();
     assert_eq!(unwatched(&template), Vec::<String>::new());
     let functions = resources(&template).filter(|(_, resource)| resource["Type"] == "AWS::Lambda::Function").count();
@@ -168,7 +168,7 @@ fn rehearsal_with_troubles_sounds_an_alarm_that_stays() {
 }
 
 #[test]
-fn what_the_alert_topic_cannot_deliver_is_kept() {
+fn alert_that_the_topic_cannot_deliver_is_kept() {
     let template = rendered();
     let subscriptions = resources(&template).filter(|(_, resource)| resource["Type"] == "AWS::SNS::Subscription");
     let of_functions: Vec<&Json> =

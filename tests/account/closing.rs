@@ -27,7 +27,7 @@ fn closing(documents: &[Json]) -> &Json {
 }
 
 #[test]
-fn whatever_the_list_the_guardrails_themselves_are_closed() {
+fn deny_with_any_list_closes_the_guardrails_themselves() {
     for params in ["role: beta-deployer", "actions: [ec2:RunInstances]", "also: [sts:AssumeRole, ec2:CreateTags, ec2:DeleteTags]"]
     {
         let documents = documents(params);

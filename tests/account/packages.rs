@@ -38,7 +38,7 @@ fn refused(sample: &Sample, runtime: Runtime, found: &str) {
 }
 
 #[test]
-fn what_the_runtime_starts_is_packed() {
+fn program_that_the_runtime_starts_is_packed() {
     for (sample, runtime) in [
         (Sample::x86_64(), X86),
         (Sample::arm64(), ARM),
@@ -75,7 +75,7 @@ fn program_that_runtime_would_not_start_is_refused_with_reason() {
 }
 
 #[test]
-fn what_is_no_program_is_refused() {
+fn file_that_is_no_program_is_refused() {
     for (bytes, found) in [
         (&b"#!/bin/sh\necho hello\n"[..], "it is no ELF file"),
         (b"", "it is no ELF file"),

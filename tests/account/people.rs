@@ -161,7 +161,7 @@ fn operator_may_read_each_resource_as_drift_detection_does() {
 }
 
 #[test]
-fn who_operates_may_look_at_all_that_a_plan_looks_at() {
+fn operator_may_read_all_that_a_plan_reads() {
     let config = CATALOG.parse("guardrails.yaml", include_str!("../../examples/all-actions.yaml")).unwrap();
     let granted = granted(&operator());
     for action in CATALOG.entries() {
@@ -176,7 +176,7 @@ fn who_operates_may_look_at_all_that_a_plan_looks_at() {
 /// too when it is abandoned. That no command needs more is tried in `deployed::people`, that no more is let through in
 /// `deployed::rights`.
 #[test]
-fn who_operates_writes_what_the_commands_write_and_no_more() {
+fn operator_policy_writes_only_what_the_commands_write() {
     let operator = operator();
     let statements = operator["Statement"].as_array().unwrap().iter();
     let on_ledger = statements.filter(|statement| statement["Action"].to_string().contains("dynamodb:"));

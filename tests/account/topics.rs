@@ -87,7 +87,7 @@ fn nobody_but_the_trusted_may_publish_or_change_a_topic() {
 }
 
 #[test]
-fn who_may_change_a_deployed_topic_is_read_from_its_policy() {
+fn principals_that_may_change_a_topic_are_read_from_its_policy() {
     let role = "arn:aws:iam::123456789012:role";
     let spared =
         json!([OPERATOR, "arn:aws:sts::123456789012:assumed-role/Deploy/ann", format!("{role}/*/Deploy"), format!("{role}/-")]);

@@ -76,7 +76,7 @@ async fn the_way_back_leaves_everything_as_before() {
 }
 
 #[tokio::test]
-async fn what_an_operator_suspended_stays_suspended() {
+async fn process_that_an_operator_suspended_stays_suspended() {
     for suspended in [
         &["AZRebalance"][..],
         &["HealthCheck"],

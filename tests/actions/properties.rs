@@ -311,7 +311,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn what_ran_before_runs_after_and_nothing_else_was_ever_started(
+    fn instances_that_ran_before_run_after_and_no_others_start(
         fleet in prop::collection::vec(one(), 1..8),
         tagged in prop::array::uniform2(prop::bool::weighted(0.8)),
         events in prop::collection::vec(event(), 1..24),

@@ -98,7 +98,7 @@ fn senseless_approval_or_plausibility_is_refused() {
 }
 
 #[test]
-fn what_is_demanded_of_a_stage_that_restricts_nobody_is_refused() {
+fn verify_on_a_stage_that_restricts_nobody_is_refused() {
     let demand = |stage: &str, word: &str| format!("{stage}        verify: {word}\n");
     let (first, second) = ("      - at: 80% forecasted\n", "      - at: 100% actual\n");
     refused(first, &demand(first, "fail"), 16, &["takes rights from nobody", "leave `verify` out", "^"]);

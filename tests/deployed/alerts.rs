@@ -59,7 +59,7 @@ async fn ten_times_the_same_alert_at_once_is_one_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_understood_is_told_to_people_and_changes_nothing() {
+async fn unknown_message_is_told_to_people_and_changes_nothing() {
     let lab = Lab::new().await;
     let before = lab.snapshot().await;
     for (message, why) in [

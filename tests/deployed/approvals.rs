@@ -232,7 +232,7 @@ async fn approval_before_the_wait_is_no_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_added_after_the_question_is_asked_about_again() {
+async fn instance_added_after_the_question_is_asked_about_again() {
     let lab = Lab::with(&asking("{ beyond: 5% }"), 0.2).await;
     let before = lab.snapshot().await;
     lab.publish(&real_alert(), &[]).await;

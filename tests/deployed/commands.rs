@@ -106,7 +106,7 @@ async fn rollback_is_narrowed_by_action_and_abandon_lets_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_exist_is_said_with_what_does() {
+async fn name_that_does_not_exist_is_said_with_those_that_do() {
     let lab = Lab::new().await;
     for (arguments, words) in [
         (&["plan", "project-gamma"][..], "there is no guardrail `project-gamma`"),

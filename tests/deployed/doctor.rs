@@ -111,7 +111,7 @@ async fn a_new_deployment_is_told_what_it_lacks_until_it_is_well() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_silences_alerts_is_found_and_put_right() {
+async fn fault_that_silences_alerts_is_found_and_put_right() {
     let lab = healthy().await;
     is_well(&lab).await;
     let well = text(&lab.run(&["doctor", "--all"]).await.stdout);
@@ -191,7 +191,7 @@ async fn listed_redrive(sns: &aws_sdk_sns::Client, topic: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_keeps_the_rest_from_working_is_found_and_put_right() {
+async fn fault_that_stops_the_rest_is_found_and_put_right() {
     let lab = healthy().await;
 
     // A dead letter.
@@ -300,7 +300,7 @@ async fn change_timeout(lab: &Lab, lambda: &aws_sdk_lambda::Client, seconds: i32
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_may_not_read_is_never_well() {
+async fn part_that_one_may_not_read_is_never_well() {
     let lab = healthy().await;
     let iam = aws_sdk_iam::Client::new(&lab.root);
     iam.create_user().user_name("visitor").send().await.unwrap();

@@ -46,7 +46,7 @@ async fn may(lab: &Lab, who: &(String, String), arguments: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_the_deployer_s_policy_deploys_and_no_more() {
+async fn deployer_policy_allows_to_deploy_and_no_more() {
     let lab = Lab::bare(EXAMPLE).await;
     let deployer = user(&lab.root, "deployer", DEPLOYER).await;
     let first = run_as(&lab, &deployer, &["deploy", "--yes"]).await;

@@ -54,7 +54,7 @@ async fn a_user_and_a_role_are_swapped_by_a_function_that_may_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_would_cut_the_way_back_is_not_deployed_and_not_planned() {
+async fn file_that_would_cut_the_way_back_is_not_deployed_or_planned() {
     let lab = Lab::new().await;
     let iam = aws_sdk_iam::Client::new(&lab.root);
     let deploy = async |file: String| {

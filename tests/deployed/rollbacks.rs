@@ -90,7 +90,7 @@ async fn failed_action_is_loud_and_tried_again_at_the_next_alert() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_deleted_meanwhile_is_said_and_the_rest_is_put_back() {
+async fn instance_deleted_meanwhile_is_said_and_the_rest_is_put_back() {
     let lab = Lab::new().await;
     let before = lab.snapshot().await;
     lab.publish(&real_alert(), &[]).await;
@@ -129,7 +129,7 @@ async fn only_what_is_asked_for_is_put_back_and_the_rest_stays_held() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_person_put_back_meanwhile_is_left_as_it_is() {
+async fn policy_that_a_person_put_back_meanwhile_is_left_as_it_is() {
     let lab = Lab::new().await;
     let before = lab.snapshot().await;
     lab.publish(&real_alert(), &[]).await;

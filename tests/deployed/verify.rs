@@ -101,7 +101,7 @@ async fn run_that_demands_it_fails_and_names_those_who_can_launch() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_told_or_asked_is_said_and_undoes_nothing() {
+async fn unclear_or_failed_verification_is_said_and_undoes_nothing() {
     let lab = Lab::new().await;
     close_other_ways(&lab.root).await;
     let own = format!("arn:aws:iam::{ACCOUNT}:user/{USER}");

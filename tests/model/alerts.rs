@@ -107,7 +107,7 @@ fn simulated_ones_say_so() {
 }
 
 #[test]
-fn what_is_not_even_text_is_unknown() {
+fn body_that_is_not_even_text_is_unknown() {
     let (lines, code) = explain("\u{0}\u{1}");
     assert_eq!((lines[0]["kind"].as_str(), code), (Some("unknown"), Some(3)));
     assert_eq!(explain("").1, Some(3));

@@ -289,7 +289,7 @@ async fn dead_rollback_of_one_instance_ends_and_the_rest_can_follow() {
 }
 
 #[tokio::test]
-async fn what_a_person_changed_under_an_old_hold_is_left_theirs() {
+async fn change_of_a_person_under_an_old_hold_is_left_theirs() {
     let (story, _) = left("enforced").await;
     let run = only_run(&story).await;
     story.world.account().groups.get_mut("ProjectBeta").unwrap().attached.retain(|arn| arn != READ_ONLY);

@@ -174,7 +174,7 @@ async fn every_step_is_there_when_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn what_a_rollback_has_yet_to_do_is_what_it_was_asked_for() {
+async fn steps_to_go_of_a_rollback_are_those_asked_for() {
     let (ledger, run) = large().await;
     let rollback = RollbackRequest {
         by: "arn".to_owned(),

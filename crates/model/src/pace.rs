@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_travels_to_the_next_invocation_is_what_was_left() {
+    fn next_invocation_gets_the_tokens_that_were_left() {
         let (clock, pacer) = pacer(1.0);
         pacer.spend(START_INSTANCES, 1000);
         let travelled: Levels = serde_json::from_str(&serde_json::to_string(&pacer.levels()).unwrap()).unwrap();

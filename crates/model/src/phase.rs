@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_back_or_settled_by_hand_is_never_planned_again() {
+    fn step_put_back_or_abandoned_is_never_planned_again() {
         let again: Vec<_> = ALL.into_iter().filter(|phase| phase.may_become(Phase::Planned)).collect();
         assert_eq!(again, [Phase::Skipped]);
         // A held step goes on without losing its hold, never through a phase that a rollback takes for not begun.

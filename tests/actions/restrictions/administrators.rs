@@ -130,7 +130,7 @@ async fn principal_restricted_by_another_guardrail_does_not_remain() {
 }
 
 #[tokio::test]
-async fn who_is_no_administrator_is_restricted_whoever_remains() {
+async fn principal_without_administrator_access_is_always_restricted() {
     let story = Story::of(|account| {
         two(account);
         account.user("abe", &[ADMINISTRATOR, &own_deny()]).user("bea", &[&own_deny()]).user("bert", &[FULL]);

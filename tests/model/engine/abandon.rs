@@ -22,7 +22,7 @@ async fn abandon(story: &Story, run: &RunId, only: &[&str]) -> Abandoned {
 }
 
 #[tokio::test]
-async fn what_is_abandoned_stays_as_it_is_and_the_run_is_over() {
+async fn abandoned_facet_stays_as_it_is_and_the_run_is_over() {
     let story = Story::of("a: on, b: on");
     let run = story.enforce("beta 80%", "a: off, b: off").await;
     story.toy.lamps().touched.clear();

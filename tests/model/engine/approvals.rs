@@ -157,7 +157,7 @@ async fn only_a_stage_that_asks_is_released_by_a_no_or_silence() {
 }
 
 #[tokio::test]
-async fn whoever_comes_second_is_told_so_and_there_is_one_outcome() {
+async fn second_answer_is_told_so_and_there_is_one_outcome() {
     // Each pair and each order, interleaved at every call.
     for one in 0..5 {
         for other in 0..5 {

@@ -10,7 +10,7 @@ use super::story::Story;
 use crate::fake_action::facet;
 
 #[tokio::test]
-async fn what_comes_after_a_yes_is_not_taken_by_a_later_look_but_said() {
+async fn facet_that_comes_after_a_yes_is_said_and_not_taken() {
     let story = Story::of("a: on");
     let run = waiting(&story, "a: off, b: off, c: off", ApprovalRule::default()).await;
     answer(&story, &run, true, "ann").await;

@@ -5,7 +5,7 @@ use guardrails_model::report::{Keep, Report};
 use super::story::Story;
 
 #[tokio::test]
-async fn what_a_person_put_back_is_left_alone() {
+async fn facet_that_a_person_put_back_is_left_alone() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;
     story.toy.set("a: on");

@@ -73,7 +73,7 @@ async fn facet_that_somebody_turned_is_turned_again_and_keeps_before() {
 }
 
 #[tokio::test]
-async fn what_was_off_before_and_was_turned_on_since_comes_back_on() {
+async fn lamp_off_before_and_turned_on_since_comes_back_on() {
     let story = Story::of("a: off");
     let run = story.enforce("beta 80%", "a: off").await;
     story.check(&["a: off", "beta 80%: enforced; a skipped (it was off already)"]).await;
@@ -132,7 +132,7 @@ async fn part_with_empty_scope_is_put_back_once_something_came() {
 }
 
 #[tokio::test]
-async fn what_was_put_back_piece_by_piece_is_not_taken_again() {
+async fn piece_put_back_is_not_taken_again() {
     let story = Story::of("a: on, b: on");
     let run = story.enforce("beta 80%", "a: off, b: off").await;
     story.put_back_only(&run, &["a"], false).await;
@@ -141,7 +141,7 @@ async fn what_was_put_back_piece_by_piece_is_not_taken_again() {
 }
 
 #[tokio::test]
-async fn what_was_put_back_before_it_was_begun_is_not_taken_by_a_look() {
+async fn step_put_back_before_it_was_begun_is_not_taken_by_a_look() {
     let (story, run) = Story::half_done().await;
     story.put_back_only(&run, &["b"], false).await;
     assert_eq!(story.look(&run).await, Outcome::Unchanged);
@@ -238,7 +238,7 @@ async fn a_piece_is_remembered_once_and_single_facets_by_their_steps() {
 }
 
 #[tokio::test]
-async fn what_came_to_a_unit_is_turned_in_its_order() {
+async fn facet_that_came_to_a_unit_is_turned_in_its_order() {
     let story = Story::of("hall-0-1-fuse: on, hall-1-0-lamp: on");
     let run = story
         .enforce("beta 80%", "hall-0-1-fuse: off, hall-1-0-lamp: off, hall-1-0-new: off, attic-0-1-fuse: off, attic-1-0-new: off")

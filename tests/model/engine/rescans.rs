@@ -22,7 +22,7 @@ async fn close(story: &Story, run: &Run, unfinished: Vec<(usize, Option<Cursor>)
 }
 
 #[tokio::test]
-async fn what_was_written_behind_a_cursor_is_not_passed_for_ever() {
+async fn step_written_behind_a_cursor_is_not_passed_for_ever() {
     let story = Story::of("a: on, b: on");
     let run = story.enforce("beta 80%", "a: off, b: off").await;
     let rescanning = story.begin_look(&run).await;
@@ -145,7 +145,7 @@ async fn resumed_look_looks_at_parts_that_could_not_be_looked_at() {
 }
 
 #[tokio::test]
-async fn what_came_after_the_approval_is_told_once() {
+async fn facet_that_came_after_the_approval_is_told_once() {
     let story = Story::of("a: on");
     let run = waiting(&story, "a: off, b: off", ApprovalRule::default()).await;
     answer(&story, &run, true, "ann").await;

@@ -63,7 +63,7 @@ async fn facet_changed_since_the_plan_is_put_back_to_its_new_value() {
 }
 
 #[tokio::test]
-async fn what_became_as_wanted_since_the_plan_is_not_ours() {
+async fn facet_as_wanted_since_the_plan_is_not_ours() {
     let story = Story::of("a: on");
     let run = story.open("beta 80%", "a: off").await;
     story.toy.set("a: off");
@@ -73,7 +73,7 @@ async fn what_became_as_wanted_since_the_plan_is_not_ours() {
 }
 
 #[tokio::test]
-async fn what_was_never_begun_is_rolled_back_without_a_look() {
+async fn step_never_begun_is_rolled_back_without_a_look() {
     let story = Story::of("a: on");
     let run = story.open("beta 80%", "a: off").await;
     story.harness.gate.disarm();

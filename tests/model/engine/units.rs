@@ -111,7 +111,7 @@ async fn facet_that_joined_a_unit_after_plan_becomes_a_step() {
 }
 
 #[tokio::test]
-async fn what_there_is_no_room_for_now_is_not_passed_over() {
+async fn step_without_room_now_is_not_passed_over() {
     let story = Story::of("a: on, b: on, c: on, d: on, e: on");
     let run = story.open("beta 80%", "a: off, b: off, c: off, d: off, e: off").await;
     let mut cursor = Cursor::default();

@@ -35,7 +35,7 @@ async fn ended_period_lets_go_once_spend_of_new_period_is_there() {
 }
 
 #[tokio::test]
-async fn what_the_new_period_holds_too_passes_over_without_a_gap() {
+async fn facet_held_by_the_new_period_too_passes_over_without_a_gap() {
     let lab = Lab::new().await;
     enforced(&lab).await;
     lab.at("2026-12-02T09:00:00Z").await;

@@ -31,7 +31,7 @@ async fn raised_budget_lets_go_only_by_fresh_figures_and_stays_armed() {
 }
 
 #[tokio::test]
-async fn what_an_alert_said_is_known_though_no_round_has_seen_it() {
+async fn spend_of_an_alert_is_known_though_no_round_has_seen_it() {
     let mut lab = Lab::new().await;
     lab.take_alert("$2.31").await;
     assert_eq!(lab.lamp(), "off");

@@ -119,7 +119,7 @@ async fn people_are_told_once_and_then_on_change() {
 }
 
 #[tokio::test]
-async fn what_was_not_tried_is_tried_again_soon() {
+async fn stage_that_was_not_rehearsed_is_tried_again_soon() {
     let lab = Lab::new().await;
     let says = Says::default();
     *lock(&says.tally) = Tally::untried("no time");

@@ -37,7 +37,7 @@ async fn doubted_figure_waits_for_a_person_as_that_of_an_alert_does() {
 }
 
 #[tokio::test]
-async fn what_is_below_its_threshold_is_left_alone() {
+async fn stage_below_its_threshold_is_left_alone() {
     let lab = Lab::new().await;
     lab.says("1.59");
     lab.round().await;
@@ -83,7 +83,7 @@ async fn stage_released_by_a_person_stays_so_and_writes_nothing() {
 }
 
 #[tokio::test]
-async fn what_was_rejected_or_abandoned_stays_so_until_it_is_rearmed() {
+async fn rejected_or_abandoned_stage_stays_so_until_rearm() {
     for abandoned in [false, true] {
         let mut lab = Lab::new().await;
         lab.guardrail.stages[1].approval = (!abandoned).then(ApprovalRule::default);
@@ -306,7 +306,7 @@ async fn a_run_whose_execution_died_is_taken_up() {
 }
 
 #[tokio::test]
-async fn what_failed_is_tried_again_once_a_day() {
+async fn failed_run_is_tried_again_once_a_day() {
     let lab = Lab::new().await;
     lab.toy.lamps().by_name.get_mut("a").unwrap().refuses = Some("glued");
     lab.says("2.31");

@@ -94,7 +94,7 @@ async fn demanding_stage_fails_if_somebody_can_launch_and_stays() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_asked_is_said_and_undoes_nothing() {
+async fn failed_verification_is_said_and_undoes_nothing() {
     for (demand, ends) in
         [(Demand::Report, (Outcome::Succeeded, RunState::Enforced)), (Demand::Fail, (Outcome::Failed, RunState::ApplyFailed))]
     {
@@ -107,7 +107,7 @@ async fn what_could_not_be_asked_is_said_and_undoes_nothing() {
 }
 
 #[tokio::test]
-async fn what_was_not_asked_to_the_end_says_how_far_it_came_and_why() {
+async fn unfinished_verification_says_how_far_it_came_and_why() {
     let machine: serde_json::Value = serde_json::from_str(include_str!("../../../statemachine/guardrails.asl.json")).unwrap();
     let in_part = machine["States"]["VerifiedInPart"]["Output"].as_str().unwrap();
     let too_large = in_part.split('\'').nth(3).unwrap();
@@ -217,7 +217,7 @@ async fn a_run_of_an_earlier_version_asks_nobody() {
 }
 
 #[test]
-fn what_was_written_before_a_field_was_known_is_read() {
+fn record_without_later_fields_is_read() {
     let asked = json!({"format": 1, "run": "r-20261123-014653-7f3k9q", "try": 1, "began": "2026-11-23T00:00:00Z",
         "at": "2026-11-23T00:00:00Z", "finished": true, "counts": {"asked": 0, "can": 0, "untold": 0}});
     let read: Verification = serde_json::from_value(asked).unwrap();

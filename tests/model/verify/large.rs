@@ -136,7 +136,7 @@ async fn a_page_that_is_missing_is_never_taken_for_an_answer() {
 }
 
 #[tokio::test]
-async fn what_an_earlier_version_left_in_the_middle_is_gone_on_with() {
+async fn verification_of_an_earlier_version_is_gone_on_with() {
     let ledger = Ledger::new(Arc::new(MemoryStore::default()));
     let now: Timestamp = "2026-11-23T00:00:00Z".parse().unwrap();
     let way = |name: &str| json!({"through": name, "actions": ["ec2:RunInstances"], "policies": ["Power"]});

@@ -197,7 +197,7 @@ fn all_but_somebody_is_said_to_be_unclear_unless_it_is_not() {
 }
 
 #[test]
-fn what_cannot_be_read_is_said() {
+fn trust_policy_that_cannot_be_read_is_unknown() {
     for document in ["", "{}", "[]", "{\"Statement\": [{\"Effect\": \"Maybe\"}]}", "{\"Statement\": [{\"Effect\": \"Allow\"}]}"] {
         let trust = Trust::read(document);
         assert!(!trust.is_for_services_only(), "{document}");

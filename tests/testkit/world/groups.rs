@@ -131,7 +131,7 @@ async fn a_member_that_is_terminating_already_cannot_be_set_healthy() {
 }
 
 #[tokio::test]
-async fn what_an_operator_suspended_stays_so_with_its_reason() {
+async fn process_that_an_operator_suspended_keeps_its_reason() {
     let place = fleet(two().suspended(&["AZRebalance"]));
     place.suspend("fleet", &["AZRebalance", "Launch"]).await.unwrap();
     let groups = place.auto_scaling.describe_auto_scaling_groups().send().await.unwrap();

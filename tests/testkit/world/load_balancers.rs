@@ -79,7 +79,7 @@ async fn a_member_that_was_just_launched_begins() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_said() {
+async fn missing_balancer_or_target_is_said() {
     let place = behind_two();
     let (balancers, classic) = (Balancers::new(&place.world.config()), Classic::new(&place.world.config()));
     let missing = balancers.describe_target_health().target_group_arn("tg-9").send().await.map_err(why).unwrap_err();

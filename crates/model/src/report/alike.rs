@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_differs_only_in_ids_and_numbers_is_said_once() {
+    fn sentences_that_differ_only_in_numbers_are_said_once() {
         let mut alike = Alike::default();
         for number in 1..=5 {
             alike.add(&format!("its public address 203.0.113.{number} will be another"), &format!("i-{number}"));
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_in_the_same_words_of_all_is_said_in_these_words() {
+    fn sentence_with_the_same_words_for_all_keeps_them() {
         let mut alike = Alike::default();
         alike.add("it is a spot instance of request sir-1", "i-1");
         alike.add("it is a spot instance of request sir-1", "i-2");

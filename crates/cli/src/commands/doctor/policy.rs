@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_policy_is_no_answer() {
+    fn document_that_is_no_policy_is_no_answer() {
         for document in ["", "[]", "{}"] {
             assert!(answer(document, &budgets()).is_err(), "{document}");
         }

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_let_go_between_the_reads_is_no_orphan() {
+    fn hold_let_go_between_the_reads_is_no_orphan() {
         let facet: FacetId = "instance-power/us-east-1/i-1".parse().unwrap();
         let held = || Held { facet: facet.clone(), run: ID.parse().unwrap(), guardrail: "beta".parse().unwrap() };
         let holder = json!({"run": ID, "guardrail": "beta", "since": "2026-11-23T00:00:00Z"});

@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_not_well() {
+    fn unread_subscriptions_are_not_well() {
         let no = |needs| Err(Unread::new(needs, "AccessDenied: no"));
         let seen = Seen { policy: Err(Unread::new("lambda:GetPolicy", "AccessDenied: no")), ..well() };
         assert_eq!(only(&seen).0, Severity::CouldNotCheck);

@@ -355,7 +355,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_refused_and_where_nobody_may_work_is_said() {
+    fn plan_says_refused_parts_and_closed_places() {
         let outcomes = [
             ("eu-west-1", Outcome::Refused("planning: not allowed".to_owned())),
             ("us-west-2", Outcome::Skipped("explicit deny".to_owned())),
