@@ -1,5 +1,5 @@
-//! `deny-actions`: attaches an explicit Deny to groups, users and roles. A Deny wins over whatever else allows: members' own
-//! policies and their other groups too. What it does not close: sessions of roles that are not named, and what runs already.
+//! `deny-actions`: attaches an explicit Deny to groups, users and roles. A Deny wins over every Allow: members' own policies and
+//! their other groups too. Two ways stay open: sessions of roles that are not named, and resources that run already.
 
 use std::collections::BTreeSet;
 
@@ -164,7 +164,7 @@ impl DenyActions {
         self.principals().iter().flat_map(|principal| policies.iter().map(|policy| desire(principal, policy))).collect()
     }
 
-    /// What it wishes where it works.
+    /// The attachments that it wishes where it works.
     fn wishes_at(&self, context: &Context<'_>) -> Result<Vec<Desired>, String> {
         if let Some(policy) = &self.policy {
             return Ok(self.desired_of(std::slice::from_ref(policy)));

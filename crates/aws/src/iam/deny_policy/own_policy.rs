@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use super::patterns::shortened;
 use crate::context::Home;
 
-/// What is denied when guardrails.yaml does not say: policies/deny-spending.json.
+/// The actions that are denied when guardrails.yaml does not say: policies/deny-spending.json.
 const SPENDING: &str = include_str!("../../../../../policies/deny-spending.json");
 /// The calls that cost by use, denied where guardrails.yaml says so.
 const USAGE: &str = include_str!("../../../../../policies/deny-usage.json");
@@ -28,8 +28,9 @@ pub const ROOM_FOR_THE_STACK: usize = 5800;
 pub const FORMER_ROOM_FOR_THE_STACK: usize = 870;
 /// Policies that a list may take: a principal has ten, and needs some for its own.
 const MOST_LISTED: usize = 4;
-/// What a guardrail sees by, denied whatever the list is: a budget that is raised or deleted sends no alert, nor does one whose tag
-/// is counted no more. On every budget: the policy must not grow with the guardrails, nor be another when there are more.
+/// The calls that would blind a guardrail, denied with every list: a budget that is raised or deleted sends no alert, nor does
+/// one whose tag is counted no more. On every budget: the policy must not grow with the guardrails, nor be another when there are
+/// more.
 const SIGHT: [&str; 2] = ["budgets:ModifyBudget", "ce:UpdateCostAllocationTagsStatus"];
 /// Calls that joined policies/deny-spending.json after the version before. Its runs hold the list without them.
 const JOINED: [&str; 35] = [
@@ -254,7 +255,7 @@ mod tests {
     use crate::iam::names;
 
     #[test]
-    fn the_file_denies_each_action_once_on_everything_and_leaves_room_for_more() {
+    fn file_denies_each_action_once_and_leaves_room_for_more() {
         let document: Json = serde_json::from_str(SPENDING).unwrap();
         for statement in document["Statement"].as_array().unwrap() {
             let keys: Vec<&String> = statement.as_object().unwrap().keys().collect();
@@ -270,7 +271,7 @@ mod tests {
         for launch in ["ec2:RunInstances", "ec2:CreateFleet", "ec2:RequestSpotInstances", "autoscaling:CreateAutoScalingGroup"] {
             assert!(actions.iter().any(|action| action == launch), "{launch}");
         }
-        // What policies/README.md says may be added.
+        // The actions that may be added, as policies/README.md says.
         let more =
             ["sts:AssumeRole", "iam:PassRole", "iam:CreateUser", "iam:CreateAccessKey", "iam:CreateRole", "iam:PutUserPolicy"];
         let more = [actions, more.map(str::to_owned).to_vec()].concat();
