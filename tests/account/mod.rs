@@ -9,3 +9,4 @@ mod people;
 mod rights;
 mod room;
 mod topics;
+mod wakes;

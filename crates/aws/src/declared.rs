@@ -37,6 +37,8 @@ pub struct About {
     pub limits: &'static [Limit],
     /// The services whose cost it stops, for docs/services.md. None where it stops no cost.
     pub services: &'static [Service],
+    /// The pattern of EventBridge for events by which AWS says that a target may have turned back. Each begins a round at once.
+    pub wakes: Option<&'static str>,
 }
 
 /// A service whose cost an action stops, in the words of a reader whose money goes there.
@@ -56,7 +58,7 @@ impl About {
     /// An action without a warning, of which nothing is counted and no limit is known.
     #[must_use]
     pub const fn new(name: &'static str, changes: &'static str, puts_back: &'static str) -> Self {
-        Self { name, changes, puts_back, warning: None, counts: &[], limits: &[], services: &[] }
+        Self { name, changes, puts_back, warning: None, counts: &[], limits: &[], services: &[], wakes: None }
     }
 }
 

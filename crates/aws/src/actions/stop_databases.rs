@@ -21,6 +21,14 @@ pub type StopDatabases = Switched<Databases>;
 /// Stops and starts. RDS documents no figures: two a second at the most.
 const CHANGES: Limit = Limit::new("rds-changes", 4.0, 2.0);
 
+/// "Being started due to it exceeding the maximum allowed time being stopped", of an instance and of a cluster. The round's work waits
+/// until it is up, and stops it then.
+const RESTARTS: &str = r#"{
+    "source": ["aws.rds"],
+    "detail-type": ["RDS DB Instance Event", "RDS DB Cluster Event"],
+    "detail": {"EventID": ["RDS-EVENT-0153", "RDS-EVENT-0154"]}
+}"#;
+
 /// DB instances, and clusters. Members of a cluster stop with it.
 pub struct Databases;
 
@@ -33,6 +41,7 @@ impl Switches for Databases {
             goes_on: "storage, backups; an hour or two a week, since RDS starts them after seven days",
             lost: "a public IP address, pending changes",
         }],
+        wakes: Some(RESTARTS),
         ..About::new(
             "stop-databases",
             "stops the RDS instances and the Aurora, Neptune and DocumentDB clusters that carry the tags, in all Regions",
