@@ -13,6 +13,7 @@ So everything here happens in this order: check, set the environment, import, pa
 """
 
 import asyncio
+import contextlib
 import importlib.metadata
 import ipaddress
 import os
@@ -167,22 +168,28 @@ def begin_with_state():
 
 
 def serve(listener):
-    from hypercorn.asyncio import serve as hypercorn_serve
-    from hypercorn.config import Config
+    import uvicorn
     from ministack.app import app
 
     from harness import faults, saved_state
 
-    config = Config()
-    config.bind = [f"fd://{listener.fileno()}"]
-    config.keep_alive_timeout = 75
-    config.loglevel = os.environ["LOG_LEVEL"]
+    class Server(uvicorn.Server):
+        def capture_signals(self):
+            return contextlib.nullcontext()  # they are ours: end_with_parent
 
-    async def run():
-        never = asyncio.Event()
-        await hypercorn_serve(saved_state.serve(faults.serve(app)), config, shutdown_trigger=never.wait)
-
-    asyncio.run(run())
+    config = uvicorn.Config(
+        saved_state.serve(faults.serve(app)),
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_level=os.environ["LOG_LEVEL"].lower(),
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,  # MiniStack gives its own
+        timeout_keep_alive=75,
+    )
+    asyncio.run(Server(config).serve(sockets=[listener]))
 
 
 def refuse(message):
