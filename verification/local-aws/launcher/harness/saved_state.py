@@ -1,7 +1,7 @@
 """Saves the whole state of a local AWS in a folder, and begins another local AWS with it.
 
 MiniStack keeps its state in variables of its modules, and the launcher does too. `install` takes a digest of each variable at
-the beginning; `save` writes those that have changed since. `restore` puts the saved contents into the same variables of another
+the beginning; `save` writes those that have changed since. `begin` puts the saved contents into the same variables of another
 process, which has another port and another scratch folder. A module whose variables are of its process only says so by
 `SAVED = False`.
 
@@ -27,6 +27,8 @@ import types
 from ministack.core import lambda_runtime
 from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict
 from ministack.services import lambda_svc, stepfunctions
+
+from harness import placeholders
 
 LAUNCHER = str(pathlib.Path(__file__).resolve().parent.parent)
 SAVED = False  # these variables are of this process
@@ -70,7 +72,13 @@ def install():
     for name, value in _variables():
         _at_first[name] = _digest(value)
     _known.clear()
+
+
+def begin(folder):
+    """Begins with the state in the folder, where there is one."""
     _numbers_at_first.update(_numbers())
+    if folder:
+        restore(pathlib.Path(folder))
 
 
 def serve(app):
@@ -154,8 +162,14 @@ def _places():
 # ---- Restoring ----
 
 
+def import_modules(folder):
+    """The modules whose variables are saved there, in a process that will be forked."""
+    with placeholders.importing():
+        for name in json.loads((pathlib.Path(folder) / "about.json").read_text())["modules"]:
+            importlib.import_module(name)
+
+
 def restore(folder):
-    folder = pathlib.Path(folder)
     about = json.loads((folder / "about.json").read_text())
     for name in about["modules"]:
         importlib.import_module(name)
