@@ -23,6 +23,7 @@ mod rollbacks;
 mod saved;
 mod shipping;
 mod size;
+mod switches;
 mod upgrade;
 mod verify;
 

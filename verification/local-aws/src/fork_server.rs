@@ -33,7 +33,7 @@ struct Callers {
     events: BTreeMap<u64, Sender<Event>>,
 }
 
-/// What happens to a process that was started.
+/// An event of a process that was started.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// It accepts connections.
@@ -105,7 +105,7 @@ impl ForkServer {
                     let sender = number.parse().ok().and_then(|number: u64| callers.events.get(&number));
                     let (pid, endpoint, fleet_endpoint) =
                         (pid.parse().unwrap_or_default(), (*endpoint).to_owned(), (*fleets).to_owned());
-                    // Whoever asked may have given up.
+                    // The caller may have given up.
                     let _ = sender.map(|sender| sender.send(Event::Ready { pid, endpoint, fleet_endpoint }));
                 }
                 ["ended", number] => {
