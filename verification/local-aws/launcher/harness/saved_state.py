@@ -48,6 +48,7 @@ _OF_THE_PROCESS = {
     ("ministack.core.concurrency", "_background_threads"),
     ("ministack.core.container_reaper", "_started"),
     ("ministack.services.lambda_svc", "_reaper_started"),
+    ("ministack.core.iam_evaluator", "_FNMATCH_CACHE"),
 }
 # Threads that a local AWS has while nobody asks it for anything.
 _IDLE_THREADS = (
