@@ -2,6 +2,7 @@
 
 import logging
 import re
+import socketserver
 from urllib.parse import unquote
 
 from ministack.core import iam_actions
@@ -20,6 +21,8 @@ def install():
     iam_actions._BOTOCORE_SERVICE_MAP["lambda"] = ["lambda"]
     # upstream: hands everything of the host's environment down to a function
     lambda_svc._provided_worker_env = _function_environment(lambda_svc._provided_worker_env)
+    # upstream: sends an event in two packets, and the second waits 40 ms until the function acknowledges the first
+    socketserver.StreamRequestHandler.disable_nagle_algorithm = True
     # upstream: sends a failed event to its destination without asking for the role's permission
     lambda_svc._route_async_failure = _authorized_destination(lambda_svc._route_async_failure)
     # upstream: makes a function without code, and ignores its concurrency and dead-letter queue
