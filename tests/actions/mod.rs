@@ -3,6 +3,7 @@
 mod catalog;
 mod databases;
 mod foreign_keys;
+mod functions;
 mod groups;
 mod instances;
 mod left_alone;

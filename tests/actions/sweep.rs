@@ -79,6 +79,9 @@ both_ways! {
     "stop-services" =>
     stopping_services_can_be_cut_anywhere: apply,
     starting_services_again_can_be_cut_anywhere: rollback;
+    "stop-functions" =>
+    stopping_functions_can_be_cut_anywhere: apply,
+    starting_functions_again_can_be_cut_anywhere: rollback;
     "stop-databases" =>
     stopping_databases_can_be_cut_anywhere: apply,
     starting_databases_again_can_be_cut_anywhere: rollback;

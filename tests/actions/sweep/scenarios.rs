@@ -4,12 +4,13 @@
 use serde_json::{Value as Json, json};
 
 use super::lab::{Meets, Place, Scenario};
-use crate::world::{Account, Database, EcsService, Group, Instance, Power, ScalableTarget, Spot};
+use crate::world::{Account, Database, EcsService, Group, HOME, Instance, LambdaFunction, Mapping, Power, ScalableTarget, Spot};
 
 /// A scenario or more for every action of the catalog, and one with several actions in a stage.
 pub fn scenarios() -> Vec<Scenario> {
     let mut all = stop_instances();
     all.push(stop_databases());
+    all.push(stop_functions());
     all.extend(groups());
     all.push(stop_services());
     all.extend(swap_group_policy());
@@ -31,7 +32,8 @@ pub fn lagging() -> Vec<Scenario> {
     let denied = Scenario { place: || lag(people), meets, ..attaching().remove(1) };
     let services = Scenario { place: || lag(services), meets, ..stop_services() };
     let databases = Scenario { place: || lag(databases), meets, ..stop_databases() };
-    vec![instances, group, held, size, denied, services, databases]
+    let functions = Scenario { place: || lag(functions), meets, ..stop_functions() };
+    vec![instances, group, held, size, denied, services, databases, functions]
 }
 
 fn lag(fill: fn(&mut Account)) -> Place {
@@ -122,6 +124,42 @@ fn stop_databases() -> Scenario {
         disposable: &[],
         meets: Meets::All,
         place: || Place::world(databases),
+    }
+}
+
+/// A function with all settings, one with none, one that would lose events, and one of another project. An alarm asks for provisioned
+/// concurrency all the time. Everything is quick, and comes in one page.
+fn functions(account: &mut Account) {
+    let beta = |name: &str| LambdaFunction::new(name, "Project=Beta");
+    let mapping = |uuid: &str, function: &str| Mapping { takes: 4, ..Mapping::of_queue(uuid, "queue", function) };
+    account
+        .lambda_function(beta("orders").reserving(20).alias("live", "1").provisions("live", 5))
+        .scalable_function("orders:live", ScalableTarget::new(2, 8).suspended([true, false, false]))
+        .mapping(mapping("u-1", "orders:live"))
+        .lambda_function(beta("mailer"))
+        .lambda_function(beta("hooks").unguarded())
+        .mapping(mapping("u-2", "hooks"))
+        .lambda_function(LambdaFunction::new("other", "Project=Gamma").reserving(7));
+    account.lambda.alarms.insert((HOME.to_owned(), "orders:live".to_owned()), 4);
+    (account.page, account.takes) = (50, 4);
+}
+
+fn stop_functions() -> Scenario {
+    Scenario {
+        name: "stop-functions",
+        actions: vec![("stop-functions", json!({"tag": {"Project": "Beta"}}))],
+        scope: &["orders", "orders:live", "source u-1", "mailer"],
+        enforced: &[
+            ("mailer reserved", "0"),
+            ("orders reserved", "0"),
+            ("orders:live provisioned", "none"),
+            ("orders:live scaling", "min 0, max 8, in suspended, out suspended, scheduled suspended"),
+            ("source u-1", "Disabled"),
+        ],
+        refused: 0,
+        disposable: &[],
+        meets: Meets::Different,
+        place: || Place::world(functions),
     }
 }
 

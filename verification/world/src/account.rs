@@ -9,6 +9,7 @@ use super::buckets::Buckets;
 use super::ec2::instance::{Instance, Power};
 use super::ecs::Ecs;
 use super::identities::{Group, Limits, Right, Role};
+use super::lambda::Lambda;
 use super::past::Past;
 use super::place::{HOME, place};
 use super::rds::database::{Database, Databases};
@@ -60,6 +61,8 @@ pub struct Account {
     pub fleets: Fleets,
     /// ECS, and the scalable targets of its services.
     pub ecs: Ecs,
+    /// Lambda, and the scalable targets of its functions.
+    pub lambda: Lambda,
     /// RDS's databases, by ARN.
     pub databases: Databases,
     /// The ARNs of the clusters of each global cluster.
@@ -111,6 +114,7 @@ pub struct Account {
     pub(super) past_fleets: Past<Fleets>,
     pub(super) past_things: Past<Things>,
     pub(super) past_ecs: Past<Ecs>,
+    pub(super) past_lambda: Past<Lambda>,
     pub(super) past_databases: Past<Databases>,
     pub(super) past_iam: Past<Iam>,
 }
@@ -147,6 +151,7 @@ impl Default for Account {
             shared_keys: BTreeSet::new(),
             fleets: BTreeMap::new(),
             ecs: Ecs::default(),
+            lambda: Lambda::default(),
             databases: BTreeMap::new(),
             global_clusters: BTreeMap::new(),
             deployments: Vec::new(),
@@ -175,6 +180,7 @@ impl Default for Account {
             past_fleets: Past::default(),
             past_things: Past::default(),
             past_ecs: Past::default(),
+            past_lambda: Past::default(),
             past_databases: Past::default(),
             past_iam: Past::default(),
         }
@@ -329,7 +335,7 @@ impl Account {
         let fleets = self.fleets.values().filter(|group| group.explicit).flat_map(fleet);
         let thing = |thing: &Thing| (place(&thing.region, &thing.name), thing.state(self.now).to_owned());
         let things = self.things.values().map(thing);
-        let things = things.chain(self.ecs_snapshot());
+        let things = things.chain(self.ecs_snapshot()).chain(self.lambda_snapshot());
         let database = |database: &Database| (place(&database.region, &database.name), database.status.to_owned());
         let things = things.chain(self.databases.values().map(database));
         groups.chain(users).chain(roles).chain(self.instances.iter().map(instance)).chain(fleets).chain(things).collect()

@@ -2,11 +2,23 @@
 
 use super::account::Account;
 use super::ecs;
+use super::lambda;
 use super::rds;
 use super::switchable;
 use super::wire::{Call, Refusal, Service};
 
 const USER: &str = "User: arn:aws:sts::123456789012:assumed-role/guardrails/session";
+
+/// Calls of Lambda that are granted on functions with the tag alone.
+const LAMBDA_BY_TAG: &[&str] = &[
+    "PutFunctionConcurrency",
+    "DeleteFunctionConcurrency",
+    "PutProvisionedConcurrencyConfig",
+    "DeleteProvisionedConcurrencyConfig",
+    "GetFunctionConfiguration",
+    "ListAliases",
+    "ListFunctionEventInvokeConfigs",
+];
 
 /// Why IAM refuses a function's call, if it does.
 pub fn refusal(account: &Account, call: &Call) -> Option<Refusal> {
@@ -33,6 +45,12 @@ pub fn refusal(account: &Account, call: &Call) -> Option<Refusal> {
         let is_refused = call.operation == "UpdateService" && tags.get(key).map(String::as_str) != Some(value);
         let message = format!("{USER} is not authorized to perform: {action} on resource: {arn}");
         return is_refused.then_some(Refusal(400, "AccessDeniedException", message));
+    }
+    if let Service::Lambda = call.service {
+        let (action, arn, tags) = lambda::told(account, call);
+        let is_refused = LAMBDA_BY_TAG.contains(&call.operation.as_str()) && tags.get(key).map(String::as_str) != Some(value);
+        let message = format!("{USER} is not authorized to perform: {action} on resource: {arn}");
+        return is_refused.then_some(Refusal(403, "AccessDeniedException", message));
     }
     let is_granted = match call.operation.as_str() {
         "StopDBInstance" | "StartDBInstance" | "StopDBCluster" | "StartDBCluster" => {

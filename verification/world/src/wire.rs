@@ -19,6 +19,8 @@ pub enum Service {
     CloudTrail,
     /// ECS, and Application Auto Scaling.
     Ecs,
+    /// Lambda, and the index of tags.
+    Lambda,
     Rds,
     Told(&'static Table),
 }
@@ -73,7 +75,11 @@ impl Call {
 
     /// Reads a call of a service whose double knows JSON.
     pub fn read_for(service: Service, region: &str, operation: &str, body: &[u8]) -> Self {
-        let json = serde_json::from_slice(body).expect("a request in JSON");
+        Self::of_json(service, region, operation, serde_json::from_slice(body).expect("a request in JSON"))
+    }
+
+    /// A call with these parameters.
+    pub fn of_json(service: Service, region: &str, operation: &str, json: Json) -> Self {
         let (region, operation) = (region.to_owned(), operation.to_owned());
         Self { service, region, operation, json, form: BTreeMap::new() }
     }
@@ -119,8 +125,8 @@ impl Call {
 pub fn answer(call: &Call, result: Result<String, Refusal>) -> Reply {
     let operation = &call.operation;
     match (call.service, result) {
-        (Service::Told(_) | Service::CloudTrail | Service::Ecs, Ok(body)) => (200, body),
-        (Service::Told(_) | Service::CloudTrail | Service::Ecs, Err(Refusal(status, code, message))) => {
+        (Service::Told(_) | Service::CloudTrail | Service::Ecs | Service::Lambda, Ok(body)) => (200, body),
+        (Service::Told(_) | Service::CloudTrail | Service::Ecs | Service::Lambda, Err(Refusal(status, code, message))) => {
             (status, json!({"__type": code, "Message": message}).to_string())
         }
         (Service::Ec2, Ok(body)) => (200, format!("<{operation}Response><requestId>r</requestId>{body}</{operation}Response>")),
@@ -144,6 +150,7 @@ pub fn answer(call: &Call, result: Result<String, Refusal>) -> Reply {
 pub fn throttled(service: Service) -> Refusal {
     let (status, code, message) = match service {
         Service::Ec2 => (503, "RequestLimitExceeded", "Request limit exceeded."),
+        Service::Lambda => (429, "TooManyRequestsException", "Rate exceeded"),
         Service::Told(_) | Service::Ecs => (400, "ThrottlingException", "Rate exceeded"),
         _ => (400, "Throttling", "Rate exceeded"),
     };
@@ -166,6 +173,7 @@ pub fn closed(call: &Call) -> Refusal {
         Service::AutoScaling => ("AccessDenied", "autoscaling"),
         Service::Told(table) => ("AccessDeniedException", table.service),
         Service::Ecs => ("AccessDeniedException", "ecs"),
+        Service::Lambda => ("AccessDeniedException", "lambda"),
         Service::Rds => ("AccessDenied", "rds"),
         _ => ("AccessDenied", "elasticloadbalancing"),
     };

@@ -2,9 +2,13 @@
 //! that depends on which actions there are (functions, roles, the schema, the tables in docs/) is made from the list.
 
 pub mod deny_actions;
+#[cfg(any(feature = "ecs", feature = "lambda"))]
+mod scalable_target;
 pub mod scale_group_to_zero;
 #[cfg(feature = "rds")]
 pub mod stop_databases;
+#[cfg(feature = "lambda")]
+pub mod stop_functions;
 pub mod stop_instances;
 #[cfg(feature = "ecs")]
 pub mod stop_services;
@@ -19,6 +23,8 @@ crate::catalog! {
     scale_group_to_zero::ScaleGroupToZero,
     #[cfg(feature = "rds")]
     stop_databases::StopDatabases,
+    #[cfg(feature = "lambda")]
+    stop_functions::StopFunctions,
     stop_instances::StopInstances,
     #[cfg(feature = "ecs")]
     stop_services::StopServices,
@@ -47,6 +53,7 @@ mod tests {
                 "deny-actions",
                 "scale-group-to-zero",
                 "stop-databases",
+                "stop-functions",
                 "stop-instances",
                 "stop-services",
                 "swap-group-policy",

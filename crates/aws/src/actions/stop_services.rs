@@ -19,6 +19,7 @@ use guardrails_model::pace::Limit;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::scalable_target::TARGETS;
 use crate::declared::{About, Noun, Service};
 use crate::switch::{Options, Switched, Switches};
 
@@ -27,8 +28,6 @@ pub type StopServices = Switched<Services>;
 
 /// `UpdateService`. AWS documents the bucket of the calls that read clusters, 50 with 20 a second, and not this one: a guess.
 const UPDATES: Limit = Limit::new("update-service", 10.0, 5.0);
-/// `RegisterScalableTarget`, of which AWS documents no bucket: a guess.
-const TARGETS: Limit = Limit::new("register-scalable-target", 10.0, 5.0);
 /// A service of ECS.
 const SERVICE: Noun = Noun { one: "ECS service", many: "ECS services" };
 

@@ -38,6 +38,8 @@ pub trait Switch: Send + Sync + Sized + 'static {
     const TARGET: Counted;
     /// The resources as IAM knows them.
     const RESOURCE: Resource;
+    /// Actions that read a resource, granted by the stage's tags: their answers are not for everybody. A refusal costs the resource alone.
+    const READS_BY_TAG: &'static [&'static str] = &[];
     /// The meaning of the service's own error codes.
     const CODES: Codes = Codes::NONE;
     /// The drift policy: a resource is found otherwise while a run holds it.
