@@ -45,6 +45,9 @@ const WITHOUT_RESOURCE: &[&str] = &[
     "logs:ListLogDeliveries",
     "logs:PutResourcePolicy",
     "logs:UpdateLogDelivery",
+    "redshift:DescribeReservedNodes",
+    "redshift:DescribeScheduledActions",
+    "redshift:ModifyScheduledAction",
     "states:SendTaskSuccess",
     "tag:GetResources",
 ];
@@ -54,6 +57,7 @@ pub fn rendered() -> Json {
     let example = include_str!("../../examples/guardrails.yaml");
     let others = "          - scale-group-to-zero: { tag: { Project: Beta }, members-are-disposable: true }
           - stop-databases: { tag: { Project: Beta } }
+          - pause-clusters: { tag: { Project: Beta } }
           - stop-functions: { tag: { Project: Beta } }
           - stop-services: { tag: { Project: Beta } }
           - swap-policy: { user: beta-developer, detach: [AmazonEC2FullAccess] }
@@ -428,6 +432,7 @@ fn reconciler_calls_the_actions_and_notify_and_no_others() {
     called.sort_unstable();
     let actions = [
         "DenyActions",
+        "PauseClusters",
         "ScaleGroupToZero",
         "StopDatabases",
         "StopFunctions",

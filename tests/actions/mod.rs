@@ -1,6 +1,7 @@
 //! The behaviour of each action of `crates/aws`, in an account in this process that answers as AWS does.
 
 mod catalog;
+mod clusters;
 mod databases;
 mod foreign_keys;
 mod functions;
@@ -13,6 +14,7 @@ mod regions;
 mod restrictions;
 mod services;
 pub mod size;
+mod stop_all;
 mod sweep;
 mod switch;
 mod switch_parts;

@@ -4,7 +4,10 @@
 use serde_json::{Value as Json, json};
 
 use super::lab::{Meets, Place, Scenario};
-use crate::world::{Account, Database, EcsService, Group, HOME, Instance, LambdaFunction, Mapping, Power, ScalableTarget, Spot};
+use crate::world::{
+    Account, Database, Does, EcsService, Group, HOME, Instance, LambdaFunction, Mapping, Power, ScalableTarget, Schedule, Spot,
+    Warehouse,
+};
 
 /// A scenario or more for every action of the catalog, and one with several actions in a stage.
 pub fn scenarios() -> Vec<Scenario> {
@@ -13,6 +16,7 @@ pub fn scenarios() -> Vec<Scenario> {
     all.push(stop_functions());
     all.extend(groups());
     all.push(stop_services());
+    all.push(pause_clusters());
     all.extend(swap_group_policy());
     all.extend(attaching());
     all.push(both());
@@ -33,7 +37,8 @@ pub fn lagging() -> Vec<Scenario> {
     let services = Scenario { place: || lag(services), meets, ..stop_services() };
     let databases = Scenario { place: || lag(databases), meets, ..stop_databases() };
     let functions = Scenario { place: || lag(functions), meets, ..stop_functions() };
-    vec![instances, group, held, size, denied, services, databases, functions]
+    let clusters = Scenario { place: || lag(clusters), meets, ..pause_clusters() };
+    vec![instances, group, held, size, denied, services, databases, functions, clusters]
 }
 
 fn lag(fill: fn(&mut Account)) -> Place {
@@ -234,6 +239,35 @@ fn stop_services() -> Scenario {
         disposable: &[],
         meets: Meets::Different,
         place: || Place::world(services),
+    }
+}
+
+/// A cluster with a schedule, one that is paused and would be resumed, one that Redshift does not pause, and one of another project.
+fn clusters(account: &mut Account) {
+    let beta = |name: &str| Warehouse::new(name, "Project=Beta");
+    account
+        .warehouse(beta("orders"))
+        .schedule(Schedule::new("orders-resume", "orders", Does::Resume))
+        .warehouse(beta("resting").in_status("paused"))
+        .schedule(Schedule::new("resting-resume", "resting", Does::Resume))
+        .schedule(Schedule::new("resting-resize", "resting", Does::Resize).in_state("DISABLED"))
+        .warehouse(Warehouse { multi_az: true, ..beta("two-zones") })
+        .schedule(Schedule::new("two-zones-resume", "two-zones", Does::Resume))
+        .warehouse(Warehouse::new("other", "Project=Gamma"))
+        .page = 50;
+}
+
+fn pause_clusters() -> Scenario {
+    const DISABLED: &str = "DISABLED";
+    Scenario {
+        name: "pause-clusters",
+        actions: vec![("pause-clusters", json!({"tag": {"Project": "Beta"}}))],
+        scope: &["orders", "orders-resume", "resting-resume"],
+        enforced: &[("orders", "paused"), ("orders-resume schedule", DISABLED), ("resting-resume schedule", DISABLED)],
+        refused: 0,
+        disposable: &[],
+        meets: Meets::Different,
+        place: || Place::world(clusters),
     }
 }
 

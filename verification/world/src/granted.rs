@@ -4,6 +4,7 @@ use super::account::Account;
 use super::ecs;
 use super::lambda;
 use super::rds;
+use super::redshift;
 use super::switchable;
 use super::wire::{Call, Refusal, Service};
 
@@ -57,6 +58,10 @@ pub fn refusal(account: &Account, call: &Call) -> Option<Refusal> {
             let (_, _, tags) = rds::told(account, call);
             account.now >= account.tags_known && tags.get(key).is_some_and(|is| is == value)
         }
+        "PauseCluster" | "ResumeCluster" => {
+            let (_, _, tags) = redshift::told(account, call);
+            tags.get(key).is_some_and(|is| is == value)
+        }
         "StopInstances" | "StartInstances" => {
             let mut asked = call.list("InstanceId").into_iter().filter_map(|id| account.instances.get(id));
             asked.all(|instance| instance.tags.get(key).is_some_and(|is| is == value))
@@ -71,7 +76,11 @@ pub fn refusal(account: &Account, call: &Call) -> Option<Refusal> {
         return None;
     }
     let user = USER;
-    let service = if matches!(call.service, Service::Rds) { "rds" } else { "autoscaling" };
+    let service = match call.service {
+        Service::Rds => "rds",
+        Service::Redshift => "redshift",
+        _ => "autoscaling",
+    };
     Some(if matches!(call.service, Service::Ec2) {
         let what = format!("{user} is not authorized to perform: ec2:{}", call.operation);
         Refusal(403, "UnauthorizedOperation", format!("You are not authorized to perform this operation. {what}"))

@@ -96,6 +96,7 @@ impl World {
         let (service, operation) = target.rsplit_once('.').expect("a service and an operation");
         let known = [
             ("CloudTrail_20131101", Service::CloudTrail),
+            ("AWSInsightsIndexService", Service::Costs),
             ("AmazonEC2ContainerServiceV20141113", Service::Ecs),
             ("AnyScaleFrontendService", Service::Ecs),
             ("ResourceGroupsTaggingAPI_20170126", Service::Lambda),

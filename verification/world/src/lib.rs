@@ -14,6 +14,7 @@ mod account;
 mod auto_scaling;
 mod buckets;
 mod catalog;
+mod costs;
 mod ec2;
 mod ecs;
 mod granted;
@@ -25,6 +26,7 @@ mod load_balancers;
 mod past;
 mod place;
 mod rds;
+mod redshift;
 mod services;
 mod simulator;
 pub mod story;
@@ -51,6 +53,7 @@ pub use identities::Right;
 pub use lambda::{LambdaFunction, Mapping, Provisioned};
 pub use place::HOME;
 pub use rds::{Database, Kind as DatabaseKind};
+pub use redshift::{Does, Schedule, Warehouse};
 pub use things::{Table, Thing, Turn};
 
 /// An account behind a gate, and the time that both go by.

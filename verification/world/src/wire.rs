@@ -1,4 +1,4 @@
-//! The protocols. IAM, Auto Scaling, load balancers, RDS (AWS Query) and EC2 (EC2 Query): a form comes in, XML goes out. Services that
+//! The protocols. IAM, Auto Scaling, load balancers, RDS, Redshift (AWS Query) and EC2 (EC2 Query): a form comes in, XML goes out. Services that
 //! a table tells ([`super::switchable`]): JSON comes in and goes out.
 
 use std::collections::BTreeMap;
@@ -17,11 +17,13 @@ pub enum Service {
     TargetGroups,
     ClassicLoadBalancers,
     CloudTrail,
+    Costs,
     /// ECS, and Application Auto Scaling.
     Ecs,
     /// Lambda, and the index of tags.
     Lambda,
     Rds,
+    Redshift,
     Told(&'static Table),
 }
 
@@ -61,6 +63,7 @@ impl Call {
             "2015-12-01" => Service::TargetGroups,
             "2012-06-01" => Service::ClassicLoadBalancers,
             "2014-10-31" => Service::Rds,
+            "2012-12-01" => Service::Redshift,
             other => panic!("the double does not know the API version {other:?}: {form:?}"),
         };
         Self { service, region: region.to_owned(), operation: get("Action").to_owned(), json: Json::Null, form }
@@ -125,10 +128,11 @@ impl Call {
 pub fn answer(call: &Call, result: Result<String, Refusal>) -> Reply {
     let operation = &call.operation;
     match (call.service, result) {
-        (Service::Told(_) | Service::CloudTrail | Service::Ecs | Service::Lambda, Ok(body)) => (200, body),
-        (Service::Told(_) | Service::CloudTrail | Service::Ecs | Service::Lambda, Err(Refusal(status, code, message))) => {
-            (status, json!({"__type": code, "Message": message}).to_string())
-        }
+        (Service::Told(_) | Service::CloudTrail | Service::Costs | Service::Ecs | Service::Lambda, Ok(body)) => (200, body),
+        (
+            Service::Told(_) | Service::CloudTrail | Service::Costs | Service::Ecs | Service::Lambda,
+            Err(Refusal(status, code, message)),
+        ) => (status, json!({"__type": code, "Message": message}).to_string()),
         (Service::Ec2, Ok(body)) => (200, format!("<{operation}Response><requestId>r</requestId>{body}</{operation}Response>")),
         (_, Ok(body)) => {
             let metadata = "<ResponseMetadata><RequestId>r</RequestId></ResponseMetadata>";
@@ -175,6 +179,7 @@ pub fn closed(call: &Call) -> Refusal {
         Service::Ecs => ("AccessDeniedException", "ecs"),
         Service::Lambda => ("AccessDeniedException", "lambda"),
         Service::Rds => ("AccessDenied", "rds"),
+        Service::Redshift => ("AccessDenied", "redshift"),
         _ => ("AccessDenied", "elasticloadbalancing"),
     };
     let user = "User: arn:aws:sts::123456789012:assumed-role/guardrails/session";

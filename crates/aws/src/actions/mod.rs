@@ -2,6 +2,8 @@
 //! that depends on which actions there are (functions, roles, the schema, the tables in docs/) is made from the list.
 
 pub mod deny_actions;
+#[cfg(feature = "redshift")]
+pub mod pause_clusters;
 #[cfg(any(feature = "ecs", feature = "lambda"))]
 mod scalable_target;
 pub mod scale_group_to_zero;
@@ -20,6 +22,8 @@ crate::catalog! {
     /// The product's actions.
     CATALOG:
     deny_actions::DenyActions,
+    #[cfg(feature = "redshift")]
+    pause_clusters::PauseClusters,
     scale_group_to_zero::ScaleGroupToZero,
     #[cfg(feature = "rds")]
     stop_databases::StopDatabases,
@@ -51,6 +55,7 @@ mod tests {
             names,
             [
                 "deny-actions",
+                "pause-clusters",
                 "scale-group-to-zero",
                 "stop-databases",
                 "stop-functions",

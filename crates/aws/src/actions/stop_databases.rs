@@ -12,7 +12,7 @@ use guardrails_model::pace::Limit;
 pub use self::clusters::Clusters;
 pub use self::instances::Instances;
 pub use self::params::{Keys, PendingChanges};
-use crate::declared::{About, Noun, Service};
+use crate::declared::{About, Joins, Noun, Service};
 use crate::switch::{Switched, Switches};
 
 /// The action.
@@ -42,6 +42,7 @@ impl Switches for Databases {
             lost: "a public IP address, pending changes",
         }],
         wakes: Some(RESTARTS),
+        joins_stop_all: Some(Joins::set(1)),
         ..About::new(
             "stop-databases",
             "stops the RDS instances and the Aurora, Neptune and DocumentDB clusters that carry the tags, in all Regions",

@@ -23,7 +23,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::scalable_target::TARGETS;
-use crate::declared::{About, Noun, Service};
+use crate::declared::{About, Joins, Noun, Service};
 use crate::error::{Codes, Failure, FailureKind};
 use crate::switch::{Drift, Options, Switched, Switches};
 
@@ -62,6 +62,7 @@ impl Switches for Functions {
             goes_on: "stored code and snapshots; the queues, streams and APIs that call them",
             lost: "records that their source does not keep; asynchronous events, where `async-events: lose`",
         }],
+        joins_stop_all: Some(Joins::set(1)),
         ..About::new(
             "stop-functions",
             "disables the event sources of the Lambda functions that carry the tags, removes their provisioned concurrency, and \

@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::scalable_target::TARGETS;
-use crate::declared::{About, Noun, Service};
+use crate::declared::{About, Joins, Noun, Service};
 use crate::switch::{Options, Switched, Switches};
 
 /// The action.
@@ -43,6 +43,7 @@ impl Switches for Services {
             goes_on: "container instances on EC2, load balancers",
             lost: "the tasks: new ones start; EBS volumes of tasks, where `volume-data: lose`",
         }],
+        joins_stop_all: Some(Joins::set(1)),
         ..About::new(
             "stop-services",
             "takes the ECS services that carry the tags to no tasks, on Fargate and EC2, after it suspended their scaling",

@@ -157,6 +157,8 @@ pub struct Resource {
 pub enum Drift {
     /// It is somebody's change: people are told of it, and it stays.
     Report,
+    /// The same of a resource that a run holds. One that comes into scope only then is changed.
+    ReportHeld,
     /// It is changed again.
     Reapply,
     /// The service itself turns it back, at the time that it says ([`Found::turns_back`]), or after so many seconds, such as seven days.
