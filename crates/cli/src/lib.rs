@@ -7,6 +7,7 @@ mod commands;
 mod deployment;
 mod estimate;
 pub mod exit;
+mod first_call;
 mod follow;
 mod output;
 mod prices;
@@ -14,3 +15,4 @@ pub mod reference;
 
 pub use commands::plan::words_of as plan_words;
 pub use commands::prices::{Fetched as FetchedPrices, Question as PriceQuestion, fetched as fetch_prices};
+pub use output::tell;
