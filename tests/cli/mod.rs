@@ -2,5 +2,6 @@
 
 mod command;
 mod files;
+mod goes_on;
 mod hand;
 mod prices;

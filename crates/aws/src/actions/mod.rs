@@ -2,9 +2,15 @@
 //! that depends on which actions there are (functions, roles, the schema, the tables in docs/) is made from the list.
 
 pub mod deny_actions;
+#[cfg(feature = "redshift")]
+pub mod pause_clusters;
+#[cfg(any(feature = "ecs", feature = "lambda"))]
+mod scalable_target;
 pub mod scale_group_to_zero;
 #[cfg(feature = "rds")]
 pub mod stop_databases;
+#[cfg(feature = "lambda")]
+pub mod stop_functions;
 pub mod stop_instances;
 #[cfg(feature = "ecs")]
 pub mod stop_services;
@@ -16,9 +22,13 @@ crate::catalog! {
     /// The product's actions.
     CATALOG:
     deny_actions::DenyActions,
+    #[cfg(feature = "redshift")]
+    pause_clusters::PauseClusters,
     scale_group_to_zero::ScaleGroupToZero,
     #[cfg(feature = "rds")]
     stop_databases::StopDatabases,
+    #[cfg(feature = "lambda")]
+    stop_functions::StopFunctions,
     stop_instances::StopInstances,
     #[cfg(feature = "ecs")]
     stop_services::StopServices,
@@ -45,8 +55,10 @@ mod tests {
             names,
             [
                 "deny-actions",
+                "pause-clusters",
                 "scale-group-to-zero",
                 "stop-databases",
+                "stop-functions",
                 "stop-instances",
                 "stop-services",
                 "swap-group-policy",
