@@ -7,12 +7,13 @@ use guardrails_model::record::{Direction, PartPlan, Run};
 use guardrails_model::report::{Keep, Report};
 use guardrails_model::runs::{Begun, Ended, Outcome, RollbackAsked, RunError};
 
+use super::approvals::load;
 use super::story::{Story, stage};
 use crate::world::Kind;
 
 /// The end of a run's report, as it is or as if a simulated alert had begun it.
 async fn last_line(story: &Story, run: &RunId, simulated: bool) -> String {
-    let run = Run { simulated, ..story.load(run).await };
+    let run = Run { simulated, ..load(story, run).await };
     let report = Report::of(&story.harness.truth, run, Keep::ALL).await.unwrap();
     report.text().lines().last().unwrap().to_owned()
 }
