@@ -3,4 +3,5 @@
 mod command;
 mod files;
 mod goes_on;
+mod hand;
 mod prices;
