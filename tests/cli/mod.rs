@@ -1,5 +1,6 @@
 //! The output and the arguments of `crates/cli`, where it needs no AWS.
 
 mod command;
+mod contract;
 mod files;
 mod prices;

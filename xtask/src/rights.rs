@@ -149,6 +149,7 @@ fn record(root: &Path) -> Result<PathBuf> {
         "worked_example::",
         "databases::rights::",
         "services::grants::",
+        "run_function::grants::",
     ];
     let status = Command::new(cargo).args(tests).current_dir(root).env("GUARDRAILS_CALLS", &folder).status();
     let status = status.context("running cargo test")?;

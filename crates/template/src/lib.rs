@@ -16,6 +16,8 @@ mod self_protection;
 mod spread;
 mod trusted_principals;
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result, anyhow};
 use guardrails_aws::actions::CATALOG;
 use guardrails_aws::catalog::{Catalog, Entry};
@@ -70,6 +72,10 @@ pub fn render_of(catalog: &Catalog, config: &Config, key: &str) -> Result<Json> 
         resources[&format!("{}Function", pascal(function))]["Properties"]["Code"]["S3Key"] = json!(key);
     }
     let used: Vec<&Entry> = catalog.entries().iter().filter(|action| action.is_used(config)).collect();
+    let mut theirs = BTreeSet::new();
+    for action in &used {
+        theirs.extend(action.functions(config)?);
+    }
     for action in &used {
         let logical = of_stack::logical(action.name);
         resources.insert(format!("{logical}Log"), functions::log(action.name));
@@ -79,7 +85,7 @@ pub fn render_of(catalog: &Catalog, config: &Config, key: &str) -> Result<Json> 
         roles::callable(&mut resources["MachineRole"], &logical)?;
         roles::rehearsed(&mut resources["ReconcileRole"], &logical)?;
         for policy in action.own_policies(config)? {
-            resources.insert(format!("DenyPolicy{}", policy.hash), roles::own_policy(&policy));
+            resources.insert(format!("DenyPolicy{}", policy.hash), roles::own_policy(&policy, &theirs));
         }
     }
     for function in FIXED_FUNCTIONS {

@@ -11,6 +11,7 @@ use super::ecs::Ecs;
 use super::identities::{Group, Limits, Right, Role};
 use super::past::Past;
 use super::place::{HOME, place};
+use super::programs::UserFunctions;
 use super::rds::database::{Database, Databases};
 use super::things::{Table, Thing, Things};
 use super::timeline::{Event, Timeline};
@@ -70,6 +71,8 @@ pub struct Account {
     pub no_deployments: bool,
     /// Has RDS no capacity to start a database?
     pub no_database_capacity: bool,
+    /// Lambda functions of the user's, by name.
+    pub user_functions: UserFunctions,
     /// Services that a table tells, and their resources.
     pub doubles: Vec<&'static Table>,
     /// Their resources, by ARN.
@@ -152,6 +155,7 @@ impl Default for Account {
             deployments: Vec::new(),
             no_deployments: false,
             no_database_capacity: false,
+            user_functions: UserFunctions::new(),
             doubles: Vec::new(),
             things: BTreeMap::new(),
             told: Vec::new(),
@@ -332,6 +336,8 @@ impl Account {
         let things = things.chain(self.ecs_snapshot());
         let database = |database: &Database| (place(&database.region, &database.name), database.status.to_owned());
         let things = things.chain(self.databases.values().map(database));
+        let targets = self.user_functions.values().flat_map(|function| function.memory.targets.clone());
+        let things = things.chain(targets);
         groups.chain(users).chain(roles).chain(self.instances.iter().map(instance)).chain(fleets).chain(things).collect()
     }
 }

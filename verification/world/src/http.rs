@@ -19,6 +19,7 @@ use aws_smithy_types::body::SdkBody;
 use guardrails_model::clock::Clock;
 
 use super::World;
+use super::programs;
 use super::wire::{self, Call, Reply, Service};
 use super::{Effect, Ending};
 
@@ -73,7 +74,14 @@ impl World {
             Effect::Never => None,
         };
         match (ending, reply) {
-            (Ending::Answer, Some(reply)) => Ok(response(reply, &id)),
+            (Ending::Answer, Some(reply)) => {
+                let failed = programs::failed(&call, &reply.1);
+                let mut response = response(reply, &id);
+                if let Some((name, value)) = failed {
+                    response.headers_mut().insert(name, value);
+                }
+                Ok(response)
+            }
             (Ending::Throttled, _) => Ok(response(wire::answer(&call, Err(wire::throttled(call.service))), &id)),
             (Ending::Reset, _) => Err(broken(io::ErrorKind::ConnectionReset)),
             (Ending::Answer | Ending::Refused, _) => Err(broken(io::ErrorKind::ConnectionRefused)),
@@ -85,7 +93,10 @@ impl World {
 impl World {
     /// The call that a request makes: JSON names its service and operation in a header.
     fn read(&self, request: &HttpRequest, body: &[u8]) -> Call {
-        let Some(target) = request.headers().get("x-amz-target") else { return Call::read(region(request), body) };
+        let Some(target) = request.headers().get("x-amz-target") else {
+            let by_path = programs::read(request.uri(), region(request), body);
+            return by_path.unwrap_or_else(|| Call::read(region(request), body));
+        };
         let (service, operation) = target.rsplit_once('.').expect("a service and an operation");
         let known = [
             ("CloudTrail_20131101", Service::CloudTrail),

@@ -23,6 +23,7 @@ mod identities;
 mod load_balancers;
 mod past;
 mod place;
+mod programs;
 mod rds;
 mod services;
 mod simulator;
@@ -48,6 +49,7 @@ pub use ecs::{Cluster, Deployment, EcsService, ScalableTarget};
 pub use guardrails_testkit::{Effect, Ending, Fault, FaultInjector, Kind, ManualClock, lock};
 pub use identities::Right;
 pub use place::HOME;
+pub use programs::{Memory, Program, Published, Said, UserFunction, UserFunctions, breaking, keeping};
 pub use rds::{Database, Kind as DatabaseKind};
 pub use things::{Table, Thing, Turn};
 

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::account::Account;
 use super::timeline::Event;
 use super::wire::{self, Call, Refusal, Reply, Service};
-use super::{auto_scaling, ec2, ecs, granted, iam, load_balancers, rds, switchable, trail};
+use super::{auto_scaling, ec2, ecs, granted, iam, load_balancers, programs, rds, switchable, trail};
 
 impl Account {
     /// Everything that happens by itself until `now`, in its order.
@@ -59,6 +59,7 @@ impl Account {
             Service::Told(table) => self.told.push(switchable::told(self, table, call)),
             Service::Ecs => self.told.push(ecs::told(self, call)),
             Service::Rds => self.told.push(rds::told(self, call)),
+            Service::Programs => self.told.push(programs::told(call)),
             _ => {}
         }
         let is_regional = !matches!(call.service, Service::Iam);
@@ -119,6 +120,7 @@ impl Account {
             (Service::Ecs, false) => ecs::change(self, call, now),
             (Service::Rds, true) => rds::describe(self, self.past_databases.at(then).unwrap_or(&self.databases), call),
             (Service::Rds, false) => rds::change(self, call, now),
+            (Service::Programs, _) => programs::answer(self, call, now),
             (Service::CloudTrail, _) => trail::lookup(self, call, now),
             (Service::Told(table), true) => {
                 switchable::read(self, table, self.past_things.at(then).unwrap_or(&self.things), call, then)

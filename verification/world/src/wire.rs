@@ -20,6 +20,8 @@ pub enum Service {
     /// ECS, and Application Auto Scaling.
     Ecs,
     Rds,
+    /// Lambda, as far as functions of the user's are called.
+    Programs,
     Told(&'static Table),
 }
 
@@ -78,6 +80,11 @@ impl Call {
         Self { service, region, operation, json, form: BTreeMap::new() }
     }
 
+    /// A call whose path names its operation, with the parameters of path and query.
+    pub fn read_path(service: Service, region: &str, operation: &str, json: Json, form: BTreeMap<String, String>) -> Self {
+        Self { service, region: region.to_owned(), operation: operation.to_owned(), json, form }
+    }
+
     /// A parameter.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.form.get(name).map(String::as_str)
@@ -119,8 +126,8 @@ impl Call {
 pub fn answer(call: &Call, result: Result<String, Refusal>) -> Reply {
     let operation = &call.operation;
     match (call.service, result) {
-        (Service::Told(_) | Service::CloudTrail | Service::Ecs, Ok(body)) => (200, body),
-        (Service::Told(_) | Service::CloudTrail | Service::Ecs, Err(Refusal(status, code, message))) => {
+        (Service::Told(_) | Service::CloudTrail | Service::Ecs | Service::Programs, Ok(body)) => (200, body),
+        (Service::Told(_) | Service::CloudTrail | Service::Ecs | Service::Programs, Err(Refusal(status, code, message))) => {
             (status, json!({"__type": code, "Message": message}).to_string())
         }
         (Service::Ec2, Ok(body)) => (200, format!("<{operation}Response><requestId>r</requestId>{body}</{operation}Response>")),
@@ -145,6 +152,7 @@ pub fn throttled(service: Service) -> Refusal {
     let (status, code, message) = match service {
         Service::Ec2 => (503, "RequestLimitExceeded", "Request limit exceeded."),
         Service::Told(_) | Service::Ecs => (400, "ThrottlingException", "Rate exceeded"),
+        Service::Programs => (429, "TooManyRequestsException", "Rate Exceeded."),
         _ => (400, "Throttling", "Rate exceeded"),
     };
     Refusal(status, code, message.to_owned())
@@ -167,6 +175,7 @@ pub fn closed(call: &Call) -> Refusal {
         Service::Told(table) => ("AccessDeniedException", table.service),
         Service::Ecs => ("AccessDeniedException", "ecs"),
         Service::Rds => ("AccessDenied", "rds"),
+        Service::Programs => ("AccessDeniedException", "lambda"),
         _ => ("AccessDenied", "elasticloadbalancing"),
     };
     let user = "User: arn:aws:sts::123456789012:assumed-role/guardrails/session";

@@ -2,6 +2,7 @@
 //! that depends on which actions there are (functions, roles, the schema, the tables in docs/) is made from the list.
 
 pub mod deny_actions;
+pub mod run_function;
 pub mod scale_group_to_zero;
 #[cfg(feature = "rds")]
 pub mod stop_databases;
@@ -16,6 +17,7 @@ crate::catalog! {
     /// The product's actions.
     CATALOG:
     deny_actions::DenyActions,
+    run_function::RunFunction,
     scale_group_to_zero::ScaleGroupToZero,
     #[cfg(feature = "rds")]
     stop_databases::StopDatabases,
@@ -45,6 +47,7 @@ mod tests {
             names,
             [
                 "deny-actions",
+                "run-function",
                 "scale-group-to-zero",
                 "stop-databases",
                 "stop-instances",
