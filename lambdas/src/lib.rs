@@ -1,4 +1,4 @@
-//! The functions. All of them are one program, and each has a role of its own; here is what they do.
+//! The functions. All of them are one program, and each has a role of its own; their code is here.
 
 pub mod action;
 mod alerts;

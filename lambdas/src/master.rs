@@ -1,4 +1,4 @@
-//! The master: turns what arrives on the topic into runs, and keeps their books for the state machine. It changes nothing in the
+//! The master: turns messages on the topic into runs, and keeps their books for the state machine. It changes nothing in the
 //! account but the ledger.
 
 use serde_json::Value as Json;

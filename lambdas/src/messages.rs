@@ -9,7 +9,7 @@ use crate::runtime::{Invocation, variable};
 const LONGEST_SUBJECT: usize = 99;
 /// SNS takes messages of up to 256 KiB; e-mail readers prefer far less.
 const LONGEST_TEXT: usize = 60_000;
-/// Of which the end gets so many.
+/// The end of a text gets so many of them.
 const LONGEST_END: usize = 10_000;
 
 /// A subject that SNS takes. One that is too long ends before a `; ` or `, `: half of a number would be another number.

@@ -17,7 +17,7 @@ pub enum Metric {
     AlertsUnknown,
     /// Runs that were begun, or tried again.
     RunsStarted,
-    /// Steps that reached what was wanted.
+    /// Steps that reached their wanted value.
     StepsApplied,
     /// Steps that were put back.
     StepsRolledBack,

@@ -1,4 +1,4 @@
-//! Tells people how a run ended: what was done, what failed and why, and which command comes next.
+//! Tells people how a run ended: the changes, the failures with their reasons, and the next command.
 
 use guardrails_aws::error::chain;
 use guardrails_model::ids::GuardrailName;
@@ -77,7 +77,7 @@ async fn tell_of_rehearsals(guardrails: &[GuardrailName], invocation: &Invocatio
     Ok(Sent { subject })
 }
 
-/// The alert that began the run, as it came: its figures are what people ask for first.
+/// The alert that began the run, as it came: people ask for its figures first.
 pub(crate) async fn alert(ledger: &Ledger, run: &Run, direction: Direction) -> Result<String, Fault> {
     let alert = if direction == Direction::Apply { ledger.alert(&run.alert).await? } else { None };
     Ok(alert.map_or_else(String::new, |alert| format!("\nThe alert, received {}:\n\n{}\n", alert.at, alert.text)))

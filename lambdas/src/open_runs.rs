@@ -17,9 +17,9 @@ const NAMED: usize = 10;
 /// The property of `Custom::OpenRuns` that came with the rights on an Auto Scaling group's own tags.
 const RIGHTS: &str = "Rights";
 
-/// The functions' rights follow guardrails.yaml. As long as a run is open, all that it works on must stay in it. `before` are the
-/// properties until now. A deployment that is refused asks again, for what was there before it: that must be let through, or the
-/// stack would stand half-way.
+/// The functions' rights follow guardrails.yaml. As long as a run is open, all of its actions and parameters must stay in it.
+/// `before` are the properties until now. A deployment that is refused asks again, for the former properties: these must be let
+/// through, or the stack would stand half-way.
 ///
 /// # Errors
 /// When an open run would lose its way back, or the ledger cannot be read.
@@ -86,7 +86,7 @@ pub async fn refuse_those_of(guardrail: &GuardrailName, ledger: &Ledger) -> Resu
     })
 }
 
-/// A stack goes whole or not at all. Its deletion begins here: what is refused later finds its neighbours gone.
+/// A stack goes whole or not at all. Its deletion begins here: a refusal at a later resource finds its neighbours gone.
 ///
 /// # Errors
 /// When any run is open, or the ledger cannot be read.

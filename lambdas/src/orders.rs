@@ -14,17 +14,17 @@ use crate::fault::Fault;
 use crate::metrics::{Metric, emit};
 use crate::runtime::Invocation;
 
-/// What the machine is told.
+/// The answer to the machine.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Reply {
-    /// What to plan, or to work on.
+    /// The parts to plan, or to work on.
     Waves {
         run: RunId,
         #[serde(rename = "groups")]
         waves: Vec<Vec<PartRef>>,
     },
-    /// What to work on, unless a person is to be waited for so many seconds first; and is IAM to be asked afterwards?
+    /// The parts to work on, unless a person is to be waited for so many seconds first; and is IAM to be asked afterwards?
     Opened {
         run: RunId,
         #[serde(rename = "groups")]
@@ -32,7 +32,7 @@ enum Reply {
         ask: i64,
         verify: bool,
     },
-    /// What an execution that waited is to do.
+    /// The next work of an execution that waited.
     Heard {
         run: RunId,
         #[serde(flatten)]
@@ -85,7 +85,7 @@ pub(crate) async fn carry_out(event: Json, invocation: &Invocation) -> Result<Js
             let unfinished = unfinished.map(|result| (result.part, result.cursor.clone())).collect();
             let closed = runs.close(&run, &Ended { direction, try_number, failures, unfinished }).await?;
             tracing::info!(%run, direction = direction.as_str(), outcome = ?closed.outcome, state = ?closed.run.state, "closed");
-            // What a later look found is not what the alert took.
+            // The time until a later look is not that of the alert.
             let by_alert = closed.run.rescanning.is_none();
             if direction == Direction::Apply && closed.run.state == RunState::Enforced && by_alert {
                 let now = invocation.clock.now();

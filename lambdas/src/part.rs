@@ -1,5 +1,5 @@
-//! Which function this process is. All functions of a stack run one program. Its part follows from the function's name without
-//! the stack's, and from nothing else; a handler that names another part is refused.
+//! The part of this process. All functions of a stack run one program. Its part follows from the function's name without the
+//! stack's, and from nothing else; a handler that names another part is refused.
 
 use guardrails_aws::actions::CATALOG;
 use guardrails_aws::catalog::Entry;

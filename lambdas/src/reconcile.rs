@@ -30,7 +30,7 @@ pub async fn main() -> Result<(), lambda_runtime::Error> {
     serve(handle).await
 }
 
-/// Whatever asks for a round gets one.
+/// Every event gets a round.
 async fn handle(event: Json, invocation: Invocation) -> Result<Round, Fault> {
     let order = order(event);
     let (ledger, workflow) = (invocation.ledger()?, invocation.workflow()?);

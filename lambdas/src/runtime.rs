@@ -1,5 +1,5 @@
-//! What all functions share: structured logs, and an invocation's surroundings. The environment is read inside the handler,
-//! never before: a function that dies before its handler answers nobody.
+//! The common part of all functions: structured logs, and an invocation's surroundings. The environment is read inside the
+//! handler, never before: a function that dies before its handler answers nobody.
 
 use std::sync::Arc;
 

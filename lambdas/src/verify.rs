@@ -1,5 +1,5 @@
-//! Asks IAM who can still launch after a stage took rights from somebody. It changes nothing in the account; what it learns, it
-//! writes down beside the run.
+//! Asks IAM who can still launch after a stage took rights from somebody. It changes nothing in the account, and writes the
+//! answers down beside the run.
 
 use guardrails_aws::error::FailureKind;
 use guardrails_aws::iam_verify::{Asker, Question, Trouble};

@@ -1,4 +1,4 @@
-//! Whatever fails is told to people: each function, queue, topic and state machine of the rendered template has its alarms.
+//! Every failure is told to people: each function, queue, topic and state machine of the rendered template has its alarms.
 
 use guardrails_aws::actions::CATALOG;
 use guardrails_lambdas::metrics::{Metric, NAMESPACE};
@@ -33,7 +33,7 @@ fn wanted(logical: &str, resource: &Json) -> Vec<(&'static str, &'static str, Js
             let topic = by("TopicName", json!({"Fn::GetAtt": [logical, "TopicName"]}));
             vec![("AWS/SNS", "NumberOfNotificationsFailed", topic)]
         }
-        // What is to be kept in the dead letters, and could not be.
+        // Messages that should be kept in the dead letters, and could not be.
         "AWS::SNS::Subscription" if properties.get("RedrivePolicy").is_some() => {
             let topic = json!({"Fn::GetAtt": [properties["TopicArn"]["Ref"], "TopicName"]});
             vec![("AWS/SNS", "NumberOfNotificationsFailedToRedriveToDlq", by("TopicName", topic))]
@@ -41,7 +41,7 @@ fn wanted(logical: &str, resource: &Json) -> Vec<(&'static str, &'static str, Js
         "AWS::Lambda::EventInvokeConfig" if properties.get("DestinationConfig").is_some() => {
             vec![("AWS/Lambda", "DestinationDeliveryFailures", by("FunctionName", properties["FunctionName"].clone()))]
         }
-        // What a throttled call of it would wait with, for hours.
+        // A throttled call of it would wait, for hours.
         "AWS::Lambda::Permission" if properties["Principal"] == "sns.amazonaws.com" => {
             vec![("AWS/Lambda", "Throttles", by("FunctionName", properties["FunctionName"].clone()))]
         }
@@ -52,7 +52,7 @@ fn wanted(logical: &str, resource: &Json) -> Vec<(&'static str, &'static str, Js
     }
 }
 
-/// What fails without anybody being told.
+/// The metrics that fail without anybody being told.
 fn unwatched(template: &Json) -> Vec<String> {
     let is_told = |(namespace, metric, dimensions): &(&str, &str, Json)| {
         resources(template).any(|(_, resource)| {
@@ -76,7 +76,7 @@ fn unwatched(template: &Json) -> Vec<String> {
 }
 
 #[test]
-fn whatever_fails_is_told_to_people() {
+fn every_failure_is_told_to_people() {
     let template = rendered();
     assert_eq!(unwatched(&template), Vec::<String>::new());
     let functions = resources(&template).filter(|(_, resource)| resource["Type"] == "AWS::Lambda::Function").count();
@@ -99,7 +99,7 @@ fn control_a_function_without_an_alarm_is_found() {
 }
 
 #[test]
-fn control_an_alarm_that_is_taken_away_or_tells_nobody_is_missed() {
+fn control_missing_or_silent_alarm_is_found() {
     let template = rendered();
     for (logical, alarm) in [
         ("DeadLetters", "DeadLetterAlarm"),
@@ -127,14 +127,14 @@ fn of_the_functions(alarm: &Json) -> (&Json, &Json, &Json) {
 }
 
 #[test]
-fn the_want_of_a_good_round_is_told_after_three_intervals_whatever_those_are() {
+fn missing_good_round_is_told_after_three_intervals() {
     for (every, seconds) in [("5m", 300), ("1h", 3600), ("1d", 86_400)] {
         let file = format!("{}\nreconcile: {{ every: {every} }}\n", include_str!("../../examples/walkthrough.yaml"));
         let template = rendered_of(&file);
         let alarm = &template["Resources"]["ReconcileMissingAlarm"]["Properties"];
         let stack = json!([{"Name": "Stack", "Value": {"Ref": "AWS::StackName"}}]);
         assert_eq!(of_the_functions(alarm), (&json!(NAMESPACE), &json!(Metric::Reconciled.name()), &stack));
-        // No datum is what is looked for.
+        // The alarm looks for no datum.
         assert_eq!(alarm["TreatMissingData"], "breaching");
         assert_eq!((&alarm["ComparisonOperator"], &alarm["Threshold"]), (&json!("LessThanThreshold"), &json!(1)));
         assert_eq!((&alarm["Statistic"], &alarm["EvaluationPeriods"]), (&json!("Sum"), &json!(3)));
@@ -168,7 +168,7 @@ fn rehearsal_with_troubles_sounds_an_alarm_that_stays() {
 }
 
 #[test]
-fn what_the_alert_topic_cannot_deliver_is_kept() {
+fn alert_that_the_topic_cannot_deliver_is_kept() {
     let template = rendered();
     let subscriptions = resources(&template).filter(|(_, resource)| resource["Type"] == "AWS::SNS::Subscription");
     let of_functions: Vec<&Json> =

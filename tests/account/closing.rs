@@ -1,5 +1,5 @@
-//! What a Deny of the stack's own closes besides what costs money: the guardrails themselves, as the template has it. That it holds
-//! is tried in `deployed::closing`.
+//! The calls that a Deny of the stack's own closes besides those that cost money: the guardrails themselves, as the template has
+//! them. That it holds is tried in `deployed::closing`.
 
 use guardrails_aws::actions::CATALOG;
 use guardrails_template as template;
@@ -27,7 +27,7 @@ fn closing(documents: &[Json]) -> &Json {
 }
 
 #[test]
-fn whatever_the_list_the_guardrails_themselves_are_closed() {
+fn deny_with_any_list_closes_the_guardrails_themselves() {
     for params in ["role: beta-deployer", "actions: [ec2:RunInstances]", "also: [sts:AssumeRole, ec2:CreateTags, ec2:DeleteTags]"]
     {
         let documents = documents(params);
@@ -51,7 +51,7 @@ fn function_of_the_user_s_that_an_action_calls_is_closed() {
 
 #[test]
 fn each_list_has_its_own_policies_and_shares_the_closing_one() {
-    // The closing one, the list, and what the version before had for both.
+    // The closing one, the list, and the policy that the version before had for both.
     assert_eq!(documents("actions: [ec2:RunInstances, budgets:ModifyBudget]").len(), 3);
     assert!(documents("policy: arn:aws:iam::123456789012:policy/Mine").is_empty());
     let two = "role: beta-deployer }\n          - deny-actions: { user: beta-developer, actions: [ec2:RunInstances]";

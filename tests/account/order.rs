@@ -1,4 +1,4 @@
-//! In which order CloudFormation changes and deletes what the stack is made of, as far as something hangs on it.
+//! The order in which CloudFormation changes and deletes the stack's resources, as far as something hangs on it.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ fn rendered(file: &str) -> Json {
     template::render(&config, "functions.zip").unwrap()
 }
 
-/// The names that `value` refers to, in whatever way CloudFormation knows.
+/// The names that `value` refers to, in every way that CloudFormation knows.
 fn referred(value: &Json, names: &mut BTreeSet<String>) {
     match value {
         Json::Array(all) => all.iter().for_each(|one| referred(one, names)),
@@ -51,7 +51,7 @@ fn before(template: &Json, name: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn open_runs_are_looked_at_before_anything_that_they_work_with_changes() {
+fn open_runs_are_looked_at_before_their_resources_change() {
     let template = rendered(EXAMPLE);
     let first = before(&template, "OpenRuns");
     let (mut needed, mut after) = (BTreeSet::new(), 0);

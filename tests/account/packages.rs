@@ -1,4 +1,4 @@
-//! What is packed starts on Lambda's runtime, is the same bytes for the same programs, and is a template that CloudFormation takes.
+//! A package starts on Lambda's runtime, has the same bytes for the same programs, and has a template that CloudFormation takes.
 
 mod fixture;
 
@@ -38,13 +38,13 @@ fn refused(sample: &Sample, runtime: Runtime, found: &str) {
 }
 
 #[test]
-fn what_the_runtime_starts_is_packed() {
+fn program_that_the_runtime_starts_is_packed() {
     for (sample, runtime) in [
         (Sample::x86_64(), X86),
         (Sample::arm64(), ARM),
         (Sample { versions: vec!["GLIBC_2.2.5", "GLIBC_2.17", "GCC_3.0", GLIBC_2_34], ..Sample::x86_64() }, X86),
         (Sample { libraries: vec!["libgcc_s.so.1", "libm.so.6", "libc.so.6"], ..Sample::x86_64() }, X86),
-        // The loader does not insist on what is only needed where it is there.
+        // The loader does not insist on a weak version, which is only needed where it is there.
         (Sample { weak_versions: vec!["GLIBC_2.39"], ..Sample::x86_64() }, X86),
         (Sample::static_x86_64(), X86),
     ] {
@@ -57,7 +57,7 @@ fn what_the_runtime_starts_is_packed() {
 }
 
 #[test]
-fn what_the_runtime_would_not_start_is_refused_with_what_was_found() {
+fn program_that_runtime_would_not_start_is_refused_with_reason() {
     let x86 = Sample::x86_64;
     refused(&Sample { versions: vec!["GLIBC_2.39", GLIBC_2_34, "GLIBC_2.4"], ..x86() }, X86, "it needs GLIBC_2.39");
     refused(&Sample { versions: vec!["GLIBC_2.35"], ..Sample::arm64() }, ARM, "it needs GLIBC_2.35");
@@ -75,7 +75,7 @@ fn what_the_runtime_would_not_start_is_refused_with_what_was_found() {
 }
 
 #[test]
-fn what_is_no_program_is_refused() {
+fn file_that_is_no_program_is_refused() {
     for (bytes, found) in [
         (&b"#!/bin/sh\necho hello\n"[..], "it is no ELF file"),
         (b"", "it is no ELF file"),
@@ -98,7 +98,7 @@ fn what_is_no_program_is_refused() {
 }
 
 #[test]
-fn only_what_reaches_no_real_aws_packs_programs_that_are_not_checked() {
+fn only_local_aws_gets_programs_that_are_not_checked() {
     let newer = Sample { versions: vec!["GLIBC_2.99"], ..Sample::x86_64() };
     // This test is such: see .cargo/config.toml.
     assert!(packed(&newer.bytes(), Runtime::ThisMachine(Local::proven().unwrap())).is_ok());
@@ -124,7 +124,7 @@ fn only_what_reaches_no_real_aws_packs_programs_that_are_not_checked() {
 }
 
 #[test]
-fn the_same_programs_are_the_same_bytes_wherever_and_whenever_they_are_packed() {
+fn same_programs_are_the_same_bytes_in_any_place_at_any_time() {
     let program = Sample::x86_64().bytes();
     let (here, there) = (folder(&program), folder(&program));
     let file = std::fs::File::open(there.path().join(PROGRAM)).unwrap();
@@ -137,7 +137,7 @@ fn the_same_programs_are_the_same_bytes_wherever_and_whenever_they_are_packed() 
 }
 
 #[test]
-fn the_template_says_what_cloudformation_wants_to_know_and_is_within_its_limits() {
+fn template_names_its_capability_and_is_within_the_limits() {
     let mut template = crate::account::alarms::rendered();
     let limits = Limits::check(&template, &template.to_string()).unwrap();
     assert!(limits.needs_bucket, "so `guardrails package` says --s3-bucket");
@@ -152,7 +152,7 @@ fn the_template_says_what_cloudformation_wants_to_know_and_is_within_its_limits(
 }
 
 #[test]
-fn a_stack_s_name_is_no_longer_than_the_names_of_its_roles_and_functions_leave_room_for() {
+fn stack_name_leaves_room_for_names_of_roles_and_functions() {
     let template = crate::account::alarms::rendered();
     let resources = template["Resources"].as_object().unwrap();
     let roles = resources.iter().filter(|(_, one)| one["Type"] == "AWS::IAM::Role").map(|(name, _)| name.len());
@@ -167,7 +167,7 @@ fn a_stack_s_name_is_no_longer_than_the_names_of_its_roles_and_functions_leave_r
 }
 
 #[test]
-fn policies_that_iam_would_not_take_are_refused_before_anything_is_deployed() {
+fn policies_that_iam_would_refuse_are_refused_before_deploying() {
     let render = |groups: usize| {
         let groups: Vec<String> = (0..groups).map(|number| format!("TheGroupOfTheProjectNumber{number}")).collect();
         let deny = format!("- deny-actions: {{ group: [{}] }}", groups.join(", "));
@@ -209,7 +209,7 @@ fn only_what_no_option_sets_is_set_as_a_parameter() {
 }
 
 #[test]
-fn a_packaged_template_takes_only_the_processor_that_its_code_is_for() {
+fn packaged_template_takes_only_the_processor_of_its_code() {
     let mut template = crate::account::alarms::rendered();
     assert_eq!(template["Parameters"]["Architecture"]["AllowedValues"], json!(["x86_64", "arm64"]));
     guardrails_template::carry_code_for(&mut template, Architecture::Arm64);

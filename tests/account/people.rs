@@ -1,5 +1,6 @@
-//! The policies for people: who deploys, and who works with the stack from day to day. What CloudFormation asks for in the name of
-//! who deploys is held against its resource types' own lists; what the command itself asks for is tried in `deployed::people`.
+//! The policies for people: the deployer, and the operator who works with the stack from day to day. The calls of CloudFormation
+//! in the deployer's name are held against its resource types' own lists; those of the command itself are tried in
+//! `deployed::people`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +12,7 @@ use serde_json::{Value as Json, json};
 /// An IAM managed policy has at most so many characters, white space not counted.
 const LARGEST_POLICY: usize = 6144;
 
-/// What resource types may ask for, and why this stack's do not.
+/// The calls that resource types may make, and why this stack's do not.
 const NOT_ASKED: [(&str, &str); 12] = [
     (
         "the ledger has no import, time to live, contributor insights, stream or policy of its own",
@@ -54,9 +55,10 @@ const NOT_ASKED: [(&str, &str); 12] = [
     ("the code's keys name their content: no object has versions", "s3:GetObjectVersion"),
     ("topics have no data protection", "sns:PutDataProtectionPolicy"),
 ];
-/// Of what the read handlers ask, what this stack's do not: functions and the machine are encrypted under no key of their own.
+/// The calls of the read handlers that this stack's do not make: functions and the machine are encrypted under no key of their
+/// own.
 const NOT_READ: [&str; 1] = ["kms:Decrypt"];
-/// What `guardrails deploy` and a deletion ask for themselves.
+/// The calls that `guardrails deploy` and a deletion make themselves.
 const DIRECT: [&str; 23] = [
     "cloudformation:CreateChangeSet",
     "cloudformation:DeleteChangeSet",
@@ -89,9 +91,9 @@ fn policy(text: &str) -> Json {
     serde_json::from_str(text).unwrap()
 }
 
-/// What who deploys has.
+/// The policies of the deployer.
 const DEPLOYER: [&str; 2] = [include_str!("../../policies/deployer.json"), include_str!("../../policies/cloudformation.json")];
-/// What who operates has.
+/// The policies of the operator.
 const OPERATOR: [&str; 2] = [include_str!("../../policies/operator.json"), include_str!("../../policies/doctor.json")];
 
 fn deployer() -> Json {
@@ -113,7 +115,7 @@ fn granted(policy: &Json) -> BTreeSet<String> {
     actions.map(|action| action.as_str().unwrap().to_owned()).collect()
 }
 
-/// What CloudFormation may ask for, by resource type: for all that it does (`types`), or only to look (`reads`).
+/// The calls that CloudFormation may make, by resource type: for all that it does (`types`), or only to look (`reads`).
 fn handlers(what: &str) -> BTreeMap<String, BTreeSet<String>> {
     let all = policy(include_str!("../../verification/local-aws/launcher/cloudformation-handlers.json"));
     serde_json::from_value(all[what].clone()).unwrap()
@@ -127,7 +129,7 @@ fn types() -> BTreeSet<String> {
 }
 
 #[test]
-fn who_deploys_may_do_what_cloudformation_asks_for_each_of_the_stack_s_resources() {
+fn deployer_has_rights_for_each_resource_of_the_stack() {
     let (handlers, granted) = (handlers("types"), granted(&deployer()));
     let not_asked: BTreeSet<&str> = NOT_ASKED.iter().flat_map(|(_, actions)| actions.split_whitespace()).collect();
     let both: Vec<_> = not_asked.iter().filter(|action| granted.contains(**action)).collect();
@@ -140,7 +142,7 @@ fn who_deploys_may_do_what_cloudformation_asks_for_each_of_the_stack_s_resources
 }
 
 #[test]
-fn who_deploys_may_do_nothing_that_neither_cloudformation_nor_the_command_asks_for() {
+fn deployer_has_only_rights_that_deploying_uses() {
     let asked: BTreeSet<String> = handlers("types").into_values().flatten().chain(DIRECT.map(str::to_owned)).collect();
     let granted = granted(&deployer());
     assert_eq!(granted.difference(&asked).cloned().collect::<Vec<_>>(), Vec::<String>::new());
@@ -149,7 +151,7 @@ fn who_deploys_may_do_nothing_that_neither_cloudformation_nor_the_command_asks_f
 }
 
 #[test]
-fn who_operates_may_read_each_of_the_stack_s_resources_as_drift_detection_does() {
+fn operator_may_read_each_resource_as_drift_detection_does() {
     let (reads, granted) = (handlers("reads"), granted(&operator()));
     for kind in types() {
         let asked = reads.get(&kind).into_iter().flatten();
@@ -159,7 +161,7 @@ fn who_operates_may_read_each_of_the_stack_s_resources_as_drift_detection_does()
 }
 
 #[test]
-fn who_operates_may_look_at_all_that_a_plan_looks_at() {
+fn operator_may_read_all_that_a_plan_reads() {
     let config = CATALOG.parse("guardrails.yaml", include_str!("../../examples/all-actions.yaml")).unwrap();
     let granted = granted(&operator());
     for action in CATALOG.entries() {
@@ -174,7 +176,7 @@ fn who_operates_may_look_at_all_that_a_plan_looks_at() {
 /// too when it is abandoned. That no command needs more is tried in `deployed::people`, that no more is let through in
 /// `deployed::rights`.
 #[test]
-fn who_operates_writes_what_the_commands_write_and_no_more() {
+fn operator_policy_writes_only_what_the_commands_write() {
     let operator = operator();
     let statements = operator["Statement"].as_array().unwrap().iter();
     let on_ledger = statements.filter(|statement| statement["Action"].to_string().contains("dynamodb:"));
@@ -187,7 +189,7 @@ fn who_operates_writes_what_the_commands_write_and_no_more() {
 }
 
 #[test]
-fn neither_may_change_what_the_guardrails_change_or_give_themselves_more() {
+fn neither_may_change_targets_or_extend_their_own_rights() {
     for policy in [deployer(), operator()] {
         for action in granted(&policy) {
             let verb = action.split(':').nth(1).unwrap();
@@ -203,7 +205,7 @@ fn neither_may_change_what_the_guardrails_change_or_give_themselves_more() {
 }
 
 #[test]
-fn each_fits_into_a_managed_policy_whatever_the_stack_s_name_and_region() {
+fn each_fits_into_managed_policy_for_any_stack_name_and_region() {
     for text in DEPLOYER.into_iter().chain(OPERATOR) {
         let policy = policy(text).to_string();
         let longest = policy.replace("budget-guardrails", &"s".repeat(LONGEST_STACK_NAME)).replace("us-east-1", "ap-northeast-1");

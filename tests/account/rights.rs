@@ -1,5 +1,5 @@
-//! What the rendered template grants: least, and held in by the boundary, the topics' policies and the key's. What it comes to
-//! when it is deployed is tried in `deployed::rights`.
+//! The grants of the rendered template: least, and held in by the boundary, the topics' policies and the key's. Their effect when
+//! it is deployed is tried in `deployed::rights`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +9,8 @@ use serde_json::{Value as Json, json};
 
 pub const OPERATOR: &str = "arn:aws:iam::123456789012:user/finops";
 
-/// Actions for which the service authorization reference names no resource type. Whatever else stands on `*` is a mistake;
-/// parliament holds this against AWS's own list in CI.
+/// Actions for which the service authorization reference names no resource type. Every other one on `*` is a mistake; parliament
+/// holds this against AWS's own list in CI.
 const WITHOUT_RESOURCE: &[&str] = &[
     "application-autoscaling:DescribeScalableTargets",
     "autoscaling:DescribeAutoScalingGroups",
@@ -220,14 +220,14 @@ fn a_boundary_does_not_grow_with_the_number_of_guardrails() {
     let (one, many) = (rendered_of(&many_guardrails(1)), rendered_of(&many_guardrails(100)));
     for (role, _) in of_type(&one, "AWS::IAM::Role") {
         assert_eq!(boundary(&one, role), boundary(&many, role), "{role}");
-        // Pseudo parameters are longer than what stands for them.
+        // Pseudo parameters are longer than their values.
         let letters = boundary(&one, role).to_string().chars().filter(|letter| !letter.is_whitespace()).count();
         assert!(letters < 6144, "{role}: {letters} letters");
     }
 }
 
 #[test]
-fn nothing_is_granted_on_everything_that_aws_knows_a_resource_for() {
+fn no_action_with_a_resource_type_is_granted_on_everything() {
     let template = rendered();
     for (role, statement) in granted(&template) {
         assert_eq!(statement["Effect"], "Allow", "{role}");
@@ -306,7 +306,7 @@ fn suspending(instead: &str) -> Vec<(Vec<String>, Json)> {
 }
 
 #[test]
-fn any_group_may_be_suspended_only_in_the_regions_of_a_stage_that_says_so() {
+fn any_group_may_be_suspended_only_in_regions_of_opted_in_stage() {
     let groups = |region: &str| {
         let arn = "arn:${AWS::Partition}:autoscaling:REGION:${AWS::AccountId}:autoScalingGroup:*:autoScalingGroupName/*";
         vec![arn.replace("REGION", region)]
@@ -321,7 +321,7 @@ fn any_group_may_be_suspended_only_in_the_regions_of_a_stage_that_says_so() {
 }
 
 #[test]
-fn budgets_are_changed_that_the_file_names_or_that_carry_the_stack_s_tag() {
+fn only_budgets_of_the_file_or_with_stack_tag_may_be_changed() {
     let template = rendered();
     let all = granted(&template);
     let changes: Vec<_> = all
@@ -345,7 +345,7 @@ fn is_look(action: &str) -> bool {
 }
 
 #[test]
-fn each_function_has_its_own_items_of_the_ledger_and_deletes_none() {
+fn each_function_has_its_own_ledger_items_and_deletes_none() {
     let template = rendered();
     let mut partitions: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for (role, statement) in granted(&template) {
@@ -403,7 +403,6 @@ fn reconciler_calls_the_actions_and_notify_and_no_others() {
     assert_eq!(called, expected);
 }
 
-/// Statements that let an AWS service in for whoever asks it to.
 #[test]
 fn every_log_is_kept_for_as_long_as_was_asked_and_no_longer() {
     let template = rendered();

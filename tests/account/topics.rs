@@ -1,4 +1,4 @@
-//! Who is let in from outside: the topics' policies and their key, the roles' trust, and who deploys.
+//! The access from outside: the topics' policies and their key, the roles' trust, and the deployer.
 
 use guardrails_aws::iam::trust::lets_change;
 use serde_json::{Value as Json, json};
@@ -69,7 +69,7 @@ fn nobody_but_the_trusted_may_publish_or_change_a_topic() {
         for action in ["Publish", "Subscribe", "SetTopicAttributes", "AddPermission", "RemovePermission", "DeleteTopic"] {
             assert!(denied.contains(&format!("sns:{action}").as_str()), "{policy} leaves {action} to everybody");
         }
-        // What a service does for itself has no aws:PrincipalArn, and would be denied without this.
+        // A service's own call has no aws:PrincipalArn, and would be denied without this.
         assert_eq!(deny["Condition"]["Bool"], json!({"aws:PrincipalIsAWSService": "false"}));
         let spared = many(&deny["Condition"]["ArnNotLike"]["aws:PrincipalArn"]);
         assert!(
@@ -87,7 +87,7 @@ fn nobody_but_the_trusted_may_publish_or_change_a_topic() {
 }
 
 #[test]
-fn who_may_change_a_deployed_topic_is_read_from_its_policy() {
+fn principals_that_may_change_a_topic_are_read_from_its_policy() {
     let role = "arn:aws:iam::123456789012:role";
     let spared =
         json!([OPERATOR, "arn:aws:sts::123456789012:assumed-role/Deploy/ann", format!("{role}/*/Deploy"), format!("{role}/-")]);
@@ -119,7 +119,7 @@ fn who_may_change_a_deployed_topic_is_read_from_its_policy() {
 }
 
 #[test]
-fn the_topics_stand_under_a_key_of_the_stack_that_their_publishers_may_use() {
+fn topics_have_key_of_the_stack_that_publishers_may_use() {
     let template = rendered();
     let key = json!({"Fn::If": ["EncryptsTopics", {"Fn::GetAtt": ["TopicKey", "Arn"]}, {"Ref": "AWS::NoValue"}]});
     let topics: Vec<_> = of_type(&template, "AWS::SNS::Topic").collect();

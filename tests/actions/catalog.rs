@@ -1,4 +1,4 @@
-//! What each action promises beyond what the engine does for all of them, in an account that answers as AWS does.
+//! The promises of each action beyond the engine's for all of them, in an account that answers as AWS does.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ fn attached(policy: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_second_stage_holds_the_instances_that_the_first_has_stopped() {
+async fn second_stage_holds_instances_that_the_first_has_stopped() {
     let story = Story::of(|account| {
         account.instance(running("i-1"));
     });
@@ -40,7 +40,7 @@ async fn a_second_stage_holds_the_instances_that_the_first_has_stopped() {
 }
 
 #[tokio::test]
-async fn an_instance_without_capacity_does_not_keep_the_others_stopped() {
+async fn instance_without_capacity_does_not_keep_others_stopped() {
     let story = Story::of(|account| {
         account.instance(running("i-1")).instance(running("i-2").refusing_start(usize::MAX)).instance(running("i-3"));
     });
@@ -113,7 +113,7 @@ async fn an_instance_that_was_terminated_meanwhile_is_said() {
 }
 
 #[tokio::test]
-async fn a_rollback_does_not_take_a_listing_that_lags_behind_for_the_world() {
+async fn rollback_does_not_believe_a_listing_that_lags_behind() {
     let story = Story::of(|account| {
         account.instance(running("i-1")).lag = 3;
     });
@@ -140,7 +140,7 @@ async fn a_group_with_an_operator_in_it_is_never_restricted() {
 }
 
 #[tokio::test]
-async fn an_operator_who_joined_the_group_after_the_plan_is_not_restricted() {
+async fn operator_who_joined_group_after_the_plan_is_not_restricted() {
     let story = Story::of(group);
     let run = open_swap(&story, "beta 80%").await;
     story.world.account().groups.get_mut("Beta").unwrap().members.push(ANN.to_owned());

@@ -76,7 +76,7 @@ async fn the_way_back_leaves_everything_as_before() {
 }
 
 #[tokio::test]
-async fn what_an_operator_suspended_stays_suspended() {
+async fn process_that_an_operator_suspended_stays_suspended() {
     for suspended in [
         &["AZRebalance"][..],
         &["HealthCheck"],
@@ -133,7 +133,7 @@ async fn a_group_s_name_may_hold_slashes() {
 }
 
 #[tokio::test]
-async fn what_the_group_found_unhealthy_meanwhile_is_called_healthy_before_it_looks_again() {
+async fn unhealthy_member_is_called_healthy_before_group_looks_again() {
     let story = story(four());
     let before = story.picture();
     let run = story.stop_beta("beta 80%").await;
@@ -147,7 +147,7 @@ async fn what_the_group_found_unhealthy_meanwhile_is_called_healthy_before_it_lo
 }
 
 #[tokio::test]
-async fn a_member_that_was_unhealthy_before_is_left_alone_and_never_called_healthy() {
+async fn member_unhealthy_before_is_left_alone_and_not_called_healthy() {
     let ill = |story: &Story| story.world.account().scaling("fleet").members.get_mut("i-2").unwrap().healthy = false;
     // Known when it is planned.
     let told = story(four().suspended(&["ReplaceUnhealthy"]));

@@ -46,7 +46,7 @@ fn tagged(tag: &'static str) -> impl Fn(Instance) -> Instance {
 }
 
 #[tokio::test]
-async fn what_cannot_be_stopped_is_left_alone_and_costs_the_others_nothing() {
+async fn instance_that_cannot_stop_is_left_alone_and_others_stop() {
     let none = || json!({});
     let root = "its root volume is an instance store: it can only be terminated";
     is_left_alone(Instance::instance_store_root, none(), root).await;
@@ -63,7 +63,7 @@ async fn what_cannot_be_stopped_is_left_alone_and_costs_the_others_nothing() {
 }
 
 #[tokio::test]
-async fn what_another_service_keeps_is_left_alone() {
+async fn instance_that_another_service_keeps_is_left_alone() {
     let keeps = |keeper: &str| format!("{keeper} looks after it, and would replace it");
     is_left_alone(|instance| instance.managed_by("lambda.amazonaws.com"), json!({}), &keeps("lambda.amazonaws.com")).await;
     for (tag, keeper) in [
@@ -94,7 +94,7 @@ const SETTABLE: [(&str, &str); 7] = [
 #[tokio::test]
 async fn keeper_s_tag_that_anybody_can_set_exempts_nothing_alone() {
     for (tag, keeper) in SETTABLE {
-        // Who deploys a stack of their own, or has a launch template, gets these of AWS.
+        // A person who deploys a stack of their own, or has a launch template, gets these of AWS.
         for beside in ["Name=x", "aws:cloudformation:stack-name=mine", "aws:ec2launchtemplate:id=lt-1"] {
             let story = Story::of(|account| {
                 account.instance(tagged(beside)(tagged(tag)(running("i-1"))));
@@ -123,7 +123,7 @@ async fn type_that_ec2_does_not_know_keeps_no_other_on() {
 }
 
 #[tokio::test]
-async fn what_people_or_the_guardrails_need_is_left_alone() {
+async fn instance_that_people_or_guardrails_need_is_left_alone() {
     let none = || json!({});
     is_left_alone(tagged("guardrails:exempt=true"), none(), "it carries the tag guardrails:exempt").await;
     let exempt = |of: Json| json!({"exempt": of});
@@ -167,7 +167,7 @@ async fn an_instance_is_exempt_by_its_id() {
 }
 
 #[tokio::test]
-async fn what_only_looks_like_it_is_stopped() {
+async fn instance_that_only_looks_spared_is_stopped() {
     let story = Story::of(|account| {
         account.instance(running("i-1").spot(Spot::Persistent)).instance(running("i-2").of_type("m5d.large"));
         account.instance(running("i-3").profile("other")).instance(running("i-4").profile("gone"));
@@ -183,7 +183,7 @@ async fn what_only_looks_like_it_is_stopped() {
 }
 
 #[tokio::test]
-async fn an_instance_on_its_way_is_stopped_when_it_runs_and_left_alone_when_it_goes() {
+async fn pending_instance_is_stopped_and_terminating_one_left_alone() {
     let story = Story::of(|account| {
         let mut pending = running("i-1");
         pending.power = Power::Pending;
@@ -242,7 +242,7 @@ const NO_VCPUS: &str = "VcpuLimitExceeded: You have requested more vCPU capacity
 const KEY: &str = "Client.InvalidKMSKey.InvalidState: The KMS key provided is in an incorrect state";
 
 #[tokio::test]
-async fn what_aws_has_no_room_for_is_asked_for_seldom_until_it_has() {
+async fn instance_without_capacity_is_asked_for_seldom_until_there_is() {
     let story = Story::of(|account| {
         for id in OTHERS {
             account.instance(running(id));
@@ -266,7 +266,7 @@ async fn what_aws_has_no_room_for_is_asked_for_seldom_until_it_has() {
 }
 
 #[tokio::test]
-async fn what_aws_never_has_room_for_fails_loudly_at_the_bound() {
+async fn instance_that_never_gets_capacity_fails_loudly_at_the_bound() {
     let story = Story::of(|account| {
         account.instance(running("i-1")).instance(running("i-2").over_the_limit(usize::MAX)).instance(running("i-3"));
     });
@@ -287,7 +287,7 @@ async fn what_aws_never_has_room_for_fails_loudly_at_the_bound() {
 }
 
 #[tokio::test]
-async fn what_falls_back_is_asked_for_seldom_and_its_reason_kept() {
+async fn instance_that_falls_back_is_asked_for_seldom_with_its_reason() {
     let story = || {
         Story::of(|account| {
             account.instance(running("i-1")).instance(running("i-2").key_disabled()).instance(running("i-3"));

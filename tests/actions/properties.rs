@@ -1,5 +1,5 @@
-//! Any fleet, and any order of alerts, rollbacks, deaths and people who change things meanwhile: what ran before and was left
-//! alone by others runs afterwards, nothing else was ever started, and no group terminated what it had.
+//! Any fleet, and any order of alerts, rollbacks, deaths and people who change things meanwhile. An instance that ran before and
+//! that others left alone runs afterwards. Nothing else was ever started, and no group terminated its members.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -171,7 +171,7 @@ impl Play {
         }
     }
 
-    /// A person changes an instance: what becomes of it, and of its group, is theirs.
+    /// A person changes an instance: its later state, and that of its group, are theirs.
     fn meddle(&mut self, at: usize, change: impl FnOnce(&Self, &str, &str)) {
         let Some(one) = self.fleet.get(at).cloned() else { return };
         match one.sort {
@@ -190,7 +190,7 @@ impl Play {
     fn tag(&mut self, at: usize, key: &str, value: &str) {
         let mut account = self.world.account();
         let Some(instance) = account.instances.get_mut(&id(at)) else { return };
-        // No change of what it does: it still is put back if it was stopped.
+        // No change of its power: it still is put back if it was stopped.
         instance.tags.insert(key.to_owned(), value.to_owned());
     }
 
@@ -243,7 +243,8 @@ impl Play {
         self.harness.wait(seconds).await;
     }
 
-    /// Everything is put back, in the order given. What lost its tag gets it back: without it no function may change it.
+    /// Everything is put back, in the order given. An instance that lost its tag gets it back: without it no function may change
+    /// it.
     async fn end(&mut self, newest_first: bool) {
         for at in 0..self.fleet.len() {
             self.tag(at, "Project", "Beta");
@@ -310,7 +311,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn what_ran_before_runs_after_and_nothing_else_was_ever_started(
+    fn instances_that_ran_before_run_after_and_no_others_start(
         fleet in prop::collection::vec(one(), 1..8),
         tagged in prop::array::uniform2(prop::bool::weighted(0.8)),
         events in prop::collection::vec(event(), 1..24),

@@ -42,7 +42,7 @@ async fn only_the_regions_that_are_named_are_worked_in() {
 }
 
 #[tokio::test]
-async fn a_region_that_the_organization_closes_is_skipped_with_its_reason_and_the_run_is_enforced() {
+async fn region_closed_by_organization_is_skipped_and_run_is_enforced() {
     let story = Story::of(|account| {
         fill(account);
         account.closed_region("ap-south-1");
@@ -76,7 +76,7 @@ async fn one_region_is_put_back_and_the_rest_stays_held() {
 }
 
 #[tokio::test]
-async fn one_action_in_one_region_is_put_back_and_what_is_named_narrows_together() {
+async fn rollback_is_narrowed_by_action_and_region_together() {
     let story = Story::of(fill);
     let before = story.picture();
     let run = story.stop_beta("beta 80%").await;
@@ -111,7 +111,7 @@ async fn one_action_in_one_region_is_put_back_and_what_is_named_narrows_together
 }
 
 #[tokio::test]
-async fn what_is_launched_where_a_person_put_back_a_region_is_left_alone() {
+async fn instance_launched_in_a_region_put_back_is_left_alone() {
     for (only, places) in [(&[][..], &["eu-west-1"][..]), (&["instance-power/eu-west-1/"], &[])] {
         let story = Story::of(fill);
         let run = story.stop_beta("beta 80%").await;

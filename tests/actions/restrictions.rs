@@ -1,4 +1,4 @@
-//! Whom actions restrict, by which policies, and whom never: in an account that answers as AWS does.
+//! The principals that actions restrict, by which policies, and those that they never do: in an account that answers as AWS does.
 
 mod administrators;
 mod assuming;
@@ -26,7 +26,7 @@ const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 /// A Deny of people's own.
 const OWN: &str = "arn:aws:iam::123456789012:policy/NoMoreMoney";
 
-/// What a refusal for the last administrators says.
+/// The words of a refusal for the last administrators.
 const LAST: &str = "the last would be restricted who have AdministratorAccess";
 /// The guardrails' own stack.
 const HOME: Home<'_> = Home { partition: "aws", account: "123456789012", region: "us-east-1", stack: STACK };
@@ -130,7 +130,7 @@ async fn an_action_finds_the_stack_s_policy_by_what_it_denies() {
 }
 
 #[tokio::test]
-async fn a_run_that_holds_another_stack_s_policy_is_known_before_its_ledger_is_adopted() {
+async fn run_holding_another_stacks_policy_is_known_before_adoption() {
     let hash = "0123456789";
     let arn = format!("arn:aws:iam::123456789012:policy/{STACK}-us-east-1-deny-{hash}");
     let story = Story::of(|account| {
@@ -155,7 +155,7 @@ async fn a_run_that_holds_another_stack_s_policy_is_known_before_its_ledger_is_a
 }
 
 #[tokio::test]
-async fn a_deny_and_a_swap_that_attach_the_same_policy_hold_it_together() {
+async fn deny_and_swap_that_attach_one_policy_hold_it_together() {
     let story = Story::of(people);
     let before = story.is();
     let deny = story.open("beta 80%", "deny-actions", everybody()).await;
@@ -170,7 +170,7 @@ async fn a_deny_and_a_swap_that_attach_the_same_policy_hold_it_together() {
 }
 
 #[tokio::test]
-async fn who_has_as_many_policies_as_iam_lets_them_have_is_refused_when_it_is_planned() {
+async fn principal_with_the_most_policies_is_refused_in_the_plan() {
     let ten: Vec<String> = (0..10).map(|number| format!("arn:aws:iam::aws:policy/P{number}")).collect();
     let ten: Vec<&str> = ten.iter().map(String::as_str).collect();
     for (params, who) in [
@@ -235,7 +235,7 @@ async fn an_operator_is_never_restricted_by_name() {
 }
 
 #[tokio::test]
-async fn an_operator_and_an_administrator_are_known_in_whichever_case_they_are_written() {
+async fn operator_and_administrator_are_known_in_any_letter_case() {
     for who in [json!({"role": "finops", "policy": OWN}), json!({"user": "ANN", "policy": OWN})] {
         assert!(is_refused(people, "deny-actions", who).await.contains("is an operator"));
     }
@@ -248,7 +248,7 @@ async fn an_operator_and_an_administrator_are_known_in_whichever_case_they_are_w
 }
 
 #[tokio::test]
-async fn an_operator_who_joined_after_the_plan_costs_only_their_own_group() {
+async fn operator_who_joined_after_the_plan_costs_only_their_group() {
     let story = Story::of(people);
     let run = story.open("beta 100%", "deny-actions", everybody()).await;
     story.world.account().members("Beta", &["ann"]);
@@ -274,7 +274,7 @@ async fn the_stack_s_own_roles_are_never_restricted() {
         let said = is_refused(fill, "deny-actions", json!({"role": name, "policy": OWN})).await;
         assert!(said.contains(&format!("role `{name}` is of the guardrails' own stack `guardrails`")), "{said}");
     }
-    // Whatever is named as they are: the boundary of the stack's roles forbids to touch it, and apply would fail.
+    // A role that is named as they are: the boundary of the stack's roles forbids to touch it, and apply would fail.
     for (name, path, is_kept) in
         [("guardrails-beta-ci", "/", true), ("ci", "/guardrails-beta/", true), ("guardrails-beta-ci", "/team/", false)]
     {

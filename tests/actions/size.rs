@@ -1,4 +1,4 @@
-//! Thousands of instances: how fast they stop and start within EC2's limits, what that costs, and how long histories grow.
+//! Thousands of instances: how fast they stop and start within EC2's limits, their cost, and how long histories grow.
 
 mod calls;
 pub mod history;
@@ -28,7 +28,7 @@ fn no_pace() -> Pace {
 }
 
 #[tokio::test]
-async fn at_a_share_of_one_ten_thousand_stop_and_start_as_fast_as_ec2_lets_them() {
+async fn ten_thousand_at_full_share_stop_and_start_at_ec2_rate() {
     let (few, _) = Box::pin(there_and_back(2_000)).await;
     let (many, took) = Box::pin(there_and_back(10_000)).await;
     let [stopped, started] = took;
@@ -41,7 +41,7 @@ async fn at_a_share_of_one_ten_thousand_stop_and_start_as_fast_as_ec2_lets_them(
     }
 }
 
-/// Stops and starts so many at a share of one: what each step cost of the ledger's and EC2's calls, and how long it took.
+/// Stops and starts so many at a share of one: the calls of the ledger and of EC2 that each step cost, and how long it took.
 #[allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 async fn there_and_back(count: usize) -> ([f64; 2], [machine::Took; 2]) {
     let lab = Lab::with(count, &[HOME], share(1.0));
@@ -82,7 +82,7 @@ async fn without_a_pace_many_calls_are_throttled() {
 }
 
 #[tokio::test]
-async fn at_half_a_share_whoever_takes_the_other_half_is_never_throttled() {
+async fn neighbour_with_the_other_half_share_is_never_throttled() {
     let lab = Lab::with(2_000, &[HOME], share(0.5));
     let run = lab.open().await;
     let neighbour = Neighbour::of(&lab.world);
@@ -99,7 +99,7 @@ async fn at_half_a_share_whoever_takes_the_other_half_is_never_throttled() {
 }
 
 #[tokio::test]
-async fn ten_thousand_in_four_regions_make_short_histories_and_small_states() {
+async fn ten_thousand_in_four_regions_keep_histories_and_states_small() {
     let lab = Lab::with(10_000, &REGIONS, share(0.5));
     let run = lab.open().await;
     for direction in [Direction::Apply, Direction::Rollback] {
@@ -119,7 +119,7 @@ async fn ten_thousand_in_four_regions_make_short_histories_and_small_states() {
 }
 
 #[tokio::test]
-async fn a_rollback_of_thousands_is_killed_narrowed_and_taken_up_and_starts_nothing_twice() {
+async fn killed_rollback_of_thousands_starts_nothing_twice() {
     let lab = Lab::with(3_000, &[HOME], share(1.0));
     let before = lab.world.account().snapshot();
     let run = lab.open().await;

@@ -1,5 +1,5 @@
-//! Every action, both ways, cut at every call in every way that a call can go wrong; and afterwards nothing is left of it.
-//! The controls at the end show that the sweep would find what it looks for.
+//! Every action, both ways, cut at every call in every way that a call can go wrong; and afterwards nothing is left of it. The
+//! controls at the end show that the sweep would find such an error.
 
 pub mod lab;
 pub mod sabotage;
@@ -112,7 +112,7 @@ fn each_scenario_is_swept_both_ways() {
 }
 
 #[tokio::test]
-async fn listings_that_lag_behind_are_not_taken_for_the_world_on_the_way_forward() {
+async fn listings_that_lag_behind_are_not_believed_on_the_way_forward() {
     for scenario in lagging() {
         let mut sweep = Sweep::new(&scenario, None);
         sweep.apply().await;
@@ -121,7 +121,7 @@ async fn listings_that_lag_behind_are_not_taken_for_the_world_on_the_way_forward
 }
 
 #[tokio::test]
-async fn listings_that_lag_behind_are_not_taken_for_the_world_on_the_way_back() {
+async fn listings_that_lag_behind_are_not_believed_on_the_way_back() {
     for scenario in lagging() {
         let mut sweep = Sweep::new(&scenario, None);
         sweep.rollback().await;
@@ -130,7 +130,7 @@ async fn listings_that_lag_behind_are_not_taken_for_the_world_on_the_way_back() 
 }
 
 #[tokio::test]
-async fn an_applier_that_comes_to_itself_during_a_rollback_does_no_harm() {
+async fn applier_that_wakes_up_during_a_rollback_does_no_harm() {
     for scenario in scenarios().into_iter().chain([lamps()]) {
         let mut sweep = Sweep::new(&scenario, None);
         sweep.stalled_apply().await;
@@ -148,7 +148,7 @@ async fn two_appliers_at_once_do_the_work_of_one() {
 }
 
 #[tokio::test]
-async fn a_rollback_that_comes_to_itself_during_the_next_run_does_no_harm() {
+async fn rollback_that_wakes_up_during_the_next_run_does_no_harm() {
     for scenario in scenarios().into_iter().chain([lamps()]) {
         let mut sweep = Sweep::new(&scenario, None);
         sweep.stalled_rollback().await;
@@ -180,7 +180,7 @@ async fn control_a_product_that_does_not_write_ahead_is_found_out() {
 }
 
 #[tokio::test]
-async fn control_a_product_that_does_not_undo_failed_steps_is_found_out() {
+async fn control_product_that_does_not_undo_failed_steps_is_found() {
     is_found_out(Sabotage::FailedStepsAreNotUndone).await;
 }
 

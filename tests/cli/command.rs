@@ -78,7 +78,7 @@ fn a_bad_file_is_refused_with_line_caret_and_what_was_expected() {
 }
 
 #[test]
-fn an_approval_or_a_plausibility_that_cannot_be_meant_is_refused() {
+fn senseless_approval_or_plausibility_is_refused() {
     let stage = "      - at: 100% actual\n";
     let asks = |rule: &str| format!("{stage}        approval: {rule}\n");
     refused(stage, &asks("{ within: 8d }"), 18, &["`within: 8d` is too long", "`7d`"]);
@@ -98,7 +98,7 @@ fn an_approval_or_a_plausibility_that_cannot_be_meant_is_refused() {
 }
 
 #[test]
-fn what_is_demanded_of_a_stage_that_restricts_nobody_is_refused() {
+fn verify_on_a_stage_that_restricts_nobody_is_refused() {
     let demand = |stage: &str, word: &str| format!("{stage}        verify: {word}\n");
     let (first, second) = ("      - at: 80% forecasted\n", "      - at: 100% actual\n");
     refused(first, &demand(first, "fail"), 16, &["takes rights from nobody", "leave `verify` out", "^"]);
@@ -169,7 +169,7 @@ fn an_operator_who_is_a_pattern_of_many_is_refused() {
 }
 
 #[test]
-fn what_is_of_a_partition_whose_alerts_are_not_understood_is_refused() {
+fn unsupported_partitions_are_rejected() {
     let gov = &["partition `aws-us-gov` is not supported", "has no budgets there", "of the partition `aws`"];
     refused("arn:aws:iam::123456789012:user/finops", "arn:aws-us-gov:iam::123456789012:user/finops", 5, gov);
     let policy = "arn:aws-cn:iam::aws:policy/AmazonEC2FullAccess";
@@ -177,13 +177,17 @@ fn what_is_of_a_partition_whose_alerts_are_not_understood_is_refused() {
 }
 
 #[test]
-fn a_deny_that_says_nothing_too_much_or_what_iam_does_not_know_is_refused() {
+fn deny_that_is_empty_too_long_or_unknown_to_iam_is_refused() {
     let swap = "swap-group-policy: { group: ProjectBeta, detach: [AmazonEC2FullAccess], attach: [AmazonEC2ReadOnlyAccess] }";
     let deny = |params: &str, words: &[&str]| refused(swap, &format!("deny-actions: {{ {params} }}"), 19, words);
     deny("actions: [ec2:RunInstances]", &["it denies nobody anything", "`group`, `user` or `role`"]);
     deny("group: ProjectBeta, actions: []", &["it denies nothing"]);
     deny("group: ProjectBeta, actions: [RunInstances]", &["`RunInstances` is not an action", "`ec2:RunInstances`"]);
-    deny("group: ProjectBeta, policy: ReadOnlyAccess, also: [iam:PassRole]", &["leave out `actions` and `also`, or `policy`"]);
+    deny(
+        "group: ProjectBeta, policy: ReadOnlyAccess, also: [iam:PassRole]",
+        &["leave out `actions`, `usage` and `also`, or leave out"],
+    );
+    deny("group: ProjectBeta, policy: ReadOnlyAccess, usage: true", &["leave out `actions`, `usage` and `also`, or leave out"]);
     deny("group: [Beta, Beta]", &["the group Beta stands there twice"]);
     deny("user: a/path", &["`a/path` is not the name of an IAM user"]);
     let many: Vec<String> = (0..900).map(|number| format!("service:AnActionThatIsLong{number}")).collect();
@@ -213,7 +217,7 @@ fn no_client_is_made_without_an_endpoint_on_this_machine() {
 }
 
 #[test]
-fn the_schema_of_the_file_takes_the_example_and_refuses_what_the_program_refuses() {
+fn schema_takes_the_example_and_refuses_as_the_program_does() {
     let schema: serde_json::Value = serde_json::from_str(include_str!("../../examples/guardrails.schema.json")).unwrap();
     let schema = jsonschema::validator_for(&schema).unwrap();
     let read = |text: &str| -> serde_json::Value { serde_saphyr::from_str(text).unwrap() };
@@ -226,7 +230,7 @@ fn the_schema_of_the_file_takes_the_example_and_refuses_what_the_program_refuses
 }
 
 #[test]
-fn what_terminates_and_what_is_not_done_at_the_usual_pace_is_said_loudly() {
+fn terminating_action_and_unusual_pace_are_said_loudly() {
     let folder = tempfile::tempdir().unwrap();
     let action = "          - scale-group-to-zero: { tag: { Project: Beta }, members-are-disposable: true }\n";
     let pace = "pace: { share: 0.25, buckets: { start-instances: { capacity: 2000, refill: 4 } } }\nguardrails:";
@@ -255,7 +259,7 @@ fn what_terminates_and_what_is_not_done_at_the_usual_pace_is_said_loudly() {
 }
 
 #[test]
-fn a_price_list_that_is_not_right_is_refused_before_aws_is_asked() {
+fn wrong_price_list_is_refused_before_aws_is_asked() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("prices.yaml"), "us-east-1:\n  t3.micro: cheap\n").unwrap();
     let output = run(folder.path(), &["plan", "project-beta", "--prices", "prices.yaml"]);

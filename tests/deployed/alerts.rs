@@ -1,4 +1,4 @@
-//! What arrives on the topic, and what becomes of it.
+//! The messages on the topic, and their effect.
 
 use guardrails_local_aws::walkthrough::{AUTO_SCALING_GROUP, Access, GROUP, OTHER_GROUP, Role};
 use guardrails_model::phase::Phase;
@@ -7,7 +7,7 @@ use guardrails_model::record::{Run, RunState};
 use super::lab::{EXAMPLE, Lab, alert, real_alert, text};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_alert_swaps_the_group_and_stops_the_fleet_and_a_rollback_puts_everything_back() {
+async fn alert_swaps_group_and_stops_fleet_and_rollback_undoes_all() {
     let lab = Lab::new().await;
     let before = lab.snapshot().await;
 
@@ -59,7 +59,7 @@ async fn ten_times_the_same_alert_at_once_is_one_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_understood_is_told_to_people_and_changes_nothing() {
+async fn unknown_message_is_told_to_people_and_changes_nothing() {
     let lab = Lab::new().await;
     let before = lab.snapshot().await;
     for (message, why) in [
@@ -83,7 +83,7 @@ async fn what_is_not_understood_is_told_to_people_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_simulated_run_is_marked_everywhere_and_never_swallows_a_real_alert() {
+async fn simulated_run_is_marked_and_never_swallows_a_real_alert() {
     let lab = Lab::new().await;
     let before = lab.snapshot().await;
     lab.publish("This is a mock notification", &[]).await;
@@ -106,7 +106,7 @@ async fn a_simulated_run_is_marked_everywhere_and_never_swallows_a_real_alert() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_stage_takes_no_second_snapshot_and_the_last_to_leave_puts_everything_back() {
+async fn second_stage_takes_no_snapshot_and_last_one_puts_all_back() {
     let more = EXAMPLE.to_owned()
         + "      - at: 150% actual\n        do: [[stop-instances: { tag: { Project: Beta } }, \
         swap-group-policy: { group: ProjectBeta, detach: [AmazonEC2FullAccess], attach: [AmazonEC2ReadOnlyAccess] }]]\n";
@@ -126,7 +126,7 @@ async fn a_second_stage_takes_no_second_snapshot_and_the_last_to_leave_puts_ever
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_rollback_alerts_are_recorded_only_until_the_stage_is_rearmed() {
+async fn alerts_after_a_rollback_are_only_recorded_until_rearm() {
     let lab = Lab::new().await;
     lab.publish(&real_alert(), &[]).await;
     lab.run_when(RunState::Enforced).await;

@@ -31,7 +31,7 @@ fn said_by_a_person(run: &Run, words: &str) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_changed_until_a_person_approves_and_the_way_back_is_exact() {
+async fn run_changes_nothing_before_approval_and_comes_back_exactly() {
     let lab = Lab::with(&asking("{ within: 1h }"), 0.2).await;
     let before = lab.snapshot().await;
     lab.publish(&real_alert(), &[]).await;
@@ -77,7 +77,7 @@ async fn nothing_is_changed_until_a_person_approves_and_the_way_back_is_exact() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rejected_run_ends_without_a_change_and_alerts_are_recorded_only_until_rearm() {
+async fn rejected_run_changes_nothing_and_releases_stage_until_rearm() {
     let lab = Lab::with(&asking("{}"), 0.2).await;
     let before = lab.snapshot().await;
     lab.publish(&real_alert(), &[]).await;
@@ -117,7 +117,7 @@ async fn silence_rejects_or_approves_as_the_stage_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_alert_that_is_not_believed_waits_says_why_and_can_be_put_back() {
+async fn doubted_alert_waits_says_why_and_can_be_put_back() {
     let lab = Lab::new().await;
     let before = lab.snapshot().await;
     // As AWS sent it in July 2026, and Budgets itself says the same.
@@ -160,7 +160,7 @@ async fn swap_is_made_while_a_person_is_asked_and_undone_after_a_no() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_simulation_that_waits_for_a_person_says_so_by_its_exit_code() {
+async fn simulation_that_waits_for_a_person_has_its_own_exit_code() {
     let lab = Lab::with(&asking("{ within: 1h }"), 0.2).await;
     let before = lab.snapshot().await;
     let simulated = lab.run(&["simulate", "project-beta", "--yes"]).await;
@@ -232,7 +232,7 @@ async fn approval_before_the_wait_is_no_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_added_after_the_question_is_asked_about_again() {
+async fn instance_added_after_the_question_is_asked_about_again() {
     let lab = Lab::with(&asking("{ beyond: 5% }"), 0.2).await;
     let before = lab.snapshot().await;
     lab.publish(&real_alert(), &[]).await;
@@ -270,7 +270,7 @@ async fn alert_waits_while_budgets_cannot_be_asked() {
     };
     looks("Deny").await;
     lab.publish(&real_alert(), &[]).await;
-    // What needs no look at Budgets is told as ever.
+    // A message that needs no look at Budgets is told as ever.
     lab.publish("please stop everything", &[]).await;
     let run = lab.run_when(RunState::Waiting).await;
     let why = run.approval.as_ref().unwrap().why.join("\n");

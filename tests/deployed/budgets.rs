@@ -1,4 +1,4 @@
-//! AWS Budgets agrees with guardrails.yaml, and the stack keeps what it must.
+//! AWS Budgets agrees with guardrails.yaml, and the stack keeps the budgets and holds that it must.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -45,7 +45,7 @@ async fn the_budget_is_as_the_file_says_and_follows_it() {
     lab.say(&["deploy", "--yes"]).await;
     assert!(self::budget(&client, "project-gamma").await.is_none());
 
-    // Where its alerts would not be understood no stack says that it guards: deployed by whatever tool.
+    // Where its alerts would not be understood no stack says that it guards, with any tool of deployment.
     pretend_another_partition(&lab).await;
     std::fs::write(lab.folder.path().join("guardrails.yaml"), EXAMPLE.replace("2 USD", "4 USD")).unwrap();
     let refused = lab.run(&["deploy", "--yes"]).await;
@@ -108,7 +108,7 @@ async fn a_budget_of_somebody_else_is_neither_changed_nor_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stack_that_still_holds_something_is_not_deleted_and_the_ledger_outlives_it() {
+async fn stack_with_holds_is_not_deleted_and_ledger_outlives_it() {
     let other =
         "  project-gamma:\n    budget: { amount: 5 USD, period: monthly }\n    stages: [{ at: 100% actual, do: [notify] }]\n";
     let lab = Lab::with(&(EXAMPLE.to_owned() + other), 0.2).await;
@@ -150,7 +150,7 @@ async fn a_stack_that_still_holds_something_is_not_deleted_and_the_ledger_outliv
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deployment_that_would_take_the_way_back_from_an_open_run_is_refused() {
+async fn deployment_that_would_break_way_back_of_open_run_is_refused() {
     let lab = Lab::new().await;
     let before = lab.snapshot().await;
     lab.publish(&real_alert(), &[]).await;
@@ -201,7 +201,7 @@ async fn an_action_that_an_open_run_needs_does_not_leave_the_stack() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deployment_that_may_not_resume_the_group_of_an_open_run_is_refused() {
+async fn deployment_that_could_not_resume_held_group_is_refused() {
     let lab = Lab::new().await;
     let before = lab.snapshot().await;
     as_a_version_left_it_that_might_resume_any_group(&lab).await;
@@ -220,7 +220,7 @@ async fn a_deployment_that_may_not_resume_the_group_of_an_open_run_is_refused() 
     assert!(told.contains(&why) && told.contains("guardrails rollback project-beta"), "{told}");
     assert_eq!(settled(&lab).await.as_deref(), Some("UPDATE_ROLLBACK_COMPLETE"), "all is as it was");
 
-    // What is asked for by itself came back, whatever else did not.
+    // A part that is asked for by itself comes back, though others did not.
     let processes = lab.run(&["rollback", "project-beta", "--only", "group-process/us-east-1/", "--yes"]).await;
     assert_eq!(processes.status.code(), Some(4), "{}", text(&processes.stderr));
     let swapped = lab.run(&["rollback", "project-beta", "--action", "swap-group-policy", "--yes"]).await;
@@ -228,7 +228,7 @@ async fn a_deployment_that_may_not_resume_the_group_of_an_open_run_is_refused() 
     assert_eq!(swapped.status.code(), Some(0), "{told}");
     assert!(told.contains("what was asked for is put back. Of the rest ") && told.contains("rollback failed"), "{told}");
 
-    // Neither can what is deployed resume it: its members come back, it stays suspended, and the run says so.
+    // Neither can the deployed functions resume it: its members come back, it stays suspended, and the run says so.
     let failed = lab.run(&["rollback", "project-beta", "--yes"]).await;
     let told = text(&failed.stderr) + &text(&failed.stdout);
     assert_eq!(failed.status.code(), Some(4), "{told}");

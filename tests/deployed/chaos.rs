@@ -23,7 +23,7 @@ fn scenario(shape: Shape, apply: Vec<Fault>, rollback: Vec<Fault>) -> Scenario {
     Scenario { seed: 0, shape, simulated, again: false, impatient: false, apply, rollback }
 }
 
-/// All of them are survived, every fault happened, and the alerts came to what is expected.
+/// All of them are survived, every fault happened, and the alerts had the expected outcome.
 async fn survived(scenarios: Vec<(Scenario, &str)>) {
     let stack = Box::pin(Stack::deploy(&guardrails())).await.expect("a stack is deployed");
     for (scenario, outcome) in scenarios {
@@ -36,7 +36,7 @@ async fn survived(scenarios: Vec<(Scenario, &str)>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_calls_meet_on_the_way_forward_it_is_enforced_or_fails_loudly_and_one_rollback_puts_everything_back() {
+async fn run_with_faults_enforces_or_fails_loudly_and_rolls_back_once() {
     let ledger_away = Fault { kind: Kind::Failed, aim: Aim::Service("dynamodb"), from: 3, times: Some(8) };
     let again = |scenario: Scenario| Scenario { again: true, ..scenario };
     survived(vec![
@@ -70,7 +70,7 @@ async fn whatever_calls_meet_on_the_way_forward_it_is_enforced_or_fails_loudly_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_calls_meet_on_the_way_back_one_more_rollback_puts_everything_back() {
+async fn rollback_with_faults_is_completed_by_one_more_rollback() {
     survived(vec![
         (
             scenario(

@@ -29,7 +29,7 @@ const RIGHTS: [&str; 13] = [
     "iam:UpdateAssumeRolePolicy",
 ];
 
-/// What she tried, and was not refused.
+/// The calls that she tried, and that were not refused.
 #[derive(Default)]
 struct Open(Vec<String>);
 
@@ -47,7 +47,7 @@ macro_rules! tried {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_member_under_a_deny_who_may_do_all_with_her_own_can_neither_lift_it_nor_forge_anything() {
+async fn member_under_deny_with_all_other_rights_cannot_lift_or_forge() {
     let lab = Lab::with(&EXAMPLE.replace(SWAP, "deny-actions: { group: ProjectBeta }"), 0.1).await;
     let mallory = member(&lab, "mallory", &RIGHTS).await;
     own_table(&lab).await;

@@ -1,4 +1,4 @@
-//! What people see of a deployed stack through the command.
+//! The deployed stack as people see it through the command.
 
 use guardrails_local_aws::walkthrough::Access;
 use guardrails_model::record::RunState;
@@ -47,10 +47,10 @@ async fn history_tells_who_did_what_and_what_was_there_before() {
     assert_eq!(applied["after"], "detached");
     let times: Vec<&str> = entries.iter().map(|entry| entry["at"].as_str().unwrap()).collect();
     assert!(times.is_sorted(), "they sort as text: {times:?}");
-    // The alert, with what was decided of it, comes first.
+    // The alert, with the decision about it, comes first.
     assert_eq!((entries[0]["kind"].as_str(), &entries[0]["guardrail"]), (Some("alert"), &"project-beta".into()));
     assert!(entries[0]["what"].as_str().unwrap().contains("enforce project-beta at 100% actual"), "{}", entries[0]);
-    // Who asked AWS for what, as CloudTrail knows it: what was stopped together has one id.
+    // The requests to AWS, as CloudTrail knows them: instances that were stopped together have one id.
     let requests = |operation: &str| -> Vec<&str> {
         let all = entries.iter().flat_map(|entry| entry["requests"].as_array().unwrap());
         let ids = all.filter(|request| request["operation"] == operation).map(|request| request["request_id"].as_str());
@@ -65,7 +65,7 @@ async fn history_tells_who_did_what_and_what_was_there_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_put_back_is_narrowed_by_action_and_what_is_settled_by_hand_is_let_go() {
+async fn rollback_is_narrowed_by_action_and_abandon_lets_go() {
     let lab = Lab::new().await;
     let before = lab.snapshot().await;
     lab.publish(&real_alert(), &[]).await;
@@ -106,7 +106,7 @@ async fn what_is_put_back_is_narrowed_by_action_and_what_is_settled_by_hand_is_l
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_exist_is_said_with_what_does() {
+async fn name_that_does_not_exist_is_said_with_those_that_do() {
     let lab = Lab::new().await;
     for (arguments, words) in [
         (&["plan", "project-gamma"][..], "there is no guardrail `project-gamma`"),

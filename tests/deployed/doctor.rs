@@ -15,7 +15,7 @@ use super::lab::{EXAMPLE, Lab, guardrails, text};
 const MASTER: &str = "budget-guardrails-master";
 const SCHEDULE: &str = "budget-guardrails-reconcile";
 
-/// What doctor says, and the code that it ends with.
+/// The exit code of doctor, and its findings.
 async fn examine(lab: &Lab) -> (i32, Json) {
     read(&lab.run(&["doctor", "--output", "json"]).await)
 }
@@ -103,7 +103,7 @@ async fn a_new_deployment_is_told_what_it_lacks_until_it_is_well() {
     subscribe(&lab, "NotifyTopicArn", "email", "finops@example.com").await;
     finds(&lab, 10, "warning", "not confirmed yet", "delete the subscription").await;
 
-    // In words: what is wrong stands first, and what is well is shown when asked for.
+    // In words: findings stand first, and well parts are shown when asked for.
     let output = lab.run(&["doctor", "--all"]).await;
     let said = text(&output.stdout);
     assert!(said.starts_with("WARNING  notify topic: somebody is told: not confirmed yet"), "{said}");
@@ -111,7 +111,7 @@ async fn a_new_deployment_is_told_what_it_lacks_until_it_is_well() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_silences_alerts_is_found_and_put_right() {
+async fn fault_that_silences_alerts_is_found_and_put_right() {
     let lab = healthy().await;
     is_well(&lab).await;
     let well = text(&lab.run(&["doctor", "--all"]).await.stdout);
@@ -191,7 +191,7 @@ async fn listed_redrive(sns: &aws_sdk_sns::Client, topic: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_keeps_the_rest_from_working_is_found_and_put_right() {
+async fn fault_that_stops_the_rest_is_found_and_put_right() {
     let lab = healthy().await;
 
     // A dead letter.
@@ -266,7 +266,7 @@ async fn what_keeps_the_rest_from_working_is_found_and_put_right() {
     lambda.delete_function().function_name("budget-guardrails-notify").send().await.unwrap();
     finds(&lab, 11, "failure", "there is no such function", "guardrails deploy").await;
 
-    // What goes wrong in a round stays found until one goes well; the schedule itself may be gone too.
+    // An error in a round stays found until one goes well; the schedule itself may be gone too.
     budgets.delete_budget().account_id(ACCOUNT).budget_name("project-beta").send().await.unwrap();
     assert_eq!(lab.run(&["reconcile"]).await.status.code(), Some(1));
     let trouble = "project-beta: AWS Budgets has no budget of this name: deploy again (the last that went well: ";
@@ -275,7 +275,7 @@ async fn what_keeps_the_rest_from_working_is_found_and_put_right() {
     finds(&lab, 11, "failure", "there is no schedule budget-guardrails-reconcile", "guardrails deploy").await;
 }
 
-/// Switches the reconciler's schedule, and has it call something else where something is named. What it called before.
+/// Switches the reconciler's schedule, and has it call something else where something is named. Answers with its former target.
 async fn schedule(lab: &Lab, state: ScheduleState, target: String) -> String {
     let client = aws_sdk_scheduler::Client::new(&lab.root);
     let seen = client.get_schedule().name(SCHEDULE).send().await.unwrap();
@@ -300,7 +300,7 @@ async fn change_timeout(lab: &Lab, lambda: &aws_sdk_lambda::Client, seconds: i32
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_may_not_read_is_never_well() {
+async fn part_that_one_may_not_read_is_never_well() {
     let lab = healthy().await;
     let iam = aws_sdk_iam::Client::new(&lab.root);
     iam.create_user().user_name("visitor").send().await.unwrap();

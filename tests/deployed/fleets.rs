@@ -1,5 +1,5 @@
-//! That the local AWS is as dangerous as the real one to who stops members of Auto Scaling groups, and that its fleets can be
-//! those of another emulator.
+//! The local AWS is as dangerous as the real one to those who stop members of Auto Scaling groups, and its fleets can be those of
+//! another emulator.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ async fn a_group_terminates_and_replaces_a_member_that_was_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_group_whose_processes_are_suspended_keeps_stopped_members_and_what_was_found_unhealthy_stays_so() {
+async fn suspended_group_keeps_stopped_members_which_stay_unhealthy() {
     let local = LocalAws::start(Options::default()).await.unwrap();
     let fleet = Fleet::new(&local.fleet_config(REGION).await.unwrap());
     let members = fleet.group_of_four("web", "Beta").await;
@@ -96,7 +96,7 @@ async fn stopped_members_in_standby_survive_and_leave_under_launch() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_group_that_is_brought_to_zero_terminates_its_members_and_says_that_it_is_still_at_it() {
+async fn group_brought_to_zero_terminates_and_lists_its_activities() {
     let local = LocalAws::start(Options { transition_seconds: 1.0, ..Options::default() }).await.unwrap();
     let fleet = Fleet::new(&local.fleet_config(REGION).await.unwrap());
     let members = fleet.group_of_four("web", "Beta").await;
@@ -131,7 +131,7 @@ async fn an_instance_refresh_goes_on_once_it_is_not_suspended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rights_on_groups_and_instances_follow_their_tags_in_every_region() {
+async fn rights_on_groups_and_instances_follow_tags_in_every_region() {
     let local = LocalAws::start(Options::default()).await.unwrap();
     let iam = aws_sdk_iam::Client::new(&local.sdk_config().await.unwrap());
     iam.create_user().user_name("limited").send().await.unwrap();
@@ -172,7 +172,7 @@ async fn rights_on_groups_and_instances_follow_their_tags_in_every_region() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_functions_and_the_command_work_on_the_fleets_of_another_emulator() {
+async fn functions_and_command_work_on_fleets_of_another_emulator() {
     let lab = Lab::on(Options { fleets: Fleets::Moto, ..Options::default() }, EXAMPLE).await;
     let before = lab.snapshot().await;
     let fleet = Fleet::new(&lab.local.fleet_config(REGION).await.unwrap());
@@ -195,7 +195,7 @@ async fn the_functions_and_the_command_work_on_the_fleets_of_another_emulator() 
     assert_eq!(fleet.states().await[&single], "running");
     assert_eq!(lab.snapshot().await, before);
 
-    // What groups are asked on the way, as this emulator answers it.
+    // The calls that groups get on the way, as this emulator answers them.
     let suspend = fleet.auto_scaling.suspend_processes().auto_scaling_group_name("web").scaling_processes("Launch");
     suspend.send().await.unwrap();
     let suspended = fleet.group("web").await;
@@ -209,7 +209,7 @@ async fn the_functions_and_the_command_work_on_the_fleets_of_another_emulator() 
     assert!(fleet.group("web").await.instances().is_empty());
 }
 
-/// What there is of instances and groups in a Region.
+/// The instances and groups of a Region.
 pub struct Fleet {
     pub ec2: aws_sdk_ec2::Client,
     pub auto_scaling: aws_sdk_autoscaling::Client,

@@ -1,5 +1,5 @@
 //! Auto Scaling groups in the deployed loop: over the fleets of an emulator that is lenient, and over those of one whose groups
-//! terminate whatever is stopped under them.
+//! terminate every member that is stopped under them.
 
 use std::collections::BTreeSet;
 
@@ -16,13 +16,13 @@ const BUT_ONE: [&str; 7] =
     ["Launch", "Terminate", "HealthCheck", "ReplaceUnhealthy", "AZRebalance", "AlarmNotification", "InstanceRefresh"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_group_of_four_beside_plain_instances_stops_and_starts_and_what_an_operator_suspended_stays_so() {
+async fn group_beside_instances_stops_and_starts_and_keeps_suspension() {
     let lab = Lab::on(Options { fleets: Fleets::Moto, ..Options::default() }, EXAMPLE).await;
     stops_and_starts(&lab, &[REGION]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn groups_in_two_regions_that_would_terminate_their_members_never_do() {
+async fn groups_in_two_regions_never_terminate_their_stopped_members() {
     let lab = Lab::new().await;
     stops_and_starts(&lab, &[REGION, ELSEWHERE]).await;
 }
@@ -70,7 +70,7 @@ async fn stops_and_starts(lab: &Lab, regions: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disposable_group_goes_to_zero_and_comes_back_with_the_size_that_it_had() {
+async fn disposable_group_goes_to_zero_and_back_to_its_size() {
     let scale = "scale-group-to-zero: { tag: { Project: Beta }, members-are-disposable: true }";
     let stop = "stop-instances: { tag: { Project: Beta }, watch-health: 1s }";
     let lab = Lab::with(&EXAMPLE.replace(stop, scale), 0.2).await;

@@ -25,7 +25,7 @@ async fn histories_are_as_long_as_they_are_counted_to_be() {
     for execution in executions {
         let arn = execution.execution_arn();
         let input = || sfn.describe_execution().execution_arn(arn).send();
-        // What the command waits for is the ledger: the execution may still be telling people.
+        // The command waits for the ledger: the execution may still be telling people.
         lab.eventually("the execution's end", || async { input().await.unwrap().stop_date }).await;
         let input: WorkflowInput = serde_json::from_str(input().await.unwrap().input().unwrap()).unwrap();
         let mut pages = sfn.get_execution_history().execution_arn(arn).max_results(100).into_paginator().items().send();
@@ -34,8 +34,8 @@ async fn histories_are_as_long_as_they_are_counted_to_be() {
             events.push(event.unwrap());
         }
         let entered = events.iter().filter_map(HistoryEvent::state_entered_event_details);
-        // The local AWS tells of a map's inner states only that their tasks were scheduled and succeeded, and nothing of an
-        // event between the two: what those come to stands in Step Functions' documentation.
+        // The local AWS tells of a map's inner states only that their tasks were scheduled and succeeded, and nothing of an event
+        // between the two. The number of those stands in Step Functions' documentation.
         assert_eq!(entered.map(|entered| entered.name().to_owned()).collect::<Vec<_>>(), history::path(input.direction));
         let count = |kind: &str| events.iter().filter(|event| event.r#type().as_str() == kind).count();
         let parts: usize = input.waves.iter().map(Vec::len).sum();

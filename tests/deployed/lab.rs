@@ -1,4 +1,4 @@
-//! A deployed stack of a test's own, and what people do with it.
+//! A deployed stack of a test's own, and people's work with it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -78,7 +78,7 @@ impl Lab {
     }
 
     async fn begun(options: Options, file: &str) -> Self {
-        // Other files are of few tests each; and what another process has is in no saved state.
+        // Other files are of few tests each; and the things of another process are in no saved state.
         if file != EXAMPLE || options.fleets == Fleets::Moto {
             return Self::deploy(options, file).await;
         }
@@ -143,14 +143,14 @@ impl Lab {
         finish(command).await
     }
 
-    /// `guardrails ...` that must succeed; what it printed.
+    /// `guardrails ...` that must succeed; its output.
     pub async fn say(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments).await;
         assert!(output.status.success(), "{arguments:?}: {}\n{}", text(&output.stderr), self.local.log_tail());
         text(&output.stdout)
     }
 
-    /// What arrives on the topic; AWS Budgets itself says the same as an alert does.
+    /// Publishes a message on the topic; AWS Budgets itself says the same as an alert does.
     pub async fn publish(&self, message: &str, attributes: &[(&str, &str)]) {
         if let Reading::Budget(alert) = alert::read(message) {
             let amount = alert.amount.to_string();
@@ -245,7 +245,7 @@ impl Lab {
     }
 }
 
-/// The queue that hears what people are told.
+/// The queue that gets the messages to people.
 const INBOX: &str = "inbox";
 
 /// Makes the queue.

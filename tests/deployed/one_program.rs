@@ -54,7 +54,7 @@ async fn failed_upgrade_goes_back_to_the_ten_zips() {
     lab.say(&["reconcile"]).await;
     assert_eq!(lab.snapshot().await.user["RunInstances"], Access::Denied, "the run still holds");
 
-    // An upgrade that goes well puts back what the earlier version changed, and leaves the ten zips where they are.
+    // An upgrade that goes well puts back the earlier version's changes, and leaves the ten zips where they are.
     std::fs::write(&file, EXAMPLE).unwrap();
     lab.say(&deploy).await;
     let new = code(&lab).await;
@@ -112,7 +112,7 @@ async fn signed_code_runs_where_only_signed_code_is_taken() {
     let bucket = "guardrails-123456789012-us-east-1";
     s3.head_object().bucket(bucket).key(&ours.key).send().await.expect("it is there to be signed");
 
-    // What AWS Signer makes of another program is not taken, nor what it did not make; what it made of ours is.
+    // Code that AWS Signer made of another program is not taken, nor code that it did not make. Code that it made of ours is.
     let foreign = pack(changed_program().path(), here).unwrap();
     let (signed, other) = (signed(ours.zip.clone()), signed(foreign.zip.clone()));
     let put = async |body: Vec<u8>| s3.put_object().bucket(bucket).key(SIGNED).body(body.into()).send().await.unwrap();
@@ -126,7 +126,7 @@ async fn signed_code_runs_where_only_signed_code_is_taken() {
     let code = code(&lab).await;
     assert!(code.len() > 5 && code.values().all(|(runs, _)| *runs == sum), "{sum}: {code:?}");
 
-    // The parameter stays; what the functions run is held against the signed zip, by deploy and by doctor.
+    // The parameter stays; the functions' code is held against the signed zip, by deploy and by doctor.
     refused(&["deploy", "--yes"], "take only signed code").await;
     let again = lab.run(&["deploy", "--yes", "--signed-code", SIGNED]).await;
     assert!(text(&again.stderr).contains("nothing to change"), "{}", text(&again.stderr));

@@ -17,7 +17,7 @@ const OPERATOR: [&str; 2] = [include_str!("../../policies/operator.json"), inclu
 const STACK: &str = "budget-guardrails";
 const BUCKET: &str = "guardrails-123456789012-us-east-1";
 
-/// A user who may do what `policy` says: their access key and its secret.
+/// A user with the rights of `policy`: their access key and its secret.
 async fn user(root: &SdkConfig, name: &str, policies: [&str; 2]) -> (String, String) {
     let iam = aws_sdk_iam::Client::new(root);
     iam.create_user().user_name(name).send().await.unwrap();
@@ -46,7 +46,7 @@ async fn may(lab: &Lab, who: &(String, String), arguments: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_the_deployer_s_policy_deploys_and_no_more() {
+async fn deployer_policy_allows_to_deploy_and_no_more() {
     let lab = Lab::bare(EXAMPLE).await;
     let deployer = user(&lab.root, "deployer", DEPLOYER).await;
     let first = run_as(&lab, &deployer, &["deploy", "--yes"]).await;
@@ -79,7 +79,7 @@ async fn who_has_the_deployer_s_policy_deploys_and_no_more() {
     deletes_the_stack_once_nothing_is_held(&lab, &deployer).await;
 }
 
-/// What is changed, all of it, though it is more than a page; how it goes on; what came of it on stdout; and what to do next.
+/// The changes, all of them, though they are more than a page; the progress; the outcome on stdout; and the next commands.
 async fn says_what_it_did(lab: &Lab, deployed: &Output) {
     let cloudformation = aws_sdk_cloudformation::Client::new(&lab.root);
     let (shown, told) = (text(&deployed.stdout), text(&deployed.stderr));
@@ -127,14 +127,14 @@ async fn deletes_the_stack_once_nothing_is_held(lab: &Lab, (key, secret): &(Stri
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_the_operator_s_policy_does_all_of_a_day_s_work_and_no_more() {
+async fn operator_policy_allows_all_of_a_days_work_and_no_more() {
     let file = EXAMPLE.replace("      - at: 100% actual\n", "      - at: 100% actual\n        approval: {}\n");
     let lab = Lab::with(&file, 0.2).await;
     let before = lab.snapshot().await;
     let operator = user(&lab.root, "finops", OPERATOR).await;
     may(&lab, &operator, &["plan", "project-beta"]).await;
 
-    // What is asked for is rejected; what is real is approved, enforced, and put back.
+    // A simulated run is rejected; a real one is approved, enforced, and put back.
     let tried = simulated_and_waiting(&lab, &operator).await;
     may(&lab, &operator, &["reject", &tried, "--reason", "only a try", "--yes"]).await;
     assert_eq!(lab.snapshot().await, before);
@@ -156,14 +156,14 @@ async fn who_has_the_operator_s_policy_does_all_of_a_day_s_work_and_no_more() {
     }
     assert_eq!(lab.snapshot().await, before);
 
-    // All is well, and all of it could be looked at: what CloudFormation reads of the resources in their name, too.
+    // All is well, and all of it could be looked at: CloudFormation's reads of the resources in their name, too.
     activate(&lab).await;
     subscribe(&lab, "NotifyTopicArn", "email", "finops@example.com").await;
     let doctor = run_as(&lab, &operator, &["doctor", "--cost-explorer", "--output", "json"]).await;
     assert_eq!(doctor.status.code(), Some(0), "{}{}", text(&doctor.stdout), text(&doctor.stderr));
     assert_eq!(serde_json::from_slice::<Json>(&doctor.stdout).unwrap()["verdict"], "well");
 
-    // What a person settles by hand is let go.
+    // Changes that a person settles by hand are let go.
     let tried = simulated_and_waiting(&lab, &operator).await;
     may(&lab, &operator, &["approve", &tried, "--reason", "once more", "--yes"]).await;
     may(&lab, &operator, &["abandon", &tried, "--reason", "settled by hand", "--yes"]).await;

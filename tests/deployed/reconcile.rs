@@ -1,4 +1,4 @@
-//! What AWS Budgets says is compared with the ledger: an alert may be lost, late or wrong.
+//! The figures of AWS Budgets are compared with the ledger: an alert may be lost, late or wrong.
 
 use aws_sdk_budgets::types::{Budget, BudgetType, Spend, TimeUnit};
 use guardrails_aws::budgets::Standings;
@@ -15,12 +15,12 @@ async fn guardrail(lab: &Lab) -> Guardrail {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn how_a_budget_stands_is_read_with_its_alarms_and_an_update_zeroes_it() {
+async fn budget_is_read_with_its_alarms_and_update_zeroes_it() {
     let lab = Lab::new().await;
     let client = aws_sdk_budgets::Client::new(&lab.root);
     let standings = Standings { client: client.clone(), account: ACCOUNT.to_owned(), topic: None };
     let guardrail = guardrail(&lab).await;
-    // Before any breach every stage is planned, and people are told of what would be left alone.
+    // Before any breach every stage is planned, and people are told of targets that would be left alone.
     let said = lab.say(&["reconcile", "--rehearse"]).await;
     assert!(said.contains("100% actual: would change ") && said.contains("would be left alone"), "{said}");
     let (subject, told) = lab.told().await;
@@ -55,7 +55,7 @@ async fn how_a_budget_stands_is_read_with_its_alarms_and_an_update_zeroes_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_alert_is_enforced_and_what_is_started_meanwhile_is_stopped_again_and_all_of_it_comes_back() {
+async fn lost_alert_is_enforced_and_started_instances_stop_again() {
     let lab = Lab::with(EXAMPLE, 0.0).await;
     let before = lab.snapshot().await;
     // The alert is sent once, and lost.
@@ -91,7 +91,7 @@ async fn a_lost_alert_is_enforced_and_what_is_started_meanwhile_is_stopped_again
 
     lab.say(&["rollback", "project-beta", "--yes"]).await;
     let mut expected = before;
-    // It ran when the run took it up: that is what comes back.
+    // It ran when the run took it up: so it comes back running.
     expected.instances.insert(idle.clone(), "running".to_owned());
     assert_eq!(lab.snapshot().await, expected);
 }

@@ -1,5 +1,5 @@
-//! What those come to who mean harm, on the deployed stack with IAM enforced: a member of the restricted group, somebody who may
-//! do everything with topics, a function whose role was widened by hand. And that the logs hold no keys.
+//! Attackers on the deployed stack with IAM enforced: a member of the restricted group, somebody who may do everything with
+//! topics, a function whose role was widened by hand. And that the logs hold no keys.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub(super) async fn member(lab: &Lab, name: &str, rights: &[&str]) -> SdkConfig 
     user
 }
 
-/// A user who may do what `policy` says.
+/// A user with the rights of `policy`.
 async fn user(lab: &Lab, name: &str, policy: Option<String>) -> SdkConfig {
     let iam = aws_sdk_iam::Client::new(&lab.root);
     iam.create_user().user_name(name).send().await.unwrap();
@@ -39,7 +39,7 @@ pub(super) fn allow(actions: &[&str]) -> Json {
     json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]})
 }
 
-/// Whoever called was refused: for want of a right, or by a policy that says no.
+/// The caller was refused: for want of a right, or by a policy that says no.
 fn is_refused<T: std::fmt::Debug, E, R>(what: &str, answer: Result<T, SdkError<E, R>>)
 where
     E: ProvideErrorMetadata + std::fmt::Debug,
@@ -50,7 +50,7 @@ where
     }
 }
 
-/// What came of a call, unless whoever called was refused.
+/// The outcome of a call, unless the caller was refused.
 pub(super) fn otherwise_than_refused<T: std::fmt::Debug, E, R>(answer: Result<T, SdkError<E, R>>) -> Option<String>
 where
     E: ProvideErrorMetadata + std::fmt::Debug,
@@ -62,7 +62,7 @@ where
     (!refusals.contains(&code)).then(|| format!("{error:?}"))
 }
 
-/// What CloudFormation called a resource.
+/// CloudFormation's name for a resource.
 pub(super) async fn physical(lab: &Lab, logical: &str) -> String {
     let cloudformation = aws_sdk_cloudformation::Client::new(&lab.root);
     let found = cloudformation.describe_stack_resource().stack_name(STACK).logical_resource_id(logical).send().await.unwrap();
@@ -94,7 +94,7 @@ pub(super) fn item(pk: &str, sk: &str) -> BTreeMap<String, AttributeValue> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_member_who_may_do_all_of_sns_cannot_forge_an_alert_nor_open_the_topics() {
+async fn member_with_all_of_sns_cannot_forge_alert_or_open_topics() {
     let lab = Lab::new().await;
     let mallory = member(&lab, "mallory", &["sns:*", "kms:*"]).await;
     let (sns, root) = (aws_sdk_sns::Client::new(&mallory), aws_sdk_sns::Client::new(&lab.root));
@@ -117,14 +117,14 @@ async fn a_member_who_may_do_all_of_sns_cannot_forge_an_alert_nor_open_the_topic
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_may_publish_and_even_then_a_false_alert_is_not_believed() {
+async fn false_alert_of_an_operator_is_not_believed() {
     assert!(EXAMPLE.contains("user/finops"), "the example's operator");
     let lab = Lab::new().await;
     let operator = aws_sdk_sns::Client::new(&user(&lab, "finops", Some(OPERATOR.to_owned())).await);
     let publish = || operator.publish().topic_arn(&lab.outputs["AlertTopicArn"]).message("This is a mock notification").send();
     publish().await.expect("the key's policy lets operators use it for the topic");
     lab.runs_when(|runs| runs.iter().any(|run| run.simulated)).await;
-    // As a stolen key would: what is not marked as simulated is held against what AWS Budgets says.
+    // As a stolen key would: an alert that is not marked as simulated is held against the figures of AWS Budgets.
     lab.local.spend("project-beta", "0.20", None).await.unwrap();
     operator.publish().topic_arn(&lab.outputs["AlertTopicArn"]).message(real_alert()).send().await.unwrap();
     lab.runs_when(|runs| runs.iter().any(|run| !run.simulated && run.state == RunState::Waiting)).await;
@@ -141,7 +141,7 @@ async fn an_operator_may_publish_and_even_then_a_false_alert_is_not_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_member_who_was_swapped_and_has_no_other_rights_is_refused_all_of_the_stack() {
+async fn swapped_member_without_other_rights_is_refused_all_of_stack() {
     let lab = Lab::new().await;
     lab.publish(&real_alert(), &[]).await;
     let run = lab.run_when(RunState::Enforced).await;
@@ -174,7 +174,7 @@ async fn a_member_who_was_swapped_and_has_no_other_rights_is_refused_all_of_the_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_of_the_stack_that_is_widened_by_hand_stays_within_its_boundary() {
+async fn role_widened_by_hand_stays_within_its_boundary() {
     let lab = Lab::new().await;
     let mallory = member(&lab, "mallory", &["sts:AssumeRole"]).await;
     let operator = "finops";
@@ -227,7 +227,7 @@ async fn stays_within(lab: &Lab, thief: &SdkConfig, role: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_function_s_role_has_its_own_items_of_the_ledger_and_no_others() {
+async fn role_of_function_has_only_its_own_items_of_the_ledger() {
     let lab = Lab::new().await;
     let mallory = member(&lab, "mallory", &["sts:AssumeRole"]).await;
     let table = &lab.outputs["LedgerTable"];
@@ -254,7 +254,7 @@ async fn a_function_s_role_has_its_own_items_of_the_ledger_and_no_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_writes_the_records_that_the_commands_write_and_no_others() {
+async fn operator_writes_only_the_records_that_commands_write() {
     let lab = Lab::new().await;
     let (operator, table) = (user(&lab, "finops", Some(OPERATOR.to_owned())).await, &lab.outputs["LedgerTable"]);
     let dynamodb = aws_sdk_dynamodb::Client::new(&operator);
@@ -272,7 +272,7 @@ async fn an_operator_writes_the_records_that_the_commands_write_and_no_others() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn neither_the_logs_nor_what_people_are_told_hold_a_key_or_a_task_token() {
+async fn logs_and_messages_hold_no_key_and_no_task_token() {
     let file = EXAMPLE.replace("      - at: 100% actual\n", "      - at: 100% actual\n        approval: {}\n");
     let lab = Lab::with(&file, 0.2).await;
     lab.publish(&real_alert(), &[]).await;

@@ -7,7 +7,7 @@ use guardrails_model::record::RunState;
 use super::lab::{EXAMPLE, Lab, real_alert, text};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rollback_while_a_run_is_still_applying_ends_with_everything_as_before() {
+async fn rollback_of_an_applying_run_ends_with_everything_as_before() {
     // Slow enough that the fleet is still stopping when the rollback is asked for.
     let lab = Lab::with(EXAMPLE, 3.0).await;
     let before = lab.snapshot().await;
@@ -24,7 +24,7 @@ async fn a_rollback_while_a_run_is_still_applying_ends_with_everything_as_before
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_rollbacks_at_once_one_puts_back_and_the_other_is_told_so() {
+async fn second_of_two_rollbacks_at_once_is_told_of_the_first() {
     let lab = Lab::with(EXAMPLE, 2.0).await;
     let before = lab.snapshot().await;
     lab.publish(&real_alert(), &[]).await;
@@ -42,7 +42,7 @@ async fn of_two_rollbacks_at_once_one_puts_back_and_the_other_is_told_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_instance_that_cannot_be_stopped_is_left_alone_with_the_reason_and_costs_the_others_nothing() {
+async fn unstoppable_instance_is_left_alone_with_reason_others_stop() {
     let lab = Lab::new().await;
     let before = lab.snapshot().await;
     let protected = &lab.world.with_role(Role::Fleet).nth(2).unwrap().id;
@@ -81,7 +81,7 @@ async fn failed_action_is_loud_and_tried_again_at_the_next_alert() {
     let states = lab.snapshot().await.instances;
     assert!(lab.world.with_role(Role::Fleet).all(|instance| states[&instance.id] == "stopped"), "{states:?}");
 
-    // The same run, and no second snapshot of what was stopped.
+    // The same run, and no second snapshot of the stopped instances.
     iam.delete_role_policy().role_name(role).policy_name("closed").send().await.unwrap();
     lab.publish(&real_alert().replace("$2.31", "$2.40"), &[]).await;
     lab.run_when(RunState::Enforced).await;
@@ -90,7 +90,7 @@ async fn failed_action_is_loud_and_tried_again_at_the_next_alert() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_deleted_meanwhile_is_said_and_the_rest_is_put_back() {
+async fn instance_deleted_meanwhile_is_said_and_the_rest_is_put_back() {
     let lab = Lab::new().await;
     let before = lab.snapshot().await;
     lab.publish(&real_alert(), &[]).await;
@@ -129,7 +129,7 @@ async fn only_what_is_asked_for_is_put_back_and_the_rest_stays_held() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_person_put_back_meanwhile_is_left_as_it_is() {
+async fn policy_that_a_person_put_back_meanwhile_is_left_as_it_is() {
     let lab = Lab::new().await;
     let before = lab.snapshot().await;
     lab.publish(&real_alert(), &[]).await;

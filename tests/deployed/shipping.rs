@@ -1,4 +1,5 @@
-//! How a stack comes, is replaced under what it holds, and goes: upgrades, plain CloudFormation, and a ledger that is taken over.
+//! How a stack comes, is replaced while it holds changes, and goes: upgrades, plain CloudFormation, and a ledger that is taken
+//! over.
 
 use std::io::Write;
 use std::path::Path;
@@ -26,7 +27,7 @@ pub(super) fn changed_program() -> tempfile::TempDir {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn functions_that_are_replaced_in_the_middle_of_a_run_go_on_with_it_both_ways() {
+async fn functions_replaced_in_mid_run_go_on_with_it_both_ways() {
     let lab = Lab::with(EXAMPLE, 4.0).await;
     let before = lab.snapshot().await;
     let code = async |function: &str| {
@@ -57,7 +58,7 @@ async fn functions_that_are_replaced_in_the_middle_of_a_run_go_on_with_it_both_w
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_package_writes_is_deployed_by_cloudformation_alone_and_guards() {
+async fn package_is_deployed_by_cloudformation_alone_and_guards() {
     let mut lab = Lab::bare(EXAMPLE).await;
     let before = lab.snapshot().await;
     let said = lab.say(&["package", "--out", "out"]).await;
@@ -102,7 +103,7 @@ async fn a_stack_that_is_called_like_a_part_guards_like_any_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn code_that_was_not_packed_here_is_neither_deployed_nor_left_to_run() {
+async fn code_not_packed_here_is_neither_deployed_nor_left_to_run() {
     let lab = Lab::bare(EXAMPLE).await;
     let here = Runtime::ThisMachine(Local::proven().unwrap());
     let ours = pack(guardrails().parent().unwrap(), here).unwrap();
@@ -123,7 +124,7 @@ async fn code_that_was_not_packed_here_is_neither_deployed_nor_left_to_run() {
     let stacks = aws_sdk_cloudformation::Client::new(&lab.root).describe_stacks().send().await.unwrap();
     assert!(stacks.stacks().iter().all(|stack| stack.stack_name() != Some("budget-guardrails")), "nothing was begun");
 
-    // What is right is right, also when it was put there by a tool that leaves no SHA-256.
+    // The right zip is taken, also when it was put there by a tool that leaves no SHA-256.
     s3.delete_object().bucket(bucket).key(&ours.key).send().await.unwrap();
     put(&ours.key, ours.zip.clone()).await;
     lab.say(&["deploy", "--yes"]).await;
@@ -135,7 +136,7 @@ async fn code_that_was_not_packed_here_is_neither_deployed_nor_left_to_run() {
 
 pub(super) const BUCKET: &str = "code-of-ours";
 
-/// What `aws s3 cp --recursive` does, and `aws cloudformation deploy` with the template.
+/// The work of `aws s3 cp --recursive`, and of `aws cloudformation deploy` with the template.
 pub(super) async fn upload(lab: &Lab, out: &Path) {
     let s3 = aws_sdk_s3::config::Builder::from(&lab.root).force_path_style(true).build();
     let s3 = aws_sdk_s3::Client::from_conf(s3);
@@ -177,7 +178,7 @@ pub(super) async fn deploy_as_the_aws_cli_does(lab: &Lab) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ledger_that_a_stack_left_is_adopted_and_what_it_holds_is_put_back() {
+async fn ledger_of_deleted_stack_is_adopted_and_its_holds_put_back() {
     let lab = Lab::new().await;
     let before = lab.snapshot().await;
     let table = lab.outputs["LedgerTable"].clone();
@@ -193,7 +194,8 @@ async fn a_ledger_that_a_stack_left_is_adopted_and_what_it_holds_is_put_back() {
     // As long as its stack is there it is that stack's.
     refused(second(&table), "the stack `budget-guardrails` (CREATE_COMPLETE) uses the ledger").await;
 
-    // The stack does not go as long as a run is open; somebody has it go all the same, and what refused stays behind.
+    // The stack does not go as long as a run is open; somebody has it go all the same, and the resource that refused stays
+    // behind.
     let cloudformation = aws_sdk_cloudformation::Client::new(&lab.root);
     cloudformation.delete_stack().stack_name("budget-guardrails").send().await.unwrap();
     let failed = settled(&lab).await.unwrap();
@@ -204,7 +206,7 @@ async fn a_ledger_that_a_stack_left_is_adopted_and_what_it_holds_is_put_back() {
     budgets.delete_budget().account_id(ACCOUNT).budget_name("project-beta").send().await.unwrap();
 
     what_is_no_ledger_is_refused(&lab, &refused, &second).await;
-    // A file without what is held would leave the functions without the rights to put it back.
+    // A file without the held guardrail would leave the functions without the rights to put it back.
     let file = lab.folder.path().join("guardrails.yaml");
     std::fs::write(&file, EXAMPLE.replace("project-beta:", "project-gamma:")).unwrap();
     refused(second(&table), "guardrails.yaml has no such guardrail").await;
@@ -263,7 +265,7 @@ where
     }
 }
 
-/// What refuses to go is left behind, as often as something does.
+/// A resource that refuses to go is left behind, as often as one does.
 async fn delete_by_force(lab: &Lab) {
     let cloudformation = aws_sdk_cloudformation::Client::new(&lab.root);
     while settled(lab).await.is_some() {

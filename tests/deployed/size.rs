@@ -1,4 +1,4 @@
-//! A fleet of hundreds in two Regions: what people see of it stays small, and each Region can be put back for itself.
+//! A fleet of hundreds in two Regions: people's view of it stays small, and each Region can be put back for itself.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -22,7 +22,7 @@ const PROCESSES: i32 = 7;
 const STANDBY: i32 = 1;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fleet_of_hundreds_is_summed_up_and_put_back_region_by_region() {
+async fn fleet_of_hundreds_is_summed_up_and_put_back_by_region() {
     let lab = Lab::with(EXAMPLE, 0.5).await;
     let (here, there) = (fleet(&lab, REGION, HERE).await, fleet(&lab, ELSEWHERE, THERE).await);
     let before = (lab.snapshot().await, there.states().await);
@@ -67,7 +67,7 @@ async fn a_fleet_of_hundreds_is_summed_up_and_put_back_region_by_region() {
     assert_eq!((over[0]["run"]["state"].as_str(), over[0]["steps"].as_array()), (Some("RolledBack"), None));
 }
 
-/// The plan is a summary, and says how long it takes and what it saves.
+/// The plan is a summary, with its duration and its savings.
 async fn planned(lab: &Lab) {
     std::fs::write(lab.folder.path().join("prices.yaml"), "us-east-1: { t3.micro: 0.0104 }\n").unwrap();
     let plan = lab.say(&["plan", "project-beta", "--prices", "prices.yaml"]).await;
@@ -111,7 +111,7 @@ async fn seen(lab: &Lab, id: &str) {
     assert!(lab.say(&["history", "--run", id]).await.lines().count() > 300);
 }
 
-/// Who waits no longer is told that the run goes on.
+/// A person who waits no longer is told that the run goes on.
 fn interrupted(lab: &Lab, id: &str) {
     let mut command: Command = lab.local.command(guardrails());
     command.args(["rollback", "project-beta", "--yes"]).current_dir(lab.folder.path());

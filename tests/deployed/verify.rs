@@ -1,4 +1,4 @@
-//! Who can still launch after a stage took a group's rights: IAM is asked, and its answers are told.
+//! The people who can still launch after a stage took a group's rights: IAM is asked, and its answers are told.
 
 use guardrails_local_aws::walkthrough::{Access, GROUP, ROLE, USER};
 use guardrails_local_aws::{ACCOUNT, SdkConfig};
@@ -9,7 +9,7 @@ use super::lab::{EXAMPLE, Lab, real_alert, text};
 
 const FULL: &str = "arn:aws:iam::aws:policy/AmazonEC2FullAccess";
 
-/// The example, whose second stage demands what is said.
+/// The example, whose second stage has this demand.
 fn demanding(demand: &str) -> String {
     let at = "      - at: 100% actual\n";
     EXAMPLE.replace(at, &format!("{at}        verify: {demand}\n"))
@@ -31,7 +31,7 @@ async fn role(root: &SdkConfig, name: &str, whom: &str, condition: Json) {
     iam.attach_role_policy().role_name(name).policy_arn(FULL).send().await.unwrap();
 }
 
-/// Takes away what the walk-through's user may do besides by what the group has.
+/// Takes away the user's rights beside those of the group.
 async fn close_other_ways(root: &SdkConfig) {
     let iam = aws_sdk_iam::Client::new(root);
     iam.delete_user_policy().user_name(USER).policy_name("own").send().await.unwrap();
@@ -39,7 +39,7 @@ async fn close_other_ways(root: &SdkConfig) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_can_still_launch_is_named_with_the_policy_and_a_run_that_demands_it_fails_until_they_cannot() {
+async fn run_that_demands_it_fails_and_names_those_who_can_launch() {
     let lab = Lab::with(&demanding("fail"), 0.2).await;
     close_other_ways(&lab.root).await;
     let before = lab.snapshot().await;
@@ -51,7 +51,7 @@ async fn who_can_still_launch_is_named_with_the_policy_and_a_run_that_demands_it
     // It leaves it to their own policies, which do not allow it.
     role(&lab.root, "Elsewhere", &format!("arn:aws:iam::{ACCOUNT}:root"), Json::Null).await;
 
-    // Before: what the plan says of now, and of afterwards.
+    // Before: the plan's lines for now, and for afterwards.
     let plan = lab.say(&["plan", "project-beta", "--at", "100% actual"]).await;
     let line = plan.lines().find(|line| line.contains("user beta-developer: can launch")).unwrap_or_else(|| panic!("{plan}"));
     let (now, then) = line.split_once(" -> CAN STILL LAUNCH ").unwrap_or_else(|| panic!("{line}"));
@@ -101,7 +101,7 @@ async fn who_can_still_launch_is_named_with_the_policy_and_a_run_that_demands_it
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_told_or_asked_is_said_and_undoes_nothing() {
+async fn unclear_or_failed_verification_is_said_and_undoes_nothing() {
     let lab = Lab::new().await;
     close_other_ways(&lab.root).await;
     let own = format!("arn:aws:iam::{ACCOUNT}:user/{USER}");

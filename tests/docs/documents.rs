@@ -1,4 +1,4 @@
-//! What the documents say of the code is true of it.
+//! The statements of the documents about the code are true.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -72,7 +72,7 @@ fn each_test_named_in(document: &str, at_least: usize) {
 }
 
 #[test]
-fn the_templates_are_plain_yaml_so_that_none_of_their_tags_is_lost() {
+fn templates_are_plain_yaml_without_short_tags() {
     for template in ["infra/guardrails.yaml", "infra/walkthrough.yaml"] {
         let text = fs::read_to_string(root().join(template)).unwrap();
         let short = text.lines().find(|line| !line.trim_start().starts_with('#') && line.contains(" !"));
@@ -81,7 +81,7 @@ fn the_templates_are_plain_yaml_so_that_none_of_their_tags_is_lost() {
 }
 
 #[test]
-fn the_walk_through_s_file_is_the_example_but_for_the_time_of_watching() {
+fn walkthrough_file_is_the_example_but_for_the_watching_time() {
     let read = |name: &str| fs::read_to_string(root().join("examples").join(name)).unwrap();
     let lines = |text: &str| {
         text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()

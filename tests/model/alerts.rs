@@ -10,8 +10,8 @@ use serde_json::{Value as Json, json};
 
 use crate::deployed::guardrails;
 
-/// What each body in `alerts/` is. The real ones are alerts; what people wrote for tests, JSON that AWS never sent, and other
-/// services' messages are not.
+/// The kind of each body in `alerts/`. The real ones are alerts; texts that people wrote for tests, JSON that AWS never sent, and
+/// other services' messages are not.
 const KINDS: &[(&str, &str)] = &[
     ("01", "budget"),
     ("02", "budget"),
@@ -67,7 +67,7 @@ fn each_body_seen_in_public_is_read_as_it_should_be() {
 }
 
 #[test]
-fn an_alert_is_one_line_with_every_field_and_the_fields_win_over_the_sentence() {
+fn explain_prints_an_alert_in_one_line_and_its_fields_win() {
     assert_eq!(
         explain(&body("08")).0,
         [json!({"kind": "budget", "budget": "billingThree", "account": "<aws-account-id>", "type": "ACTUAL", "currency": "USD",
@@ -107,7 +107,7 @@ fn simulated_ones_say_so() {
 }
 
 #[test]
-fn what_is_not_even_text_is_unknown() {
+fn body_that_is_not_even_text_is_unknown() {
     let (lines, code) = explain("\u{0}\u{1}");
     assert_eq!((lines[0]["kind"].as_str(), code), (Some("unknown"), Some(3)));
     assert_eq!(explain("").1, Some(3));

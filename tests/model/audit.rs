@@ -1,4 +1,4 @@
-//! The history: who did what, when, what was there before and after, and by which of AWS's requests; and it only ever grows.
+//! The history: the actor and the time of each event, the values before and after, and AWS's requests; and it only ever grows.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ async fn each_step_names_the_request_that_decided_it() {
 }
 
 #[tokio::test]
-async fn a_group_s_processes_name_their_requests_and_the_check_also_who_was_called_healthy() {
+async fn group_processes_name_requests_and_members_called_healthy() {
     let story = Story::of(|account| {
         account.fleet(Group::new("fleet", 0, 1, 1).tag("Project=Beta"));
         account.instance(running("i-1").in_group("fleet"));
@@ -78,7 +78,7 @@ async fn a_group_s_processes_name_their_requests_and_the_check_also_who_was_call
 }
 
 #[tokio::test]
-async fn the_world_before_and_after_is_written_down_and_a_lost_answer_is_said_to_be_lost() {
+async fn values_before_and_after_are_recorded_and_lost_answers_said() {
     let story = Story::of(|account| {
         account.instance(running("i-1"));
     });
@@ -122,13 +122,13 @@ async fn an_event_that_was_written_is_never_changed() {
 }
 
 #[test]
-fn a_step_that_is_tried_for_months_stays_small_and_no_time_is_lost() {
+fn step_tried_for_months_stays_small_and_loses_no_time() {
     let begun: Timestamp = "2026-11-23T00:00:00Z".parse().unwrap();
     let mut log: Log<StepEvent> = StepEvent::new(begun, "test", Phase::Planned, None).into();
     let all = 50_000;
     for number in 0..all {
         let at = begun + SignedDuration::from_secs(60 * number);
-        // Whatever AWS says, and however long: sometimes the same but for an id, sometimes never the same.
+        // Any words of AWS, and of any length: sometimes the same but for an id, sometimes never the same.
         let why = match number % 3 {
             0 => format!("InsufficientInstanceCapacity: request {number}"),
             1 => format!("word{} {}", "x".repeat(usize::try_from(number % 900).unwrap()), "é".repeat(3000)),
@@ -152,7 +152,7 @@ fn a_step_that_is_tried_for_months_stays_small_and_no_time_is_lost() {
 }
 
 #[test]
-fn what_a_person_did_is_never_counted_as_another_s_however_often_it_happens() {
+fn repeated_deeds_of_a_person_are_never_counted_as_anothers() {
     let by = |who: &str| RunEvent {
         at: Timestamp::UNIX_EPOCH,
         by: who.to_owned(),
@@ -166,7 +166,7 @@ fn what_a_person_did_is_never_counted_as_another_s_however_often_it_happens() {
 }
 
 #[tokio::test]
-async fn an_entry_of_the_export_has_every_field_of_its_schema_and_no_other() {
+async fn export_entry_has_exactly_the_fields_of_its_schema() {
     let story = Story::of(|account| {
         account.instance(running("i-1"));
     });
@@ -198,7 +198,7 @@ fn times_are_always_as_long_so_that_they_sort_as_text() {
 }
 
 #[tokio::test]
-async fn alerts_are_listed_as_they_came_newest_first_and_one_that_comes_again_is_not_listed_twice() {
+async fn alerts_are_listed_newest_first_and_repeats_only_once() {
     let ledger = Ledger::new(Arc::new(MemoryStore::default()));
     let begun: Timestamp = "2026-11-23T00:00:00Z".parse().unwrap();
     for minute in 0..1200 {

@@ -1,4 +1,4 @@
-//! What the sequencer and the life of runs promise, each promise a story: lamps, alerts, people, rollbacks.
+//! The promises of the sequencer and of the life of runs, each promise a story: lamps, alerts, people, rollbacks.
 
 mod abandon;
 mod again;

@@ -38,12 +38,12 @@ fn every_input_that_was_kept_holds() {
 }
 
 #[test]
-fn the_actions_of_the_catalog_are_read_as_well_as_those_that_stand_in_for_them() {
+fn actions_of_the_catalog_are_read_as_well_as_the_fake_ones() {
     every("config", |text| drop(guardrails_fuzz::config::check::<Any>(text)));
 }
 
 #[test]
-fn the_corpus_is_small_and_reaches_what_is_enforced_accepted_understood_and_put_back() {
+fn corpus_is_small_and_reaches_every_outcome() {
     let targets = guardrails_fuzz::TARGETS.map(|(target, _)| target);
     let size: usize = targets.iter().flat_map(|target| inputs(target)).map(|(_, input)| input.len()).sum();
     assert!(size < MOST, "{size} bytes");

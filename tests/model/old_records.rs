@@ -59,7 +59,7 @@ struct Becomes {
 }
 
 const READ_ONLY: &str = "arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess";
-/// What the old ledgers' definition was made from.
+/// The file from which the old ledgers' definition was made.
 const FILE: &str = "
 version: 1
 operators: [arn:aws:iam::123456789012:role/FinOps]
@@ -126,7 +126,7 @@ impl Picture {
     }
 }
 
-/// The ledger `name` and its account, as the old version left them; and what was before.
+/// The ledger `name` and its account, as the old version left them; and the state before.
 async fn left(name: &str) -> (Story, Vec<String>) {
     let old: Old = serde_json::from_str(&text(name)).unwrap();
     let before = Story::of(|account| old.before.fill(account)).is();
@@ -171,7 +171,7 @@ fn config() -> Config {
     config
 }
 
-/// What an alert for the stage `at` comes to in `period`.
+/// The outcome of an alert for the stage `at` in `period`.
 async fn alert(story: &Story, at: &str, period: &str) -> Begun {
     let config = config();
     let (name, guardrail) = config.guardrails.iter().next().unwrap();
@@ -223,7 +223,7 @@ async fn a_run_is_told_as_it_was_written() {
 }
 
 #[tokio::test]
-async fn whatever_stage_a_run_was_left_at_it_is_put_back_to_what_was_before() {
+async fn run_left_at_any_stage_is_put_back_to_the_values_before() {
     for name in names() {
         let (story, before) = left(&name).await;
         for run in runs(&story).await {
@@ -254,7 +254,7 @@ async fn the_last_of_two_stages_to_leave_puts_back() {
 }
 
 #[tokio::test]
-async fn a_run_whose_function_died_is_taken_up_by_the_next_alert_and_put_back_later() {
+async fn run_of_dead_function_is_taken_up_by_next_alert_and_put_back() {
     for name in ["died-opening", "died-swapping", "died-applying"] {
         let (story, before) = left(name).await;
         // The execution that the ledger speaks of has died too.
@@ -275,7 +275,7 @@ async fn a_run_whose_function_died_is_taken_up_by_the_next_alert_and_put_back_la
 }
 
 #[tokio::test]
-async fn a_rollback_of_one_instance_that_died_ends_with_that_one_and_the_rest_can_follow() {
+async fn dead_rollback_of_one_instance_ends_and_the_rest_can_follow() {
     let (story, before) = left("died-going-back-in-part").await;
     let run = only_run(&story).await;
     story.harness.execute(Direction::Rollback, &run).await.unwrap();
@@ -289,7 +289,7 @@ async fn a_rollback_of_one_instance_that_died_ends_with_that_one_and_the_rest_ca
 }
 
 #[tokio::test]
-async fn what_a_person_changed_under_an_old_hold_is_left_theirs() {
+async fn change_of_a_person_under_an_old_hold_is_left_theirs() {
     let (story, _) = left("enforced").await;
     let run = only_run(&story).await;
     story.world.account().groups.get_mut("ProjectBeta").unwrap().attached.retain(|arn| arn != READ_ONLY);
@@ -312,7 +312,7 @@ async fn alerts_find_the_old_slots() {
 }
 
 #[tokio::test]
-async fn a_stage_that_was_released_stays_so_until_it_is_rearmed_or_the_period_ends() {
+async fn released_stage_stays_so_until_rearm_or_end_of_period() {
     let (story, before) = left("rolled-back").await;
     let Begun::Released(released) = alert(&story, "100% actual", "2026-11").await else { panic!("not released") };
     assert_eq!((released.by.as_str(), released.why.as_str()), (ANN, "because"));

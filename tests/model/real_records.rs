@@ -221,7 +221,7 @@ async fn each_record_is_read_and_each_run_is_shown() {
     }
     let found = guardrails_fuzz::ledger::check(LEDGER);
     let old: Old = serde_json::from_str(LEDGER).unwrap();
-    // The others are of what was spent, of who can launch, of rounds, and the list of alerts.
+    // The others are of the spend, of the people who can launch, of rounds, and the list of alerts.
     let others = old
         .items
         .iter()
@@ -241,7 +241,7 @@ async fn open_runs_are_put_back_exactly() {
         let (swap, deny) = (run(&story, "project-beta", "100% actual").await, run(&story, "project-beta", "120% actual").await);
         assert!(changed(&story, &before).len() > 6, "{:?}", changed(&story, &before));
         if looks {
-            // A round of this version looks at what they hold. The stopped member is safe from its group from then on.
+            // A round of this version looks at their holds. The stopped member is safe from its group from then on.
             assert_eq!(story.look(&deny.id).await, Outcome::Unchanged);
             story.look(&swap.id).await;
             let aside = changed(&story, &before).into_iter().find(|line| line.starts_with("beta-web: "));

@@ -1,4 +1,4 @@
-//! What a round of the reconciler finds and does, told over lamps.
+//! The findings and measures of a round of the reconciler, told over lamps.
 
 mod deleted;
 mod file;

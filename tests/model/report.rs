@@ -1,4 +1,4 @@
-//! What a report of ten thousand steps holds, and says.
+//! The content and the words of a report of ten thousand steps.
 
 use std::sync::Arc;
 
@@ -135,7 +135,7 @@ async fn large() -> (Ledger, Run) {
 }
 
 #[tokio::test]
-async fn a_report_of_ten_thousand_steps_counts_all_and_holds_only_what_it_shows() {
+async fn report_of_ten_thousand_steps_counts_all_and_holds_few() {
     let (ledger, run) = large().await;
     let report = Report::of(&ledger, run, SHOWN).await.unwrap();
     let counts = report.counts;
@@ -175,7 +175,7 @@ async fn every_step_is_there_when_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn what_a_rollback_has_yet_to_do_is_what_it_was_asked_for() {
+async fn steps_to_go_of_a_rollback_are_those_asked_for() {
     let (ledger, run) = large().await;
     let rollback = RollbackRequest {
         by: "arn".to_owned(),
@@ -194,7 +194,7 @@ async fn what_a_rollback_has_yet_to_do_is_what_it_was_asked_for() {
 }
 
 #[tokio::test]
-async fn a_small_run_is_shown_step_by_step_and_where_nobody_may_work_is_said() {
+async fn small_run_is_shown_by_step_and_closed_places_are_said() {
     let ledger = Ledger::new(Arc::new(MemoryStore::default()));
     let skipped = PartPlan::Skipped { reason: "explicit deny in a service control policy".to_owned() };
     let mut run = run(vec![part(Some("eu-west-1"), PartPlan::Missing), part(Some("us-west-2"), skipped)]);
@@ -215,7 +215,7 @@ async fn a_small_run_is_shown_step_by_step_and_where_nobody_may_work_is_said() {
 }
 
 #[tokio::test]
-async fn runs_are_read_newest_first_page_by_page_and_no_more_than_asked_for() {
+async fn runs_are_read_newest_first_by_page_and_only_as_many_as_asked() {
     let ledger = Ledger::new(Arc::new(MemoryStore::default()));
     for number in 0..1200 {
         let guardrail = if number % 600 == 0 { "rare" } else { "beta" };

@@ -1,4 +1,4 @@
-//! Who can still launch: what trust policies and IAM's answers come to, and how IAM is asked.
+//! The right to launch after a stage: the meaning of trust policies and of IAM's answers, and how IAM is asked.
 
 mod asking;
 mod change;

@@ -1,4 +1,4 @@
-//! What the tests' own AWS does, as the real SDK sees it: the product's tests are worth as much as this is like AWS.
+//! The tests' own AWS, as the real SDK sees it: the product's tests are worth as much as this is like AWS.
 
 mod groups;
 mod instances;

@@ -26,11 +26,11 @@ use watch::{Seen, Watch};
 
 /// The text that AWS's own walk-through tells people to publish.
 const MOCK: &str = "This is a mock notification";
-/// What is deployed.
+/// The file that is deployed.
 const FILE: &str = "examples/deny-actions.yaml";
 /// Its guardrail.
 const GUARDRAIL: &str = "project-beta";
-/// Its second stage, which denies what the first leaves open.
+/// Its second stage, which denies the ways that the first leaves open.
 const SECOND: &str = "120% actual";
 /// Long enough that an instance is seen while it is stopping.
 const TRANSITION_SECONDS: f64 = 0.8;
@@ -39,7 +39,7 @@ const WAIT_SCALE: f64 = 0.05;
 /// As shells have it for a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
-/// What the demo takes.
+/// The options of the demo.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Leave the local AWS running, and print how to go on with it.

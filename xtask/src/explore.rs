@@ -8,7 +8,7 @@ use clap::Args as ClapArgs;
 use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
 use guardrails_explore::{Bound, LARGER, SCENARIOS, Scenario, explore, scenario};
 
-/// What to explore, and how far.
+/// The scenarios to explore, and how far.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
     /// Deaths, lost answers, second invocations and dead executions in one history. Each scenario's own bound, as in

@@ -1,4 +1,4 @@
-//! Runs the fuzzer over every target, or keeps of its corpus what is needed. It needs cargo-fuzz, which nothing else does.
+//! Runs the fuzzer over every target, or keeps the needed inputs of its corpus. It needs cargo-fuzz, which nothing else does.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -10,7 +10,7 @@ const FOLDER: &str = "verification/fuzz/targets";
 /// As docs/verification.md has them.
 const TARGETS: [&str; 4] = ["alert", "config", "ledger", "wire"];
 
-/// What to run, and for how long.
+/// The targets to run, and for how long.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only these targets: alert, config, ledger, wire.

@@ -47,7 +47,7 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Every generated file, with what it shall hold.
+/// Every generated file, with its wanted content.
 fn files(root: &Path) -> Result<Vec<(PathBuf, String)>> {
     let example = root.join("examples/all-actions.yaml");
     let text = std::fs::read_to_string(&example).with_context(|| format!("reading {}", example.display()))?;

@@ -1,4 +1,4 @@
-//! What is done to this project rather than with it: `cargo xtask <command>`, with nothing to install first.
+//! The tasks that are done to this project rather than with it: `cargo xtask <command>`, with nothing to install first.
 
 mod advisories;
 mod bench;
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// What is done to this project rather than with it.
+/// The tasks that are done to this project rather than with it.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask")]
 struct Xtask {
@@ -36,7 +36,7 @@ enum Command {
     Explore(explore::Args),
     /// Runs the deployed tests many times, alone and under load, to find those that fail at times.
     Flaky(flaky::Args),
-    /// Fuzzes what reads alerts, guardrails.yaml, the ledger and the wire. Needs cargo-fuzz.
+    /// Fuzzes the readers of alerts, of guardrails.yaml, of the ledger and of the wire. Needs cargo-fuzz.
     Fuzz(fuzz::Args),
     /// Builds the functions' program as Lambda starts it, into target/functions.
     Functions(functions::Args),
@@ -44,7 +44,7 @@ enum Command {
     Generate(generate::Args),
     /// Builds the functions twice, in two folders, and says whether they are the same.
     Reproduce(functions::Args),
-    /// Holds the calls that the deployed functions make against what they are granted. Needs Node.js.
+    /// Holds the calls that the deployed functions make against their grants. Needs Node.js.
     Rights(rights::Args),
     /// Tries the deployed stack with faults between the functions and AWS, scenario by scenario, each from a seed.
     Soak(soak::Args),

@@ -1,7 +1,7 @@
 //! `cargo xtask rights`: are the calls that the deployed functions make those that they are granted, no fewer and no more? The
 //! calls are those of the deployed tests, as the local AWS wrote them down; an evaluator that is not ours judges each of them by
-//! the policies of the role that made it. A grant that no call used needs a reason, and what is next to a call must be refused.
-//! It also says of the ways to launch what a restricted user comes to.
+//! the policies of the role that made it. A grant that no call used needs a reason, and a neighbour of a call must be refused.
+//! The evaluator also judges a restricted user's ways to launch.
 
 mod evaluator;
 mod launches;
@@ -24,7 +24,7 @@ use neighbours::Neighbour;
 use reasons::Reasons;
 use recorded::{Call, Recorded};
 
-/// What it takes.
+/// The options of the task.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The folder to which `GUARDRAILS_CALLS` had the tests write their calls; without it the deployed tests are run first.
@@ -87,7 +87,7 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
         for action in granted {
             let used = row.calls.iter().any(|call| recorded::covers(action, call));
             match (used, reasons.unused(role, action)) {
-                // What only a race leads to has its reason, and may be seen all the same.
+                // A grant that only a race uses has its reason, and its use may be seen all the same.
                 (true, _) => row.used += 1,
                 (false, Some(_)) => row.with_reason += 1,
                 (false, None) => wrong.push(format!("{role} is granted {action}, and no call used it: take it away, or say why")),
@@ -110,7 +110,7 @@ fn words(allowed: bool) -> &'static str {
     if allowed { "it is allowed" } else { "it is refused" }
 }
 
-/// What was found of one role.
+/// The findings on one role.
 #[derive(Default)]
 struct Row<'a> {
     calls: BTreeSet<&'a str>,

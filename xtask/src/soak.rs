@@ -1,5 +1,5 @@
-//! `cargo xtask soak`: many scenarios of chaos on the deployed stack. Each follows from its seed; what was not survived is said
-//! with the seed that tries it again alone.
+//! `cargo xtask soak`: many scenarios of chaos on the deployed stack. Each follows from its seed; a scenario that was not
+//! survived is said with the seed that tries it again alone.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use guardrails_chaos::{Failed, Survived};
 use guardrails_local_aws::programs;
 use guardrails_model::clock::{Clock, SystemClock};
 
-/// What the soak takes.
+/// The options of the soak.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// How many scenarios.

@@ -95,7 +95,7 @@ pub enum BudgetError {
     /// Budgets refused, or did not answer.
     #[error("{doing}: {message}")]
     Failed {
-        /// What was being done.
+        /// The task that failed.
         doing: String,
         /// AWS's words.
         message: String,

@@ -1,4 +1,4 @@
-//! Calls that change something, and the receipts of what they change: by them the history says which of AWS's requests did it.
+//! Calls that change something, and the receipts of their changes: by them the history says which of AWS's requests did it.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -8,16 +8,16 @@ use guardrails_model::receipt::Call;
 
 use crate::error::Failure;
 
-/// What an SDK's operations answer with: AWS's id of the request is in it.
+/// The answer of an SDK's operation, with AWS's id of the request in it.
 pub use aws_sdk_iam::operation::RequestId;
 
-/// What the history says of a call that nothing is known of.
+/// The history's word for a call whose answer is not known.
 const NO_ANSWER: &str = "no answer";
 
 /// Makes one call for all of `changes`, such as `ec2:StopInstances`, and writes it on their receipts.
 ///
 /// # Errors
-/// What AWS refused, or that it did not answer.
+/// When AWS refused it, or did not answer.
 pub fn make<'a, O, E>(
     operation: &str,
     changes: impl IntoIterator<Item = &'a Change>,

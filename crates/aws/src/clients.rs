@@ -20,8 +20,8 @@ pub const LOCAL_ONLY: &str = "GUARDRAILS_LOCAL_ONLY";
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Where to, and as whom: what the AWS CLI calls `--region`, `--profile` and `--endpoint-url`. What is not given comes from
-/// the SDK's own environment variables and files.
+/// Where to, and as whom: the options that the AWS CLI calls `--region`, `--profile` and `--endpoint-url`. An option that is not
+/// given comes from the SDK's own environment variables and files.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The Region.
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn in_a_checkout_no_client_is_made_without_an_endpoint_on_this_machine() {
+    fn checkout_makes_clients_only_with_endpoint_on_this_machine() {
         let check = |endpoint: Option<&str>, others: &[&str]| check_local(endpoint, others.iter().map(|url| (*url).to_owned()));
         assert_eq!(check(None, &[]), Err(EndpointError::Missing));
         assert_eq!(check(Some("http://127.0.0.1:4566"), &["http://[::1]:1", "http://localhost:2"]), Ok(()));

@@ -14,9 +14,9 @@ use guardrails_model::principal::Principal;
 pub struct Context<'a> {
     /// Makes its clients: only those it asks for.
     pub sdk: SdkConfig,
-    /// Whom it must not restrict.
+    /// The principals that it must not restrict.
     pub operators: &'a [String],
-    /// Whom the run's stage restricts, by whichever of its actions.
+    /// The principals that the run's stage restricts, by any of its actions.
     pub restricted: &'a [Principal],
     /// The guardrails' own CloudFormation stack.
     pub stack: Option<String>,

@@ -148,7 +148,7 @@ pub trait Declared: Any + Send + Sync {
         Verdict::No
     }
 
-    /// What people should know of these parameters before they deploy them.
+    /// A caution for people about these parameters before they deploy them.
     fn caution(&self) -> Option<&'static str> {
         None
     }

@@ -1,22 +1,22 @@
-//! What an SDK error means: may it be asked again, was it refused for good, or is it not known what came of it?
+//! The meaning of an SDK error: may it be asked again, was it refused for good, or is its effect not known?
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use guardrails_model::action::{ActionError, ChangeOutcome};
 
-/// What a failed call came to.
+/// The outcome of a failed call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// AWS's error code, where it gave one.
     pub code: Option<String>,
-    /// For people: code and message, or what went wrong on the way.
+    /// For people: code and message, or the error on the way.
     pub message: String,
-    /// What is known of its effect.
+    /// The known effect.
     pub kind: FailureKind,
 }
 
-/// What is known of a failed call's effect.
+/// The known effect of a failed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
     /// It was refused for good, and did nothing.

@@ -1,5 +1,5 @@
-//! What a function may do: declared once beside the code that does it, rendered into its role, into `policies/`, and
-//! checked against each other.
+//! The rights of a function: declared once beside the code that uses them, rendered into its role, into `policies/`, and checked
+//! against each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 pub enum Use {
     /// Reads, to plan and to observe.
     Plan,
-    /// Changes, towards what the stage wants.
+    /// Changes, towards the values that the stage wants.
     Apply,
     /// Changes back.
     Rollback,
@@ -26,13 +26,13 @@ pub type Reasons = &'static [(&'static str, &'static str)];
 pub struct Grant {
     /// Its name in the policy.
     pub sid: String,
-    /// What it is used for.
+    /// Its uses.
     pub uses: &'static [Use],
     /// The IAM actions.
     pub actions: &'static [&'static str],
-    /// On what; `${AWS::Partition}`, `${AWS::Region}` and `${AWS::AccountId}` are filled in where it is rendered.
+    /// The resources; `${AWS::Partition}`, `${AWS::Region}` and `${AWS::AccountId}` are filled in where it is rendered.
     pub resources: Vec<String>,
-    /// Under which conditions; `null` when none.
+    /// Its condition; `null` when it has none.
     pub condition: Json,
     /// Why the resource is `*`: AWS knows no resource for the action. Required where it is.
     pub why_any: Option<&'static str>,

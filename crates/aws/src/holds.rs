@@ -1,4 +1,4 @@
-//! What the ledger holds, whoever's: read through the whole table, for looking at a deployment from outside.
+//! The holds of the whole ledger, of every run: read through the whole table, for looking at a deployment from outside.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -16,7 +16,7 @@ pub struct Held {
     pub facet: FacetId,
     /// The run.
     pub run: RunId,
-    /// Whose run.
+    /// The guardrail of the run.
     pub guardrail: GuardrailName,
 }
 
@@ -29,10 +29,10 @@ pub struct Holds {
     pub more: bool,
 }
 
-/// What is held, by the first `pages` pages of the table, each of 1 MiB.
+/// The holds in the first `pages` pages of the table, each of 1 MiB.
 ///
 /// # Errors
-/// When the table cannot be read, or holds what this program does not know.
+/// When the table cannot be read, or has records that this program does not know.
 pub async fn held(client: &Client, table: &str, pages: usize) -> Result<Holds, LedgerError> {
     let (mut holds, mut from) = (Holds::default(), None);
     for _ in 0..pages {

@@ -1,6 +1,6 @@
 //! Asks IAM who can still launch: reads only. IAM's API is throttled for the whole account, so the calls are made one after
-//! another, some time apart; what does not fit into one invocation goes on in the next. What was learned is written down every few
-//! answers.
+//! another, some time apart; calls that do not fit into one invocation are made in the next. Answers are written down every few
+//! calls.
 
 mod after;
 mod ask;
@@ -35,7 +35,7 @@ pub enum Trouble {
     /// IAM refused, or did not answer.
     #[error("{}", .0.message)]
     Iam(Failure),
-    /// What was learned cannot be written down.
+    /// The answers cannot be written down.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
@@ -46,21 +46,21 @@ impl From<Failure> for Trouble {
     }
 }
 
-/// Who is asked about, and until when.
+/// The principals to ask about, and the time until which it is asked.
 pub struct Question<'a> {
-    /// Whom the stage takes rights from.
+    /// The principals that the stage takes rights from.
     pub of: &'a [Principal],
-    /// What the run changed: what does not show it yet is asked again.
+    /// The run's changes: an answer that does not show them yet is asked for again.
     pub changes: &'a Changes,
     /// The clock.
     pub clock: &'a dyn Clock,
     /// Nothing is asked after this, but once: however little time there is, it comes to an end.
     pub until: Timestamp,
-    /// Is shown each person as a whole, before what the book has no room for is left out.
+    /// Is shown each person as a whole, before the parts are left out for which the book has no room.
     pub heard: &'a (dyn Fn(&Person) + Send + Sync),
 }
 
-/// Who may assume what: the account as it is in this invocation.
+/// The users and the roles that they may assume: the account as it is in this invocation.
 struct Account {
     /// Those asked about, with those through whom they are restricted.
     people: BTreeMap<String, Vec<Principal>>,
@@ -72,7 +72,7 @@ struct Account {
 type Candidate<'a> = (Arc<RoleAnswer>, &'a Role, Trusted);
 
 impl Question<'_> {
-    /// Goes on asking where `book` was left, as far as the time goes. What was learned is written down, also when it fails.
+    /// Goes on asking where `book` was left, as far as the time goes. The answers are written down, also when it fails.
     ///
     /// # Errors
     /// When IAM refuses, or does not answer, or the ledger cannot be written.
@@ -122,7 +122,7 @@ impl Question<'_> {
         Ok((Account { people, roles }, notes))
     }
 
-    /// What each role could launch; were all of them asked about?
+    /// Asks which launches each role could make; were all of them asked about?
     async fn ask_roles(&self, asker: &Asker, account: &Account, book: &mut Book<'_>) -> Result<bool, Trouble> {
         let mut begun = false;
         for role in account.roles.values() {
@@ -154,7 +154,7 @@ impl Question<'_> {
         std::mem::replace(begun, true) && self.clock.now() > self.until
     }
 
-    /// What each person could launch, by themselves and through a role; were all of them asked about?
+    /// Asks which launches each person could make, by themselves and through a role; were all of them asked about?
     async fn ask_people(&self, asker: &Asker, account: &Account, book: &mut Book<'_>) -> Result<bool, Trouble> {
         let mut begun = false;
         'people: for (arn, by) in &account.people {
@@ -187,7 +187,7 @@ impl Question<'_> {
                 book.keep(self.clock.now()).await?;
                 left = later;
             }
-            // Who can launch in so many ways can launch; the next roles are counted, not asked about.
+            // A person with so many ways can launch; the next roles are counted, not asked about.
             half.person.unasked_roles = left.len();
             let stale = book.work().is_some_and(|work| self.is_stale(&half.person, work, book));
             (self.heard)(&half.person);
@@ -207,7 +207,7 @@ impl Question<'_> {
     }
 }
 
-/// What a person could launch by themselves.
+/// The launches that a person could make by themselves.
 fn by_themselves(mut person: Person, launching: Launching) -> Person {
     match launching {
         Launching::Can { actions, policies } => person.ways.push(way(None, actions, &policies, &person.arn)),
@@ -229,7 +229,7 @@ fn candidates<'a>(account: &'a Account, book: &Book<'_>, half: &Half) -> Vec<Can
     trusted.collect()
 }
 
-/// What a person could launch through some of these roles.
+/// The launches that a person could make through some of these roles.
 async fn through(asker: &Asker, person: &mut Person, candidates: &[Candidate<'_>]) -> Result<(), Failure> {
     let arn = person.arn.clone();
     let caller = Caller { arn: &arn };

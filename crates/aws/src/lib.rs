@@ -1,5 +1,5 @@
-//! Everything that calls AWS: the clients, made in one place; the ledger on DynamoDB; the workflow on Step Functions; and
-//! the actions, one file each.
+//! Everything that calls AWS. The clients are made in one place. The ledger is on DynamoDB, and the workflow on Step Functions.
+//! Each action has one file.
 
 pub mod actions;
 pub mod budgets;

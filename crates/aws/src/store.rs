@@ -35,7 +35,7 @@ impl DynamoStore {
         let wanted = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true).build().map_err(refused)?;
         let mut pending = std::collections::HashMap::from([(self.table.clone(), wanted)]);
         let mut found = Vec::new();
-        // What DynamoDB had no capacity for comes back as unprocessed; the SDK's retries pace us when it has none at all.
+        // Keys for which DynamoDB had no capacity come back as unprocessed; the SDK's retries pace us when it has none at all.
         while !pending.is_empty() {
             let answer = self.client.batch_get_item().set_request_items(Some(pending)).send().await.map_err(|e| failed(&e))?;
             for item in answer.responses.unwrap_or_default().into_values().flatten() {
@@ -126,7 +126,7 @@ impl Store for DynamoStore {
                     .set_condition_expression(put.condition_expression().map(str::to_owned))
                     .set_expression_attribute_values(put.expression_attribute_values().cloned());
                 let Err(error) = call.send().await else { return Ok(()) };
-                // Somebody's transaction is at the item: decide again on what it leaves.
+                // Somebody's transaction is at the item: decide again on the item that it leaves.
                 if error.as_service_error().is_some_and(PutItemError::is_transaction_conflict_exception) {
                     return Err(LedgerError::Conflict);
                 }

@@ -41,7 +41,7 @@ impl Workflow for StateMachine {
         let call = self.client.start_execution().state_machine_arn(&self.arn).name(name).input(json);
         match call.send().await {
             Ok(_) => Ok(Started::Running),
-            // The name ran before, or runs with what this service takes for other input: only a running one will do it.
+            // The name ran before, or runs with an input that this service takes for another: only a running one will do it.
             Err(error)
                 if error
                     .as_service_error()

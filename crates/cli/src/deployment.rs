@@ -24,7 +24,7 @@ use crate::output;
 /// The stack's output that names the ledger's table.
 pub(crate) const LEDGER_OUTPUT: &str = "LedgerTable";
 
-/// A deployed stack, and who speaks to it.
+/// A deployed stack, and the caller that speaks to it.
 pub(crate) struct Deployment {
     pub(crate) stack: String,
     pub(crate) sdk: SdkConfig,
@@ -34,7 +34,7 @@ pub(crate) struct Deployment {
     pub(crate) caller: Caller,
 }
 
-/// Whose credentials these are.
+/// The owner of these credentials.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) arn: String,
@@ -49,7 +49,7 @@ impl Caller {
     }
 }
 
-/// Between two looks at what CloudFormation is doing. It answers few questions a second, of all who ask in an account; a local
+/// Between two looks at an operation of CloudFormation. It answers few questions a second, of all who ask in an account; a local
 /// AWS answers any number.
 pub(crate) fn between_looks() -> Duration {
     if clients::reaches_only_this_machine() { Duration::from_millis(200) } else { Duration::from_secs(3) }

@@ -1,5 +1,4 @@
-//! Waits for a run, and shows on stderr what happens to it as it happens: each step of a small run, and how far a large one
-//! is in each Region.
+//! Waits for a run, and shows its progress on stderr: each step of a small run, and how far a large one is in each Region.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -27,10 +26,10 @@ const COUNT: Duration = Duration::from_secs(5);
 const REST: u32 = 10;
 /// Parts that are named in one line.
 const NAMED: usize = 6;
-/// What a run's steps and reports show of it on the way.
+/// The steps and reports of a run that are shown on the way.
 const SHOWN: Keep = Keep { whole: 40, most: 20 };
 
-/// How a run's steps stood when it was looked at before. What stood so already is not shown again.
+/// How a run's steps stood when it was looked at before. A step that stood so already is not shown again.
 pub(crate) type Known = HashMap<FacetId, Phase>;
 
 /// How many steps the run was planned with.
@@ -51,7 +50,7 @@ pub(crate) async fn until_settled(deployment: &Deployment, run: &RunId, known: K
     Ok(None)
 }
 
-/// What a person who waits no longer must know.
+/// The text for a person who waits no longer.
 fn goes_on(id: &RunId, run: Option<&Run>) -> String {
     let mut lines = vec![
         format!("\nYou do not wait any more; run {id} goes on by itself."),
@@ -87,7 +86,7 @@ async fn settle(deployment: &Deployment, id: &RunId, known: Known, last: &mut Op
     }
 }
 
-/// What is seen of a run on its way.
+/// The view of a run on its way.
 struct View {
     progress: Progress,
     shown: Known,
@@ -171,7 +170,7 @@ pub(crate) async fn load(deployment: &Deployment, id: &RunId) -> Result<Run> {
     Ok(found.ok_or_else(|| anyhow!("the ledger has no run `{id}`\nhint: guardrails status --all"))?.value)
 }
 
-/// A run as a command shows it at its end: for programs whole, and for people what they must know of it.
+/// A run as a command shows it at its end: for programs whole, and for people the telling part.
 pub(crate) async fn report(deployment: &Deployment, run: Run, whole: bool) -> Result<Report> {
     let keep = if whole { Keep::ALL } else { SHOWN };
     let mut report = Report::of(&deployment.ledger, run, keep).await.context("reading the ledger")?;

@@ -1,5 +1,5 @@
-//! The `guardrails` command: what people say to Budget Guardrails, without knowing DynamoDB or Step Functions. One file for
-//! each subcommand, in `commands`.
+//! The `guardrails` command, by which people use Budget Guardrails without knowing DynamoDB or Step Functions. One file for each
+//! subcommand, in `commands`.
 
 mod args;
 pub mod cli;

@@ -1,4 +1,4 @@
-//! The program: reads its arguments, does what they say, and ends with a code that says how it went.
+//! The program: reads its arguments, runs the command, and ends with a code that says how it went.
 
 use clap::Parser;
 use guardrails_cli::cli::Cli;

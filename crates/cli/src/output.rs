@@ -73,7 +73,7 @@ impl Progress {
         Self { bar, last: String::new() }
     }
 
-    /// What is going on now.
+    /// Shows the present activity.
     pub(crate) fn show(&mut self, words: &str) {
         if self.last == words {
             return;
@@ -102,7 +102,7 @@ impl Drop for Progress {
     }
 }
 
-/// Reads `guardrails.yaml` and the price list that it names. What is wrong with either is shown with its place; `None` then.
+/// Reads `guardrails.yaml` and the price list that it names. An error in either is shown with its place; `None` then.
 pub(crate) fn config(path: &Path) -> Result<Option<Config>> {
     let Some(mut config) = config_alone(path)? else { return Ok(None) };
     if let Some(named) = &config.price_file {

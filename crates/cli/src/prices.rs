@@ -12,7 +12,7 @@ use crate::output;
 /// The command that writes a new list.
 pub(crate) const FETCH: &str = "guardrails prices fetch";
 
-/// Reads a price list. What is wrong with it is shown with its place; `None` then.
+/// Reads a price list. An error in it is shown with its place; `None` then.
 pub(crate) fn read(path: &Path) -> Result<Option<PriceList>> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         anyhow!(

@@ -1,5 +1,5 @@
-//! What an action is: a kind of change with its way back. It reads, and it makes single changes when told to; when to do
-//! what, and what to write down first, is [`crate::engine`]'s alone.
+//! An action: a kind of change with its way back. It reads, and it makes single changes when told to. [`crate::engine`] alone
+//! decides when a change is made, and which records are written before it.
 
 use std::collections::HashMap;
 
@@ -26,7 +26,7 @@ pub trait Action: Send + Sync {
     /// The facets in scope, as they are and as they are wanted. Reads only.
     async fn plan(&self) -> Result<Vec<Planned>, ActionError>;
 
-    /// What each of `facets` is now. Reads only. Every one of them is in the answer: one that is not there is
+    /// The present state of each of `facets`. Reads only. Every one of them is in the answer: one that is not there is
     /// [`Seen::Gone`], and only after the service itself said so.
     async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError>;
 
@@ -76,7 +76,7 @@ pub trait Action: Send + Sync {
         false
     }
 
-    /// What is done when `facet` is found otherwise while a run holds it, or comes into scope only then.
+    /// The policy for `facet` when it drifts while a run holds it, or comes into scope only then.
     fn drift_policy(&self, facet: &FacetId) -> DriftPolicy {
         let _ = facet;
         DriftPolicy::Report
@@ -121,12 +121,12 @@ pub trait Action: Send + Sync {
     }
 }
 
-/// What is done when a facet is found otherwise than wanted while a run holds it.
+/// The policy for a facet that drifts while a run holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DriftPolicy {
     /// It is somebody's change: people are told of it, and it stays.
     Report,
-    /// It is enforced again. Who wants it otherwise exempts it.
+    /// It is enforced again. A person who wants it otherwise exempts it.
     Reapply,
     /// It is enforced again, and their value is its Before from now on: it is theirs to say, and only waits until the way back.
     Adopt,
@@ -154,25 +154,25 @@ pub struct Patience {
 /// A facet in scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Planned {
-    /// Which.
+    /// The facet.
     pub facet: FacetId,
     /// The target as people know it.
     pub label: String,
-    /// What it is.
+    /// Its present value.
     pub present: Value,
-    /// What it shall be.
+    /// Its value after the change.
     pub wanted: Value,
     /// Why it is left alone, if it is.
     pub skip: Option<String>,
     /// Why it cannot be changed, if so: its step fails from the start, and the others go on.
     pub refused: Option<String>,
-    /// What it is done with in order, if it is.
+    /// The unit whose order it keeps, if it has one.
     pub unit: Option<Unit>,
     /// The facet for whose sake it is changed: where that is done with another unit, or by itself, it is left out.
     pub with: Option<FacetId>,
-    /// What sort of target it is, such as an instance's type: what a price list goes by.
+    /// The sort of its target, such as an instance's type. Price lists go by it.
     pub kind: Option<String>,
-    /// What people should know of the change before it is made.
+    /// A note for people, said before the change is made.
     pub note: Option<String>,
     /// Events of the target that fall due by the clock, and do not happen while the change is held.
     pub due: Vec<Due>,
@@ -223,9 +223,9 @@ impl Planned {
 /// done before a higher one is begun. The two ways have orders of their own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unit {
-    /// Which unit.
+    /// The name of the unit.
     pub name: String,
-    /// Its order towards what the stage wants.
+    /// Its order when the stage is applied.
     pub forward: u8,
     /// Its order back.
     pub back: u8,
@@ -245,7 +245,7 @@ impl Unit {
 /// The question whether a unit's steps of `order` may begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadyCheck {
-    /// Which way.
+    /// The direction of the run.
     pub direction: Direction,
     /// The unit's name.
     pub unit: String,
@@ -283,12 +283,12 @@ pub struct Known {
     pub programs: HashMap<FacetId, String>,
 }
 
-/// What a facet was seen to be.
+/// The state in which a facet was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
     /// This.
     Is(Value),
-    /// This; and for this reason, the service says, it did not stay what it was last made.
+    /// This; and it did not stay as it was last made, for the reason that the service gives.
     FellBack(Value, String),
     /// On its way to this.
     Moving(Value),
@@ -305,9 +305,9 @@ pub enum Seen {
 /// One change to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Of which facet.
+    /// The facet that is changed.
     pub facet: FacetId,
-    /// To what.
+    /// The value that it gets.
     pub to: Value,
     /// The identity of its target, where the plan wrote it down.
     pub identity: Option<String>,
@@ -327,7 +327,7 @@ pub struct Change {
     pub program: Option<String>,
 }
 
-/// What came of one change.
+/// The outcome of one change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChangeOutcome {
     /// The service took it. Whether the world follows is observed, not believed.
@@ -347,7 +347,7 @@ pub enum ChangeOutcome {
     Unknown(String),
 }
 
-/// What it comes to for a change that could not be asked for, because the account could not be read first.
+/// The outcome of a change that could not be asked for, because the account could not be read first.
 impl From<ActionError> for ChangeOutcome {
     fn from(error: ActionError) -> Self {
         match error {

@@ -1,6 +1,6 @@
-//! Reads what arrived on the topic. AWS Budgets sends plain text for people, with no ARN, percent or period in it, so
-//! the parser is strict: an alert is a budget alert when its first line and all six field lines say so, and anything
-//! less is unknown. The field lines win over the sentence above them: the two do disagree in real messages.
+//! Reads the messages of the topic. AWS Budgets sends plain text for people, with no ARN, percent or period in it, so the parser
+//! is strict. An alert is a budget alert when its first line and all six field lines say so, and anything less is unknown. The
+//! field lines win over the sentence above them: the two do disagree in real messages.
 
 use std::str::FromStr;
 
@@ -54,11 +54,11 @@ pub struct BudgetAlert {
     pub budgeted: Decimal,
     /// The threshold in money, rounded to cents by Budgets.
     pub threshold: Decimal,
-    /// What was spent, or is expected to be.
+    /// The amount that was spent, or is expected to be.
     pub amount: Decimal,
 }
 
-/// What a text on the topic turned out to be.
+/// The reading of a text on the topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reading {
     /// A Budgets alert.

@@ -1,12 +1,12 @@
-//! A policy's conditions, as far as they can be evaluated for somebody who is not there: who asks is known, what their request
-//! will say is not.
+//! A policy's conditions, as far as they can be evaluated without a real request: the principal is known, the content of its
+//! request is not.
 
 use serde_json::Value as Json;
 
 use crate::glob::glob;
 use crate::verdict::Verdict;
 
-/// What is known of a key of the request.
+/// The knowledge about a key of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Known {
     /// It has this value.
@@ -48,11 +48,11 @@ fn one(operator: &str, key: &str, expected: &[String], known: &dyn Fn(&str) -> K
     let Some((matches, negated)) = comparison(operator) else { return unknown() };
     let actual = match actual {
         Known::Is(actual) => actual,
-        // A key that is not there matches nothing, so what must not match holds.
+        // A key that is not there matches nothing, so a negated comparison holds.
         Known::Absent => return Verdict::from(if_exists || negated),
         Known::Unknown => return unknown(),
     };
-    // What stands there is filled in when the request comes.
+    // A variable in it is filled in when the request comes.
     if expected.iter().any(|value| value.contains("${")) {
         return unknown();
     }

@@ -10,7 +10,7 @@ use crate::pace::Levels;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cursor {
-    /// What was asked for when it was written; of anything else it is no cursor.
+    /// The request for which it was written. For another request it is no cursor.
     pub(crate) asked: Option<Timestamp>,
     /// All steps up to this place are over, or were left behind.
     pub(crate) from: Option<String>,

@@ -1,4 +1,4 @@
-//! What an alert asks for: the run to begin, or the reason why nothing is done. Pure, so that `guardrails explain` and the
+//! The decision about an alert: the run to begin, or the reason why nothing is done. Pure, so that `guardrails explain` and the
 //! master function cannot differ.
 
 use std::collections::BTreeMap;
@@ -17,15 +17,15 @@ use crate::runs::Grounds;
 
 /// The message attribute that names the guardrail which the mock text means.
 pub const GUARDRAIL_ATTRIBUTE: &str = "guardrail";
-/// The message attribute, with the value `true`, that marks what `guardrails simulate` publishes.
+/// The message attribute, with the value `true`, that marks the messages of `guardrails simulate`.
 pub const SIMULATED_ATTRIBUTE: &str = "simulated";
 
-/// What is to be done about a message.
+/// The decision about a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// Enforce a stage.
     Enforce {
-        /// Which.
+        /// The stage and period.
         target: Target,
         /// The alert as it was read; nothing for the mock text, which says no figures.
         alert: Option<BudgetAlert>,
@@ -158,7 +158,7 @@ fn same_cents(shown: Decimal, exact: Decimal) -> bool {
     (shown - exact).abs() <= Decimal::new(5, 3)
 }
 
-/// One line of `guardrails explain`: what a message is, without regard to any configuration.
+/// One line of `guardrails explain`: the kind of a message, without regard to any configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Explained {
@@ -177,7 +177,7 @@ pub enum Explained {
         budgeted: String,
         /// The threshold in money.
         threshold: String,
-        /// What was spent or is expected to be.
+        /// The amount that was spent, or is expected to be.
         amount: String,
         /// Marked as a simulation.
         simulated: bool,

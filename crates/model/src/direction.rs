@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Which way a run goes.
+/// The direction of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
-    /// Towards what the stage wants.
+    /// Towards the values that the stage wants.
     Apply,
-    /// Back to what was before.
+    /// Back to the values before.
     Rollback,
 }
 

@@ -1,5 +1,5 @@
-//! Takes a message out of what it travelled in: as it is, in SNS's JSON (its keys in either letter case), in a Lambda
-//! event of SNS records, or either of them wrapped by SQS.
+//! Takes a message out of its envelope: as it is, in SNS's JSON (its keys in either letter case), in a Lambda event of SNS
+//! records, or either of them wrapped by SQS.
 
 use std::collections::BTreeMap;
 
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_envelope_is_the_message_itself() {
+    fn body_without_an_envelope_is_the_message_itself() {
         for body in ["plain", "", "[1]", "{\"a\":1}", "{\"Message\": 5}", "{broken"] {
             assert_eq!(unwrap(body), [Message { text: body.into(), ..Message::default() }]);
         }

@@ -1,5 +1,5 @@
-//! The names that things go by. Each is a type of its own, so that a facet can never stand where a run is meant,
-//! and each is checked where it enters: what the ledger holds is well-formed.
+//! The names that things go by. Each is a type of its own, so that a facet can never stand where a run is meant. Each is checked
+//! where it enters, so that the ledger holds only well-formed names.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{value}` is not {expected}")]
 pub struct BadName {
-    /// What was given.
+    /// The name as it was given.
     pub value: String,
-    /// What its kind asks for, as the end of the sentence "... is not".
+    /// The form that its kind asks for, as the end of the sentence "... is not".
     pub expected: &'static str,
 }
 
@@ -117,7 +117,7 @@ name!(
 );
 
 name!(
-    /// Which facets: one, or all whose ids begin so, such as `instance-power/eu-west-1/`.
+    /// A selector of facets: one, or all whose ids begin so, such as `instance-power/eu-west-1/`.
     Selector,
     "a facet, or the beginning of some with a slash at its end, such as `instance-power/eu-west-1/`",
     |v| v.len() <= 960 && v.contains('/') && v.strip_suffix('/').unwrap_or(v).split('/').all(|part| !part.is_empty())
@@ -173,7 +173,7 @@ impl FacetId {
     }
 }
 
-/// What a facet is or shall be: `running`, `stopped`, `attached`, `detached`, later also a number.
+/// A facet's present or wanted value: `running`, `stopped`, `attached`, `detached`, later also a number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Value(String);

@@ -1,5 +1,5 @@
-//! The model of Budget Guardrails: what an alert asks for, what a run is, and how each change is made so that the way
-//! back is never lost. No AWS and no I/O: everything that is judged, is judged here, and builds in seconds.
+//! The model of Budget Guardrails: alerts, runs, and how each change is made so that the way back is never lost. It has no AWS
+//! and no I/O. Every judgement is made here, and it builds in seconds.
 
 pub mod action;
 pub mod alert;

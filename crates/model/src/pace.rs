@@ -95,7 +95,7 @@ impl Pace {
     }
 }
 
-/// What a service's limits leave room for.
+/// The room that a service's limits leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
     /// So many changes may begin now.
@@ -189,7 +189,7 @@ impl Pacer {
     }
 
     fn set(&self, limit: Limit, tokens: f64) {
-        // To the thousandth: what travels is read by people too.
+        // To the thousandth: people too read the levels that travel.
         let level = Level { tokens: (tokens * 1000.0).round() / 1000.0, at: self.clock.now() };
         self.lock().0.insert(limit.name.to_owned(), level);
     }
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_travels_to_the_next_invocation_is_what_was_left() {
+    fn next_invocation_gets_the_tokens_that_were_left() {
         let (clock, pacer) = pacer(1.0);
         pacer.spend(START_INSTANCES, 1000);
         let travelled: Levels = serde_json::from_str(&serde_json::to_string(&pacer.levels()).unwrap()).unwrap();

@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_where_alerts_are_understood_is_supported_and_the_reason_is_said() {
+    fn only_partitions_with_understood_alerts_are_supported() {
         assert_eq!(check("aws"), Ok(()));
         for (partition, why) in
             [("aws-us-gov", "has no budgets there"), ("aws-cn", "in yuan"), ("aws-eusc", "is not known"), ("", "``")]

@@ -17,7 +17,7 @@ pub enum Phase {
     Applied,
     /// The change was refused, or did not come about in time.
     ApplyFailed,
-    /// Before is being put back, or who did it died.
+    /// Before is being put back, or the execution that did it died.
     RollingBack,
     /// The world was seen as before, or there is nothing of ours to put back.
     RolledBack,
@@ -34,7 +34,7 @@ impl Phase {
         use Phase::{Abandoned, Applied, ApplyFailed, Applying, Planned, RollbackFailed, RolledBack, RollingBack, Skipped};
         match self {
             Planned => matches!(next, Skipped | Applying | Applied | ApplyFailed),
-            // Taken up again by whoever comes after a death: the same phase, a new lease.
+            // Taken up again by the invocation that comes after a death: the same phase, a new lease.
             Applying => {
                 matches!(next, Applying | Applied | ApplyFailed | Skipped | RollingBack | RolledBack | RollbackFailed | Abandoned)
             }
@@ -108,10 +108,10 @@ mod tests {
     }
 
     #[test]
-    fn a_final_phase_has_no_successor_and_every_other_has_a_way_to_the_end() {
+    fn final_phase_has_no_successor_and_every_other_reaches_the_end() {
         for phase in ALL {
             let successors: Vec<_> = ALL.into_iter().filter(|next| phase.may_become(*next)).collect();
-            // What was left alone may be planned again, which holds nothing either.
+            // A step that was left alone may be planned again, which holds nothing either.
             let over = successors.is_empty() || successors == [Phase::Planned];
             assert_eq!(over, phase.is_final(), "{phase}");
             assert!(phase.is_final() || successors.iter().any(|next| next.is_final()), "{phase}");
@@ -119,15 +119,15 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_back_or_settled_by_hand_is_never_planned_again() {
+    fn step_put_back_or_abandoned_is_never_planned_again() {
         let again: Vec<_> = ALL.into_iter().filter(|phase| phase.may_become(Phase::Planned)).collect();
         assert_eq!(again, [Phase::Skipped]);
-        // What is held goes on without losing its hold, never through a phase that a rollback takes for not begun.
+        // A held step goes on without losing its hold, never through a phase that a rollback takes for not begun.
         assert!(Phase::Applied.may_become(Phase::Applying) && !Phase::Applied.may_become(Phase::Planned));
     }
 
     #[test]
-    fn what_may_have_changed_the_world_is_never_skipped_past_its_way_back() {
+    fn step_that_may_have_changed_the_world_is_never_skipped() {
         assert!(!Phase::Applied.may_become(Phase::Skipped));
         assert!(!Phase::RollingBack.may_become(Phase::Skipped));
         assert!(!Phase::Planned.may_become(Phase::RolledBack));

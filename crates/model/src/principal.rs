@@ -1,4 +1,4 @@
-//! Whom IAM lets in, as far as a guardrail may restrict them.
+//! The principals that IAM lets in, as far as a guardrail may restrict them.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ pub enum Principal {
     Group(String),
     /// One user.
     User(String),
-    /// Whoever assumes it.
+    /// A role, and every principal that assumes it.
     Role(String),
 }
 
@@ -30,7 +30,7 @@ impl Principal {
         }
     }
 
-    /// Whose managed policy a facet turns.
+    /// The principal whose managed policy a facet turns.
     #[must_use]
     pub fn of_policy(facet: &FacetId) -> Option<Self> {
         let (kind, name, _) = facet.parts();
@@ -54,7 +54,7 @@ impl Principal {
         }
     }
 
-    /// What it is: `group`, `user` or `role`, as in its ARN.
+    /// Its kind: `group`, `user` or `role`, as in its ARN.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_and_a_role_are_known_by_their_arns_and_a_role_by_a_session_s() {
+    fn user_and_role_are_known_by_arn_and_role_by_session() {
         let of = |resource: &str| Principal::of_arn(&format!("arn:aws:iam::123456789012:{resource}"));
         assert_eq!(of("user/team/finops"), Some(Principal::User("finops".to_owned())));
         assert_eq!(of("role/team/FinOps"), Some(Principal::Role("FinOps".to_owned())));

@@ -1,4 +1,4 @@
-//! What AWS calls a change by: an action writes on the receipt of each change which calls were made for it, and the engine puts
+//! AWS's names for a change: an action writes on the receipt of each change which calls were made for it, and the engine puts
 //! that into the step's events.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,7 +43,7 @@ impl Call {
 #[derive(Debug, Clone, Default)]
 pub struct Receipt(Arc<Mutex<Vec<Call>>>);
 
-/// Two changes are the same whatever was called for them.
+/// Two changes are the same, whichever calls were made for them.
 impl PartialEq for Receipt {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn however_many_calls_a_change_took_few_are_kept_and_none_is_forgotten() {
+    fn change_keeps_a_few_calls_and_counts_all_others() {
         let receipt = Receipt::default();
         for number in 0..1000 {
             let operation = if number % 2 == 0 { "a:One".to_owned() } else { format!("a:Other{number}") };

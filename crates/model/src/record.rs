@@ -1,4 +1,4 @@
-//! What the ledger keeps: runs, their steps, the facets they hold, and each stage's state in a period. Every record carries
+//! The records of the ledger: runs, their steps, the facets they hold, and each stage's state in a period. Every record carries
 //! the number of its format; a format that this program does not know is an error before anything runs.
 
 mod approval;
@@ -44,7 +44,7 @@ use crate::principal::Principal;
 /// The format of the records that this program writes.
 pub const FORMAT: u32 = 1;
 
-/// Letters that are kept of what happened to a run.
+/// Letters that are kept of one event of a run.
 const LONGEST_NOTE: usize = 2000;
 
 /// Where a run stands.
@@ -70,7 +70,7 @@ pub enum RunState {
     Notified,
     /// A person said no, or nobody said yes in time: nothing was changed.
     Rejected,
-    /// A person settled by hand what it still held, and it lets go.
+    /// A person settled by hand the changes that it still held, and it lets go.
     Abandoned,
 }
 
@@ -117,7 +117,7 @@ pub struct Run {
     pub simulated: bool,
     /// The budget at the time.
     pub budget: Budget,
-    /// Whom no action may restrict.
+    /// The principals that no action may restrict.
     pub operators: Vec<String>,
     /// How fast it works.
     #[serde(default)]
@@ -128,11 +128,11 @@ pub struct Run {
     pub alert: String,
     /// Where it stands.
     pub state: RunState,
-    /// Which way it goes.
+    /// Its direction.
     pub direction: Direction,
     /// How many executions there were, each way: an execution's name has its number.
     pub attempts: Attempts,
-    /// How many times it was asked for, each way: a try may take several executions, and what failed waits for the next.
+    /// How many times it was asked for, each way: a try may take several executions, and a step that failed waits for the next.
     pub tries: Attempts,
     /// The stage's actions, flattened in order; one that works in several places has a part for each.
     pub parts: Vec<Part>,
@@ -142,36 +142,36 @@ pub struct Run {
     /// A person is asked before anything is changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
-    /// By which an execution is woken that waited for a person about a figure, and need not any more.
+    /// The token that wakes an execution that waited for a person about a figure, and need not any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wake: Option<String>,
-    /// What people are to know first of a figure that was enforced, and is unusual or not confirmed.
+    /// The first remarks for people about a figure that was enforced, and is unusual or not confirmed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
-    /// Whom IAM is asked about once the plan is carried out.
+    /// The principals that IAM is asked about once the plan is carried out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Rule>,
     /// The outcome when a target in scope is left alone, or could not be planned.
     #[serde(default, skip_serializing_if = "is_default")]
     pub left_alone: Demand,
-    /// Set when the present try looks again at what the run holds: how it stood before.
+    /// Set when the present try looks again at the run's holds: the state of the run before.
     #[serde(default, rename = "looking", skip_serializing_if = "Option::is_none")]
     pub rescanning: Option<RunState>,
-    /// The last try forward whose execution was closed: a plan that is left over from it writes nothing any more, and what tries
-    /// after it found was told to nobody yet.
+    /// The last try forward whose execution was closed. A plan that is left over from it writes nothing any more, and people were
+    /// not told yet of the findings of tries after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<u32>,
-    /// What people put back of it, or settled by hand, while it holds the rest: what comes there is left alone until the stage is
-    /// armed again, whatever tries the run meanwhile.
+    /// The parts that people put back, or settled by hand, while the run holds the rest. A resource that comes there is left
+    /// alone until the stage is armed again, however often the run is tried meanwhile.
     #[serde(default, rename = "pieces", skip_serializing_if = "Vec::is_empty")]
     pub partial_rollbacks: Vec<PartialRollback>,
-    /// Who asked for it to be put back, and how much of it.
+    /// The person who asked for it to be put back, and how much of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<RollbackRequest>,
     /// The changes that others undid and a look made again, since people were last told of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enforced_again: Option<EnforcedAgain>,
-    /// What happened to the run, in order.
+    /// The events of the run, in order.
     pub events: Log<RunEvent>,
 }
 
@@ -186,13 +186,13 @@ pub struct EnforcedAgain {
 }
 
 impl Run {
-    /// What it enforces.
+    /// The stage and period that it enforces.
     #[must_use]
     pub fn target(&self) -> Target {
         Target { guardrail: self.guardrail.clone(), stage: self.stage, period: self.period.clone(), simulated: self.simulated }
     }
 
-    /// Whom its stage takes rights from.
+    /// The principals that its stage takes rights from.
     #[must_use]
     pub fn restricted(&self) -> &[Principal] {
         self.verify.as_ref().map_or(&[], |rule| &rule.of)
@@ -261,7 +261,7 @@ impl Run {
             && self.approval.as_ref().is_some_and(|approval| approval.because != Because::Stage && approval.approved.is_none())
     }
 
-    /// When what it does now was asked for.
+    /// When its present work was asked for.
     #[must_use]
     pub fn asked_at(&self) -> Timestamp {
         let requested = self.rollback.as_ref().map(|request| request.at);
@@ -287,7 +287,7 @@ impl Run {
 /// A count for each way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempts {
-    /// Towards what the stage wants.
+    /// Towards the values that the stage wants.
     pub apply: u32,
     /// Back.
     pub rollback: u32,
@@ -356,11 +356,11 @@ pub enum PartPlan {
 /// A plan as its writer left it: steps under other tokens are left-overs of an opening that died, and inert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
-    /// Under which its steps stand.
+    /// The mark of its steps.
     pub token: Nonce,
     /// How many steps.
     pub steps: usize,
-    /// SHA-256 of their facets, what they are, and what is wanted.
+    /// SHA-256 of their facets, their present values and their wanted values.
     pub digest: String,
     /// The mark of its steps that a person is to be asked about. No more steps are written under it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -372,9 +372,9 @@ pub struct Written {
 pub struct RunEvent {
     /// When.
     pub at: Timestamp,
-    /// Who: a person's ARN, or a function and its request id.
+    /// The actor: a person's ARN, or a function and its request id.
     pub by: String,
-    /// What.
+    /// The event, in words.
     pub what: String,
     /// How often the same happened again, if it did so very often.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -402,7 +402,7 @@ impl Event for RunEvent {
     }
 
     fn is_like(&self, later: &Self) -> bool {
-        // Whatever a person did is told for itself.
+        // A person's deed is told for itself.
         self.who() == later.who() && !self.by.starts_with("arn:")
     }
 

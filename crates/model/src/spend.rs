@@ -1,4 +1,4 @@
-//! What AWS Budgets says of a budget, beside its alerts: an alert may be lost, late or wrong.
+//! The figures of AWS Budgets for a budget, beside its alerts: an alert may be lost, late or wrong.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use crate::alert::AlertType;
 use crate::config::{Guardrail, StageAt};
 pub use crate::record::Spend;
 
-/// What AWS Budgets says of a budget now. Which period its figures speak of, it does not say: in a period's first days they
+/// The state of a budget in AWS Budgets now. Which period its figures speak of, it does not say: in a period's first days they
 /// may be the old one's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -37,7 +37,7 @@ impl Standing {
     }
 }
 
-/// What reads it.
+/// Reads the state of budgets.
 #[async_trait]
 pub trait Spending: Send + Sync {
     /// How the budget of `guardrail` stands; nothing when there is no such budget. Reads only.
@@ -48,9 +48,9 @@ pub trait Spending: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{doing}: {message}")]
 pub struct SpendError {
-    /// What was being done.
+    /// The task that failed.
     pub doing: String,
-    /// AWS's words, or what was not as expected.
+    /// AWS's words, or the unexpected part of its answer.
     pub message: String,
     /// Is it worth trying again as it is?
     pub retryable: bool,

@@ -1,4 +1,4 @@
-//! Yes, no, or: it cannot be told, and why. A policy may depend on what only the caller's request would say.
+//! Yes, no, or: it cannot be told, and why. A policy may depend on keys that only the caller's request has.
 
 /// An answer that may be wanting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_decides_decides_whatever_else_cannot_be_told() {
+    fn deciding_verdict_wins_over_an_unknown_one() {
         let unknown = || Verdict::Unknown("why".to_owned());
         assert_eq!(unknown().and(Verdict::No), Verdict::No);
         assert_eq!(unknown().or(Verdict::Yes), Verdict::Yes);

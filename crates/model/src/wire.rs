@@ -1,5 +1,5 @@
-//! What the state machine and CloudFormation ask of the functions: each order as it travels. Who answers is in `lambdas`; what
-//! the machine makes of it, in `statemachine`.
+//! The orders of the state machine and of CloudFormation to the functions: each order as it travels. Its receivers are in
+//! `lambdas`; the machine's use of the answers is in `statemachine`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -13,7 +13,7 @@ use crate::record::{Direction, PartPlan, Run, Tally};
 /// Letters of the digest of an action with its parameters.
 const SCOPE_DIGEST: usize = 20;
 
-/// What the state machine asks of the master.
+/// The state machine's orders to the master.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
 pub enum MasterOrder {
@@ -37,7 +37,7 @@ pub enum MasterOrder {
         run: RunId,
         /// The execution's number.
         attempt: u32,
-        /// By which it is woken.
+        /// The token that wakes it.
         token: String,
     },
     /// It waits no more: what is it to do?
@@ -51,7 +51,7 @@ pub enum MasterOrder {
     Close {
         /// The run.
         run: RunId,
-        /// Which way the execution went.
+        /// The direction that the execution went.
         direction: Direction,
         /// The try that the execution was started for.
         #[serde(default, rename = "try")]
@@ -77,7 +77,7 @@ pub struct PlacesResult {
     pub failed: Option<String>,
 }
 
-/// What became of planning one part.
+/// The outcome of planning one part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanResult {
     /// The part's index.
@@ -86,7 +86,7 @@ pub struct PlanResult {
     pub plan: PartPlan,
 }
 
-/// What became of working on one part.
+/// The outcome of working on one part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PartResult {
     /// The part's index.
@@ -113,11 +113,11 @@ pub enum End {
     Failed,
 }
 
-/// What the state machine asks of an action's function.
+/// The state machine's orders to an action's function.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ActionOrder {
-    /// What to do.
+    /// The operation.
     pub op: Op,
     /// The run.
     pub run: RunId,
@@ -131,7 +131,7 @@ pub struct ActionOrder {
     pub draft: Option<Box<Run>>,
 }
 
-/// What an action's function does.
+/// An operation of an action's function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Op {
@@ -139,7 +139,7 @@ pub enum Op {
     Places,
     /// Plans, and changes nothing.
     Plan,
-    /// Takes the part on towards what the stage wants.
+    /// Takes the part on towards the values that the stage wants.
     Apply,
     /// Takes it on back.
     Rollback,
@@ -152,12 +152,12 @@ pub enum Op {
 /// An order of the schedule or of `guardrails reconcile` for the reconciler: a round, and with it rehearsals.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoundOrder {
-    /// Which.
+    /// The guardrails to rehearse.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rehearse: Option<Which>,
 }
 
-/// Which guardrails are rehearsed.
+/// The guardrails that are rehearsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Which {
@@ -196,7 +196,7 @@ pub struct RunningResult {
     pub failed: Option<String>,
 }
 
-/// What the state machine asks of verify.
+/// The state machine's order to verify.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyOrder {
@@ -204,7 +204,7 @@ pub struct VerifyOrder {
     pub run: RunId,
 }
 
-/// What verify answers. How far it has come is in the ledger.
+/// The answer of verify. How far it has come is in the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "lowercase")]
 pub enum Verified {
@@ -217,13 +217,13 @@ pub enum Verified {
     },
 }
 
-/// What the state machine asks of notify.
+/// The state machine's order to notify.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NotifyOrder {
     /// The run.
     pub run: RunId,
-    /// Which way the execution went.
+    /// The direction that the execution went.
     pub direction: Direction,
     /// Set when the execution broke down before it could say how the run stands.
     #[serde(default)]
@@ -236,7 +236,7 @@ pub struct NotifyOrder {
 pub struct GuardrailProperties {
     /// The guardrail, as JSON.
     pub definition: String,
-    /// Whom no guardrail may restrict; empty ones are parameters that were not given.
+    /// The principals that no guardrail may restrict; empty ones are parameters that were not given.
     #[serde(default)]
     pub operators: Vec<String>,
     /// How fast its runs work, as JSON.
@@ -274,7 +274,7 @@ impl OpenRunsProperties {
     }
 }
 
-/// What the deployed functions may work on from now on: the properties of `Custom::OpenRuns`.
+/// The bounds of the deployed functions from now on: the properties of `Custom::OpenRuns`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct OpenRunsProperties {
@@ -287,7 +287,7 @@ pub struct OpenRunsProperties {
     /// The guardrails' names.
     #[serde(default)]
     pub guardrails: Vec<String>,
-    /// A digest of what the actions' functions may do: another version may grant other rights for the same file.
+    /// A digest of the rights of the actions' functions: another version may grant other rights for the same file.
     #[serde(default)]
     pub rights: Option<String>,
 }

@@ -82,7 +82,7 @@ impl Architecture {
 pub enum Runtime {
     /// Lambda, with its `provided.al2023`.
     Lambda(Architecture),
-    /// This machine, where a local AWS runs what was built here: nothing is checked.
+    /// This machine, where a local AWS runs the programs that were built here: nothing is checked.
     ThisMachine(Local),
 }
 
@@ -134,7 +134,7 @@ pub fn pack(folder: &Path, runtime: Runtime) -> Result<Artifact> {
         Runtime::ThisMachine(_) | Runtime::Lambda(_) => SMALLEST,
     };
     let zip = zip(&program, level).context("packing the functions")?;
-    // Of what stands under it, with a name that no other version uses for anything else.
+    // The hash is of the zip itself, so that no other version uses the name for anything else.
     let hash = format!("{:x}", Sha256::digest(&zip));
     Ok(Artifact { key: format!("{PREFIX}functions-{}.zip", &hash[..HASH]), zip })
 }

@@ -60,7 +60,8 @@ const FOR_GOOD: &[&str] = &[
 /// The calls that stay allowed on protected resources: those that look.
 const LOOKS: &[&str] = &["iam:Get*", "iam:List*", "iam:SimulatePrincipalPolicy"];
 
-/// Gives every role of `template` its boundary, when all of its rights are there. `trusted` are the operators and who deploys.
+/// Gives every role of `template` its boundary, when all of its rights are there. `trusted` are the operators and the principal
+/// that deploys.
 ///
 /// # Errors
 /// When a role is granted a pattern, or a call that no role may be granted.
@@ -134,7 +135,7 @@ fn check(role: &str, granted: &BTreeSet<String>) -> Result<()> {
     Ok(())
 }
 
-/// What CloudFormation named after the stack.
+/// The resources that CloudFormation named after the stack.
 fn own(kind: &str) -> Json {
     let named = of_stack::named_after(kind, "${AWS::StackName}");
     json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:{named}")})

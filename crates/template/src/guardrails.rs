@@ -16,10 +16,10 @@ use super::{lists, pascal};
 /// CloudFormation waits so many seconds for a guardrail's budget.
 const SERVICE_TIMEOUT: u32 = 300;
 
-/// What runs work with. None of it changes before the open ones were looked at.
+/// The resources with which runs work. None of them changes before the open runs were looked at.
 const WORKED_WITH: [&str; 4] =
     ["AWS::IAM::ManagedPolicy", "AWS::IAM::Role", "AWS::Lambda::Function", "AWS::StepFunctions::StateMachine"];
-/// What they are looked at with, which has to be there first.
+/// The resources with which open runs are looked at, and which have to be there first.
 const LOOKED_WITH: [&str; 3] = [OF_BUDGET, "BudgetFunction", "BudgetRole"];
 
 /// Fails a deployment that would take the rights away with which an open run is put back, or goes on. `resources` are those with
@@ -46,7 +46,7 @@ pub(super) fn open_runs(catalog: &Catalog, config: &Config, resources: &Map<Stri
     }))
 }
 
-/// Has CloudFormation change what runs work with only once `open_runs` let it: a role that is narrowed and put back again would
+/// Has CloudFormation change the resources of runs only once `open_runs` let it. A role that is narrowed and put back again would
 /// have refused a run's calls meanwhile, and a refusal is final for a step.
 pub(super) fn look_first(resources: &mut Map<String, Json>, open_runs: &str) -> Result<()> {
     for (name, resource) in resources.iter_mut().filter(|(name, _)| !LOOKED_WITH.contains(&name.as_str())) {
@@ -64,9 +64,9 @@ pub(super) fn look_first(resources: &mut Map<String, Json>, open_runs: &str) -> 
     Ok(())
 }
 
-/// Fails the deletion of a stack that holds something, before anything of it is gone: nothing depends on it, so it goes first, and
-/// what it depends on stays when it does not go. `conditional` are resources with their conditions: none of them can be a
-/// dependency where it is not made.
+/// Fails the deletion of a stack that holds something, before anything of it is gone: nothing depends on this resource, so it
+/// goes first, and its dependencies stay when it does not go. `conditional` are resources with their conditions: none of them can
+/// be a dependency where it is not made.
 pub(super) fn nothing_is_held(depends_on: &[String], conditional: &[(String, String)]) -> Json {
     let keeps =
         conditional.iter().map(|(name, condition)| json!({"Fn::If": [condition, {"Ref": name}, {"Ref": "AWS::NoValue"}]}));

@@ -10,7 +10,7 @@ pub(super) const MOST_MANAGED: usize = 6_144;
 
 const REGION: &str = "ap-northeast-1";
 const ACCOUNT: &str = "123456789012";
-/// What stands for a name that is not known yet.
+/// It stands for a name that is not known yet.
 const NAME: &str = "a-name-that-is-as-long-as-most-are";
 
 /// Holds each role's and each managed policy of `template` against IAM's limits, with names as long as they get.
@@ -88,7 +88,7 @@ fn substituted(text: &str, template: &Json) -> String {
     })
 }
 
-/// What a parameter, a pseudo parameter or a resource's ARN may look like.
+/// A sample of a parameter, a pseudo parameter or a resource's ARN.
 fn sample(name: &str, template: &Json) -> String {
     let stack = "s".repeat(super::LONGEST_STACK_NAME);
     match name {

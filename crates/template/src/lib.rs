@@ -1,4 +1,5 @@
-//! Renders the stack's template: `infra/guardrails.yaml` and what follows from the actions and from `guardrails.yaml`.
+//! Renders the stack's template: `infra/guardrails.yaml` and the resources that follow from the actions and from
+//! `guardrails.yaml`.
 
 mod alarms;
 pub mod artifacts;
@@ -64,7 +65,7 @@ pub fn render_of(catalog: &Catalog, config: &Config, key: &str) -> Result<Json> 
                                   service role (--role-arn), that role has to be among the operators of guardrails.yaml.",
         "Description": "The ARN of who deploys. No guardrail may restrict them. `guardrails deploy` fills it in.",
     });
-    // What doctor holds the functions against.
+    // Doctor holds the functions against it.
     template["Outputs"][CODE_OUTPUT]["Value"] = json!({"Fn::Sub": format!("${{ArtifactBucket}}/{key}")});
     let resources = resources_of(&mut template)?;
     resources["Machine"]["Properties"]["DefinitionString"] = json!(machine.to_string());

@@ -1,4 +1,4 @@
-//! What CloudFormation takes, and what it wants to be told.
+//! The limits of CloudFormation, and the capabilities that it wants acknowledged.
 
 use anyhow::{Result, ensure};
 pub use guardrails_aws::iam::of_stack::LONGEST_STACK_NAME;
@@ -46,7 +46,7 @@ impl Limits {
     }
 }
 
-/// What CloudFormation wants acknowledged: that there are roles and policies, and if so that they are named.
+/// The capability that CloudFormation wants acknowledged: that there are roles and policies, and if so that they are named.
 #[must_use]
 pub fn capability(template: &Json) -> &'static str {
     const NAMES: [&str; 5] = ["RoleName", "PolicyName", "ManagedPolicyName", "GroupName", "UserName"];

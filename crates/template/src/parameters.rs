@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Result, bail, ensure};
 use serde_json::Value as Json;
 
-/// What `guardrails deploy` sets in another way.
+/// The parameters that `guardrails deploy` sets in another way.
 const SET_OTHERWISE: [(&str, &str); 5] = [
     ("Architecture", "--architecture sets it"),
     ("ArtifactBucket", "--bucket sets it"),
@@ -14,7 +14,7 @@ const SET_OTHERWISE: [(&str, &str); 5] = [
     ("NotifyEmail", "--notify-email sets it"),
 ];
 
-/// Holds what was given with `--parameter` against what `template` takes.
+/// Holds the values of `--parameter` against the parameters of `template`.
 ///
 /// # Errors
 /// When it takes no such parameter or value, has it from elsewhere, or was given it twice.

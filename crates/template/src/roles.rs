@@ -1,4 +1,4 @@
-//! What the functions and the state machine may do, as far as it follows from the actions and from `guardrails.yaml`.
+//! The rights of the functions and of the state machine, as far as they follow from the actions and from `guardrails.yaml`.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::self_protection;
 
-/// What the action declares, and no more: its items of the ledger, its log, its calls.
+/// The rights that the action declares, and no more: its items of the ledger, its log, its calls.
 pub(super) fn role(action: &Entry, config: &Config, logical: &str) -> Result<Json> {
     let mut statements = vec![
         json!({
@@ -21,7 +21,7 @@ pub(super) fn role(action: &Entry, config: &Config, logical: &str) -> Result<Jso
             "Resource": {"Fn::GetAtt": [format!("{logical}Log"), "Arn"]},
         }),
         ledger("ReadLedger", &["dynamodb:BatchGetItem", "dynamodb:Query"], &["RUN", "STEP#*", "FACET#*"]),
-        // The run only while it plans again: what has nothing left to do is said there.
+        // The run only while it plans again: a part that has nothing left to do is said there.
         ledger("WriteLedger", &["dynamodb:PutItem"], &["RUN", "STEP#*", "FACET#*"]),
     ];
     statements.extend(grants::together(action.grants(config)?).iter().map(|grant| with_pseudo_parameters(&grant.statement())));

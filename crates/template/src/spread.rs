@@ -165,7 +165,7 @@ fn texts(list: &Json) -> Vec<String> {
 
 /// An entry of a long list, or a statement that stays whole.
 struct Entry {
-    /// Of which of the long statements it is; none where it is a statement.
+    /// The long statement that it is of; none where it is a statement.
     of: Option<usize>,
     value: Json,
     letters: usize,
@@ -190,7 +190,7 @@ impl Entry {
         Self { of, value, letters, scores: (0..MOST_POLICIES).map(score).collect() }
     }
 
-    /// In which of `count` policies it stands.
+    /// The one of `count` policies in which it stands.
     fn place(&self, count: usize) -> usize {
         (0..count).max_by_key(|number| self.scores[*number]).unwrap_or_default()
     }

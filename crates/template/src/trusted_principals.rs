@@ -1,5 +1,5 @@
-//! Whom the stack trusts besides itself: the operators, and who deploys. The topics and their key know them by `aws:PrincipalArn`,
-//! which is the ARN of a user, or of the role of a session.
+//! The principals that the stack trusts besides itself: the operators, and the one that deploys. The topics and their key know
+//! them by `aws:PrincipalArn`, which is the ARN of a user, or of the role of a session.
 
 use anyhow::{Result, anyhow};
 use guardrails_model::config::Config;
@@ -28,7 +28,8 @@ fn deployer_role() -> Json {
     json!({"Fn::Select": [0, {"Fn::Split": ["/", session]}]})
 }
 
-/// Lets them do what nobody else may: what the topics' policies and the key's say of `aws:PrincipalArn`.
+/// Gives them the rights that nobody else has: adds them to the conditions on `aws:PrincipalArn` of the topics' policies and of
+/// the key's.
 pub(super) fn add(resources: &mut Map<String, Json>, patterns: &[Json]) -> Result<()> {
     for (resource, document) in
         [("AlertTopicPolicy", "PolicyDocument"), ("NotifyTopicPolicy", "PolicyDocument"), ("TopicKey", "KeyPolicy")]

@@ -6,7 +6,7 @@ use object::write::elf::{FileHeader, ProgramHeader, Vernaux, Verneed, Writer};
 
 pub const GLIBC_2_34: &str = "GLIBC_2.34";
 
-/// What the file shall say.
+/// The content of the file.
 pub struct Sample {
     pub is_64: bool,
     pub little_endian: bool,
@@ -74,7 +74,7 @@ impl Sample {
         file.reserve_shstrtab().unwrap();
         file.reserve_section_headers();
 
-        // What it is.
+        // The kind of the file.
         let header = FileHeader {
             os_abi: elf::OsAbi(self.system),
             abi_version: 0,

@@ -157,7 +157,7 @@ pub fn upgraded(group: Group, upgraded: &Arc<AtomicBool>) -> Story {
     Story::with(|account| beta(account, group), wrap)
 }
 
-/// Whom the group terminates when the product is so careless, and when it is not.
+/// The members that the group terminates when the product is so careless, and when it is not.
 async fn terminated(how: Broken) -> [Vec<String>; 2] {
     let story = |careless: bool| {
         let wrap = move |inner| if careless { Arc::new(Wrapped(BrokenAction { inner, how })) as Arc<dyn Action> } else { inner };
@@ -191,21 +191,21 @@ fn members(ids: &[&str]) -> Vec<String> {
 const ALL: &[&str] = &["i-1", "i-2", "i-3", "i-4"];
 
 #[tokio::test]
-async fn control_members_of_a_group_that_is_not_suspended_are_terminated() {
+async fn control_members_of_unsuspended_group_are_terminated() {
     assert_eq!(terminated(Broken::SuspendsNothing).await, [members(ALL), members(&[])]);
 }
 
 #[tokio::test]
-async fn control_members_of_a_group_that_is_resumed_first_are_terminated() {
+async fn control_members_of_group_resumed_first_are_terminated() {
     assert_eq!(terminated(Broken::ResumesFirst).await, [members(ALL), members(&[])]);
 }
 
 #[tokio::test]
-async fn control_members_of_a_group_that_is_resumed_before_they_serve_are_terminated() {
+async fn control_group_resumed_before_members_serve_terminates_them() {
     assert_eq!(terminated(Broken::WaitsForNoCheck).await, [members(ALL), members(&[])]);
 }
 
 #[tokio::test]
-async fn control_a_member_that_nobody_calls_healthy_again_is_terminated() {
+async fn control_member_that_nobody_calls_healthy_is_terminated() {
     assert_eq!(terminated(Broken::CallsNobodyHealthy).await, [members(&["i-3"]), members(&[])]);
 }

@@ -22,7 +22,7 @@ async fn a_second_stage_holds_the_group_until_the_last_lets_go() {
 }
 
 #[tokio::test]
-async fn a_group_of_which_two_guardrails_hold_a_part_each_is_resumed_by_the_last() {
+async fn group_held_in_part_by_two_guardrails_is_resumed_by_the_last() {
     let story = story(four());
     for (id, half) in [("i-1", "a"), ("i-2", "a"), ("i-3", "b"), ("i-4", "b")] {
         story.world.account().instances.get_mut(id).unwrap().tags.insert("Half".to_owned(), half.to_owned());
@@ -46,7 +46,7 @@ async fn a_group_of_which_two_guardrails_hold_a_part_each_is_resumed_by_the_last
 }
 
 #[tokio::test]
-async fn a_group_whose_processes_alone_are_asked_back_stays_suspended_while_its_members_are_stopped() {
+async fn rollback_of_processes_alone_keeps_stopped_group_suspended() {
     let story = story(four());
     let before = story.picture();
     let run = story.stop_beta("beta 80%").await;

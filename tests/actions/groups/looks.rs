@@ -1,4 +1,4 @@
-//! Groups, while the reconciler looks again at what is held.
+//! Groups, while the reconciler looks again at held changes.
 
 use guardrails_model::runs::Outcome;
 
@@ -32,14 +32,14 @@ async fn goes_and_comes_back(story: &Story, run: &guardrails_model::ids::RunId) 
 }
 
 #[tokio::test]
-async fn a_group_that_is_no_more_to_be_left_alone_is_suspended_before_its_members_stop() {
+async fn group_left_alone_no_more_is_suspended_before_members_stop() {
     let (story, run) = no_more_exempt().await;
     assert_eq!(story.look(&run).await, Outcome::Succeeded);
     goes_and_comes_back(&story, &run).await;
 }
 
 #[tokio::test]
-async fn a_look_at_such_a_group_that_dies_anywhere_is_finished_by_the_next() {
+async fn look_at_such_a_group_that_dies_is_finished_by_the_next() {
     for at in 1.. {
         let (story, run) = no_more_exempt().await;
         story.harness.gate.arm(Fault { at, kind: Kind::DieBefore });

@@ -1,4 +1,4 @@
-//! What people do to a group meanwhile is theirs: it is said, and the rest is put back.
+//! People's changes to a group meanwhile are theirs: they are said, and the rest is put back.
 
 use guardrails_model::ids::RunId;
 use guardrails_model::record::Direction;
@@ -13,7 +13,7 @@ async fn process_resumed_before_the_stop_harms_no_member() {
     for process in ["HealthCheck", "Terminate", "AZRebalance"] {
         let story = story(four());
         let run = story.open_beta("beta 80%", json!({})).await;
-        // The processes are suspended, and whoever would go on now dies.
+        // The processes are suspended, and the invocation that would go on now dies.
         story.harness.gate.arm_for("DescribeScalingActivities", Kind::DieBefore);
         while story.harness.gate.hit().is_none() {
             story.harness.invoke(Direction::Apply, &run, 0).await;
@@ -122,7 +122,7 @@ async fn members_of_a_deleted_group_are_lost_and_the_rest_comes_back() {
 }
 
 #[tokio::test]
-async fn a_group_that_is_deleted_before_its_members_stop_is_left_alone() {
+async fn group_deleted_before_its_members_stop_is_left_alone() {
     let story = story(four());
     let run = story.open_beta("beta 80%", json!({})).await;
     story.world.account().scaling("fleet").status = Some("Delete in progress");

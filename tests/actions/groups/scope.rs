@@ -34,7 +34,7 @@ async fn a_group_of_which_a_member_is_out_of_scope_is_left_alone() {
 }
 
 #[tokio::test]
-async fn of_such_a_group_those_in_scope_are_stopped_if_the_stage_says_so() {
+async fn members_in_scope_of_partial_group_stop_if_stage_says_so() {
     let story = story(four());
     {
         let mut account = story.world.account();
@@ -86,7 +86,7 @@ async fn keeper_s_tag_counts_for_a_member_that_lacks_its_group_s_tag() {
 }
 
 #[tokio::test]
-async fn groups_that_cannot_be_held_still_are_left_alone_with_the_reason() {
+async fn groups_that_cannot_be_held_still_are_left_alone_with_reason() {
     let group = "its Auto Scaling group fleet";
     let warm = format!("{group} has a warm pool, whose instances come and go by themselves");
     is_left_alone(&story(four().warm_pool()), &warm).await;
@@ -106,7 +106,7 @@ async fn refreshes_that_are_over_do_not_matter() {
 }
 
 #[tokio::test]
-async fn spot_members_of_a_mixed_group_are_skipped_and_the_others_stopped() {
+async fn spot_members_of_mixed_group_are_skipped_and_others_stopped() {
     let story = story(four().mixed_instances());
     {
         let mut account = story.world.account();
@@ -141,13 +141,13 @@ async fn a_group_whose_members_another_service_keeps_is_left_alone() {
 }
 
 #[tokio::test]
-async fn the_tag_that_an_auto_scaling_group_leaves_with_its_fleet_does_not_matter() {
+async fn tag_that_a_group_leaves_on_its_fleet_does_not_matter() {
     let story = Story::of(|account| kept(account, "aws:ec2:fleet-id=fleet-1"));
     super::goes_and_comes_back(&story).await;
 }
 
 #[tokio::test]
-async fn members_that_are_in_no_service_yet_do_not_make_a_group_partial() {
+async fn members_not_in_service_yet_do_not_make_a_group_partial() {
     let story = Story::of(|account| {
         account.fleet(Group::new("fleet", 0, 1, 1).tag("Project=Beta")).instance(member("i-1"));
         account.instance(running("i-2").in_group_as("fleet", Member::new("Standby")));

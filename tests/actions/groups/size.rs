@@ -83,7 +83,7 @@ async fn a_group_that_cannot_or_must_not_shrink_is_left_alone() {
 }
 
 #[tokio::test]
-async fn what_keeps_a_group_since_the_plan_keeps_it_too() {
+async fn group_with_a_member_exempt_since_the_plan_is_left_alone() {
     let story = story(four().own_tag(OWN));
     let before = story.picture();
     let run = open(&story).await;
@@ -95,7 +95,7 @@ async fn what_keeps_a_group_since_the_plan_keeps_it_too() {
 }
 
 #[tokio::test]
-async fn what_somebody_made_of_the_size_meanwhile_is_theirs_until_force() {
+async fn size_that_somebody_set_meanwhile_is_theirs_until_force() {
     let story = story(four().own_tag(OWN));
     let run = to_zero(&story).await;
     {

@@ -31,7 +31,7 @@ fn run_all(story: &Story) -> bool {
 }
 
 #[tokio::test]
-async fn members_of_a_group_without_the_tag_are_left_alone_with_what_to_do() {
+async fn members_of_group_without_tag_are_left_alone_with_remedy() {
     for group in [untagged(), untagged().own_tag("Project=Gamma"), untagged().own_tag("project=Beta")] {
         let story = story(group);
         let run = story.stop_beta("beta 80%").await;
@@ -78,7 +78,7 @@ async fn any_group_is_suspended_if_the_stage_says_so() {
 }
 
 #[tokio::test]
-async fn a_group_that_loses_its_tag_after_the_plan_keeps_its_members_running_and_the_run_fails() {
+async fn group_without_tag_after_plan_keeps_members_and_run_fails() {
     // Before anything of it was begun.
     let planned = story(four());
     let run = planned.open_beta("beta 80%", json!({})).await;
@@ -120,7 +120,7 @@ async fn a_group_that_loses_its_tag_after_the_plan_keeps_its_members_running_and
 }
 
 #[tokio::test]
-async fn a_group_that_lost_its_tag_while_it_was_held_stays_suspended_says_so_and_comes_back_once_it_has_it() {
+async fn held_group_that_lost_its_tag_comes_back_once_it_has_it_again() {
     let story = story(four());
     let before = story.picture();
     let run = story.stop_beta("beta 80%").await;
@@ -139,7 +139,7 @@ async fn a_group_that_lost_its_tag_while_it_was_held_stays_suspended_says_so_and
 }
 
 #[tokio::test]
-async fn an_instance_that_lost_its_tag_while_it_was_held_says_so_and_comes_back_once_it_has_it() {
+async fn held_instance_that_lost_its_tag_comes_back_once_it_has_it() {
     let story = Story::of(|account| {
         account.instance(Instance::new("i-1", Power::Running, "Project=Beta"));
         account.instance(Instance::new("i-2", Power::Running, "Project=Beta"));
@@ -157,7 +157,7 @@ async fn an_instance_that_lost_its_tag_while_it_was_held_says_so_and_comes_back_
 }
 
 #[tokio::test]
-async fn a_group_that_is_tagged_while_the_run_is_open_is_taken_by_the_next_look() {
+async fn group_tagged_while_run_is_open_is_taken_by_next_look() {
     let story = story(untagged());
     let run = story.stop_beta("beta 80%").await;
     assert!(run_all(&story));
@@ -172,7 +172,7 @@ async fn a_group_that_is_tagged_while_the_run_is_open_is_taken_by_the_next_look(
 
 /// As a run has it that was enforced when the function might suspend any group.
 #[tokio::test]
-async fn of_what_an_open_run_holds_the_groups_are_known_that_the_rights_do_not_reach() {
+async fn held_groups_without_the_tags_are_known_as_out_of_reach() {
     let story = Story::of(|account| {
         beta(account, four());
         account.fleet(Group::new("a/b", 0, 1, 1).in_region("eu-west-1").tag("Project=Beta"));
@@ -198,7 +198,7 @@ async fn of_what_an_open_run_holds_the_groups_are_known_that_the_rights_do_not_r
         ]
     );
     assert_eq!(known(json!({"tag": {"Project": "Beta"}, "untagged-groups": "stop"})).await, Vec::<String>::new());
-    // What is gone needs no rights.
+    // A group that is gone needs no rights.
     story.world.account().fleets.clear();
     assert_eq!(known(json!({"tag": {"Project": "Beta"}})).await, Vec::<String>::new());
 }

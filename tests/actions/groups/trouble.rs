@@ -1,4 +1,4 @@
-//! What goes wrong by itself: activities in progress, and members that do not come back.
+//! Trouble that comes by itself: activities in progress, and members that do not come back.
 
 use guardrails_model::engine::{Cursor, Progress};
 use guardrails_model::ids::RunId;
@@ -16,7 +16,7 @@ fn growing() -> Group {
 }
 
 #[tokio::test]
-async fn a_member_that_is_launched_at_the_alert_is_waited_for_and_stopped_with_the_others() {
+async fn member_launched_at_the_alert_is_stopped_with_the_others() {
     for planned in [false, true] {
         let story = story(growing());
         if planned {
@@ -43,7 +43,7 @@ async fn a_member_that_is_launched_at_the_alert_is_waited_for_and_stopped_with_t
 }
 
 #[tokio::test]
-async fn an_activity_that_never_ends_fails_the_members_and_the_group_is_resumed_by_the_rollback() {
+async fn endless_activity_fails_members_and_rollback_resumes_group() {
     let story = story(growing());
     story.world.account().activity = 1_000_000;
     let before = story.is();
@@ -122,7 +122,7 @@ async fn a_group_with_a_member_without_capacity_stays_suspended() {
 }
 
 #[tokio::test]
-async fn a_group_whose_members_never_pass_their_checks_stays_suspended() {
+async fn group_whose_members_never_pass_checks_stays_suspended() {
     let mend = |story: &Story| story.world.account().initializing = 20;
     stays_suspended(&impaired(), "i-1 has a system check that is initializing", mend).await;
 }
@@ -148,7 +148,7 @@ async fn member_ill_at_its_load_balancer_keeps_the_check_suspended() {
 }
 
 #[tokio::test]
-async fn a_member_that_is_impaired_after_its_start_keeps_the_group_suspended_until_force() {
+async fn group_with_impaired_member_stays_suspended_until_force() {
     let story = story(four());
     let run = story.stop_beta("beta 80%").await;
     story.world.account().instances.get_mut("i-2").unwrap().impaired = Some(Check::Instance);
@@ -163,7 +163,7 @@ async fn a_member_that_is_impaired_after_its_start_keeps_the_group_suspended_unt
 }
 
 #[tokio::test]
-async fn force_does_not_resume_a_group_whose_members_are_only_just_starting() {
+async fn force_does_not_resume_a_group_whose_members_are_starting() {
     let story = Story::of(|account| {
         beta(account, four().elb("tg-1"));
         account.initializing = 300;
@@ -191,7 +191,7 @@ async fn go_back_to_the_check(story: &Story, run: &RunId) {
 }
 
 #[tokio::test]
-async fn a_member_that_fails_once_the_group_looks_again_is_not_terminated() {
+async fn member_that_fails_once_group_looks_again_is_not_terminated() {
     let story = story(four());
     let before = story.picture();
     let run = story.stop_beta("beta 80%").await;

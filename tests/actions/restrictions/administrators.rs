@@ -48,7 +48,7 @@ async fn is_refused_whole(story: &Story, run: &RunId, before: &[String]) {
 }
 
 #[tokio::test]
-async fn two_actions_of_a_stage_that_have_the_last_between_them_are_both_refused() {
+async fn two_actions_that_together_hit_the_last_are_both_refused() {
     let story = Story::of(two);
     let before = story.is();
     let run = story.open_stage("beta 100%", &[for_abe(), for_bea()]).await;
@@ -62,7 +62,7 @@ async fn two_actions_of_a_stage_that_have_the_last_between_them_are_both_refused
 }
 
 #[tokio::test]
-async fn when_the_third_goes_after_the_plan_neither_of_the_others_is_restricted() {
+async fn last_two_are_not_restricted_when_the_third_goes_after_plan() {
     let story = Story::of(|account| {
         two(account);
         account.role("break-glass", &[ADMINISTRATOR]);
@@ -76,7 +76,7 @@ async fn when_the_third_goes_after_the_plan_neither_of_the_others_is_restricted(
 }
 
 #[tokio::test]
-async fn whoever_is_restricted_by_another_guardrail_already_does_not_count_for_one_who_remains() {
+async fn principal_restricted_by_another_guardrail_does_not_remain() {
     let by_group = |account: &mut Account| {
         account.members("Beta", &["abe"]);
     };
@@ -97,9 +97,9 @@ async fn whoever_is_restricted_by_another_guardrail_already_does_not_count_for_o
         (&paged, deny(json!({"user": "abe"}))),
         (&by_group, deny(json!({"group": "Beta"}))),
         (&by_role, deny(json!({"role": "break-glass"}))),
-        // A Deny of people's own is known to whoever attaches it too.
+        // A Deny of people's own is known to the action that attaches it too.
         (&nothing_more, ("deny-actions", json!({"user": "abe", "policy": OWN}))),
-        // Who was swapped is no administrator any more.
+        // A swapped user is no administrator any more.
         (&nothing_more, ("swap-policy", json!({"user": "abe", "detach": ["AdministratorAccess"]}))),
     ];
     for (fill, (action, params)) in first {
@@ -130,7 +130,7 @@ async fn whoever_is_restricted_by_another_guardrail_already_does_not_count_for_o
 }
 
 #[tokio::test]
-async fn who_is_no_administrator_is_restricted_whoever_remains() {
+async fn principal_without_administrator_access_is_always_restricted() {
     let story = Story::of(|account| {
         two(account);
         account.user("abe", &[ADMINISTRATOR, &own_deny()]).user("bea", &[&own_deny()]).user("bert", &[FULL]);

@@ -1,4 +1,4 @@
-//! Who may assume no role any more: somebody must still be able to become an operator.
+//! A Deny to assume roles: somebody must still be able to become an operator.
 
 use serde_json::{Value as Json, json};
 
@@ -62,7 +62,7 @@ async fn only_who_could_become_an_operator_is_not_denied() {
 }
 
 #[tokio::test]
-async fn whoever_else_may_become_an_operator_or_is_one_keeps_the_way_open() {
+async fn another_way_to_an_operator_keeps_the_way_open() {
     let both = || json!([user("bea"), user("bert")]);
     let assuming = || json!({"actions": ["sts:*"]});
     let all = [
@@ -91,7 +91,7 @@ async fn where_it_cannot_be_told_it_is_said_and_enforced() {
     }
 }
 
-/// What people should know of the run's steps.
+/// The notes for people on the run's steps.
 async fn notes(story: &Story) -> Vec<String> {
     let run = story.harness.truth.runs(None).await.unwrap().remove(0).value;
     story.harness.truth.all_steps(&run).await.unwrap().into_iter().filter_map(|step| step.note).collect()

@@ -68,7 +68,7 @@ async fn member_who_joins_while_the_others_are_denied_is_denied_too() {
     let before_look = story.is();
     story.look(&run).await;
     assert!(!before_look.contains(&is("user zoe", &[OWN])) && story.is().contains(&is("user zoe", &[OWN])), "{:?}", story.is());
-    // What a person took off stays off.
+    // A policy that a person took off stays off.
     story.world.account().user("bea", &[FULL]);
     story.look(&run).await;
     assert!(story.is().contains(&is("user bea", &[FULL])), "{:?}", story.is());
@@ -115,7 +115,7 @@ async fn group_of_operators_alone_is_refused_and_so_is_a_swap() {
     };
     let said = is_refused(alone, "deny-actions", json!({"group": "Ops", "policy": OWN})).await;
     assert!(said.contains("group `Ops` has the operator") && said.contains("nobody else is in it"), "{said}");
-    // What a group gives its members cannot be taken from one of them.
+    // A policy that a group gives its members cannot be taken from one of them.
     let swap = json!({"group": "Beta", "detach": ["AmazonEC2FullAccess"], "attach": ["AmazonEC2ReadOnlyAccess"]});
     assert!(is_refused(alone, "swap-group-policy", swap).await.contains("group `Beta` has the operator"));
 }

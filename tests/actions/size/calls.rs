@@ -1,4 +1,4 @@
-//! How many calls of EC2 and Auto Scaling a run makes, against the least that could do. `cargo xtask harness` quotes what it prints.
+//! How many calls of EC2 and Auto Scaling a run makes, against the least that could do. `cargo xtask harness` quotes its output.
 
 use guardrails_model::record::Direction;
 
@@ -18,9 +18,9 @@ struct Row {
     least: usize,
 }
 
-/// The least: the instances listed once, a page at a time; each stopped and started in calls as large as one refusal may cost;
-/// each looked at once before it is stopped, once when it has stopped, and the same on the way back. And whether it is a member
-/// of a group, asked before it is stopped, of as many as one question takes.
+/// The least: the instances listed once, a page at a time; each stopped and started in calls as large as one refusal may cost.
+/// Each is looked at once before it is stopped, once when it has stopped, and the same on the way back. Whether it is a member of
+/// a group is asked before it is stopped, of as many as one question takes.
 fn least(operation: &str, instances: usize) -> usize {
     match operation {
         "DescribeInstances" => instances.div_ceil(PAGE) + 4 * instances.div_ceil(FILTER),

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 const MACHINE: &str = include_str!("../../../statemachine/guardrails.asl.json");
 
-/// What an execution did: by waves, how many rounds each part took.
+/// The work of an execution: by waves, how many rounds each part took.
 pub struct Rounds {
     pub waves: Vec<Vec<usize>>,
     /// Some part had more to do than the execution had rounds.
@@ -34,8 +34,8 @@ pub fn path(direction: Direction) -> Vec<String> {
     path
 }
 
-/// The events of the states from `StartAt` to the end: `at` is the place in the maps around them, `path` what was gone
-/// through.
+/// The events of the states from `StartAt` to the end: `at` is the place in the maps around them, `path` the states that were
+/// gone through.
 fn walk(
     machine: &Json,
     direction: Direction,

@@ -1,4 +1,4 @@
-//! An account with thousands of instances within EC2's documented limits, and what its ledger is asked.
+//! An account with thousands of instances within EC2's documented limits, and the count of its ledger's reads and writes.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -89,7 +89,7 @@ pub fn throttled(world: &World) -> (usize, usize) {
     world.account().calls.values().fold((0, 0), |sum, one| (sum.0 + one.1, sum.1 + one.0))
 }
 
-/// What a ledger was asked.
+/// The reads and writes of a ledger.
 #[derive(Debug, Default)]
 pub struct Costs(Mutex<Cost>);
 

@@ -1,5 +1,5 @@
-//! What the state machine and its functions do with a run, in virtual time: a run's executions one after another, the parts of
-//! a group side by side, each round at its time, and what travels from one round to the next.
+//! The work of the state machine and its functions on a run, in virtual time. A run's executions come one after another, and the
+//! parts of a wave run side by side. Each round is at its time, and hands its cursor on to the next.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::world::World;
 pub struct Machine<'a> {
     pub harness: &'a Harness,
     pub world: &'a Arc<World>,
-    /// What others do in the account after so many seconds.
+    /// The changes that others make in the account after so many seconds.
     pub others: Option<&'a (dyn Fn(i64) + Sync)>,
     /// The execution is killed before this round of it.
     pub killed_at: Option<usize>,
@@ -29,7 +29,7 @@ pub struct Machine<'a> {
     pub most: Option<usize>,
 }
 
-/// What carrying a run in one direction took.
+/// The cost of carrying a run in one direction.
 #[derive(Debug, Default)]
 pub struct Took {
     pub seconds: i64,
@@ -79,7 +79,7 @@ impl Machine<'_> {
         }
     }
 
-    /// One execution: its events, and where it left what it did not finish; nothing when it was killed.
+    /// One execution: its events, and where it left its unfinished parts; nothing when it was killed.
     async fn one(&self, run: &Run, took: &mut Took) -> (usize, Option<Unfinished>) {
         let input = input(run);
         let parts: usize = input.waves.iter().map(Vec::len).sum();

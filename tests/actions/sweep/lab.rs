@@ -1,4 +1,4 @@
-//! Where the sweep works: for every action a small account with what is in scope, what is nearly in scope, and what is
+//! The lab of the sweep: for every action a small account with things in scope, things nearly in scope, and things that are
 //! nobody's business, and the whole life of a run in it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,16 +18,16 @@ use crate::fake_action::FakeLamps;
 use crate::harness::{self, Carried, Harness, MakeAction};
 use crate::world::{Account, Fault, FaultInjector, Group, ManualClock, World};
 
-/// What is, by name.
+/// The state of each thing, by name.
 pub type Snapshot = BTreeMap<String, String>;
 
-/// Which calls of a scenario meet faults, and which of them.
+/// The calls of a scenario that meet faults, and the faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meets {
     /// All calls, all faults.
     All,
-    /// Changes in the account meet all faults. What is the engine's alone is swept by other scenarios: here writers to the ledger
-    /// die before and after, and of reads that are alike between two changes the first does not come through: nothing but time
+    /// Changes in the account meet all faults. The engine's own calls are swept by other scenarios, so that here writers to the
+    /// ledger die before and after. Of reads that are alike between two changes the first does not come through: nothing but time
     /// passes between it and the next.
     Different,
     /// Only changes in the account, and only those faults that leave more behind than is written down.
@@ -39,20 +39,20 @@ pub struct Scenario {
     pub name: &'static str,
     /// Names and parameters of the stage's actions, one after another.
     pub actions: Vec<(&'static str, Json)>,
-    /// What the run may touch.
+    /// The things that the run may touch.
     pub scope: &'static [&'static str],
-    /// What is different when the stage is enforced.
+    /// The things that are different when the stage is enforced, each with its state.
     pub enforced: &'static [(&'static str, &'static str)],
     /// Steps that AWS refuses to apply, for good.
     pub refused: usize,
     /// Members that a group may terminate; it launches others for them, by other names.
     pub disposable: &'static [&'static str],
-    /// Which of its calls meet faults.
+    /// The calls that meet faults.
     pub meets: Meets,
     pub place: fn() -> Place,
 }
 
-/// What a scenario's actions work on.
+/// The account in which a scenario's actions work.
 pub struct Place {
     clock: Arc<ManualClock>,
     gate: Arc<FaultInjector>,
@@ -132,7 +132,7 @@ pub struct Moment {
 }
 
 impl<'a> Lab<'a> {
-    /// A scenario from its beginning, with a ledger on what `between` makes of a sound store.
+    /// A scenario from its beginning, with a ledger on the store that `between` makes of a sound one.
     pub fn new(scenario: &'a Scenario, between: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Self {
         let place = (scenario.place)();
         let mut before = (place.snapshot)();
@@ -153,7 +153,7 @@ impl<'a> Lab<'a> {
         (moment.place)();
     }
 
-    /// The alert of a stage that does what the scenario says.
+    /// The alert of a stage with the scenario's actions.
     pub async fn begin(&self, who: &str) -> Run {
         let spec = |(name, params): &(&str, Json)| ActionSpec { name: name.parse().expect("a name"), params: params.clone() };
         let groups = self.scenario.actions.iter().map(|action| vec![spec(action)]).collect();

@@ -7,7 +7,7 @@ use guardrails_model::ids::Nonce;
 use guardrails_model::ledger::{Item, Key, LedgerError, Page, Store, Write};
 use serde_json::json;
 
-/// In which way the ledger lies.
+/// The way in which the ledger lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sabotage {
     /// It acknowledges the write that comes before a change, and keeps nothing of it.
@@ -59,7 +59,7 @@ impl Store for Sabotaged {
         if self.how == Sabotage::NoWriteAhead && writes.iter().any(|write| write.doc["phase"] == "Applying") {
             let keys: Vec<Key> = writes.iter().map(|write| write.key.clone()).collect();
             let present = self.inner.get(&keys).await?.into_iter().zip(writes);
-            // What is there is written once more, so that whoever writes on what was swallowed is told of no older record.
+            // The present item is written once more, so that a later writer of the swallowed item is told of no older record.
             let same = present.filter_map(|(item, write)| Some(Write { doc: item?.doc, ..write.clone() }));
             return self.inner.commit(nonce, &same.collect::<Vec<_>>()).await;
         }

@@ -1,4 +1,5 @@
-//! What is swept: for every action a small account with what is in scope, what is nearly in scope, and what is nobody's business.
+//! The scenarios of the sweep: for every action a small account with things in scope, things nearly in scope, and things that are
+//! nobody's business.
 
 use serde_json::{Value as Json, json};
 

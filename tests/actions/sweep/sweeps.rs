@@ -18,7 +18,7 @@ use crate::world::{Fault, Kind};
 /// How late a call may land: the margin covers also the time until it is seen.
 const LATEST: i64 = LIFE + LEASE_MARGIN.as_secs() - LAG - 1;
 
-/// What may go wrong with a call that changes something. A late one lands soon, or as late as may be.
+/// The faults of a call that changes something. A late one lands soon, or as late as may be.
 const KINDS: &[Kind] = &[
     Kind::DieBefore,
     Kind::DieAfter,
@@ -33,10 +33,10 @@ const OF_READS: &[Kind] = &[Kind::DieBefore, Kind::Refused];
 
 /// Of them, those that leave more behind than is written down.
 const HIDDEN: &[Kind] = &[Kind::DieAfter, Kind::DieLate(20), Kind::DieLate(LATEST), Kind::LostAnswer];
-/// What may go wrong with a write to the ledger where it is the account that matters.
+/// The faults of a write to the ledger where it is the account that matters.
 const OF_WRITES: &[Kind] = &[Kind::DieBefore, Kind::DieAfter];
 
-/// A scenario, its ledger sound or sabotaged, and what was found wrong.
+/// A scenario, its ledger sound or sabotaged, and the errors that were found.
 pub struct Sweep<'a> {
     scenario: &'a Scenario,
     sabotage: Option<Sabotage>,
@@ -49,7 +49,7 @@ impl<'a> Sweep<'a> {
         Self { scenario, sabotage, stories: 0, found: Vec::new() }
     }
 
-    /// Fails with what was found wrong, or if next to nothing was tried.
+    /// Fails with the errors that were found, or if next to nothing was tried.
     pub fn assert_clean(&self) {
         let (name, stories) = (self.scenario.name, self.stories);
         assert!(stories > 5, "{name}: only {stories} stories were told");
@@ -269,7 +269,7 @@ async fn stall(lab: &Lab<'_>, at: usize, direction: Direction, run: &RunId, othe
     lab.harness.gate.arm(Fault { at, kind: Kind::Stall });
     let stalling = async {
         for part in lab.parts(direction) {
-            // What it says when it comes to itself, nobody hears.
+            // Nobody hears its words when it comes to itself.
             let _ = lab.harness.invoke(direction, run, part).await;
         }
     };
@@ -286,7 +286,7 @@ async fn stall(lab: &Lab<'_>, at: usize, direction: Direction, run: &RunId, othe
     hit
 }
 
-/// What others do for a run while somebody stands still, who has so many seconds left. Says how many are left then.
+/// The work of others for a run while somebody stands still, who has so many seconds left. Says how many are left then.
 async fn meanwhile(lab: &Lab<'_>, run: &RunId, direction: Direction, mut left: i64) -> i64 {
     for part in lab.parts(direction) {
         while left > 0 {

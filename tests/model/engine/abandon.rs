@@ -1,4 +1,4 @@
-//! What a person settled by hand: the run lets go of it, and what others hold stays theirs.
+//! Facets that a person settled by hand: the run lets go of them, and others' holds stay theirs.
 
 use guardrails_model::clock::Clock;
 use guardrails_model::ids::RunId;
@@ -22,7 +22,7 @@ async fn abandon(story: &Story, run: &RunId, only: &[&str]) -> Abandoned {
 }
 
 #[tokio::test]
-async fn what_is_abandoned_stays_as_it_is_and_the_run_is_over() {
+async fn abandoned_facet_stays_as_it_is_and_the_run_is_over() {
     let story = Story::of("a: on, b: on");
     let run = story.enforce("beta 80%", "a: off, b: off").await;
     story.toy.lamps().touched.clear();
@@ -48,7 +48,7 @@ async fn what_is_abandoned_stays_as_it_is_and_the_run_is_over() {
 }
 
 #[tokio::test]
-async fn what_another_run_holds_keeps_its_before_and_comes_back_with_that_one() {
+async fn facet_of_another_run_keeps_its_before_and_comes_back_with_it() {
     for first_abandons in [true, false] {
         let story = Story::of("a: on");
         let first = story.enforce("beta 80%", "a: off").await;
@@ -62,7 +62,7 @@ async fn what_another_run_holds_keeps_its_before_and_comes_back_with_that_one() 
 }
 
 #[tokio::test]
-async fn what_is_abandoned_after_another_let_go_is_not_turned_by_anybody() {
+async fn facet_abandoned_by_the_last_holder_is_not_turned() {
     let story = Story::of("a: on");
     let first = story.enforce("beta 80%", "a: off").await;
     let second = story.enforce("gamma 80%", "a: off").await;
@@ -111,7 +111,7 @@ async fn beside_a_look_nothing_is_abandoned() {
 }
 
 #[tokio::test]
-async fn what_was_abandoned_before_it_was_begun_is_not_taken_by_a_look() {
+async fn step_abandoned_before_it_was_begun_is_not_taken_by_a_look() {
     let (story, run) = Story::half_done().await;
     abandon(&story, &run, &["b"]).await;
     assert_eq!(story.look(&run).await, Outcome::Unchanged);
@@ -121,7 +121,7 @@ async fn what_was_abandoned_before_it_was_begun_is_not_taken_by_a_look() {
 }
 
 #[tokio::test]
-async fn what_a_dead_caller_s_call_may_still_land_on_is_not_abandoned_before_its_lease_ends() {
+async fn facet_of_a_dead_caller_is_not_abandoned_before_lease_ends() {
     let story = Story::of("a: on");
     let run = story.open("beta 80%", "a: off").await;
     story.harness.gate.arm_for("turn a", Kind::DieLate(74));
@@ -142,7 +142,7 @@ async fn what_a_dead_caller_s_call_may_still_land_on_is_not_abandoned_before_its
 }
 
 #[tokio::test]
-async fn what_comes_where_a_person_settled_by_hand_is_left_alone_until_the_stage_is_armed_again() {
+async fn facet_that_joins_abandoned_scope_is_left_alone_until_rearm() {
     let story = Story::of("b: on, z: on");
     let run = story.enforce("beta 80%", "b: off, z: off, zz: off").await;
     for _ in 0..2 {

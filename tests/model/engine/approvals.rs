@@ -1,5 +1,5 @@
-//! Runs that wait for a person: what they change before, which list was approved, and who has the last word when a yes, a no, silence,
-//! a rollback and another alert meet.
+//! Runs that wait for a person: their changes before, the list that was approved, and the last word when a yes, a no, silence, a
+//! rollback and another alert meet.
 
 use futures::future::{BoxFuture, FutureExt, join_all};
 use guardrails_model::config::{ApprovalRule, Guardrail, Otherwise};
@@ -36,7 +36,7 @@ pub(super) async fn waiting(story: &Story, desired: &str, rule: ApprovalRule) ->
     run.id
 }
 
-/// What the state machine does with a run that waits: an execution waits under `token`, and people are told.
+/// The state machine's work on a run that waits: an execution waits under `token`, and people are told.
 pub(super) async fn ask(story: &Story, run: &RunId, token: &str) {
     story.harness.workflow.waits(token);
     let attempt = load(story, run).await.attempts.apply;
@@ -49,7 +49,7 @@ pub(super) async fn load(story: &Story, run: &RunId) -> Run {
     story.harness.truth.run(run).await.unwrap().unwrap().value
 }
 
-/// Somebody's answer to what is asked now.
+/// Somebody's answer to the present question.
 pub(super) async fn answer(story: &Story, run: &RunId, approved: bool, who: &str) -> Answered {
     let asked = load(story, run).await.approval.unwrap().question.unwrap();
     story.harness.runs().answer(run, &said(approved, who, &asked.list.digest)).await.unwrap()
@@ -68,7 +68,7 @@ pub(super) async fn plan_again(story: &Story, run: &RunId) -> Run {
 }
 
 #[tokio::test]
-async fn nothing_is_changed_before_a_person_approves_and_then_it_is_planned_again_and_enforced() {
+async fn run_changes_nothing_before_approval_and_plans_again_after() {
     let story = Story::of("a: on");
     let run = waiting(&story, "a: off", ApprovalRule::default()).await;
     assert_eq!(story.invoke(Direction::Apply, &run).await.unwrap().unwrap(), Progress::Superseded);
@@ -96,7 +96,7 @@ async fn nothing_is_changed_before_a_person_approves_and_then_it_is_planned_agai
 }
 
 #[tokio::test]
-async fn a_rejected_run_holds_nothing_and_lets_the_stage_go_until_it_is_rearmed() {
+async fn rejected_run_holds_nothing_and_releases_stage_until_rearm() {
     let story = Story::of("a: on");
     let run = waiting(&story, "a: off", ApprovalRule::default()).await;
     assert!(matches!(answer(&story, &run, false, "ann").await, Answered::Taken(_)));
@@ -157,7 +157,7 @@ async fn only_a_stage_that_asks_is_released_by_a_no_or_silence() {
 }
 
 #[tokio::test]
-async fn whoever_comes_second_is_told_so_and_there_is_one_outcome() {
+async fn second_answer_is_told_so_and_there_is_one_outcome() {
     // Each pair and each order, interleaved at every call.
     for one in 0..5 {
         for other in 0..5 {
@@ -186,7 +186,7 @@ async fn whoever_comes_second_is_told_so_and_there_is_one_outcome() {
     }
 }
 
-/// One of those who meet: a yes, a no, the time-out, a rollback, a second alert. What they are told.
+/// One of those who meet: a yes, a no, the time-out, a rollback, a second alert. The answer that they get.
 fn contend<'a>(story: &'a Story, run: &'a RunId, digest: &'a str, who: usize) -> BoxFuture<'a, String> {
     let answered = |answered| match answered {
         Answered::Taken(_) => "taken",
@@ -219,7 +219,7 @@ fn contend<'a>(story: &'a Story, run: &'a RunId, digest: &'a str, who: usize) ->
 }
 
 #[tokio::test]
-async fn an_answer_whose_sender_died_is_sent_again_by_the_same_command() {
+async fn answer_of_a_dead_sender_is_sent_again_by_the_same_command() {
     for at in 1.. {
         let story = Story::of("a: on");
         let run = waiting(&story, "a: off", ApprovalRule::default()).await;
@@ -258,7 +258,7 @@ async fn a_wake_up_without_a_decision_approves_nothing() {
 }
 
 #[tokio::test]
-async fn what_was_not_on_the_approved_list_is_asked_about_again_facet_by_facet() {
+async fn facets_not_on_the_approved_list_are_asked_about_again() {
     let story = Story::of("a: on");
     let run = waiting(&story, "a: off, b: off", ApprovalRule::default()).await;
     answer(&story, &run, true, "ann").await;
@@ -297,7 +297,7 @@ async fn a_plan_may_shrink_and_grow_by_what_the_stage_allows() {
 }
 
 #[tokio::test]
-async fn an_execution_that_asks_twice_waits_under_its_last_token_and_people_are_told_once() {
+async fn execution_that_asks_twice_keeps_last_token_and_tells_once() {
     let story = Story::of("a: on");
     let run = waiting(&story, "a: off", ApprovalRule::default()).await;
     story.harness.workflow.waits("second");
@@ -323,7 +323,7 @@ async fn an_answer_before_the_execution_waits_keeps_it_from_waiting() {
 }
 
 #[tokio::test]
-async fn an_execution_that_died_while_it_waited_is_taken_up_with_the_same_question_and_the_same_time() {
+async fn dead_waiting_execution_is_taken_up_with_the_same_question() {
     let story = Story::of("a: on");
     let run = waiting(&story, "a: off", ApprovalRule::default()).await;
     let before = load(&story, &run).await.approval.unwrap().question.unwrap();
@@ -354,7 +354,7 @@ async fn an_approval_of_a_run_whose_execution_died_starts_another() {
 }
 
 #[tokio::test]
-async fn a_run_that_waits_can_be_put_back_as_a_whole_and_what_waits_ends() {
+async fn waiting_run_can_be_put_back_whole_and_its_execution_ends() {
     let story = Story::of("a: on, b: on");
     let run = waiting(&story, "a: off, b: off", ApprovalRule::default()).await;
     let piece = story.harness.ask_back(&run, &[crate::fake_action::facet("a")], false).await;

@@ -1,4 +1,4 @@
-//! What holds of a run once a person has answered, and what people are shown of one that waits.
+//! The rules of a run once a person has answered, and the report of one that waits.
 
 use guardrails_model::config::ApprovalRule;
 use guardrails_model::record::{Direction, PartPlan, RunState};
@@ -10,7 +10,7 @@ use super::story::Story;
 use crate::fake_action::facet;
 
 #[tokio::test]
-async fn what_comes_after_a_yes_is_not_taken_by_a_later_look_but_said() {
+async fn facet_that_comes_after_a_yes_is_said_and_not_taken() {
     let story = Story::of("a: on");
     let run = waiting(&story, "a: off, b: off, c: off", ApprovalRule::default()).await;
     answer(&story, &run, true, "ann").await;
@@ -40,7 +40,7 @@ async fn the_token_of_a_run_that_waits_is_shown_to_nobody() {
 }
 
 #[tokio::test]
-async fn an_execution_that_nobody_woke_after_the_decision_is_woken_by_the_next_round() {
+async fn execution_not_woken_after_decision_is_woken_by_next_round() {
     let story = Story::of("a: on");
     let run = waiting(&story, "a: off", ApprovalRule::default()).await;
     assert_eq!(story.harness.runs().take_up(&run).await.unwrap(), None);
@@ -51,7 +51,7 @@ async fn an_execution_that_nobody_woke_after_the_decision_is_woken_by_the_next_r
 }
 
 #[tokio::test]
-async fn when_nothing_could_be_planned_nobody_is_asked_and_it_fails_loudly() {
+async fn run_without_any_plan_asks_nobody_and_fails_loudly() {
     let story = Story::of("a: on");
     let (target, guardrail) = asking("a: off", ApprovalRule::default());
     let Begun::Started(run) = story.harness.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
@@ -68,7 +68,7 @@ async fn when_nothing_could_be_planned_nobody_is_asked_and_it_fails_loudly() {
 }
 
 #[tokio::test]
-async fn of_what_was_just_approved_and_is_planned_again_no_piece_is_put_back() {
+async fn approved_run_that_plans_again_puts_no_piece_back() {
     let story = Story::of("a: on, b: on");
     let run = waiting(&story, "a: off, b: off", ApprovalRule::default()).await;
     answer(&story, &run, true, "ann").await;
@@ -78,7 +78,7 @@ async fn of_what_was_just_approved_and_is_planned_again_no_piece_is_put_back() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_planned_before_is_asked_about_and_a_no_keeps_what_was_approved() {
+async fn newly_planned_part_is_asked_about_and_no_rejects_only_it() {
     for approved in [false, true] {
         let story = Story::of("a: on, b: on");
         let (target, guardrail) = asking("a: off; b: off", ApprovalRule::default());

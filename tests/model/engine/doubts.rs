@@ -62,7 +62,7 @@ async fn doubted_run_goes_on_at_the_next_believed_alert() {
     let begun = story.harness.alert(&target, &guardrail).await.unwrap();
     assert!(matches!(begun, Begun::Believed(_)), "{begun:?}");
     assert_eq!(story.harness.workflow.woken("first"), 1, "the execution that waits is woken");
-    // What came meanwhile is planned too: the plan that was asked about is not used.
+    // A lamp that came meanwhile is planned too: the plan that was asked about is not used.
     story.toy.set("b: on");
     let opened = plan_again(&story, &run).await;
     assert_eq!((opened.state, opened.approval), (RunState::Applying, None));

@@ -1,11 +1,11 @@
-//! What people did meanwhile: theirs is left alone, and only force takes it from them.
+//! People's changes meanwhile: theirs are left alone, and only force takes them from them.
 
 use guardrails_model::report::{Keep, Report};
 
 use super::story::Story;
 
 #[tokio::test]
-async fn what_a_person_put_back_is_left_alone() {
+async fn facet_that_a_person_put_back_is_left_alone() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;
     story.toy.set("a: on");
@@ -16,7 +16,7 @@ async fn what_a_person_put_back_is_left_alone() {
 }
 
 #[tokio::test]
-async fn what_a_person_made_something_else_of_is_refused_and_stays_held() {
+async fn facet_that_a_person_changed_is_refused_and_stays_held() {
     let story = Story::of("a: on, b: on");
     let run = story.enforce("beta 80%", "a: off, b: off").await;
     story.toy.set("a: dim");
@@ -41,7 +41,7 @@ async fn a_failed_rollback_is_tried_again_as_the_world_is_then() {
 }
 
 #[tokio::test]
-async fn a_rollback_that_the_service_refuses_keeps_the_hold_until_it_succeeds() {
+async fn rollback_refused_by_service_keeps_hold_until_it_succeeds() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;
     story.toy.lamps().by_name.get_mut("a").unwrap().refuses = Some("no power");
@@ -54,7 +54,7 @@ async fn a_rollback_that_the_service_refuses_keeps_the_hold_until_it_succeeds() 
 }
 
 #[tokio::test]
-async fn what_is_not_put_back_is_listed_with_its_reason_and_the_command_that_forces_it() {
+async fn step_not_put_back_is_listed_with_reason_and_force_command() {
     let story = Story::of("a: on, b: on, c: on");
     let run = story.enforce("beta 80%", "a: off, b: off, c: off").await;
     story.toy.set("a: dim");

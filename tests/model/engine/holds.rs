@@ -10,7 +10,7 @@ use crate::fake_action::facet;
 use crate::world::Kind;
 
 #[tokio::test]
-async fn a_second_stage_takes_no_second_snapshot_and_the_last_to_leave_puts_it_back() {
+async fn second_stage_takes_no_snapshot_and_last_to_leave_puts_back() {
     let story = Story::of("a: on");
     let first = story.enforce("beta 80%", "a: off").await;
     let second = story.enforce("beta 100%", "a: off").await;
@@ -47,7 +47,7 @@ async fn a_later_run_begins_with_what_is_there_then() {
 }
 
 #[tokio::test]
-async fn a_later_run_turns_off_again_what_a_person_turned_on_and_keeps_the_first_snapshot() {
+async fn later_run_turns_off_persons_change_and_keeps_first_snapshot() {
     let story = Story::of("a: on");
     let first = story.enforce("beta 80%", "a: off").await;
     story.toy.set("a: dim");
@@ -60,7 +60,7 @@ async fn a_later_run_turns_off_again_what_a_person_turned_on_and_keeps_the_first
 }
 
 #[tokio::test]
-async fn what_another_run_turns_off_in_the_middle_of_a_look_is_not_taken_for_off_already() {
+async fn facet_turned_off_by_another_run_in_mid_look_is_held_too() {
     let story = Story::of("a: on");
     let first = story.open("beta 80%", "a: off").await;
     let second = story.open("gamma 80%", "a: off").await;
@@ -95,7 +95,7 @@ async fn opposite_wishes_are_refused_when_planned() {
 }
 
 #[tokio::test]
-async fn opposite_wishes_that_were_planned_side_by_side_are_refused_when_applied() {
+async fn opposite_wishes_planned_in_parallel_are_refused_when_applied() {
     let story = Story::of("a: dim");
     let first = story.open("beta 80%", "a: off").await;
     let second = story.open("gamma 80%", "a: on").await;
@@ -120,7 +120,7 @@ async fn two_actions_of_one_stage_may_meet_at_one_target() {
 }
 
 #[tokio::test]
-async fn of_two_actions_at_one_target_the_second_puts_back_what_the_first_one_alone_had_begun() {
+async fn second_action_at_target_puts_back_the_change_of_the_first() {
     let story = Story::of("a: on");
     let run = story.open("beta 80%", "a: off; a: off").await;
     assert!(matches!(story.invoke(Direction::Apply, &run).await, Some(Ok(Progress::Done { failed: 0, .. }))));
@@ -129,7 +129,7 @@ async fn of_two_actions_at_one_target_the_second_puts_back_what_the_first_one_al
 }
 
 #[tokio::test]
-async fn a_rollback_waits_until_the_calls_of_a_dead_applier_cannot_land_any_more() {
+async fn rollback_waits_for_late_calls_of_a_dead_applier() {
     let story = Story::of("a: on");
     let run = story.open("beta 80%", "a: off").await;
     story.harness.gate.arm_for("turn a", Kind::DieLate(74));
@@ -154,7 +154,7 @@ async fn a_rollback_does_not_wait_for_an_applier_that_lived() {
 }
 
 #[tokio::test]
-async fn after_a_lost_answer_a_rollback_waits_even_if_the_change_was_seen() {
+async fn rollback_waits_after_a_lost_answer_even_if_change_was_seen() {
     let story = Story::of("a: on");
     let run = story.open("beta 80%", "a: off").await;
     story.harness.gate.arm_for("turn a", Kind::LostAnswer);
@@ -166,7 +166,7 @@ async fn after_a_lost_answer_a_rollback_waits_even_if_the_change_was_seen() {
 }
 
 #[tokio::test]
-async fn a_new_run_waits_until_the_calls_of_a_dead_rollback_cannot_land_any_more() {
+async fn new_run_waits_for_late_calls_of_a_dead_rollback() {
     let story = Story::of("a: on");
     let first = story.enforce("beta 80%", "a: off").await;
     story.harness.ask_back(&first, &[], false).await;
@@ -194,7 +194,7 @@ async fn rolling_back_some_targets_leaves_the_rest_held() {
 }
 
 #[tokio::test]
-async fn whoever_lets_go_first_a_lamp_is_turned_back_once_and_by_the_last() {
+async fn lamp_of_two_runs_is_turned_back_once_by_the_last() {
     for pair in [["beta 80%", "gamma 80%"], ["beta 80%", "beta 100%"], ["beta 80%", "beta 80% simulated"]] {
         for backwards in [false, true] {
             let story = Story::of("a: on");

@@ -1,4 +1,5 @@
-//! The ledger's own promises: what is not understood stops everything, and nobody writes over what they have not read.
+//! The ledger's own promises: a record that is not understood stops everything, and nobody writes over a record that they have
+//! not read.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use super::story::Story;
 use crate::fake_action::facet;
 
 #[tokio::test]
-async fn a_record_of_a_newer_program_stops_everything_before_anything_runs() {
+async fn record_of_a_newer_program_stops_everything_first() {
     for partition in ["RUN", "STEP#", "FACET#"] {
         for direction in [Direction::Apply, Direction::Rollback] {
             let story = Story::of("a: on");
@@ -57,7 +58,7 @@ async fn renumber(story: &Story, pk: &str) {
 }
 
 #[tokio::test]
-async fn a_record_that_says_that_it_is_another_is_refused_before_anything_is_done() {
+async fn record_under_the_wrong_key_is_refused_before_any_change() {
     let other_run = json!("r-20260101-000000-aaaaaa");
     for (partition, field, other) in [
         ("RUN", "id", other_run.clone()),
@@ -136,7 +137,7 @@ async fn a_phase_that_may_not_follow_is_refused() {
 }
 
 #[tokio::test]
-async fn of_many_moves_only_those_that_somebody_got_in_the_way_of_fail() {
+async fn only_moves_that_met_another_writer_fail() {
     let story = Story::of("a: on, b: on");
     let run = story.open("beta 80%", "a: off, b: off").await;
     let run = story.harness.truth.run(&run).await.unwrap().unwrap().value;

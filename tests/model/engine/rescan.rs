@@ -1,4 +1,4 @@
-//! A run that holds looks again: what came since is its too, and people's own changes are theirs.
+//! A run that holds looks again: facets that came since are its too, and people's own changes are theirs.
 
 use guardrails_model::ids::RunId;
 use guardrails_model::phase::Phase;
@@ -50,7 +50,7 @@ impl Story {
 }
 
 #[tokio::test]
-async fn what_came_since_becomes_a_step_of_the_same_run_and_comes_back_as_it_was() {
+async fn facet_that_came_since_becomes_a_step_and_comes_back() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off, b: off").await;
     story.toy.set("b: on");
@@ -62,7 +62,7 @@ async fn what_came_since_becomes_a_step_of_the_same_run_and_comes_back_as_it_was
 }
 
 #[tokio::test]
-async fn what_somebody_turned_is_turned_again_and_its_first_before_stays() {
+async fn facet_that_somebody_turned_is_turned_again_and_keeps_before() {
     let story = Story::of("a: dim");
     let run = story.enforce("beta 80%", "a: off").await;
     story.toy.set("a: on");
@@ -73,7 +73,7 @@ async fn what_somebody_turned_is_turned_again_and_its_first_before_stays() {
 }
 
 #[tokio::test]
-async fn what_was_off_before_and_was_turned_on_since_comes_back_on() {
+async fn lamp_off_before_and_turned_on_since_comes_back_on() {
     let story = Story::of("a: off");
     let run = story.enforce("beta 80%", "a: off").await;
     story.check(&["a: off", "beta 80%: enforced; a skipped (it was off already)"]).await;
@@ -103,7 +103,7 @@ async fn somebody_s_change_that_stays_is_said_and_told_once() {
 }
 
 #[tokio::test]
-async fn a_look_that_finds_nothing_tells_nobody_and_leaves_nothing_behind() {
+async fn look_that_finds_nothing_tells_nobody_and_leaves_nothing() {
     let story = Story::of("a: on, b: off");
     let run = story.enforce("beta 80%", "a: off, b: off").await;
     let events = story.events(&run).await;
@@ -118,7 +118,7 @@ async fn a_look_that_finds_nothing_tells_nobody_and_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_part_that_had_nothing_in_scope_is_put_back_when_something_came() {
+async fn part_with_empty_scope_is_put_back_once_something_came() {
     let story = Story::of("");
     let run = story.enforce("beta 80%", "a: off").await;
     assert!(!story.load(&run).await.parts[0].has_steps());
@@ -132,7 +132,7 @@ async fn a_part_that_had_nothing_in_scope_is_put_back_when_something_came() {
 }
 
 #[tokio::test]
-async fn what_was_put_back_piece_by_piece_is_not_taken_again() {
+async fn piece_put_back_is_not_taken_again() {
     let story = Story::of("a: on, b: on");
     let run = story.enforce("beta 80%", "a: off, b: off").await;
     story.put_back_only(&run, &["a"], false).await;
@@ -141,7 +141,7 @@ async fn what_was_put_back_piece_by_piece_is_not_taken_again() {
 }
 
 #[tokio::test]
-async fn what_was_put_back_before_it_was_begun_is_not_taken_by_a_look() {
+async fn step_put_back_before_it_was_begun_is_not_taken_by_a_look() {
     let (story, run) = Story::half_done().await;
     story.put_back_only(&run, &["b"], false).await;
     assert_eq!(story.look(&run).await, Outcome::Unchanged);
@@ -151,7 +151,7 @@ async fn what_was_put_back_before_it_was_begun_is_not_taken_by_a_look() {
 }
 
 #[tokio::test]
-async fn what_comes_where_a_person_put_a_piece_back_is_left_alone_until_the_stage_is_armed_again() {
+async fn facet_that_joins_a_piece_put_back_is_left_alone_until_rearm() {
     let desired = "a: off, b: off, attic-0-1-fuse: off, attic-1-0-new: off";
     let story = Story::of("a: on, b: on");
     let run = story.enforce("beta 80%", desired).await;
@@ -161,7 +161,7 @@ async fn what_comes_where_a_person_put_a_piece_back_is_left_alone_until_the_stag
         story.harness.runs().roll_back(&run, &request).await.unwrap();
         story.harness.execute(Direction::Rollback, &run).await.unwrap();
     }
-    // The fuse is what was asked for, and nothing else of its unit is turned without it.
+    // The fuse was asked for, and nothing else of its unit is turned without it.
     story.toy.set("attic-0-1-fuse: on, attic-1-0-new: on");
     assert_eq!(story.look(&run).await, Outcome::Unchanged);
     let held = "b: off (was on, held by beta 80%)";
@@ -175,7 +175,7 @@ async fn what_comes_where_a_person_put_a_piece_back_is_left_alone_until_the_stag
 }
 
 #[tokio::test]
-async fn what_tries_a_run_again_leaves_alone_what_comes_where_a_person_put_a_piece_back() {
+async fn new_try_leaves_alone_facets_that_join_a_piece_put_back() {
     let story = Story::of("a: on, b: on");
     let run = story.open("beta 80%", "a: off, b: off, c: off").await;
     story.toy.lamps().by_name.get_mut("b").unwrap().refuses = Some("stuck");
@@ -197,9 +197,9 @@ async fn what_tries_a_run_again_leaves_alone_what_comes_where_a_person_put_a_pie
     assert_eq!(story.toy.snapshot()["c"].as_str(), "off");
 }
 
-/// A unit is whole or not at all: what is put back by itself stays so for as long as its run holds the rest.
+/// A unit is whole or not at all: a facet that is put back by itself stays so for as long as its run holds the rest.
 #[tokio::test]
-async fn a_unit_of_which_some_was_put_back_is_taken_again_by_another_run_only() {
+async fn unit_put_back_in_part_is_taken_again_by_another_run_only() {
     let desired = "b: off, hall-0-1-fuse: off, hall-1-0-lamp: off, hall-1-0-new: off";
     let story = Story::of("b: on, hall-0-1-fuse: on, hall-1-0-lamp: on");
     let run = story.enforce("beta 80%", desired).await;
@@ -238,7 +238,7 @@ async fn a_piece_is_remembered_once_and_single_facets_by_their_steps() {
 }
 
 #[tokio::test]
-async fn what_came_to_a_unit_is_turned_in_its_order() {
+async fn facet_that_came_to_a_unit_is_turned_in_its_order() {
     let story = Story::of("hall-0-1-fuse: on, hall-1-0-lamp: on");
     let run = story
         .enforce("beta 80%", "hall-0-1-fuse: off, hall-1-0-lamp: off, hall-1-0-new: off, attic-0-1-fuse: off, attic-1-0-new: off")
@@ -264,7 +264,7 @@ async fn a_run_that_goes_back_gets_no_new_steps() {
 }
 
 #[tokio::test]
-async fn what_a_look_wrote_behind_a_rollback_s_back_is_passed_by_another_execution() {
+async fn step_written_beside_a_rollback_is_passed_by_next_execution() {
     let story = Story::of("a: on, b: off");
     let run = story.enforce("beta 80%", "a: off, b: off").await;
     story.harness.ask_back(&run, &[], false).await;
@@ -284,7 +284,7 @@ async fn what_a_look_wrote_behind_a_rollback_s_back_is_passed_by_another_executi
 }
 
 #[tokio::test]
-async fn what_a_look_wrote_behind_another_s_back_is_carried_out_by_another_execution() {
+async fn step_written_beside_another_execution_is_done_by_the_next() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;
     story.begin_look(&run).await;
@@ -300,7 +300,7 @@ async fn what_a_look_wrote_behind_another_s_back_is_carried_out_by_another_execu
 }
 
 #[tokio::test]
-async fn a_part_that_cannot_be_planned_again_fails_loudly_and_recovers() {
+async fn part_that_cannot_be_planned_again_fails_loudly_and_recovers() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;
     story.begin_look(&run).await;
@@ -314,7 +314,7 @@ async fn a_part_that_cannot_be_planned_again_fails_loudly_and_recovers() {
 }
 
 #[tokio::test]
-async fn whoever_asks_for_another_try_of_a_part_that_could_not_be_looked_at_gets_it_well() {
+async fn retry_of_a_part_that_could_not_be_looked_at_enforces_it() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;
     story.begin_look(&run).await;

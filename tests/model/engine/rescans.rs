@@ -22,7 +22,7 @@ async fn close(story: &Story, run: &Run, unfinished: Vec<(usize, Option<Cursor>)
 }
 
 #[tokio::test]
-async fn what_was_written_behind_a_cursor_is_not_passed_for_ever() {
+async fn step_written_behind_a_cursor_is_not_passed_for_ever() {
     let story = Story::of("a: on, b: on");
     let run = story.enforce("beta 80%", "a: off, b: off").await;
     let rescanning = story.begin_look(&run).await;
@@ -55,7 +55,7 @@ async fn what_was_written_behind_a_cursor_is_not_passed_for_ever() {
 }
 
 #[tokio::test]
-async fn a_run_is_not_called_over_while_an_execution_that_began_meanwhile_looks_at_it() {
+async fn run_is_not_over_while_an_execution_looks_at_it() {
     let mut met = 0;
     for delay in 0..20 {
         let story = Story::of("a: on");
@@ -129,7 +129,7 @@ async fn look_asks_nobody_again_about_rejected_steps() {
 }
 
 #[tokio::test]
-async fn a_look_that_is_taken_up_looks_at_what_could_not_be_looked_at_before() {
+async fn resumed_look_looks_at_parts_that_could_not_be_looked_at() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;
     story.begin_look(&run).await;
@@ -145,7 +145,7 @@ async fn a_look_that_is_taken_up_looks_at_what_could_not_be_looked_at_before() {
 }
 
 #[tokio::test]
-async fn what_came_after_the_approval_is_told_once() {
+async fn facet_that_came_after_the_approval_is_told_once() {
     let story = Story::of("a: on");
     let run = waiting(&story, "a: off, b: off", ApprovalRule::default()).await;
     answer(&story, &run, true, "ann").await;
@@ -161,7 +161,7 @@ async fn what_came_after_the_approval_is_told_once() {
 }
 
 #[tokio::test]
-async fn what_was_as_wanted_when_a_person_said_yes_is_not_changed_after_it() {
+async fn facet_as_wanted_at_the_approval_is_not_changed_after_it() {
     let story = Story::of("a: on, b: off");
     let run = waiting(&story, "a: off, b: off", ApprovalRule::default()).await;
     answer(&story, &run, true, "ann").await;
@@ -173,7 +173,7 @@ async fn what_was_as_wanted_when_a_person_said_yes_is_not_changed_after_it() {
 }
 
 #[tokio::test]
-async fn what_a_look_said_that_died_before_its_end_is_told_by_the_next() {
+async fn findings_of_a_look_that_died_are_told_by_the_next() {
     let story = Story::of("fixed: on");
     let run = story.enforce("beta 80%", "fixed: off").await;
     story.toy.set("fixed: on");
@@ -204,7 +204,7 @@ impl Wrapper for Left<'_> {
 }
 
 #[tokio::test]
-async fn a_plan_that_is_left_over_when_its_look_was_closed_writes_nothing() {
+async fn plan_left_over_from_a_closed_look_writes_nothing() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off, b: off").await;
     let look = story.begin_look(&run).await;
@@ -219,7 +219,7 @@ async fn a_plan_that_is_left_over_when_its_look_was_closed_writes_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_written_all_the_same_after_a_look_was_closed_is_carried_out_by_the_next() {
+async fn steps_written_after_a_look_was_closed_are_done_by_the_next() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;
     let look = story.begin_look(&run).await;

@@ -1,4 +1,4 @@
-//! Alerts, runs and rollbacks that meet: one run for a stage, one rollback for a run, and who has the last word.
+//! Alerts, runs and rollbacks that meet: one run for a stage, one rollback for a run, and the last word.
 
 use futures::future::join_all;
 use guardrails_model::engine::Progress;
@@ -54,7 +54,7 @@ async fn a_failed_step_is_not_tried_again_within_one_attempt() {
 }
 
 #[tokio::test]
-async fn a_run_that_goes_on_in_another_execution_does_not_try_again_what_failed() {
+async fn run_continued_in_another_execution_does_not_retry_failures() {
     let story = Story::of("a: on, b: on");
     story.toy.lamps().by_name.get_mut("b").unwrap().refuses = Some("glued");
     let run = story.open("beta 80%", "a: off, b: off").await;
@@ -86,7 +86,7 @@ async fn a_run_whose_execution_died_is_taken_up_by_the_next_alert() {
 }
 
 #[tokio::test]
-async fn a_master_that_died_before_it_asked_the_workflow_is_finished_by_the_next_delivery() {
+async fn dead_masters_alert_is_finished_by_the_next_delivery() {
     // The record is there and its attempt is written down, but no execution: call 3 is the start of it.
     for at in 1.. {
         let story = Story::of("a: on");
@@ -104,7 +104,7 @@ async fn a_master_that_died_before_it_asked_the_workflow_is_finished_by_the_next
 }
 
 #[tokio::test]
-async fn of_two_rollbacks_at_once_one_is_started_and_the_other_is_told() {
+async fn one_of_two_rollbacks_at_once_is_started_and_other_is_told() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;
     let asked = join_all([story.harness.ask_back(&run, &[], false), story.harness.ask_back(&run, &[], false)]).await;
@@ -228,7 +228,7 @@ async fn the_last_piece_that_is_put_back_lets_the_stage_go() {
 }
 
 #[tokio::test]
-async fn putting_one_piece_back_does_not_call_a_half_done_run_enforced() {
+async fn partial_rollback_does_not_call_a_half_done_run_enforced() {
     let story = Story::of("a: on, b: on");
     story.toy.lamps().by_name.get_mut("b").unwrap().refuses = Some("glued");
     let run = story.enforce("beta 80%", "a: off, b: off").await;
@@ -239,7 +239,7 @@ async fn putting_one_piece_back_does_not_call_a_half_done_run_enforced() {
 }
 
 #[tokio::test]
-async fn a_rollback_before_the_plan_is_open_ends_it_and_steps_written_late_stay_inert() {
+async fn rollback_before_open_ends_run_and_late_steps_stay_inert() {
     let story = Story::of("a: on");
     let Begun::Started(run) = story.alert("beta 80%", "a: off").await else { panic!("not begun") };
     let late = story.harness.executor().plan(&run, 0, &*story.toy.action("a: off")).await.unwrap();

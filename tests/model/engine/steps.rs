@@ -1,4 +1,4 @@
-//! One step, forward and back: what is written when, and what the world must say.
+//! One step, forward and back: its records, and the states of the world that it needs.
 
 use guardrails_model::clock::Clock;
 use guardrails_model::engine::{Cursor, Executor, Progress};
@@ -40,7 +40,7 @@ async fn a_change_that_its_maker_did_not_live_to_see_is_finished() {
 }
 
 #[tokio::test]
-async fn what_is_as_wanted_already_is_skipped_and_rollback_never_touches_it() {
+async fn facet_as_wanted_is_skipped_and_rollback_never_touches_it() {
     let story = Story::of("a: off, b: on");
     let run = story.enforce("beta 80%", "a: off, b: off").await;
     story
@@ -52,7 +52,7 @@ async fn what_is_as_wanted_already_is_skipped_and_rollback_never_touches_it() {
 }
 
 #[tokio::test]
-async fn what_changed_since_the_plan_is_put_back_to_what_it_was_when_we_came() {
+async fn facet_changed_since_the_plan_is_put_back_to_its_new_value() {
     let story = Story::of("a: on");
     let run = story.open("beta 80%", "a: off").await;
     story.toy.set("a: dim");
@@ -63,7 +63,7 @@ async fn what_changed_since_the_plan_is_put_back_to_what_it_was_when_we_came() {
 }
 
 #[tokio::test]
-async fn what_became_as_wanted_since_the_plan_is_not_ours() {
+async fn facet_as_wanted_since_the_plan_is_not_ours() {
     let story = Story::of("a: on");
     let run = story.open("beta 80%", "a: off").await;
     story.toy.set("a: off");
@@ -73,7 +73,7 @@ async fn what_became_as_wanted_since_the_plan_is_not_ours() {
 }
 
 #[tokio::test]
-async fn what_was_never_begun_is_rolled_back_without_a_look() {
+async fn step_never_begun_is_rolled_back_without_a_look() {
     let story = Story::of("a: on");
     let run = story.open("beta 80%", "a: off").await;
     story.harness.gate.disarm();
@@ -95,7 +95,7 @@ async fn a_target_that_is_gone_is_said_and_the_rest_is_put_back() {
 }
 
 #[tokio::test]
-async fn a_refused_step_holds_nothing_and_a_later_change_by_a_person_is_never_undone() {
+async fn refused_step_holds_nothing_and_later_changes_are_not_undone() {
     let story = Story::of("a: on, b: on");
     story.toy.lamps().by_name.get_mut("a").unwrap().refuses = Some("glued");
     let run = story.enforce("beta 80%", "a: off, b: off").await;
@@ -108,7 +108,7 @@ async fn a_refused_step_holds_nothing_and_a_later_change_by_a_person_is_never_un
 }
 
 #[tokio::test]
-async fn a_step_refused_after_an_earlier_call_that_may_yet_land_stays_held() {
+async fn step_refused_after_a_call_that_may_yet_land_stays_held() {
     let story = Story::of("a: on");
     let run = story.open("beta 80%", "a: off").await;
     story.harness.gate.arm_for("turn a", Kind::DieLate(70));
@@ -135,7 +135,7 @@ async fn a_step_is_applied_only_when_the_world_is_seen_to_agree() {
 }
 
 #[tokio::test]
-async fn a_world_that_does_not_follow_in_time_is_a_failed_step_that_is_put_back() {
+async fn step_that_times_out_fails_and_is_put_back() {
     let story = Story::of("a: on");
     story.toy.lamps().by_name.get_mut("a").unwrap().takes = PATIENCE.limit + 100;
     let run = story.enforce("beta 80%", "a: off").await;
@@ -161,7 +161,7 @@ async fn a_change_taken_up_again_much_later_is_given_its_time_anew() {
 }
 
 #[tokio::test]
-async fn a_putting_back_taken_up_again_much_later_is_given_its_time_anew() {
+async fn rollback_taken_up_much_later_gets_its_time_anew() {
     let story = Story::of("a: on");
     let run = story.enforce("beta 80%", "a: off").await;
     story.toy.lamps().by_name.get_mut("a").unwrap().takes = 30;

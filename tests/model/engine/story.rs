@@ -144,7 +144,7 @@ fn shown(step: &Step, names: &[(RunId, String)]) -> String {
     format!("{} {}{reason}", step.label, step.phase)
 }
 
-/// `beta 80%` and what it wants, as the target and the guardrail of an alert.
+/// `beta 80%` and its desired values, as the target and the guardrail of an alert.
 pub fn stage(who: &str, desired: &str) -> (Target, Guardrail) {
     let spec = |desired: &str| ActionSpec { name: "toy".parse().expect("an action's name"), params: json!(desired) };
     let waves = desired.split("; ").filter(|desired| !desired.is_empty()).map(|desired| vec![spec(desired)]);

@@ -1,4 +1,5 @@
-//! What is done in order, what there is no room for, and what is asked for otherwise while it is under way.
+//! Facets that are turned in order, those for which there is no room, and those of which something else is asked while they are
+//! under way.
 
 use guardrails_model::engine::{Cursor, Progress};
 use guardrails_model::ids::{FacetId, RunId};
@@ -25,7 +26,7 @@ async fn hall() -> (Story, RunId) {
 }
 
 #[tokio::test]
-async fn what_belongs_together_is_turned_in_order_and_back_in_the_order_of_the_way_back() {
+async fn unit_is_turned_in_order_and_back_in_the_order_back() {
     let (story, run) = hall().await;
     story.apply(&run).await;
     let order: Vec<String> = turned(&story).into_iter().filter(|lamp| lamp != "other").collect();
@@ -50,7 +51,7 @@ async fn the_next_is_not_begun_while_an_earlier_one_is_on_its_way() {
 }
 
 #[tokio::test]
-async fn when_an_earlier_one_fails_the_next_is_not_begun_and_the_rest_goes_on() {
+async fn failure_in_a_unit_stops_its_later_steps_and_no_others() {
     let (story, run) = hall().await;
     story.toy.lamps().by_name.get_mut("hall-0-1-fuse").unwrap().refuses = Some("stuck");
     story.apply(&run).await;
@@ -64,7 +65,7 @@ async fn when_an_earlier_one_fails_the_next_is_not_begun_and_the_rest_goes_on() 
 }
 
 #[tokio::test]
-async fn a_unit_that_does_not_get_ready_is_given_up_with_the_reason_and_can_be_put_back() {
+async fn unready_unit_is_given_up_with_reason_and_can_be_put_back() {
     let (story, run) = hall().await;
     story.toy.lamps().unready = Some("the paint is wet");
     story.invoke(Direction::Apply, &run).await.unwrap().unwrap();
@@ -84,7 +85,7 @@ async fn a_unit_that_does_not_get_ready_is_given_up_with_the_reason_and_can_be_p
 }
 
 #[tokio::test]
-async fn on_the_way_back_an_unready_unit_stays_as_it_is_until_it_is_ready_or_forced() {
+async fn unready_unit_is_not_put_back_until_it_is_ready_or_forced() {
     let (story, run) = hall().await;
     story.apply(&run).await;
     story.toy.lamps().unready = Some("the paint is wet");
@@ -97,7 +98,7 @@ async fn on_the_way_back_an_unready_unit_stays_as_it_is_until_it_is_ready_or_for
 }
 
 #[tokio::test]
-async fn what_came_to_a_unit_after_the_plan_becomes_a_step_and_comes_back_too() {
+async fn facet_that_joined_a_unit_after_plan_becomes_a_step() {
     let (story, run) = hall().await;
     story.toy.set("hall-1-0-new: on");
     story.apply(&run).await;
@@ -110,7 +111,7 @@ async fn what_came_to_a_unit_after_the_plan_becomes_a_step_and_comes_back_too() 
 }
 
 #[tokio::test]
-async fn what_there_is_no_room_for_now_is_not_passed_over() {
+async fn step_without_room_now_is_not_passed_over() {
     let story = Story::of("a: on, b: on, c: on, d: on, e: on");
     let run = story.open("beta 80%", "a: off, b: off, c: off, d: off, e: off").await;
     let mut cursor = Cursor::default();
@@ -128,7 +129,7 @@ async fn what_there_is_no_room_for_now_is_not_passed_over() {
 }
 
 #[tokio::test]
-async fn one_that_has_to_wait_for_hours_does_not_hold_up_those_after_it_and_is_seldom_asked_for() {
+async fn facet_that_waits_for_hours_does_not_hold_up_the_others() {
     let story = Story::of("a: on, b: on, c: on, d: on, e: on");
     let run = story.open("beta 80%", "a: off, b: off, c: off, d: off, e: off").await;
     story.toy.lamps().by_name.get_mut("a").unwrap().no_current = 3;
@@ -175,7 +176,7 @@ async fn a_rollback_under_way_is_narrowed() {
 }
 
 #[tokio::test]
-async fn a_rollback_under_way_is_widened_and_what_was_passed_comes_back_too() {
+async fn widened_rollback_puts_back_the_facets_it_had_passed() {
     let (story, run) = going_back(&["d"]).await;
     story.toy.lamps().by_name.get_mut("d").unwrap().takes = 30;
     let Progress::Settling { cursor, .. } = story.invoke(Direction::Rollback, &run).await.unwrap().unwrap() else { panic!() };
@@ -187,7 +188,7 @@ async fn a_rollback_under_way_is_widened_and_what_was_passed_comes_back_too() {
 }
 
 #[tokio::test]
-async fn an_invocation_that_is_at_work_when_something_else_is_asked_for_begins_again() {
+async fn invocation_at_work_begins_again_when_the_request_changes() {
     let story = Story::of("a: on, b: on, c: on, d: on, e: on, f: on");
     let run = story.enforce("beta 80%", "a: off, b: off, c: off, d: off, e: off, f: off").await;
     story.harness.ask_back(&run, &[facet("c"), facet("e")], false).await;
@@ -207,7 +208,7 @@ async fn an_invocation_that_is_at_work_when_something_else_is_asked_for_begins_a
 }
 
 #[tokio::test]
-async fn an_execution_that_ends_does_not_say_that_what_was_asked_for_after_it_began_is_done() {
+async fn ending_execution_does_not_claim_requests_made_after_start() {
     let (story, run) = going_back(&["d"]).await;
     story.invoke(Direction::Rollback, &run).await.unwrap().unwrap();
     story.harness.wait(1).await;

@@ -21,12 +21,12 @@ fn control_a_product_without_leases_is_found_out() {
 }
 
 #[test]
-fn control_a_product_that_forgets_the_calls_of_the_dead_is_found_out() {
+fn control_product_that_forgets_calls_of_the_dead_is_found() {
     is_found_out(Sabotage::ForgetsEarlierCalls, "there and back", 1, "without a lease");
 }
 
 #[test]
-fn control_a_product_whose_second_run_takes_a_snapshot_is_found_out() {
+fn control_product_whose_second_run_takes_a_snapshot_is_found() {
     is_found_out(Sabotage::SecondSnapshot, "one comes, the other goes", 0, "Before is lost");
 }
 
@@ -51,16 +51,16 @@ fn control_a_product_whose_look_takes_a_snapshot_is_found_out() {
 }
 
 #[test]
-fn control_a_product_whose_look_plans_what_it_holds_anew_is_found_out() {
+fn control_product_whose_look_plans_its_holds_anew_is_found() {
     is_found_out(Sabotage::LookPlansAnew, "a round turns it off again", 0, "holds it");
 }
 
 #[test]
-fn control_a_product_whose_look_changes_what_it_is_to_tell_of_is_found_out() {
+fn control_product_whose_look_changes_but_should_tell_is_found() {
     is_found_out(Sabotage::LookTellsAndEnforces, "a round tells of it", 0, "only to be told of");
 }
 
 #[test]
-fn control_a_product_that_takes_half_done_for_undone_is_found_out() {
+fn control_product_that_takes_half_done_for_undone_is_found() {
     is_found_out(Sabotage::TakesHalfDoneForUndone, "there and back", 0, "holds it");
 }

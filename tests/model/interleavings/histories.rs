@@ -1,5 +1,5 @@
-//! Whatever the order: nothing is started that was not running, nothing is lost from Before, the two directions never write at
-//! once, no hold is left over, and everybody comes to an end.
+//! In every order nothing is started that was not running, nothing is lost from Before, and the two directions never write at
+//! once. No hold is left over, and everybody comes to an end.
 
 use guardrails_explore::{SCENARIOS, explore, scenario};
 

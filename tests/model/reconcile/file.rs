@@ -1,4 +1,4 @@
-//! What guardrails.yaml says of it, and the template that follows.
+//! The keys of guardrails.yaml for it, and the template that follows.
 
 use guardrails_model::config::file::FileError;
 use guardrails_model::config::{Config, Release};
@@ -30,7 +30,7 @@ fn how_often_and_what_a_period_s_end_does_are_read_and_checked() {
 }
 
 #[test]
-fn the_schedule_and_its_alarm_follow_the_file_and_only_the_guardrails_budgets_are_read() {
+fn schedule_and_alarm_follow_file_and_only_its_budgets_are_read() {
     let config = parse(&with("reconcile: { every: 15m }")).unwrap();
     let template = template::render(&config, "functions.zip").unwrap();
     let resource = |name: &str| &template["Resources"][name]["Properties"];

@@ -1,4 +1,4 @@
-//! A guardrail over a lamp, what AWS Budgets says of it, and rounds.
+//! A guardrail over a lamp, its figures in AWS Budgets, and rounds.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,7 @@ use crate::fake_action::FakeLamps;
 use crate::harness::{self, Harness};
 use crate::world::lock;
 
-/// What AWS Budgets says, by the budget's name.
+/// The figures of AWS Budgets, by the budget's name.
 #[derive(Default)]
 pub struct Figures(Mutex<BTreeMap<GuardrailName, Result<Option<Standing>, SpendError>>>);
 
@@ -100,7 +100,7 @@ impl Lab {
         lock(&self.figures.0).insert(self.guardrail.name.clone(), Ok(Some(standing)));
     }
 
-    /// Budgets expects so much by the period's end, beside what it says already.
+    /// Budgets expects so much by the period's end, beside its present figures.
     pub fn expects(&self, forecast: &str) {
         if let Some(Ok(Some(standing))) = lock(&self.figures.0).get_mut(&self.guardrail.name) {
             standing.forecast = Some(forecast.parse().unwrap());
@@ -138,7 +138,7 @@ impl Lab {
         self.harness.wait((then - self.harness.clock.now()).get_seconds()).await;
     }
 
-    /// One round, and nothing of what it starts is carried out yet.
+    /// One round. The executions that it starts are not carried out yet.
     pub async fn bare_round(&self) -> Round {
         let running = Priced { runs: self.harness.runs(), census: &self.fleet };
         Reconciler { runs: self.harness.runs(), spending: &self.figures, running: &running }.round().await.unwrap()
@@ -151,7 +151,7 @@ impl Lab {
         round
     }
 
-    /// Carries out what is under way.
+    /// Carries out the executions that are under way.
     pub async fn settle(&self) {
         let mut under_way = Vec::new();
         for run in self.harness.truth.open_runs(None).await.unwrap() {
@@ -191,7 +191,7 @@ impl Lab {
     async fn keep_alert(&self, amount: &str) {
         let text = crate::deployed::alert("beta", guardrails_local_aws::ACCOUNT, "$2.00", "$2.00", amount);
         let record = AlertRecord { format: FORMAT, at: self.bench_now(), text, decision: String::new(), guardrail: None };
-        // What the bench calls all alerts.
+        // The bench's name for all alerts.
         self.harness.truth.record_alert("digest", &record).await.unwrap();
     }
 
@@ -224,7 +224,7 @@ impl Lab {
         self.all().await.into_iter().rfind(|run| !run.parts.is_empty()).expect("a run")
     }
 
-    /// Somebody says no to what is asked.
+    /// Somebody says no to the present question.
     pub async fn reject(&self, run: &Run) {
         self.say_no(run, false).await;
     }

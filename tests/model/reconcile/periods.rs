@@ -1,4 +1,4 @@
-//! The end of a budget's period: what was held for it is let go once the figures are of the new one, and nothing flaps.
+//! The end of a budget's period. Held changes are let go once the figures are of the new one, and nothing flaps.
 
 use guardrails_model::config::{ActionSpec, ApprovalRule};
 use guardrails_model::record::RunState;
@@ -13,11 +13,11 @@ async fn enforced(lab: &Lab) {
 }
 
 #[tokio::test]
-async fn a_period_that_ended_lets_go_once_the_new_period_s_spend_is_there() {
+async fn ended_period_lets_go_once_spend_of_new_period_is_there() {
     let lab = Lab::new().await;
     enforced(&lab).await;
     for time in ["2026-12-01T00:30:00Z", "2026-12-01T07:00:00Z"] {
-        // What Budgets shows is of November yet, and in alarm.
+        // The figures of Budgets are of November yet, and in alarm.
         lab.at(time).await;
         lab.says("9.20");
         lab.round().await;
@@ -28,14 +28,14 @@ async fn a_period_that_ended_lets_go_once_the_new_period_s_spend_is_there() {
     let round = lab.round().await;
     assert_eq!((lab.lamp().as_str(), lab.runs().await), ("on", vec!["2026-11 rolled back".to_owned()]));
     assert!(round.guardrails[0].did[0].ends_with("2026-11 is over, and $0.12 are spent of 2026-12"), "{round:?}");
-    // What is spent in December is enforced in December.
+    // The spend of December is enforced in December.
     lab.says("2.31");
     lab.round().await;
     assert_eq!((lab.lamp().as_str(), lab.runs().await.last().unwrap().as_str()), ("off", "2026-12 enforced"));
 }
 
 #[tokio::test]
-async fn what_the_new_period_holds_too_passes_over_without_a_gap() {
+async fn facet_held_by_the_new_period_too_passes_over_without_a_gap() {
     let lab = Lab::new().await;
     enforced(&lab).await;
     lab.at("2026-12-02T09:00:00Z").await;
@@ -53,7 +53,7 @@ async fn what_the_new_period_holds_too_passes_over_without_a_gap() {
 }
 
 #[tokio::test]
-async fn zero_after_an_update_of_the_budget_is_not_the_new_period_s_spend() {
+async fn zero_after_a_budget_update_is_not_spend_of_the_new_period() {
     let lab = Lab::new().await;
     enforced(&lab).await;
     lab.at("2026-12-01T09:00:00Z").await;
@@ -66,7 +66,7 @@ async fn zero_after_an_update_of_the_budget_is_not_the_new_period_s_spend() {
 }
 
 #[tokio::test]
-async fn zero_without_an_update_of_the_budget_is_the_new_period_s_spend() {
+async fn zero_without_a_budget_update_is_spend_of_the_new_period() {
     let lab = Lab::new().await;
     enforced(&lab).await;
     lab.at("2026-12-01T09:00:00Z").await;
@@ -87,7 +87,7 @@ async fn with_release_manual_it_is_only_said() {
 }
 
 #[tokio::test]
-async fn in_a_period_s_first_days_an_alarm_that_may_be_the_old_period_s_begins_nothing() {
+async fn alarm_that_may_be_of_the_old_period_begins_nothing() {
     let lab = Lab::new().await;
     lab.at("2026-12-02T09:00:00Z").await;
     lab.says("2.31");
@@ -114,7 +114,7 @@ async fn an_amount_that_is_not_believed_turns_no_period_over() {
 }
 
 #[tokio::test]
-async fn a_figure_that_is_not_believed_is_said_and_what_was_known_stays() {
+async fn doubted_figure_is_said_and_the_known_spend_stays() {
     let lab = Lab::new().await;
     lab.at("2026-11-30T20:00:00Z").await;
     lab.says("1.20");
@@ -151,7 +151,7 @@ async fn a_forecast_that_is_not_believed_is_not_kept_as_known() {
 }
 
 #[tokio::test]
-async fn what_waits_over_the_end_of_its_period_is_not_enforced_any_more() {
+async fn run_that_waits_past_its_period_is_not_enforced_any_more() {
     for spent in ["0.12", "2.31"] {
         let mut lab = Lab::new().await;
         let rule = ApprovalRule { within: "7d".parse().unwrap(), ..ApprovalRule::default() };
@@ -200,7 +200,7 @@ async fn restriction_while_people_are_asked_passes_over_without_a_gap() {
 }
 
 #[tokio::test]
-async fn an_update_that_zeroes_what_is_shown_lets_nothing_of_the_old_period_go() {
+async fn update_that_zeroes_figures_lets_nothing_of_old_period_go() {
     let mut lab = Lab::new().await;
     enforced(&lab).await;
     lab.guardrail.stages[1].approval = Some(ApprovalRule::default());

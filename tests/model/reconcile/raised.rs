@@ -5,7 +5,7 @@ use guardrails_model::record::RunState;
 use super::lab::Lab;
 
 #[tokio::test]
-async fn a_raised_budget_lets_go_only_when_fresh_figures_say_so_and_stays_armed() {
+async fn raised_budget_lets_go_only_by_fresh_figures_and_stays_armed() {
     let mut lab = Lab::new().await;
     lab.says("2.31");
     lab.round().await;
@@ -31,7 +31,7 @@ async fn a_raised_budget_lets_go_only_when_fresh_figures_say_so_and_stays_armed(
 }
 
 #[tokio::test]
-async fn what_an_alert_said_is_known_though_no_round_has_seen_it() {
+async fn spend_of_an_alert_is_known_though_no_round_has_seen_it() {
     let mut lab = Lab::new().await;
     lab.take_alert("$2.31").await;
     assert_eq!(lab.lamp(), "off");
@@ -46,7 +46,7 @@ async fn what_an_alert_said_is_known_though_no_round_has_seen_it() {
 }
 
 #[tokio::test]
-async fn a_person_who_asks_for_the_same_rollback_meanwhile_lets_the_stage_go_all_the_same() {
+async fn person_who_asks_for_the_same_rollback_still_releases_stage() {
     let mut lab = Lab::new().await;
     lab.says("2.31");
     lab.round().await;
@@ -100,7 +100,7 @@ async fn other_costs_that_count_put_nothing_back_within_the_period() {
         lab.round().await;
         assert_eq!(lab.lamp(), "off", "{shown} after {hours} hours");
     }
-    // A person says so, and the stage is armed again for what is spent from then on.
+    // A person says so, and the stage is armed again for the spend from then on.
     let run = lab.latest().await;
     lab.harness.ask_back(&run.id, &[], false).await;
     lab.settle().await;

@@ -96,7 +96,7 @@ async fn people_are_told_once_and_then_on_change() {
     lab.harness.wait(DAY).await;
     let found = round(&lab, &says, false).await;
     assert_eq!((found.troubles, found.news), (1, name()));
-    // Whoever was to tell them died: it is not lost.
+    // The function that was to tell them died: it is not lost.
     assert_eq!(round(&lab, &says, false).await.news, name());
     rehearsals(&lab, &says).told(&name()).await.unwrap();
     let later = round(&lab, &says, false).await;
@@ -119,7 +119,7 @@ async fn people_are_told_once_and_then_on_change() {
 }
 
 #[tokio::test]
-async fn what_was_not_tried_is_tried_again_soon() {
+async fn stage_that_was_not_rehearsed_is_tried_again_soon() {
     let lab = Lab::new().await;
     let says = Says::default();
     *lock(&says.tally) = Tally::untried("no time");

@@ -11,7 +11,7 @@ use super::lab::Lab;
 use crate::world::{Fault, Kind};
 
 #[tokio::test]
-async fn an_alert_that_never_arrived_is_enforced_and_the_round_says_so() {
+async fn alert_that_never_arrived_is_enforced_and_round_says_so() {
     let lab = Lab::new().await;
     lab.says("2.31");
     let round = lab.round().await;
@@ -27,7 +27,7 @@ async fn an_alert_that_never_arrived_is_enforced_and_the_round_says_so() {
 }
 
 #[tokio::test]
-async fn a_figure_that_is_not_believed_waits_for_a_person_as_an_alert_s_does() {
+async fn doubted_figure_waits_for_a_person_as_that_of_an_alert_does() {
     let lab = Lab::new().await;
     lab.says("183965812157.54");
     lab.round().await;
@@ -37,7 +37,7 @@ async fn a_figure_that_is_not_believed_waits_for_a_person_as_an_alert_s_does() {
 }
 
 #[tokio::test]
-async fn what_is_below_its_threshold_is_left_alone() {
+async fn stage_below_its_threshold_is_left_alone() {
     let lab = Lab::new().await;
     lab.says("1.59");
     lab.round().await;
@@ -64,7 +64,7 @@ async fn rounds_and_the_alert_itself_at_once_are_one_run() {
 }
 
 #[tokio::test]
-async fn a_stage_that_a_person_let_go_stays_so_and_nothing_is_written_of_it() {
+async fn stage_released_by_a_person_stays_so_and_writes_nothing() {
     let lab = Lab::new().await;
     lab.says("2.31");
     lab.round().await;
@@ -83,7 +83,7 @@ async fn a_stage_that_a_person_let_go_stays_so_and_nothing_is_written_of_it() {
 }
 
 #[tokio::test]
-async fn what_was_rejected_or_abandoned_stays_so_until_it_is_rearmed() {
+async fn rejected_or_abandoned_stage_stays_so_until_rearm() {
     for abandoned in [false, true] {
         let mut lab = Lab::new().await;
         lab.guardrail.stages[1].approval = (!abandoned).then(ApprovalRule::default);
@@ -111,7 +111,7 @@ async fn what_was_rejected_or_abandoned_stays_so_until_it_is_rearmed() {
 }
 
 #[tokio::test]
-async fn a_true_alert_that_was_only_early_is_enforced_though_nobody_answered() {
+async fn true_but_early_alert_is_enforced_though_nobody_answered() {
     let lab = Lab::new().await;
     // A deployment updated the budget just before.
     lab.says_since("0", lab.bench_now());
@@ -129,7 +129,7 @@ async fn a_true_alert_that_was_only_early_is_enforced_though_nobody_answered() {
 }
 
 #[tokio::test]
-async fn about_a_figure_that_is_never_believed_people_are_asked_once_a_day() {
+async fn figure_that_is_never_believed_is_asked_about_once_a_day() {
     let mut lab = Lab::new().await;
     lab.guardrail.plausibility.approval.within = "2h".parse().unwrap();
     lab.deploy().await;
@@ -278,7 +278,7 @@ async fn rounds_append_points_of_spend() {
 }
 
 #[tokio::test]
-async fn what_was_turned_on_and_what_came_is_turned_off_by_the_next_round() {
+async fn lamps_turned_on_or_new_are_turned_off_by_the_next_round() {
     let lab = Lab::new().await;
     lab.says("2.31");
     lab.round().await;
@@ -306,7 +306,7 @@ async fn a_run_whose_execution_died_is_taken_up() {
 }
 
 #[tokio::test]
-async fn what_failed_is_tried_again_once_a_day() {
+async fn failed_run_is_tried_again_once_a_day() {
     let lab = Lab::new().await;
     lab.toy.lamps().by_name.get_mut("a").unwrap().refuses = Some("glued");
     lab.says("2.31");
@@ -325,7 +325,7 @@ async fn what_failed_is_tried_again_once_a_day() {
 }
 
 #[tokio::test]
-async fn a_guardrail_that_cannot_be_read_costs_the_others_nothing_and_is_named() {
+async fn unreadable_guardrail_is_named_and_costs_others_nothing() {
     let mut lab = Lab::new().await;
     lab.says("2.31");
     let clean = lab.round().await.clean;
@@ -336,7 +336,7 @@ async fn a_guardrail_that_cannot_be_read_costs_the_others_nothing_and_is_named()
     let round = lab.round().await;
     assert_eq!(round.troubles(), ["alpha: reading the budget: AccessDenied"]);
     assert_eq!((round.clean, lab.lamp().as_str()), (clean, "off"));
-    // What is held is looked after also where Budgets says nothing.
+    // Held facets are looked after also where Budgets says nothing.
     lab.says_nothing("beta");
     lab.toy.set("a: on");
     lab.round().await;

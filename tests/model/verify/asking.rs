@@ -48,7 +48,7 @@ pub(super) fn roles_of(account: &mut Account, roles: &[(&str, serde_json::Value)
     account.trust.extend(roles.iter().map(|(name, principal)| ((*name).to_owned(), trust(principal))));
 }
 
-/// What a run has changed: Beta lost its full access.
+/// The changes of a run: Beta lost its full access.
 pub(super) fn swapped() -> Changes {
     let mut changes = Changes::default();
     let step = json!({"format": 1, "run": "r-20261123-014653-7f3k9q", "part": 0, "token": "t", "label": "x",
@@ -63,7 +63,7 @@ pub(super) struct Asking {
     asker: Asker,
     ledger: Ledger,
     pub(super) run: RunId,
-    /// What the ledger says after the last invocation.
+    /// The ledger's record after the last invocation.
     pub(super) known: Verification,
     of: Vec<Principal>,
     changes: Changes,
@@ -107,7 +107,7 @@ impl Asking {
         answer
     }
 
-    /// Reads what the ledger says.
+    /// Reads the ledger's record.
     pub(super) async fn look(&mut self) {
         if let Some(known) = self.ledger.verification(&self.run).await.unwrap() {
             self.known = known.value;
@@ -132,7 +132,7 @@ impl Asking {
 }
 
 #[tokio::test]
-async fn each_is_told_with_the_policies_and_the_roles_by_which_they_can_launch() {
+async fn each_person_is_told_with_policies_and_roles_to_launch_by() {
     let world = beta(&["ann", "bob", "cleo", "dora"]);
     {
         let mut account = world.account();
@@ -191,7 +191,7 @@ async fn it_asks_what_its_role_lets_it_ask_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_deny_closes_what_others_allow_and_a_user_or_a_role_is_asked_about_for_themselves() {
+async fn deny_wins_and_users_and_roles_are_asked_about_themselves() {
     let world = beta(&["ann"]);
     {
         let mut account = world.account();
@@ -211,7 +211,7 @@ async fn a_deny_closes_what_others_allow_and_a_user_or_a_role_is_asked_about_for
 }
 
 #[tokio::test]
-async fn what_does_not_show_our_change_yet_is_asked_again_and_believed_when_it_had_its_time() {
+async fn stale_answer_is_asked_again_and_believed_after_its_time() {
     // IAM lags behind by twenty seconds.
     let world = beta(&["ann", "bob"]);
     world.account().group("Beta", &[FULL]).groups.get_mut("Beta").unwrap().members = vec![user("ann"), user("bob")];
@@ -240,7 +240,7 @@ async fn what_does_not_show_our_change_yet_is_asked_again_and_believed_when_it_h
 }
 
 #[tokio::test]
-async fn throttling_is_waited_out_and_time_that_runs_out_goes_on_where_it_was() {
+async fn throttling_is_waited_out_and_next_invocation_goes_on() {
     let names: Vec<String> = (0..40).map(|number| format!("user-{number:02}")).collect();
     let world = beta(&names.iter().map(String::as_str).collect::<Vec<_>>());
     world.account().throttled.insert("SimulatePrincipalPolicy".to_owned(), 3);
@@ -259,7 +259,7 @@ async fn throttling_is_waited_out_and_time_that_runs_out_goes_on_where_it_was() 
 }
 
 #[tokio::test]
-async fn who_is_deleted_meanwhile_is_passed_over_and_a_refusal_is_an_error() {
+async fn person_deleted_meanwhile_is_skipped_and_refusal_is_an_error() {
     let world = beta(&["ann", "bob"]);
     world.account().gone.insert(user("ann"));
     assert_eq!(Asking::beta(&world).lines().await, ["user bob: cannot launch"]);
@@ -272,7 +272,7 @@ async fn who_is_deleted_meanwhile_is_passed_over_and_a_refusal_is_an_error() {
 }
 
 #[tokio::test]
-async fn of_hundreds_those_who_can_launch_are_kept_and_all_are_counted() {
+async fn hundreds_are_all_counted_and_those_who_can_launch_are_kept() {
     let names: Vec<String> = (0..300).map(|number| format!("user-{number:03}")).collect();
     let world = beta(&names.iter().map(String::as_str).collect::<Vec<_>>());
     world.account().page = 1000;
@@ -285,7 +285,7 @@ async fn of_hundreds_those_who_can_launch_are_kept_and_all_are_counted() {
 }
 
 #[tokio::test]
-async fn keys_that_no_request_to_launch_has_leave_nobody_unclear_and_the_region_is_said() {
+async fn keys_that_no_launch_has_are_no_doubt_and_region_is_said() {
     let world = beta(&["ann", "bob", "cleo", "dora", "eve"]);
     {
         let mut account = world.account();
@@ -311,7 +311,7 @@ async fn keys_that_no_request_to_launch_has_leave_nobody_unclear_and_the_region_
 }
 
 #[tokio::test]
-async fn what_an_organization_denies_as_simulated_is_unclear_unless_our_own_deny_closes_it() {
+async fn organization_denial_is_unclear_unless_our_own_deny_closes_it() {
     let world = beta(&["ann", "bob"]);
     let closed = vec![Right::to("ec2:", "Power"), Right::to("", "guardrails-us-east-1-deny-0123456789").denied()];
     world.account().rights.extend([(user("ann"), vec![Right::to("ec2:RunInstances", "Power")]), (user("bob"), closed)]);
@@ -339,7 +339,7 @@ async fn statement_of_the_organization_that_denies_is_a_plain_no() {
 }
 
 #[tokio::test]
-async fn what_a_boundary_forbids_on_one_role_it_does_not_forbid_on_another() {
+async fn boundary_on_one_role_forbids_nothing_on_another() {
     let world = beta(&[]);
     {
         let mut account = world.account();

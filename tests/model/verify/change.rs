@@ -1,4 +1,4 @@
-//! What a plan says of who could launch after it, before anything is changed.
+//! A plan's forecast of the people who could launch after it, before anything is changed.
 
 use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::ids::{FacetId, RunId};
@@ -21,7 +21,7 @@ fn step(kind: &str, whose: &str, policy: &str, wanted: &str) -> Step {
     serde_json::from_value(step).unwrap()
 }
 
-/// A plan that denies these actions, or what a policy of somebody's own has.
+/// A plan that denies these actions, or those of a policy of somebody's own.
 fn denying(kind: &str, whose: &str, params: &Json) -> Changes {
     let mut changes = Changes::default();
     let policy = params["policy"].as_str().unwrap_or(OWN);
@@ -62,7 +62,7 @@ fn a_deny_closes_the_calls_that_it_lists_and_no_others() {
 }
 
 #[test]
-fn what_keeps_somebody_from_a_role_closes_the_way_through_it() {
+fn deny_to_assume_a_role_closes_the_way_through_it() {
     let ann = ann(vec![way(Some("Deploy"), &["ec2:RunInstances"], &["Power"])]);
     let then = |kind: &str, whose: &str, action: &str| denying(kind, whose, &json!({"actions": [action]})).left(&ann).words();
     let open = "CAN STILL LAUNCH through role Deploy by Power (ec2:RunInstances)";
@@ -72,7 +72,7 @@ fn what_keeps_somebody_from_a_role_closes_the_way_through_it() {
 }
 
 #[test]
-fn what_a_policy_of_their_own_denies_cannot_be_told_before() {
+fn deny_of_peoples_own_policy_cannot_be_told_before() {
     let params = json!({"policy": "arn:aws:iam::123456789012:policy/Freeze"});
     let changes = denying("group-policy", "Beta", &params);
     let direct = ann(vec![way(None, &["ec2:RunInstances"], &["Power"])]);

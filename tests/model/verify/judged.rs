@@ -1,4 +1,4 @@
-//! What IAM's answers make of a run: a stage that demands it fails, what is enforced stays, and it is asked no more than needed.
+//! The effect of IAM's answers on a run: a stage that demands it fails, its changes stay, and IAM is asked no more than needed.
 
 use guardrails_model::clock::Clock;
 use guardrails_model::ids::RunId;
@@ -47,7 +47,7 @@ trait Asked {
 }
 
 impl Asked for Story {
-    /// What the function verify finds to ask, if anything.
+    /// The questions that the function verify finds, if there are any.
     async fn to_verify(&self, run: &RunId) -> Option<ToVerify> {
         ToVerify::of(&self.harness.truth, run, self.world.clock.now()).await.unwrap()
     }
@@ -71,7 +71,7 @@ impl Asked for Story {
 }
 
 #[tokio::test]
-async fn a_stage_that_demands_it_fails_for_who_can_still_launch_and_what_is_enforced_stays() {
+async fn demanding_stage_fails_if_somebody_can_launch_and_stays() {
     for (demand, can, ends) in [
         (Demand::Report, true, (Outcome::Succeeded, RunState::Enforced)),
         (Demand::Fail, true, (Outcome::Failed, RunState::ApplyFailed)),
@@ -94,7 +94,7 @@ async fn a_stage_that_demands_it_fails_for_who_can_still_launch_and_what_is_enfo
 }
 
 #[tokio::test]
-async fn what_could_not_be_asked_is_said_and_undoes_nothing() {
+async fn failed_verification_is_said_and_undoes_nothing() {
     for (demand, ends) in
         [(Demand::Report, (Outcome::Succeeded, RunState::Enforced)), (Demand::Fail, (Outcome::Failed, RunState::ApplyFailed))]
     {
@@ -107,7 +107,7 @@ async fn what_could_not_be_asked_is_said_and_undoes_nothing() {
 }
 
 #[tokio::test]
-async fn what_was_not_asked_to_the_end_says_how_far_it_came_and_why() {
+async fn unfinished_verification_says_how_far_it_came_and_why() {
     let machine: serde_json::Value = serde_json::from_str(include_str!("../../../statemachine/guardrails.asl.json")).unwrap();
     let in_part = machine["States"]["VerifiedInPart"]["Output"].as_str().unwrap();
     let too_large = in_part.split('\'').nth(3).unwrap();
@@ -144,7 +144,7 @@ async fn what_was_not_asked_to_the_end_says_how_far_it_came_and_why() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_asked_keeps_nothing_of_an_earlier_try_and_all_of_its_own() {
+async fn broken_verification_keeps_answers_of_its_own_try_only() {
     let (story, run) = open(Demand::Fail).await;
     story.verify(&run, true).await;
     story.harness.runs().could_not_verify(&run, "throttled").await.unwrap();
@@ -181,7 +181,7 @@ async fn an_answer_that_never_came_is_none() {
 }
 
 #[tokio::test]
-async fn a_look_asks_again_only_when_it_changed_something_or_the_run_had_failed_for_it() {
+async fn look_asks_again_only_after_a_change_or_for_a_failed_run() {
     // Held, and nothing changed: nobody is asked.
     let (story, run) = open(Demand::Report).await;
     story.verify(&run, true).await;
@@ -217,7 +217,7 @@ async fn a_run_of_an_earlier_version_asks_nobody() {
 }
 
 #[test]
-fn what_was_written_before_a_field_was_known_is_read() {
+fn record_without_later_fields_is_read() {
     let asked = json!({"format": 1, "run": "r-20261123-014653-7f3k9q", "try": 1, "began": "2026-11-23T00:00:00Z",
         "at": "2026-11-23T00:00:00Z", "finished": true, "counts": {"asked": 0, "can": 0, "untold": 0}});
     let read: Verification = serde_json::from_value(asked).unwrap();

@@ -35,7 +35,7 @@ fn long_person(number: usize, ways: usize) -> Person {
     Person { ways, untold, ..Person::of(&long("user", number), by) }
 }
 
-/// A book over a ledger that takes what DynamoDB takes.
+/// A book over a ledger with the limits of DynamoDB.
 async fn begin(ledger: &Ledger) -> (Book<'_>, RunId, Timestamp) {
     let now = SystemClock.now();
     let run = RunId::new(now);
@@ -48,7 +48,7 @@ async fn again<'a>(ledger: &'a Ledger, run: &RunId, now: Timestamp) -> Book<'a> 
 }
 
 #[tokio::test]
-async fn what_1500_people_and_2000_roles_of_the_longest_names_may_do_fits_at_every_write() {
+async fn answers_on_1500_people_and_2000_roles_fit_at_every_write() {
     let ledger = Ledger::new(Arc::new(MemoryStore::default()));
     let (mut book, run, now) = begin(&ledger).await;
     book.count(1500, (0..500).map(|number| format!("group {number:03}{}: there is none", "g".repeat(125))).collect());
@@ -136,7 +136,7 @@ async fn a_page_that_is_missing_is_never_taken_for_an_answer() {
 }
 
 #[tokio::test]
-async fn what_an_earlier_version_left_in_the_middle_is_gone_on_with() {
+async fn verification_of_an_earlier_version_is_gone_on_with() {
     let ledger = Ledger::new(Arc::new(MemoryStore::default()));
     let now: Timestamp = "2026-11-23T00:00:00Z".parse().unwrap();
     let way = |name: &str| json!({"through": name, "actions": ["ec2:RunInstances"], "policies": ["Power"]});
@@ -183,7 +183,7 @@ fn simulated(asking: &Asking) -> usize {
 }
 
 #[tokio::test]
-async fn of_thousands_of_roles_somebody_is_asked_about_no_more_than_tells_how_they_stand() {
+async fn no_more_roles_are_asked_about_than_settle_a_person() {
     let mut asking = account(150, 400, true);
     asking.all().await;
     let counts = asking.known.counts;
@@ -228,7 +228,7 @@ async fn time_passes_too_and_what_was_learned_slowly_is_kept() {
 }
 
 #[tokio::test]
-async fn somebody_with_more_roles_than_an_invocation_has_time_for_is_asked_about_over_many() {
+async fn person_with_too_many_roles_is_asked_about_over_invocations() {
     // Each invocation has time for one question; the last of the roles is the only one that they may assume.
     let mut asking = account(1, 130, false);
     let may = vec![Right::to("sts:", "Assume").on(&role("role-0129"))];
@@ -244,7 +244,7 @@ async fn somebody_with_more_roles_than_an_invocation_has_time_for_is_asked_about
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_in_the_middle_is_no_failure_and_one_that_never_works_is() {
+async fn broken_connection_is_no_failure_and_dead_one_is() {
     let mut asking = account(30, 30, false);
     let world = Arc::clone(&asking.world);
     world.gate.arm(Fault { at: 40, kind: Kind::LostAnswer });

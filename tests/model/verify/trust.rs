@@ -1,4 +1,5 @@
-//! May somebody of the role's own account assume it? By examples of AWS's documentation, and by what must hold of any policy.
+//! May somebody of the role's own account assume it? By examples of AWS's documentation, and by rules that must hold of any
+//! policy.
 
 use guardrails_model::verdict::Verdict;
 use guardrails_model::verify::{Assumable, Caller, Decision, Simulated, Trust, assumable};
@@ -39,7 +40,7 @@ fn judged(statements: &Json, arn: &str, own: &Simulated) -> Assumable {
     assumable(Trust::read(&policy(statements)).of(&caller), own, &caller)
 }
 
-/// What becomes of Ann: where her own policies allow it, say nothing, and deny it.
+/// The verdicts on Ann: where her own policies allow it, say nothing, and deny it.
 fn ann(statements: &Json) -> [Assumable; 3] {
     [Decision::Allowed, Decision::ImplicitDeny, Decision::ExplicitDeny].map(|decision| judged(statements, ANN, &own(decision)))
 }
@@ -53,7 +54,7 @@ const BY_BOTH: [Assumable; 3] = [Assumable::Yes, Assumable::No, Assumable::No];
 const NO: [Assumable; 3] = [Assumable::No, Assumable::No, Assumable::No];
 
 #[test]
-fn who_is_named_needs_no_policy_of_their_own_and_whose_account_is_named_does() {
+fn named_caller_needs_no_policy_and_caller_of_account_does() {
     for (principal, becomes) in [
         (json!({"AWS": ANN}), BY_TRUST),
         (json!({"AWS": [DEPLOY, ANN]}), BY_TRUST),
@@ -66,7 +67,7 @@ fn who_is_named_needs_no_policy_of_their_own_and_whose_account_is_named_does() {
         // Names are not patterns, and a user with a path is another.
         (json!({"AWS": "arn:aws:iam::111122223333:user/*"}), NO),
         (json!({"AWS": "arn:aws:iam::111122223333:user/ann"}), NO),
-        // Who was deleted is shown by an id.
+        // Somebody who was deleted is shown by an id.
         (json!({"AWS": "AIDAQ3EGUVS2EXAMPLE"}), NO),
         (json!({"Service": "ec2.amazonaws.com"}), NO),
         (json!({"Federated": "cognito-identity.amazonaws.com"}), NO),
@@ -118,7 +119,7 @@ fn only_what_covers_assuming_lets_anybody_in() {
 }
 
 #[test]
-fn conditions_are_evaluated_where_they_speak_of_who_asks_and_said_where_they_do_not() {
+fn conditions_on_the_caller_are_evaluated_and_others_are_said() {
     let named = |condition: Json| with(allow(&json!({"AWS": ANN})), "Condition", condition);
     for (condition, becomes) in [
         (json!({"ArnEquals": {"aws:PrincipalArn": ANN}}), Assumable::Yes),
@@ -133,7 +134,7 @@ fn conditions_are_evaluated_where_they_speak_of_who_asks_and_said_where_they_do_
         // Only services have it.
         (json!({"StringEquals": {"aws:SourceAccount": "111122223333"}}), Assumable::No),
         (json!({"StringEqualsIfExists": {"aws:SourceAccount": "444455556666"}}), Assumable::Yes),
-        // AWS's own examples: what the request says, nobody knows before.
+        // AWS's own examples: nobody knows before which keys the request has.
         (
             json!({"StringEquals": {"sts:ExternalId": "12345"}}),
             cannot("its trust policy has a condition: it asks for sts:ExternalId"),
@@ -196,7 +197,7 @@ fn all_but_somebody_is_said_to_be_unclear_unless_it_is_not() {
 }
 
 #[test]
-fn what_cannot_be_read_is_said() {
+fn trust_policy_that_cannot_be_read_is_unknown() {
     for document in ["", "{}", "[]", "{\"Statement\": [{\"Effect\": \"Maybe\"}]}", "{\"Statement\": [{\"Effect\": \"Allow\"}]}"] {
         let trust = Trust::read(document);
         assert!(!trust.is_for_services_only(), "{document}");

@@ -3,7 +3,7 @@
 use super::Place;
 use crate::world::{Check, Group, Instance, Member, Power};
 
-/// What a group has to be without before its members may be stopped.
+/// The processes that a group must not run when its members are stopped.
 const EIGHT: [&str; 8] = [
     "Launch",
     "Terminate",
@@ -55,7 +55,7 @@ async fn a_group_that_only_a_member_implies_replaces_it_too() {
 }
 
 #[tokio::test]
-async fn a_stopped_member_of_a_group_without_the_eight_processes_is_left_alone() {
+async fn stopped_member_of_group_without_its_processes_is_left_alone() {
     let place = fleet(two());
     place.suspend("fleet", &EIGHT).await.unwrap();
     place.stop(&["i-1"]).await.unwrap();
@@ -70,7 +70,7 @@ async fn a_stopped_member_of_a_group_without_the_eight_processes_is_left_alone()
 }
 
 #[tokio::test]
-async fn each_suspended_process_keeps_the_group_from_what_it_does_and_no_more() {
+async fn each_suspended_process_keeps_group_from_its_own_work_only() {
     let becomes = async |suspended: &str| {
         let place = fleet(two().suspended(&[suspended]));
         place.stop(&["i-1"]).await.unwrap();
@@ -99,7 +99,7 @@ async fn with_a_member_marked_unhealthy() -> Place {
 }
 
 #[tokio::test]
-async fn resuming_kills_a_member_that_runs_again_but_was_marked_unhealthy() {
+async fn resumed_group_kills_running_member_marked_unhealthy() {
     let place = with_a_member_marked_unhealthy().await;
     place.resume("fleet", &["ReplaceUnhealthy"]).await.unwrap();
     place.wait(60);
@@ -131,7 +131,7 @@ async fn a_member_that_is_terminating_already_cannot_be_set_healthy() {
 }
 
 #[tokio::test]
-async fn what_an_operator_suspended_stays_so_with_its_reason() {
+async fn process_that_an_operator_suspended_keeps_its_reason() {
     let place = fleet(two().suspended(&["AZRebalance"]));
     place.suspend("fleet", &["AZRebalance", "Launch"]).await.unwrap();
     let groups = place.auto_scaling.describe_auto_scaling_groups().send().await.unwrap();
@@ -171,7 +171,7 @@ async fn activities(place: &Place) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_suspension_of_terminate_does_not_protect_a_member_that_is_not_in_service() {
+async fn suspended_terminate_does_not_protect_member_not_in_service() {
     let place = Place::of(|account| {
         let pending = Instance::new("i-1", Power::Running, "").in_group_as("fleet", Member::new("Pending"));
         account.fleet(Group::new("fleet", 0, 1, 1).suspended(&EIGHT)).instance(pending);

@@ -1,4 +1,4 @@
-//! Instances: what is told of them, and what keeps them from being stopped and started.
+//! Instances: their listings, and the properties that keep them from being stopped and started.
 
 use std::collections::BTreeMap;
 
@@ -69,7 +69,7 @@ async fn an_assigned_address_goes_with_a_stop_and_another_comes() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_stopped_is_refused_in_ec2_s_words_and_the_whole_call_with_it() {
+async fn unstoppable_instance_fails_the_whole_call_in_ec2_words() {
     let place = Place::of(|account| {
         account.instance(running("i-protected").protected()).instance(running("i-store").instance_store_root());
         account.instance(running("i-once").one_time_spot()).instance(running("i-fleet").spot(Spot::Fleet));
@@ -130,7 +130,7 @@ async fn starts_fail_for_want_of_capacity_and_at_the_limit_of_vcpus() {
 }
 
 #[tokio::test]
-async fn a_start_under_a_disabled_key_is_accepted_and_ends_stopped_with_the_reason() {
+async fn start_under_disabled_key_ends_stopped_with_the_reason() {
     let place = Place::of(|account| {
         account.instance(Instance::new("i-1", Power::Stopped, "").key_disabled());
     });

@@ -59,7 +59,7 @@ async fn a_region_that_the_organization_refuses_refuses_every_call() {
 }
 
 #[tokio::test]
-async fn a_thousand_stops_go_through_at_once_and_twenty_more_each_second() {
+async fn thousand_stops_go_through_at_once_and_20_more_each_second() {
     let place = many(1200);
     let ids = ids(1200);
     let stop = async |from: usize, to: usize| {
@@ -71,7 +71,7 @@ async fn a_thousand_stops_go_through_at_once_and_twenty_more_each_second() {
     }
     assert_eq!(stop(1000, 1001).await.unwrap_err(), "RequestLimitExceeded: Request limit exceeded.");
     place.wait(1);
-    // What is refused takes nothing.
+    // A refused call takes nothing.
     stop(1000, 1021).await.unwrap_err();
     stop(1000, 1020).await.unwrap();
     stop(1020, 1021).await.unwrap_err();
@@ -99,7 +99,7 @@ async fn five_starts_go_through_at_once_and_two_more_each_second() {
 }
 
 #[tokio::test]
-async fn listings_of_everything_are_dearer_than_those_in_pages_and_each_region_has_its_own_bucket() {
+async fn full_listings_cost_more_than_pages_and_regions_have_buckets() {
     let home = many(20);
     home.world.account().regions.insert("eu-west-1".to_owned());
     let away = Place::at("eu-west-1", &home.world);

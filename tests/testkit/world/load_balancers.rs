@@ -1,4 +1,4 @@
-//! Load balancers: what they say of members, and when they say it.
+//! Load balancers: their answers about members, and the time of these.
 
 use aws_sdk_elasticloadbalancing::Client as Classic;
 use aws_sdk_elasticloadbalancing::types::Instance as Registered;
@@ -22,7 +22,7 @@ fn behind_two() -> Place {
     })
 }
 
-/// What the target group says, and what the classic load balancer says, such as `i-1 healthy` and `i-1 InService`.
+/// The answers of the target group and of the classic load balancer, such as `i-1 healthy` and `i-1 InService`.
 async fn told(place: &Place) -> [Vec<String>; 2] {
     let answer = Balancers::new(&place.world.config()).describe_target_health().target_group_arn("tg-1").send().await.unwrap();
     let targets = answer.target_health_descriptions().iter().map(|described| {
@@ -39,7 +39,7 @@ async fn told(place: &Place) -> [Vec<String>; 2] {
 }
 
 #[tokio::test]
-async fn a_member_that_was_started_serves_only_some_seconds_after_it_runs() {
+async fn started_member_serves_only_some_seconds_after_it_runs() {
     let place = behind_two();
     assert_eq!(told(&place).await, [["i-1 healthy", "i-2 healthy"], ["i-1 InService", "i-2 InService"]]);
     place.stop(&["i-1"]).await.unwrap();
@@ -55,7 +55,7 @@ async fn a_member_that_was_started_serves_only_some_seconds_after_it_runs() {
 }
 
 #[tokio::test]
-async fn to_resume_the_checks_before_a_started_member_serves_again_is_its_end() {
+async fn group_resumed_before_started_member_serves_terminates_it() {
     let place = behind_two();
     place.stop(&["i-1"]).await.unwrap();
     place.wait(8);
@@ -79,7 +79,7 @@ async fn a_member_that_was_just_launched_begins() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_said() {
+async fn missing_balancer_or_target_is_said() {
     let place = behind_two();
     let (balancers, classic) = (Balancers::new(&place.world.config()), Classic::new(&place.world.config()));
     let missing = balancers.describe_target_health().target_group_arn("tg-9").send().await.map_err(why).unwrap_err();

@@ -1,4 +1,4 @@
-//! What happens in a trial, as its seed has it: which alerts arrive, and which faults their calls meet.
+//! A trial, as its seed has it: which alerts arrive, and which faults their calls meet.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,13 +11,13 @@ use rand::{Rng, SeedableRng};
 
 use crate::proxy::{Aim, Call, Fault, Kind};
 
-/// The calls that runs without faults make, and how many of each: what faults are aimed at. A new action's are among them.
+/// The calls that runs without faults make, and how many of each: faults are aimed at these. A new action's are among them.
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
     counts: BTreeMap<Shape, BTreeMap<(Direction, Call), u32>>,
 }
 
-/// Which alerts arrive.
+/// The alerts that arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Shape {
     /// That of the first stage, so many times at once.
@@ -77,16 +77,16 @@ impl fmt::Display for Shape {
     }
 }
 
-/// What happens in a trial.
+/// The course of a trial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scenario {
-    /// What it follows from.
+    /// The seed from which it follows.
     pub seed: u64,
-    /// Which alerts arrive.
+    /// The alerts that arrive.
     pub shape: Shape,
     /// They are marked as simulated.
     pub simulated: bool,
-    /// Once the faults are lifted, what was not enforced is asked for again.
+    /// Once the faults are lifted, stages that were not enforced are asked for again.
     pub again: bool,
     /// Nobody waits for the alerts' runs to end: the rollback comes as soon as the first fault has happened.
     pub impatient: bool,
@@ -142,7 +142,7 @@ const SORTS: [Sort; 12] = [
 ];
 
 impl Catalogue {
-    /// Adds what a run without faults called.
+    /// Adds the calls of a run without faults.
     pub fn add(&mut self, shape: Shape, direction: Direction, calls: BTreeMap<Call, u32>) {
         let counts = self.counts.entry(shape).or_default();
         for (call, count) in calls.into_iter().filter(|(call, _)| call.is_change()) {
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_round_of_seeds_aims_each_sort_of_fault_at_each_change_and_at_no_read() {
+    fn round_of_seeds_aims_each_fault_at_each_change_and_no_read() {
         let catalogue = catalogue();
         assert_eq!(catalogue.changes().len(), 4);
         let first = |seed| catalogue.scenario(seed).apply.swap_remove(0);

@@ -1,4 +1,4 @@
-//! Many scenarios, some at a time, and what became of them.
+//! Many scenarios, some at a time, and their outcomes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::scenario::{Catalogue, Scenario};
 use crate::stack::{Stack, today};
 use crate::trial::{Failed, Survived, play, record, survive};
 
-/// What to soak.
+/// The size of a soak.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The command, beside which its functions are.
@@ -36,12 +36,12 @@ pub struct Plan {
     pub jobs: usize,
 }
 
-/// What became of all of them.
+/// The outcome of all of them.
 #[derive(Debug, Default)]
 pub struct Report {
     /// By sort of fault, way, function and operation.
     pub rows: BTreeMap<Row, Tally>,
-    /// Scenarios that were survived, by what the alerts came to.
+    /// Scenarios that were survived, by the outcome of their alerts.
     pub outcomes: BTreeMap<&'static str, u32>,
     /// Those that were not.
     pub failed: Vec<(Trial, Failed)>,
@@ -49,18 +49,18 @@ pub struct Report {
     pub never_met: Vec<(Direction, Call)>,
     /// So many scenarios are needed for each sort of fault to be aimed at each change.
     pub round: usize,
-    /// What the scenarios took together.
+    /// The time of the scenarios together.
     pub took: Duration,
 }
 
 /// A line of the table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Row {
-    /// What happened.
+    /// The kind of the fault.
     pub kind: &'static str,
-    /// On which way.
+    /// The direction of the run.
     pub direction: Direction,
-    /// To which calls.
+    /// The calls.
     pub aim: Aim,
 }
 
@@ -75,7 +75,7 @@ pub struct Tally {
     pub survived: u32,
 }
 
-/// What people are shown as it goes.
+/// Shows people each trial as it ends.
 pub type Tell = dyn Fn(&Trial, &Result<Survived, Failed>) + Send + Sync;
 
 /// One of the trials.
@@ -107,7 +107,7 @@ impl Trial {
     }
 }
 
-/// What all jobs share.
+/// The data that all jobs share.
 struct Shared {
     plan: Plan,
     catalogue: Catalogue,

@@ -1,5 +1,5 @@
-//! A deployed stack that many trials use one after another: the real template, functions, state machine and command, with
-//! the proxy between the functions and the local AWS. Who tests calls the local AWS directly.
+//! A deployed stack that many trials use one after another: the real template, functions, state machine and command, with the
+//! proxy between the functions and the local AWS. The tests call the local AWS directly.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ use tokio::process::Command;
 
 use crate::proxy::{POLL, Proxy};
 
-/// What is deployed.
+/// The guardrails that are deployed.
 const FILE: &str = include_str!("guardrails.yaml");
 /// Its only guardrail.
 pub(crate) const GUARDRAIL: &str = "project-beta";
@@ -157,7 +157,7 @@ impl Stack {
     pub(crate) async fn alert(&self, target: &Target) -> Result<()> {
         let guardrail = self.guardrail().await?;
         if !target.simulated {
-            // What AWS Budgets itself says is never behind an alert, whichever of them arrives last.
+            // The figures of AWS Budgets are never behind an alert, whichever of them arrives last.
             let budget = guardrail.budget.amount.dollars();
             let most = guardrail.stages.iter().map(|stage| stage.at.threshold(budget)).max().unwrap_or_default();
             self.local.spend(guardrail.name.as_str(), &(most + Decimal::new(1, 2)).to_string(), None).await?;
@@ -209,7 +209,7 @@ impl Stack {
         }
     }
 
-    /// What people were told since this was asked last.
+    /// The messages to people since this was asked last.
     pub(crate) async fn told(&self) -> Result<Vec<Told>> {
         let messages = self.drain(&self.inbox).await?;
         let envelopes = messages.iter().map(|message| serde_json::from_str::<Json>(message).context("reading a message"));
@@ -300,7 +300,7 @@ impl Stack {
         Ok(())
     }
 
-    /// What of a world is not as a stage wants it; empty when all of it is.
+    /// The parts of a world that are not as a stage wants them; empty when all of it is.
     pub(crate) fn amiss(&self, world: &World, target: &Target) -> Vec<String> {
         let mut amiss = Vec::new();
         let policies: Vec<&str> = world.snapshot.groups[GROUP].iter().map(String::as_str).collect();
@@ -336,7 +336,7 @@ async fn seed_spare(root: &SdkConfig) -> Result<()> {
     group.send().await.map(drop).map_err(|error| anyhow!("making a group: {}", Failure::of(&error).message))
 }
 
-/// A queue that hears what people are told.
+/// A queue that gets the messages to people.
 async fn inbox(root: &SdkConfig, topic: &str) -> Result<String> {
     let sqs = aws_sdk_sqs::Client::new(root);
     let arn = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:inbox");

@@ -1,5 +1,5 @@
-//! One trial: alerts arrive and meet faults, the faults are lifted, what is held is rolled back once, and the world is as
-//! before. On the way: what is not enforced is said loudly, and nothing claims what is not so.
+//! One trial: alerts arrive and meet faults, the faults are lifted, held changes are rolled back once, and the world is as
+//! before. On the way a stage that is not enforced is said loudly, and every claim is true.
 
 mod checks;
 
@@ -29,18 +29,18 @@ const NONSENSE: &str = "please stop everything";
 pub struct Survived {
     /// Each fault, the way that it was for, and how often it happened.
     pub injected: Vec<(Direction, Fault, u32)>,
-    /// What the alerts came to before the faults were lifted.
+    /// The outcome of the alerts before the faults were lifted.
     pub outcome: &'static str,
     /// How long it took.
     pub took: Duration,
 }
 
-/// A trial that was not: what is wrong, and what is known of how it came about.
+/// A trial that was not: the error, and the facts of how it came about.
 #[derive(Debug)]
 pub struct Failed {
-    /// What is wrong.
+    /// The error.
     pub why: String,
-    /// What happened, for people.
+    /// The events, for people.
     pub history: String,
 }
 
@@ -50,7 +50,7 @@ impl fmt::Display for Failed {
     }
 }
 
-/// The alerts of a trial, and what is known of them so far.
+/// The alerts of a trial, and their known facts so far.
 struct Trial<'a> {
     stack: &'a Stack,
     scenario: &'a Scenario,
@@ -336,7 +336,7 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// What is known of how it came about: the calls, the newest runs and their steps, the local AWS's log.
+/// The facts of how it came about: the calls, the newest runs and their steps, the local AWS's log.
 async fn history(stack: &Stack, log: Vec<String>) -> String {
     let mut lines = vec!["the calls and what was injected:".to_owned()];
     lines.extend(log);

@@ -1,4 +1,4 @@
-//! How a scenario is at its beginning: what the product's own code makes of it, all at once, and nothing goes wrong.
+//! The beginning of a scenario: the product's own code makes it, all at once, and nothing goes wrong.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

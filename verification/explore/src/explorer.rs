@@ -1,4 +1,4 @@
-//! Who explores: a scenario, what was computed of it so far, and how a history is told.
+//! The explorer: a scenario, its results so far, and how a history is told.
 
 use guardrails_model::ledger::Key;
 
@@ -12,7 +12,7 @@ use crate::scenario::{At, Bound, Event, Scenario};
 use crate::state::{Came, Execution, Lamp, Left, Move, People, Stands, State, Who, number};
 use crate::views::Views;
 
-/// A scenario, and what was computed of it so far.
+/// A scenario, and its results so far.
 pub(crate) struct Explorer {
     pub(crate) scenario: &'static Scenario,
     pub(crate) sabotage: Option<Sabotage>,

@@ -1,11 +1,11 @@
-//! What does not change while a scenario is explored.
+//! The facts that do not change while a scenario is explored.
 
 use guardrails_model::action::DriftPolicy;
 use guardrails_model::config::{Config, Guardrail};
 use guardrails_model::decide::Target;
 use guardrails_model::ids::RunId;
 
-/// A run, and what it is an answer to.
+/// A run, and the alert that it is an answer to.
 #[derive(Debug, Clone)]
 pub(crate) struct KnownRun {
     pub(crate) id: RunId,
@@ -14,7 +14,7 @@ pub(crate) struct KnownRun {
     pub(crate) guardrail: Guardrail,
 }
 
-/// What does not change.
+/// The facts that do not change.
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
     pub(crate) runs: Vec<KnownRun>,

@@ -4,7 +4,7 @@ use guardrails_model::action::Patience;
 use guardrails_model::ids::FacetId;
 use jiff::Timestamp;
 
-/// What every run wants it to be.
+/// The value that every run wants.
 pub(crate) const OFF: &str = "off";
 
 /// Seconds between two looks at the lamp, and until a change of it has failed.

@@ -1,6 +1,7 @@
-//! Every interleaving of a few invocations over one facet, by the product's own code. Nothing is modelled anew: [`product`]
-//! runs `Executor`, `Runs` and all that they call, and answers each of their calls. What the account, the ledger and the state
-//! machine do between the calls, and when callers die, [`moves`] tries in every order; [`rules`] says what must hold.
+//! Every interleaving of a few invocations over one facet, by the product's own code. Nothing is modelled anew: [`product`] runs
+//! `Executor`, `Runs` and all that they call, and answers each of their calls. [`moves`] tries, in every order, the effects of
+//! the account, the ledger and the state machine between the calls, and the deaths of callers. [`rules`] says which rules must
+//! hold.
 //!
 //! An invocation does nothing but go from one answer to the next call, so its answers so far are all of its state. That makes
 //! a state a plain value: it is compared, kept and gone on from, where a half-run future could not be.

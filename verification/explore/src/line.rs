@@ -1,5 +1,5 @@
-//! What the product's code talks to while it is explored: a ledger's store, an account with one lamp in it, the state machine
-//! and the clock, all on one line. Each call waits there until the explorer answers it.
+//! The surroundings of the product's code while it is explored: a ledger's store, an account with one lamp in it, the state
+//! machine and the clock, all on one line. Each call waits there until the explorer answers it.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -18,8 +18,8 @@ use serde_json::{Value as Json, json};
 
 use crate::lamp::{OFF, PATIENCE, facet};
 
-/// A call that the product's code makes. What cannot have any influence on what it does next is left out: who wrote an item,
-/// and what is only kept for people.
+/// A call that the product's code makes. Parts without any influence on its next step are left out: the writer of an item, and
+/// records that are only kept for people.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Call {
     Get(Vec<Key>),
@@ -54,7 +54,7 @@ pub(crate) struct Put {
     pub(crate) doc: String,
 }
 
-/// What a call gets.
+/// The reply to a call.
 pub(crate) enum Reply {
     Items(Vec<Option<Item>>),
     Listed(Vec<Item>),
@@ -70,7 +70,7 @@ pub(crate) enum Reply {
 /// The line of one invocation.
 pub(crate) struct Line {
     state: Mutex<Talk>,
-    /// By what name leases call this invocation. Its own word for itself is random.
+    /// The name by which leases call this invocation. Its own word for itself is random.
     name: String,
     drift: DriftPolicy,
 }
@@ -143,12 +143,12 @@ impl Line {
 
 const OWNER: &str = "invocation-";
 
-/// By what name leases call an invocation.
+/// The name by which leases call an invocation.
 pub(crate) fn owner_name(owner: u8) -> String {
     format!("{OWNER}{owner}")
 }
 
-/// Leaves out what no decision is made from: else every history would be a state of its own.
+/// Leaves out the parts that no decision is made from: else every history would be a state of its own.
 pub(crate) fn forget(doc: &mut Json) {
     if let Some(events) = doc.get_mut("events") {
         *events = json!([]);

@@ -1,4 +1,4 @@
-//! What may happen next, and what comes of it.
+//! The possible moves, and their results.
 
 use guardrails_model::direction::Direction;
 use guardrails_model::engine::LEASE_MARGIN;
@@ -70,7 +70,7 @@ impl Explorer {
             _ => None,
         });
         let late = state.late.iter().map(|late| late.until);
-        // For whoever may come yet.
+        // For an invocation that may come yet.
         let lease = self.facet(state).and_then(|facet| facet.lease.as_ref().map(|lease| second(lease.ends()) + 1));
         let lease = lease.filter(|_| !state.events.is_empty());
         let due = waits.chain(late).chain(lease).filter(|at| *at > state.now).min()?;
@@ -82,7 +82,7 @@ impl Explorer {
         matches!(self.run(state, run).state, RunState::Opening | RunState::Applying | RunState::RollingBack)
     }
 
-    /// What comes of a move, or what is wrong with it.
+    /// The result of a move, or its error.
     pub(crate) fn make(&mut self, before: &State, made: Move) -> Result<State, String> {
         let mut state = before.clone();
         match made {
@@ -115,7 +115,7 @@ impl Explorer {
                 state.left.faults -= 1;
                 state.others.push(task);
                 state.executions[usize::from(index)].stands = Stands::Ended;
-                // Nobody does what its look found, unless a round asks for another.
+                // Nobody does the work that its look found, unless a round asks for another.
                 state.people.seen_for &= !(1 << state.executions[usize::from(index)].run);
             }
             Move::Land(index) => {
@@ -158,7 +158,7 @@ impl Explorer {
         };
         match (who, end) {
             (_, End::Broken(why)) => return Err(format!("somebody cannot go on: {why}")),
-            // Whoever asked hears that it failed, and asks again; of a left-over invocation nobody hears.
+            // The caller hears that it failed, and asks again; of a left-over invocation nobody hears.
             (Who::Other(_), End::Retry) => self.again(state, who, task),
             (Who::Other(index), _) => {
                 state.others.remove(usize::from(index));
@@ -191,7 +191,7 @@ impl Explorer {
         self.product.begin(Root { job, owner, began: state.now })
     }
 
-    /// The lowest number that nobody is known by who is at work, holds a lease, or may yet write one.
+    /// The lowest number that names no invocation at work, no owner of a lease, and no later writer of one.
     fn free_owner(&mut self, state: &State) -> u8 {
         let mut taken: Vec<String> =
             state.everybody().iter().map(|(_, task)| owner_name(self.product.root(*task).owner)).collect();
@@ -205,7 +205,7 @@ impl Explorer {
         (0..u8::MAX).find(is_free).expect("fewer than 255 at once")
     }
 
-    /// Whoever asked asks again, as from the beginning. For what an execution has left behind nobody asks.
+    /// The caller asks again, as from the beginning. No caller asks for an invocation that an execution has left behind.
     fn again(&mut self, state: &mut State, who: Who, task: Task) {
         let job = self.product.root(task).job.clone();
         if let (Who::Other(index), Job::Work { .. } | Job::Plan { .. }) = (who, &job) {
@@ -369,7 +369,7 @@ pub(crate) fn waits(state: &State) -> bool {
     state.executions.iter().any(|execution| matches!(execution.stands, Stands::Waits(..)))
 }
 
-/// What stands under a key.
+/// The entry under a key.
 pub(crate) fn entry(state: &State, key: u32) -> Option<Entry> {
     state.books.binary_search_by_key(&key, |entry| entry.key).ok().map(|index| state.books[index])
 }

@@ -1,4 +1,4 @@
-//! Whose doing it is what the lamp is: what people make it, what of that we have seen, and what we may do about it.
+//! The reason for the lamp's present state: people's changes, those of them that we have seen, and our answer to them.
 
 use guardrails_model::action::DriftPolicy;
 use guardrails_model::direction::Direction;
@@ -26,7 +26,7 @@ impl Explorer {
         let at_work = |(_, task): &(Who, Task)| matches!(self.product.root(*task).job, Job::Work { .. });
         let quiet = state.late.is_empty() && !state.everybody().iter().any(at_work);
         let held = self.facet(state).is_some_and(|facet| !facet.holders.is_empty());
-        // What we made it already, nobody can see that a person wants it too.
+        // Where we gave it this value already, nobody can see that a person wants it too.
         let is_news = !held || self.facet(state).is_some_and(|facet| facet.wanted.as_str() != value);
         let tells = self.scenario.drift == DriftPolicy::Report && self.scenario.has_rounds();
         let settled = tells && self.steps(state).iter().all(|step| step.phase == Phase::Applied || step.phase.is_final());
@@ -41,7 +41,7 @@ impl Explorer {
         (state.lamp.is, state.lamp.becomes) = (value, None);
     }
 
-    /// A call was answered. When a look that a round asked for has seen the lamp, what it is now is known to that run.
+    /// A call was answered. When a look that a round asked for has seen the lamp, that run knows its present state.
     pub(crate) fn answered(&mut self, state: &mut State, who: Who, task: Task, call: u32) {
         let Job::Plan { run } = self.product.root(task).job else { return };
         if matches!(who, Who::Execution(_)) && *self.product.calls.get(call) == Call::Look {

@@ -1,5 +1,5 @@
-//! The product's own code as a function: from what an invocation was asked and the answers it got, to what it does next. An
-//! invocation keeps nothing else in mind, so whoever has had the same answers is the same, and is computed once.
+//! The product's own code as a function: from an invocation's order and the answers it got, to its next call. An invocation keeps
+//! nothing else in mind, so two with the same answers are the same, and are computed once.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -23,7 +23,7 @@ use crate::lamp::{LIFE, moment};
 use crate::line::{Call, Line, Reply};
 use crate::round;
 
-/// What an invocation is asked.
+/// The order to an invocation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Job {
     /// An action's function: take a run on, from that cursor.
@@ -56,7 +56,7 @@ pub(crate) struct Entry {
     pub(crate) doc: u32,
 }
 
-/// What a call was answered.
+/// The answer to a call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Answer {
     Items(Vec<Option<Entry>>),
@@ -70,7 +70,7 @@ pub(crate) enum Answer {
     Started(bool),
 }
 
-/// What an invocation does next.
+/// The next step of an invocation.
 #[derive(Debug, Clone)]
 pub(crate) enum Next {
     /// It makes this call.
@@ -97,7 +97,7 @@ pub(crate) struct Task(u32);
 
 struct Past {
     root: u32,
-    /// What was before, the last answer, and when it came.
+    /// The task before, the last answer, and when it came.
     last: Option<(Task, u32, i64)>,
     next: Option<Next>,
 }
@@ -146,7 +146,7 @@ impl Product {
         self.cursors.id(serde_json::to_string(&Cursor::default()).expect("a cursor"))
     }
 
-    /// What an invocation was asked.
+    /// The order to an invocation, and its beginning.
     pub(crate) fn root(&self, task: Task) -> Rc<Root> {
         self.roots.get(self.pasts[task.0 as usize].root)
     }
@@ -161,7 +161,7 @@ impl Product {
         })
     }
 
-    /// What an invocation does next. One that was not seen before runs again from its beginning, with the answers it has had.
+    /// The next step of an invocation. One that was not seen before runs again from its beginning, with the answers it has had.
     pub(crate) fn next(&mut self, task: Task) -> Next {
         if let Some(next) = &self.pasts[task.0 as usize].next {
             return next.clone();

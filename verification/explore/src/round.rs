@@ -1,4 +1,4 @@
-//! The reconciler, and the look that it asks for: what its round does about one run, and how the run's action plans again.
+//! The reconciler, and the look that it asks for: the measures of its round for one run, and the new plan of the run's action.
 
 use guardrails_model::action::Action;
 use guardrails_model::engine::{Executor, ExecutorError};
@@ -9,8 +9,8 @@ use guardrails_model::runs::{RunError, Runs};
 
 use crate::known::KnownRun;
 
-/// A round comes upon a run: it is judged as it is read, and what is due is done, which may be later. Budgets says nothing: what
-/// a round begins or releases begins as an alert and goes as a person's command does.
+/// A round comes upon a run: it is judged as it is read, and the due measures are taken, which may be later. Budgets says
+/// nothing: a run that a round begins goes as after an alert, and one that it releases as after a person's command.
 pub(crate) async fn round(runs: &Runs<'_>, known: &KnownRun) -> Result<(), RunError> {
     let run = runs.ledger.run(&known.id).await?.map(|run| run.value);
     let open: Vec<_> = run.into_iter().filter(|run| run.state.is_open()).collect();

@@ -1,4 +1,4 @@
-//! What must always hold, and how it must be when all is quiet.
+//! The rules that must always hold, and those that hold when all is quiet.
 
 use std::rc::Rc;
 
@@ -40,8 +40,8 @@ impl Explorer {
             return Err(format!("it is turned {to}, and a person had made it {persons}, which people are only to be told of"));
         }
         if way == Direction::Rollback && changes {
-            // When nobody holds it any more, the call is one whose caller died: it does again what was done, and its lease shows
-            // to the next run that it may.
+            // When nobody holds it any more, the call is one whose caller died: it repeats a change that was made, and its lease
+            // shows to the next run that it may.
             if facet.holders.len() > 1 {
                 return Err(format!("it is turned {to}, and {} hold it", facet.holders.len()));
             }
@@ -52,7 +52,7 @@ impl Explorer {
         Ok(())
     }
 
-    /// A write: what was before the first hold stays Before until the last one is given up.
+    /// A write: the value before the first hold stays Before until the last one is given up.
     pub(crate) fn check_put(&mut self, state: &State, put: Entry) -> Result<(), String> {
         if put.key != self.facet_key {
             return Ok(());
@@ -66,7 +66,7 @@ impl Explorer {
         }
     }
 
-    /// What holds in every state.
+    /// The rules of every state.
     pub(crate) fn check(&mut self, state: &State) -> Result<(), String> {
         let facet = self.facet(state);
         let holders = facet.as_ref().map(|facet| facet.holders.clone()).unwrap_or_default();
@@ -90,17 +90,17 @@ impl Explorer {
         Ok(())
     }
 
-    /// What holds when nobody is at work, nothing is under way, and nothing is waited for.
+    /// The rules when nobody is at work, nothing is under way, and nothing is waited for.
     pub(crate) fn check_quiet(&mut self, state: &State) -> Result<(), String> {
         let runs: Vec<Rc<Run>> =
             (0..self.product.known.runs.len()).map(|run| self.run(state, crate::state::number(run))).collect();
         let refused = runs.iter().any(|run| run.state == RunState::RollbackFailed);
         for run in &runs {
             match run.state {
-                // Whoever takes it up is a move of its own.
+                // Taking it up is a move of its own.
                 RunState::Opening | RunState::Applying | RunState::RollingBack => return Ok(()),
                 RunState::Enforced | RunState::RolledBack => {}
-                // What a person made something else of.
+                // A facet that a person changed.
                 RunState::RollbackFailed if Self::is_peoples(state, runs.len()) => {}
                 other => return Err(format!("{} ends as {}", run.id, other.words())),
             }

@@ -4,30 +4,30 @@ use serde_json::{Value as Json, json};
 
 use crate::line::Put;
 
-/// In which way the product is broken.
+/// The way in which the product is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sabotage {
     /// Before and the intent are not written before the change.
     NoWriteAhead,
     /// Nobody writes down until when calls may land.
     NoLease,
-    /// Whoever got an answer ends its dead predecessors' leases with its own.
+    /// An invocation that got an answer ends its dead predecessors' leases with its own.
     ForgetsEarlierCalls,
-    /// Whoever comes second takes a snapshot of its own.
+    /// A second holder takes a snapshot of its own.
     SecondSnapshot,
     /// The hold is given up when putting back begins, not when it is done.
     LetsGoTooEarly,
     /// The hold is kept when all is put back.
     NeverLetsGo,
-    /// Whoever leaves takes all others' holds along.
+    /// A holder that leaves takes all others' holds along.
     LetsGoForAll,
     /// A failed or half-done step is taken for one that was never begun.
     TakesHalfDoneForUndone,
-    /// Whoever changes again what somebody changed meanwhile takes a new snapshot of it.
+    /// An invocation that makes a change again takes a new snapshot of the value that somebody made meanwhile.
     LookTakesSnapshot,
-    /// What a look finds changed is planned anew, as if nothing of it was held.
+    /// A facet that a look finds changed is planned anew, as if nothing of it was held.
     LookPlansAnew,
-    /// Who looks again changes what people are only to be told of.
+    /// A look makes a change again that people are only to be told of.
     LookTellsAndEnforces,
 }
 
@@ -48,7 +48,7 @@ impl Sabotage {
     ];
 }
 
-/// What a broken product writes while the lamp is `lamp`.
+/// The writes of a broken product while the lamp is `lamp`.
 pub(crate) fn puts(how: Sabotage, puts: &[Put], lamp: &str) -> Vec<Put> {
     let mut docs: Vec<(Put, Json)> = puts.iter().map(|put| (put.clone(), parsed(put))).collect();
     let phase = docs.iter().find_map(|(_, doc)| doc["phase"].as_str().map(str::to_owned)).unwrap_or_default();

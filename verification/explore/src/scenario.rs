@@ -1,4 +1,4 @@
-//! What is explored: which runs there are at the beginning, and what may happen to them at any moment.
+//! The scenarios: the runs at the beginning, and the events that may happen at any moment.
 
 use guardrails_model::action::DriftPolicy;
 
@@ -13,22 +13,22 @@ pub struct Bound {
     pub stalls: u8,
 }
 
-/// One lamp, one or two runs that want it off, and what may happen.
+/// One lamp, one or two runs that want it off, and the possible events.
 #[derive(Debug, Clone, Copy)]
 pub struct Scenario {
-    /// By which it is asked for.
+    /// The name by which it is asked for.
     pub name: &'static str,
-    /// What the lamp is at first: `on` or `off`.
+    /// The lamp's first state: `on` or `off`.
     pub lamp: &'static str,
     /// It takes its time to turn.
     pub slow: bool,
-    /// What is done about what people make of it while it is held.
+    /// The answer to people's changes of it while it is held.
     pub drift: DriftPolicy,
     /// The runs, such as `beta 80%` or `beta 80% simulated`.
     pub runs: &'static [(&'static str, At)],
-    /// What may happen, each once and at any moment, or never.
+    /// The events, each of which happens once at any moment, or never.
     pub events: &'static [Event],
-    /// Executions may die as a whole, with their last invocation still at work; whoever reconciles takes the run up.
+    /// Executions may die as a whole, with their last invocation still at work; the reconciler takes the run up.
     pub executions_die: bool,
     /// The state machine may invoke a function a second time while the first is still at work.
     pub twins: bool,
@@ -52,7 +52,7 @@ pub enum Event {
     RollBack(u8),
     /// The alert comes once more.
     Alert(u8),
-    /// A reconciler's round comes upon a run: it looks again at what it holds, or is taken up.
+    /// A reconciler's round comes upon a run: it looks again at its holds, or is taken up.
     Round(u8),
     /// A person turns the lamp.
     Person(&'static str),
@@ -189,7 +189,7 @@ impl Scenario {
     }
 }
 
-/// What takes minutes: `cargo test` has no time for these.
+/// Scenarios that take minutes: `cargo test` has no time for these.
 pub const LARGER: &[Scenario] = &[Scenario {
     name: "a round of each of two, and both go",
     runs: &[BETA_ENFORCED, GAMMA_ENFORCED],

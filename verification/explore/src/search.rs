@@ -1,4 +1,4 @@
-//! The search: every state that can be reached, nearest first, so that what is found wrong is told in as few moves as it takes.
+//! The search: every state that can be reached, nearest first, so that an error is told in as few moves as it takes.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -8,7 +8,7 @@ use crate::sabotage::Sabotage;
 use crate::scenario::{Bound, Scenario};
 use crate::state::{Came, State};
 
-/// What came of an exploration.
+/// The result of an exploration.
 #[derive(Debug, Clone)]
 pub struct Explored {
     /// Different states.
@@ -19,16 +19,16 @@ pub struct Explored {
     pub quiet: usize,
     /// The most moves that it takes to get to a state.
     pub depth: usize,
-    /// What is wrong, and how it came about.
+    /// The error, and how it came about.
     pub wrong: Option<Wrong>,
 }
 
-/// What is wrong.
+/// An error.
 #[derive(Debug, Clone)]
 pub struct Wrong {
     /// In words.
     pub what: String,
-    /// What happened, in order.
+    /// The events, in order.
     pub story: Vec<String>,
 }
 

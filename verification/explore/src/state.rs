@@ -1,4 +1,4 @@
-//! A moment of an exploration: the books, the lamp, the time, who is in the middle of what, and what is under way.
+//! A moment of an exploration: the books, the lamp, the time, the invocations, and the calls that are under way.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use guardrails_model::direction::Direction;
 use crate::product::{Entry, Task};
 use crate::scenario::Event;
 
-/// Everything that what happens next depends on.
+/// Everything on which the next moves depend.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct State {
     /// Seconds since the beginning.
@@ -30,24 +30,24 @@ pub(crate) struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Lamp {
     pub(crate) is: &'static str,
-    /// What it is on its way to.
+    /// The value that it is on its way to.
     pub(crate) becomes: Option<&'static str>,
 }
 
-/// What people did with the lamp.
+/// People's changes of the lamp.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct People {
     /// All that it was without our doing.
     pub(crate) gave: Vec<&'static str>,
-    /// What a person made it while nobody of us was at work, and we have not turned it off since.
+    /// The value that a person gave it while nobody of us was at work, and we have not turned it off since.
     pub(crate) last: Option<&'static str>,
-    /// What a person made it while everything of ours was settled, and the action only tells of such things.
+    /// The value that a person gave it while everything of ours was settled, and the action only tells of such changes.
     pub(crate) told: Option<&'static str>,
     /// Has anybody turned it?
     pub(crate) acted: bool,
     /// Was it a person who turned it last?
     pub(crate) latest: bool,
-    /// The runs whose looks have seen what people made it, by bits.
+    /// The runs whose looks have seen people's value, by bits.
     pub(crate) seen_for: u8,
 }
 
@@ -100,7 +100,7 @@ pub(crate) struct Late {
     pub(crate) until: i64,
 }
 
-/// Who makes a move.
+/// The one that makes a move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Who {
     Execution(u8),
@@ -112,7 +112,7 @@ pub(crate) enum Who {
 pub(crate) enum Move {
     /// Somebody's call is answered.
     Step(Who),
-    /// Somebody dies, and whoever asked asks again. A call that was made may yet take effect.
+    /// Somebody dies, and the caller asks again. A call that was made may yet take effect.
     Die(Who),
     /// The answer to somebody's call is lost.
     Lose(Who),
@@ -131,7 +131,7 @@ pub(crate) enum Move {
     TakeUp(u8),
 }
 
-/// From which state each was first come to, and how; by their fingerprints.
+/// The state from which each was first come to, and the move; by their fingerprints.
 pub(crate) type Came = HashMap<u128, Option<(u128, Move)>>;
 
 impl State {
@@ -164,7 +164,7 @@ impl State {
         }
     }
 
-    /// The same whoever was there first.
+    /// The same, whichever of them was there first.
     pub(crate) fn sort(&mut self) {
         self.executions.sort();
         self.others.sort();

@@ -13,13 +13,13 @@ pub enum Error {
     /// It is too old, or does not run.
     #[error("this needs Python 3.10 or newer, and `python3` is {found}: put a newer one first on the PATH")]
     OldPython {
-        /// What it says of itself.
+        /// Its word for itself.
         found: String,
     },
     /// No virtual environment could be made.
     #[error("`python3 -m venv` failed: install Python's venv module (on Debian and Ubuntu: apt install python3-venv)\n{output}")]
     NoVenv {
-        /// What it said.
+        /// Its output.
         output: String,
     },
     /// The packages could not be installed.
@@ -28,13 +28,13 @@ pub enum Error {
          with the versions that are pinned\n{output}"
     )]
     Pip {
-        /// What it said.
+        /// Its output.
         output: String,
     },
     /// It did not come up.
     #[error("the local AWS did not start: {why}. The end of its log:\n{tail}")]
     NotReady {
-        /// What was seen.
+        /// The state that was seen.
         why: String,
         /// The last lines of its log.
         tail: String,
@@ -42,9 +42,9 @@ pub enum Error {
     /// A call was refused.
     #[error("{doing}: {message}")]
     Call {
-        /// What was being done.
+        /// The task that failed.
         doing: String,
-        /// What the service said.
+        /// The service's message.
         message: String,
     },
     /// A client would dial elsewhere.
@@ -53,7 +53,7 @@ pub enum Error {
     /// A file or a process.
     #[error("{doing}")]
     Io {
-        /// What was being done.
+        /// The task that failed.
         doing: String,
         /// Why it failed.
         #[source]

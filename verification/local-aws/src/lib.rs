@@ -34,13 +34,13 @@ pub const REGION: &str = "us-east-1";
 /// The local AWS takes an account's number for the key of that account's root, with any secret.
 const ROOT_SECRET: &str = "any";
 
-/// The launcher takes a tag of this key on a budget for what was spent.
+/// The launcher takes a tag of this key on a budget for its spend.
 const SPEND_TAG: &str = "local-aws:spend";
 
 /// How to start it.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// By what the state machine's waits and retry intervals are multiplied.
+    /// The factor of the state machine's waits and retry intervals.
     pub wait_scale: f64,
     /// How long an instance stays `stopping` or `pending`.
     pub transition_seconds: f64,
@@ -48,13 +48,13 @@ pub struct Options {
     pub functions_endpoint: Option<String>,
     /// Whether [`LocalAws::keep`] will be asked for.
     pub keep: bool,
-    /// Whose EC2, Auto Scaling and load balancers.
+    /// The emulator of EC2, Auto Scaling and load balancers.
     pub fleets: Fleets,
     /// The state to begin with, where that is not an empty account.
     pub saved: Option<Arc<Saved>>,
 }
 
-/// Whose EC2, Auto Scaling and load balancers.
+/// The emulator of EC2, Auto Scaling and load balancers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Fleets {
     /// `MiniStack`'s: IAM is enforced, instances take time to stop, and groups terminate members that do not run.
@@ -98,7 +98,7 @@ pub struct LocalAws {
 pub struct Kept {
     /// Its process: SIGTERM ends it and the functions that it runs.
     pub pid: u32,
-    /// What it keeps on disk, for whoever ends it to remove.
+    /// Its files on disk, which the process that ends it removes.
     pub scratch: PathBuf,
     /// Its log.
     pub log: PathBuf,
@@ -184,7 +184,7 @@ impl LocalAws {
             ("AWS_CONFIG_FILE", "/dev/null"),
             ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
             (clients::LOCAL_ONLY, "1"),
-            // `guardrails deploy` takes what cargo built here.
+            // `guardrails deploy` takes the programs that cargo built here.
             ("GUARDRAILS_RUNTIME", "this-machine"),
         ]
         .into_iter()
@@ -193,7 +193,7 @@ impl LocalAws {
         .collect()
     }
 
-    /// A command in [`Self::environment`], without what the caller's own has of AWS.
+    /// A command in [`Self::environment`], without the caller's own variables for AWS.
     #[must_use]
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);

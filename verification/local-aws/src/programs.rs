@@ -20,7 +20,7 @@ pub const PACKAGES: [&str; 3] = ["guardrails-lambdas", "guardrails-cli", "xtask"
 /// Builds the functions and the command, and says where the command is.
 ///
 /// # Errors
-/// When cargo cannot build them; what it says is on stderr.
+/// When cargo cannot build them; its output is on stderr.
 pub fn build() -> Result<PathBuf, Error> {
     guardrails(&cargo().stderr(Stdio::inherit()).output().map_err(Error::io("running cargo"))?)
 }
@@ -44,8 +44,9 @@ pub fn cargo() -> Command {
     cargo
 }
 
-/// Takes what `cargo run` says of the calling package out of `cargo`'s environment: build scripts that look at it would take it
-/// for theirs, and build again. They look at `RUSTC_BOOTSTRAP` too, with which `cargo xtask flaky` runs the tests.
+/// Takes the variables of `cargo run` about the calling package out of `cargo`'s environment: build scripts that look at them
+/// would take them for theirs, and build again. They look at `RUSTC_BOOTSTRAP` too, with which `cargo xtask flaky` runs the
+/// tests.
 pub fn forget_caller(cargo: &mut Command) {
     cargo.env_remove("RUSTC_BOOTSTRAP");
     for (name, _) in std::env::vars_os() {

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Error;
 
-/// How much of what a failed command said is shown: its end says why.
+/// How much of a failed command's output is shown: its end says why.
 const OUTPUT_LINES: usize = 20;
 
 /// A virtual environment.
@@ -19,7 +19,7 @@ const OUTPUT_LINES: usize = 20;
 pub struct Venv {
     /// The file with its pins.
     requirements: PathBuf,
-    /// What can be imported in it once it is whole.
+    /// The packages that can be imported in it once it is whole.
     imports: &'static str,
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn launcher() -> PathBuf {
 }
 
 impl Venv {
-    /// One with what `requirements` pins, in which `imports` can be imported.
+    /// One with the pins of `requirements`, in which `imports` can be imported.
     #[must_use]
     pub fn of(requirements: PathBuf, imports: &'static str) -> Self {
         Self { requirements, imports }
@@ -160,7 +160,7 @@ enum Failed {
     Said(String),
 }
 
-/// What the command said on stdout; when it failed, the end of all that it said.
+/// The command's output on stdout; when it failed, the end of its whole output.
 fn run(command: &mut Command) -> Result<String, Failed> {
     let output = command.env_remove("PYTHONHOME").env_remove("PYTHONPATH").output().map_err(Failed::Io)?;
     let said = String::from_utf8_lossy(&output.stdout);

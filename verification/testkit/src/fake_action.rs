@@ -22,7 +22,7 @@ pub const PATIENCE: Patience = Patience { poll: 5, limit: 600, give_up: 600 };
 pub struct Lamp {
     /// Its value now.
     pub is: Value,
-    /// What it is on its way to, and when it gets there.
+    /// The value that it is on its way to, and when it gets there.
     pub becomes: Option<(Timestamp, Value)>,
     /// How many seconds it takes to turn.
     pub takes: i64,
@@ -100,7 +100,7 @@ impl FakeLamps {
         self.lamps().by_name.iter().map(|(name, lamp)| (name.clone(), lamp.is.clone())).collect()
     }
 
-    /// The action that wants what `desired` says, in the words of [`Self::new`].
+    /// The action that wants the values of `desired`, in the words of [`Self::new`].
     pub fn action(self: &Arc<Self>, desired: &str) -> Arc<dyn Action> {
         Arc::new(FakeAction { toy: Arc::clone(self), desired: words(desired) })
     }

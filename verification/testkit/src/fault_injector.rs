@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use crate::lock;
 
-/// What goes wrong at one call.
+/// The fault of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The caller dies before the call has an effect.
@@ -32,7 +32,7 @@ pub enum Kind {
 pub struct Fault {
     /// The first call after arming is number 1.
     pub at: usize,
-    /// What goes wrong there.
+    /// The fault there.
     pub kind: Kind,
 }
 
@@ -47,7 +47,7 @@ pub enum Effect {
     Never,
 }
 
-/// What the caller gets.
+/// The answer that the caller gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// The service's answer.
@@ -101,7 +101,7 @@ impl FaultInjector {
         *lock(&self.state) = State::default();
     }
 
-    /// Which call met the fault, if one did.
+    /// The call that met the fault, if one did.
     pub fn hit(&self) -> Option<String> {
         lock(&self.state).hit.clone()
     }
@@ -120,7 +120,7 @@ impl FaultInjector {
                 ended = &mut work => Some(ended),
                 () = self.died.notified() => None,
             };
-            // What a caller says that died in the same breath, nobody hears; and a death may be told twice.
+            // Nobody hears the words of a caller that died in the same breath; and a death may be told twice.
             if std::mem::take(&mut lock(&self.state).dead) {
                 return None;
             }
@@ -140,7 +140,7 @@ impl FaultInjector {
         self.woken.notify_one();
     }
 
-    /// A call comes by: when it has its effect, and what its caller gets. A dead caller gets nothing any more.
+    /// A call comes by: the time of its effect, and the caller's answer. A dead caller gets nothing any more.
     pub async fn pass(&self, call: &str, now: Timestamp) -> (Effect, Ending) {
         let kind = {
             let mut state = lock(&self.state);

@@ -1,5 +1,5 @@
-//! What carries a run in tests, as the state machine and its functions do in an account: it begins runs, plans, opens,
-//! invokes an engine again and again as it asks for, and closes. Time passes only where the engine asks to wait.
+//! Carries a run in tests, as the state machine and its functions do in an account. It begins runs, plans, opens, invokes an
+//! engine again and again as it asks for, and closes. Time passes only where the engine asks to wait.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -88,7 +88,7 @@ impl Harness {
         self.workflow.restore(&saved.workflow);
     }
 
-    /// A bench whose ledger stands on what `between` makes of a store in memory.
+    /// A bench whose ledger stands on the store that `between` makes of a store in memory.
     pub fn new(
         clock: Arc<ManualClock>,
         gate: Arc<FaultInjector>,
@@ -126,7 +126,7 @@ impl Harness {
         (self.make)(run, part)
     }
 
-    /// Lets time pass, and whatever was under way land.
+    /// Lets time pass, and lets the calls land that were under way.
     pub async fn wait(&self, seconds: i64) {
         self.clock.advance(seconds);
         self.store.settle().await;
@@ -145,7 +145,7 @@ impl Harness {
         Box::pin(self.runs().begin(target, &config, guardrail, "digest", &grounds)).await
     }
 
-    /// Plans the parts of `run`, and opens it. What is worth trying again is tried again, as the state machine does.
+    /// Plans the parts of `run`, and opens it. An error that is worth another try is tried again, as the state machine does.
     pub async fn open(&self, run: &Run) -> Result<Run, RunError> {
         loop {
             match Box::pin(self.try_open(run)).await {
@@ -223,8 +223,8 @@ impl Harness {
         self.gate.until_death(work).await
     }
 
-    /// Invokes for one part as the state machine does: again after the seconds that it asks for, and again after what
-    /// is worth trying again. With `to_fault` no further than the invocation that met the fault.
+    /// Invokes for one part as the state machine does: again after the seconds that it asks for, and again after an error that is
+    /// worth another try. With `to_fault` no further than the invocation that met the fault.
     pub async fn carry(&self, direction: Direction, run: &RunId, part: usize, to_fault: bool) -> Carried {
         let mut cursor = Cursor::default();
         for _ in 0..MOST_ROUNDS {
@@ -276,7 +276,7 @@ impl Harness {
     }
 }
 
-/// `beta 80%` or `beta 80% simulated`, and what is done there, as the target and the guardrail of an alert.
+/// `beta 80%` or `beta 80% simulated`, and its actions, as the target and the guardrail of an alert.
 pub fn stage(who: &str, waves: Vec<Vec<ActionSpec>>) -> (Target, Guardrail) {
     let mut words = who.split(' ');
     let guardrail: GuardrailName = words.next().and_then(|word| word.parse().ok()).expect("a guardrail");

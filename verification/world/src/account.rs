@@ -41,9 +41,9 @@ pub struct Account {
     pub profiles: BTreeMap<String, String>,
     /// The trust policy of each role, by their names.
     pub trust: BTreeMap<String, String>,
-    /// What users and roles may do beyond their groups' policies, by their ARNs.
+    /// The rights of users and roles beyond their groups' policies, by their ARNs.
     pub rights: BTreeMap<String, Vec<Right>>,
-    /// What bounds these.
+    /// The bounds of these.
     pub limits: Limits,
     /// Until then IAM does not know the tags of databases.
     pub tags_known: Timestamp,
@@ -51,7 +51,7 @@ pub struct Account {
     pub granted: Option<(&'static str, &'static str)>,
     /// Operations of IAM that nobody may call.
     pub refused: BTreeSet<String>,
-    /// ARNs of those whom listings still show, and who are not there any more.
+    /// ARNs of principals that listings still show, and that are not there any more.
     pub gone: BTreeSet<String>,
     /// Instances by id, of all Regions.
     pub instances: BTreeMap<String, Instance>,
@@ -124,7 +124,7 @@ impl std::fmt::Debug for Account {
     }
 }
 
-/// What IAM's listings may lag behind with.
+/// The parts of IAM of which listings may lag behind.
 type Iam = (BTreeMap<String, Group>, BTreeMap<String, Vec<String>>, BTreeMap<String, Role>, BTreeSet<String>);
 
 impl Default for Account {

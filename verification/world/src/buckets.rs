@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::wire::Call;
 
-/// What is in the buckets. A bucket that nobody has touched is full.
+/// The tokens in the buckets. A bucket that nobody has touched is full.
 #[derive(Debug, Clone, Default)]
 pub struct Buckets(BTreeMap<(String, String), (Timestamp, i64)>);
 
@@ -19,7 +19,7 @@ impl Buckets {
         Self::default()
     }
 
-    /// Takes what a call costs. When one bucket has too little, nothing is taken from any.
+    /// Takes the cost of a call. When one bucket has too little, nothing is taken from any.
     pub fn take(&mut self, call: &Call, now: Timestamp) -> bool {
         let mut left = Vec::new();
         for Limit(name, holds, refill, cost) in limits(call) {

@@ -36,7 +36,7 @@ pub fn of_catalog(catalog: &'static Catalog, world: &Arc<World>, operators: &[&s
     let (config, clock) = (world.config(), Arc::clone(&world.clock));
     let world = Arc::clone(world);
     let operators: Vec<String> = operators.iter().map(|arn| (*arn).to_owned()).collect();
-    // Making clients takes longer than most of what they do here, and an action keeps nothing in mind.
+    // Making clients takes longer than most of their work here, and an action keeps nothing in mind.
     let kept: Mutex<BTreeMap<String, Arc<dyn Action>>> = Mutex::default();
     Box::new(move |run: &Run, part: &Part| {
         let spec = ActionSpec { name: part.action.clone(), params: part.params.clone() };

@@ -1,4 +1,4 @@
-//! What a function's policy lets it change: instances and groups by their tag, as `aws:ResourceTag` has it.
+//! The changes that a function's policy allows: of instances and groups by their tag, as `aws:ResourceTag` has it.
 
 use super::account::Account;
 use super::ecs;

@@ -1,4 +1,4 @@
-//! The door: what stands where the SDK's clients would dial.
+//! The door: the server where the SDK's clients would dial.
 
 use std::io;
 use std::sync::Arc;

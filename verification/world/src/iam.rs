@@ -173,7 +173,7 @@ fn detach(account: &mut Account, call: &Call) -> Result<String, Refusal> {
     Ok(String::new())
 }
 
-/// Whose policies a call is about.
+/// The principal whose policies a call is about.
 struct Holder<'a> {
     attached: &'a mut Vec<String>,
     name: String,
@@ -207,7 +207,7 @@ fn known_policy(account: &Account, call: &Call) -> Result<String, Refusal> {
     Err(missing(format!("Policy {arn} does not exist or is not attachable.")))
 }
 
-/// What all of IAM's things have: a path, an ARN, a birthday.
+/// The common properties of IAM's things: a path, an ARN, a birthday.
 fn about(kind: &str, path: &str, name: &str) -> String {
     let arn = tag("Arn", &format!("arn:aws:iam::123456789012:{kind}{path}{name}"));
     format!("{}{arn}{}", tag("Path", path), tag("CreateDate", CREATED))

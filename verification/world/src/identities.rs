@@ -27,7 +27,7 @@ pub struct Role {
     pub stack: Option<String>,
 }
 
-/// What a policy lets somebody do, or forbids.
+/// A right that a policy gives somebody, or denies.
 #[derive(Debug, Clone)]
 pub struct Right {
     /// The simulator's name of the policy.
@@ -42,19 +42,19 @@ pub struct Right {
     pub key: Option<(String, String)>,
 }
 
-/// What bounds whatever rights somebody has.
+/// The bounds of all rights that somebody has.
 #[derive(Debug, Clone, Default)]
 pub struct Limits {
     /// The organization denies everything in other Regions than this one.
     pub region: Option<String>,
     /// It denies by a statement, and the simulator says so; else it only does not allow.
     pub by_statement: bool,
-    /// On what a boundary allows anything, by the ARNs of those who have one.
+    /// The resource on which a boundary allows anything, by the ARN of the principal that has it.
     pub boundaries: BTreeMap<String, String>,
 }
 
 impl Right {
-    /// To call what begins with `action`.
+    /// To call the operations that begin with `action`.
     pub fn to(action: &str, policy: &str) -> Self {
         Self { policy: policy.to_owned(), denies: false, action: action.to_owned(), resource: None, key: None }
     }

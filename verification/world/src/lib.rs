@@ -1,6 +1,6 @@
-//! AWS in this process, behind the SDK clients' HTTP layer: the real SDK writes requests and reads answers, and what no
-//! emulator shows can be had on demand: lost answers, deaths at any call, calls that land late, instances that take their
-//! time, groups that replace what is stopped, throttling. Nothing here sleeps or dials.
+//! AWS in this process, behind the SDK clients' HTTP layer: the real SDK writes requests and reads answers. Events that no
+//! emulator shows can be had on demand. These are lost answers, deaths at any call, calls that land late, instances that take
+//! their time, groups that replace stopped members, and throttling. Nothing here sleeps or dials.
 
 #![allow(
     clippy::missing_errors_doc,

@@ -1,4 +1,4 @@
-//! What load balancers say of the members of groups: they need some seconds to see that a started one serves again.
+//! The load balancers' view of the members of groups: they need some seconds to see that a started one serves again.
 
 use jiff::Timestamp;
 
@@ -7,7 +7,7 @@ use super::auto_scaling::group::Group;
 use super::ec2::instance::{Instance, Power};
 use super::wire::{Call, Refusal, Service, list, tag};
 
-/// What a load balancer makes of a target.
+/// The state of a target, as a load balancer sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Target {
     Serves,
@@ -89,7 +89,7 @@ fn instance_health(account: &Account, call: &Call, now: Timestamp) -> Result<Str
     Ok(list("InstanceStates", "member", targets.into_iter().map(described)))
 }
 
-/// What is made of the targets that are asked for, or of all: the members of the groups that serve it. `None` when none does.
+/// The state of the targets that are asked for, or of all: the members of the groups that serve it. `None` when none does.
 fn targets(
     account: &Account,
     call: &Call,

@@ -1,8 +1,8 @@
-//! How something was some seconds ago: what an eventually consistent listing shows.
+//! The past of a value, some seconds ago: an eventually consistent listing shows it.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// What something was before each of its changes.
+/// The states of a value before each of its changes.
 #[derive(Debug, Clone)]
 pub struct Past<T>(Vec<(Timestamp, T)>);
 
@@ -13,7 +13,7 @@ impl<T> Default for Past<T> {
 }
 
 impl<T> Past<T> {
-    /// It changes at `now`, and was `before` until then. What no listing can show any more is forgotten.
+    /// It changes at `now`, and was `before` until then. A state that no listing can show any more is forgotten.
     pub fn remember(&mut self, now: Timestamp, lag: i64, before: T) {
         let oldest = now - SignedDuration::from_secs(lag);
         let forgotten = self.0.partition_point(|(changed, _)| *changed <= oldest);

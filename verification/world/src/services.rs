@@ -53,7 +53,7 @@ impl Account {
         wire::answer(call, result)
     }
 
-    /// What meets a call before its service reads it.
+    /// The refusal that meets a call before its service reads it.
     fn refusal(&mut self, call: &Call, now: Timestamp) -> Option<Refusal> {
         match call.service {
             Service::Told(table) => self.told.push(switchable::told(self, table, call)),

@@ -78,7 +78,7 @@ fn excluded(call: &Call) -> Result<BTreeSet<&str>, Refusal> {
     Ok(given.into_iter().map(|(_, arn)| arn).collect())
 }
 
-/// What the request that is simulated is said to have in it.
+/// The keys of the simulated request, with their values.
 fn request(call: &Call) -> BTreeMap<&str, &str> {
     let entry = |index: usize| {
         let of = |name: &str| call.get(&format!("ContextEntries.member.{index}.{name}"));

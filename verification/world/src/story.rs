@@ -90,7 +90,7 @@ impl Story {
         self.harness.open(&run).await.unwrap().id
     }
 
-    /// A run of `stop-instances` over what carries `Project=Beta`, planned.
+    /// A run of `stop-instances` over the resources that carry `Project=Beta`, planned.
     pub async fn open_beta(&self, who: &str, more: Json) -> RunId {
         let mut params = json!({"tag": {"Project": "Beta"}});
         params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -114,7 +114,7 @@ impl Story {
         self.harness.execute(Direction::Apply, run).await.unwrap();
     }
 
-    /// Looks again at what a run holds, as every round of the reconciler does. How it ended.
+    /// Looks again at a run's holds, as every round of the reconciler does. How it ended.
     pub async fn look(&self, run: &RunId) -> Outcome {
         let Rescanned::Started(run) = self.harness.runs().rescan(run).await.unwrap() else { panic!("no look was begun") };
         self.harness.open(&run).await.unwrap();
@@ -137,7 +137,7 @@ impl Story {
         self.put_back_by(run, &[], true).await;
     }
 
-    /// Rolls back what the selectors mean, such as `instance-power/eu-west-1/`.
+    /// Rolls back the facets that the selectors mean, such as `instance-power/eu-west-1/`.
     pub async fn put_back_by(&self, run: &RunId, only: &[&str], force: bool) {
         let only = only.iter().map(|selector| selector.parse().unwrap()).collect();
         let request = RollbackRequest {
@@ -159,12 +159,12 @@ impl Story {
         self.harness.wait(3600).await;
     }
 
-    /// What is, such as `i-1 Stopped`.
+    /// The account's state, such as `i-1 Stopped`.
     pub fn is(&self) -> Vec<String> {
         self.world.account().snapshot().iter().map(|(name, is)| format!("{name} {is}")).collect()
     }
 
-    /// Everything that must be as before: what is, the groups' members, and how they find them.
+    /// Everything that must be as before: the account's state, the groups' members, and how they find them.
     pub fn picture(&self) -> Vec<String> {
         let mut is = self.is();
         let account = self.world.account();
@@ -174,7 +174,7 @@ impl Story {
         is
     }
 
-    /// Whom groups have terminated so far.
+    /// The instances that groups have terminated so far.
     pub fn terminated(&self) -> Vec<String> {
         self.world.account().terminated.clone()
     }
@@ -221,7 +221,7 @@ impl Story {
         told
     }
 
-    /// What is, such as `i-1 Stopped`, and how the run's steps ended, such as `i-1: applied`, with their reasons.
+    /// The account's state, such as `i-1 Stopped`, and how the run's steps ended, such as `i-1: applied`, with their reasons.
     pub async fn check(&self, run: &RunId, world: &[&str], steps: &[&str]) {
         assert_eq!(self.is(), world);
         let told = self.told(run).await;

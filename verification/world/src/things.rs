@@ -74,7 +74,7 @@ impl Thing {
         Self { name: name.to_owned(), arn: arn.to_owned(), region, tags, detail: Json::Null, state, becomes: None }
     }
 
-    /// Of which the service tells this besides.
+    /// The same, with this detail in the service's answers.
     #[must_use]
     pub fn with(self, detail: Json) -> Self {
         Self { detail, ..self }

@@ -1,4 +1,4 @@
-//! What will happen by itself, by the time at which it does: nobody looks through the whole account to find what is due.
+//! The events that will happen by themselves, by their time: nobody looks through the whole account for those that are due.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use super::auto_scaling::group::Key;
 use super::wire::Call;
 
-/// Something that happens by itself. What happens in the same moment, happens in this order.
+/// Something that happens by itself. Events of the same moment happen in this order.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// An instance may have become what it was on its way to.
+    /// An instance may have reached the state that it was on its way to.
     Power(String),
     /// An activity of a group ends.
     ActivityEnds(Key, usize),
-    /// A group does what follows from what it knows.
+    /// A group reconciles its members.
     Reconcile(Key),
     /// A group looks at its members.
     Check(Key),

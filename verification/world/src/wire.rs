@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::things::Table;
 
-/// Who is asked. Told by the version of the API, which every form carries, or by a header.
+/// The service that is asked. Told by the version of the API, which every form carries, or by a header.
 #[derive(Clone, Copy)]
 pub enum Service {
     Iam,
@@ -167,7 +167,7 @@ pub fn held_up(call: &Call) -> Refusal {
     throttled(call.service)
 }
 
-/// What a Region says that an organization has closed.
+/// The refusal by a Region that an organization has closed.
 pub fn closed(call: &Call) -> Refusal {
     let (code, service) = match call.service {
         Service::Ec2 => ("UnauthorizedOperation", "ec2"),
@@ -185,7 +185,7 @@ pub fn closed(call: &Call) -> Refusal {
     Refusal(403, code, message)
 }
 
-/// What a Region says in which the account is not enabled.
+/// The refusal by a Region in which the account is not enabled.
 pub fn not_enabled(service: Service) -> Refusal {
     match service {
         Service::Ec2 => {

@@ -35,7 +35,7 @@ pub fn measure(checkouts: &[PathBuf], debug: bool, page: &mut String) -> Result<
 
 /// How long the functions take from nothing, and with their dependencies built.
 fn functions(checkout: &Path) -> Result<(Duration, Duration)> {
-    // What builds them is no part of it.
+    // The build of the builder is no part of it.
     timed(cargo(checkout).args(["build", "--package", "xtask"]))?;
     let built = checkout.join("target/functions");
     if built.exists() {

@@ -37,7 +37,7 @@ pub async fn measure(folder: &Path, against: Option<&Path>, starts: usize, page:
     for function in functions() {
         let (mut ours, mut others) = (Vec::new(), Vec::new());
         for _ in 0..starts {
-            // One after the other, so that whatever else the machine does meets both.
+            // One after the other, so that other work of the machine meets both.
             ours.push(start(&program(folder, function), function).await?);
             if let Some(against) = against {
                 others.push(start(&program(against, function), function).await?);

@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: how the product fares with size, measured on a local AWS and written to docs/benchmarks.md. A program
-//! and no test: what it says depends on the machine.
+//! `cargo xtask bench`: how the product fares with size, measured on a local AWS and written to docs/benchmarks.md. A program and
+//! no test: its figures depend on the machine.
 
 mod builds;
 mod calls;
@@ -14,7 +14,7 @@ use std::process::{ExitCode, Stdio};
 use anyhow::{Context, Result, ensure};
 use guardrails_local_aws::programs;
 
-/// What the bench takes.
+/// The options of the bench.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Numbers of instances; the ratios are to the first.

@@ -52,7 +52,7 @@ struct Outputs {
     ledger_table: String,
 }
 
-/// What one run took.
+/// The time and the memory of one run.
 struct Took {
     enforced: f64,
     rolled_back: f64,

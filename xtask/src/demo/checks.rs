@@ -1,4 +1,4 @@
-//! What the demo claims, each claim checked against what was seen.
+//! The claims of the demo, each checked against the world that was seen.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use super::Story;
 
 /// The policy that the first stage attaches.
 pub const READ_ONLY: &str = "AmazonEC2ReadOnlyAccess";
-/// What must be suspended before a group's members stop.
+/// The processes that must be suspended before a group's members stop.
 const PROCESSES: usize = 8;
 
 /// A claim, and whether it holds.
@@ -23,13 +23,13 @@ pub struct Check {
     pub claim: &'static str,
     /// Whether it holds.
     pub holds: bool,
-    /// What was seen.
+    /// The state that was seen.
     pub seen: String,
 }
 
-/// What a swap of the group's policies closes of the ways to launch. The others are a policy of the user's own, and a role.
+/// The ways to launch that a swap of the group's policies closes. The others are a policy of the user's own, and a role.
 const BY_GROUP: [&str; 3] = ["CreateAutoScalingGroup", "CreateFleet", "RunInstances"];
-/// What starts nothing.
+/// The call that starts nothing.
 const LOOK: &str = "DescribeInstances";
 
 /// Every claim.
@@ -189,7 +189,7 @@ fn is_fleet(instance: &Instance) -> bool {
     matches!(instance.role, Role::Fleet | Role::AutoScalingMember)
 }
 
-/// What is to be stopped.
+/// The instances that are to be stopped.
 fn fleet(story: &Story) -> impl Iterator<Item = &Instance> {
     story.world.instances.iter().filter(|instance| is_fleet(instance))
 }
@@ -211,7 +211,7 @@ fn policies<'a>(world: &'a Snapshot, group: &str) -> Vec<&'a str> {
     world.groups.get(group).into_iter().flatten().map(String::as_str).collect()
 }
 
-/// What the user may.
+/// The calls that the user may make.
 fn may(world: &Snapshot) -> impl Iterator<Item = &str> {
     world.user.iter().filter(|(_, access)| **access == Access::Allowed).map(|(way, _)| way.as_str())
 }
@@ -224,7 +224,7 @@ fn passed<'a>(story: &'a Story, instance: &Instance) -> &'a [String] {
     story.seen.get(&instance.id).map(Vec::as_slice).unwrap_or_default()
 }
 
-/// Where an instance came to rest. A busy machine may miss what lies between.
+/// Where an instance came to rest. A busy machine may miss the states between.
 fn rested<'a>(story: &'a Story, instance: &Instance) -> Vec<&'a str> {
     let stable = |state: &&str| matches!(*state, "running" | "stopped");
     passed(story, instance).iter().map(String::as_str).filter(stable).collect()

@@ -27,7 +27,7 @@ pub struct Follow {
 }
 
 impl Follow {
-    /// Follows what happens from now on in the ledger in `table`.
+    /// Follows the ledger in `table` from now on.
     pub fn new(sdk: &SdkConfig, table: String) -> Self {
         let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(sdk), table);
         Self { ledger: Ledger::new(Arc::new(store)), began: Instant::now(), shown: HashMap::new() }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use guardrails_local_aws::LocalAws;
 use guardrails_local_aws::walkthrough::Walkthrough;
 
-/// What was looked for, and where it was found.
+/// The keys that were looked for, and where they were found.
 pub struct Found {
     /// So many keys were looked for.
     pub keys: usize,

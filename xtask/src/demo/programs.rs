@@ -19,7 +19,7 @@ pub struct Programs {
     pub guardrails: PathBuf,
 }
 
-/// What the deployed stack says of itself.
+/// The outputs of the deployed stack.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Outputs {
@@ -50,14 +50,14 @@ impl Programs {
         serde_json::from_slice(&output.stdout).context("reading what guardrails deploy says of the stack")
     }
 
-    /// `guardrails simulate` of the second stage. What it says is shown.
+    /// `guardrails simulate` of the second stage. Its output is shown.
     pub async fn simulate(&self, local: &LocalAws) -> Result<()> {
         let mut command = self.command(local, &["simulate", GUARDRAIL, "--at", SECOND, "--yes"]);
         let status = bounded(command.stdout(std::io::stderr()).status()).await.context("running guardrails simulate")?;
         if status.success() { Ok(()) } else { Err(anyhow!("guardrails simulate ended with {status}")) }
     }
 
-    /// `guardrails rollback`. What it says is shown; the answer is whether all was put back.
+    /// `guardrails rollback`. Its output is shown; the answer is whether all was put back.
     pub async fn roll_back(&self, local: &LocalAws) -> Result<bool> {
         let mut command = self.command(local, &["rollback", GUARDRAIL, "--yes", "--why", "the demo shows the way back"]);
         let status = bounded(command.stdout(std::io::stderr()).status()).await.context("running guardrails rollback")?;
@@ -77,7 +77,7 @@ async fn bounded<T>(running: impl Future<Output = std::io::Result<T>>) -> Result
     Ok(ended.map_err(|_| anyhow!("it did not end within {} s", LIMIT.as_secs()))??)
 }
 
-/// What the command says on stdout. What it says on stderr is for people, and shown as it comes.
+/// The command's output on stdout. Its output on stderr is for people, and shown as it comes.
 async fn output(mut command: Command) -> std::io::Result<Output> {
     command.stdout(Stdio::piped()).spawn()?.wait_with_output().await
 }

@@ -20,7 +20,7 @@ const COLUMNS: u16 = 80;
 pub struct Next<'a> {
     /// The command.
     pub programs: &'a Programs,
-    /// In which the command finds the local AWS.
+    /// The environment in which the command finds the local AWS.
     pub environment: Vec<(String, String)>,
     /// The local AWS, if it was left running.
     pub kept: Option<Kept>,
@@ -119,7 +119,7 @@ fn talk(story: &Story, checks: &[Check], next: &Next) -> String {
 }
 
 impl Next<'_> {
-    /// What to try next. What was not deployed is not offered.
+    /// The next things to try. A command for a part that was not deployed is not offered.
     pub fn words(&self, story: Option<&Story>) -> String {
         let Some(kept) = &self.kept else {
             return "Try next:\n  \
@@ -140,7 +140,7 @@ impl Next<'_> {
         lines.join("\n")
     }
 
-    /// Three commands: the alert again, what it does, and back.
+    /// Three commands: the alert again, its effect, and back.
     fn commands(&self, story: &Story) -> [String; 3] {
         let guardrails = self.programs.guardrails.display();
         [

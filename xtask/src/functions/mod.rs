@@ -17,7 +17,7 @@ pub use self::reproduce::run as reproduce;
 /// The C library of Lambda's `provided.al2023`.
 const GLIBC: &str = "2.34";
 
-/// What it is for.
+/// The target of the build.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// The processor that it is for.
@@ -45,7 +45,7 @@ fn folder(checkout: &Path, args: &Args) -> PathBuf {
     checkout.join("target/functions").join(args.architecture.name())
 }
 
-/// Builds the functions of `checkout`, wherever that is, and packs what Lambda would start.
+/// Builds the functions of `checkout`, wherever that is, and packs the program that Lambda would start.
 fn build(checkout: &Path, args: &Args) -> Result<Artifact> {
     let triple = match args.architecture {
         Architecture::X86_64 => "x86_64-unknown-linux-gnu",
@@ -66,7 +66,7 @@ fn build(checkout: &Path, args: &Args) -> Result<Artifact> {
     artifacts::pack(&folder, Runtime::Lambda(args.architecture))
 }
 
-/// cargo with zig for a linker, and nothing of this machine in what it writes: no path, no time, no flags of somebody's own.
+/// cargo with zig for a linker, and nothing of this machine in its output: no path, no time, no flags of somebody's own.
 fn zigbuild(checkout: &Path, built: &Path) -> Result<Command> {
     let venv = Venv::of(crate::root().join("xtask/requirements-functions.txt"), "ziglang").ensure()?;
     let venv = venv.parent().context("the virtual environment's Python is in no folder")?;
@@ -106,7 +106,7 @@ fn has_standard_library(checkout: &Path, triple: &str) -> Result<()> {
     Ok(())
 }
 
-/// What a program says, which must succeed.
+/// The output of a program, which must succeed.
 fn said(command: &mut Command) -> Result<String> {
     let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("running {command:?}"))?;
     ensure!(output.status.success(), "{command:?} ended with {}", output.status);

@@ -31,7 +31,7 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Copies what git tracks, as it is here, and nothing that was built.
+/// Copies the files that git tracks, as they are here, and nothing that was built.
 fn copy(root: &Path, elsewhere: &Path) -> Result<()> {
     if elsewhere.exists() {
         fs::remove_dir_all(elsewhere).with_context(|| format!("removing {}", elsewhere.display()))?;

@@ -15,7 +15,7 @@ use super::recorded::{Call, Policies};
 
 /// The pinned version.
 const PACKAGE: &str = "@cloud-copilot/iam-simulate@0.1.173";
-/// What it says of a call that may be made.
+/// Its word for a call that may be made.
 pub const ALLOWED: &str = "Allowed";
 
 /// A call to judge.

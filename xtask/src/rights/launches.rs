@@ -1,5 +1,6 @@
-//! The ways to launch that the local AWS has not, and what stays open: the evaluator says what a restricted user may, before, after
-//! a swap and under a Deny. The policies are those that `deny-actions` attaches, and AWS's own of the walk-through.
+//! The ways to launch that the local AWS has not, and those that stay open: the evaluator says which of them a restricted user
+//! has, before, after a swap and under a Deny. The policies are those that `deny-actions` attaches, and AWS's own of the
+//! walk-through.
 
 use std::collections::BTreeMap;
 
@@ -18,9 +19,9 @@ const ADMINISTRATOR: &str = "AdministratorAccess";
 const UNDER_DENY: &str = "AdministratorAccess under a Deny";
 const UNDER_WIDER_DENY: &str = "AdministratorAccess under a Deny with `also`";
 
-/// What the evaluator says of a call that a Deny is about.
+/// The evaluator's word for a call that a Deny is about.
 const DENIED: &str = "ExplicitlyDenied";
-/// What it says of one that nothing allows.
+/// Its word for a call that nothing allows.
 const NOT_ALLOWED: &str = "ImplicitlyDenied";
 
 /// How somebody with the walk-through's full access launches.
@@ -36,9 +37,9 @@ const WAYS: &[&str] = &[
     "autoscaling:UpdateAutoScalingGroup",
     "autoscaling:SetDesiredCapacity",
 ];
-/// What leads to others' rights: denied where the file says so under `also`.
+/// The calls that lead to others' rights: denied where the file says so under `also`.
 const BY_OTHERS: &[&str] = &["sts:AssumeRole", "iam:PassRole"];
-/// What looks, and what ends spending: open to whoever is under a Deny.
+/// The calls that look, and those that end spending: open to everybody under a Deny.
 const OPEN: &[&str] = &[
     "ec2:DescribeInstances",
     "ec2:StopInstances",
@@ -61,7 +62,7 @@ const OPEN: &[&str] = &[
     "iam:ChangePassword",
 ];
 
-/// What somebody with some policies must come to.
+/// A call of a user with some policies, and the expected verdict.
 pub struct Attempt {
     who: &'static str,
     action: String,
@@ -73,7 +74,7 @@ impl Attempt {
         Question::of_user(self.who, &self.action)
     }
 
-    /// What is wrong with a verdict.
+    /// The error of a verdict.
     pub fn mistake(&self, verdict: &str) -> Option<String> {
         let Self { who, action, expected } = self;
         (verdict != *expected).then(|| format!("a user with {who}: {action} must be {expected}, and is {verdict}"))
@@ -96,10 +97,10 @@ pub fn all() -> Vec<Attempt> {
     all
 }
 
-/// What each sort of user has.
+/// The policies of each sort of user.
 ///
 /// # Errors
-/// When a policy is not what IAM takes.
+/// When a policy is not of the form that IAM takes.
 pub fn policies() -> Result<BTreeMap<String, Policies>> {
     let managed: BTreeMap<String, Json> = serde_json::from_str(MANAGED)?;
     let own = |name: &str| -> Result<(String, Json)> {

@@ -1,4 +1,5 @@
-//! What is next to a call: the same on another resource, under other conditions; and what no function may do at all.
+//! The neighbours of a call: the same on another resource, or under other conditions; and the calls that no function may make at
+//! all.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,7 +14,7 @@ pub struct Neighbour {
     what: String,
 }
 
-/// What no function may do, whatever it is for. `{role}` is its own role's name.
+/// The calls that no function may make, whatever it is for. `{role}` is its own role's name.
 const NEVER: &[(&str, &str)] = &[
     ("ec2:RunInstances", "arn:aws:ec2:us-east-1:123456789012:instance/*"),
     ("ec2:TerminateInstances", "arn:aws:ec2:us-east-1:123456789012:instance/i-0123456789abcdef0"),
@@ -122,7 +123,7 @@ fn another(arn: &str) -> Option<String> {
 }
 
 impl Neighbour {
-    /// Whose neighbour it is.
+    /// The role that made the call.
     pub fn role(&self) -> &str {
         &self.call.role
     }

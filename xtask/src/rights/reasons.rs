@@ -89,7 +89,7 @@ const UNUSED: &[(&str, &str, &str)] = &[
 
 /// Budgets are the product's by their tag.
 const BY_TAG: &str = "whether there is a budget of a name, and whose, is looked at before one is made or deleted";
-/// Whom a run restricted.
+/// The principals that a run restricted.
 const PEOPLE: &str = "open runs may have restricted whom the file no longer names, and any role may be one to assume";
 
 /// Role, action, reason.

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 /// All that was written down.
 pub struct Recorded {
-    /// What a role had, by a digest of it.
+    /// The policies of a role, by a digest of them.
     pub policies: BTreeMap<String, Policies>,
     /// The calls of the stack's own roles, each once.
     pub calls: BTreeSet<Call>,
@@ -18,7 +18,7 @@ pub struct Recorded {
     pub wide: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// What a role had.
+/// The policies of a role.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Policies {
     /// Its own policies, and those attached to it.
@@ -40,22 +40,22 @@ pub struct Call {
     pub role: String,
     /// The role itself.
     pub principal: String,
-    /// Which policies it had.
+    /// Its policies, by their digest.
     pub policies: String,
     /// The IAM action.
     pub action: String,
-    /// On what.
+    /// The resource.
     pub resource: String,
     /// The condition keys, each with its values as JSON text.
     pub keys: BTreeMap<String, String>,
     /// The policy of the KMS key that it is on, as JSON text.
     pub key_policy: Option<String>,
-    /// What the local AWS said.
+    /// The local AWS's verdict.
     pub allowed: bool,
 }
 
-/// Sessions under which nobody works: tests act as somebody who stole a role's credentials, and when a stack is made the local AWS
-/// itself looks whether a function's or the machine's role has what Lambda and Step Functions ask for.
+/// Sessions under which nobody works. Tests act as somebody who stole a role's credentials. When a stack is made, the local AWS
+/// itself looks whether the role of a function or of the machine has the rights that Lambda and Step Functions ask for.
 const NOT_AT_WORK: [&str; 3] = ["/thief", "/lambda", "/states"];
 
 /// A line of the record.
@@ -87,7 +87,7 @@ impl Recorded {
     /// Reads every file in `folder`.
     ///
     /// # Errors
-    /// When there is none, or one is not what the local AWS writes.
+    /// When there is none, or one is not of the form that the local AWS writes.
     pub fn read(folder: &Path) -> Result<Self> {
         let mut recorded = Self { policies: BTreeMap::new(), calls: BTreeSet::new(), wide: BTreeMap::new() };
         let files = std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;

@@ -1,4 +1,4 @@
-//! What the roles of the template are granted, whether they made calls or not.
+//! The grants of the template's roles, whether they made calls or not.
 
 use std::collections::{BTreeMap, BTreeSet};
 

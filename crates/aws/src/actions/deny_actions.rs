@@ -1,5 +1,5 @@
-//! `deny-actions`: attaches an explicit Deny to groups, users and roles. A Deny wins over whatever else allows: members' own
-//! policies and their other groups too. What it does not close: sessions of roles that are not named, and what runs already.
+//! `deny-actions`: attaches an explicit Deny to groups, users and roles. A Deny wins over every Allow: members' own policies and
+//! their other groups too. Two ways stay open: sessions of roles that are not named, and resources that run already.
 
 use std::collections::BTreeSet;
 
@@ -19,11 +19,11 @@ use crate::grants::Grant;
 use crate::iam::attaching::{Attaching, wanted};
 use crate::iam::attachments::{Desired, attached};
 use crate::iam::drift::Drift;
-use crate::iam::own_policy::{OwnPolicy, TEMPLATE, formerly, spending};
+use crate::iam::own_policy::{OwnPolicy, TEMPLATE, formerly, spending, usage};
 use crate::iam::{grants, names, shut_out};
 
 /// Attaches an explicit Deny to groups, users and roles: of launching and enlarging, unless `actions` or `policy` says otherwise. At least
-/// one of `group`, `user` and `role` is needed. A `policy` excludes `actions` and `also`.
+/// one of `group`, `user` and `role` is needed. A `policy` excludes `actions`, `usage` and `also`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DenyActions {
@@ -40,6 +40,11 @@ pub struct DenyActions {
     // Checked, it is the whole list: a run knows its policy by its own copy, whatever a later version denies by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     actions: Option<Vec<String>>,
+    /// `true` denies besides the calls of policies/deny-usage.json, which cost by the call, such as `bedrock:InvokeModel`. Programs that
+    /// run by the rights of the restricted stop working.
+    // Checked, it is part of the list.
+    #[serde(default, skip_serializing_if = "is_false")]
+    usage: bool,
     /// Actions that are denied besides, such as `sts:AssumeRole` and `iam:PassRole`.
     // Checked, it is part of the list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -50,6 +55,11 @@ pub struct DenyActions {
     /// The answer when somebody undoes the change while it is held: `report` tells people, `enforce` makes it again at the next round.
     #[serde(default, skip_serializing_if = "Drift::is_report")]
     drift: Drift,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// A name, or several.
@@ -100,12 +110,14 @@ impl ActionType for DenyActions {
 
     fn checked(self) -> Result<Self, String> {
         let policy = self.policy.as_deref().map(names::policy).transpose()?;
-        if policy.is_some() && (self.actions.is_some() || !self.also.is_empty()) {
-            return Err("a policy of your own says itself what it denies: leave out `actions` and `also`, or `policy`".to_owned());
+        if policy.is_some() && (self.actions.is_some() || self.usage || !self.also.is_empty()) {
+            let why = "a policy of your own has its own list of actions: leave out `actions`, `usage` and `also`, or leave out `policy`";
+            return Err(why.to_owned());
         }
         let mut actions = None;
         if policy.is_none() {
-            let listed = self.actions.unwrap_or_else(spending).into_iter().chain(self.also);
+            let used = self.usage.then(usage).into_iter().flatten();
+            let listed = self.actions.unwrap_or_else(spending).into_iter().chain(used).chain(self.also);
             let mut list = listed.map(|action| names::action(&action)).collect::<Result<Vec<_>, _>>()?;
             list.sort();
             list.dedup();
@@ -115,8 +127,7 @@ impl ActionType for DenyActions {
             OwnPolicy::denying(&list)?;
             actions = Some(list);
         }
-        let params =
-            Self { group: self.group, user: self.user, role: self.role, actions, also: Vec::new(), policy, drift: self.drift };
+        let params = Self { actions, usage: false, also: Vec::new(), policy, ..self };
         let mut principals = params.principals();
         for principal in &principals {
             let of = match principal {
@@ -157,7 +168,7 @@ impl DenyActions {
         self.principals().iter().flat_map(|principal| policies.iter().map(|policy| desire(principal, policy))).collect()
     }
 
-    /// What it wishes where it works.
+    /// The attachments that it wishes where it works.
     fn wishes_at(&self, context: &Context<'_>) -> Result<Vec<Desired>, String> {
         if let Some(policy) = &self.policy {
             return Ok(self.desired_of(std::slice::from_ref(policy)));

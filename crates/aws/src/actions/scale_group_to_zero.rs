@@ -1,6 +1,6 @@
-//! `scale-group-to-zero`: takes Auto Scaling groups to no members at all, and back to the size that they had. It terminates
-//! the members, with whatever is on their local disks: for fleets whose members are disposable, and the only action that
-//! lets anything be terminated. It does nothing unless the stage says `members-are-disposable: true`.
+//! `scale-group-to-zero`: takes Auto Scaling groups to no members at all, and back to the size that they had. It terminates the
+//! members, with all data on their local disks: for fleets whose members are disposable, and the only action that lets anything
+//! be terminated. It does nothing unless the stage says `members-are-disposable: true`.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::error::Failure;
 use crate::grants::Grant;
 use crate::switch::{Calling, Drift, Found, NoOptions, OptIn, Resource, Switch, Switched, Which};
 
-/// What a group must be able to do to get smaller, and what must not be going on.
+/// The process that a group needs to get smaller, and that must not be suspended.
 const TERMINATE: &str = "Terminate";
 
 /// The action.
@@ -163,7 +163,8 @@ impl Switch for GroupSize {
 }
 
 impl GroupSize {
-    /// A member that must not be terminated, for what people or the guardrails say of it, or because another service keeps it.
+    /// A member that must not be terminated, because of its tags or of the guardrails' own needs, or because another service
+    /// keeps it.
     async fn member_against(&self, group: &AutoScalingGroup) -> Result<Option<String>, ActionError> {
         let ids: Vec<&str> = group.instances().iter().filter_map(|member| member.instance_id()).collect();
         let members = self.lister.with_ids(&ids).await?;

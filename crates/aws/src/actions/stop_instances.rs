@@ -175,7 +175,7 @@ impl Action for Stopping {
 
     async fn ready(&self, gate: &ReadyCheck) -> Result<Ready, ActionError> {
         let groups = self.groups.named([gate.unit.clone()]).await?;
-        // What became of its members is seen one by one.
+        // The end of its members is seen one by one.
         let Some(group) = groups.get(&gate.unit) else { return Ok(Ready::Go(Vec::new())) };
         match gate.direction {
             Direction::Apply => self.ready_to_stop(group, gate.order).await,
@@ -184,7 +184,7 @@ impl Action for Stopping {
     }
 
     async fn apply(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
-        // An instance may have joined a group since the plan, or somebody resumed what was suspended.
+        // An instance may have joined a group since the plan, or somebody resumed a suspended process.
         let harm = match self.harm(changes).await {
             Ok(harm) => harm,
             Err(error) => return vec![error.into(); changes.len()],
@@ -273,7 +273,7 @@ impl Action for Stopping {
 }
 
 impl Stopping {
-    /// Which instances must not be stopped now, because their group would terminate them.
+    /// The instances that must not be stopped now, because their group would terminate them.
     async fn harm(&self, changes: &[Change]) -> Result<HashMap<FacetId, ChangeOutcome>, ActionError> {
         let instances: Vec<&Change> = changes.iter().filter(|change| change.facet.parts().0 == POWER).collect();
         let ids: Vec<&str> = instances.iter().map(|change| instance_id(&change.facet)).collect();

@@ -7,7 +7,7 @@
 //! sends both bounds and all three flags, and none is sent while the count is 0 and the minimum is not.
 //!
 //! No emulator shows both services together: one lacks Application Auto Scaling, and the other accepts all and changes no count. The
-//! double of `verification/world` refuses and pulls as AWS's documentation says. None of it was tried on AWS.
+//! double of `verification/world` and the local AWS refuse and pull as AWS's documentation says. None of it was tried on AWS.
 
 mod count;
 mod left_alone;

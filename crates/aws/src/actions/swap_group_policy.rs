@@ -1,5 +1,5 @@
-//! `swap-group-policy`: detaches managed policies from an IAM group and attaches others, such as full access against
-//! read-only. Each attachment is a facet. What it does not close: members' inline policies, other groups, and role sessions.
+//! `swap-group-policy`: detaches managed policies from an IAM group and attaches others, such as full access against read-only.
+//! Each attachment is a facet. These stay open: members' inline policies, other groups, and role sessions.
 
 use guardrails_model::principal::Principal;
 use schemars::JsonSchema;

@@ -1,4 +1,4 @@
-//! Says where a guardrail's budget differs from what `ensure` would make of it. Changes nothing.
+//! Says where a guardrail's budget differs from the one that `ensure` would make. Changes nothing.
 
 use aws_sdk_budgets::types::HealthStatusValue;
 use guardrails_model::config::{Guardrail, StageAt};

@@ -12,7 +12,7 @@ use super::{BudgetError, Budgets, failed, ignore};
 /// A stage whose notification does not go to the stack's topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misdirected {
-    /// Which stage.
+    /// The stage.
     pub at: StageAt,
     /// The topic that it goes to instead, if it goes to one.
     pub topic: Option<String>,

@@ -1,4 +1,4 @@
-//! How a budget stands: what was spent, what is expected, and which of its notifications are in alarm.
+//! The state of a budget: its spend, its forecast, and which of its notifications are in alarm.
 
 use std::str::FromStr;
 

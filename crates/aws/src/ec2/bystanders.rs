@@ -1,5 +1,5 @@
-//! Which instances are left alone though they carry the tags, and why: those that are exempt, those that others look after
-//! and would replace, those that would lose data, those that cannot be stopped, and those that the guardrails stand on.
+//! Which instances are left alone though they carry the tags, and why. Some are exempt. Some are looked after by a service that
+//! would replace them. Some would lose data, or cannot be stopped. And the guardrails stand on some.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -23,7 +23,7 @@ pub const RELEASE_TAG: &str = "guardrails:release";
 /// Types, and spot requests, that one question takes.
 const BATCH: usize = 100;
 
-/// By which tag one knows who looks after an instance and would replace a stopped one. A `*` at the end stands for anything.
+/// The tags of services that look after an instance and would replace a stopped one. A `*` at the end stands for anything.
 const KEEPERS: [(&str, &str); 12] = [
     ("eks:*", "Amazon EKS"),
     ("aws:eks:*", "Amazon EKS"),
@@ -113,7 +113,7 @@ fn created(instance: &Instance) -> Option<Timestamp> {
     Timestamp::from_second(known).ok()
 }
 
-/// What the guardrails themselves stand on, and must not stop.
+/// The instances on which the guardrails themselves stand, and which they must not stop.
 #[derive(Debug, Clone, Default)]
 pub struct Controller {
     /// The guardrails' own CloudFormation stack.
@@ -122,7 +122,7 @@ pub struct Controller {
     pub profiles: BTreeSet<String>,
 }
 
-/// What EC2 says of types and of spot requests, for the instances in scope.
+/// The facts that EC2 has of types and of spot requests, for the instances in scope.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     /// Types whose instances have volumes that lose their data on a stop.
@@ -185,13 +185,13 @@ impl Facts {
 
 /// Goes through the reasons for leaving an instance alone.
 pub struct Bystanders<'a> {
-    /// Who is exempt.
+    /// The exempt instances.
     pub exempt: &'a Exempt,
     /// Whether instances may lose the data on their instance-store volumes.
     pub lose_data: bool,
-    /// What the guardrails stand on.
+    /// The instances on which the guardrails stand.
     pub controller: &'a Controller,
-    /// What EC2 says.
+    /// The facts that EC2 has.
     pub facts: &'a Facts,
     /// The group of each instance that is in one.
     pub members: &'a HashMap<String, String>,
@@ -200,7 +200,7 @@ pub struct Bystanders<'a> {
 }
 
 impl Bystanders<'_> {
-    /// Why the instance is out of scope by what people or the guardrails say of it, if it is.
+    /// The reason of people or of the guardrails why the instance is out of scope, if there is one.
     #[must_use]
     pub fn out_of_scope(&self, instance: &Instance) -> Option<String> {
         let profile = instance.iam_instance_profile().and_then(|profile| profile.arn());
@@ -248,7 +248,7 @@ impl Bystanders<'_> {
         None
     }
 
-    /// Who looks after the instance and would replace it, beside an Auto Scaling group.
+    /// The service that looks after the instance and would replace it, beside an Auto Scaling group.
     #[must_use]
     pub fn keeper(&self, instance: &Instance) -> Option<String> {
         if let Some(operator) = instance.operator().filter(|operator| operator.managed() == Some(true)) {

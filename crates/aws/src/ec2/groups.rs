@@ -21,9 +21,9 @@ use crate::error::Failure;
 pub const PROCESS: &str = "group-process";
 /// The tag that Auto Scaling gives its members.
 pub const MEMBER_TAG: &str = "aws:autoscaling:groupName";
-/// Every process that could terminate a stopped member or launch another, with its order on the way back: first the check,
-/// which must find all well; then what acts on it; last what makes the group grow and shrink. Launch comes before all of them, so that
-/// members may leave Standby.
+/// Every process that could terminate a stopped member or launch another, with its order on the way back. The check comes first,
+/// which must find all well; then the processes that act on it; last those that make the group grow and shrink. Launch comes
+/// before all of them, so that members may leave Standby.
 pub const PROCESSES: [(&str, u8); 8] = [
     (HEALTH_CHECK, CHECKED),
     ("ReplaceUnhealthy", WATCHED),
@@ -52,13 +52,13 @@ const NAMES: usize = 50;
 /// Instances that one question takes.
 const INSTANCES: usize = 50;
 
-/// What a process is when it works.
+/// The value of a process that works.
 #[must_use]
 pub fn working() -> Value {
     Value::new("working")
 }
 
-/// What a process is when it is suspended.
+/// The value of a process that is suspended.
 #[must_use]
 pub fn suspended() -> Value {
     Value::new("suspended")
@@ -247,7 +247,7 @@ impl Groups {
         Ok(answer.instance_refreshes().iter().filter_map(|refresh| refresh.status()).any(|status| !over(status)))
     }
 
-    /// What the group is doing to its members at this moment, if anything: what was begun runs to its end, also when its
+    /// The group's present activity on its members, if there is one: an activity that was begun runs to its end, also when its
     /// process is suspended meanwhile.
     ///
     /// # Errors
@@ -288,7 +288,7 @@ impl Groups {
         Ok(due)
     }
 
-    /// What each process is now.
+    /// The present state of each process.
     ///
     /// # Errors
     /// When Auto Scaling does not say.
@@ -304,7 +304,7 @@ impl Groups {
     }
 
     /// Suspends or resumes. Members that this run stopped and started again are called healthy before the group's check is
-    /// resumed: what a group found unhealthy once never recovers by itself.
+    /// resumed: a member that a group found unhealthy once never recovers by itself.
     pub async fn turn(&self, changes: &[&Change]) -> Vec<ChangeOutcome> {
         let mut calls: BTreeMap<(String, bool), Vec<usize>> = BTreeMap::new();
         for (index, change) in changes.iter().enumerate() {
@@ -412,7 +412,7 @@ pub fn going(group: &AutoScalingGroup) -> Option<String> {
     Some(format!("Auto Scaling group {} is going ({status})", name(group)))
 }
 
-/// What something of a group of this name is.
+/// The state of a thing that belongs to a group of this name.
 pub fn seen(name: &str, group: Option<&AutoScalingGroup>, state: impl FnOnce(&AutoScalingGroup) -> Value) -> Seen {
     match group.map(|group| (group, going(group))) {
         None => Seen::Gone(format!("the Auto Scaling group {name} is there no more")),

@@ -39,8 +39,8 @@ pub fn unknown_check(group: &AutoScalingGroup) -> Option<String> {
 }
 
 impl Checks<'_> {
-    /// Why the group's check would not find all of `started` well now, if it would not. With `judged` also what the group
-    /// itself says of them counts.
+    /// Why the group's check would not find all of `started` well now, if it would not. With `judged` the group's own verdict on
+    /// them counts too.
     ///
     /// # Errors
     /// When a service does not say.
@@ -96,7 +96,7 @@ impl Checks<'_> {
     }
 
     async fn by_load_balancers(&self, group: &AutoScalingGroup, ids: &[&str]) -> Result<Option<String>, ActionError> {
-        // A group names what it stands behind in a list of its own kind, and again among all its traffic sources.
+        // A group names its load balancers in a list of their own kind, and again among all its traffic sources.
         let behind = |names: &[String], kind: &str| {
             let sources = group.traffic_sources().iter().filter(|source| source.r#type() == Some(kind));
             let sources = sources.filter_map(|source| source.identifier().map(str::to_owned));
@@ -141,7 +141,7 @@ fn is_well(health: &TargetHealth) -> bool {
     }
 }
 
-/// Which of EC2's checks the instance does not pass.
+/// The checks of EC2 that the instance does not pass.
 fn failing(status: &InstanceStatus) -> Option<String> {
     let power = status.instance_state().and_then(|state| state.name());
     if power != Some(&InstanceStateName::Running) {

@@ -73,7 +73,7 @@ impl Lister {
         Ok(found)
     }
 
-    /// What each instance is now.
+    /// The present state of each instance.
     ///
     /// # Errors
     /// When EC2 does not say.
@@ -152,7 +152,7 @@ impl Lister {
     }
 }
 
-/// What an instance is.
+/// The state of an instance.
 #[must_use]
 pub fn state(instance: &Instance) -> Seen {
     match instance.state().and_then(|state| state.name()) {

@@ -1,5 +1,5 @@
-//! What the actions over EC2 share: instances as EC2 lists them, which of them are left alone and why, their power, and the
-//! Auto Scaling groups that they are members of.
+//! The parts that the actions over EC2 share. These are the instances as EC2 lists them, which of them are left alone and why,
+//! and their power. The Auto Scaling groups of which they are members belong here too.
 
 pub mod billing;
 pub mod bystanders;

@@ -26,7 +26,7 @@ impl Operators {
         Self { roles, stack, sdk }
     }
 
-    /// Which of the instances' profiles are an operator's.
+    /// Those of the instances' profiles that are an operator's.
     ///
     /// # Errors
     /// When IAM does not say.
@@ -61,7 +61,7 @@ impl Operators {
     }
 }
 
-/// What asking for an instance's role takes.
+/// The right to ask for an instance's role.
 #[must_use]
 pub fn grant() -> Grant {
     Grant {

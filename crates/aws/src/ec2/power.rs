@@ -16,7 +16,7 @@ use crate::error::{Codes, Failure, FailureKind};
 
 /// Calls that one batch of changes may need beside its own: looks before and after.
 const LOOKS: usize = 4;
-/// What EC2's own codes mean. The last two say that an instance is not for stopping.
+/// The meaning of EC2's own codes. The last two say that an instance is not for stopping.
 const CODES: Codes = Codes {
     not_now: &["IncorrectInstanceState", "IncorrectState"],
     no_room: &["MaxSpotInstanceCountExceeded", "ReservationCapacityExceeded", "PendingVerification"],
@@ -31,7 +31,7 @@ pub struct PowerSwitch {
     pub pacer: Arc<Pacer>,
 }
 
-/// What is asked of EC2 in one call.
+/// The kind of one call to EC2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Turn {
     Stop,
@@ -51,7 +51,7 @@ impl PowerSwitch {
         self.pacer.allowance(requests, instances, changes)
     }
 
-    /// Turns each instance to what its change says; those that `hibernates` names by hibernation.
+    /// Turns each instance as its change says; those that `hibernates` names by hibernation.
     pub async fn turn(&self, changes: &[&Change], hibernates: &BTreeSet<String>) -> Vec<ChangeOutcome> {
         let mut answers: Vec<Option<ChangeOutcome>> = vec![None; changes.len()];
         let mut batches: BTreeMap<Turn, Vec<usize>> = BTreeMap::new();

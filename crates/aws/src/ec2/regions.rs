@@ -1,4 +1,4 @@
-//! Which Regions an action works in.
+//! The Regions in which an action works.
 
 use aws_sdk_ec2::Client;
 use guardrails_model::action::ActionError;
@@ -12,7 +12,7 @@ use crate::error::Failure;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Raw", into = "Raw")]
 pub enum Regions {
-    /// Every Region that is enabled in the account: a budget counts what is spent in any of them.
+    /// Every Region that is enabled in the account: a budget counts the spend in any of them.
     #[default]
     All,
     /// These.

@@ -238,7 +238,7 @@ impl Groups {
                     continue;
                 }
             };
-            // Who was ill before would come back as if it were well.
+            // A member that was ill before would come back as if it were well.
             let ill = |index: usize| unhealthy(found.get(&group)?, member_of(&changes[index].facet).0).filter(|_| enter);
             let (well, ill): (Vec<usize>, Vec<(usize, String)>) =
                 indexes.into_iter().fold(Default::default(), |(mut well, mut all), index| {

@@ -1,4 +1,5 @@
-//! What the actions that restrict people share: managed policies of groups, users and roles, and whom they must not touch.
+//! The parts that the actions on people's rights share: managed policies of groups, users and roles, and the principals that they
+//! must not touch.
 
 pub mod attach;
 pub mod deny_policy;

@@ -1,4 +1,4 @@
-//! The calls: who is in a group, which roles there are and whom they trust, and what IAM's policy simulator says.
+//! The calls: the members of a group, the roles and whom they trust, and the answers of IAM's policy simulator.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 
 use crate::error::Failure;
 
-/// Between two calls: ten a second, of what the account's users, consoles and deployments share.
+/// Between two calls: ten a second, of the rate that the account's users, consoles and deployments share.
 pub(super) const APART: Duration = Duration::from_millis(100);
 /// Roles that one call asks about.
 pub(super) const AT_ONCE: usize = 50;
@@ -96,7 +96,7 @@ impl Asker {
         Ok(roles)
     }
 
-    /// What a user or a role could launch.
+    /// The launches that a user or a role could make.
     pub(super) async fn launching(&self, arn: &str) -> Result<Launching, Failure> {
         self.launching_without(arn, &BTreeSet::new()).await
     }
@@ -111,7 +111,7 @@ impl Asker {
         Ok(launching(&answers, partition, &self.region, account))
     }
 
-    /// What their own policies say of assuming each of these roles: [`AT_ONCE`] at most.
+    /// The answers of their own policies on assuming each of these roles: [`AT_ONCE`] at most.
     pub(super) async fn assuming(&self, arn: &str, roles: &BTreeSet<&str>) -> Result<Vec<Simulated>, Failure> {
         let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
         self.simulate(arn, vec![ASSUME.to_owned()], roles, &BTreeSet::new()).await
@@ -168,13 +168,13 @@ fn excluding(mut request: HttpRequest, policies: &BTreeSet<String>) -> Result<Ht
     Ok(request)
 }
 
-/// Says which call it was: who lacks the right to it is to be given it.
+/// Says which call it was, so that a caller without the right to it can be given it.
 fn asking(failure: Failure, call: &str) -> Failure {
     Failure { message: format!("{call}: {}", failure.message), ..failure }
 }
 
-/// The answer on each resource. IAM gives one for each call, with those on each resource in it, or one for each of both. What the
-/// whole says counts only where the resource's own answer says nothing: the whole is denied as soon as one of them is.
+/// The answer on each resource. IAM gives one for each call, with those on each resource in it, or one for each of both. The
+/// answer on the whole counts only where the resource's own answer says nothing: the whole is denied as soon as one of them is.
 fn read(result: EvaluationResult) -> Vec<Simulated> {
     let forbidden = result.organizations_decision_detail.is_some_and(|detail| !detail.allowed_by_organizations);
     let bounded = |detail: PermissionsBoundaryDecisionDetail| !detail.allowed_by_permissions_boundary;
@@ -206,7 +206,7 @@ fn read(result: EvaluationResult) -> Vec<Simulated> {
     on_each.collect()
 }
 
-/// What this program does not know is no permission.
+/// A decision that this program does not know is no permission.
 fn decision(decision: &PolicyEvaluationDecisionType) -> Decision {
     match decision {
         PolicyEvaluationDecisionType::Allowed => Decision::Allowed,

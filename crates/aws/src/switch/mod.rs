@@ -191,7 +191,7 @@ pub struct NoOptions {}
 
 impl Options for NoOptions {}
 
-/// Which resources are asked for.
+/// The resources that are asked for.
 #[derive(Debug, Clone, Copy)]
 pub enum Which<'a> {
     /// Those that carry all these tags.

@@ -1,4 +1,4 @@
-//! `guardrails abandon`: a run lets go of what a person settled by hand. Nothing is changed in the account.
+//! `guardrails abandon`: a run lets go of the facets that a person settled by hand. Nothing is changed in the account.
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -13,7 +13,7 @@ use crate::deployment::Deployment;
 use crate::exit::Exit;
 use crate::{follow, output};
 
-/// Steps that are named before it is asked about, and of what was left.
+/// Steps that are named in the question before it is done, and among those that were left.
 const NAMED: usize = 20;
 
 #[derive(Debug, Args)]
@@ -69,7 +69,7 @@ pub(crate) async fn run(global: &Global, args: &Abandon) -> Result<Exit> {
     Ok(told(&left))
 }
 
-/// What each is, and stays, and who else holds it.
+/// The steps: the value that each keeps, and its other holders.
 async fn will_do(deployment: &Deployment, run: &Run, steps: &[Step], args: &Abandon) -> Result<String> {
     let headline = Report::unread(run.clone()).headline();
     let mut lines =

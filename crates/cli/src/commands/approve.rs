@@ -1,5 +1,5 @@
-//! `guardrails approve` and `guardrails reject`: shows what is asked, asks for a yes, writes the answer down, and follows what it
-//! leads to.
+//! `guardrails approve` and `guardrails reject`: shows the question, asks for a yes, writes the answer down, and follows the run
+//! that goes on by it.
 
 use anyhow::{Result, anyhow};
 use clap::Args;
@@ -90,7 +90,7 @@ pub(crate) async fn run(global: &Global, args: &Answer, word: Word) -> Result<Ex
     output::result(global, &report, &report.text())?;
     Ok(match report.run.state {
         RunState::ApplyFailed | RunState::RollbackFailed => Exit::PartlyFailed,
-        // What is planned by now exceeds what was approved: it is asked again.
+        // The present plan exceeds the approved list: it is asked again.
         RunState::Waiting => Exit::Waits,
         _ => Exit::Done,
     })

@@ -31,7 +31,7 @@ pub(crate) fn run(global: &Global, args: &File) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What people must know before they deploy this, for each stage.
+/// Warnings for people before they deploy this, for each stage.
 fn warnings(config: &Config) -> Vec<String> {
     let stages = config.guardrails.values().flat_map(|guardrail| guardrail.stages.iter().map(move |stage| (guardrail, stage)));
     let warned = stages.flat_map(|(guardrail, stage)| {
@@ -66,7 +66,7 @@ fn scopes(config: &Config) -> Vec<String> {
     config.guardrails.values().flat_map(of).collect()
 }
 
-/// Which figures wait for a person, and the stages at which every figure would.
+/// The figures that wait for a person, and the stages at which every figure would.
 fn figures(config: &Config) -> Vec<String> {
     let of = |guardrail: &Guardrail| {
         let (name, bound) = (&guardrail.name, belief::bound(guardrail));

@@ -55,7 +55,7 @@ pub(crate) async fn run(global: &Global, args: &Doctor) -> Result<Exit> {
     Ok(exit)
 }
 
-/// Is anybody told of what happens? Words for whoever deployed it, when not.
+/// Is anybody told of runs and failures? Words for the person who deployed it, when not.
 pub(crate) async fn nobody_is_told(sdk: &SdkConfig, topic: &str) -> Option<String> {
     let mut sheet = Sheet::new("people");
     subscriptions::judge_people(&mut sheet, topic, &subscriptions::list(sdk, topic).await);

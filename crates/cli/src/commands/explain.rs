@@ -24,7 +24,7 @@ pub(crate) fn run(args: &Explain) -> Result<Exit> {
     } else {
         bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
     }
-    // What is not UTF-8 is no alert; it is shown as far as it can be.
+    // A body that is not UTF-8 is no alert; it is shown as far as it can be.
     let body = String::from_utf8_lossy(&bytes);
     let explained: Vec<Explained> = envelope::unwrap(&body).iter().map(explain).collect();
     let mut out = std::io::stdout().lock();

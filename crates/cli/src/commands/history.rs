@@ -1,5 +1,5 @@
-//! `guardrails history`: what happened, in order: to alerts, to runs and to each of their steps. For programs all of it, written
-//! as it is read, so that a run of ten thousand steps takes no more room than one of ten.
+//! `guardrails history`: the events of alerts, of runs and of each of their steps, in order. For programs all of it, written as
+//! it is read, so that a run of ten thousand steps takes no more room than one of ten.
 
 use std::io::{BufWriter, Write};
 
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_element_by_element_is_an_array_of_any_length() {
+    fn entries_written_one_by_one_are_an_array_of_any_length() {
         assert_eq!(written(&[], None), serde_json::json!([]));
         let two = ["2026-11-23T01:02:03Z", "2026-11-23T01:02:03.5Z"];
         let times: Vec<String> = written(&two, None).as_array().unwrap().iter().map(|entry| entry["at"].to_string()).collect();

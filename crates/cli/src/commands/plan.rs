@@ -111,7 +111,7 @@ async fn deployed(deployment: &Deployment, priced: bool) -> Result<Config> {
     Ok(config)
 }
 
-/// What a run of a stage would plan.
+/// The plan that a run of a stage would make.
 pub(crate) struct Made {
     /// The actions that there are.
     catalog: &'static Catalog,
@@ -121,7 +121,7 @@ pub(crate) struct Made {
     counted_tag: Tags,
 }
 
-/// What one of its actions would plan in one place.
+/// The plan that one of its actions would make in one place.
 struct PartMade {
     part: Part,
     warning: Option<&'static str>,
@@ -159,7 +159,7 @@ pub(crate) async fn make(deployment: &Deployment, config: &Config, target: &Targ
     let guardrail =
         config.guardrails.get(&target.guardrail).ok_or_else(|| anyhow!("there is no guardrail `{}`", target.guardrail))?;
     let mut run: Run = deployment.runs().draft(target, config, guardrail, "");
-    // What a deployment adds to the file's operators: whoever deploys.
+    // A deployment adds the principal that deploys to the file's operators.
     run.operators.push(deployment.caller.arn.clone());
     let planner = Planner { deployment, run: &run };
     let parts = try_join_all((0..run.parts.len()).map(|index| planner.everywhere(index))).await?;
@@ -244,7 +244,7 @@ impl Made {
         counts.into_values().collect()
     }
 
-    /// What people must know before they let the stage do this.
+    /// Warnings for people before they let the stage do this.
     fn warnings(&self) -> Vec<&'static str> {
         let mut warnings: Vec<&str> = self.parts.iter().filter_map(|made| made.warning).collect();
         warnings.dedup();

@@ -40,7 +40,7 @@ pub(crate) async fn run(global: &Global, args: &Reconcile) -> Result<Exit> {
     failure.map_or(Ok(Exit::Done), Err)
 }
 
-/// One round: what was found and done, and whether anything went wrong in it.
+/// One round: its findings and its measures, and an error if anything went wrong in it.
 pub(crate) async fn round(deployment: &Deployment) -> Result<(Round, Option<Error>)> {
     ask(deployment, RoundOrder::default()).await
 }

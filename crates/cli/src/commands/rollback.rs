@@ -1,4 +1,5 @@
-//! `guardrails rollback`: shows what comes back, asks, waits, and ends with what came back and what did not and why.
+//! `guardrails rollback`: shows the facets that come back, asks, waits, and ends with those that came back and those that did
+//! not, and why.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -89,13 +90,13 @@ fn request(deployment: &Deployment, args: &Rollback) -> RollbackRequest {
     }
 }
 
-/// A run and what it holds of what is asked for: counts, and a few by name.
+/// A run and the holds of it that are asked for: counts, and a few by name.
 struct Held {
     run: Run,
     /// By part.
     counts: BTreeMap<usize, Count>,
     named: Vec<String>,
-    /// Of the units that something is asked for of, and of those that something else is held of.
+    /// The units of which something is asked for, and those of which something else is held.
     units: [BTreeSet<(usize, String)>; 2],
     /// The units that are Auto Scaling groups.
     groups: BTreeSet<String>,
@@ -110,14 +111,14 @@ struct Count {
     kinds: BTreeMap<&'static str, (&'static Counted, usize)>,
 }
 
-/// The open runs that hold something of what is asked for, newest first. Each is read once, page by page.
+/// The open runs with a hold that is asked for, newest first. Each is read once, page by page.
 async fn held(deployment: &Deployment, args: &Rollback, request: &RollbackRequest) -> Result<Vec<Held>> {
     let mut open = deployment.ledger.open_runs(Some(&args.guardrail)).await.context("reading the ledger")?;
     open.retain(|run| args.run.as_ref().is_none_or(|id| *id == run.id));
     if open.is_empty()
         && let Some(id) = &args.run
     {
-        // Names what is wrong: no such run, or another guardrail's.
+        // Names the mistake: no such run, or another guardrail's.
         let other = follow::load(deployment, id).await?;
         if other.guardrail != args.guardrail {
             return Err(anyhow!("run {id} is of `{}`, not of `{}`", other.guardrail, args.guardrail));
@@ -274,7 +275,7 @@ async fn put_back(deployment: &Deployment, held: Held, request: &RollbackRequest
     follow::until_settled(deployment, run, held.known).await
 }
 
-/// That our request took the place of one that was under way, and what that means for the other.
+/// The text that our request took the place of one that was under way, and its meaning for the other.
 fn changed(before: &Run, request: &RollbackRequest) -> String {
     let of = |request: &RollbackRequest| {
         let only = request.only.iter().map(ToString::to_string);
@@ -294,8 +295,8 @@ fn changed(before: &Run, request: &RollbackRequest) -> String {
     }
 }
 
-/// Does the run still hold something of what was asked for? Says so where nothing else does, and of what was not asked for that
-/// it is not as it should be.
+/// Does the run still hold a facet that was asked for? Says so where nothing else does, and says of the other facets when they
+/// are not as they should be.
 async fn is_left(deployment: &Deployment, run: &Run, request: &RollbackRequest) -> Result<bool> {
     if !run.state.is_open() {
         return Ok(false);

@@ -1,4 +1,4 @@
-//! `guardrails simulate`: publishes a message in Budgets' format, marked as simulated, and follows what it leads to.
+//! `guardrails simulate`: publishes a message in Budgets' format, marked as simulated, and follows the run that it begins.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `guardrails status`: what is held, by whom, and how it stands.
+//! `guardrails status`: the held facets, their holders, and their state.
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -80,7 +80,7 @@ pub(crate) async fn run(global: &Global, args: &Status) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// One facet: what it was, who holds it, and what it waits for.
+/// One facet: its value before, its holders, and the reasons why it waits.
 async fn of_facet(global: &Global, deployment: &Deployment, facet: &FacetId) -> Result<Exit> {
     let mut found = holds(&deployment.ledger, std::slice::from_ref(facet)).await.context("reading the ledger")?;
     let hold = found.remove(facet);

@@ -40,7 +40,7 @@ pub struct Evidence<'a> {
     pub alert: Option<&'a BudgetAlert>,
     /// The answer of AWS Budgets.
     pub shown: Shown<'a>,
-    /// The last known spend, of whatever period.
+    /// The last known spend, of any period.
     pub last: Option<&'a Spend>,
     /// Points of spend of this period and of earlier ones, in any order.
     pub points: &'a [Points],

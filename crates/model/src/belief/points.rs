@@ -120,7 +120,7 @@ impl Points {
         let (mut covered, mut sum) = (self.begins()?, None);
         for (index, (at, hourly)) in priced.iter().copied().enumerate() {
             let end = priced.get(index + 1).map_or(now, |(next, _)| *next).min(seen_until(at));
-            // Nobody looked since what was covered so far: these may have run for a day.
+            // Nobody looked since the covered time: these may have run for a day.
             let start = at.checked_sub(BEFORE_SEEN).unwrap_or(at).max(covered).min(at);
             let cost = cost(hourly, start, end);
             sum = Some(sum.map_or(cost, |sum: Decimal| sum.saturating_add(cost)));

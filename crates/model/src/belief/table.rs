@@ -23,7 +23,7 @@ fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for period in PERIODS {
         for budgets in BUDGETS {
-            // Only what is shown can be of the old period.
+            // Only a shown figure can be of the old period.
             if period == "early" && !["confirms", "less"].contains(&budgets) {
                 continue;
             }
@@ -109,7 +109,7 @@ fn judged([period, budgets, figure, evidence, actions, last]: &Case) -> Belief {
         differences: Vec::new(),
     };
     let target = Period::Monthly.of_alert(date);
-    // What was known: of this period where an update zeroed it, and near the figure where it may be of the old one.
+    // The known spend: of this period where an update zeroed it, and near the figure where it may be of the old one.
     let known = match (*period, *budgets) {
         ("early", _) => Some(("2026-11".to_owned(), amount)),
         (_, "zeroed") => Some((target.clone(), amount)),

@@ -45,7 +45,7 @@ pub fn jumped(shown: Decimal, last: &Spend, guardrail: &Guardrail) -> bool {
 fn old_period(evidence: &Evidence<'_>) -> Option<String> {
     let alert = evidence.alert?;
     if evidence.guardrail.budget.period != Period::Monthly {
-        // What is shown of a daily budget may be of another day than the alert: it contradicts nothing.
+        // The shown figure of a daily budget may be of another day than the alert: it contradicts nothing.
         return None;
     }
     let today = today(evidence);

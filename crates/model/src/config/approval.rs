@@ -1,4 +1,4 @@
-//! When a person is asked before anything is changed, how long they have, and what an amount must be to be believed.
+//! When a person is asked before anything is changed, how long they have, and the bounds of a believed amount.
 
 use std::borrow::Cow;
 

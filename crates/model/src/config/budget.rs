@@ -25,7 +25,7 @@ pub struct Budget {
     /// console; untagged cost is not watched.
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
     pub tag: Tags,
-    /// Which costs count.
+    /// The costs that count.
     #[serde(default, skip_serializing_if = "omit::is_default")]
     pub counts: Counts,
     /// The name of a budget that is there already, and is used instead of a new one. It must be as the file says. It is never deleted.
@@ -42,7 +42,7 @@ impl Budget {
     }
 }
 
-/// Which costs count. A change of it has AWS Budgets compute the spend anew, from zero.
+/// The costs that count. A change of it has AWS Budgets compute the spend anew, from zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[allow(clippy::struct_excessive_bools, reason = "AWS Budgets has a switch for each")]

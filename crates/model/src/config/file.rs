@@ -1,4 +1,4 @@
-//! Reads `guardrails.yaml`: strictly, with file, line, caret and what was expected in every error.
+//! Reads `guardrails.yaml` strictly. Every error has the file, the line, a caret and the expected form.
 
 mod checks;
 
@@ -33,11 +33,11 @@ pub trait Actions: DeserializeOwned + Serialize + JsonSchema {
     /// AWS's limits whose buckets the file may set, by action.
     const LIMITS: &[&[Limit]] = &[];
 
-    /// The facets that the action is known to turn without looking at the account, and to what. Two guardrails that
-    /// wish the opposite of one facet are refused.
+    /// The facets that the action is known to turn without looking at the account, each with its wanted value. Two guardrails
+    /// that wish the opposite of one facet are refused.
     fn desired(&self) -> Vec<(FacetId, Value)>;
 
-    /// Whom the action takes rights from.
+    /// The principals that the action takes rights from.
     fn restricts(&self) -> Vec<Principal> {
         Vec::new()
     }
@@ -86,7 +86,7 @@ pub struct File<A> {
     guardrails: BTreeMap<GuardrailName, GuardrailBody<A>>,
 }
 
-/// A budget and what happens at its thresholds.
+/// A budget and the stages at its thresholds.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, bound = "A: Actions")]
 #[schemars(rename = "Guardrail", bound = "A: Actions")]
@@ -106,7 +106,7 @@ struct GuardrailBody<A> {
     release: Release,
 }
 
-/// A threshold and what is done there.
+/// A threshold and its actions.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, bound = "A: Actions")]
 #[schemars(rename = "Stage", bound = "A: Actions")]
@@ -142,7 +142,7 @@ enum Item<A> {
     Together(Vec<A>),
 }
 
-/// What is wrong with a file: where, and what was expected.
+/// An error in a file: its place, and the expected form.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct FileError(String);
@@ -303,7 +303,7 @@ fn check_guardrail<A: Actions>(
     Ok(Guardrail { name, budget, stages, plausibility, release: body.release })
 }
 
-/// Who is in a group, the file does not say: that is looked up when it is deployed, planned and applied.
+/// The file does not list a group's members: they are looked up when it is deployed, planned and applied.
 fn spare_operators<A: Actions>(guardrail: &GuardrailName, action: &A, operators: &[String]) -> Result<(), String> {
     let restricted: Vec<Principal> = action.restricts().iter().map(Principal::folded).collect();
     let hit = operators.iter().find(|arn| Principal::of_arn(arn).is_some_and(|operator| restricted.contains(&operator.folded())));
@@ -319,7 +319,7 @@ fn spec<A: Actions>(action: &A) -> Result<ActionSpec, String> {
     Ok(ActionSpec { name: name.parse().map_err(|error| format!("{error}"))?, params: params.clone() })
 }
 
-/// What every guardrail wants of every facet, to find those that want opposite things; and how principals are written.
+/// The value that every guardrail wants of every facet, to find those that want opposite values; and how principals are written.
 #[derive(Default)]
 struct DesiredFacets {
     wanted: HashMap<FacetId, (Value, GuardrailName)>,
@@ -328,7 +328,7 @@ struct DesiredFacets {
 
 impl DesiredFacets {
     fn add<A: Actions>(&mut self, guardrail: &GuardrailName, action: &A) -> Result<(), String> {
-        // Written in two ways, what is one attachment would be two facets.
+        // Written in two ways, one attachment would be two facets.
         for principal in action.restricts() {
             let first = self.written.entry(principal.folded()).or_insert_with(|| principal.clone());
             if *first != principal {

@@ -1,5 +1,5 @@
-//! What a guardrail is: a budget, a scope and stages. These types are what the ledger keeps and what decisions are
-//! made from; [`file`] reads them from `guardrails.yaml`.
+//! A guardrail: a budget, a scope and stages. The ledger keeps these types, and decisions are made from them; [`file`] reads them
+//! from `guardrails.yaml`.
 
 mod approval;
 mod budget;
@@ -27,7 +27,7 @@ use crate::ids::{ActionName, BudgetName, GuardrailName};
 use crate::pace::Pace;
 use crate::prices::PriceList;
 
-/// The deployed guardrails and who must never be restricted by them.
+/// The deployed guardrails, and the operators, whom they must never restrict.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Config {
     /// ARNs of those who run the guardrails. No guardrail may restrict them, or the way back would be gone.
@@ -47,16 +47,16 @@ pub struct Config {
     pub guardrails: BTreeMap<GuardrailName, Guardrail>,
 }
 
-/// A budget and what happens at its thresholds.
+/// A budget and the stages at its thresholds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guardrail {
     /// Its name, which is also the AWS budget's, unless it adopted one.
     pub name: GuardrailName,
-    /// What is budgeted.
+    /// The budget that is watched.
     pub budget: Budget,
     /// The stages, in the order of the file.
     pub stages: Vec<Stage>,
-    /// Which alerts are believed.
+    /// The bounds within which alerts are believed.
     #[serde(default)]
     pub plausibility: Plausibility,
     /// The end of the budget's period, for changes that are held.
@@ -65,7 +65,7 @@ pub struct Guardrail {
 }
 
 impl Guardrail {
-    /// One with the usual answers to what is not said.
+    /// A guardrail with the defaults for all other settings.
     #[must_use]
     pub fn new(name: GuardrailName, budget: Budget, stages: Vec<Stage>) -> Self {
         Self { name, budget, stages, plausibility: Plausibility::default(), release: Release::default() }
@@ -118,7 +118,7 @@ impl Reconcile {
     }
 }
 
-/// A threshold and what is done there.
+/// A threshold and its actions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stage {
     /// Where, such as `100% actual`.
@@ -130,7 +130,7 @@ pub struct Stage {
     /// How a person is asked before anything is changed, if one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalRule>,
-    /// Whom it takes rights from, and what follows when they can still launch; nothing when it restricts nobody.
+    /// The principals it takes rights from, and the outcome when they can still launch; nothing when it restricts nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Rule>,
     /// The actions that are carried out while a person is asked.

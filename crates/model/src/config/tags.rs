@@ -38,8 +38,8 @@ impl Tags {
         })
     }
 
-    /// Which of them something does not carry, whose values `value_of` knows: for people, such as `Project=Beta, Stage=dev (or
-    /// test)`. Nothing when it carries all of them.
+    /// The tags that something lacks, whose values `value_of` knows: for people, such as `Project=Beta, Stage=dev (or test)`.
+    /// Nothing when it carries all of them.
     pub fn missing<'a>(&self, value_of: impl Fn(&str) -> Option<&'a str>) -> Option<String> {
         let missing = self.iter().filter(|(key, values)| value_of(key).is_none_or(|value| !values.contains(&value)));
         let told = missing.map(|(key, values)| match values.split_first() {

@@ -16,12 +16,12 @@ pub enum Demand {
     Fail,
 }
 
-/// Whom IAM is asked about after a stage, and what their answers lead to.
+/// The principals that IAM is asked about after a stage, and the outcome of their answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
-    /// What becomes of the run.
+    /// The outcome for the run when one of them can still launch.
     #[serde(default)]
     pub demand: Demand,
-    /// Whom the stage takes rights from.
+    /// The principals that the stage takes rights from.
     pub of: Vec<Principal>,
 }

@@ -1,5 +1,5 @@
-//! What is to be done about one step, from what was written down and what was seen. Pure, and the whole of the judgement:
-//! [`super`] only carries it out.
+//! The next task of one step, from its records and from the state that was seen. Pure, and the whole of the judgement: [`super`]
+//! only carries it out.
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ use crate::ids::Value;
 use crate::phase::Phase;
 use crate::record::{Direction, Facet, Step, UNDONE};
 
-/// What applying a step asks for next.
+/// The next task of a step that is applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApplyNext {
     /// It is settled for this attempt.
@@ -21,7 +21,7 @@ pub enum ApplyNext {
     Keep(Value),
     /// Write down Before and the intent, then change it.
     Change {
-        /// What rollback will put back.
+        /// The value that rollback will put back.
         before: Value,
     },
     /// Write that it cannot be done.
@@ -30,7 +30,7 @@ pub enum ApplyNext {
     Wait(Option<Timestamp>),
 }
 
-/// What rolling a step back asks for next.
+/// The next task of a step that is rolled back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RollbackNext {
     /// It is settled for this attempt.
@@ -55,16 +55,16 @@ pub enum RollbackNext {
     Wait(Option<Timestamp>),
 }
 
-/// What a look at a facet asks for while a run holds it.
+/// The next task of a step that a rescan finds while a run holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AgainNext {
     /// It is as it is written down, or not for this run any more.
     Nothing,
-    /// Write what is to be said of it, or that there is nothing to be said any more.
+    /// Write the remark about it, or that there is nothing more to remark on.
     Say(Option<String>),
     /// Write that it is to be changed again. The hold and its Before stay.
     Enforce(String),
-    /// Write that it is to be changed after all. What it is then will be its Before.
+    /// Write that it is to be changed after all. Its value at that time will be its Before.
     Plan(String),
 }
 
@@ -132,7 +132,7 @@ pub fn apply(step: &Step, facet: Option<&Facet>, seen: &Seen, keeps: bool, attem
     if let Some(until) = claimed(facet, Direction::Rollback, now) {
         return ApplyNext::Wait(Some(until));
     }
-    // What was asked for and had no room, in this phase.
+    // A change that was asked for and had no room, in this phase.
     let asked_later = step.again_at.filter(|again| step.phase == Phase::Applying && *again > now);
     let me = step.holder();
     let ours = facet.filter(|facet| facet.holders.contains_key(&me));
@@ -230,8 +230,8 @@ pub fn rollback(step: &Step, facet: Option<&Facet>, seen: &Seen, how: Back, now:
             Phase::Applied if keeps => RollbackNext::Kept,
             Phase::Applied => RollbackNext::Settled(Some(format!("somebody made it {value} already"))),
             _ if step.put_back && !is_behind(seen) => RollbackNext::Settled(None),
-            // Our change was asked for and never seen: a listing may lag behind it. Putting back what is there already does
-            // no harm.
+            // Our change was asked for and never seen: a listing may lag behind it. Putting back a value that is there already
+            // does no harm.
             _ => RollbackNext::PutBack,
         };
     }

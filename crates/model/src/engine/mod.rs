@@ -1,11 +1,11 @@
-//! The sequencer: the only code that orders observe, write-ahead, change and record. Every action goes through it, both
-//! ways, so what holds here holds for all of them:
+//! The sequencer: the only code that orders observe, write-ahead, change and record. Every action goes through it, both ways, so
+//! these rules hold for all of them:
 //!
 //! - Before is in the ledger before the first call that changes its facet.
 //! - A call is made only under a lease that outlasts it, and the other direction waits for the lease's end: EC2 and IAM know
 //!   no fencing, so a stalled writer's call can land late.
 //! - A step is Applied or `RolledBack` only when the world was seen to agree.
-//! - Whatever was interrupted is taken up from what the ledger and the world say, never from memory.
+//! After an interruption, work is taken up from the ledger and the account, never from memory.
 
 mod consent;
 pub(crate) mod decide;
@@ -32,7 +32,7 @@ use crate::phase::Phase;
 use crate::record::{Direction, FORMAT, PartPlan, Run, RunState, Step, StepEvent, Written};
 use scan::Scan;
 
-/// How long after its deadline a dead invocation's calls may still land: clock skew and what is under way in the network.
+/// How long after its deadline a dead invocation's calls may still land: clock skew and the delay of calls in the network.
 pub const LEASE_MARGIN: SignedDuration = SignedDuration::from_secs(15);
 /// No batch is begun with less time than this left.
 const RESERVE: SignedDuration = SignedDuration::from_secs(10);
@@ -40,9 +40,9 @@ const RESERVE: SignedDuration = SignedDuration::from_secs(10);
 const AFTER_CONFLICT: i64 = 1;
 /// The longest wait between two looks, so that progress and a change of mind are seen.
 const LONGEST_WAIT: i64 = 60;
-/// What need not be looked at for longer than this is left behind, so that it does not hold up what comes after it.
+/// A step that need not be looked at for longer than this is left behind, so that it does not hold up the steps after it.
 const LEFT_BEHIND: i64 = 30;
-/// Why what is no part of the approved list is left alone.
+/// The reason why a step that is not on the approved list is left alone.
 const AFTER_THE_APPROVAL: &str = "it came after the approval: nobody said yes to it";
 /// The longest wait when all that is left was left behind: then everything is read again.
 const LONGEST_REST: i64 = 300;
@@ -68,7 +68,7 @@ pub enum ExecutorError {
     Action {
         /// The run's action.
         action: String,
-        /// What it was doing.
+        /// The task that failed.
         doing: &'static str,
         /// Why it could not.
         #[source]
@@ -152,7 +152,7 @@ impl<'a> Executor<'a> {
         Ok(steps.collect())
     }
 
-    /// A step of what was planned, skipped or refused from the start where there is a reason.
+    /// A step of a planned facet, skipped or refused from the start where there is a reason.
     fn step(&self, run: &Run, part: usize, token: &Nonce, planned: Planned, refused: Option<String>) -> Step {
         let now = self.clock.now();
         let (phase, reason) = match (planned.skip, refused.or(planned.refused)) {
@@ -201,7 +201,7 @@ impl<'a> Executor<'a> {
     /// Takes a part of a run as far in `direction` as this invocation can, from where `cursor` left it.
     ///
     /// # Errors
-    /// When the account cannot be read, or the ledger not be read or written. What was done stays written down.
+    /// When the account cannot be read, or the ledger not be read or written. Finished steps stay written down.
     pub async fn advance(
         &self,
         direction: Direction,
@@ -225,7 +225,7 @@ impl<'a> Executor<'a> {
                 }
                 let Some(current) = self.current(direction, run, part).await? else { return Ok(Progress::Superseded) };
                 if Some(current.value.asked_at()) != asked {
-                    // Something else is asked for now: what was passed may be in its scope.
+                    // Something else is asked for now: steps that were passed may be in its scope.
                     from = None;
                     sooner(&mut wait, AFTER_CONFLICT);
                     break;
@@ -312,7 +312,7 @@ fn failed(run: &Run, part: usize, doing: &'static str, source: ActionError) -> E
     ExecutorError::Action { action, doing, source }
 }
 
-/// What it was seen to be, or to become.
+/// The value that it was seen to have, or to be moving to.
 fn value(seen: &Seen) -> Option<Value> {
     match seen {
         Seen::Is(value) | Seen::FellBack(value, _) | Seen::Moving(value) | Seen::Behind(value, _) | Seen::NoRoom(value, _) => {
@@ -346,7 +346,7 @@ fn sooner(wait: &mut Option<i64>, seconds: i64) {
     *wait = Some(wait.map_or(seconds, |present| present.min(seconds)));
 }
 
-/// What became of the steps that a call worked on.
+/// The numbers of steps by the outcome of a call's work.
 #[derive(Default)]
 struct Counts {
     changed: usize,

@@ -1,4 +1,4 @@
-//! The engine's writing: holds and leases before a change, and what came of it after.
+//! The engine's writing: holds and leases before a change, and its outcome after.
 
 use std::collections::HashMap;
 
@@ -17,14 +17,14 @@ use crate::record::{Direction, FORMAT, Facet, Holder, Lease, Run, Step};
 const FIRST_DELAY: i64 = 60;
 const LONGEST_DELAY: i64 = 900;
 
-/// A change that was asked for: what was written before, and what came of it.
+/// A change that was asked for: the record written before it, and its outcome.
 pub(super) struct Asked {
     pub(super) intent: Move,
     pub(super) answer: ChangeOutcome,
     pub(super) calls: Vec<Call>,
 }
 
-/// What is to be written after a change was asked for.
+/// The record to write after a change was asked for.
 enum Outcome {
     /// The step is over in this direction.
     Over { phase: Phase, reason: Option<String>, keep_hold: bool },
@@ -159,7 +159,7 @@ impl Executor<'_> {
         Lease { direction, owner: self.owner.clone(), until: self.deadline + LEASE_MARGIN, earlier_until }
     }
 
-    /// Ends our own claim; what earlier owners may still do stays written down.
+    /// Ends our own claim. The time in which earlier owners may still act stays written down.
     fn release(&self, facet: &mut Facet, now: Timestamp) {
         if let Some(lease) = facet.lease.take_if(|lease| lease.owner == self.owner)
             && let Some(until) = lease.earlier_until.filter(|until| *until > now)
@@ -228,7 +228,7 @@ impl Executor<'_> {
         Ok(after)
     }
 
-    /// A step after its change was asked for, by what the service answered, and in how many seconds to look at it again.
+    /// A step after its change was asked for and the service answered, and the seconds until it is looked at again.
     fn asked(
         &self,
         direction: Direction,
@@ -274,7 +274,7 @@ impl Executor<'_> {
         (step, seconds)
     }
 
-    /// What was put back did not stay: it is asked for again in a while, until that has taken too long.
+    /// The value that was put back did not stay: it is asked for again in a while, until that has taken too long.
     pub(super) fn ask_later(
         &self,
         run: &Run,
@@ -315,7 +315,7 @@ impl Executor<'_> {
         let earlier_calls = facet.and_then(|facet| facet.lease.as_ref()).is_some_and(|lease| lease.earlier_until.is_some());
         let is = |wanted: &Value| matches!(seen, Some(Seen::Is(value) | Seen::FellBack(value, _)) if value == wanted);
         let over = |phase, reason: Option<&String>, keep_hold| Outcome::Over { phase, reason: reason.cloned(), keep_hold };
-        // On the way back what is seen may be an old listing, from before our own change: it counts with an answer only.
+        // On the way back the seen value may be an old listing, from before our own change: it counts with an answer only.
         if is(goal) && (direction == Direction::Apply || is_answered(answer)) {
             return over(reached, None, direction == Direction::Apply);
         }

@@ -1,5 +1,5 @@
-//! Planning a part again while its run holds: what came into scope since becomes steps of the same run, and what somebody
-//! changed is enforced again or said. Reads the account, and writes steps; the changes are made by the work that follows.
+//! Planning a part again while its run holds: resources that came into scope since become steps of the same run, and drift is
+//! enforced again or said. Reads the account, and writes steps; the changes are made by the work that follows.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -34,7 +34,7 @@ impl Executor<'_> {
             let is_piece = run.value.partial_rollbacks.iter().any(|piece| piece.takes_in(&run.value, part, &found.facet));
             is_piece || found.unit.as_ref().is_some_and(|unit| left.contains(&unit.name))
         };
-        // What is held is looked after all the same.
+        // Held facets are looked after all the same.
         let is_held = |found: &Planned| steps.get(&found.facet).is_some_and(|step| step.value.phase == Phase::Applied);
         let found: Vec<Planned> = found.into_iter().filter(|found| is_held(found) || !is_left(found)).collect();
         self.look_at_steps(&run.value, &steps, &found, action).await?;
@@ -50,7 +50,7 @@ impl Executor<'_> {
         }))
     }
 
-    /// What is found of the facets that are steps of the run already.
+    /// Rescans the facets that are steps of the run already.
     async fn look_at_steps(
         &self,
         run: &Run,
@@ -96,7 +96,7 @@ impl Executor<'_> {
                 AgainNext::Plan(reason) => (Phase::Planned, Some(reason)),
             };
             let present = if phase == Phase::Planned { found.present.clone() } else { step.value.present.clone() };
-            // What is known of an earlier time says nothing of this one.
+            // The actor of an earlier change says nothing of this one.
             let undone_by = by.or_else(|| step.value.undone_by.clone().filter(|_| phase == Phase::Applied));
             let step = Versioned {
                 rev: step.rev,
@@ -123,8 +123,8 @@ impl Executor<'_> {
         (found.turns_back.or(step.turns_back), again.or(step.again_as_wanted))
     }
 
-    /// What came into scope and is to be changed becomes late steps, each with the whole of its unit, whose order it needs. A look
-    /// leaves steps alone that nobody approved. A review leaves them for the question, under its `mark`.
+    /// Resources that came into scope and are to be changed become late steps, each with the whole of its unit, whose order it
+    /// needs. A look leaves steps alone that nobody approved. A review leaves them for the question, under its `mark`.
     #[allow(clippy::too_many_arguments, reason = "all of it is what a look has at hand")]
     pub(super) async fn add_what_came(
         &self,

@@ -1,4 +1,4 @@
-//! What needs no change: whether it was so before, or another run has just made it so.
+//! Steps that need no change: they were as wanted before, or another run has just made them so.
 
 use std::collections::HashMap;
 
@@ -10,9 +10,9 @@ use crate::phase::Phase;
 use crate::record::{Facet, Run, Step};
 
 impl Executor<'_> {
-    /// Leaves alone what was seen to need no change. Between the read of `facets` and the look another run may have taken its
-    /// hold and made the change, and then it needs us as a holder, or it comes back while we count on it. So the books are read
-    /// again after the look: where they moved, the step is looked at again.
+    /// Leaves alone the steps that were seen to need no change. Between the read of `facets` and the look another run may have
+    /// taken its hold and made the change. Then the facet needs us as a holder, or it comes back while we count on it. So the
+    /// books are read again after the look: where they moved, the step is looked at again.
     pub(super) async fn leave_alone(
         &self,
         run: &Run,

@@ -1,4 +1,4 @@
-//! The work on one lot of steps: what is observed together, decided, written ahead and changed. Within a unit the steps of one
+//! The work on one lot of steps, which are observed together, decided, written ahead and changed. Within a unit the steps of one
 //! order are done before those of the next are begun.
 
 mod changed;
@@ -24,7 +24,7 @@ const SLOW: i64 = 120;
 /// So many times less often.
 const SLOWER: i64 = 12;
 
-/// What all work on a lot goes by.
+/// The inputs of all work on a lot.
 struct Job<'a> {
     direction: Direction,
     run: &'a Run,
@@ -144,7 +144,7 @@ impl Executor<'_> {
         let (run, action) = (job.run, job.action);
         let ids = ids(batch);
         let facets = self.ledger.facets(&ids).await?;
-        // Read before looking: a lease that ends while we look had not ended for what we see.
+        // Read before looking: a lease that ends while we look had not ended for the state that we see.
         let now = self.clock.now();
         let looked_at: Vec<&Step> = batch.iter().map(|step| &step.value).collect();
         let seen = self.observe(run, job.part, action, &looked_at).await?;
@@ -192,7 +192,7 @@ impl Executor<'_> {
         end: &mut End,
     ) -> Result<Decided, ExecutorError> {
         let (run, action) = (job.run, job.action);
-        // What was never begun is skipped without a call.
+        // A step that was never begun is skipped without a call.
         let (planned, begun): (Vec<_>, Vec<_>) = batch.iter().cloned().partition(|step| step.value.phase == Phase::Planned);
         let ids = ids(&begun);
         let facets = self.ledger.facets(&ids).await?;
@@ -302,14 +302,14 @@ fn was_as_wanted(step: &Step) -> bool {
     step.phase == Phase::Planned && step.present == step.wanted
 }
 
-/// The step as it is, with what it waits for.
+/// The step as it is, with the reason why it waits.
 fn waiting(step: &Versioned<Step>, why: Option<String>) -> Option<Move> {
     let why = why.filter(|why| step.value.reason.as_ref() != Some(why))?;
     let value = Step { reason: Some(why), ..step.value.clone() };
     Some(Move { step: Versioned { rev: step.rev, value }, facet: None })
 }
 
-/// Seconds until the next look at what has been waited for so long.
+/// Seconds until the next look at a step that has been waited for so long.
 fn next_look(action: &dyn Action, waited: i64) -> i64 {
     action.patience().poll * if waited > SLOW { SLOWER } else { 1 }
 }
@@ -325,7 +325,7 @@ fn change(job: &Job<'_>, intent: &Move, deadline: Timestamp) -> Change {
         Direction::Apply => &step.wanted,
         Direction::Rollback => step.before.as_ref().unwrap_or(&step.present),
     };
-    // What was left alone when its turn came has a Before too, and was not turned.
+    // A facet that was left alone when its turn came has a Before too, and was not turned.
     let turned = |other: &&Versioned<Step>| {
         other.value.before.is_some() && other.value.phase != Phase::Skipped && other.value.facet != step.facet
     };

@@ -1,5 +1,5 @@
-//! The ledger: what was there is written here before the first change. [`Store`] is the little that a database must do;
-//! [`Ledger`] is what the rest of the program says to it.
+//! The ledger: the state before is written here before the first change. [`Store`] has the few operations that a database must
+//! offer; [`Ledger`] has those that the rest of the program calls.
 
 pub mod memory;
 mod points;
@@ -38,7 +38,7 @@ pub struct Item {
     pub rev: u64,
     /// Of its last write.
     pub nonce: Nonce,
-    /// What it holds.
+    /// Its content.
     pub doc: Json,
 }
 
@@ -49,11 +49,11 @@ pub struct Write {
     pub key: Key,
     /// The revision that it must have now; 0 when it must not be there.
     pub expect: u64,
-    /// What it shall hold.
+    /// Its content afterwards.
     pub doc: Json,
 }
 
-/// Which part of a partition to list.
+/// The part of a partition to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// The partition.
@@ -111,7 +111,7 @@ pub enum LedgerError {
     /// A record is not as this program writes it.
     #[error("the ledger's record {key} cannot be read: {why}")]
     Unreadable {
-        /// Which.
+        /// The key of the record.
         key: String,
         /// Why.
         why: String,
@@ -119,11 +119,11 @@ pub enum LedgerError {
     /// A phase was asked for that may not follow.
     #[error("`{facet}` cannot go from `{from}` to `{to}`")]
     IllegalMove {
-        /// Which step's facet.
+        /// The facet of the step.
         facet: String,
         /// Its phase.
         from: crate::phase::Phase,
-        /// What was asked for.
+        /// The phase that was asked for.
         to: crate::phase::Phase,
     },
 }

@@ -1,4 +1,4 @@
-//! What the program asks of the ledger. Lists that may be long are read page by page.
+//! The reads of the program from the ledger. Lists that may be long are read page by page.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -17,7 +17,7 @@ use crate::ids::{FacetId, GuardrailName, Nonce, RunId, Value};
 use crate::phase::Phase;
 use crate::record::{AlertEntry, AlertRecord, Facet, Listed, PartPlan, Run, StageState, Step, Target};
 
-/// Steps of a page: what DynamoDB reads in one go.
+/// Steps of a page: as many as DynamoDB reads in one go.
 pub const PAGE: usize = 500;
 
 impl Ledger {
@@ -59,8 +59,8 @@ impl Ledger {
         }
     }
 
-    /// The runs that hold something, newest first; of one guardrail, or of all. What it costs does not grow with the runs
-    /// that are over.
+    /// The runs that hold something, newest first; of one guardrail, or of all. The cost does not grow with the runs that are
+    /// over.
     ///
     /// # Errors
     /// When the ledger cannot be read.

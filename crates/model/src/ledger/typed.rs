@@ -1,4 +1,4 @@
-//! What the program says to the ledger, in its own words.
+//! The program's reads and writes of the ledger, in its own words.
 
 use std::sync::Arc;
 
@@ -34,14 +34,14 @@ pub struct Move {
     pub facet: Option<Versioned<Facet>>,
 }
 
-/// What there is to say of a step's transition.
+/// The news of a step's transition.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct News {
     /// Why, where that needs saying.
     pub reason: Option<String>,
-    /// What the world was seen to be, when it is to be changed now.
+    /// The value that was seen, when the step is to be changed now.
     pub before: Option<Value>,
-    /// What the world was seen to be, when nothing is to be changed any more.
+    /// The value that was seen, when nothing is to be changed any more.
     pub after: Option<Value>,
     /// The calls that decided it.
     pub calls: Vec<Call>,
@@ -78,7 +78,7 @@ impl Move {
         // Taking up the same phase again is no news, and an item may not grow with every look.
         let is_new_reason = reason.is_some() && step.value.reason != reason;
         if from != phase || is_new_reason || !calls.is_empty() {
-            // What became of a change is told together with what was there.
+            // The outcome of a change is told together with the value before.
             let intended = || step.value.events.iter().rev().find(|event| event.phase == from && event.before.is_some());
             let before = before.or_else(|| after.as_ref().and_then(|_| intended()?.before.clone()));
             let event = StepEvent::new(at, by, phase, reason.clone());
@@ -178,7 +178,7 @@ impl Ledger {
     /// Writes moves, many at a time. A move that somebody else's write got in the way of says so alone.
     ///
     /// # Errors
-    /// When the ledger cannot be written at all. What was written stays written.
+    /// When the ledger cannot be written at all. Moves that were written stay written.
     pub async fn save_moves(&self, moves: Vec<Move>) -> Result<Vec<Result<Move, LedgerError>>, LedgerError> {
         let mut done = Vec::with_capacity(moves.len());
         for batch in moves.chunks(MOST_WRITES / 2) {
@@ -247,7 +247,7 @@ impl Ledger {
     }
 }
 
-/// SHA-256 of what `steps` plan: their facets, what they are, and what is wanted.
+/// SHA-256 of the plan in `steps`: their facets, their present values and their wanted values.
 #[must_use]
 pub fn step_digest(steps: &[Step]) -> String {
     let mut lines: Vec<String> =

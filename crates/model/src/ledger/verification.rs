@@ -1,5 +1,5 @@
-//! What IAM was asked after a run, and answered: records of their own beside the run, so that whoever asks gets in nobody's way.
-//! One says who can still launch and how far asking has come; the answers about roles stand in pages of their own.
+//! IAM's answers after a run: records of their own beside the run, so that a reader of them gets in no writer's way. One record
+//! lists the people who can still launch and how far asking has come; the answers about roles stand in pages of their own.
 
 use super::typed::{read_own, write};
 use super::{Key, Ledger, LedgerError, Page, Versioned};
@@ -9,7 +9,7 @@ use crate::verify::{RolePage, Verification};
 const PAGES: &str = "ROLES#";
 
 impl Ledger {
-    /// What IAM last said of who can still launch after a run.
+    /// IAM's last answers about the people who can still launch after a run.
     ///
     /// # Errors
     /// When the ledger cannot be read.

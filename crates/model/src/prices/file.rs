@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_place_and_what_was_expected() {
+    fn wrong_price_is_said_with_its_place_and_the_expected_form() {
         for (text, line, words) in [
             ("t3.micro: cheap\n", 1, "`cheap` is not a price in US dollars an hour"),
             ("t3.nano: 0.0052\nt3.micro: -0.01\n", 2, "`-0.01` is not a price"),

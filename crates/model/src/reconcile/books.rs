@@ -11,23 +11,23 @@ use crate::record::{Run, RunState};
 use crate::runs::Grounds;
 use crate::spend::{Spend, Standing};
 
-/// What is to be done.
+/// A measure that a round takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Measure {
     /// A stage's alert never arrived, or was not believed: it is enforced as if it had.
     Begin {
-        /// Which stage.
+        /// The stage.
         stage: StageAt,
-        /// On which grounds. A person is asked where the figures are not believed.
+        /// The grounds. A person is asked where the figures are not believed.
         grounds: Grounds,
     },
     /// An execution may have died.
     TakeUp(RunId),
-    /// A run holds: what it holds is looked at again.
+    /// A run holds: its holds are looked at again.
     LookAgain(RunId),
     /// A run is put back, for this reason.
     Release {
-        /// Which.
+        /// The run.
         run: RunId,
         /// In words.
         why: String,
@@ -40,11 +40,11 @@ pub enum Measure {
     Trouble(String),
 }
 
-/// What is judged by.
+/// The facts of a judgement.
 pub struct Books<'a> {
     /// The guardrail as it is deployed.
     pub guardrail: &'a Guardrail,
-    /// What Budgets says; nothing when it does not say.
+    /// The state of the budget in AWS Budgets; nothing when Budgets does not say.
     pub standing: Option<&'a Standing>,
     /// The last known spend.
     pub last: Option<&'a Spend>,
@@ -62,14 +62,14 @@ pub struct Books<'a> {
     pub now: Timestamp,
 }
 
-/// What came of it.
+/// The outcome of a judgement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement {
-    /// What is known of the spend from now on, where Budgets said something and anything is known.
+    /// The known spend from now on, where Budgets said something and anything is known.
     pub spend: Option<Spend>,
-    /// Of which period the figures are that Budgets shows, and whether they are not believed; nothing where it shows none.
+    /// The period of the figures that Budgets shows, and whether they are not believed; nothing where it shows none.
     pub figures: Option<(String, bool)>,
-    /// What is to be done, in order.
+    /// The measures, in order.
     pub measures: Vec<Measure>,
 }
 
@@ -83,7 +83,7 @@ impl Books<'_> {
 /// A stage that has a slot in the present period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StageNow {
-    /// Which stage.
+    /// The stage.
     pub stage: StageAt,
     /// Where its latest run stands.
     pub run: RunState,
@@ -110,13 +110,13 @@ pub struct Waiting {
     pub since: Timestamp,
 }
 
-/// What Budgets says, and what it adds to what was known.
+/// The state of the budget in AWS Budgets, and the spend that it adds to the known one.
 pub(super) struct Shown<'a> {
     pub(super) standing: &'a Standing,
-    /// Of which period its figures are.
+    /// The period of its figures.
     pub(super) period: String,
-    /// What is known from now on.
+    /// The known spend from now on.
     pub(super) spend: Option<Spend>,
-    /// Why what it says is spent is not believed, and not kept.
+    /// Why the spend that it shows is not believed, and not kept.
     pub(super) absurd: Option<String>,
 }

@@ -1,8 +1,8 @@
-//! What a round finds of one guardrail, and what is to be done about it. Pure: [`super`] carries it out.
+//! The findings of a round for one guardrail, and the measures to take. Pure: [`super`] carries them out.
 //!
-//! AWS Budgets does not say of which period its figures are. In a period's first days they are the old one's, and after an
-//! update of the budget they are zero. So a figure is believed for what it can only be: one that fell is of a new period, or
-//! was updated away; one that only rises is of the same.
+//! AWS Budgets does not say of which period its figures are. In a period's first days they are the old one's, and after an update
+//! of the budget they are zero. So a figure is believed only as far as it is certain: one that fell is of a new period, or was
+//! updated away; one that only rises is of the same.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
@@ -16,17 +16,17 @@ use crate::config::{Period, Release, StageAt, day};
 use crate::record::{FORMAT, Run, RunState};
 use crate::spend::{Spend, Standing};
 
-/// After so long Budgets shows the new period of a monthly budget, and what it shows less of is no update's doing.
+/// After so long Budgets shows the new period of a monthly budget, and a smaller figure is no update's doing.
 const SETTLED_MONTHLY: SignedDuration = SignedDuration::from_hours(72);
 /// The same of a daily budget.
 const SETTLED_DAILY: SignedDuration = SignedDuration::from_hours(12);
-/// A figure that fell below this share of the last known one is a new period's: what is spent is corrected by less.
+/// A figure that fell below this share of the last known one is a new period's: corrections of the spend are smaller.
 const FALLEN: i64 = 2;
 /// A custom period that is over. AWS deletes its budget.
 const ENDED: &str = "its period is over, and a custom period has none after it";
 /// So long after an update the zero that it left may stand.
 const COMPUTED: SignedDuration = SignedDuration::from_hours(24);
-/// So often a run whose execution dies is taken up at once; after that once a day, as what failed is.
+/// So often a run whose execution dies is taken up at once; after that once a day, like a failed run.
 const QUICK_TRIES: u32 = 3;
 const SLOWLY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -123,8 +123,8 @@ fn with_standing(books: &Books<'_>, standing: &Standing) -> Spend {
     if standing.actual >= last.actual {
         return of_last;
     }
-    // Less than was known: after an update of the budget, until it is computed anew. For ever, where the update was one of
-    // what counts.
+    // Less than was known: after an update of the budget, until it is computed anew. For ever, where the update changed the costs
+    // that count.
     let since = last.below_since.unwrap_or(now);
     if now.duration_since(since) >= SETTLED_MONTHLY {
         return of_last;
@@ -132,7 +132,7 @@ fn with_standing(books: &Books<'_>, standing: &Standing) -> Spend {
     Spend { actual: last.actual, forecast: last.forecast, below_since: Some(since), ..of_last }
 }
 
-/// What is expected by the end of `period`: one that is not believed is not kept either.
+/// The forecast for the end of `period`. A forecast that is not believed is not kept either.
 fn believed_forecast(books: &Books<'_>, standing: &Standing, period: &str) -> Option<Decimal> {
     let forecast = standing.forecast?;
     let at = StageAt { percent: Decimal::ONE_HUNDRED, alert_type: AlertType::Forecasted };
@@ -164,7 +164,7 @@ fn is_left_to_people(books: &Books<'_>, run: &Run) -> bool {
     books.guardrail.release == Release::Manual && is_over && !run.simulated
 }
 
-/// Whether what a real run holds is put back now.
+/// Whether the holds of a real run are put back now.
 fn release(books: &Books<'_>, run: &Run, shown: &Shown<'_>) -> Option<Measure> {
     let (standing, present) = (shown.standing, books.present());
     let is_over = books.guardrail.budget.period.is_before(&run.period, &present);
@@ -175,7 +175,7 @@ fn release(books: &Books<'_>, run: &Run, shown: &Shown<'_>) -> Option<Measure> {
         return None;
     }
     let stage = run.stage;
-    // What was known of this period counts where Budgets shows less, right after an update.
+    // The known spend of this period counts where Budgets shows less, right after an update.
     let spend = shown.spend.as_ref().filter(|spend| spend.period == present);
     let (actual, forecast) = match spend {
         Some(spend) => (spend.actual.max(standing.actual), spend.forecast.max(standing.forecast)),
@@ -187,11 +187,11 @@ fn release(books: &Books<'_>, run: &Run, shown: &Shown<'_>) -> Option<Measure> {
         if books.guardrail.release == Release::Manual {
             return None;
         }
-        // What the new period holds too passes over to its run, without a gap.
+        // A facet that the new period holds too passes over to its run, without a gap.
         let slot = books.stages.iter().find(|slot| slot.stage == stage);
         let passed = slot.is_some_and(|slot| slot.released || matches!(slot.run, RunState::Enforced | RunState::Notified));
         let why = format!("{} is over, and ${actual} are spent of {}", run.period, present);
-        // What is not held leaves no gap.
+        // A run without holds leaves no gap.
         let holds_nothing = waits && run.approval.as_ref().is_some_and(|approval| approval.settled.is_empty());
         return (!in_alarm || passed || holds_nothing).then_some(Measure::Release { run: id, why, armed: false });
     }
@@ -206,7 +206,7 @@ fn release(books: &Books<'_>, run: &Run, shown: &Shown<'_>) -> Option<Measure> {
     })
 }
 
-/// What an open run needs that is not put back.
+/// The measure for an open run that is not put back.
 fn look_after(run: &Run, now: Timestamp) -> Option<Measure> {
     match run.state {
         RunState::Opening | RunState::Waiting | RunState::Applying | RunState::RollingBack => {

@@ -1,6 +1,6 @@
-//! Compares every guardrail with AWS Budgets and with the ledger, again and again: an alert may be lost, a period ends without
-//! one, an execution may die, and people launch what a run would have stopped. All of it goes the way of an alert, and is
-//! idempotent with alerts and with other rounds.
+//! Compares every guardrail with AWS Budgets and with the ledger, again and again. An alert may be lost, a period ends without
+//! one, an execution may die, and people launch resources that a run would have stopped. All of it goes the way of an alert, and
+//! is idempotent with alerts and with other rounds.
 
 mod books;
 mod judge;
@@ -25,17 +25,17 @@ use crate::spend::{Spend, Spending, Standing};
 
 /// Carries rounds out.
 pub struct Reconciler<'a> {
-    /// The life of runs, in the name of who reconciles.
+    /// The life of runs, in the name of the reconciler.
     pub runs: Runs<'a>,
-    /// What Budgets says.
+    /// The figures of AWS Budgets.
     pub spending: &'a dyn Spending,
     /// The cost of the resources in scope, in dollars an hour.
     pub running: &'a dyn Running,
 }
 
 impl Reconciler<'_> {
-    /// One round over all guardrails, written into the ledger. What goes wrong with one of them costs the others nothing, and
-    /// stands in the round.
+    /// One round over all guardrails, written into the ledger. An error with one of them costs the others nothing, and stands in
+    /// the round.
     ///
     /// # Errors
     /// When the ledger cannot say which guardrails there are, or not keep the round.
@@ -140,7 +140,7 @@ impl Reconciler<'_> {
         (hourly.and_then(|hourly| hourly.known()), is_whole)
     }
 
-    /// What an alert said was spent in a period is known too, though no round has seen it. Not one that was not believed.
+    /// The spend that an alert told for a period is known too, though no round has seen it. Not one that was not believed.
     async fn with_alerts(
         &self,
         last: Option<&Spend>,
@@ -268,7 +268,7 @@ impl Reconciler<'_> {
     }
 }
 
-/// What a round saw of one guardrail.
+/// A round's view of one guardrail.
 #[derive(Clone, Copy)]
 struct Seen<'a> {
     config: &'a Config,

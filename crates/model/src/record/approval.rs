@@ -1,4 +1,4 @@
-//! What a run keeps of its approval: why a person is asked, what was listed when they were, and what they said.
+//! The approval of a run: why a person is asked, the list that they were shown, and their answer.
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -20,16 +20,16 @@ pub struct Approval {
     pub figure: Option<Decimal>,
     /// How: by the definition when the run began.
     pub rule: ApprovalRule,
-    /// What is asked, or was asked last.
+    /// The present question, or the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<Question>,
-    /// What was said, in order.
+    /// The answers, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub decisions: Vec<ApprovalDecision>,
-    /// What was approved: the plans of which the steps may be carried out.
+    /// The approved list: the plans of which the steps may be carried out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<Listed>,
-    /// How many changes were begun beyond what was approved, within what the rule allows.
+    /// How many changes were begun beyond the approved list, within the bounds of the rule.
     #[serde(default)]
     pub exceeded: usize,
     /// Parts whose plan counts for good: work on them may have begun. The others are planned again after each approval.
@@ -105,7 +105,7 @@ impl Approval {
     }
 }
 
-/// What asks for a person's yes.
+/// The reason why a person is asked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Because {
@@ -118,7 +118,7 @@ pub enum Because {
     Both,
 }
 
-/// What a person is asked.
+/// A question to a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
     /// When it was first asked.
@@ -128,7 +128,7 @@ pub struct Question {
     /// Why it is asked again, where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<String>,
-    /// What would be changed.
+    /// The changes that would be made.
     pub list: Listed,
     /// The marks of the steps that are asked about, where other steps of their plans are carried out already.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -139,7 +139,7 @@ pub struct Question {
     /// When people were told of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<Timestamp>,
-    /// By which the execution that waits is woken. It does no more than that: what was decided is read from this record.
+    /// The token that wakes the waiting execution. It does no more than that: the decision is read from this record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
 }
@@ -149,7 +149,7 @@ pub struct Question {
 pub struct Listed {
     /// How many.
     pub changes: usize,
-    /// SHA-256 of their facets and what is wanted: who approves, approves this.
+    /// SHA-256 of their facets and wanted values: an approval is for this.
     pub digest: String,
     /// The plans that they stand in.
     pub parts: Vec<ListedPart>,
@@ -160,13 +160,13 @@ pub struct Listed {
 pub struct ListedPart {
     /// Its index.
     pub part: usize,
-    /// Under which its steps stand.
+    /// The mark of its steps.
     pub token: Nonce,
     /// How many.
     pub changes: usize,
 }
 
-/// What was said to a question.
+/// An answer to a question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalDecision {
     /// Yes?
@@ -177,7 +177,7 @@ pub struct ApprovalDecision {
     pub at: Timestamp,
     /// In their words.
     pub why: String,
-    /// [`Listed::digest`] of what they were shown.
+    /// [`Listed::digest`] of the list that they were shown.
     pub digest: String,
     /// Nobody answered: the rule was applied.
     #[serde(default, skip_serializing_if = "crate::omit::is_default")]

@@ -1,5 +1,5 @@
-//! What happened, in order. A log is only ever appended to: no event that was written is changed or lost. So that an item stays
-//! small when a step is tried again for weeks, what happens again and again is counted at the event that says it already.
+//! Events, in order. A log is only ever appended to: no event that was written is changed or lost. An item stays small when a
+//! step is tried again for weeks: a repeated event is counted at the one that says it already.
 
 use std::ops::Deref;
 
@@ -93,7 +93,7 @@ impl<E: Event> Log<E> {
         }
     }
 
-    /// What happened last.
+    /// The latest event.
     #[must_use]
     pub fn latest(&self) -> Option<&E> {
         self.0.iter().max_by_key(|event| event.repeats().map_or(event.at(), |repeats| repeats.until))

@@ -27,7 +27,7 @@ const LONGEST: usize = 400;
 pub struct Rehearsal {
     /// [`crate::record::FORMAT`].
     pub format: u32,
-    /// Whose stages.
+    /// The guardrail of the stages.
     pub guardrail: GuardrailName,
     /// When it ended.
     pub at: Timestamp,
@@ -43,7 +43,7 @@ pub struct Rehearsal {
 /// A stage, and the tally of its plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RehearsedStage {
-    /// Which.
+    /// The stage.
     pub stage: StageAt,
     /// A run of it is open, so it was not rehearsed.
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! How much of a run a person asks for: which of its steps they speak of, and what is to become of these.
+//! How much of a run a person asks for: which of its steps they speak of, and the way in which these shall end.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use super::{Part, Run, Step};
 use crate::ids::{ActionName, FacetId, Place, Selector};
 use crate::omit::is_default;
 
-/// Who asked for a rollback.
+/// The request for a rollback.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RollbackRequest {
     /// The ARN of the person.
@@ -19,13 +19,13 @@ pub struct RollbackRequest {
     /// Only these facets; all when empty.
     #[serde(default)]
     pub only: Vec<Selector>,
-    /// Of those, only what these actions changed; of all when empty.
+    /// Of those, only the facets that these actions changed; those of all actions when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<ActionName>,
-    /// Of those, only what was changed in these places; in all when empty.
+    /// Of those, only the facets in these places; those in all places when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<Place>,
-    /// Put back also what a person changed meanwhile.
+    /// Put back also the facets that a person changed meanwhile.
     #[serde(default)]
     pub force: bool,
     /// The stage is not let go: the next alert of its period is enforced.
@@ -34,7 +34,7 @@ pub struct RollbackRequest {
 }
 
 impl RollbackRequest {
-    /// For all that a run holds, except what a person changed meanwhile.
+    /// For all that a run holds, except the facets that a person changed meanwhile.
     #[must_use]
     pub fn whole(by: impl Into<String>, at: Timestamp, why: impl Into<String>) -> Self {
         let (by, why) = (by.into(), why.into());
@@ -47,7 +47,7 @@ impl RollbackRequest {
         self.scope().covers(run, step)
     }
 
-    /// Which steps it asks for.
+    /// The steps that it asks for.
     #[must_use]
     pub fn scope(&self) -> Scope<'_> {
         Scope { only: &self.only, actions: &self.actions, places: &self.places }
@@ -60,7 +60,7 @@ impl RollbackRequest {
     }
 }
 
-/// Which of a run's steps somebody speaks of: what all of these name.
+/// The steps of a run that somebody speaks of: those that are in each of these.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'a> {
     /// Facets; all when empty.

@@ -1,5 +1,5 @@
-//! What a round found and did, as the ledger keeps the last one: who looks after a deployment sees by it whether the reconciler
-//! lives.
+//! The findings and the work of a round, as the ledger keeps the last one. The operator of a deployment sees by it whether the
+//! reconciler lives.
 
 use std::fmt::{Display, Write as _};
 
@@ -19,19 +19,19 @@ pub struct Round {
     pub began: Timestamp,
     /// When it ended.
     pub ended: Timestamp,
-    /// Who: a function and its request id.
+    /// The actor: a function and its request id.
     pub by: String,
     /// When the last round ended in which nothing went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clean: Option<Timestamp>,
-    /// What it found, guardrail by guardrail.
+    /// Its findings, guardrail by guardrail.
     pub guardrails: Vec<Found>,
 }
 
-/// What a round found of one guardrail.
+/// The findings of a round for one guardrail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
-    /// Which.
+    /// The guardrail.
     pub guardrail: GuardrailName,
     /// The period that Budgets' figures are of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -45,13 +45,13 @@ pub struct Found {
     /// The runs that were begun.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub began: Vec<RunId>,
-    /// What was done.
+    /// The measures that were taken.
     #[serde(default)]
     pub did: Vec<String>,
-    /// What was not done, and why.
+    /// The measures that were not taken, and why.
     #[serde(default)]
     pub said: Vec<String>,
-    /// What went wrong.
+    /// The errors.
     #[serde(default)]
     pub troubles: Vec<String>,
 }
@@ -70,7 +70,7 @@ impl Found {
 }
 
 impl Round {
-    /// What went wrong, each with its guardrail's name.
+    /// The errors, each with its guardrail's name.
     #[must_use]
     pub fn troubles(&self) -> Vec<String> {
         let of = |found: &Found| found.troubles.iter().map(|what| format!("{}: {what}", found.guardrail)).collect::<Vec<_>>();

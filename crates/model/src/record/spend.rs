@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::GuardrailName;
 
-/// The last known spend of a guardrail: what a new figure is judged by.
+/// The last known spend of a guardrail, by which a new figure is judged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spend {
     /// [`super::FORMAT`].
     pub format: u32,
-    /// Of which guardrail.
+    /// Its guardrail.
     pub guardrail: GuardrailName,
     /// The period that the figures speak of, such as `2026-11`.
     pub period: String,
-    /// The most that was known to be spent in it, in dollars: spending does not shrink, but an update zeroes what is shown.
+    /// The most that was known to be spent in it, in dollars: spending does not shrink, but an update zeroes the shown figure.
     pub actual: Decimal,
     /// Expected by the period's end, in dollars, as it was last seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! What the ledger keeps beside runs: a stage's state in a period, and the alerts that arrived.
+//! The records beside runs: a stage's state in a period, and the alerts that arrived.
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -10,14 +10,14 @@ use crate::omit::is_default;
 /// The most figures that are kept of those that people said no to.
 pub const MOST_DISCARDED: usize = 20;
 
-/// What a stage's slot in a period is taken by: at most one open run for each.
+/// The state of a stage in a period: at most one open run for each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageState {
     /// [`super::FORMAT`].
     pub format: u32,
     /// The latest run.
     pub run: RunId,
-    /// The latest run holds nothing any more: who looks for open runs need not read it.
+    /// The latest run holds nothing any more: a search for open runs need not read it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub over: bool,
     /// Set when a person put the run back, or rejected the stage, before the period's end: alerts are then recorded, not enforced.
@@ -47,7 +47,7 @@ impl StageState {
     }
 }
 
-/// Who let a stage go for the rest of a period.
+/// The release of a stage for the rest of a period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Released {
     /// The ARN of the person.
@@ -58,7 +58,7 @@ pub struct Released {
     pub why: String,
 }
 
-/// An alert that was received, and what was decided.
+/// An alert that was received, and the decision about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertRecord {
     /// [`super::FORMAT`].
@@ -67,7 +67,7 @@ pub struct AlertRecord {
     pub at: Timestamp,
     /// The text, as it came.
     pub text: String,
-    /// What was decided then, for people.
+    /// The decision of that time, for people.
     pub decision: String,
     /// The guardrail whose stage it asked for, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! A step and its facet: what one switch was, what it shall be, who holds it, and what happened to it.
+//! A step and its facet: the value of one switch before, its wanted value, its holders, and its events.
 
 use std::collections::BTreeMap;
 
@@ -37,10 +37,10 @@ pub struct Step {
     pub facet: FacetId,
     /// The target as people know it, such as `i-0abc (web-1)`.
     pub label: String,
-    /// What sort of target it is, such as an instance's type.
+    /// The sort of its target, such as an instance's type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// What people should know of the change.
+    /// A note for people about the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// Events of the target that do not happen while the change is held. Records of earlier versions have none.
@@ -59,17 +59,17 @@ pub struct Step {
     /// It is left alone because people said so, or somebody else is changed in its place.
     #[serde(default, skip_serializing_if = "is_default")]
     pub spared: bool,
-    /// What it is done with in order, if it is.
+    /// The unit whose order it keeps, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<Unit>,
     /// It was not in the plan: it came to its unit after that.
     #[serde(default, skip_serializing_if = "is_default")]
     pub late: bool,
-    /// What it was when the plan was made.
+    /// Its value when the plan was made.
     pub present: Value,
-    /// What the stage wants it to be.
+    /// The value that the stage wants.
     pub wanted: Value,
-    /// What rollback puts back: what it was before the first run that holds it changed it.
+    /// The value that rollback puts back: that before the first run that holds it changed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
     /// Where it stands.
@@ -80,7 +80,7 @@ pub struct Step {
     /// The try, in the direction of its phase, that worked on it last.
     #[serde(default)]
     pub attempt: u32,
-    /// When the present phase began, or an attempt took it up again: what bounds the waiting for the world.
+    /// When the present phase began, or an attempt took it up again: it bounds the waiting for the world.
     pub since: Timestamp,
     /// Putting Before back was accepted: when it is then seen, it is no old listing.
     #[serde(default)]
@@ -112,12 +112,12 @@ pub struct Step {
     /// How many times the service had no room for it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub delays: u32,
-    /// What happened to it, in order; only ever appended.
+    /// Its events, in order; only ever appended.
     pub events: Log<StepEvent>,
 }
 
 impl Step {
-    /// By what name its facet knows the one who holds it: two actions of one stage may meet at one facet.
+    /// The name by which its facet knows its holder: two actions of one stage may meet at one facet.
     #[must_use]
     pub fn holder(&self) -> String {
         format!("{}#{}", self.run, self.part)
@@ -136,10 +136,10 @@ pub struct StepEvent {
     /// Why, where that needs saying.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What the world was seen to be when the change was intended.
+    /// The value that was seen when the change was intended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
-    /// What the world was seen to be when nothing was to be changed any more.
+    /// The value that was seen when nothing was to be changed any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Value>,
     /// The calls that decided it, as AWS knows them.
@@ -160,7 +160,7 @@ impl Step {
         if self.phase != Phase::Skipped || self.let_go || self.unplanned || self.spared {
             return false;
         }
-        // The plan left it alone, or the work did: then what it was seen to be stands in its last event.
+        // The plan left it alone, or the work did: then the seen value stands in its last event.
         let seen = self.events.latest().and_then(|event| event.after.as_ref());
         if self.attempt == 0 { self.present != self.wanted } else { seen.is_some_and(|seen| *seen != self.wanted) }
     }
@@ -266,13 +266,13 @@ impl Event for StepEvent {
 pub struct Facet {
     /// [`FORMAT`].
     pub format: u32,
-    /// Which.
+    /// Its id.
     pub facet: FacetId,
-    /// What it was before the first holder's change. Means nothing while nobody holds it.
+    /// Its value before the first holder's change. Means nothing while nobody holds it.
     pub before: Value,
-    /// What the holders want.
+    /// The value that the holders want.
     pub wanted: Value,
-    /// Who holds it, by [`Step::holder`]. The last to leave puts Before back.
+    /// Its holders, by [`Step::holder`]. The last to leave puts Before back.
     pub holders: BTreeMap<String, Holder>,
     /// A writer's claim, while its calls may land.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -287,7 +287,7 @@ pub struct Facet {
 pub struct Holder {
     /// The run.
     pub run: RunId,
-    /// Whose run.
+    /// The guardrail of the run.
     pub guardrail: GuardrailName,
     /// Since when.
     pub since: Timestamp,
@@ -296,9 +296,9 @@ pub struct Holder {
 /// While it runs, calls of its direction may land, even from a caller that died: the other direction waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
-    /// Which way the calls go.
+    /// The direction of the calls.
     pub direction: Direction,
-    /// Who wrote it last.
+    /// The last writer.
     pub owner: Nonce,
     /// Until when the owner's calls may land.
     pub until: Timestamp,

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// No more kinds are told apart: what is read may say something else of each thing.
+/// No more kinds are told apart: a text that is read may differ for each thing.
 const MOST_KINDS: usize = 50;
 /// Things that are named of each kind.
 const EXAMPLES: usize = 3;
 
-/// Sentences by what they say. Those that differ only in words with digits in them, such as ids and addresses, say the same.
+/// Sentences by their content. Those that differ only in words with digits in them, such as ids and addresses, say the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(into = "Vec<Kind>")]
 pub struct Alike {
@@ -17,10 +17,10 @@ pub struct Alike {
     others: usize,
 }
 
-/// What is said of some things.
+/// A sentence about some things.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kind {
-    /// What is said; where it is not said of all in the same words, `…` stands for those that differ.
+    /// Its words; where the things have different words in it, `…` stands for these.
     pub words: String,
     /// Of how many.
     pub count: usize,
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_differs_only_in_ids_and_numbers_is_said_once() {
+    fn sentences_that_differ_only_in_numbers_are_said_once() {
         let mut alike = Alike::default();
         for number in 1..=5 {
             alike.add(&format!("its public address 203.0.113.{number} will be another"), &format!("i-{number}"));
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_in_the_same_words_of_all_is_said_in_these_words() {
+    fn sentence_with_the_same_words_for_all_keeps_them() {
         let mut alike = Alike::default();
         alike.add("it is a spot instance of request sir-1", "i-1");
         alike.add("it is a spot instance of request sir-1", "i-2");

@@ -1,4 +1,4 @@
-//! What people are told of a run's approval: what is asked, why, until when, and what was said.
+//! The text for people about a run's approval: the question, its reason and its deadline, and the answer.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use crate::config::Otherwise;
 use crate::ids::ActionName;
 use crate::record::{Approval, Because, Run, RunState};
 
-/// What is asked, or was said; nothing of a run that needs no approval.
+/// The question, or the answer; nothing of a run that needs no approval.
 pub(super) fn text(run: &Run) -> String {
     let Some(approval) = &run.approval else { return String::new() };
     let mut text = String::new();

@@ -1,5 +1,5 @@
-//! What happened, as it is exported: one entry for each event, always with the same fields, in words that sort as they should.
-//! The fields are a contract with whoever reads the export: one that was given is kept.
+//! The exported history: one entry for each event, always with the same fields, in words that sort as they should. The fields are
+//! a contract with the readers of the export: one that was given is kept.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -15,11 +15,11 @@ use crate::record::{AlertRecord, Event, Repeats, Run, RunEvent, Step, StepEvent}
 pub struct Entry {
     /// When, in UTC, always as long: `2026-11-23T01:46:53.000000Z`. Sorts as text.
     pub at: String,
-    /// What it happened to.
+    /// The kind of its subject.
     pub kind: Kind,
-    /// What, for people.
+    /// The event, for people.
     pub what: String,
-    /// Who: a person's ARN, or a function and its request id. Not known of an alert.
+    /// The actor: a person's ARN, or a function and its request id. Not known of an alert.
     pub by: Option<String>,
     /// The guardrail. Of an alert only if it asked for a stage.
     pub guardrail: Option<String>,
@@ -47,13 +47,13 @@ pub struct Entry {
     pub phase: Option<String>,
     /// Why, where that needs saying.
     pub reason: Option<String>,
-    /// What it was seen to be before the change.
+    /// The value that was seen before the change.
     pub before: Option<String>,
-    /// What it was seen to be after.
+    /// The value that was seen after.
     pub after: Option<String>,
     /// The calls to AWS that decided it.
     pub requests: Vec<Request>,
-    /// How often the same happened in all: what happens very often is said once.
+    /// How often the same happened in all: an event that happens very often is said once.
     pub times: u32,
     /// When it happened last, in the form of `at`.
     pub until: String,
@@ -61,7 +61,7 @@ pub struct Entry {
     pub last_requests: Vec<Request>,
 }
 
-/// What something happened to.
+/// The kind of an event's subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {

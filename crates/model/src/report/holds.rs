@@ -1,4 +1,4 @@
-//! Who holds a facet, and what it waits for.
+//! The holders of a facet, and the reasons why it waits.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -19,13 +19,13 @@ const PAGE: usize = 500;
 /// A facet that is held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Hold {
-    /// Which.
+    /// The facet.
     pub facet: FacetId,
-    /// What it was before the first of them changed it: the last to let go puts that back.
+    /// Its value before the first of them changed it: the last to let go puts that back.
     pub before: Value,
-    /// What they want.
+    /// The value that they want.
     pub wanted: Value,
-    /// Who holds it.
+    /// Its holders.
     pub holders: Vec<HeldBy>,
     /// Until when whose calls may land.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,7 +37,7 @@ pub struct Hold {
 pub struct HeldBy {
     /// The run.
     pub run: RunId,
-    /// Which of its parts, as its steps name it.
+    /// The index of its part, as its steps name it.
     pub part: usize,
     /// Its guardrail.
     pub guardrail: GuardrailName,
@@ -53,7 +53,7 @@ pub struct HeldBy {
 /// Calls that may still land.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HeldUntil {
-    /// Which way they go.
+    /// The direction of the calls.
     pub direction: Direction,
     /// Until when.
     pub until: Timestamp,
@@ -116,7 +116,7 @@ impl HeldBy {
 }
 
 impl Hold {
-    /// What `step`, whose facet this is, waits for: a line for each.
+    /// The reasons why `step`, whose facet this is, waits: a line for each.
     #[must_use]
     pub fn waits(&self, run: &Run, step: &Step, now: Timestamp) -> Vec<String> {
         let mut lines = Vec::new();

@@ -42,7 +42,7 @@ pub struct Report {
     /// The cost of all that still runs, left alone, failed or late, where a price list is deployed and somebody asked for that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hourly: Option<Hourly>,
-    /// What people were to know of the changes.
+    /// The notes for people about the changes.
     pub notes: Alike,
     /// Events of targets that fell due while their changes were held, and did not happen.
     pub missed: Alike,
@@ -52,10 +52,10 @@ pub struct Report {
     pub steps: Vec<Step>,
     /// How many more are as telling.
     pub more: usize,
-    /// Who holds the facets of the steps that are shown, where somebody asked for that.
+    /// The holders of the facets of the steps that are shown, where somebody asked for them.
     #[serde(serialize_with = "values")]
     pub holds: BTreeMap<FacetId, Hold>,
-    /// Who can still launch, as far as IAM said.
+    /// The people who can still launch, as far as IAM said.
     #[serde(rename = "who_can_launch", skip_serializing_if = "Option::is_none")]
     pub verified: Option<Verification>,
     /// When the holders were asked for.
@@ -173,7 +173,7 @@ impl Report {
         Ok(Self { verified: verified.map(|verified| verified.value), ..writer.report(run) })
     }
 
-    /// Looks up who holds the facets of the steps that are shown, and what they wait for.
+    /// Looks up the holders of the facets of the steps that are shown, and the reasons why these wait.
     ///
     /// # Errors
     /// When the ledger cannot be read.
@@ -210,7 +210,7 @@ impl Report {
     }
 }
 
-/// Takes in steps in whatever order they come, and forgets what will not be shown.
+/// Takes in steps in any order, and forgets those that will not be shown.
 struct Writer {
     keep: Keep,
     parts: Vec<PartReport>,

@@ -1,4 +1,4 @@
-//! What a person can type about something that did not go as asked for.
+//! The commands for a person after something did not go as asked for.
 
 use super::approval;
 use crate::phase::Phase;
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_shell_would_take_apart_is_quoted() {
+    fn facet_that_a_shell_would_take_apart_is_quoted() {
         assert_eq!(quoted("group-policy/Beta/arn:aws:iam::aws:policy/X"), "group-policy/Beta/arn:aws:iam::aws:policy/X");
         assert_eq!(quoted("group-size/us-east-1/it's web"), r"'group-size/us-east-1/it'\''s web'");
     }

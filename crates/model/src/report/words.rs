@@ -11,7 +11,7 @@ use crate::runs::NOTHING;
 use crate::verify::Demand;
 
 impl Report {
-    /// One line: what, where, how it stands.
+    /// One line: the guardrail, its state, the stage and the period.
     #[must_use]
     pub fn headline(&self) -> String {
         let run = &self.run;
@@ -59,7 +59,7 @@ impl Report {
         approval::urgency(&self.run)
     }
 
-    /// The whole in plain text: what was done, what failed and why, and what to do next.
+    /// The whole in plain text: the changes, the failures with their reasons, and the next commands.
     #[must_use]
     pub fn text(&self) -> String {
         let run = &self.run;
@@ -133,7 +133,7 @@ impl Report {
 }
 
 impl Counts {
-    /// In words; what there is none of is not said.
+    /// In words; a count of zero is left out.
     #[must_use]
     pub fn words(&self) -> String {
         let waiting = if self.waiting == 0 { String::new() } else { format!(" ({} wait for AWS to have room)", self.waiting) };

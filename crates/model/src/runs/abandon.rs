@@ -1,4 +1,4 @@
-//! What a person settled by hand: the run lets go of it, and nothing is changed in the account.
+//! The facets that a person settled by hand: the run lets go of them, and nothing is changed in the account.
 
 use std::ops::ControlFlow;
 
@@ -17,7 +17,7 @@ const BATCH: usize = 50;
 /// Rounds that are made for those that somebody else was writing.
 const ROUNDS: usize = 5;
 
-/// Who settled something by hand, and what.
+/// A request to let go of facets that a person settled by hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AbandonRequest {
     /// The ARN of the person.
@@ -28,39 +28,39 @@ pub struct AbandonRequest {
     pub why: String,
     /// Only these facets; all when empty.
     pub only: Vec<Selector>,
-    /// Of those, only what these actions changed; of all when empty.
+    /// Of those, only the facets that these actions changed; those of all actions when empty.
     pub actions: Vec<ActionName>,
-    /// Of those, only what was changed in these places; in all when empty.
+    /// Of those, only the facets in these places; those in all places when empty.
     pub places: Vec<Place>,
 }
 
 impl AbandonRequest {
-    /// Which steps it speaks of.
+    /// The steps that it speaks of.
     #[must_use]
     pub fn scope(&self) -> Scope<'_> {
         Scope { only: &self.only, actions: &self.actions, places: &self.places }
     }
 }
 
-/// What came of it.
+/// The outcome of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Abandoned {
     /// The run holds nothing.
     NothingToDo(Box<Run>),
-    /// An execution works on the run, or may: what a person settles beside it, it would not know of.
+    /// An execution works on the run, or may: it would not know of a facet that a person settles beside it.
     Busy(Box<Run>),
-    /// It is let go, but for what is `left`.
+    /// It is let go, but for the steps in `left`.
     Done {
         /// The run as it was left.
         run: Box<Run>,
         /// How many steps were let go.
         let_go: usize,
-        /// What was not.
+        /// The steps that were not.
         left: Left,
     },
 }
 
-/// What could not be let go now.
+/// The steps that could not be let go now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Left {
     /// Steps whose calls may still land, and until when.
@@ -78,11 +78,11 @@ pub fn is_quiet(state: RunState) -> bool {
 }
 
 impl Runs<'_> {
-    /// Lets go what `request` names of a run that nobody works on. A facet that others hold too keeps its Before for them. A run
-    /// that holds nothing any more is over, and its stage is released as after a rollback.
+    /// Lets go the facets that `request` names of a run that nobody works on. A facet that others hold too keeps its Before for
+    /// them. A run that holds nothing any more is over, and its stage is released as after a rollback.
     ///
     /// # Errors
-    /// When the ledger cannot be read or written. What was let go stays so, and asking again goes on.
+    /// When the ledger cannot be read or written. Facets that were let go stay so, and asking again goes on.
     pub async fn abandon(&self, id: &RunId, request: &AbandonRequest) -> Result<Abandoned, RunError> {
         let run = match retry_conflicts(|| self.try_remember(id, request)).await? {
             ControlFlow::Continue(run) => run,
@@ -117,7 +117,7 @@ impl Runs<'_> {
         Ok(ControlFlow::Continue(self.remember(run, request).await?))
     }
 
-    /// Later looks leave alone what comes where something is let go.
+    /// Later looks leave alone a facet that comes where something is let go.
     async fn remember(&self, run: Versioned<Run>, request: &AbandonRequest) -> Result<Run, LedgerError> {
         let mut next = run.clone();
         next.value.leave_alone(request.scope());
@@ -130,7 +130,7 @@ impl Runs<'_> {
         if any { Ok(self.ledger.save_run(next, None).await?.value) } else { Ok(run.value) }
     }
 
-    /// A run that looks again at what it holds stays enforced meanwhile.
+    /// A run that looks again at its holds stays enforced meanwhile.
     async fn looks_now(&self, run: &Run) -> Result<bool, RunError> {
         Ok(run.rescanning.is_some() && self.workflow.is_running(&execution_name(run)).await?)
     }
@@ -167,13 +167,13 @@ impl Runs<'_> {
         left: &mut Left,
     ) -> Result<usize, LedgerError> {
         let ids: Vec<_> = steps.iter().map(|step| step.value.facet.clone()).collect();
-        // Read before the facets: a lease that ended since had ended for what they say.
+        // Read before the facets: a lease that ended since had ended for these records.
         let now = self.clock.now();
         let facets = self.ledger.facets(&ids).await?;
         let mut moves = Vec::new();
         for step in steps {
             let facet = facets.get(&step.value.facet);
-            // What a caller that died asked for may still land, and nobody would know whose it was.
+            // The call of a dead caller may still land, and nobody would know whose it was.
             let claimed = facet.and_then(|facet| facet.value.lease.as_ref()).map(Lease::ends).filter(|until| *until > now);
             match claimed {
                 Some(until) => left.claimed.push((step.value.label.clone(), until)),
@@ -194,11 +194,11 @@ impl Runs<'_> {
     /// Writes down how the run stands now, and says whether a look is under way.
     async fn settle_abandoned(&self, id: &RunId, request: &AbandonRequest, let_go: usize) -> Result<(Run, bool), RunError> {
         let mut run = self.load(id).await?;
-        // Whoever began to work on it meanwhile judges it at the end.
+        // The execution that began to work on it meanwhile judges it at the end.
         if !is_quiet(run.value.state) {
             return Ok((run.value, false));
         }
-        // A look may be about to take what came, of which this census would not know: no run is over that may yet hold.
+        // A look may be about to take new facets, of which this census would not know: no run is over that may yet hold.
         if self.looks_now(&run.value).await? {
             return Ok((run.value, true));
         }

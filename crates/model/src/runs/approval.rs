@@ -1,5 +1,5 @@
-//! A run that waits for a person. What was decided stands in the run, by one conditional write: whoever comes second, another
-//! person, the time-out, a rollback, is told so. The execution that waits is only woken; it reads here what it is to do.
+//! A run that waits for a person. The decision stands in the run, by one conditional write. A later answer, by another person,
+//! the time-out or a rollback, is told so. The execution that waits is only woken; it reads here how to go on.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::record::{
     Approval, ApprovalDecision, Direction, Listed, ListedPart, PartPlan, Question, RollbackRequest, Run, RunState, StageState,
 };
 
-/// What a person says, and to which list.
+/// A person's answer, and the list that it is to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// Yes?
@@ -24,13 +24,13 @@ pub struct Answer {
     pub by: String,
     /// In their words.
     pub why: String,
-    /// [`Listed::digest`] of what they were shown.
+    /// [`Listed::digest`] of the list that they were shown.
     pub digest: String,
     /// A no releases the stage for the period, also where only the figure was asked about.
     pub for_the_period: bool,
 }
 
-/// What an answer came to.
+/// The outcome of an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answered {
     /// It counts, and the run goes on by it.
@@ -39,11 +39,11 @@ pub enum Answered {
     Already(Box<Run>),
     /// Nothing is asked: the answer came too late, or the run never waited. It says how it stands.
     NotAsked(Box<Run>),
-    /// Something else is asked than what the answer is to.
+    /// The answer is to another question than the present one.
     AskedAnew(Box<Run>),
 }
 
-/// What an execution that wants to wait finds.
+/// The findings of an execution that wants to wait.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Asked {
     /// It waits; whether people are still to be told of it, the question says.
@@ -52,13 +52,13 @@ pub enum Asked {
     Over,
 }
 
-/// What an execution that waited is to do.
+/// The next work of an execution that waited.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "next", rename_all = "lowercase")]
 pub enum Heard {
     /// Plan again, and open that plan.
     Plan {
-        /// What to plan.
+        /// The parts to plan.
         #[serde(rename = "groups")]
         waves: Vec<Vec<PartRef>>,
     },
@@ -130,13 +130,13 @@ impl Runs<'_> {
     /// Takes a person's answer: writes it down, and wakes the execution that waits. Said again, it wakes again.
     ///
     /// # Errors
-    /// When the ledger or the workflow cannot be reached. What was written down counts all the same.
+    /// When the ledger or the workflow cannot be reached. A written answer counts all the same.
     pub async fn answer(&self, id: &RunId, answer: &Answer) -> Result<Answered, RunError> {
         let taken = retry_conflicts(|| self.try_answer(id, answer)).await?;
-        // What was written down counts, whatever meets what follows.
+        // A written answer counts, whatever the next call meets.
         match taken {
             Taken::Now(run) => Ok(Answered::Taken(Box::new(self.go_on(run).await?))),
-            // Whoever wrote it down may have died before anything was woken.
+            // The command that wrote it down may have died before anything was woken.
             Taken::Before(run) => Ok(Answered::Already(Box::new(self.go_on(run).await?))),
             Taken::Not(answered) => Ok(answered),
         }
@@ -156,14 +156,14 @@ impl Runs<'_> {
         Ok(Taken::Now(self.decide(run, answer, false).await?))
     }
 
-    /// What the execution `attempt` that waited, for whatever reason it waits no more, is to do now.
+    /// The next work of the execution `attempt` that waited, for whichever reason it waits no more.
     ///
     /// # Errors
     /// When the ledger cannot be read or written.
     pub async fn hear(&self, id: &RunId, attempt: u32) -> Result<Heard, RunError> {
         retry_conflicts(|| async move {
             let mut run = self.load(id).await?;
-            // Where somebody answers in the last moment, this write is refused, and what they said is read.
+            // Where somebody answers in the last moment, this write is refused, and their answer is read.
             if let Some(silence) = self.silence(&run.value, attempt) {
                 // Of a period that is over nothing is saved any more: there silence is the end.
                 let (kind, now) = (run.value.budget.period, self.clock.now());
@@ -176,7 +176,7 @@ impl Runs<'_> {
             }
             let heard = heard(&run.value, attempt, self.clock.now());
             if run.value.state == RunState::RollingBack {
-                // What was done meanwhile is put back, by an execution of its own.
+                // Changes that were made meanwhile are put back, by an execution of its own.
                 self.go_on(run).await?;
             }
             Ok(heard)
@@ -212,7 +212,7 @@ impl Runs<'_> {
         Ok(())
     }
 
-    /// Writes down what was decided of a run that waits, in one conditional write. A no to the stage's question releases the stage
+    /// Writes down the decision about a run that waits, in one conditional write. A no to the stage's question releases the stage
     /// for the period, and so does silence. A no to a figure discards that figure, and silence about one is asked again.
     async fn decide(&self, mut run: Versioned<Run>, answer: &Answer, silence: bool) -> Result<Versioned<Run>, RunError> {
         let now = self.clock.now();
@@ -236,14 +236,14 @@ impl Runs<'_> {
             return Ok(self.ledger.save_run(run, None).await?);
         }
         if !marks.is_empty() {
-            // What was approved before is held, and stays so. The others become steps that are left alone.
+            // Facets that were approved before are held, and stay so. The others become steps that are left alone.
             approval.refused.extend(marks);
             run.value.state = RunState::Opening;
             return Ok(self.ledger.save_run(run, None).await?);
         }
         let held_meanwhile = is_first && !approval.settled.is_empty();
         if !held_meanwhile && !approval.settled.is_empty() {
-            // What was approved before is held, and stays so: only what was asked for is not done.
+            // Facets that were approved before are held, and stay so: only the new ones are not changed.
             for index in 0..run.value.parts.len() {
                 if matches!(run.value.parts[index].plan, PartPlan::Written(_)) && !run.value.is_settled(index) {
                     run.value.parts[index].plan = PartPlan::Failed { reason: rejected.clone() };
@@ -274,8 +274,8 @@ impl Runs<'_> {
         Ok(self.ledger.save_run(run, slot.as_ref()).await?)
     }
 
-    /// Sees to it that somebody acts on what was decided: wakes the execution that waits. Where none does, an approved run
-    /// gets another. One that is to be put back gets another anyway: the one that waits goes forward.
+    /// Sees to it that the decision is acted on: wakes the execution that waits. Where none does, an approved run gets another.
+    /// One that is to be put back gets another anyway: the one that waits goes forward.
     async fn go_on(&self, run: Versioned<Run>) -> Result<Run, RunError> {
         let woken = self.wake(&run.value).await?;
         let is_heard = match run.value.state {

@@ -1,5 +1,5 @@
-//! Whether a run's plan counts, or a person is asked about it first: who asks for that, what is listed, and what of it was
-//! answered before.
+//! Whether a run's plan counts, or a person is asked about it first: why they are asked, which changes are listed, and which of
+//! them were answered before.
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
@@ -12,7 +12,7 @@ use crate::ids::Nonce;
 use crate::ledger::LedgerError;
 use crate::record::{Approval, Because, Listed, ListedPart, Part, PartPlan, Question, Run, RunState, Step};
 
-/// Steps that are named where a list exceeds what was approved.
+/// Steps that are named where a list exceeds the approved one.
 const NAMED: usize = 10;
 
 /// Nobody answered in time: from then on people are asked once a day.
@@ -180,7 +180,7 @@ impl Runs<'_> {
         if let Some(approval) = &mut run.approval {
             approval.next = next;
         }
-        // A run that looks again at what it holds stays enforced meanwhile.
+        // A run that looks again at its holds stays enforced meanwhile.
         let looks = run.rescanning.is_some() && run.state == RunState::Enforced;
         if run.state != RunState::Applying && !looks {
             let first =

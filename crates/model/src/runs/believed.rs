@@ -11,7 +11,7 @@ use crate::ids::RunId;
 use crate::ledger::{LedgerError, Versioned};
 use crate::record::{Because, PartPlan, Released, Run, RunState, StageState};
 
-/// On which grounds a run is begun.
+/// The grounds on which a run is begun.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grounds {
     /// Why the figure is not believed; none when it is.
@@ -77,7 +77,7 @@ impl Runs<'_> {
             unanswered: slot.unanswered,
             by: None,
         };
-        // What was done meanwhile was put back after the no.
+        // Changes that were made meanwhile were put back after the no.
         let is_refused = run.state == RunState::Rejected
             || run.state == RunState::RolledBack && run.rollback.as_ref().is_some_and(|request| request.armed);
         let Some(approval) = run.approval.as_ref().filter(|_| is_refused) else { return Ok(standing) };
@@ -122,7 +122,8 @@ impl Runs<'_> {
             run.value.approval = Some(approval);
             return Ok(Begun::Already(Box::new(self.ledger.save_run(run, None).await?.value)));
         }
-        // Its plan may be days old, and a written plan without an approval would count for good. What is carried out already does.
+        // Its plan may be days old, and a written plan without an approval would count for good. That of a part which is carried
+        // out already does.
         for (part, is_settled) in run.value.parts.iter_mut().zip(is_settled) {
             if matches!(part.plan, PartPlan::Written(_)) && !is_settled {
                 part.plan = PartPlan::Missing;

@@ -16,10 +16,10 @@ use crate::phase::Phase;
 use crate::record::{Direction, EnforcedAgain, Part, PartPlan, Run, RunState, StageState, Step};
 use crate::verify::Verification;
 
-/// What an execution says at its end.
+/// An execution's message at its end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ended {
-    /// Which way it went.
+    /// The direction that it went.
     pub direction: Direction,
     /// The try that it was started for; executions of earlier versions do not say.
     pub try_number: Option<u32>,
@@ -44,11 +44,11 @@ impl Runs<'_> {
             // Closed before, and the answer was lost: people are still to be told.
             return Ok(Closed { outcome: Outcome::Succeeded, run: run.value });
         }
-        // One that waits for a person was not worked on: another execution hears what they say.
+        // One that waits for a person was not worked on: another execution hears their answer.
         if run.value.direction != ended.direction || run.value.state == RunState::Waiting {
             return Ok(Closed { outcome: Outcome::Superseded, run: run.value });
         }
-        // Something else was asked for meanwhile, and it may have passed what is in its scope.
+        // Something else was asked for meanwhile, and it may have passed steps that are in its scope.
         let asked_anew = run.value.direction == Direction::Rollback
             && ended.try_number.is_some_and(|try_number| try_number != run.value.try_number());
         for (part, cursor) in &ended.unfinished {
@@ -71,8 +71,8 @@ impl Runs<'_> {
             Direction::Rollback => census.asked_and_planned,
         };
         if ended.failures.is_empty() && begun_behind > 0 {
-            // Whoever looked again wrote them behind this execution's back: it had nothing left to do. The next begins at the
-            // first step, or it would pass them too, and another after it, for ever.
+            // A look wrote them behind this execution's back: it had nothing left to do. The next begins at the first step, or it
+            // would pass them too, and another after it, for ever.
             run.value.parts.iter_mut().for_each(|part| part.cursor = None);
             let run = self.launch(run).await?;
             return Ok(Closed { outcome: Outcome::Continued, run: run.value });
@@ -83,7 +83,7 @@ impl Runs<'_> {
         let closed = if ended.direction == Direction::Apply { Some(run.value.try_number()) } else { run.value.closed };
         let told = census.told(&run.value, self.clock.now());
         if looked == Some(verdict.state) && !census.fresh && ended.failures.is_empty() && !told.now {
-            // Nobody is told again of what they know.
+            // People are not told again of a thing that they know.
             if (run.value.state, run.value.closed, run.value.enforced_again) != (verdict.state, closed, told.kept) {
                 (run.value.state, run.value.closed, run.value.enforced_again) = (verdict.state, closed, told.kept);
                 run = self.ledger.save_run(run, None).await?;
@@ -178,7 +178,7 @@ pub enum Outcome {
     Superseded,
     /// Another execution goes on.
     Continued,
-    /// It looked again at what is held, and found everything as it was.
+    /// It looked again at the holds, and found everything as it was.
     Unchanged,
 }
 

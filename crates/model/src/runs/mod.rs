@@ -1,5 +1,5 @@
-//! The life of a run around its steps: who begins it, when its plan counts, how it ends, and what a rollback asks of it.
-//! The ledger deduplicates, not the execution's name: at most one open run for a stage in a period.
+//! The life of a run around its steps: its beginning, when its plan counts, its end, and the effect of a rollback on it. The
+//! ledger deduplicates, not the execution's name: at most one open run for a stage in a period.
 
 mod abandon;
 mod approval;
@@ -71,7 +71,7 @@ impl RunError {
     }
 }
 
-/// What an alert came to.
+/// The outcome of an alert.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Begun {
     /// A run was begun, or a failed one is tried again.
@@ -94,7 +94,7 @@ pub struct Runs<'a> {
     pub workflow: &'a dyn Workflow,
     /// The clock.
     pub clock: &'a dyn Clock,
-    /// Who asks: a person's ARN, or a function and its request id.
+    /// The actor: a person's ARN, or a function and its request id.
     pub by: String,
 }
 
@@ -190,8 +190,8 @@ impl Runs<'_> {
         }
     }
 
-    /// Sees to it that the execution which the ledger speaks of runs. Its name and input are the same whoever starts it, so
-    /// two who ask at once, or one who takes over from another that died before asking, get one execution.
+    /// Sees to it that the execution which the ledger speaks of runs. Its name and input are the same for every starter, so two
+    /// who ask at once, or one who takes over from another that died before asking, get one execution.
     async fn present_attempt_runs(&self, run: &Run) -> Result<bool, RunError> {
         if run.attempt() == 0 {
             return Ok(false);

@@ -1,4 +1,4 @@
-//! From a run that was begun to one whose plan counts: where its actions work, and what they planned there.
+//! From a run that was begun to one whose plan counts: the places where its actions work, and their plans there.
 
 use super::{RunError, Runs};
 use crate::ids::{Place, RunId};
@@ -90,7 +90,7 @@ impl Runs<'_> {
     }
 }
 
-/// The part gets the first of the places, and new parts at the end get the others, so that indexes stay what they are.
+/// The part gets the first of the places, and new parts at the end get the others, so that indexes do not change.
 fn spread_part(run: &mut Run, index: usize, places: &[Place]) {
     let part = &mut run.parts[index];
     part.plan = PartPlan::Missing;

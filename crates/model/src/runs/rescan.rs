@@ -1,25 +1,24 @@
-//! What nobody asked for again, and is due all the same: a run whose execution died is taken up, and one that holds looks again
-//! at what it holds.
+//! Work that is due without a new alert: a run whose execution died is taken up, and one that holds looks again at its holds.
 
 use super::retry::retry_conflicts;
 use super::{RunError, Runs};
 use crate::ids::RunId;
 use crate::record::{Direction, Run, RunState};
 
-/// What came of looking again.
+/// The outcome of looking again.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rescanned {
     /// An execution was started for it.
     Started(Box<Run>),
     /// An execution of the run is under way.
     UnderWay(Box<Run>),
-    /// The run does not hold what it wants: there is nothing to look after.
+    /// The run does not hold its facets: there is nothing to look after.
     NotHeld(Box<Run>),
 }
 
 impl Runs<'_> {
-    /// Starts an execution that plans a run's parts again: what came into scope since becomes steps of the run, what somebody
-    /// changed is enforced again or told to people, and what had failed is tried again. People are told only of what changed.
+    /// Starts an execution that plans a run's parts again. Resources that came into scope since become steps of the run. Drift is
+    /// enforced again or told to people, and steps that had failed are tried again. People are told only of changes.
     ///
     /// # Errors
     /// When the ledger or the workflow cannot be reached.
@@ -60,7 +59,7 @@ impl Runs<'_> {
             return Ok(None);
         }
         if self.present_attempt_runs(&run.value).await? {
-            // Who decided may have died before the execution that waits was woken.
+            // The command that decided may have died before the execution that waits was woken.
             let answered = run.value.approval.as_ref().is_some_and(|approval| approval.decision().is_some());
             let decided = answered || run.value.wake.is_some();
             if run.value.state == RunState::Opening && decided {
@@ -74,7 +73,7 @@ impl Runs<'_> {
             Direction::Rollback => run.value.tries.rollback += 1,
         }
         run.value.tried_at = Some(now);
-        // A look goes on as one: nobody asked for more, so people are not asked again what they rejected.
+        // A look goes on as one: nobody asked for more, so people are not asked again about changes that they rejected.
         run.value.note(now, &self.by, "taken up: its execution had ended without an outcome");
         Ok(Some(self.launch(run).await?.value))
     }

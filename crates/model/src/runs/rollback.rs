@@ -1,4 +1,4 @@
-//! The way back as a person asks for it, and what lifts it again.
+//! The way back as a person asks for it, and the commands that lift it again.
 
 use super::retry::retry_conflicts;
 use super::{Begun, RunError, Runs, released};
@@ -56,12 +56,13 @@ impl Runs<'_> {
         run.value.tries.rollback += 1;
         run.value.tried_at = Some(self.clock.now());
         if under_way {
-            // The execution that runs goes by what is asked for now; one that is just ending starts another.
+            // The execution that runs goes by the present request; one that is just ending starts another.
             return Ok(RollbackAsked::Changed(Box::new(self.ledger.save_run(run, slot.as_ref()).await?.value)));
         }
         let run = self.launch_with(run, slot).await?;
         if waits {
-            // What waits for an approval learns that there is nothing to approve any more. If not now, when its time is up.
+            // The execution that waits for an approval learns that there is nothing to approve any more. If not now, when its
+            // time is up.
             self.wake(&run.value).await.ok();
         }
         Ok(RollbackAsked::Started(Box::new(run.value)))
@@ -101,15 +102,15 @@ impl Runs<'_> {
         Ok(Begun::Started(Box::new(self.launch(run).await?.value)))
     }
 
-    /// Lets alerts be enforced again on a stage that a person had let go, and what comes where a piece of its run was put back be
-    /// taken again. Says whether there was anything to lift.
+    /// Lets alerts be enforced again on a stage that a person had let go, and lets the run take resources again that come where a
+    /// piece of it was put back. Says whether there was anything to lift.
     ///
     /// # Errors
     /// When the ledger cannot be read or written.
     pub async fn rearm(&self, target: &Target) -> Result<bool, RunError> {
         retry_conflicts(|| async move {
             let Some(mut slot) = self.ledger.stage_state(target).await? else { return Ok(false) };
-            // The run whose rollback had released it says so too: its events are what an audit reads.
+            // The run whose rollback had released it says so too: an audit reads its events.
             let mut run = self.load(&slot.value.run).await?;
             let in_pieces = run.value.state.is_open() && !run.value.partial_rollbacks.is_empty();
             let discarded = std::mem::take(&mut slot.value.discarded);
@@ -125,14 +126,14 @@ impl Runs<'_> {
     }
 }
 
-/// What a rollback request came to.
+/// The outcome of a rollback request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RollbackAsked {
     /// It is under way, by this request.
     Started(Box<Run>),
     /// The same request is under way.
     UnderWay(Box<Run>),
-    /// Another request was under way; what is under way goes by this one now.
+    /// Another request was under way; the work goes by this one now.
     Changed(Box<Run>),
     /// The run holds nothing.
     NothingToDo(Box<Run>),

@@ -1,4 +1,5 @@
-//! Who can still launch, in the life of a run: whether IAM is to be asked, and what its answers make of the run's end.
+//! The people who can still launch, in the life of a run: whether IAM is to be asked, and the effect of its answers on the run's
+//! end.
 
 use jiff::Timestamp;
 use serde_json::Value as Json;
@@ -10,20 +11,20 @@ use crate::ledger::{Ledger, LedgerError, Versioned};
 use crate::record::{Direction, Run, RunState};
 use crate::verify::{Changes, Demand, Verification};
 
-/// What is to be asked after a run's work.
+/// The questions to IAM after a run's work.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToVerify {
     /// The run.
     pub run: Run,
-    /// What is known so far.
+    /// The answers so far.
     pub asked: Versioned<Verification>,
-    /// What the run changed.
+    /// The run's changes of policies.
     pub changes: Changes,
 }
 
 impl ToVerify {
-    /// What IAM is to be asked after a run's work, if anything is: not of a run that goes back, and not after a look that changed
-    /// nothing, unless the run failed for somebody who could still launch.
+    /// The questions to IAM after a run's work, if there are any. There are none for a run that goes back. There are none after a
+    /// look that changed nothing, unless the run failed for somebody who could still launch.
     ///
     /// # Errors
     /// When the ledger cannot be read.
@@ -51,7 +52,7 @@ impl ToVerify {
         }
         let fresh = || Verification::begin(id, run.try_number(), now);
         let asked = match known {
-            // Taken up where it was left; what is finished is asked no more in this try.
+            // Taken up where it was left; a finished verification is not asked again in this try.
             Some(known) if of_this_try && known.value.finished => return Ok(None),
             Some(known) if of_this_try => known,
             Some(known) => Versioned { rev: known.rev, value: fresh() },
@@ -73,7 +74,7 @@ impl Runs<'_> {
         retry_conflicts(|| async move {
             let known = self.ledger.verification(id).await?;
             let rev = known.as_ref().map_or(0, |known| known.rev);
-            // What was learned after an earlier try says nothing of how it is now.
+            // Answers after an earlier try say nothing of how it is now.
             let of_this_try = known.filter(|known| known.value.try_number == run.try_number());
             let fresh = || Versioned { rev, value: Verification::begin(id, run.try_number(), now) };
             let mut asked = of_this_try.unwrap_or_else(fresh);
@@ -84,7 +85,7 @@ impl Runs<'_> {
         .await
     }
 
-    /// What is known of who can still launch, as the run ends.
+    /// The answers about people who can still launch, as the run ends.
     pub(super) async fn verified(&self, run: &Run) -> Result<Option<Verification>, LedgerError> {
         if run.verify.is_none() || run.direction != Direction::Apply {
             return Ok(None);
@@ -93,7 +94,7 @@ impl Runs<'_> {
     }
 }
 
-/// In people's words what the state machine heard: an error's name, and what a function said, which Lambda puts into JSON.
+/// The error that the state machine heard, in people's words: its name, and the function's message, which Lambda puts into JSON.
 fn heard(why: &str) -> String {
     let (name, said) = why.split_once(": ").unwrap_or_default();
     let said = serde_json::from_str::<Json>(said).ok();
@@ -110,7 +111,7 @@ pub(super) fn fails(run: &Run, verified: Option<&Verification>) -> bool {
     demanded && verified.is_none_or(Verification::is_failure)
 }
 
-/// What the run's history says of it.
+/// The words about it in the run's history.
 pub(super) fn words(run: &Run, verified: Option<&Verification>) -> String {
     match (&run.verify, verified) {
         (None, _) => String::new(),

@@ -1,4 +1,4 @@
-//! What carries runs out: the state machine, as the model sees it.
+//! The workflow that carries runs out: the state machine, as the model sees it.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::RunId;
 use crate::record::{Direction, Part, Run};
 
-/// Whatever carries runs out: the state machine.
+/// The workflow that carries runs out: the state machine.
 #[async_trait]
 pub trait Workflow: Send + Sync {
     /// Starts the execution `name` of `input`. A name that is running already with this input counts as started.
@@ -21,7 +21,7 @@ pub trait Workflow: Send + Sync {
     async fn wake(&self, token: &str) -> Result<Woken, WorkflowError>;
 }
 
-/// What came of waking an execution.
+/// The outcome of waking an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Woken {
     /// It goes on.
@@ -30,7 +30,7 @@ pub enum Woken {
     Gone,
 }
 
-/// What came of starting an execution.
+/// The outcome of starting an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Started {
     /// It runs.
@@ -43,7 +43,7 @@ pub enum Started {
 #[derive(Debug, thiserror::Error)]
 #[error("{doing}")]
 pub struct WorkflowError {
-    /// What was being done.
+    /// The task that failed.
     pub doing: String,
     /// Is it worth trying again as it is?
     pub retryable: bool,
@@ -57,7 +57,7 @@ pub struct WorkflowError {
 pub struct WorkflowInput {
     /// The run.
     pub run: RunId,
-    /// Which way.
+    /// The direction of the run.
     pub direction: Direction,
     /// The attempt that this execution is.
     pub attempt: u32,

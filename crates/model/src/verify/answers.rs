@@ -1,4 +1,4 @@
-//! What IAM's simulator answers, and what that says of launching.
+//! The answers of IAM's simulator, and their meaning for launching.
 
 use std::collections::BTreeSet;
 
@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use crate::omit::is_default;
 use crate::verdict::Verdict;
 
-/// Why it cannot be told of what the organization does not allow. A service control policy that denies is no such case: since July 2026
-/// the simulator evaluates its conditions and resources, and answers with an explicit Deny. That was not tried on AWS.
+/// Why it cannot be told of a call that the organization does not allow. A service control policy that denies is no such case:
+/// since July 2026 the simulator evaluates its conditions and resources, and answers with an explicit Deny. That was not tried on
+/// AWS.
 const AS_SIMULATED: &str = "the organisation's policies deny it as simulated";
 
-/// What the simulator decides.
+/// The simulator's decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     /// Some statement allows it, and none denies it.
@@ -22,14 +23,14 @@ pub enum Decision {
     ExplicitDeny,
 }
 
-/// What it answers about one call on one resource.
+/// Its answer about one call on one resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Simulated {
     /// The call, such as `ec2:RunInstances`.
     pub action: String,
     /// The resource.
     pub resource: String,
-    /// What it decides.
+    /// Its decision.
     pub decision: Decision,
     /// The policies whose statements decide, by the simulator's names.
     pub policies: Vec<String>,
@@ -68,7 +69,7 @@ impl Simulated {
         if self.bounded { self.unclear().unwrap_or(Verdict::Yes) } else { Verdict::No }
     }
 
-    /// Is it closed by a policy of ours? That has no conditions, and wins over whatever else there is.
+    /// Is it closed by a policy of ours? That has no conditions, and wins over every Allow.
     #[must_use]
     pub fn is_closed_by_us(&self) -> bool {
         self.decision == Decision::ExplicitDeny && self.policies.iter().any(|policy| is_own_deny(policy))
@@ -109,7 +110,7 @@ pub fn is_own_deny(policy: &str) -> bool {
 pub struct Launch {
     /// The call.
     pub action: &'static str,
-    /// What it must be allowed on at least: service and resource of an ARN.
+    /// The resource on which it must be allowed at least: service and resource of an ARN.
     on: (&'static str, &'static str),
 }
 
@@ -127,8 +128,8 @@ pub const LAUNCHES: &[Launch] = &[
 const GROUP: &str = "autoScalingGroup:*:autoScalingGroupName/*";
 
 impl Launch {
-    /// What it is asked of: the resources of any name in one Region. A right on everything is a right on these, and so is
-    /// one on all resources of the kind; a Deny on them counts too.
+    /// The resource that the question names: any name in one Region. A right on everything is a right on these, and so is one on
+    /// all resources of the kind; a Deny on them counts too.
     #[must_use]
     pub fn resource(&self, partition: &str, region: &str, account: &str) -> String {
         let (service, resource) = self.on;
@@ -136,7 +137,7 @@ impl Launch {
     }
 }
 
-/// What somebody may launch.
+/// Whether somebody may launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Launching {
     /// By these calls, because of these policies.
@@ -148,7 +149,7 @@ pub enum Launching {
     },
     /// Nothing.
     Cannot,
-    /// It depends on what only a request would say.
+    /// It depends on keys that only a request has.
     CannotTell(String),
 }
 
@@ -196,9 +197,9 @@ pub struct Way {
     /// The name of the role that they would assume; directly when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<String>,
-    /// By which calls.
+    /// The calls.
     pub actions: Vec<String>,
-    /// Because of which policies.
+    /// The policies that allow them.
     pub policies: Vec<String>,
     /// How many more policies there are than are kept.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -233,7 +234,7 @@ impl Way {
 }
 
 /// A policy's name as IAM's simulator gives it, for people: that of a managed policy is its own; an inline policy's begins with
-/// what it stands in.
+/// the user, role or group that has it.
 #[must_use]
 pub fn policy_words(id: &str, arn: &str) -> String {
     let name = arn.rsplit('/').next().unwrap_or_default();

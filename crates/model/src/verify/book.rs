@@ -1,5 +1,5 @@
-//! A verification under way, as one invocation has it: what is learned is written down every few answers, so that whoever dies
-//! loses a few questions and no more.
+//! A verification under way, as one invocation has it. Answers are written down every few questions, so that an invocation that
+//! dies loses a few questions and no more.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ const PER_PAGE: usize = 40;
 /// Pages of one write, beside the record.
 const MOST_PAGES: usize = MOST_WRITES - 1;
 
-/// What is known, and how much of it is written down.
+/// The answers so far, and how much of them is written down.
 pub struct Book<'a> {
     ledger: &'a Ledger,
     known: Versioned<Verification>,
@@ -73,7 +73,7 @@ impl<'a> Book<'a> {
         Ok(book)
     }
 
-    /// What is known.
+    /// The answers so far.
     #[must_use]
     pub fn known(&self) -> &Verification {
         &self.known.value
@@ -98,7 +98,7 @@ impl<'a> Book<'a> {
         self.answers
     }
 
-    /// Whom there is to ask about, and what people must know besides.
+    /// The number of people to ask about, and notes for people.
     pub fn count(&mut self, people: usize, notes: Vec<String>) {
         self.known.value.count(people, notes);
     }
@@ -175,7 +175,7 @@ impl<'a> Book<'a> {
             pages.push(Versioned { rev: self.revs.get(&work.pages).copied().unwrap_or_default(), value: page });
             work.pages += 1;
         }
-        // What one write has no room for stays where it was.
+        // Answers for which one write has no room stay where they were.
         work.roles = self.unwritten.iter().map(|answer| (**answer).clone()).collect();
         pages
     }

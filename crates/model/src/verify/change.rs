@@ -1,4 +1,4 @@
-//! What a run changes of policies, as far as it bears on who can launch.
+//! The changes of a run to policies, as far as they bear on the right to launch.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::record::{Part, Step};
 const DENIES: &str = "deny-actions";
 const ASSUME: &str = "sts:AssumeRole";
 
-/// The policies that a run takes from whom, and what it denies whom.
+/// The policies that a run takes from principals, and the calls that it denies them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     detached: BTreeMap<String, BTreeSet<Principal>>,
@@ -23,7 +23,7 @@ pub struct Changes {
     denied: BTreeMap<Principal, Denied>,
 }
 
-/// What somebody is denied.
+/// The calls that a principal is denied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Denied {
     /// Calls: patterns in small letters.
@@ -35,7 +35,7 @@ struct Denied {
 /// Somebody as they would be after a run.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Left {
-    /// What is left of their ways.
+    /// The ways that are left to them.
     #[serde(flatten)]
     pub person: Person,
     /// Policies that the run takes from them, and that they may have from elsewhere too: IAM tells them by their names only.
@@ -107,7 +107,7 @@ impl Changes {
             || (way.more_policies > 0 && self.detached.keys().any(|policy| self.takes(&whom, policy)))
     }
 
-    /// What is left of their ways after these changes.
+    /// The ways that are left to them after these changes.
     #[must_use]
     pub fn left(&self, person: &Person) -> Left {
         let mut left = Left {
@@ -139,7 +139,7 @@ impl Changes {
                 left.person.untold.push(why);
             }
         }
-        // What is not kept is through roles.
+        // The ways that are not kept are through roles.
         let more = person.more_ways + person.unasked_roles;
         if more > 0 && !self.denies(&person.by, ASSUME) {
             if left.person.ways.is_empty() {
@@ -221,7 +221,7 @@ impl Changes {
     }
 }
 
-/// Whose policies make a way: the person's and their groups', or those of the role that they assume.
+/// The principals whose policies make a way: the person and their groups, or the role that they assume.
 fn whom(person: &Person, way: &Way) -> Vec<Principal> {
     way.through.as_ref().map_or_else(|| person.by.clone(), |role| vec![Principal::Role(role.clone())])
 }

@@ -11,8 +11,8 @@ use crate::verdict::Verdict;
 /// The ways into a role.
 const ASSUMES: [&str; 3] = ["sts:assumerole", "sts:assumerolewithsaml", "sts:assumerolewithwebidentity"];
 
-/// Does the trust policy of a role of `account` let anybody in of whom `is_denied` does not hold? Whoever comes from elsewhere (another
-/// account, an identity provider, an AWS service) is denied nothing.
+/// Does the trust policy of a role of `account` let anybody in of whom `is_denied` does not hold? A principal from elsewhere
+/// (another account, an identity provider, an AWS service) is denied nothing.
 #[must_use]
 pub fn lets_others_in(document: &str, account: &str, is_denied: impl Fn(&Principal) -> bool) -> Verdict {
     let policy: Option<Json> = serde_json::from_str(document).ok();
@@ -38,7 +38,7 @@ fn is_entry(statement: &Json) -> bool {
         let patterns = strings(actions);
         patterns.iter().any(|pattern| ASSUMES.iter().any(|assume| glob(&pattern.to_ascii_lowercase(), assume)))
     };
-    // Of what is not among these, some way in may be.
+    // A call that is not among these may be a way in.
     statement.get("Action").is_none_or(fits)
 }
 
@@ -54,7 +54,7 @@ fn whom(principal: &Json, account: &str, is_denied: &impl Fn(&Principal) -> bool
         }
         ["arn", ..] => Verdict::Yes,
         [number] if number.len() == 12 && number.bytes().all(|digit| digit.is_ascii_digit()) => Verdict::Yes,
-        // What IAM writes in the place of somebody who was deleted.
+        // IAM writes this in the place of somebody who was deleted.
         _ => Verdict::No,
     };
     kinds.iter().fold(Verdict::No, |any, (kind, names)| {
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_are_denied_are_nobody_and_whoever_else_is_named_is_somebody() {
+    fn denied_principal_is_nobody_and_any_other_is_somebody() {
         let arn = |resource: &str| format!("arn:aws:iam::123456789012:{resource}");
         for denied in [
             json!({"AWS": arn("user/bea")}),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hangs_on_other_policies_or_on_the_request_cannot_be_told() {
+    fn trust_that_hangs_on_policies_or_request_cannot_be_told() {
         for account in ["123456789012", "arn:aws:iam::123456789012:root"] {
             assert!(matches!(by(&json!({"AWS": account})), Verdict::Unknown(why) if why.contains("the account's own policies")));
         }

@@ -1,6 +1,6 @@
-//! Who can still launch? After a stage has taken rights from somebody, IAM is asked what they may still do: each member of a
-//! restricted group, each restricted user and role, and, one hop, each role of the account that they can assume. Here stands
-//! what its answers mean; `guardrails_aws::iam_verify` asks.
+//! Who can still launch? After a stage has taken rights from somebody, IAM is asked about their remaining rights. It is asked
+//! about each member of a restricted group, each restricted user and role, and, one hop, each role of the account that they can
+//! assume. The meaning of its answers stands here; `guardrails_aws::iam_verify` asks.
 
 mod answers;
 mod book;

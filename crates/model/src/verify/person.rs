@@ -1,5 +1,5 @@
 //! Somebody who was asked about, in the ledger and in one line. However many ways they have, a few are kept, and the rest is
-//! counted: how they stand never depends on what is left out.
+//! counted: their standing never depends on the ways that are left out.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ const MOST_SAID: usize = 3;
 /// Letters of a reason.
 const LONGEST_REASON: usize = 300;
 
-/// Somebody whom the stage restricts, and what they can still do.
+/// Somebody whom the stage restricts, and the ways that they still have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
     /// Their ARN: a user's or a role's.
@@ -31,10 +31,10 @@ pub struct Person {
     /// Roles that they might assume, and that were not asked about for them: they have more ways than are kept already.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unasked_roles: usize,
-    /// What cannot be told, and why.
+    /// The questions that cannot be answered, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub untold: Vec<String>,
-    /// How much more cannot be told than is kept.
+    /// How many more there are than are kept.
     #[serde(default, skip_serializing_if = "is_default")]
     pub more_untold: usize,
 }

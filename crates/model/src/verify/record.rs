@@ -1,6 +1,5 @@
-//! What the ledger keeps of what IAM was asked after a run, and answered: the people that are told of, and, while it is being
-//! asked, how far that has come. An item of the ledger has room for 400 KB, whoever and however many they are: what is not kept is
-//! counted.
+//! The ledger's record of IAM's answers after a run: the people that are told of, and, while IAM is being asked, how far that has
+//! come. An item of the ledger has room for 400 KB, for any number of people: those that are not kept are counted.
 
 use std::fmt::Write as _;
 
@@ -24,7 +23,7 @@ const MOST_NOTES: usize = 20;
 /// Letters of why it could not be asked.
 const LONGEST_REASON: usize = 2000;
 
-/// What IAM said of who can still launch after a run.
+/// IAM's answers about the people who can still launch after a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verification {
     /// [`FORMAT`].
@@ -48,7 +47,7 @@ pub struct Verification {
     /// Those who are told of.
     #[serde(default)]
     pub people: Vec<Person>,
-    /// What else people must know, such as a restricted group that is no more.
+    /// Other notes for people, such as a restricted group that is no more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// How far it has come.
@@ -59,7 +58,7 @@ pub struct Verification {
 /// How many people stand how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// All that there are to ask about, as far as that is known; what earlier versions wrote does not say.
+    /// All that there are to ask about, as far as that is known; records of earlier versions do not say.
     #[serde(default, skip_serializing_if = "is_default")]
     pub of: usize,
     /// All that were asked about.
@@ -89,7 +88,7 @@ impl Verification {
         }
     }
 
-    /// Whom there is to ask about, and what people must know besides.
+    /// The number of people to ask about, and notes for people.
     pub fn count(&mut self, people: usize, mut notes: Vec<String>) {
         let more = notes.len().saturating_sub(MOST_NOTES);
         notes.truncate(MOST_NOTES);
@@ -97,7 +96,7 @@ impl Verification {
         (self.counts.of, self.notes) = (people, notes);
     }
 
-    /// Writes down what was learned of somebody; `stale` when it does not show our change yet.
+    /// Writes down the answers about somebody; `stale` when they do not show our change yet.
     pub fn learn(&mut self, person: Person, stale: bool) {
         let person = person.kept();
         if let Some(work) = &mut self.work {

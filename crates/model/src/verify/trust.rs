@@ -1,5 +1,5 @@
-//! May somebody assume a role? Its trust policy is judged here, for callers of the role's own account; what their own policies
-//! say, IAM is asked.
+//! May somebody assume a role? Its trust policy is judged here, for callers of the role's own account; IAM is asked about their
+//! own policies.
 //!
 //! Within an account, a trust policy that names a user or a role itself lets them in without more; one that names the account
 //! leaves it to their own policies. A Deny of either side decides.
@@ -13,7 +13,7 @@ use crate::verdict::Verdict;
 
 const ASSUME: &str = "sts:assumerole";
 
-/// Who would assume the role: a user or a role of the same account, by its ARN.
+/// The caller that would assume the role: a user or a role of the same account, by its ARN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller<'a> {
     /// `arn:aws:iam::123456789012:user/ann`.
@@ -143,7 +143,7 @@ fn in_its_trust(answer: Verdict) -> Verdict {
     if let Verdict::Unknown(why) = answer { Verdict::Unknown(format!("its trust policy has a condition: {why}")) } else { answer }
 }
 
-/// What is known of a key of a request to assume a role.
+/// The knowledge about a key of a request to assume a role.
 fn known(key: &str, caller: &Caller<'_>) -> Known {
     let is = |value: &str| Known::Is(value.to_owned());
     match key {
@@ -171,7 +171,8 @@ impl Statement {
                     Trusted { named: so_far.named.or(this.named), account: so_far.account.or(this.account) }
                 })
             }
-            // Who is not to be meant must be named together with their account; with one of them only, AWS's own words differ.
+            // A principal that is not to be meant must be named together with its account; with one of them only, AWS's own words
+            // differ.
             Whom::AllBut(principals) => {
                 let listed = principals.iter().map(|one| principal(one, caller));
                 let (named, account) = listed
@@ -197,7 +198,7 @@ fn principal(one: &str, caller: &Caller<'_>) -> Trusted {
     match parts.as_slice() {
         [account] if *account == caller.account() => Trusted { account: Verdict::Yes, ..no },
         ["arn", _, "iam", "", account, "root"] if *account == caller.account() => Trusted { account: Verdict::Yes, ..no },
-        // A session of the role: its name is chosen by whoever assumes it.
+        // A session of the role: its name is chosen by the caller that assumes it.
         ["arn", _, "sts", "", account, session] if *account == caller.account() && caller.is_role() => {
             let mut session = session.split('/').skip(1);
             if session.next() == Some(caller.name()) {
@@ -240,7 +241,7 @@ fn of_aws(principal: &Json) -> Option<Vec<String>> {
 /// May `caller`, whose own policies say `identity` of assuming the role, assume it?
 #[must_use]
 pub fn assumable(trusted: Trusted, identity: &Simulated, caller: &Caller<'_>) -> Assumable {
-    // A role's boundary bounds what a trust policy gives to the role; not what it gives to a user.
+    // A role's boundary bounds the rights that a trust policy gives to the role; not those that it gives to a user.
     let bounded = if caller.is_role() { identity.beyond_boundary() } else { Verdict::No };
     let named = trusted.named.and(!identity.denied()).and(!bounded);
     match named.or(trusted.account.and(identity.allowed())) {

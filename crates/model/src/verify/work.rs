@@ -34,7 +34,7 @@ pub struct Work {
     /// All people up to this ARN were asked about.
     #[serde(default)]
     pub people_to: Option<String>,
-    /// Who is being asked about, where there are more roles to it than one invocation had time for.
+    /// The person being asked about, where they have more roles than one invocation had time for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub half: Option<Half>,
     /// Only these are asked about again; all, in the first round.
@@ -51,7 +51,7 @@ pub struct Work {
 /// Somebody who was asked about in part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Half {
-    /// What is known of them so far.
+    /// The answers about them so far.
     pub person: Person,
     /// Roles up to this ARN were asked about; none yet when there is none.
     #[serde(default)]
@@ -63,7 +63,7 @@ pub struct Half {
 pub struct RoleAnswer {
     /// Its ARN.
     pub arn: String,
-    /// What it can launch; nothing when it cannot be told.
+    /// The launches that it allows; nothing when that cannot be told.
     #[serde(default)]
     pub way: Option<Way>,
     /// Why it cannot be told.
@@ -78,12 +78,12 @@ pub struct RolePage {
     pub format: u32,
     /// The run.
     pub run: RunId,
-    /// Which page it is.
+    /// The number of the page.
     pub page: usize,
-    /// Of which try.
+    /// The try.
     #[serde(rename = "try")]
     pub try_number: u32,
-    /// Of which of its rounds.
+    /// The round of the try.
     pub round: Timestamp,
     /// The answers.
     pub roles: Vec<RoleAnswer>,

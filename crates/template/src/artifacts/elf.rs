@@ -62,7 +62,7 @@ fn number(version: &str) -> Option<(u16, u16)> {
     Some((parts.next()??, parts.next()??))
 }
 
-/// What a program asks of the system that starts it.
+/// The needs of a program from the system that starts it.
 struct Needs {
     interpreter: Option<String>,
     libraries: Vec<String>,

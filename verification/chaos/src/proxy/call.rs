@@ -1,4 +1,4 @@
-//! What a request of a function's is: who makes it, and what it asks for.
+//! A function's request: its caller and its operation.
 
 use std::fmt;
 
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_known_by_its_function_its_service_and_its_operation() {
+    fn call_is_known_by_function_service_and_operation() {
         let (call, port) = Call::read(&request(&[], "Action=StopInstances&InstanceId.1=i-1"));
         assert_eq!(call.to_string(), "stop-instances: ec2 StopInstances");
         assert_eq!(port, Some(4321));

@@ -1,4 +1,4 @@
-//! What can happen to a call.
+//! The faults of a call.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::call::Call;
 use super::http::answer;
 
-/// What happens to a call.
+/// The fault of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// It is refused since there were too many.
@@ -59,7 +59,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Which calls a fault is for.
+/// The calls that a fault is for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Aim {
     /// This operation of this function.
@@ -86,16 +86,16 @@ impl fmt::Display for Aim {
     }
 }
 
-/// A fault: what happens to which calls.
+/// A fault: its kind, and the calls that it hits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// What happens.
+    /// Its kind.
     pub kind: Kind,
-    /// To which calls.
+    /// The calls that it hits.
     pub aim: Aim,
-    /// From which of them on, beginning with 1.
+    /// The first of them that it hits, beginning with 1.
     pub from: u32,
-    /// To how many of them; nothing means until it is lifted.
+    /// The number of calls that it hits; nothing means until it is lifted.
     pub times: Option<u32>,
 }
 

@@ -204,7 +204,7 @@ impl Proxy {
         stream.set_zero_linger()
     }
 
-    /// What happens to a call: the first of the faults that are due.
+    /// The fault of a call: the first of those that are due.
     fn judge(&self, call: &Call) -> Option<Kind> {
         let mut state = self.state();
         *state.seen.entry(call.clone()).or_default() += 1;

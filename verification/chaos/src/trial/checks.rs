@@ -1,5 +1,5 @@
-//! What must hold of a trial: what is not enforced or put back is said loudly, nothing claims what is not so, and in the end the
-//! world is as before.
+//! The rules of a trial: a change that is not enforced or put back is said loudly, every claim is true, and in the end the world
+//! is as before.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::stack::World;
 const WORLD_LIMIT: Duration = Duration::from_secs(30);
 
 impl Trial<'_> {
-    /// Every alert is enforced, or it was said loudly that it is not. Nothing claims what is not so.
+    /// Every alert is enforced, or it was said loudly that it is not. Every claim is true.
     pub(super) async fn check_applied(&mut self) -> Result<&'static str> {
         self.hear().await?;
         if self.scenario.shape == Shape::Unknown {
@@ -56,7 +56,7 @@ impl Trial<'_> {
         Ok(outcome)
     }
 
-    /// What is not put back is said loudly, and nothing claims to be that is not.
+    /// A change that is not put back is said loudly, and no run claims to be put back that is not.
     pub(super) async fn check_rolled_back(&mut self, output: Result<std::process::Output>) -> Result<()> {
         self.hear().await?;
         let failed = output.as_ref().map_or(true, |output| !output.status.success());
@@ -125,7 +125,7 @@ impl Trial<'_> {
     }
 }
 
-/// What differs, line by line.
+/// The differences, line by line.
 fn difference(before: &World, after: &World) -> String {
     let lines = |world: &World| -> Vec<String> { format!("{world:#?}").lines().map(str::to_owned).collect() };
     let (before, after) = (lines(before), lines(after));

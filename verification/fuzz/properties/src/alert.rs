@@ -1,4 +1,4 @@
-//! What arrives on the topic: whatever it is, nothing but a full match is enforced.
+//! The messages on the topic: of all possible ones, only a full match is enforced.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -34,13 +34,13 @@ guardrails:
 /// A stage that a message reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enforced {
-    /// Which.
+    /// The stage and period.
     pub target: Target,
     /// The message.
     pub message: Message,
 }
 
-/// Reads `body` as the master does. Answers with what it would enforce.
+/// Reads `body` as the master does. Answers with the stages that it would enforce.
 ///
 /// # Panics
 /// When something would be enforced that is no full match.

@@ -1,4 +1,4 @@
-//! The text of `guardrails.yaml`: it is accepted or refused, never a panic; what is accepted is kept as it was read, and its
+//! The text of `guardrails.yaml`: it is accepted or refused, never a panic; an accepted file is kept as it was read, and its
 //! stages are told apart by the alerts of AWS.
 
 use guardrails_model::config::file::{self, Actions};
@@ -11,10 +11,10 @@ use crate::alert::ACCOUNT;
 
 const NAME: &str = "guardrails.yaml";
 
-/// Reads `text` as `guardrails check` does. Answers with what was accepted.
+/// Reads `text` as `guardrails check` does. Answers with the accepted configuration.
 ///
 /// # Panics
-/// When what was accepted cannot be kept or watched, or a refusal does not say where.
+/// When an accepted file cannot be kept or watched, or a refusal does not say where.
 #[must_use]
 pub fn check<A: Actions>(text: &str) -> Option<Config> {
     let config = match file::parse::<A>(NAME, text) {
@@ -67,7 +67,7 @@ mod tests {
     use crate::FakeCatalog;
 
     #[test]
-    fn a_refusal_names_the_file_though_the_reader_of_yaml_knows_no_place() {
+    fn refusal_names_the_file_when_yaml_reader_knows_no_place() {
         for text in ["", "pace: {}\n!a b: {}\n!a b: {}", include_str!("../../corpus/config/refusal-without-a-place")] {
             assert_eq!(check::<FakeCatalog>(text), None);
         }

@@ -11,19 +11,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FakeCatalog {
-    /// Stops what carries the tags.
+    /// Stops the resources that carry the tags.
     StopInstances(Stop),
     /// Changes a group's policies.
     SwapGroupPolicy(Swap),
 }
 
-/// What carries the tags.
+/// The resources that carry the tags.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stop {
-    /// By which tags.
+    /// The tags.
     tag: Tags,
-    /// In which places.
+    /// The places.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     regions: Vec<String>,
 }
@@ -32,12 +32,12 @@ pub struct Stop {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Swap {
-    /// Which group.
+    /// The group.
     group: String,
-    /// Which policies it loses.
+    /// The policies that it loses.
     #[serde(default)]
     detach: Vec<String>,
-    /// Which it gets.
+    /// The policies that it gets.
     #[serde(default)]
     attach: Vec<String>,
 }

@@ -1,5 +1,5 @@
-//! What the ledger holds, as documents: each is read or refused, never a panic; what is read is written back as it was; a run
-//! among them is shown, and put back with a few invocations, whatever its records say of one another.
+//! The records of the ledger, as documents. Each is read or refused, never a panic, and a record that is read is written back as
+//! it was. A run among them is shown, and put back with a few invocations, whatever its records say of one another.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub struct Found {
     pub put_back: usize,
 }
 
-/// Invocations of a part: enough to wait for leases and for what was left behind.
+/// Invocations of a part: enough to wait for leases and for steps that were left behind.
 const ROUNDS: usize = 12;
 /// A counter that is so high was never counted: ten attempts a second have not come so far in ten years.
 const MOST_COUNTED: u32 = u32::MAX - 1000;
@@ -53,7 +53,7 @@ const MOST_COUNTED: u32 = u32::MAX - 1000;
 /// Reads a ledger as all who read one do.
 ///
 /// # Panics
-/// When a record that is read is not written back as it was, or a rollback changes what it must not.
+/// When a record that is read is not written back as it was, or a rollback changes a facet that it must not.
 #[must_use]
 pub fn check(text: &str) -> Found {
     let Ok(dump) = serde_json::from_str::<Dump>(text) else { return Found::default() };
@@ -157,7 +157,7 @@ const LATE: Timestamp = Timestamp::constant(32_503_680_000, 0);
 /// A world in which every facet is as its holders want it, and whose way back is watched.
 struct Watched {
     world: Arc<dyn Action>,
-    /// What each facet was before, of those that the run holds.
+    /// The value before of each facet that the run holds.
     before: HashMap<FacetId, Value>,
     /// Of those, the ones of which step and facet say the same.
     agreed: BTreeSet<FacetId>,

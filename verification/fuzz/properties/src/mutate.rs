@@ -1,5 +1,5 @@
-//! Changes of inputs that keep their shape: of JSON one value, of other texts one line. Bytes changed at random are nearly
-//! always refused at the first of them, and show nothing of what comes after.
+//! Changes of inputs that keep their shape: of JSON one value, of other texts one line. Bytes changed at random are nearly always
+//! refused at the first of them, and show nothing of the code behind that.
 
 use serde_json::{Map, Value as Json, json};
 

@@ -1,5 +1,5 @@
-//! What travels between the state machine, CloudFormation and the functions: it is understood or refused, never a panic; what
-//! is understood travels on as it came; and a cursor, whatever it says, costs only time.
+//! The messages between the state machine, CloudFormation and the functions. Each is understood or refused, never a panic, and
+//! travels on as it came. A cursor, whatever it says, costs only time.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ const SELDOM: usize = 16;
 /// Reads `text` as each function does.
 ///
 /// # Panics
-/// When what is understood does not travel on as it came, or an order leaves a run in which something is forgotten.
+/// When an understood message does not travel on as it came, or an order leaves a run in which something is forgotten.
 #[must_use]
 pub fn check(text: &str) -> Vec<&'static str> {
     let Ok(value) = serde_json::from_str::<Json>(text) else { return Vec::new() };
@@ -72,8 +72,8 @@ fn same<T: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(value: &J
     Some(read)
 }
 
-/// The order as the master carries it out, whichever run it names: two lamps that a run has opened, and one that it has
-/// not. Whatever was asked, what the run holds is still put back afterwards.
+/// The order as the master carries it out, whichever run it names: two lamps that a run has opened, and one that it has not.
+/// After every order the run's holds are still put back.
 async fn obeyed(order: MasterOrder) {
     let lamps = Lamps::on(2);
     let run = lamps.begun().await;
@@ -157,7 +157,7 @@ async fn only_time(cursor: Cursor) {
         if direction == Direction::Rollback {
             lamps.ask_back(&run.id).await;
         }
-        // A cursor of what is asked for now may pass over steps: the run says so at its end, and the next try finds them.
+        // A cursor of the present request may pass over steps: the run says so at its end, and the next try finds them.
         let first = lamps.carry(direction, &run.id, cursor.clone(), 20).await;
         assert!(first.is_some(), "it comes to an end");
         assert!(lamps.carry(direction, &run.id, Cursor::default(), 20).await.is_some(), "it comes to an end");

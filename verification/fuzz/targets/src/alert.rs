@@ -1,4 +1,4 @@
-//! What arrives on the topic.
+//! The messages on the topic.
 #![no_main]
 
 mod shape;

@@ -1,4 +1,4 @@
-//! What the ledger holds.
+//! The records of the ledger.
 #![no_main]
 
 mod shape;

@@ -1,4 +1,4 @@
-//! What the targets share: an input is text, and most of its changes keep its shape.
+//! The common part of the targets: an input is text, and most of its changes keep its shape.
 
 /// Checks an input, if it is text.
 ///
@@ -10,7 +10,7 @@ pub fn check(target: &str, input: &[u8]) {
     check(text);
 }
 
-/// Changes `data` by `shaped`, and now and then by whatever the fuzzer itself thinks of.
+/// Changes `data` by `shaped`, and now and then by the fuzzer's own mutations.
 pub fn mutate(data: &mut [u8], size: usize, most: usize, seed: u32, shaped: impl Fn(&str, u64) -> Option<String>) -> usize {
     let changed = match seed % 4 {
         0 => None,

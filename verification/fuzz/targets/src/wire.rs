@@ -1,4 +1,4 @@
-//! What travels between the state machine, CloudFormation and the functions.
+//! The messages between the state machine, CloudFormation and the functions.
 #![no_main]
 
 mod shape;

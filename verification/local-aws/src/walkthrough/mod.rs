@@ -32,7 +32,7 @@ pub const OTHER_GROUP: &str = "ProjectAlpha";
 pub const USER: &str = "beta-developer";
 /// A role that the user may assume.
 pub const ROLE: &str = "beta-deployer";
-/// What both groups and the role may do.
+/// The rights of both groups and of the role.
 pub const FULL_ACCESS: &str = "AmazonEC2FullAccess";
 
 const POLICIES: &str = "arn:aws:iam::aws:policy/";
@@ -60,11 +60,11 @@ pub struct Instance {
     pub id: String,
     /// As people know it: its name, or its id where it has none.
     pub name: String,
-    /// What it is there for.
+    /// Its part in the walk-through.
     pub role: Role,
 }
 
-/// What an instance is there for.
+/// The part of an instance in the walk-through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
@@ -124,7 +124,7 @@ impl Walkthrough {
     /// How the world is now.
     ///
     /// # Errors
-    /// When a call is refused, but for the user's: what those come to is part of the answer.
+    /// When a call is refused, but for the user's: the outcomes of those are part of the answer.
     pub async fn snapshot(&self) -> Result<Snapshot, Error> {
         snapshot::take(&self.root, &self.tries).await
     }
@@ -194,7 +194,7 @@ async fn seed_access(root: &SdkConfig) -> Result<(String, String), Error> {
     Ok((key.access_key_id().to_owned(), key.secret_access_key().to_owned()))
 }
 
-/// What the user may besides by what the group has: by a policy of their own, and by a role that they assume.
+/// The user's rights beside those of the group: by a policy of their own, and by a role that they assume.
 async fn seed_other_ways(iam: &aws_sdk_iam::Client) -> Result<(), Error> {
     let role = tries::role_arn();
     let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
@@ -271,7 +271,7 @@ fn missing(what: &str) -> Error {
     Error::Call { doing: format!("asking for {what}"), message: "the answer has none".to_owned() }
 }
 
-/// What a failed call came to, as an error.
+/// A failed call, as an error.
 fn said<E>(doing: &str) -> impl FnOnce(SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,

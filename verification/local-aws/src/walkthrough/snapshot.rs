@@ -1,4 +1,4 @@
-//! How the world is at a moment: what the groups may do, how each instance is, and what comes of what the user tries.
+//! The world at a moment: the groups' policies, each instance's state, and the outcome of the user's tries.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ pub struct Snapshot {
     pub scaling: BTreeMap<String, BTreeSet<String>>,
     /// Each instance of the account by its id, and its state as EC2 names it.
     pub instances: BTreeMap<String, String>,
-    /// Which ways to launch the user tried, and what came of each.
+    /// The ways to launch that the user tried, each with its outcome.
     pub user: BTreeMap<String, Access>,
 }
 

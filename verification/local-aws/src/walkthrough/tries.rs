@@ -1,4 +1,4 @@
-//! What the walk-through's user tries: the documented ways to launch, each as far as IAM lets it through and no further.
+//! The tries of the walk-through's user: the documented ways to launch, each as far as IAM lets it through and no further.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::{AUTO_SCALING_GROUP, IMAGE, ROLE, ec2, missing};
 use crate::{ACCOUNT, Error, REGION};
 
-/// What came of a call.
+/// The outcome of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Access {
@@ -57,7 +57,7 @@ impl Tries {
         Self { user: to(&self.user), session: to(&self.session), instance: self.instance.clone() }
     }
 
-    /// Each way, and what comes of it: by what the group has, by the user's own policy, and by a role that they assume, or have
+    /// Each way, and its outcome: by the group's policies, by the user's own policy, and by a role that they assume, or have
     /// assumed before.
     pub(super) async fn all(&self) -> Result<BTreeMap<String, Access>, Error> {
         let as_role = match assume(&self.user).await? {
@@ -76,7 +76,7 @@ impl Tries {
         Ok(tries.into())
     }
 
-    /// What the user and the session sign with.
+    /// The secrets with which the user and the session sign.
     pub(super) async fn secrets(&self) -> Result<Vec<String>, Error> {
         let mut secrets = Vec::new();
         for config in [&self.user, &self.session] {

@@ -1,4 +1,4 @@
-//! What a group is told.
+//! The orders to a group.
 
 use jiff::Timestamp;
 
@@ -88,7 +88,7 @@ pub fn delete(account: &mut Account, call: &Call, now: Timestamp) -> Result<Stri
     Ok(String::new())
 }
 
-/// Changes the group that a call names, unless it is being deleted; it sees at once what follows.
+/// Changes the group that a call names, unless it is being deleted; it sees the consequences at once.
 pub(super) fn change(
     account: &mut Account,
     call: &Call,

@@ -1,4 +1,4 @@
-//! What Auto Scaling tells of groups and their members.
+//! Auto Scaling's listings of groups and their members.
 
 use super::group::{Activity, Doing, Fleets, Group, LaunchBy, Member, Scheduled};
 use super::refusals::{invalid, not_found};
@@ -98,7 +98,7 @@ fn described(group: &Group, with_members: bool) -> String {
     fields.concat()
 }
 
-/// What groups and members are told of a member alike.
+/// The part of a member's description that both listings share.
 fn about(group: &Group, id: &str, member: &Member) -> String {
     let zone = tag("AvailabilityZone", &format!("{}a", group.region));
     let protected = tag("ProtectedFromScaleIn", &member.protected.to_string());

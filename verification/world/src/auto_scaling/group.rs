@@ -1,4 +1,4 @@
-//! A group: what a test says of it and reads of it.
+//! A group, as a test describes and reads it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,7 @@ pub const PROCESSES: [&str; 9] = [
     "ScheduledActions",
 ];
 
-/// What a group knows of an instance that it has.
+/// The group's facts of an instance that it has.
 #[derive(Debug, Clone)]
 pub struct Member {
     /// Its lifecycle state, such as `InService`.
@@ -54,7 +54,7 @@ impl Member {
     }
 }
 
-/// What an activity does.
+/// The kind of an activity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doing {
     Launch,
@@ -74,7 +74,7 @@ pub struct Activity {
     pub status: &'static str,
 }
 
-/// By what a group launches instances.
+/// The way in which a group launches instances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LaunchBy {
     Template,
@@ -106,10 +106,10 @@ pub struct Group {
     pub(super) grace: i64,
     /// Tags, each with whether new members get it.
     pub tags: Vec<(String, String, bool)>,
-    /// In which state its warm pool, if it has one, keeps instances.
+    /// The state in which its warm pool, if it has one, keeps instances.
     pub(super) warm_pool: Option<&'static str>,
     pub(super) launch_by: LaunchBy,
-    /// What it is on its way to, such as `Delete in progress`.
+    /// The state that it is on its way to, such as `Delete in progress`.
     pub status: Option<&'static str>,
     pub(super) refreshes: Vec<String>,
     pub(super) scheduled: Vec<Scheduled>,
@@ -118,7 +118,7 @@ pub struct Group {
     pub(super) launches: usize,
     /// Is a look at its members due?
     pub(super) awake: bool,
-    /// Will it do at the end of this moment what follows from what it knows?
+    /// Will it reconcile its members at the end of this moment?
     pub(super) unsettled: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What a group does by itself: it looks at its members, terminates and launches.
+//! The group's own work: it looks at its members, terminates and launches.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -22,7 +22,7 @@ enum Fares {
 }
 
 impl Account {
-    /// A group has this member from now on. What is pending is so by an activity.
+    /// A group has this member from now on. A pending member is so by an activity.
     pub(crate) fn join(&mut self, key: &Key, id: &str, member: Member) {
         let group = self.fleets.entry(key.clone()).or_insert_with(|| Group::implied(key));
         let is_pending = member.is("Pending");
@@ -44,8 +44,8 @@ impl Account {
         }
     }
 
-    /// A group looks at its members at its next time. It would do so at all times; but as long as nothing happens, it would
-    /// find what it found before.
+    /// A group looks at its members at its next time. It would do so at all times; but as long as nothing happens, its findings
+    /// would be the same.
     pub(crate) fn wake(&mut self, key: &Key, now: Timestamp) {
         let Some(group) = self.fleets.get_mut(key).filter(|group| !group.awake) else { return };
         group.awake = true;
@@ -53,7 +53,7 @@ impl Account {
         self.timeline.push(Timestamp::from_second(next).expect("a time"), Event::Check(key.clone()));
     }
 
-    /// A group looks at its members, and does what follows.
+    /// A group looks at its members, and acts on their health.
     pub(crate) fn check(&mut self, key: &Key, now: Timestamp) {
         let Some(group) = self.fleets.get(key) else { return };
         let mut ill = Vec::new();
@@ -95,7 +95,7 @@ impl Account {
         if fails || unserving() { Fares::Failing } else { Fares::Well }
     }
 
-    /// Terminates whom it may and must, and launches what is missing.
+    /// Terminates the members that it may and must, and launches those that are missing.
     pub(crate) fn reconcile(&mut self, key: &Key, now: Timestamp) {
         let Some(group) = self.fleets.get_mut(key).filter(|group| group.status.is_none()) else { return };
         group.unsettled = false;
@@ -144,7 +144,7 @@ impl Account {
         end
     }
 
-    /// An activity ends. What did not come to run is terminated, and that may not be suspended: the suspension of
+    /// An activity ends. A member that did not come to run is terminated, and that may not be suspended: the suspension of
     /// Terminate protects only members in service.
     pub(crate) fn end_activity(&mut self, key: &Key, number: usize, now: Timestamp) {
         self.remember_fleets(now);

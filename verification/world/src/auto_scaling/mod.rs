@@ -1,4 +1,4 @@
-//! Auto Scaling: groups that live by the clock, and what they say and are told.
+//! Auto Scaling: groups that live by the clock, with their listings and their orders.
 
 mod calls;
 mod describe;

@@ -1,4 +1,4 @@
-//! Which instances a listing shows: by ids, by filters, by pages.
+//! The instances that a listing shows: by ids, by filters, by pages.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -15,8 +15,8 @@ const MOST_VALUES: usize = 200;
 /// Instances as a listing shows them, each with its state, and the token of the next page.
 pub type Selected<'a> = (Vec<(&'a Instance, Power)>, Option<String>);
 
-/// The instances of the call's Region that it asks for, as they were at `then`, and of which `also` is true. A page begins
-/// after the id that is its token, so it costs only what it shows.
+/// The instances of the call's Region that it asks for, as they were at `then`, and of which `also` is true. A page begins after
+/// the id that is its token, so its cost is that of the instances it shows.
 pub fn select<'a>(
     account: &'a Account,
     call: &Call,

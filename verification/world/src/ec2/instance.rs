@@ -1,4 +1,4 @@
-//! An instance: what a test says of it, and what becomes of it.
+//! An instance, as a test describes it, and its later states.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +42,7 @@ impl Power {
     }
 }
 
-/// By which kind of spot request an instance was launched.
+/// The kind of spot request by which an instance was launched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spot {
     /// A request that is served once.
@@ -75,7 +75,7 @@ pub enum Check {
     Ebs,
 }
 
-/// What keeps an instance from being stopped or started like others.
+/// A property that keeps an instance from being stopped or started like others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Quirk {
     Protected,
@@ -92,7 +92,7 @@ pub struct Instance {
     pub id: String,
     /// Its state now.
     pub power: Power,
-    /// What it is on its way to, and when it gets there.
+    /// The state that it is on its way to, and when it gets there.
     pub becomes: Option<(Timestamp, Power)>,
     /// The Region.
     pub region: String,
@@ -121,7 +121,7 @@ pub struct Instance {
     pub(super) starts: usize,
     running_since: Timestamp,
     born: Timestamp,
-    /// What it was before each change.
+    /// Its state before each change.
     was: Vec<(Timestamp, Power)>,
     group: Option<String>,
     pub(crate) membership: Option<Member>,
@@ -331,7 +331,7 @@ impl Instance {
         }
     }
 
-    /// What it was at `then`, if it was there.
+    /// Its state at `then`, if it was there.
     pub(super) fn power_at(&self, then: Timestamp) -> Option<Power> {
         let before = self.was.iter().find(|(changed, _)| *changed > then);
         (self.born <= then).then(|| before.map_or(self.power, |(_, power)| *power))

@@ -1,4 +1,4 @@
-//! What EC2 tells of instances, their types and spot requests, and of Regions.
+//! EC2's listings of instances, their types and spot requests, and of Regions.
 
 use std::collections::BTreeMap;
 
@@ -63,7 +63,7 @@ fn operator(instance: &Instance) -> String {
     format!("<operator>{}{principal}</operator>", tag("managed", &instance.operator.is_some().to_string()))
 }
 
-/// The public address and who owns it. EC2 takes back what it assigned when an instance stops.
+/// The public address and its owner. EC2 takes back an assigned address when an instance stops.
 fn address(instance: &Instance, power: Power) -> Option<(String, &'static str)> {
     match instance.address? {
         Address::Elastic => Some(("198.51.100.1".to_owned(), ACCOUNT)),

@@ -30,7 +30,7 @@ impl ScalableTarget {
         Self { min, max, suspended: [false; 3] }
     }
 
-    /// Of which an operator has suspended these: scale-in, scale-out, scheduled scaling.
+    /// The same, with these suspended by an operator: scale-in, scale-out, scheduled scaling.
     #[must_use]
     pub fn suspended(self, suspended: [bool; 3]) -> Self {
         Self { suspended, ..self }

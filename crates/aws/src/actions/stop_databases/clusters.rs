@@ -86,12 +86,13 @@ impl Switch for Clusters {
                 members.entry(member.db_cluster_identifier().unwrap_or_default().to_owned()).or_default().push(member);
             }
         }
-        let is_global = items.iter().any(|item| item.cluster.global_cluster_identifier().is_some());
+        let is_global = items.iter().any(|item| rds::named(item.cluster.global_cluster_identifier()).is_some());
         let globals = if is_global { self.globals().await? } else { BTreeMap::new() };
         for item in items.iter_mut().filter(may_stop) {
             item.members = members.remove(name(&item.cluster)).unwrap_or_default();
             item.deployed = item.cluster.db_cluster_arn().is_some_and(|arn| deployed.contains(arn));
-            item.global = item.cluster.global_cluster_identifier().and_then(|global| in_the_way(global, globals.get(global)));
+            item.global =
+                rds::named(item.cluster.global_cluster_identifier()).and_then(|global| in_the_way(global, globals.get(global)));
         }
         Ok(items)
     }
@@ -152,16 +153,16 @@ impl Clusters {
     fn left_alone(&self, item: &Described) -> Option<String> {
         let cluster = &item.cluster;
         let engine = cluster.engine().unwrap_or_default();
-        if cluster.db_cluster_instance_class().is_some() || !ENGINES.iter().any(|known| engine.starts_with(known)) {
+        if rds::named(cluster.db_cluster_instance_class()).is_some() || !ENGINES.iter().any(|known| engine.starts_with(known)) {
             return Some(format!("it is a Multi-AZ DB cluster of {engine}, which RDS does not stop"));
         }
-        if let Some(mode) = cluster.engine_mode().filter(|mode| *mode != "provisioned") {
+        if let Some(mode) = rds::named(cluster.engine_mode()).filter(|mode| *mode != "provisioned") {
             return Some(format!("the mode of its engine is {mode}: RDS stops provisioned clusters only"));
         }
         if cluster.cluster_scalability_type().is_some_and(|kind| kind.as_str() == "limitless") {
             return Some("it is an Aurora Limitless Database".to_owned());
         }
-        if let Some(source) = cluster.replication_source_identifier() {
+        if let Some(source) = rds::named(cluster.replication_source_identifier()) {
             return Some(format!("it is a replica of {source}: RDS does not stop replicas"));
         }
         let replicas = cluster.read_replica_identifiers();

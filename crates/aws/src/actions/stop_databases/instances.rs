@@ -121,7 +121,8 @@ impl Instances {
     async fn tagged(&self, tags: &Tags) -> Result<Vec<DbInstance>, ActionError> {
         let mut found = rds::instances(&self.rds, None).await?;
         found.retain(|instance| carries(tags, &rds::tags(instance.tag_list())));
-        let clusters: BTreeSet<String> = found.iter().filter_map(|one| one.db_cluster_identifier().map(str::to_owned)).collect();
+        let clusters: BTreeSet<String> =
+            found.iter().filter_map(|one| rds::named(one.db_cluster_identifier()).map(str::to_owned)).collect();
         if clusters.is_empty() {
             return Ok(found);
         }
@@ -162,13 +163,13 @@ impl Instances {
         if engine.starts_with("custom-") {
             return Some("it is of RDS Custom, which RDS does not stop".to_owned());
         }
-        if let Some(cluster) = instance.db_cluster_identifier() {
+        if let Some(cluster) = rds::named(instance.db_cluster_identifier()) {
             return Some(format!(
                 "it is a member of the cluster {cluster}, which does not carry the tags: no member stops alone"
             ));
         }
-        let source = instance.read_replica_source_db_instance_identifier();
-        if let Some(source) = source.or(instance.read_replica_source_db_cluster_identifier()) {
+        let source = rds::named(instance.read_replica_source_db_instance_identifier());
+        if let Some(source) = source.or(rds::named(instance.read_replica_source_db_cluster_identifier())) {
             return Some(format!("it is a read replica of {source}: RDS does not stop replicas"));
         }
         let replicas = [instance.read_replica_db_instance_identifiers(), instance.read_replica_db_cluster_identifiers()].concat();

@@ -193,3 +193,8 @@ fn key_is_away(key: Option<&str>) -> String {
 pub(super) fn names(of: &[String]) -> String {
     of.join(", ")
 }
+
+/// The name, if there is one. Some answers have an empty element where others leave it out.
+pub(super) fn named(name: Option<&str>) -> Option<&str> {
+    name.filter(|name| !name.is_empty())
+}

@@ -1,4 +1,4 @@
-//! What the function of `stop-instances` may do.
+//! The rights of the function of `stop-instances`.
 
 use serde_json::json;
 

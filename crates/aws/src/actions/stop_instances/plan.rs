@@ -1,4 +1,4 @@
-//! Which instances are to be stopped, with which groups, and when a group's next step may begin.
+//! The instances that are to be stopped, their groups, and when a group's next step may begin.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -31,7 +31,7 @@ impl Stopping {
         self.lister.foreign_keys(&ids, account).await
     }
 
-    /// What is to be done with these instances, and with the groups of those that are members.
+    /// The planned changes of these instances, and of the groups of those that are members.
     pub(super) async fn plan_for(
         &self,
         instances: &[Instance],
@@ -213,7 +213,7 @@ impl Stopping {
         members.retain(|member| instances::carries(member, &self.params.tag));
         // Those that were planned have their notes, and one that comes late waits for no more calls.
         let mut planned = self.plan_for(&members, std::slice::from_ref(group), &ForeignKeys::default()).await?;
-        // What runs of versions without Standby lack comes late too.
+        // Processes that runs of versions without Standby lack come late too.
         planned.retain(|planned| planned.facet.parts().0 != PROCESS);
         Ok(Ready::Go(planned))
     }
@@ -222,7 +222,7 @@ impl Stopping {
     pub(super) async fn ready_to_resume(&self, group: &AutoScalingGroup, gate: &ReadyCheck) -> Result<Ready, ActionError> {
         let started = gate.steps.iter().filter(|(facet, phase)| facet.parts().0 == POWER && *phase == Phase::RolledBack);
         let ids: Vec<&str> = started.map(|(facet, _)| instance_id(facet)).collect();
-        // Those that somebody terminated meanwhile never become well, and what the group does about them is its own affair.
+        // Those that somebody terminated meanwhile never become well, and the group's answer to that is its own affair.
         let listed = self.lister.with_ids(&ids).await?;
         let there = listed.iter().filter(|instance| !matches!(instances::state(instance), Seen::Gone(_)));
         let started: BTreeSet<&str> = there.filter_map(Instance::instance_id).collect();

@@ -1,5 +1,5 @@
-//! The function may change only what carries the stage's tags. A group need not carry those of its members, and anything may
-//! lose its tags while it is held: what then cannot be done is said, with what to do.
+//! The function may change only resources that carry the stage's tags. A group need not carry those of its members, and anything
+//! may lose its tags while it is held: a call that is refused for this is said, with the remedy.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::ec2::groups::{self, Groups};
 use crate::ec2::instances::{self, instance_id};
 
 impl StopInstances {
-    /// Which tags the group does not carry that its function is granted it by, if any.
+    /// The tags that the group lacks and by which its function is granted it, if any.
     fn not_granted(&self, group: &AutoScalingGroup) -> Option<String> {
         match self.untagged_groups {
             UntaggedGroups::Leave => self.tag.missing(|key| groups::tag(group, key)),
@@ -57,12 +57,12 @@ impl Stopping {
         })
     }
 
-    /// Says of what was refused that it has lost its tags, where it has: AWS says only that it is not allowed.
+    /// Says of a refused facet that it has lost its tags, where it has: AWS says only that it is not allowed.
     pub(super) async fn tell_lost_tags(&self, changes: &[Change], answers: &mut [ChangeOutcome], again: &str) {
         let refused = changes.iter().zip(answers).filter(|(_, answer)| matches!(answer, ChangeOutcome::Refused(_)));
         let refused: Vec<(&FacetId, &mut ChangeOutcome)> = refused.map(|(change, answer)| (&change.facet, answer)).collect();
         let facets: Vec<&FacetId> = refused.iter().map(|(facet, _)| *facet).collect();
-        // What AWS said stands, also when it does not say more.
+        // AWS's words stand, also when the lookup says no more.
         let Ok(lost) = self.lost_tags(&facets).await else { return };
         for (facet, answer) in refused {
             if let (Some(lost), ChangeOutcome::Refused(why)) = (lost.get(facet), answer) {

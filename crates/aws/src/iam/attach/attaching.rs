@@ -1,4 +1,4 @@
-//! What actions have in common that attach policies and detach them. They differ in what they wish, and in their parameters.
+//! The common part of the actions that attach policies and detach them. They differ in their wishes, and in their parameters.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -17,7 +17,7 @@ use crate::iam::lockout::shut_out;
 
 /// An action that attaches and detaches.
 pub struct Attaching {
-    /// What it wishes, or why that is not known here.
+    /// The attachments that it wishes, or why these are not known here.
     desired: Result<Vec<Desired>, String>,
     pub(super) attachments: Attachments,
     pub(super) protected: Protected,
@@ -70,8 +70,8 @@ impl Attaching {
         Self { drift, ..self }
     }
 
-    /// Whose policies must not be changed now, each with the reason: a Deny that has no room for all of its policies is attached not at
-    /// all.
+    /// The principals whose policies must not be changed now, each with the reason: a Deny that has no room for all of its
+    /// policies is attached not at all.
     async fn refusals(&self, changes: &[Change]) -> Result<BTreeMap<Principal, String>, ActionError> {
         let mut refused = self.protected.refusals(&principals_of(changes)).await?;
         let detaches = self.desired.iter().flatten().any(|desire| desire.wanted == detached());
@@ -140,7 +140,7 @@ fn refuse_empty(planned: &[Planned], closing: Option<&str>) -> Result<(), Action
     Err(ActionError::Refused(reasons.join("; ")))
 }
 
-/// The facets of `desired`, and what is wanted of each.
+/// The facets of `desired`, each with its wanted value.
 pub fn wanted(desired: impl IntoIterator<Item = Desired>) -> Vec<(FacetId, Value)> {
     desired.into_iter().filter_map(|desire| Some((desire.facet().ok()?, desire.wanted))).collect()
 }
@@ -190,7 +190,7 @@ impl Action for Attaching {
         self.drift.into()
     }
 
-    /// Who is a member of what may have changed since the plan. One principal that is refused costs the others nothing.
+    /// Group memberships may have changed since the plan. One principal that is refused costs the others nothing.
     async fn apply(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
         let refused = match self.refusals(changes).await {
             Ok(refused) => refused,

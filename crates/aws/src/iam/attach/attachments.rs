@@ -1,5 +1,5 @@
-//! Managed policies of groups, users and roles: what is attached, and attaching and detaching it. Each attachment is a facet,
-//! whichever action turns it.
+//! Managed policies of groups, users and roles: reading, attaching and detaching them. Each attachment is a facet, whichever
+//! action turns it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -22,7 +22,7 @@ pub const MOST: usize = 25;
 /// That a policy shall be attached to a principal, or shall not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Desired {
-    /// Whose.
+    /// The principal of the policy.
     pub principal: Principal,
     /// The policy's ARN.
     pub policy: String,
@@ -40,7 +40,7 @@ impl Desired {
     }
 }
 
-/// Whose policies `changes` turn.
+/// The principals whose policies `changes` turn.
 #[must_use]
 pub fn principals_of(changes: &[Change]) -> BTreeSet<Principal> {
     changes.iter().filter_map(|change| Principal::of_policy(&change.facet)).collect()
@@ -82,8 +82,8 @@ impl Attachments {
         Self { iam: Client::new(sdk), iam_changes: Client::new(for_changes) }
     }
 
-    /// What each of `facets` is now. Where `identities` says whose it is, a principal is looked for by that, under whichever name it has.
-    /// One that cannot be looked at costs the others nothing.
+    /// The present state of each of `facets`. Where `identities` says whose it is, a principal is looked for by that, under
+    /// whichever name it has. One that cannot be looked at costs the others nothing.
     ///
     /// # Errors
     /// When IAM asks to come back later, or a facet is no attachment.
@@ -243,7 +243,7 @@ impl Attachments {
                 answer => answer.err(),
             }
         } else {
-            // What is not attached needs no detaching.
+            // A policy that is not attached needs no detaching.
             self.detach(principal, policy, change).await.err().filter(|failure| !failure.is("NoSuchEntity"))
         };
         failure.map_or(ChangeOutcome::Accepted, Failure::answer)

@@ -1,4 +1,4 @@
-//! What attaching and detaching takes: those policies, on those principals, and to read what the way back hangs on.
+//! The rights to attach and detach: those policies, on those principals, and to read the facts on which the way back hangs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::iam::lockout::administrators;
 
 const ALWAYS: &[Use] = &[Use::Plan, Use::Apply, Use::Rollback];
 
-/// What a kind of principal is asked, and turned by.
+/// The calls that read a kind of principal, and those that turn its attachments.
 struct Kind {
     word: &'static str,
     reads: &'static [&'static str],

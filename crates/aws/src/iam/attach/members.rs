@@ -32,7 +32,7 @@ impl Attaching {
             let members = match self.protected.members(name).await {
                 Ok(members) if members.operators.is_empty() => continue,
                 Ok(members) => members,
-                // Whoever cannot be looked at is refused, with that reason, a little later.
+                // A principal that cannot be looked at is refused, with that reason, a little later.
                 Err(ActionError::Refused(_)) => continue,
                 Err(error) => return Err(error),
             };

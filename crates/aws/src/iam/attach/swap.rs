@@ -7,7 +7,7 @@ use guardrails_model::principal::Principal;
 use super::attachments::{Desired, MOST, PER_GROUP, attached, detached};
 use crate::iam::names;
 
-/// The ARNs of what is detached and of what is attached.
+/// The ARNs of the policies to detach and of those to attach.
 ///
 /// # Errors
 /// When one of them is no policy, when there is none, too many of them, or one twice.
@@ -28,7 +28,7 @@ pub fn checked(of: &Principal, detach: &[String], attach: &[String]) -> Result<(
     }
 }
 
-/// What a swap wishes.
+/// The attachments that a swap wishes.
 #[must_use]
 pub fn desired(of: &Principal, detach: &[String], attach: &[String]) -> Vec<Desired> {
     let detached = detach.iter().map(|policy| (policy, detached()));

@@ -16,8 +16,10 @@ use sha2::{Digest, Sha256};
 use super::patterns::shortened;
 use crate::context::Home;
 
-/// What is denied when guardrails.yaml does not say: policies/deny-spending.json.
+/// The actions that are denied when guardrails.yaml does not say: policies/deny-spending.json.
 const SPENDING: &str = include_str!("../../../../../policies/deny-spending.json");
+/// The calls that cost by use, denied where guardrails.yaml says so.
+const USAGE: &str = include_str!("../../../../../policies/deny-usage.json");
 /// IAM takes a managed policy of so many characters, white space aside.
 const LONGEST: usize = 6144;
 /// Characters that the closing policy has for the stack's own parts, which the template fills in.
@@ -26,11 +28,48 @@ pub const ROOM_FOR_THE_STACK: usize = 5800;
 pub const FORMER_ROOM_FOR_THE_STACK: usize = 870;
 /// Policies that a list may take: a principal has ten, and needs some for its own.
 const MOST_LISTED: usize = 4;
-/// What a guardrail sees by, denied whatever the list is: a budget that is raised or deleted sends no alert, nor does one whose tag
-/// is counted no more. On every budget: the policy must not grow with the guardrails, nor be another when there are more.
+/// The calls that would blind a guardrail, denied with every list: a budget that is raised or deleted sends no alert, nor does
+/// one whose tag is counted no more. On every budget: the policy must not grow with the guardrails, nor be another when there are
+/// more.
 const SIGHT: [&str; 2] = ["budgets:ModifyBudget", "ce:UpdateCostAllocationTagsStatus"];
 /// Calls that joined policies/deny-spending.json after the version before. Its runs hold the list without them.
-const JOINED: [&str; 3] = ["iam:AddUserToGroup", "iam:UpdateGroup", "iam:UpdateUser"];
+const JOINED: [&str; 35] = [
+    "appsync:CreateApiCache",
+    "appsync:UpdateApiCache",
+    "batch:UpdateJobQueue",
+    "docdb-elastic:StartCluster",
+    "ecs:CreateExpressGatewayService",
+    "ecs:UpdateExpressGatewayService",
+    "eks:UpdateNodegroupVersion",
+    "elasticmapreduce:PutAutoScalingPolicy",
+    "events:EnableRule",
+    "events:PutRule",
+    "glue:StartCrawler",
+    "glue:StartCrawlerSchedule",
+    "glue:StartTrigger",
+    "glue:UpdateTrigger",
+    "iam:AddUserToGroup",
+    "iam:UpdateGroup",
+    "iam:UpdateUser",
+    "kinesisanalytics:StartApplication",
+    "lambda:CreateEventSourceMapping",
+    "lambda:DeleteFunctionConcurrency",
+    "lambda:PutFunctionConcurrency",
+    "lambda:UpdateEventSourceMapping",
+    "neptune-graph:StartGraph",
+    "osis:StartPipeline",
+    "redshift-serverless:DeleteUsageLimit",
+    "redshift-serverless:UpdateUsageLimit",
+    "redshift:CreateScheduledAction",
+    "redshift:ModifyScheduledAction",
+    "sagemaker:CreateInferenceComponent",
+    "sagemaker:StartMlflowTrackingServer",
+    "sagemaker:UpdateInferenceComponentRuntimeConfig",
+    "scheduler:CreateSchedule",
+    "scheduler:UpdateSchedule",
+    "wafv2:AssociateWebACL",
+    "wafv2:DisassociateWebACL",
+];
 /// Letters of a policy's hash.
 const HASH: usize = 10;
 
@@ -187,7 +226,17 @@ fn is_of_another(facet: &FacetId, home: &Home<'_>) -> bool {
 /// The actions of policies/deny-spending.json.
 #[must_use]
 pub fn spending() -> Vec<String> {
-    let document: Json = serde_json::from_str(SPENDING).unwrap_or_default();
+    actions_of(SPENDING)
+}
+
+/// The actions of policies/deny-usage.json.
+#[must_use]
+pub fn usage() -> Vec<String> {
+    actions_of(USAGE)
+}
+
+fn actions_of(policy: &str) -> Vec<String> {
+    let document: Json = serde_json::from_str(policy).unwrap_or_default();
     let statements = document["Statement"].as_array().into_iter().flatten();
     let actions = statements.flat_map(|statement| statement["Action"].as_array().into_iter().flatten());
     actions.filter_map(|action| action.as_str().map(str::to_owned)).collect()
@@ -206,7 +255,7 @@ mod tests {
     use crate::iam::names;
 
     #[test]
-    fn the_file_denies_each_action_once_on_everything_and_leaves_room_for_more() {
+    fn file_denies_each_action_once_and_leaves_room_for_more() {
         let document: Json = serde_json::from_str(SPENDING).unwrap();
         for statement in document["Statement"].as_array().unwrap() {
             let keys: Vec<&String> = statement.as_object().unwrap().keys().collect();
@@ -222,11 +271,13 @@ mod tests {
         for launch in ["ec2:RunInstances", "ec2:CreateFleet", "ec2:RequestSpotInstances", "autoscaling:CreateAutoScalingGroup"] {
             assert!(actions.iter().any(|action| action == launch), "{launch}");
         }
-        // What policies/README.md says may be added.
+        // The actions that may be added, as policies/README.md says.
         let more =
             ["sts:AssumeRole", "iam:PassRole", "iam:CreateUser", "iam:CreateAccessKey", "iam:CreateRole", "iam:PutUserPolicy"];
         let more = [actions, more.map(str::to_owned).to_vec()].concat();
-        assert_eq!(OwnPolicy::denying(&more).unwrap().len(), 2, "the closing policy, and one for the list");
+        assert_eq!(OwnPolicy::denying(&more).unwrap().len(), 3, "the closing policy, and two for the list");
+        let all = [more, usage()].concat();
+        assert_eq!(OwnPolicy::denying(&all).unwrap().len(), 3, "calls that cost by use have room beside them");
     }
 
     #[test]
@@ -234,7 +285,8 @@ mod tests {
         let mut actions = spending();
         actions.sort();
         let before = formerly(&actions).unwrap();
-        assert_eq!((actions.len() - before.len(), JOINED.iter().all(|call| actions.contains(&(*call).to_owned()))), (3, true));
+        assert_eq!(actions.len() - before.len(), JOINED.len());
+        assert!(JOINED.iter().all(|call| actions.contains(&(*call).to_owned())));
         assert_eq!(OwnPolicy::former(&before).unwrap().hash, "9f9ae91085", "groups have it attached by this name");
         assert_eq!(formerly(&["ec2:RunInstances".to_owned()]), None, "a list of people's own is what it was");
     }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Patterns, each with all the actions of AWS that it stands for. `.ci/actions_exist.py` holds it against AWS's own list.
 const PATTERNS: &str = include_str!("patterns.json");
 
-/// `actions`, where a pattern takes the place of all that it stands for. Of which one is not listed, the others stay as they are:
-/// nothing else is ever meant than what the list says.
+/// `actions`, where a pattern takes the place of all actions that it stands for. Where one of these is not listed, the others
+/// stay as they are: the result never means an action that is not on the list.
 #[must_use]
 pub fn shortened(actions: &[String]) -> Vec<String> {
     let listed: BTreeSet<&str> = actions.iter().map(String::as_str).collect();

@@ -1,9 +1,9 @@
-//! Who has `AdministratorAccess`, and who of them is left when some are restricted.
+//! The administrators: principals with `AdministratorAccess`, and those who are left when some are restricted.
 //!
-//! What this does not see: administrators by other policies than that one, whether anybody can assume a role that has it, and
-//! who signs in as the account's root. Where nobody has it, nothing is known, and nothing refused for it. Of those who are
-//! denied already it sees whom a Deny of this stack's is attached to, and the Deny of people's own that is about to be
-//! attached; who lost `AdministratorAccess` has it no more.
+//! This does not see administrators by other policies than that one, whether anybody can assume a role that has it, or people who
+//! sign in as the account's root. Where nobody has it, nothing is known, and nothing refused for it. Of the denied principals it
+//! sees those to whom a Deny of this stack's is attached. It also sees the Deny of people's own that is about to be attached. A
+//! principal that lost `AdministratorAccess` has it no more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,7 @@ pub(super) struct Administrators {
     denies: BTreeSet<String>,
 }
 
-/// Whom a policy is attached to. Users and roles in small letters: to IAM a name is one name, whatever their case.
+/// The principals that have a policy. Users and roles in small letters: to IAM a name is one name, whatever their case.
 #[derive(Default)]
 struct Having {
     users: BTreeSet<String>,
@@ -35,7 +35,7 @@ struct Having {
     groups: BTreeSet<String>,
 }
 
-/// Who is in which group: each is asked for once.
+/// The members of each group, which is asked for once.
 pub(super) struct Groups {
     iam: Client,
     known: BTreeMap<String, Vec<String>>,
@@ -53,8 +53,9 @@ impl Administrators {
         }
     }
 
-    /// Of `principals`, those who are administrators, if nobody remains who is one: neither they, nor whom the stage restricts
-    /// `together` with them, nor whoever is denied already. Of a group that the stage restricts, `operators` never are.
+    /// Of `principals`, those who are administrators, if nobody remains who is one. These do not remain: they themselves,
+    /// principals that the stage restricts `together` with them, and principals that are denied already. Of a group that the
+    /// stage restricts, `operators` never count as restricted.
     ///
     /// # Errors
     /// When IAM does not say.
@@ -106,7 +107,7 @@ impl Administrators {
         Ok(hit)
     }
 
-    /// Whom a Deny is attached to.
+    /// The principals that have a Deny.
     async fn denied(&self) -> Result<Having, ActionError> {
         let mut denies = self.denies.clone();
         if let Some(own) = &self.own_denies {
@@ -125,7 +126,7 @@ impl Administrators {
         Ok(whom)
     }
 
-    /// Whom `policy` is attached to; nobody, when there is no such policy.
+    /// The principals that have `policy`; nobody, when there is no such policy.
     async fn having(&self, policy: &str) -> Result<Having, ActionError> {
         let mut found = Having::default();
         let mut pages = self.iam.list_entities_for_policy().policy_arn(policy).into_paginator().send();
@@ -225,7 +226,7 @@ fn why(principal: &Principal) -> String {
     )
 }
 
-/// What looking for administrators takes, where `denies` are Deny policies besides the stack's own.
+/// The rights to look for administrators, where `denies` are Deny policies besides the stack's own.
 pub(in crate::iam) fn grants(denies: BTreeSet<String>) -> Vec<Grant> {
     let grant = |sid: &str, actions, resources, why_any| Grant {
         sid: sid.to_owned(),

@@ -1,5 +1,5 @@
-//! Which roles are the guardrails' own stack's: by the names that CloudFormation gives, and by those that the boundary of the
-//! stack's roles keeps them from.
+//! The roles of the guardrails' own stack: by the names that CloudFormation gives, and by those that the boundary of the stack's
+//! roles keeps them from.
 
 use aws_sdk_iam::types::Role;
 use guardrails_model::glob::glob;
@@ -38,7 +38,7 @@ pub fn logical(action: &str) -> String {
 /// Where CloudFormation says whose a role is.
 const STACK_TAG: &str = "aws:cloudformation:stack-name";
 
-/// What is named after `stack`, as the last part of an ARN: the boundary keeps the stack's roles from all of it.
+/// The resources that are named after `stack`, as the last part of an ARN: the boundary keeps the stack's roles from all of them.
 #[must_use]
 pub fn named_after(kind: &str, stack: &str) -> String {
     format!("{kind}/{stack}-*")
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_of_the_stack_is_known_by_the_name_that_cloudformation_gives_it() {
+    fn role_of_stack_is_known_by_its_cloudformation_name() {
         let long = "budget-guardrails-of-the-platform-team";
         assert!(is_named_for("guardrails-MasterRole-1ABC2DEF3GHI", "guardrails"));
         assert!(is_named_for("budget-guardrails-of-the-plat-ScaleGroupToZeroRole-1ABC2DEF3GHIJ", long));

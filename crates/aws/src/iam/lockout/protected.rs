@@ -1,5 +1,5 @@
-//! Whom no guardrail may restrict, or nobody could roll back: the operators, the roles of the stack itself, and the last who
-//! have `AdministratorAccess`.
+//! The principals that no guardrail may restrict, or nobody could roll back: the operators, the roles of the stack itself, and
+//! the last who have `AdministratorAccess`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,8 +68,8 @@ impl Protected {
         Ok(members)
     }
 
-    /// Which of `principals` must not be restricted together, each with the reason. Whom the stage restricts besides counts for
-    /// restricted too.
+    /// Those of `principals` that must not be restricted together, each with the reason. A principal that the stage restricts
+    /// besides counts for restricted too.
     ///
     /// # Errors
     /// When IAM does not say who is in a group, what a role is, or who is an administrator.
@@ -168,7 +168,7 @@ pub fn grants(principals: &[Principal]) -> Vec<Grant> {
     grants
 }
 
-/// Whose ARN it is, for comparing.
+/// The principal of an ARN, for comparing.
 fn folded(arn: &str) -> Option<Principal> {
     Principal::of_arn(arn).map(|principal| principal.folded())
 }

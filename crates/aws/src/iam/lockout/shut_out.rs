@@ -1,4 +1,4 @@
-//! Who is denied to assume roles may be whoever becomes an operator who is a role: then nobody could roll back. The roles' trust
+//! A Deny to assume roles may hit the people who become an operator that is a role: then nobody could roll back. The roles' trust
 //! policies say who does, as far as they can be read.
 
 use std::collections::BTreeSet;
@@ -14,7 +14,7 @@ use super::administrators::Groups;
 use crate::error::Failure;
 use crate::grants::{Grant, Use};
 
-/// What assuming a role is called.
+/// The call by which a role is assumed.
 pub const ASSUME: &str = "sts:AssumeRole";
 /// Roles of people who sign in by IAM Identity Center: their trust is AWS's, and asks for no right of the account's.
 const SIGNED_IN: &str = "AWSReservedSSO_";
@@ -87,7 +87,7 @@ pub fn refusal(operators: &[String]) -> String {
     )
 }
 
-/// What people should know where it cannot be told.
+/// The warning for people where it cannot be told.
 #[must_use]
 pub fn warning(why: &str) -> String {
     format!(
@@ -95,14 +95,14 @@ pub fn warning(why: &str) -> String {
     )
 }
 
-/// What looking at the operators' roles takes.
+/// The rights to look at the operators' roles.
 #[must_use]
 pub fn grants() -> Vec<Grant> {
     vec![Grant {
         sid: "WhoBecomesAnOperator".to_owned(),
         uses: &[Use::Plan],
         actions: &["iam:GetRole"],
-        // Who deploys becomes an operator, too, and is known only then.
+        // The principal that deploys becomes an operator, too, and is known only then.
         resources: vec!["arn:${AWS::Partition}:iam::${AWS::AccountId}:role/*".to_owned()],
         wide: &[(
             "iam:GetRole",

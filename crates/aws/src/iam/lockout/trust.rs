@@ -1,4 +1,4 @@
-//! Whom the policy of a stack's topic lets change the topic.
+//! The principals that the policy of a stack's topic lets change the topic.
 
 use guardrails_model::principal::Principal;
 use serde_json::Value as Json;

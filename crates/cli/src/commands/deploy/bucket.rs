@@ -115,7 +115,7 @@ impl Bucket {
         self.demand_tls().await
     }
 
-    /// Closes what nobody has decided about. What somebody opened stays open, and is said.
+    /// Closes public access where nobody has decided about it. Access that somebody opened stays open, and is said.
     async fn look_at_access(&self, own: bool) -> Result<()> {
         let look = self.s3.get_public_access_block().bucket(&self.name).expected_bucket_owner(&self.account);
         let open = match look.send().await {

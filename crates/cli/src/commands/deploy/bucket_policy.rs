@@ -1,5 +1,5 @@
-//! Who may write the code in the bucket that `guardrails deploy` makes: who deploys and the operators, of every stack that has its code
-//! there. All others are denied, whatever their own policies say.
+//! The writers of the code in the bucket that `guardrails deploy` makes: the principal that deploys and the operators, of every
+//! stack that has its code there. All others are denied, whatever their own policies say.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::deployment::Caller;
 
 const WRITERS: &str = "OnlyWhoDeploysAndOperators";
 
-/// Adds `caller` and `operators` to those who may write, and shuts out whoever is not among them.
+/// Adds `caller` and `operators` to those who may write, and shuts out every other principal.
 pub(super) async fn restrict(bucket: &Bucket, caller: &Caller, operators: &[String]) -> Result<()> {
     if bucket.is_plain() {
         return Ok(());
@@ -22,7 +22,7 @@ pub(super) async fn restrict(bucket: &Bucket, caller: &Caller, operators: &[Stri
     let present = match read {
         // One that is not JSON is not ours.
         Ok(found) => found.policy.and_then(|text| serde_json::from_str(&text).ok()),
-        // S3 does not show yet what the bucket was just made with.
+        // S3 does not show yet the policy that the bucket was just made with.
         Err(error) if error.code() == Some("NoSuchBucketPolicy") => Some(bucket.first_policy()),
         Err(error) => return Err(anyhow!("looking who may write the bucket {}: {}", bucket.name, Failure::of(&error).message)),
     };
@@ -46,8 +46,8 @@ fn who(caller: &Caller, operators: &[String]) -> BTreeSet<String> {
     operators.iter().cloned().chain(caller).chain([root]).collect()
 }
 
-/// The policy `present` of the bucket `arn` with those who may write. Nothing when it says so already, or has anything in it that is
-/// not this command's. Who is in it stays: another stack's code may be in the same bucket.
+/// The policy `present` of the bucket `arn` with those who may write. Nothing when it says so already, or has anything in it that
+/// is not this command's. Writers in it stay: another stack's code may be in the same bucket.
 fn with_writers(present: &Json, arn: &str, mut who: BTreeSet<String>) -> Option<Json> {
     let statements = present["Statement"].as_array()?;
     let sid = |statement: &Json| statement["Sid"].as_str().unwrap_or_default().to_owned();
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn all_but_who_deploys_and_the_operators_are_denied_to_write_and_who_was_let_in_stays() {
+    fn only_deployer_operators_and_earlier_writers_may_write() {
         let tls = json!({"Version": "2012-10-17", "Statement": [{"Sid": WITH_TLS, "Effect": "Deny"}]});
         let first = with_writers(&tls, ARN, trusted("arn:aws:iam::123456789012:user/ann")).unwrap();
         assert_eq!(first["Statement"][0], tls["Statement"][0]);

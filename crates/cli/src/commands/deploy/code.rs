@@ -1,5 +1,5 @@
-//! The functions' code on its way: what stands in the bucket is what was packed here, and so is what the functions run. Whoever
-//! could slip in other code would have the functions' rights.
+//! The functions' code on its way: the zips in the bucket are those that were packed here, and the functions run them. An
+//! attacker who could slip in other code would have the functions' rights.
 
 use anyhow::{Context, Result, anyhow, ensure};
 use aws_config::SdkConfig;
@@ -60,7 +60,7 @@ async fn upload(bucket: &Bucket, artifact: &Artifact) -> Result<()> {
         // S3 computed it from the bytes that it has.
         Ok(found) if found.checksum_sha256() == Some(sum(&artifact.zip).as_str()) => Ok(()),
         Ok(_) => compare(bucket, artifact).await,
-        // Whatever it could not say: what is there is not written over.
+        // Whatever the error was, an object that is there is not written over.
         Err(_) => put(bucket, artifact).await,
     }
 }
@@ -77,7 +77,7 @@ async fn put(bucket: &Bucket, artifact: &Artifact) -> Result<()> {
     Err(anyhow!("uploading {key} to {}: {}", bucket.name, failure.message))
 }
 
-/// Reads what is there: it has no sum that can be compared, or another one.
+/// Reads the object in the bucket: it has no sum that can be compared, or another one.
 async fn compare(bucket: &Bucket, Artifact { key, zip }: &Artifact) -> Result<()> {
     let name = &bucket.name;
     let bytes = read(bucket, key).await?;

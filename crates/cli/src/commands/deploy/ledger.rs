@@ -101,7 +101,7 @@ async fn not_in_use(sdk: &SdkConfig, table: &str) -> Result<()> {
     Ok(())
 }
 
-/// What holds of the ledger that a stack makes must hold of one that it adopts.
+/// A ledger that a stack adopts must have the settings of one that it makes.
 fn is_kept_as_a_ledger(found: &TableDescription, table: &str) -> Result<()> {
     ensure!(found.table_status() == Some(&TableStatus::Active), "the table {table} is not active");
     let keys: Vec<_> = found.key_schema().iter().map(|key| (key.attribute_name(), key.key_type().clone())).collect();

@@ -1,5 +1,5 @@
-//! The wait for the end of an operation on the stack, by the events that carry the operation's token: what the stack is said to
-//! be may for a moment be what it was before.
+//! The wait for the end of an operation on the stack, by the events that carry the operation's token: the stack's status may for
+//! a moment be that from before.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(super) struct Operation<'a> {
     stack: &'a str,
     token: &'a str,
     shown: HashSet<String>,
-    /// What the newest of the stack's own events says.
+    /// The state in the newest of the stack's own events.
     state: Option<String>,
     failures: Vec<String>,
 }

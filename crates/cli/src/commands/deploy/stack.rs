@@ -45,7 +45,7 @@ impl<'a> Stack<'a> {
         Self { client: Client::new(sdk), name }
     }
 
-    /// What deploying `template` would change; nothing when the stack is as it should be.
+    /// The changes that deploying `template` would make; nothing when the stack is as it should be.
     pub(super) async fn propose(
         &self,
         template: &Json,
@@ -68,7 +68,7 @@ impl<'a> Stack<'a> {
             .iter()
             .map(|(key, value)| Parameter::builder().parameter_key(*key).parameter_value(value).build())
             .collect();
-        // What was set before and is not given now stays: left out, it would fall back to its default.
+        // A parameter that was set before and is not given now stays: left out, it would fall back to its default.
         for key in self.parameters().await? {
             if template["Parameters"].get(&key).is_some() && !parameters.iter().any(|(given, _)| *given == key) {
                 given.push(Parameter::builder().parameter_key(key).use_previous_value(true).build());
@@ -147,7 +147,7 @@ impl<'a> Stack<'a> {
         call.send().await.map_err(|error| anyhow!("looking at the change: {}", Failure::of(&error).message))
     }
 
-    /// Every change, from its first page on: nobody can agree to what is not shown.
+    /// Every change, from its first page on: nobody can agree to a change that is not shown.
     async fn rows(&self, id: &str, mut page: DescribeChangeSetOutput) -> Result<Vec<Vec<String>>> {
         let mut rows = Vec::new();
         loop {

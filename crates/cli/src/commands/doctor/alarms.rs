@@ -9,7 +9,7 @@ use super::topics::REMAKE;
 /// Names of one call.
 const MOST: usize = 100;
 
-/// What was seen of the stack's alarms.
+/// The stack's alarms, as they were seen.
 #[derive(Debug)]
 pub(super) struct Seen {
     /// Their names in the template and in AWS.

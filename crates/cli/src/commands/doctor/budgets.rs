@@ -1,4 +1,4 @@
-//! The budgets: there, ours, as the guardrails say, watching what carries the tag, and telling the alert topic.
+//! The budgets: there, ours, as the guardrails say, watching the resources that carry the tag, and telling the alert topic.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ const NEWS: SignedDuration = SignedDuration::from_hours(48);
 /// The service of instances, as budgets filter by it.
 const INSTANCES: &str = "Amazon Elastic Compute Cloud - Compute";
 
-/// What was seen of the guardrails and their budgets.
+/// The guardrails and their budgets, as they were seen.
 #[derive(Debug)]
 pub(super) struct Seen {
     /// As the ledger has them.
@@ -30,7 +30,7 @@ pub(super) struct Seen {
     pub(super) template: Read<BTreeMap<GuardrailName, Guardrail>>,
     /// Their budgets; none when there is no budget of that name.
     pub(super) budgets: BTreeMap<GuardrailName, Read<Option<Inspected>>>,
-    /// What was last known to be spent; none before the reconciler's first round.
+    /// The last known spend; none before the reconciler's first round.
     pub(super) spends: BTreeMap<GuardrailName, Read<Option<Spend>>>,
     /// Is the tag a cost allocation tag? Those that Cost Explorer does not know are left out.
     pub(super) tags: Read<BTreeMap<String, bool>>,

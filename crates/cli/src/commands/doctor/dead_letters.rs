@@ -9,7 +9,7 @@ use super::site::Site;
 use super::topics::REMAKE;
 use crate::output;
 
-/// What was seen of a queue.
+/// A queue, as it was seen.
 #[derive(Debug)]
 pub(super) struct Queue {
     /// Its name in the template.
@@ -19,12 +19,12 @@ pub(super) struct Queue {
     /// None when there is no such queue.
     pub(super) facts: Read<Option<Facts>>,
     pub(super) key: Option<Key>,
-    /// The topic whose undeliverable alerts come here, if that is what it is for.
+    /// The topic whose undeliverable alerts come here, if it is for one.
     pub(super) topic: Option<String>,
     pub(super) account: String,
 }
 
-/// What SQS says of a queue.
+/// The facts that SQS has of a queue.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Facts {
     /// Messages in it, whether or not somebody looks at them now.

@@ -1,4 +1,4 @@
-//! What doctor says: what it looked at, and what it found there. What could not be looked at never counts as well.
+//! The findings of doctor: the parts that it looked at, and their state. A part that could not be looked at never counts as well.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -38,24 +38,24 @@ impl Severity {
 pub(crate) struct Finding {
     /// How bad it is.
     pub(crate) severity: Severity,
-    /// What was looked at.
+    /// The part that was looked at.
     pub(crate) checked: String,
-    /// What was found there.
+    /// Its state.
     pub(crate) found: String,
-    /// What that means.
+    /// The consequence.
     pub(crate) means: String,
-    /// What to do about it.
+    /// The remedy, for the operator.
     pub(crate) remedy: String,
 }
 
 /// All that was seen of one part of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Sheet {
-    /// Which part.
+    /// The part.
     pub(crate) area: &'static str,
-    /// What was looked at and is as it should be.
+    /// The parts that are as they should be.
     pub(crate) well: Vec<String>,
-    /// What is not, or could not be looked at.
+    /// The parts that are not, or could not be looked at.
     pub(crate) findings: Vec<Finding>,
 }
 
@@ -88,7 +88,7 @@ impl Sheet {
         self.findings.push(Finding { severity, checked: checked.to_owned(), found, means: means.to_owned(), remedy });
     }
 
-    /// What was read, or none when it could not be: that is then said.
+    /// The value that was read, or none when it could not be: that is then said.
     pub(super) fn read<'a, T>(&mut self, checked: &str, read: &'a Read<T>) -> Option<&'a T> {
         match read {
             Ok(value) => Some(value),
@@ -100,7 +100,7 @@ impl Sheet {
     }
 }
 
-/// What was read, or why it could not be.
+/// The value that was read, or why it could not be.
 pub(super) type Read<T> = Result<T, Unread>;
 
 /// Something could not be read.
@@ -134,7 +134,7 @@ impl Unread {
     }
 }
 
-/// What an answer has; none where the service says, by one of the codes `absent`, that there is no such thing.
+/// The content of an answer; none where the service says, by one of the codes `absent`, that there is no such thing.
 pub(super) fn found<T, E>(answer: Result<T, SdkError<E, HttpResponse>>, absent: &[&str], needs: &'static str) -> Read<Option<T>>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -146,7 +146,7 @@ where
     }
 }
 
-/// What all of it comes to, for whoever watches the exit code: a failure above all, then what may hide one.
+/// The exit code of all findings: that of a failure above all, then that of a part that could not be checked and may hide one.
 pub(super) fn exit(sheets: &[Sheet]) -> Exit {
     match sheets.iter().flat_map(|sheet| &sheet.findings).map(|finding| finding.severity).min() {
         Some(Severity::Failure) => Exit::Unwell,
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_worst_finding_decides_and_what_could_not_be_checked_is_never_well() {
+    fn worst_finding_decides_and_unchecked_part_is_never_well() {
         let mut sheet = Sheet::new("test");
         assert_eq!(exit(&[sheet.clone()]), Exit::Done);
         sheet.note("a", "b", "c", "d");

@@ -1,4 +1,4 @@
-//! The functions: there, able to run, not throttled, and what their logs say of the last day.
+//! The functions: there, able to run, not throttled, and the errors in their logs of the last day.
 
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::types::{Dimension, Statistic};
@@ -11,11 +11,11 @@ use super::topics::REMAKE;
 
 /// How far back.
 const WINDOW: SignedDuration = SignedDuration::from_hours(24);
-/// What the functions, and Lambda itself, write when something fails.
+/// The words that the functions, and Lambda itself, write when something fails.
 const ERRORS: &str = "?ERROR ?\"Task timed out\" ?\"Runtime exited\" ?panicked";
 const ABSENT: &[&str] = &["ResourceNotFoundException"];
 
-/// What was seen of the functions.
+/// The functions, as they were seen.
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) functions: Vec<Function>,
@@ -27,7 +27,7 @@ pub(super) struct Seen {
     pub(super) master: String,
 }
 
-/// What was seen of one.
+/// A function, as it was seen.
 #[derive(Debug)]
 pub(super) struct Function {
     pub(super) name: String,
@@ -52,7 +52,7 @@ pub(super) struct State {
     pub(super) update: String,
 }
 
-/// What a log says of the last day.
+/// The errors in a log of the last day.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Errors {
     pub(super) number: usize,

@@ -1,4 +1,4 @@
-//! Encryption: a topic or a queue under a key that the publishing service may not use drops what is sent, without a word.
+//! Encryption: a topic or a queue under a key that the publishing service may not use drops messages, without a word.
 
 use aws_config::SdkConfig;
 
@@ -10,11 +10,11 @@ use super::policy::{Answer, Ask, answer};
 pub(super) struct Key {
     /// As the encrypted thing names it.
     pub(super) id: String,
-    /// What is known of it; none when there is no such key.
+    /// Its facts; none when there is no such key.
     pub(super) facts: Read<Option<Facts>>,
 }
 
-/// What KMS says of a key.
+/// The facts that KMS has of a key.
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
     pub(super) arn: String,

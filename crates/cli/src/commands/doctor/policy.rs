@@ -1,27 +1,27 @@
-//! What a resource policy says to an AWS service that asks for something: the part of IAM's evaluation that topics, queues, keys
-//! and functions need. Where it hangs on something that cannot be known from here, the answer is that it does.
+//! The answer of a resource policy to an AWS service that asks for something: the part of IAM's evaluation that topics, queues,
+//! keys and functions need. Where it hangs on something that cannot be known from here, the answer is that it does.
 
 use guardrails_model::condition::{Known, holds};
 use guardrails_model::glob::glob;
 use guardrails_model::verdict::Verdict;
 use serde_json::Value as Json;
 
-/// What a service asks for.
+/// The request of a service.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ask<'a> {
     /// The service, such as `budgets.amazonaws.com`.
     pub(super) service: &'a str,
-    /// What it wants to do, such as `sns:Publish`.
+    /// The action that it wants, such as `sns:Publish`.
     pub(super) action: &'a str,
-    /// With what: an ARN.
+    /// The resource: an ARN.
     pub(super) resource: &'a str,
-    /// For which account.
+    /// The account for which it asks.
     pub(super) account: &'a str,
-    /// For what of that account: an ARN.
+    /// The thing of that account for which it asks: an ARN.
     pub(super) source: &'a str,
 }
 
-/// What a policy says to it.
+/// The answer of a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
     /// It may.
@@ -46,7 +46,7 @@ const ABSENT: &[&str] = &[
     "aws:sourcevpce",
 ];
 
-/// What the policy `document` says to `ask`.
+/// The answer of the policy `document` to `ask`.
 ///
 /// # Errors
 /// When it is no policy document; in words.
@@ -95,13 +95,13 @@ fn is_service(principal: &Json, service: &str) -> bool {
     principal == "*" || has("AWS", "*") || has("Service", service) || has("Service", "*")
 }
 
-/// What is known of a key of a service's request.
+/// The knowledge about a key of a service's request.
 fn known(key: &str, ask: &Ask) -> Known {
     let is = |value: &str| Known::Is(value.to_owned());
     match key {
         "aws:sourceaccount" => is(ask.account),
         "aws:sourcearn" => is(ask.source),
-        // What AWS's own policy of a new topic asks for; it is known of alarms only.
+        // AWS's own policy of a new topic asks for it; it is known of alarms only.
         "aws:sourceowner" if ask.service == "cloudwatch.amazonaws.com" => is(ask.account),
         "aws:principalisawsservice" | "aws:securetransport" => is("true"),
         "aws:principalservicename" => is(ask.service),
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_policy_is_no_answer() {
+    fn document_that_is_no_policy_is_no_answer() {
         for document in ["", "[]", "{}"] {
             assert!(answer(document, &budgets()).is_err(), "{document}");
         }

@@ -1,4 +1,4 @@
-//! What seems wrong is read afresh before it is judged: between two reads a run goes on, ends, or lets go.
+//! A thing that seems wrong is read afresh before it is judged: between two reads a run goes on, ends, or lets go.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +60,7 @@ async fn look(ledger: &Ledger, workflow: &dyn Workflow, mut run: Run) -> Result<
     Ok((run, None))
 }
 
-/// What is held, less what was let go since it was read: a run lets go before it is over.
+/// The facets that are held, less those that were let go since they were read: a run lets go before it is over.
 pub(super) async fn still_held(
     ledger: &Ledger,
     held: Vec<Held>,
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_let_go_between_the_reads_is_no_orphan() {
+    fn hold_let_go_between_the_reads_is_no_orphan() {
         let facet: FacetId = "instance-power/us-east-1/i-1".parse().unwrap();
         let held = || Held { facet: facet.clone(), run: ID.parse().unwrap(), guardrail: "beta".parse().unwrap() };
         let holder = json!({"run": ID, "guardrail": "beta", "since": "2026-11-23T00:00:00Z"});

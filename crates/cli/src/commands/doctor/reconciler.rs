@@ -13,7 +13,7 @@ use super::topics::REMAKE;
 /// A round may be missed: after so many intervals without one something is wrong, as `ReconcileMissingAlarm` has it too.
 const MISSED: i32 = 3;
 
-/// What was seen of the reconciler.
+/// The reconciler, as it was seen.
 #[derive(Debug)]
 pub(super) struct Seen {
     /// The schedule's name in AWS. Empty when the stack has none.
@@ -29,13 +29,13 @@ pub(super) struct Seen {
     pub(super) now: Timestamp,
 }
 
-/// What Scheduler says of the schedule.
+/// The facts that Scheduler has of the schedule.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Schedule {
     pub(super) enabled: bool,
     /// Such as `rate(1 hour)`.
     pub(super) when: String,
-    /// What it calls: an ARN.
+    /// The function that it calls: an ARN.
     pub(super) target: String,
     /// When it was made.
     pub(super) made: Option<Timestamp>,
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_that_calls_the_reconciler_and_a_round_not_long_ago_are_well() {
+    fn right_schedule_and_recent_round_are_well() {
         let sheet = judge(&well());
         assert!(sheet.findings.is_empty(), "{sheet:?}");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The runs: what failed, what stands still, and what is held for nobody.
+//! The runs: those that failed, those that stand still, and facets that are held for no open run.
 
 use std::collections::BTreeMap;
 
@@ -21,14 +21,14 @@ const LATE: i32 = 4;
 /// Holds that are looked at: pages of the table, each of 1 MiB.
 const PAGES: usize = 200;
 
-/// What was seen of the runs.
+/// The runs, as they were seen.
 #[derive(Debug)]
 pub(super) struct Seen {
     /// The open ones.
     pub(super) open: Read<Vec<Run>>,
     /// Is the execution running? Of those that should.
     pub(super) running: BTreeMap<RunId, Read<bool>>,
-    /// What is held.
+    /// The facets that are held.
     pub(super) held: Read<Vec<Held>>,
     /// There is more of the ledger than was read.
     pub(super) more: bool,
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_stands_still_or_failed_is_found_with_its_next_command() {
+    fn stalled_or_failed_run_is_found_with_its_next_command() {
         let no = || Some(Ok(false));
         let unread = Err(Unread::new("states:DescribeExecution", "AccessDeniedException: no"));
         let table = [
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_waits_for_a_person_says_how_to_answer_and_until_when() {
+    fn waiting_run_says_how_to_answer_and_until_when() {
         let unread = Err(Unread::new("states:DescribeExecution", "AccessDeniedException: no"));
         let table = [
             (waiting(Some(Ok(true)), 180), vec![(Severity::Note, "until 2026-11-23 04:00:00 UTC")]),

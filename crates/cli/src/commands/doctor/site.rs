@@ -83,7 +83,7 @@ impl Site {
         all
     }
 
-    /// What AWS calls a resource of the template. Empty when the stack does not have it: nothing is found under that.
+    /// AWS's name for a resource of the template. Empty when the stack does not have it: nothing is found under that.
     pub(super) fn name(&self, logical: &str) -> &str {
         self.resources.iter().find(|resource| resource.logical == logical).map_or("", |resource| &resource.physical)
     }

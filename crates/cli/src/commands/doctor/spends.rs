@@ -1,4 +1,4 @@
-//! What is known to be spent, against what AWS Budgets shows: its figures may be old, or were reset.
+//! The known spend, against the figures of AWS Budgets, which may be old, or were reset.
 
 use guardrails_aws::error::chain;
 use guardrails_model::clock;
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_that_fell_are_found_when_they_stay_so_for_more_than_a_day() {
+    fn figures_low_for_more_than_a_day_are_found() {
         for (period, since) in
             [("2026-11", None), ("2026-11", Some("2026-11-22T12:00:00Z")), ("2026-10", Some("2026-11-21T12:00:00Z"))]
         {
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_no_finding_and_what_was_not_read_is_not_well() {
+    fn unknown_spend_is_no_finding_and_unread_spend_is_not_well() {
         assert_eq!(judged_as(&Ok(None)), Sheet::new("budgets"));
         let sheet = judged_as(&Err(Unread::new("dynamodb:BatchGetItem", "no")));
         assert_eq!((sheet.findings[0].severity, sheet.well.len()), (Severity::CouldNotCheck, 0), "{sheet:?}");

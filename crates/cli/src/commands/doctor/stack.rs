@@ -1,4 +1,4 @@
-//! The stack: its state, and what somebody changed past CloudFormation.
+//! The stack: its state, and the resources that somebody changed past CloudFormation.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::deployment::between_looks;
 /// How long CloudFormation may look.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// What was seen of the stack.
+/// The stack, as it was seen.
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) name: String,
@@ -20,7 +20,7 @@ pub(super) struct Seen {
     pub(super) drift: Read<Drift>,
 }
 
-/// What CloudFormation found.
+/// The drift that CloudFormation found.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Drift {
     pub(super) drifted: Vec<Drifted>,
@@ -34,7 +34,7 @@ pub(super) struct Drifted {
     pub(super) logical: String,
     pub(super) physical: String,
     pub(super) deleted: bool,
-    /// Which of its properties: what, what it is, what it should be.
+    /// The properties that differ: each with its name, its present value and its expected value.
     pub(super) differences: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Who hears: the master function of alerts, and people of what happens.
+//! The subscriptions: the master function's to alerts, and people's to notifications.
 
 use aws_config::SdkConfig;
 
@@ -6,7 +6,7 @@ use super::finding::{Read, Sheet, Unread, found};
 use super::policy::{Answer, Ask, answer};
 use super::site::Site;
 
-/// What was seen of the subscriptions.
+/// The subscriptions, as they were seen.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     pub(super) alerts: Read<Vec<Subscription>>,
@@ -36,7 +36,7 @@ pub(crate) struct Subscription {
 pub(super) struct Settings {
     /// Nobody has answered the mail that asks for it.
     pub(super) pending: bool,
-    /// Where what cannot be delivered goes: an ARN.
+    /// The destination of messages that cannot be delivered: an ARN.
     pub(super) redrive: Option<String>,
     /// It takes only some messages.
     pub(super) filter: Option<String>,
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_not_well() {
+    fn unread_subscriptions_are_not_well() {
         let no = |needs| Err(Unread::new(needs, "AccessDenied: no"));
         let seen = Seen { policy: Err(Unread::new("lambda:GetPolicy", "AccessDenied: no")), ..well() };
         assert_eq!(only(&seen).0, Severity::CouldNotCheck);

@@ -11,11 +11,11 @@ pub(super) struct Topic {
     /// For people, such as `alert topic`.
     pub(super) name: &'static str,
     pub(super) arn: String,
-    /// What is lost when the service cannot publish.
+    /// The messages that are lost when the service cannot publish.
     pub(super) lost: &'static str,
     pub(super) service: &'static str,
     pub(super) account: String,
-    /// What the service publishes for.
+    /// The source for which the service publishes.
     pub(super) source: String,
     /// Its policy; none when there is no such topic.
     pub(super) policy: Read<Option<String>>,
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_is_well_only_when_the_service_may_publish_for_this_account_alone() {
+    fn topic_is_well_only_if_open_to_service_for_this_account_alone() {
         let ours = json!({"StringEquals": {"aws:SourceAccount": "123456789012"}});
         let policy = |statements: &Json| Ok(Some(json!({"Statement": statements}).to_string()));
         let table = [

@@ -1,4 +1,5 @@
-//! Who can launch now, and who still could after the plan. IAM is asked twice: as it is, and without the policies that the plan takes.
+//! The people who can launch now, and those who still could after the plan. IAM is asked twice: as it is, and without the
+//! policies that the plan takes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,7 +23,7 @@ const LONGEST: i64 = 300;
 /// People that are shown, one line each, unless all are asked for.
 const MOST_SHOWN: usize = 100;
 
-/// What IAM says of those whom the stage restricts.
+/// IAM's answers about those whom the stage restricts.
 pub(super) enum Look {
     /// Of each of them, those who could still launch first.
     Asked(Vec<(Person, Left)>, Vec<String>),
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn each_is_one_line_and_who_could_still_launch_comes_first_however_many_there_are() {
+    fn each_person_is_one_line_and_those_who_can_launch_come_first() {
         let mut people: Vec<Person> = (0..150).map(|number| person(&format!("user-{number:03}"), &["Power"])).collect();
         people.extend([person("xavier", &["Shadow"]), person("yves", &[]), person("zoe", &["Power", "Shadow"])]);
         let look = Look::of(worked_out(people), vec!["group Gone: there is none by that name any more".to_owned()]);
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn of_whom_nothing_is_shown_it_is_said_how_many_could_still_launch() {
+    fn people_not_shown_are_counted_if_they_could_still_launch() {
         let people = (0..150).map(|number| person(&format!("user-{number:03}"), &["Shadow"]));
         let text = Look::of(worked_out(people.collect()), Vec::new()).text(false);
         assert!(text.contains("... and 50 more, of whom 50 can still launch: --all shows each"), "{text}");

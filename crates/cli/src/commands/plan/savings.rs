@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::words::Counts;
 use super::{Made, PartMade};
 
-/// What is saved, and of what that is not known.
+/// The sum that is saved, and the targets whose savings are not known.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Savings {
     /// US dollars an hour.
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stops_is_counted_and_what_the_list_does_not_have_is_said() {
+    fn stopped_targets_are_counted_and_unpriced_ones_are_said() {
         let prices = parse("prices", "eu-west-1: {t3.micro: 0.0114, m5.large: 0.107}").unwrap();
         let kind = |id: &str, kind: &str| guardrails_model::record::Step { kind: Some(kind.to_owned()), ..step(id) };
         let stopped =

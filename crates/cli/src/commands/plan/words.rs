@@ -1,4 +1,4 @@
-//! A plan in plain text: each step of a small one, and of a large one how many of what.
+//! A plan in plain text: each step of a small one, and the counts by kind of a large one.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -20,7 +20,7 @@ const SMALL: usize = 40;
 /// Groups of a Region that are named in a summary.
 const NAMED: usize = 5;
 
-/// The steps of a part by what would become of them.
+/// The steps of a part by their outcome in a run.
 #[derive(Default)]
 pub(super) struct Counts<'a> {
     pub(super) changes: Vec<&'a Step>,
@@ -356,7 +356,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_refused_and_where_nobody_may_work_is_said() {
+    fn plan_says_refused_parts_and_closed_places() {
         let outcomes = [
             ("eu-west-1", Outcome::Refused("planning: not allowed".to_owned())),
             ("us-west-2", Outcome::Skipped("explicit deny".to_owned())),

@@ -204,18 +204,18 @@ fn before(period: Period, now: Timestamp) -> String {
 /// How many days of a period an alert may still be the old one's.
 const EARLY_DAYS: i8 = 3;
 
-/// What an alert is held against.
+/// The figures that an alert is held against.
 #[derive(Debug, Clone, Copy)]
 struct Against<'a> {
-    /// The last known spend, of whatever period.
+    /// The last known spend, of any period.
     last: Option<&'a Spend>,
-    /// What AWS Budgets says now; nothing when it knows no such budget.
+    /// The figures of AWS Budgets now; nothing when it knows no such budget.
     standing: Option<&'a Standing>,
     /// When the alert is read, in UTC.
     today: Date,
 }
 
-/// What becomes of an alert.
+/// The verdict on an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Belief {
     /// It is believed.
@@ -315,7 +315,7 @@ fn other_limit(alert: &BudgetAlert, standing: &Standing) -> Option<String> {
         .then(|| format!("it speaks of a budget of ${}, and AWS Budgets of ${}", alert.budgeted, standing.limit))
 }
 
-/// What Budgets shows may be newer than the alert, and higher; spending does not shrink.
+/// Budgets may show a newer and higher figure than the alert's; spending does not shrink.
 fn contradiction(alert: &BudgetAlert, standing: &Standing, stage: StageAt, guardrail: &Guardrail) -> Option<String> {
     let threshold = stage.threshold(guardrail.budget.amount.dollars());
     let (shown, what) = match alert.alert_type {

@@ -29,7 +29,7 @@ use crate::spend::{SpendError, Spending, Standing};
 
 const ACCOUNT: &str = "123456789012";
 
-/// What came of a history.
+/// The outcome of a history.
 pub(super) struct Played {
     pub(super) outcome: Outcome,
     /// A run was begun, or went on, without a person's yes.
@@ -42,7 +42,7 @@ pub(super) struct Played {
 }
 
 impl Played {
-    /// Which promise was broken, if one was.
+    /// The promise that was broken, if one was.
     pub(super) fn broken(&self, label: Label) -> Option<String> {
         match label {
             Label::FalseFigure if self.alone => Some("a false figure was enforced without a person".to_owned()),
@@ -252,7 +252,7 @@ impl Player<'_> {
         self.log.push(format!("{}: reported: {why}", self.world.now()));
     }
 
-    /// What the state machine does with runs that plan: their plans are opened, and those that need a yes wait.
+    /// The state machine's work on runs that plan: their plans are opened, and those that need a yes wait.
     async fn open(&mut self) {
         for run in self.ledger.open_runs(None).await.unwrap() {
             if run.state == RunState::Opening {

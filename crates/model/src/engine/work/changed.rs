@@ -37,7 +37,7 @@ impl Executor<'_> {
         let becomes = becomes.map_err(|source| failed(run, job.part, "asking for the value on the way back", source))?;
         let settled = match becomes {
             None => Some(self.move_to(run, step, None, Phase::RollbackFailed, looked(seen, Some(why)))?),
-            // In its turn: what comes before it in its unit may change it yet.
+            // In its turn: earlier steps of its unit may change it yet.
             Some(becomes) => match self.pass(job, &step.value, passes, end).await? {
                 Pass::Open if becomes == *value => {
                     let why = format!("somebody made it {value} meanwhile, and it stays so");

@@ -41,8 +41,8 @@ impl Executor<'_> {
         if earlier.is_empty() {
             return Ok(Pass::Open);
         }
-        // Force does not wait for what has failed before. Everything else it waits for as long as it may take: others of the unit
-        // may be on their way, and a step too early does them harm.
+        // Force does not wait for a step that has failed before. It waits for every other step as long as that may take: others
+        // of the unit may be on their way, and a step too early does them harm.
         let is_waived = |step: &Step| force && step.events.iter().any(|event| event.phase == Phase::RollbackFailed);
         if all.iter().any(|step| order(step, job.direction) == order_now && is_waived(step)) {
             return Ok(Pass::Open);
