@@ -64,4 +64,11 @@ async fn program_in_python_is_applied_and_rolled_back_by_its_version() {
     lab.say(&["rollback", "project-beta", "--yes"]).await;
     lab.run_when(RunState::RolledBack).await;
     assert_eq!(states(), ["running", "running"]);
+
+    // The numbers of the run are kept: the kit begins above them.
+    let kit =
+        ["contract", "--function", NAME, "--qualifier", "1", "--tag", "Project=Beta", "--change", "nightly", "--fencing", "1000"];
+    let said = lab.say(&kit).await;
+    assert!(said.contains("holds") && !said.contains("BROKEN") && !said.contains("not tried"), "{said}");
+    assert_eq!(states(), ["running", "running"]);
 }

@@ -28,7 +28,7 @@ pub struct Context<'a> {
     pub pacer: Arc<Pacer>,
     /// The place that it works in, if it works in places.
     pub place: Option<Place>,
-    /// The Region that it was made for, whichever place it works in: that of the stack.
+    /// The Region of the stack, also where it works in another place.
     own_region: Option<Region>,
 }
 
@@ -73,7 +73,7 @@ impl<'a> Context<'a> {
         self
     }
 
-    /// For clients of the Region that the stack is in, whichever place it works in.
+    /// For clients of the Region of the stack, also where it works in another place.
     #[must_use]
     pub fn own_sdk(&self) -> SdkConfig {
         self.sdk.to_builder().region(self.own_region.clone()).build()

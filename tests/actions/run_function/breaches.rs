@@ -128,7 +128,7 @@ async fn program_that_lies_about_a_change_is_found_out_by_a_look() {
 }
 
 #[tokio::test]
-async fn program_that_breaks_the_contract_after_its_change_keeps_the_hold() {
+async fn breach_after_a_change_keeps_the_hold() {
     let story = Story::of(of(breaking("apply", |memory, call, _| {
         let made = if call["facet"] == "hourly" { "half paused" } else { "paused" };
         memory.targets.insert(call["facet"].as_str().unwrap().to_owned(), made.to_owned());

@@ -1,4 +1,4 @@
-//! The calls of a whole life, held against the grants of the function; and the people whom a stage names.
+//! The calls of a whole life, held against the grants of the function, and the people of `restricts`.
 
 use guardrails_aws::actions::CATALOG;
 use guardrails_model::config::Config;

@@ -36,7 +36,7 @@ pub struct Point {
     pub point: &'static str,
     /// Whether it holds.
     pub holds: Holds,
-    /// What was seen instead, or why it was not tried.
+    /// The observation instead, or the reason why it was not tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
@@ -168,7 +168,7 @@ impl Kit<'_> {
         self.ask::<ObserveAnswer>(&self.about(Operation::Observe, facet)).await.map(ObserveAnswer::observed)
     }
 
-    /// The points about changes. The way back is tried whatever came before it.
+    /// The points about changes. The way back is tried in any case.
     async fn changes(&self, facet: &PlannedFacet) -> Vec<Point> {
         let (before, wanted) = (facet.present.as_str(), facet.wanted.as_str());
         let number = self.fencing.max(1) + 1;

@@ -39,7 +39,7 @@ pub struct RunFunction {
     /// Anything else that the function is told.
     #[serde(default, skip_serializing_if = "Json::is_null")]
     pub(super) input: Json,
-    /// The principals that the function takes rights from. Operators are refused, and IAM is asked afterwards who can still launch.
+    /// The principals that the function takes rights from. Operators are refused, and afterwards IAM is asked about the access that is left.
     #[serde(default, skip_serializing_if = "Restricts::is_empty")]
     pub(super) restricts: Restricts,
     /// Agrees that the function ends something for good, which rollback does not bring back. Without it such facets are left alone.

@@ -1,7 +1,6 @@
 //! A function of the user's, by its published versions: which one is called, and the calls.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -13,9 +12,8 @@ use aws_sdk_lambda::config::Builder;
 use aws_sdk_lambda::operation::invoke::InvokeOutput;
 use aws_sdk_lambda::primitives::Blob;
 use guardrails_model::action::{ActionError, Change, ChangeOutcome};
-use guardrails_model::clock::Clock;
 use guardrails_model::contract::{Answer, Breach, Call, quoted, read};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::params::RunFunction;
 use crate::calls;
@@ -29,8 +27,6 @@ pub(super) const LONGEST_TIMEOUT: SignedDuration = SignedDuration::from_secs(60)
 pub(super) const START: SignedDuration = SignedDuration::from_secs(10);
 /// A call that is not answered by then was lost on its way.
 const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(5);
-/// Facts of a published version are read again after so long: it may have been deleted.
-const FRESH: SignedDuration = SignedDuration::from_secs(60);
 
 /// Codes of Lambda that come before the function is called.
 const CODES: Codes = Codes {
@@ -112,8 +108,8 @@ pub(super) struct Program {
     reads: Client,
     /// For changes, which it must not.
     changes: Client,
-    clock: Arc<dyn Clock>,
-    known: Mutex<BTreeMap<String, (Timestamp, Version)>>,
+    /// Seconds of the longest call of the versions that were asked about.
+    longest_call: AtomicI64,
 }
 
 impl Program {
@@ -130,15 +126,13 @@ impl Program {
             alias: params.alias.clone(),
             reads: client(sdk.clone()),
             changes: client(sdk.to_builder().retry_config(RetryConfig::disabled()).build()),
-            clock: Arc::clone(&context.clock),
-            known: Mutex::default(),
+            longest_call: AtomicI64::default(),
         }
     }
 
     /// The longest that a call of any version takes that was asked about.
     pub(super) fn longest_call(&self) -> SignedDuration {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.values().map(|(_, version)| version.longest_call()).max().unwrap_or_default()
+        SignedDuration::from_secs(self.longest_call.load(Ordering::Relaxed))
     }
 
     /// The version that the stage asks for, now.
@@ -219,13 +213,8 @@ impl Program {
         })
     }
 
-    /// The facts of a published version.
+    /// The facts of a published version. They are asked for before each call: it may have been deleted.
     async fn look_up(&self, number: &str) -> Result<Version, Trouble> {
-        let now = self.clock.now();
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(number).cloned();
-        if let Some((_, version)) = known.filter(|(read, _)| *read <= now && now.duration_since(*read) < FRESH) {
-            return Ok(version);
-        }
         let answer = self.reads.get_function_configuration().function_name(&self.name).qualifier(number).send().await;
         let answer = answer.map_err(|error| self.missing(number, Failure::of(&error)))?;
         if answer.durable_config().is_some() {
@@ -239,7 +228,7 @@ impl Program {
             code: answer.code_sha256().unwrap_or_default().to_owned(),
             timeout: SignedDuration::from_secs(answer.timeout().unwrap_or(3).into()),
         };
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(number.to_owned(), (now, version.clone()));
+        self.longest_call.fetch_max(version.longest_call().as_secs(), Ordering::Relaxed);
         Ok(version)
     }
 
