@@ -10,6 +10,7 @@ mod commands;
 mod doctor;
 mod features;
 mod fleets;
+mod functions;
 mod groups;
 mod histories;
 mod lab;

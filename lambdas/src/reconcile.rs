@@ -65,7 +65,10 @@ async fn handle(event: Json, invocation: Invocation) -> Result<Round, Fault> {
 }
 
 /// Reads an order; a schedule may send none. One that cannot be read costs the round nothing, and fails the invocation after it.
-fn order(event: Json) -> Result<Order, Fault> {
+///
+/// # Errors
+/// When the event is no order.
+pub fn order(event: Json) -> Result<Order, Fault> {
     if event.is_null() {
         return Ok(Order::default());
     }

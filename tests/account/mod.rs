@@ -8,4 +8,6 @@ mod packages;
 mod people;
 mod rights;
 mod room;
+mod stop_all;
 mod topics;
+mod wakes;

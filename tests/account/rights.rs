@@ -35,6 +35,8 @@ const WITHOUT_RESOURCE: &[&str] = &[
     "iam:ListPolicies",
     "iam:ListRoles",
     "iam:ListUsers",
+    "lambda:GetAccountSettings",
+    "lambda:ListEventSourceMappings",
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",
     "logs:DescribeLogGroups",
@@ -43,7 +45,11 @@ const WITHOUT_RESOURCE: &[&str] = &[
     "logs:ListLogDeliveries",
     "logs:PutResourcePolicy",
     "logs:UpdateLogDelivery",
+    "redshift:DescribeReservedNodes",
+    "redshift:DescribeScheduledActions",
+    "redshift:ModifyScheduledAction",
     "states:SendTaskSuccess",
+    "tag:GetResources",
 ];
 
 /// The example, with every action besides.
@@ -51,6 +57,8 @@ pub fn rendered() -> Json {
     let example = include_str!("../../examples/guardrails.yaml");
     let others = "          - scale-group-to-zero: { tag: { Project: Beta }, members-are-disposable: true }
           - stop-databases: { tag: { Project: Beta } }
+          - pause-clusters: { tag: { Project: Beta } }
+          - stop-functions: { tag: { Project: Beta } }
           - stop-services: { tag: { Project: Beta } }
           - swap-policy: { user: beta-developer, detach: [AmazonEC2FullAccess] }
           - run-function: { function: pause-queues }
@@ -166,12 +174,39 @@ fn calls_that_end_change_or_pass_are_declared_one_by_one() {
         ("MachineRole", "logs:DeleteLogDelivery"),
         ("MachineRole", "logs:UpdateLogDelivery"),
         ("ScaleGroupToZeroRole", "autoscaling:UpdateAutoScalingGroup"),
+        // Settings of functions: where there was none, none comes back.
+        ("StopFunctionsRole", "lambda:DeleteFunctionConcurrency"),
+        ("StopFunctionsRole", "lambda:DeleteProvisionedConcurrencyConfig"),
+        // Whether a mapping is enabled.
+        ("StopFunctionsRole", "lambda:UpdateEventSourceMapping"),
         // A group's minimum alone: its members enter Standby only above it.
         ("StopInstancesRole", "autoscaling:UpdateAutoScalingGroup"),
         // A service's count alone.
         ("StopServicesRole", "ecs:UpdateService"),
     ];
     assert_eq!(declared, BTreeSet::from(expected));
+}
+
+#[test]
+fn stop_functions_removes_settings_and_nothing_else() {
+    let template = rendered();
+    let allowed = texts(&boundary_statement(&template, "StopFunctionsRole", "NeverAnythingElse")["NotAction"]);
+    for setting in ["lambda:DeleteFunctionConcurrency", "lambda:DeleteProvisionedConcurrencyConfig"] {
+        assert!(allowed.contains(&setting), "{setting}");
+    }
+    for other in [
+        "lambda:DeleteFunction",
+        "lambda:DeleteAlias",
+        "lambda:DeleteEventSourceMapping",
+        "lambda:DeleteFunctionEventInvokeConfig",
+        "lambda:DeleteFunctionUrlConfig",
+        "lambda:CreateEventSourceMapping",
+        "lambda:UpdateFunctionConfiguration",
+        "lambda:GetFunction",
+        "application-autoscaling:DeregisterScalableTarget",
+    ] {
+        assert!(!allowed.contains(&other), "{other}");
+    }
 }
 
 #[test]
@@ -396,8 +431,17 @@ fn reconciler_calls_the_actions_and_notify_and_no_others() {
         .collect();
     let mut called: Vec<&str> = calls.iter().map(|call| call["Fn::GetAtt"][0].as_str().unwrap()).collect();
     called.sort_unstable();
-    let actions =
-        ["DenyActions", "ScaleGroupToZero", "StopDatabases", "StopInstances", "StopServices", "SwapGroupPolicy", "SwapPolicy"];
+    let actions = [
+        "DenyActions",
+        "PauseClusters",
+        "ScaleGroupToZero",
+        "StopDatabases",
+        "StopFunctions",
+        "StopInstances",
+        "StopServices",
+        "SwapGroupPolicy",
+        "SwapPolicy",
+    ];
     let actions = actions.map(|of| format!("{of}Function"));
     let mut expected: Vec<&str> = actions.iter().map(String::as_str).chain(["NotifyFunction"]).collect();
     expected.sort_unstable();

@@ -79,9 +79,15 @@ both_ways! {
     "stop-services" =>
     stopping_services_can_be_cut_anywhere: apply,
     starting_services_again_can_be_cut_anywhere: rollback;
+    "stop-functions" =>
+    stopping_functions_can_be_cut_anywhere: apply,
+    starting_functions_again_can_be_cut_anywhere: rollback;
     "stop-databases" =>
     stopping_databases_can_be_cut_anywhere: apply,
     starting_databases_again_can_be_cut_anywhere: rollback;
+    "pause-clusters" =>
+    pausing_clusters_can_be_cut_anywhere: apply,
+    resuming_clusters_can_be_cut_anywhere: rollback;
     "scale-group-to-zero" =>
     scaling_a_group_to_zero_can_be_cut_anywhere: apply,
     scaling_a_group_back_can_be_cut_anywhere: rollback;

@@ -52,6 +52,19 @@ fn name_that_the_console_shows_is_refused_with_the_right_one() {
 }
 
 #[test]
+fn check_names_the_actions_that_stop_all_stands_for() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("guardrails.yaml"), include_str!("../../examples/stop-all.yaml")).unwrap();
+    let output = Command::new(guardrails()).arg("check").current_dir(folder.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for action in ["stop-databases", "stop-functions", "stop-instances", "stop-services", "pause-clusters"] {
+        assert!(said.contains(action), "no {action} in:\n{said}");
+    }
+    assert!(!said.contains("stop-all"), "{said}");
+}
+
+#[test]
 fn empty_tag_value_and_dollar_in_a_key_are_refused() {
     refused(EMPTY_VALUE, &["the tag `Project` has an empty value", "everything that does not carry the tag"]);
     // It is as wrong in an action alone.

@@ -3,4 +3,5 @@
 mod command;
 mod contract;
 mod files;
+mod goes_on;
 mod prices;

@@ -89,6 +89,7 @@ async fn works_with_her_own(mallory: &SdkConfig) {
     s3.put_object().bucket("mallorys").key("mine").body(vec![0].into()).send().await.expect("an object of her own");
 }
 
+#[expect(clippy::disallowed_methods, reason = "it must be refused, and so it has to be tried")]
 async fn functions(lab: &Lab, mallory: &SdkConfig, open: &mut Open) {
     let lambda = aws_sdk_lambda::Client::new(mallory);
     let envelope = json!({"Records": [{"EventSource": "aws:sns", "Sns": {"TopicArn": lab.outputs["AlertTopicArn"],

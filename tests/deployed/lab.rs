@@ -78,8 +78,8 @@ impl Lab {
     }
 
     async fn begun(options: Options, file: &str) -> Self {
-        // Other files are of few tests each; and the things of another process are in no saved state.
-        if file != EXAMPLE || options.fleets == Fleets::Moto {
+        // The things of another process are in no saved state.
+        if options.fleets == Fleets::Moto {
             return Self::deploy(options, file).await;
         }
         let saved = saved().await;
@@ -90,6 +90,11 @@ impl Lab {
         lab.is_deployed(saved.outputs.clone());
         let queues = aws_sdk_sqs::Client::new(&lab.root);
         lab.inbox = queues.get_queue_url().queue_name(INBOX).send().await.unwrap().queue_url.unwrap();
+        // Another file is deployed over the example's.
+        if file != EXAMPLE {
+            let outputs = serde_json::from_str(&lab.say(&["deploy", "--yes", "--output", "json"]).await).unwrap();
+            lab.is_deployed(outputs);
+        }
         lab
     }
 

@@ -60,17 +60,18 @@ fn files(root: &Path) -> Result<Vec<(PathBuf, String)>> {
     for (name, schema) in contract::schemas() {
         files.push((PathBuf::from(format!("docs/contract/{name}.schema.json")), json(&serde_json::to_value(schema)?)?));
     }
-    let parts = [
-        ("actions", documents::actions(&CATALOG)),
-        ("commands", reference::commands()),
-        ("configuration", documents::configuration(&CATALOG)),
-        ("exit-codes", reference::exit_codes()),
-        ("permissions", documents::rights(&CATALOG, &config)?),
-        ("services", documents::services(&CATALOG)),
+    let pages = [
+        ("actions", vec![("actions", documents::actions(&CATALOG))]),
+        ("commands", vec![("commands", reference::commands())]),
+        ("configuration", vec![("configuration", documents::configuration(&CATALOG))]),
+        ("exit-codes", vec![("exit-codes", reference::exit_codes())]),
+        ("permissions", vec![("permissions", documents::rights(&CATALOG, &config)?)]),
+        ("services", vec![("services", documents::services(&CATALOG)), ("others", documents::unstoppable(&CATALOG))]),
+        ("stop-all", vec![("stop-all", documents::stop_all(&CATALOG))]),
     ];
-    for (name, text) in parts {
-        let page = format!("docs/{name}.md");
-        files.push((PathBuf::from(&page), between(root, &page, name, &text)?));
+    for (name, parts) in pages {
+        let file = format!("docs/{name}.md");
+        files.push((PathBuf::from(&file), page(root, &file, &parts)?));
     }
     let present = serde_json::from_str(&read(root, "policies/operator.json")?).context("reading policies/operator.json")?;
     let operator = json(&documents::operator(&CATALOG, &config, &present)?)?;
@@ -108,11 +109,14 @@ fn read(root: &Path, file: &str) -> Result<String> {
     std::fs::read_to_string(root.join(file)).with_context(|| format!("reading {file}"))
 }
 
-/// The page with `text` between its marks.
-fn between(root: &Path, file: &str, name: &str, text: &str) -> Result<String> {
-    let present = read(root, file)?;
+/// The page with each text between its marks.
+fn page(root: &Path, file: &str, parts: &[(&str, String)]) -> Result<String> {
+    parts.iter().try_fold(read(root, file)?, |page, (name, text)| between(&page, file, name, text))
+}
+
+fn between(page: &str, file: &str, name: &str, text: &str) -> Result<String> {
     let (begin, end) = (format!("<!-- {name}: written by `cargo xtask generate` -->\n"), format!("<!-- end of {name} -->"));
-    let (before, rest) = present.split_once(&begin).ok_or_else(|| anyhow!("{file} lacks the line {}", begin.trim_end()))?;
+    let (before, rest) = page.split_once(&begin).ok_or_else(|| anyhow!("{file} lacks the line {}", begin.trim_end()))?;
     let (_, after) = rest.split_once(&end).ok_or_else(|| anyhow!("{file} lacks the line {end}"))?;
     Ok(format!("{before}{begin}\n{text}\n{end}{after}"))
 }

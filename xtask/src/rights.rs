@@ -150,6 +150,8 @@ fn record(root: &Path) -> Result<PathBuf> {
         "databases::rights::",
         "services::grants::",
         "run_function::grants::",
+        "functions::grants::",
+        "clusters::rights::",
     ];
     let status = Command::new(cargo).args(tests).current_dir(root).env("GUARDRAILS_CALLS", &folder).status();
     let status = status.context("running cargo test")?;

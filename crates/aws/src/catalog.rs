@@ -37,14 +37,17 @@ macro_rules! catalog {
                 #[doc = concat!("See `", stringify!($module), "`.")]
                 $action($crate::declared::Checked<$module::$action>),
             )+
+            #[doc = "Several actions that run side by side: see `stop_all`."]
+            StopAll($crate::stop_all::StopAll),
         }
 
         impl Any {
-            /// The action with its parameters.
+            /// The action with its parameters; none while it stands for several.
             #[must_use]
-            pub fn declared(&self) -> &dyn $crate::declared::Declared {
+            pub fn declared(&self) -> ::std::option::Option<&dyn $crate::declared::Declared> {
                 match self {
-                    $($(#[$only])* Self::$action(params) => params.get(),)+
+                    $($(#[$only])* Self::$action(params) => ::std::option::Option::Some(params.get()),)+
+                    Self::StopAll(_) => ::std::option::Option::None,
                 }
             }
         }
@@ -53,27 +56,39 @@ macro_rules! catalog {
             const LIMITS: &[&[$crate::catalog::Limit]] =
                 &[$($(#[$only])* <$module::$action as $crate::declared::ActionType>::ABOUT.limits),+];
 
+            fn expanded(self) -> ::std::result::Result<::std::vec::Vec<Self>, ::std::string::String> {
+                match self {
+                    Self::StopAll(all) => $crate::catalog::each(all.actions($name.entries())?),
+                    one => ::std::result::Result::Ok(::std::vec![one]),
+                }
+            }
+
+            fn is_several(&self) -> bool {
+                matches!(self, Self::StopAll(_))
+            }
+
             fn desired(&self) -> Vec<($crate::catalog::FacetId, $crate::catalog::Value)> {
-                self.declared().desired()
+                self.declared().map(|one| one.desired()).unwrap_or_default()
             }
 
             fn selects(&self) -> Option<&$crate::catalog::Tags> {
-                self.declared().selects()
+                self.declared()?.selects()
             }
 
             fn restricts(&self) -> Vec<$crate::catalog::Principal> {
-                self.declared().restricts()
+                self.declared().map(|one| one.restricts()).unwrap_or_default()
             }
 
             fn meanwhile(&self) -> ::std::option::Option<$crate::catalog::Meanwhile> {
-                self.declared().meanwhile()
+                self.declared()?.meanwhile()
             }
 
             fn is_lossy(&self) -> bool {
                 let of_any = match self {
                     $($(#[$only])* Self::$action(_) => <$module::$action as $crate::declared::ActionType>::ABOUT.warning.is_some(),)+
+                    Self::StopAll(_) => false,
                 };
-                of_any || self.declared().terminates()
+                of_any || self.declared().is_some_and(|one| one.terminates())
             }
         }
     };
@@ -87,6 +102,19 @@ pub use guardrails_model::{
     pace::Limit,
     principal::Principal,
 };
+
+/// The actions that one line stands for, each as a file has it.
+///
+/// # Errors
+/// When one has parameters that it does not take; in words.
+#[doc(hidden)]
+pub fn each<A: Actions>(written: Vec<Json>) -> Result<Vec<A>, String> {
+    let read = |one: Json| {
+        let name = one.as_object().and_then(|one| one.keys().next()).cloned().unwrap_or_default();
+        serde_json::from_value(one).map_err(|error| format!("`{name}` of `stop-all`: {error}"))
+    };
+    written.into_iter().map(read).collect()
+}
 
 /// A list of actions, and how a file is read that asks for them.
 pub struct Catalog {

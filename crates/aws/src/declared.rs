@@ -19,6 +19,7 @@ use serde_json::Value as Json;
 use crate::context::Context;
 use crate::grants::Grant;
 use crate::iam::own_policy::OwnPolicy;
+pub use crate::stop_all::Joins;
 
 /// An action, with any parameters.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +38,10 @@ pub struct About {
     pub limits: &'static [Limit],
     /// The services whose cost it stops, for docs/services.md. None where it stops no cost.
     pub services: &'static [Service],
+    /// The pattern of EventBridge for events by which AWS says that a target may have turned back. Each begins a round at once.
+    pub wakes: Option<&'static str>,
+    /// The place in `stop-all`, where it is one of the actions that this stands for: `Some(Joins::set(1))`.
+    pub joins_stop_all: Option<Joins>,
 }
 
 /// A service whose cost an action stops, in the words of a reader whose money goes there.
@@ -56,7 +61,17 @@ impl About {
     /// An action without a warning, of which nothing is counted and no limit is known.
     #[must_use]
     pub const fn new(name: &'static str, changes: &'static str, puts_back: &'static str) -> Self {
-        Self { name, changes, puts_back, warning: None, counts: &[], limits: &[], services: &[] }
+        Self {
+            name,
+            changes,
+            puts_back,
+            warning: None,
+            counts: &[],
+            limits: &[],
+            services: &[],
+            wakes: None,
+            joins_stop_all: None,
+        }
     }
 }
 

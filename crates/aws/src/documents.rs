@@ -12,6 +12,7 @@ use self::schema::Schema;
 use crate::catalog::{Catalog, CatalogError};
 use crate::declared::Service;
 use crate::grants::{Use, sid};
+use crate::{stop_all, unstoppable};
 
 /// How the names of an operator's statements begin that are made of the actions' grants.
 const PLAN: &str = "Plan";
@@ -32,7 +33,17 @@ pub fn actions(catalog: &Catalog) -> String {
         }
         let _ = write!(page, "\n\n{}", Schema::new(&root).parameters(action.name).unwrap_or_default());
     }
+    if catalog.entries().iter().any(|entry| entry.joins_stop_all.is_some()) {
+        let keys = Schema::new(&root).parameters("stop-all").unwrap_or_default();
+        let _ = write!(page, "\n## stop-all\n\nOne line for several actions: see [stop-all.md](stop-all.md).\n\n{keys}");
+    }
     page
+}
+
+/// The table of the sets of `stop-all`, as Markdown.
+#[must_use]
+pub fn stop_all(catalog: &Catalog) -> String {
+    stop_all::table(catalog.entries())
 }
 
 /// The table of the keys of guardrails.yaml, as Markdown.
@@ -53,6 +64,12 @@ pub fn services(catalog: &Catalog) -> String {
         }
     }
     table
+}
+
+/// The table of services whose cost no action stops, as Markdown.
+#[must_use]
+pub fn unstoppable(catalog: &Catalog) -> String {
+    unstoppable::table(catalog)
 }
 
 /// The table of rights: the calls that each action's function may make, their use and their resources, as Markdown.

@@ -17,6 +17,8 @@ pub mod holds;
 pub mod iam;
 pub mod iam_verify;
 mod items;
+pub mod stop_all;
 pub mod store;
 pub mod switch;
+pub mod unstoppable;
 pub mod workflow;

@@ -191,7 +191,13 @@ mod tests {
 
     #[test]
     fn a_declared_call_passes_and_its_neighbours_are_denied() {
-        let declared = ["lambda:DeleteFunctionConcurrency", "scheduler:UpdateSchedule", "iam:PassRole", "lambda:InvokeFunction"];
+        let declared = [
+            "lambda:DeleteFunctionConcurrency",
+            "lambda:DeleteProvisionedConcurrencyConfig",
+            "scheduler:UpdateSchedule",
+            "iam:PassRole",
+            "lambda:InvokeFunction",
+        ];
         let (boundary, _) = bounded(&declared).unwrap();
         for action in declared {
             assert!(allows(&boundary, action, "arn:aws:lambda:eu-west-1:123456789012:function:theirs"), "{action}");
@@ -199,6 +205,7 @@ mod tests {
         for neighbour in [
             "lambda:DeleteFunction",
             "lambda:DeleteFunctionUrlConfig",
+            "lambda:DeleteEventSourceMapping",
             "lambda:UpdateFunctionCode",
             "lambda:PutFunctionConcurrency",
             "scheduler:DeleteSchedule",

@@ -16,6 +16,7 @@ mod room;
 mod self_protection;
 mod spread;
 mod trusted_principals;
+mod wakes;
 
 use std::collections::BTreeSet;
 
@@ -85,6 +86,9 @@ pub fn render_of(catalog: &Catalog, config: &Config, key: &str) -> Result<Json> 
         resources.insert(format!("{logical}ErrorAlarm"), alarms::error_alarm(action.name, &logical));
         roles::callable(&mut resources["MachineRole"], &logical)?;
         roles::rehearsed(&mut resources["ReconcileRole"], &logical)?;
+        if let Some(pattern) = action.about.wakes {
+            wakes::add(resources, action.name, &logical, pattern)?;
+        }
         for policy in action.own_policies(config)? {
             resources.insert(format!("DenyPolicy{}", policy.hash), roles::own_policy(&policy, &theirs));
         }

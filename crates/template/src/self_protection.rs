@@ -15,6 +15,7 @@ pub(super) fn statement() -> Json {
         "states:*:*:stateMachine:${AWS::StackName}",
         "states:*:*:execution:${AWS::StackName}:*",
         "states:*:*:stateMachine:${AWS::StackName}:*",
+        "events:*:*:rule/${AWS::StackName}-*",
     ])
 }
 
@@ -33,10 +34,10 @@ pub(super) fn of_functions(names: &BTreeSet<String>) -> Option<Json> {
 }
 
 /// On the state machine as `machine` names it, and on all other parts.
-fn of(machine: &[&str]) -> Json {
+fn of(others: &[&str]) -> Json {
     let named = |what: &str| json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:{what}")});
     let mut resources = vec![named("lambda:*:*:function:${AWS::StackName}-*")];
-    resources.extend(machine.iter().map(|arn| named(arn)));
+    resources.extend(others.iter().map(|arn| named(arn)));
     resources.extend([
         ledger::pattern(),
         named("scheduler:*:*:schedule/default/${AWS::StackName}-*"),

@@ -45,6 +45,33 @@ async fn database_held_for_sixty_days_costs_two_hours_a_week() {
 }
 
 #[tokio::test]
+async fn round_by_event_stops_databases_within_the_hour() {
+    let story = Story::of(|account| {
+        fill(account);
+        account.takes = TAKES;
+    });
+    let run = stop(&story).await;
+    let names = ["orders", "shop-1", "papers"];
+    let billed = |name: &str| story.world.account().db(name).billed(story.world.clock.now());
+    let stopped = names.map(billed);
+    let begun = story.world.clock.now();
+    // RDS sends the event when it begins to start one, and the rule begins a round.
+    while (story.world.clock.now() - begun).get_seconds() < 60 * DAY {
+        story.harness.wait(TAKES / 2).await;
+        if names.iter().any(|name| status(&story, name) == "starting") {
+            story.look(&run).await;
+        }
+    }
+    for (name, stopped) in names.into_iter().zip(stopped) {
+        let starts = i64::try_from(story.world.account().db(name).starts).unwrap();
+        let seconds = billed(name) - stopped;
+        assert!((7..=9).contains(&starts), "{name}: RDS started it {starts} times in 60 days");
+        assert!(seconds <= starts * HOUR, "{name}: {seconds} s for {starts} starts");
+        assert_eq!(status(&story, name), "stopped", "{name}");
+    }
+}
+
+#[tokio::test]
 async fn restart_by_rds_is_stopped_and_a_person_s_is_told() {
     let story = Story::of(fill);
     let run = stop(&story).await;

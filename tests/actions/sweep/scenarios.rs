@@ -4,14 +4,19 @@
 use serde_json::{Value as Json, json};
 
 use super::lab::{Meets, Place, Scenario};
-use crate::world::{Account, Database, EcsService, Group, Instance, Power, ScalableTarget, Spot, UserFunction, keeping};
+use crate::world::{
+    Account, Database, Does, EcsService, Group, HOME, Instance, LambdaFunction, Mapping, Power, ScalableTarget, Schedule, Spot,
+    UserFunction, Warehouse, keeping,
+};
 
 /// A scenario or more for every action of the catalog, and one with several actions in a stage.
 pub fn scenarios() -> Vec<Scenario> {
     let mut all = stop_instances();
     all.push(stop_databases());
+    all.push(stop_functions());
     all.extend(groups());
     all.push(stop_services());
+    all.push(pause_clusters());
     all.extend(swap_group_policy());
     all.extend(attaching());
     all.push(run_function());
@@ -32,7 +37,9 @@ pub fn lagging() -> Vec<Scenario> {
     let denied = Scenario { place: || lag(people), meets, ..attaching().remove(1) };
     let services = Scenario { place: || lag(services), meets, ..stop_services() };
     let databases = Scenario { place: || lag(databases), meets, ..stop_databases() };
-    vec![instances, group, held, size, denied, services, databases]
+    let functions = Scenario { place: || lag(functions), meets, ..stop_functions() };
+    let clusters = Scenario { place: || lag(clusters), meets, ..pause_clusters() };
+    vec![instances, group, held, size, denied, services, databases, functions, clusters]
 }
 
 fn lag(fill: fn(&mut Account)) -> Place {
@@ -126,6 +133,42 @@ fn stop_databases() -> Scenario {
     }
 }
 
+/// A function with all settings, one with none, one that would lose events, and one of another project. An alarm asks for provisioned
+/// concurrency all the time. Everything is quick, and comes in one page.
+fn functions(account: &mut Account) {
+    let beta = |name: &str| LambdaFunction::new(name, "Project=Beta");
+    let mapping = |uuid: &str, function: &str| Mapping { takes: 4, ..Mapping::of_queue(uuid, "queue", function) };
+    account
+        .lambda_function(beta("orders").reserving(20).alias("live", "1").provisions("live", 5))
+        .scalable_function("orders:live", ScalableTarget::new(2, 8).suspended([true, false, false]))
+        .mapping(mapping("u-1", "orders:live"))
+        .lambda_function(beta("mailer"))
+        .lambda_function(beta("hooks").unguarded())
+        .mapping(mapping("u-2", "hooks"))
+        .lambda_function(LambdaFunction::new("other", "Project=Gamma").reserving(7));
+    account.lambda.alarms.insert((HOME.to_owned(), "orders:live".to_owned()), 4);
+    (account.page, account.takes) = (50, 4);
+}
+
+fn stop_functions() -> Scenario {
+    Scenario {
+        name: "stop-functions",
+        actions: vec![("stop-functions", json!({"tag": {"Project": "Beta"}}))],
+        scope: &["orders", "orders:live", "source u-1", "mailer"],
+        enforced: &[
+            ("mailer reserved", "0"),
+            ("orders reserved", "0"),
+            ("orders:live provisioned", "none"),
+            ("orders:live scaling", "min 0, max 8, in suspended, out suspended, scheduled suspended"),
+            ("source u-1", "Disabled"),
+        ],
+        refused: 0,
+        disposable: &[],
+        meets: Meets::Different,
+        place: || Place::world(functions),
+    }
+}
+
 /// A group of two of which an operator has suspended a process, and an instance beside it. Everything is quick, and comes in
 /// one page: every call more meets faults.
 fn fleet(account: &mut Account) {
@@ -197,6 +240,35 @@ fn stop_services() -> Scenario {
         disposable: &[],
         meets: Meets::Different,
         place: || Place::world(services),
+    }
+}
+
+/// A cluster with a schedule, one that is paused and would be resumed, one that Redshift does not pause, and one of another project.
+fn clusters(account: &mut Account) {
+    let beta = |name: &str| Warehouse::new(name, "Project=Beta");
+    account
+        .warehouse(beta("orders"))
+        .schedule(Schedule::new("orders-resume", "orders", Does::Resume))
+        .warehouse(beta("resting").in_status("paused"))
+        .schedule(Schedule::new("resting-resume", "resting", Does::Resume))
+        .schedule(Schedule::new("resting-resize", "resting", Does::Resize).in_state("DISABLED"))
+        .warehouse(Warehouse { multi_az: true, ..beta("two-zones") })
+        .schedule(Schedule::new("two-zones-resume", "two-zones", Does::Resume))
+        .warehouse(Warehouse::new("other", "Project=Gamma"))
+        .page = 50;
+}
+
+fn pause_clusters() -> Scenario {
+    const DISABLED: &str = "DISABLED";
+    Scenario {
+        name: "pause-clusters",
+        actions: vec![("pause-clusters", json!({"tag": {"Project": "Beta"}}))],
+        scope: &["orders", "orders-resume", "resting-resume"],
+        enforced: &[("orders", "paused"), ("orders-resume schedule", DISABLED), ("resting-resume schedule", DISABLED)],
+        refused: 0,
+        disposable: &[],
+        meets: Meets::Different,
+        place: || Place::world(clusters),
     }
 }
 

@@ -4,6 +4,7 @@
 //! started it.
 
 mod error;
+mod fork_server;
 mod keys;
 pub mod programs;
 mod saved;

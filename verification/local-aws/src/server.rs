@@ -1,19 +1,17 @@
-//! The launcher as a process of ours: started in a clean environment, waited for, and ended with all that it started.
+//! One local AWS: a process that the fork server starts in a clean environment, and ends with all that it started.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
 
+use crate::fork_server::{Event, ForkServer, Process};
 use crate::{Error, Fleets, Kept, Options, venv};
 
-/// Importing all of AWS takes a second, and more on a machine that compiles at the same time.
+/// The first one waits for all of AWS to be imported, which takes a second, and more on a machine that compiles at the same time.
 const READY_LIMIT: Duration = Duration::from_mins(1);
 const END_LIMIT: Duration = Duration::from_secs(5);
 /// The folder with the state to begin with.
@@ -25,7 +23,8 @@ const TAIL_LINES: usize = 30;
 #[derive(Debug)]
 pub(crate) struct Server {
     /// None once it was ended or kept.
-    child: Option<Child>,
+    process: Option<Process>,
+    pid: u32,
     endpoint: String,
     /// Where EC2, Auto Scaling and load balancers are.
     fleet_endpoint: String,
@@ -43,25 +42,15 @@ impl Server {
         let scratch = tempfile::Builder::new().prefix("guardrails-local-aws-").tempdir();
         let scratch = scratch.map_err(Error::io("making a scratch folder"))?;
         let log = scratch.path().join("log");
-        let log_file = File::create(&log).map_err(Error::path("writing", &log))?;
-        let child = Command::new(python)
-            // No bytecode beside the sources.
-            .arg("-B")
-            .arg(venv::launcher())
-            .env_clear()
-            .envs(environment(scratch.path(), options))
-            .envs(fleets.map(|python| ("GUARDRAILS_FLEETS_PYTHON", python)))
-            // The terminal's Ctrl-C is not for the launcher: who started it ends it.
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log_file)
-            .spawn()
-            .map_err(Error::path("starting", python))?;
+        File::create(&log).map_err(Error::path("writing", &log))?;
+        let mut environment = environment(scratch.path(), options);
+        environment.extend(fleets.map(|python| ("GUARDRAILS_FLEETS_PYTHON", python.display().to_string())));
+        let forks = ForkServer::running(python)?;
+        let process = forks.start(environment.into_iter().collect(), &log)?;
         // From here on dropping it ends it.
         let (endpoint, fleet_endpoint) = (String::new(), String::new());
-        let mut server = Self { child: Some(child), endpoint, fleet_endpoint, log, scratch: Some(scratch) };
-        (server.endpoint, server.fleet_endpoint) = server.wait_until_ready()?;
+        let mut server = Self { process: Some(process), pid: 0, endpoint, fleet_endpoint, log, scratch: Some(scratch) };
+        server.wait_until_ready(&forks)?;
         Ok(server)
     }
 
@@ -78,42 +67,36 @@ impl Server {
     }
 
     pub(crate) fn keep(mut self) -> Kept {
-        let pid = self.child.take().map(|child| child.id()).unwrap_or_default();
+        self.process = None;
         let scratch = self.scratch.take().map(TempDir::keep).unwrap_or_default();
-        Kept { pid, scratch, log: self.log.clone() }
+        Kept { pid: self.pid, scratch, log: self.log.clone() }
     }
 
-    /// The launcher's only line on stdout is its URL and that of the fleets. A thread reads it, since reading has no time limit
-    /// of its own; the thread ends with the launcher at the latest.
-    fn wait_until_ready(&mut self) -> Result<(String, String), Error> {
-        let stdout = self.child.as_mut().and_then(|child| child.stdout.take());
-        let (sender, line) = mpsc::channel();
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            if let Some(stdout) = stdout
-                && BufReader::new(stdout).read_line(&mut line).is_ok()
-            {
-                let _ = sender.send(line.trim().to_owned());
+    fn wait_until_ready(&mut self, forks: &Arc<ForkServer>) -> Result<(), Error> {
+        let event = self.process.as_ref().map(|process| process.next(READY_LIMIT));
+        let why = match event {
+            Some(Ok(Event::Ready { pid, endpoint, fleet_endpoint })) => {
+                (self.pid, self.endpoint, self.fleet_endpoint) = (pid, endpoint, fleet_endpoint);
+                return Ok(());
             }
-        });
-        let why = match line.recv_timeout(READY_LIMIT) {
-            Ok(line) if line.is_empty() => "it ended".to_owned(),
-            Ok(line) => match line.split_once(' ') {
-                Some((endpoint, fleets)) if endpoint.starts_with("http://") => {
-                    return Ok((endpoint.to_owned(), fleets.to_owned()));
-                }
-                _ => format!("it said `{line}`"),
-            },
-            Err(error) => format!("it said nothing within {} s ({error})", READY_LIMIT.as_secs()),
+            Some(Err(RecvTimeoutError::Timeout)) => format!("it said nothing within {} s", READY_LIMIT.as_secs()),
+            _ => "it ended".to_owned(),
         };
-        Err(Error::NotReady { why, tail: tail(&self.log) })
+        // Where the import failed, the log of the one that imports says why.
+        let tail = Some(tail(&self.log)).filter(|tail| !tail.is_empty()).unwrap_or_else(|| last_lines(&forks.log()));
+        Err(Error::NotReady { why, tail })
     }
 }
 
 impl Drop for Server {
+    /// On SIGTERM the launcher ends its functions, then itself. One that does not is killed with all that it started.
     fn drop(&mut self) {
-        if let Some(child) = self.child.take() {
-            end(child);
+        if let Some(process) = self.process.take() {
+            process.end();
+            if process.next(END_LIMIT) == Err(RecvTimeoutError::Timeout) {
+                process.kill();
+                let _ = process.next(END_LIMIT);
+            }
         }
     }
 }
@@ -124,11 +107,9 @@ fn environment(scratch: &Path, options: &Options) -> Vec<(&'static str, String)>
     let mut environment = vec![
         ("PATH", std::env::var("PATH").unwrap_or_default()),
         ("HOME", folder.clone()),
-        ("STATE_DIR", folder.clone()),
         ("TMPDIR", folder),
         ("LANG", "C.UTF-8".to_owned()),
         ("GATEWAY_PORT", "0".to_owned()),
-        ("BIND_HOST", "127.0.0.1".to_owned()),
         ("SFN_WAIT_SCALE", options.wait_scale.to_string()),
         ("EC2_TRANSITION_SECONDS", options.transition_seconds.to_string()),
     ];
@@ -140,25 +121,12 @@ fn environment(scratch: &Path, options: &Options) -> Vec<(&'static str, String)>
     environment
 }
 
-/// On SIGTERM the launcher ends its functions, then itself. One that does not is killed with its whole process group.
-fn end(mut child: Child) {
-    let pid = Pid::from_child(&child);
-    let _ = kill_process(pid, Signal::TERM);
-    let deadline = Instant::now() + END_LIMIT;
-    while Instant::now() < deadline {
-        match child.try_wait() {
-            Ok(None) => std::thread::sleep(Duration::from_millis(5)),
-            Ok(Some(_)) | Err(_) => return,
-        }
-    }
-    let _ = kill_process_group(pid, Signal::KILL);
-    let _ = child.wait();
-}
-
 /// The last lines of a log.
 pub(crate) fn tail(log: &Path) -> String {
-    let text = std::fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
+    last_lines(&String::from_utf8_lossy(&std::fs::read(log).unwrap_or_default()))
+}
+
+fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
 }

@@ -25,7 +25,7 @@ pub struct Venv {
 
 /// The launcher's.
 pub(crate) fn local_aws() -> Venv {
-    Venv::of(launcher().join("requirements.txt"), "hypercorn, ministack, yaml")
+    Venv::of(launcher().join("requirements.txt"), "httptools, ministack, uvicorn, yaml")
 }
 
 /// That of the fleets' own AWS.

@@ -9,10 +9,12 @@ use super::buckets::Buckets;
 use super::ec2::instance::{Instance, Power};
 use super::ecs::Ecs;
 use super::identities::{Group, Limits, Right, Role};
+use super::lambda::Lambda;
 use super::past::Past;
 use super::place::{HOME, place};
 use super::programs::UserFunctions;
 use super::rds::database::{Database, Databases};
+use super::redshift::Redshift;
 use super::things::{Table, Thing, Things};
 use super::timeline::{Event, Timeline};
 use super::trail::Started;
@@ -61,6 +63,8 @@ pub struct Account {
     pub fleets: Fleets,
     /// ECS, and the scalable targets of its services.
     pub ecs: Ecs,
+    /// Lambda, and the scalable targets of its functions.
+    pub lambda: Lambda,
     /// RDS's databases, by ARN.
     pub databases: Databases,
     /// The ARNs of the clusters of each global cluster.
@@ -73,11 +77,15 @@ pub struct Account {
     pub no_database_capacity: bool,
     /// Lambda functions of the user's, by name.
     pub user_functions: UserFunctions,
+    /// Redshift.
+    pub redshift: Redshift,
+    /// Costs, as Cost Explorer shows them: service, usage type and US dollars.
+    pub costs: Vec<(&'static str, &'static str, &'static str)>,
     /// Services that a table tells, and their resources.
     pub doubles: Vec<&'static Table>,
     /// Their resources, by ARN.
     pub things: Things,
-    /// Calls of those services, and of RDS: IAM's action, the resource, and the resource's tags.
+    /// Calls of those services, of RDS and of Redshift: IAM's action, the resource, and the resource's tags.
     pub told: Vec<(String, String, BTreeMap<String, String>)>,
     /// The Regions that are enabled.
     pub regions: BTreeSet<String>,
@@ -114,7 +122,9 @@ pub struct Account {
     pub(super) past_fleets: Past<Fleets>,
     pub(super) past_things: Past<Things>,
     pub(super) past_ecs: Past<Ecs>,
+    pub(super) past_lambda: Past<Lambda>,
     pub(super) past_databases: Past<Databases>,
+    pub(super) past_redshift: Past<Redshift>,
     pub(super) past_iam: Past<Iam>,
 }
 
@@ -150,12 +160,15 @@ impl Default for Account {
             shared_keys: BTreeSet::new(),
             fleets: BTreeMap::new(),
             ecs: Ecs::default(),
+            lambda: Lambda::default(),
             databases: BTreeMap::new(),
             global_clusters: BTreeMap::new(),
             deployments: Vec::new(),
             no_deployments: false,
             no_database_capacity: false,
             user_functions: UserFunctions::new(),
+            redshift: Redshift::default(),
+            costs: Vec::new(),
             doubles: Vec::new(),
             things: BTreeMap::new(),
             told: Vec::new(),
@@ -179,7 +192,9 @@ impl Default for Account {
             past_fleets: Past::default(),
             past_things: Past::default(),
             past_ecs: Past::default(),
+            past_lambda: Past::default(),
             past_databases: Past::default(),
+            past_redshift: Past::default(),
             past_iam: Past::default(),
         }
     }
@@ -333,9 +348,9 @@ impl Account {
         let fleets = self.fleets.values().filter(|group| group.explicit).flat_map(fleet);
         let thing = |thing: &Thing| (place(&thing.region, &thing.name), thing.state(self.now).to_owned());
         let things = self.things.values().map(thing);
-        let things = things.chain(self.ecs_snapshot());
+        let things = things.chain(self.ecs_snapshot()).chain(self.lambda_snapshot());
         let database = |database: &Database| (place(&database.region, &database.name), database.status.to_owned());
-        let things = things.chain(self.databases.values().map(database));
+        let things = things.chain(self.databases.values().map(database)).chain(self.redshift_snapshot());
         let targets = self.user_functions.values().flat_map(|function| function.memory.targets.clone());
         let things = things.chain(targets);
         groups.chain(users).chain(roles).chain(self.instances.iter().map(instance)).chain(fleets).chain(things).collect()

@@ -2,11 +2,24 @@
 
 use super::account::Account;
 use super::ecs;
+use super::lambda;
 use super::rds;
+use super::redshift;
 use super::switchable;
 use super::wire::{Call, Refusal, Service};
 
 const USER: &str = "User: arn:aws:sts::123456789012:assumed-role/guardrails/session";
+
+/// Calls of Lambda that are granted on functions with the tag alone.
+const LAMBDA_BY_TAG: &[&str] = &[
+    "PutFunctionConcurrency",
+    "DeleteFunctionConcurrency",
+    "PutProvisionedConcurrencyConfig",
+    "DeleteProvisionedConcurrencyConfig",
+    "GetFunctionConfiguration",
+    "ListAliases",
+    "ListFunctionEventInvokeConfigs",
+];
 
 /// Why IAM refuses a function's call, if it does.
 pub fn refusal(account: &Account, call: &Call) -> Option<Refusal> {
@@ -34,10 +47,20 @@ pub fn refusal(account: &Account, call: &Call) -> Option<Refusal> {
         let message = format!("{USER} is not authorized to perform: {action} on resource: {arn}");
         return is_refused.then_some(Refusal(400, "AccessDeniedException", message));
     }
+    if let Service::Lambda = call.service {
+        let (action, arn, tags) = lambda::told(account, call);
+        let is_refused = LAMBDA_BY_TAG.contains(&call.operation.as_str()) && tags.get(key).map(String::as_str) != Some(value);
+        let message = format!("{USER} is not authorized to perform: {action} on resource: {arn}");
+        return is_refused.then_some(Refusal(403, "AccessDeniedException", message));
+    }
     let is_granted = match call.operation.as_str() {
         "StopDBInstance" | "StartDBInstance" | "StopDBCluster" | "StartDBCluster" => {
             let (_, _, tags) = rds::told(account, call);
             account.now >= account.tags_known && tags.get(key).is_some_and(|is| is == value)
+        }
+        "PauseCluster" | "ResumeCluster" => {
+            let (_, _, tags) = redshift::told(account, call);
+            tags.get(key).is_some_and(|is| is == value)
         }
         "StopInstances" | "StartInstances" => {
             let mut asked = call.list("InstanceId").into_iter().filter_map(|id| account.instances.get(id));
@@ -53,7 +76,11 @@ pub fn refusal(account: &Account, call: &Call) -> Option<Refusal> {
         return None;
     }
     let user = USER;
-    let service = if matches!(call.service, Service::Rds) { "rds" } else { "autoscaling" };
+    let service = match call.service {
+        Service::Rds => "rds",
+        Service::Redshift => "redshift",
+        _ => "autoscaling",
+    };
     Some(if matches!(call.service, Service::Ec2) {
         let what = format!("{user} is not authorized to perform: ec2:{}", call.operation);
         Refusal(403, "UnauthorizedOperation", format!("You are not authorized to perform this operation. {what}"))

@@ -19,6 +19,7 @@ use aws_smithy_types::body::SdkBody;
 use guardrails_model::clock::Clock;
 
 use super::World;
+use super::lambda;
 use super::programs;
 use super::wire::{self, Call, Reply, Service};
 use super::{Effect, Ending};
@@ -94,14 +95,26 @@ impl World {
     /// The call that a request makes: JSON names its service and operation in a header.
     fn read(&self, request: &HttpRequest, body: &[u8]) -> Call {
         let Some(target) = request.headers().get("x-amz-target") else {
-            let by_path = programs::read(request.uri(), region(request), body);
-            return by_path.unwrap_or_else(|| Call::read(region(request), body));
+            let uri = url::Url::parse(request.uri()).expect("an address");
+            if uri.path() == "/" {
+                return Call::read(region(request), body);
+            }
+            let named = programs::read(request.uri(), region(request), body);
+            let account = self.settled();
+            let known =
+                |call: &Call| account.lambda.functions.keys().any(|(_, name)| call.get("FunctionName") == Some(name.as_str()));
+            if let Some(call) = named.filter(|call| !known(call)) {
+                return call;
+            }
+            return lambda::read(region(request), request.method(), uri.path(), uri.query().unwrap_or_default(), body);
         };
         let (service, operation) = target.rsplit_once('.').expect("a service and an operation");
         let known = [
             ("CloudTrail_20131101", Service::CloudTrail),
+            ("AWSInsightsIndexService", Service::Costs),
             ("AmazonEC2ContainerServiceV20141113", Service::Ecs),
             ("AnyScaleFrontendService", Service::Ecs),
+            ("ResourceGroupsTaggingAPI_20170126", Service::Lambda),
         ];
         if let Some((_, known)) = known.into_iter().find(|(target, _)| service.ends_with(target)) {
             return Call::read_for(known, region(request), operation, body);

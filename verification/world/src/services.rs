@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::account::Account;
 use super::timeline::Event;
 use super::wire::{self, Call, Refusal, Reply, Service};
-use super::{auto_scaling, ec2, ecs, granted, iam, load_balancers, programs, rds, switchable, trail};
+use super::{auto_scaling, costs, ec2, ecs, granted, iam, lambda, load_balancers, programs, rds, redshift, switchable, trail};
 
 impl Account {
     /// Everything that happens by itself until `now`, in its order.
@@ -18,6 +18,8 @@ impl Account {
                 Event::Reconcile(group) => self.reconcile(&group, at),
                 Event::Check(group) => self.check(&group, at),
                 Event::Database(arn) => self.settle_database(&arn, at),
+                Event::Warehouse(key) => self.settle_warehouse(&key, at),
+                Event::Schedule(key) => self.run_schedule(&key, at),
                 Event::Late(call) => {
                     self.answer(&call, at);
                 }
@@ -25,6 +27,7 @@ impl Account {
         }
         self.now = self.now.max(now);
         self.settle_alarms(self.now);
+        self.settle_function_alarms(self.now);
     }
 
     fn settle_instance(&mut self, id: &str, at: Timestamp) {
@@ -58,8 +61,10 @@ impl Account {
         match call.service {
             Service::Told(table) => self.told.push(switchable::told(self, table, call)),
             Service::Ecs => self.told.push(ecs::told(self, call)),
+            Service::Lambda => self.told.push(lambda::told(self, call)),
             Service::Rds => self.told.push(rds::told(self, call)),
             Service::Programs => self.told.push(programs::told(call)),
+            Service::Redshift => self.told.push(redshift::told(self, call)),
             _ => {}
         }
         let is_regional = !matches!(call.service, Service::Iam);
@@ -116,11 +121,21 @@ impl Account {
             }
             (Service::AutoScaling, false) => auto_scaling::change(self, call, now),
             (Service::TargetGroups | Service::ClassicLoadBalancers, _) => load_balancers::answer(self, call, now),
+            // Application Auto Scaling's calls say whose targets they are about.
+            (Service::Ecs, true) if call.json["ServiceNamespace"] == "lambda" => {
+                lambda::describe(self, self.past_lambda.at(then).unwrap_or(&self.lambda), call, then)
+            }
+            (Service::Ecs, false) if call.json["ServiceNamespace"] == "lambda" => lambda::change(self, call, now),
+            (Service::Lambda, true) => lambda::describe(self, self.past_lambda.at(then).unwrap_or(&self.lambda), call, then),
+            (Service::Lambda, false) => lambda::change(self, call, now),
             (Service::Ecs, true) => ecs::describe(self, self.past_ecs.at(then).unwrap_or(&self.ecs), call, then),
             (Service::Ecs, false) => ecs::change(self, call, now),
             (Service::Rds, true) => rds::describe(self, self.past_databases.at(then).unwrap_or(&self.databases), call),
             (Service::Rds, false) => rds::change(self, call, now),
             (Service::Programs, _) => programs::answer(self, call, now),
+            (Service::Redshift, true) => redshift::describe(self, self.past_redshift.at(then).unwrap_or(&self.redshift), call),
+            (Service::Redshift, false) => redshift::change(self, call, now),
+            (Service::Costs, _) => costs::answer(self, call),
             (Service::CloudTrail, _) => trail::lookup(self, call, now),
             (Service::Told(table), true) => {
                 switchable::read(self, table, self.past_things.at(then).unwrap_or(&self.things), call, then)

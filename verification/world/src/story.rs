@@ -90,6 +90,13 @@ impl Story {
         self.harness.open(&run).await.unwrap().id
     }
 
+    /// A run of a stage of these waves, planned.
+    pub async fn open_waves(&self, who: &str, waves: Vec<Vec<ActionSpec>>) -> RunId {
+        let (target, guardrail) = harness::stage(who, waves);
+        let Begun::Started(run) = self.harness.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
+        self.harness.open(&run).await.unwrap().id
+    }
+
     /// A run of `stop-instances` over the resources that carry `Project=Beta`, planned.
     pub async fn open_beta(&self, who: &str, more: Json) -> RunId {
         let mut params = json!({"tag": {"Project": "Beta"}});

@@ -20,6 +20,10 @@ pub enum Event {
     Check(Key),
     /// A database may have reached its next status, or is started by RDS.
     Database(String),
+    /// A cluster of Redshift, by Region and name, may have reached its next status.
+    Warehouse((String, String)),
+    /// A scheduled action of Redshift falls due.
+    Schedule((String, String)),
     /// A call lands whose caller is gone.
     Late(Call),
 }
@@ -40,7 +44,9 @@ impl Timeline {
             Event::Reconcile(_) => 2,
             Event::Check(_) => 3,
             Event::Database(_) => 4,
-            Event::Late(_) => 5,
+            Event::Warehouse(_) => 5,
+            Event::Schedule(_) => 6,
+            Event::Late(_) => 7,
         };
         self.pushed += 1;
         self.queue.insert((at, rank, self.pushed), event);

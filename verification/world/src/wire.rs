@@ -1,4 +1,4 @@
-//! The protocols. IAM, Auto Scaling, load balancers, RDS (AWS Query) and EC2 (EC2 Query): a form comes in, XML goes out. Services that
+//! The protocols. IAM, Auto Scaling, load balancers, RDS, Redshift (AWS Query) and EC2 (EC2 Query): a form comes in, XML goes out. Services that
 //! a table tells ([`super::switchable`]): JSON comes in and goes out.
 
 use std::collections::BTreeMap;
@@ -17,11 +17,15 @@ pub enum Service {
     TargetGroups,
     ClassicLoadBalancers,
     CloudTrail,
+    Costs,
     /// ECS, and Application Auto Scaling.
     Ecs,
+    /// Lambda, and the index of tags.
+    Lambda,
     Rds,
     /// Lambda, as far as functions of the user's are called.
     Programs,
+    Redshift,
     Told(&'static Table),
 }
 
@@ -61,6 +65,7 @@ impl Call {
             "2015-12-01" => Service::TargetGroups,
             "2012-06-01" => Service::ClassicLoadBalancers,
             "2014-10-31" => Service::Rds,
+            "2012-12-01" => Service::Redshift,
             other => panic!("the double does not know the API version {other:?}: {form:?}"),
         };
         Self { service, region: region.to_owned(), operation: get("Action").to_owned(), json: Json::Null, form }
@@ -75,7 +80,11 @@ impl Call {
 
     /// Reads a call of a service whose double knows JSON.
     pub fn read_for(service: Service, region: &str, operation: &str, body: &[u8]) -> Self {
-        let json = serde_json::from_slice(body).expect("a request in JSON");
+        Self::of_json(service, region, operation, serde_json::from_slice(body).expect("a request in JSON"))
+    }
+
+    /// A call with these parameters.
+    pub fn of_json(service: Service, region: &str, operation: &str, json: Json) -> Self {
         let (region, operation) = (region.to_owned(), operation.to_owned());
         Self { service, region, operation, json, form: BTreeMap::new() }
     }
@@ -126,10 +135,14 @@ impl Call {
 pub fn answer(call: &Call, result: Result<String, Refusal>) -> Reply {
     let operation = &call.operation;
     match (call.service, result) {
-        (Service::Told(_) | Service::CloudTrail | Service::Ecs | Service::Programs, Ok(body)) => (200, body),
-        (Service::Told(_) | Service::CloudTrail | Service::Ecs | Service::Programs, Err(Refusal(status, code, message))) => {
-            (status, json!({"__type": code, "Message": message}).to_string())
-        }
+        (
+            Service::Told(_) | Service::CloudTrail | Service::Costs | Service::Ecs | Service::Lambda | Service::Programs,
+            Ok(body),
+        ) => (200, body),
+        (
+            Service::Told(_) | Service::CloudTrail | Service::Costs | Service::Ecs | Service::Lambda | Service::Programs,
+            Err(Refusal(status, code, message)),
+        ) => (status, json!({"__type": code, "Message": message}).to_string()),
         (Service::Ec2, Ok(body)) => (200, format!("<{operation}Response><requestId>r</requestId>{body}</{operation}Response>")),
         (_, Ok(body)) => {
             let metadata = "<ResponseMetadata><RequestId>r</RequestId></ResponseMetadata>";
@@ -151,6 +164,7 @@ pub fn answer(call: &Call, result: Result<String, Refusal>) -> Reply {
 pub fn throttled(service: Service) -> Refusal {
     let (status, code, message) = match service {
         Service::Ec2 => (503, "RequestLimitExceeded", "Request limit exceeded."),
+        Service::Lambda => (429, "TooManyRequestsException", "Rate exceeded"),
         Service::Told(_) | Service::Ecs => (400, "ThrottlingException", "Rate exceeded"),
         Service::Programs => (429, "TooManyRequestsException", "Rate Exceeded."),
         _ => (400, "Throttling", "Rate exceeded"),
@@ -174,8 +188,10 @@ pub fn closed(call: &Call) -> Refusal {
         Service::AutoScaling => ("AccessDenied", "autoscaling"),
         Service::Told(table) => ("AccessDeniedException", table.service),
         Service::Ecs => ("AccessDeniedException", "ecs"),
+        Service::Lambda => ("AccessDeniedException", "lambda"),
         Service::Rds => ("AccessDenied", "rds"),
         Service::Programs => ("AccessDeniedException", "lambda"),
+        Service::Redshift => ("AccessDenied", "redshift"),
         _ => ("AccessDenied", "elasticloadbalancing"),
     };
     let user = "User: arn:aws:sts::123456789012:assumed-role/guardrails/session";

@@ -20,6 +20,9 @@ use results::{Load, Results, Round};
 /// The tests that took longest, as many as are shown.
 const SLOWEST: usize = 5;
 
+/// The Python of the local AWS.
+const LAUNCHER: &str = "verification/local-aws/launcher";
+
 /// The arguments of the command.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -54,7 +57,10 @@ impl Args {
 pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     let command = programs::build()?;
     let tests = test_program(root)?;
-    let program = results::digest(&[&tests, &command, &command.with_file_name(artifacts::PROGRAM)])?;
+    // The launcher of the local AWS is no program that cargo builds.
+    let mut files = results::files(&root.join(LAUNCHER))?;
+    files.extend([tests.clone(), command.clone(), command.with_file_name(artifacts::PROGRAM)]);
+    let program = results::digest(&files)?;
     let mut results = Results::open(&root.join(&args.results), &program, &args.filter)?;
     for (load, wanted) in args.rounds() {
         for number in 1..=wanted {

@@ -111,13 +111,24 @@ impl Results {
 }
 
 /// A digest of these files: other programs begin anew.
-pub(super) fn digest(files: &[&Path]) -> Result<String> {
+pub(super) fn digest(files: &[PathBuf]) -> Result<String> {
     let mut digest = Sha256::new();
     for file in files {
         let mut file = File::open(file).with_context(|| format!("reading {}", file.display()))?;
         io::copy(&mut file, &mut digest)?;
     }
     Ok(format!("{:x}", digest.finalize())[..12].to_owned())
+}
+
+/// The files of a folder and of those in it, in a fixed order.
+pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
+        let path = entry?.path();
+        if path.is_dir() { found.extend(files(&path)?) } else { found.push(path) }
+    }
+    found.sort();
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -150,6 +161,19 @@ mod tests {
         for (program, filter) in [("other", "f"), ("p", "other")] {
             assert!(!Results::open(&path, program, filter).unwrap().has(Load::Alone, 1), "{program} {filter}");
         }
+    }
+
+    #[test]
+    fn changed_file_of_the_launcher_begins_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("services/ec2.py");
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        let digest_with = |text: &str| {
+            fs::write(&file, text).unwrap();
+            digest(&files(folder.path()).unwrap()).unwrap()
+        };
+        assert_eq!(digest_with("one"), digest_with("one"));
+        assert_ne!(digest_with("one"), digest_with("other"));
     }
 
     #[test]

@@ -2,10 +2,16 @@
 //! that depends on which actions there are (functions, roles, the schema, the tables in docs/) is made from the list.
 
 pub mod deny_actions;
+#[cfg(feature = "redshift")]
+pub mod pause_clusters;
 pub mod run_function;
+#[cfg(any(feature = "ecs", feature = "lambda"))]
+mod scalable_target;
 pub mod scale_group_to_zero;
 #[cfg(feature = "rds")]
 pub mod stop_databases;
+#[cfg(feature = "lambda")]
+pub mod stop_functions;
 pub mod stop_instances;
 #[cfg(feature = "ecs")]
 pub mod stop_services;
@@ -17,10 +23,14 @@ crate::catalog! {
     /// The product's actions.
     CATALOG:
     deny_actions::DenyActions,
+    #[cfg(feature = "redshift")]
+    pause_clusters::PauseClusters,
     run_function::RunFunction,
     scale_group_to_zero::ScaleGroupToZero,
     #[cfg(feature = "rds")]
     stop_databases::StopDatabases,
+    #[cfg(feature = "lambda")]
+    stop_functions::StopFunctions,
     stop_instances::StopInstances,
     #[cfg(feature = "ecs")]
     stop_services::StopServices,
@@ -47,9 +57,11 @@ mod tests {
             names,
             [
                 "deny-actions",
+                "pause-clusters",
                 "run-function",
                 "scale-group-to-zero",
                 "stop-databases",
+                "stop-functions",
                 "stop-instances",
                 "stop-services",
                 "swap-group-policy",

@@ -12,7 +12,7 @@ use guardrails_model::pace::Limit;
 pub use self::clusters::Clusters;
 pub use self::instances::Instances;
 pub use self::params::{Keys, PendingChanges};
-use crate::declared::{About, Noun, Service};
+use crate::declared::{About, Joins, Noun, Service};
 use crate::switch::{Switched, Switches};
 
 /// The action.
@@ -20,6 +20,14 @@ pub type StopDatabases = Switched<Databases>;
 
 /// Stops and starts. RDS documents no figures: two a second at the most.
 const CHANGES: Limit = Limit::new("rds-changes", 4.0, 2.0);
+
+/// "Being started due to it exceeding the maximum allowed time being stopped", of an instance and of a cluster. The round's work waits
+/// until it is up, and stops it then.
+const RESTARTS: &str = r#"{
+    "source": ["aws.rds"],
+    "detail-type": ["RDS DB Instance Event", "RDS DB Cluster Event"],
+    "detail": {"EventID": ["RDS-EVENT-0153", "RDS-EVENT-0154"]}
+}"#;
 
 /// DB instances, and clusters. Members of a cluster stop with it.
 pub struct Databases;
@@ -33,6 +41,8 @@ impl Switches for Databases {
             goes_on: "storage, backups; an hour or two a week, since RDS starts them after seven days",
             lost: "a public IP address, pending changes",
         }],
+        wakes: Some(RESTARTS),
+        joins_stop_all: Some(Joins::set(1)),
         ..About::new(
             "stop-databases",
             "stops the RDS instances and the Aurora, Neptune and DocumentDB clusters that carry the tags, in all Regions",

@@ -26,7 +26,7 @@ use jiff::Timestamp;
 
 pub use self::params::StopInstances;
 use crate::context::Context;
-use crate::declared::{About, ActionType, Counted, Declared, Noun, Priced, Service, alike};
+use crate::declared::{About, ActionType, Counted, Declared, Joins, Noun, Priced, Service, alike};
 use crate::ec2::groups::{self, Groups, PROCESS};
 use crate::ec2::instances::{self, Lister, POWER, instance_id, running, stopped};
 use crate::ec2::limits::{self, START_INSTANCES, STOP_INSTANCES};
@@ -80,6 +80,7 @@ impl ActionType for StopInstances {
                 lost: "as for instances; scheduled actions that fall due meanwhile do not happen later",
             },
         ],
+        joins_stop_all: Some(Joins { ids: "i-", ..Joins::set(1) }),
         ..About::new(
             "stop-instances",
             "stops the running EC2 instances that carry the tags, in all Regions, members of Auto Scaling groups too",

@@ -19,7 +19,8 @@ use guardrails_model::pace::Limit;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::declared::{About, Noun, Service};
+use super::scalable_target::TARGETS;
+use crate::declared::{About, Joins, Noun, Service};
 use crate::switch::{Options, Switched, Switches};
 
 /// The action.
@@ -27,8 +28,6 @@ pub type StopServices = Switched<Services>;
 
 /// `UpdateService`. AWS documents the bucket of the calls that read clusters, 50 with 20 a second, and not this one: a guess.
 const UPDATES: Limit = Limit::new("update-service", 10.0, 5.0);
-/// `RegisterScalableTarget`, of which AWS documents no bucket: a guess.
-const TARGETS: Limit = Limit::new("register-scalable-target", 10.0, 5.0);
 /// A service of ECS.
 const SERVICE: Noun = Noun { one: "ECS service", many: "ECS services" };
 
@@ -44,6 +43,7 @@ impl Switches for Services {
             goes_on: "container instances on EC2, load balancers",
             lost: "the tasks: new ones start; EBS volumes of tasks, where `volume-data: lose`",
         }],
+        joins_stop_all: Some(Joins::set(1)),
         ..About::new(
             "stop-services",
             "takes the ECS services that carry the tags to no tasks, on Fargate and EC2, after it suspended their scaling",

@@ -184,7 +184,12 @@ impl<S: Switch> Action for Acting<S> {
     }
 
     fn drifted(&self, facet: &FacetId, since: Timestamp, turns_back: Option<Timestamp>) -> DriftPolicy {
-        let Drift::ReapplyAfter(seconds) = S::DRIFT else { return self.drift_policy(facet) };
+        let seconds = match S::DRIFT {
+            Drift::ReapplyAfter(seconds) => seconds,
+            // A step that the run left alone has no such time.
+            Drift::ReportHeld if since > Timestamp::MIN => return DriftPolicy::Report,
+            Drift::Report | Drift::ReportHeld | Drift::Reapply => return self.drift_policy(facet),
+        };
         let by_itself = turns_back.unwrap_or(since + SignedDuration::from_secs(seconds)) - EARLY;
         if self.clock.now() < by_itself { DriftPolicy::Report } else { self.drift_policy(facet) }
     }
@@ -285,8 +290,9 @@ impl<S: Switch> Acting<S> {
             let later = "its tags may be too new for IAM to know them";
             return ChangeOutcome::NoCapacity(format!("{}: {later}, so it is asked for again", failure.message));
         }
-        // On the way back nothing is left alone: it stays held, and people are told.
-        if direction == Direction::Apply && S::CODES.is_for_another(&failure) {
+        // On the way back nothing is left alone: it stays held, and people are told. So it is where others would be held for nothing.
+        let for_nothing = S::NEEDS_ALL && !change.others.is_empty();
+        if direction == Direction::Apply && S::CODES.is_for_another(&failure) && !for_nothing {
             return ChangeOutcome::Skipped(failure.message);
         }
         Failure::answer(failure)

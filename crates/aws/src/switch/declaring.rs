@@ -43,6 +43,9 @@ impl<S: Switches> Declared for Switched<S> {
     }
 }
 
+/// The uses of a read: the plan, and the looks before and after each change.
+const READING: &[Use] = &[Use::Plan, Use::Apply, Use::Rollback];
+
 /// The rights of one part, by the stages' scopes. Where there are `several` parts, each right has the name of its part.
 pub(super) fn grants_of<S: Switch>(scopes: &[&Scope], several: bool) -> Vec<Grant> {
     let Resource { service, arn, lists, reads, wide, turns } = S::RESOURCE;
@@ -61,6 +64,10 @@ pub(super) fn grants_of<S: Switch>(scopes: &[&Scope], several: bool) -> Vec<Gran
     }
     grants.extend(on);
     grants.extend(S::more_grants());
+    if !S::READS_BY_TAG.is_empty() {
+        let reads = grants::by_tag(&name("ReadTagged"), S::READS_BY_TAG, scopes.iter().cloned());
+        grants.extend(reads.into_iter().map(|grant| Grant { uses: READING, ..grant }));
+    }
     if !turns.is_empty() {
         grants.extend(grants::by_tag(&name("Turn"), turns, scopes));
     }
@@ -68,8 +75,7 @@ pub(super) fn grants_of<S: Switch>(scopes: &[&Scope], several: bool) -> Vec<Gran
 }
 
 fn reading(name: &str, actions: &'static [&'static str], resources: Vec<String>, why_any: Option<&'static str>) -> Grant {
-    let uses = &[Use::Plan, Use::Apply, Use::Rollback];
-    Grant { sid: name.to_owned(), uses, actions, resources, why_any, ..Grant::default() }
+    Grant { sid: name.to_owned(), uses: READING, actions, resources, why_any, ..Grant::default() }
 }
 
 fn everything() -> Vec<String> {

@@ -38,6 +38,8 @@ pub trait Switch: Send + Sync + Sized + 'static {
     const TARGET: Counted;
     /// The resources as IAM knows them.
     const RESOURCE: Resource;
+    /// Actions that read a resource, granted by the stage's tags: their answers are not for everybody. A refusal costs the resource alone.
+    const READS_BY_TAG: &'static [&'static str] = &[];
     /// The meaning of the service's own error codes.
     const CODES: Codes = Codes::NONE;
     /// The drift policy: a resource is found otherwise while a run holds it.
@@ -155,6 +157,8 @@ pub struct Resource {
 pub enum Drift {
     /// It is somebody's change: people are told of it, and it stays.
     Report,
+    /// The same of a resource that a run holds. One that comes into scope only then is changed.
+    ReportHeld,
     /// It is changed again.
     Reapply,
     /// The service itself turns it back, at the time that it says ([`Found::turns_back`]), or after so many seconds, such as seven days.

@@ -1,5 +1,6 @@
 //! `guardrails plan`: what would a stage change now? The code of a run's own planning, and nothing is written.
 
+pub(crate) mod goes_on;
 mod launch;
 mod savings;
 mod scope;
@@ -51,6 +52,9 @@ pub(crate) struct Plan {
     /// every Region, or `us-east-1: {t3.micro: 0.0104, "m5.large Windows": 0.188}`.
     #[arg(long)]
     pub(crate) prices: Option<PathBuf>,
+    /// Ask Cost Explorer which money of the budget goes to services that no action stops: AWS takes $0.01 for each page of its answer.
+    #[arg(long)]
+    pub(crate) cost_explorer: bool,
     /// Show each step and each person, however many there are.
     #[arg(long)]
     pub(crate) all: bool,
@@ -95,7 +99,15 @@ pub(crate) async fn run(global: &Global, args: &Plan) -> Result<Exit> {
     if let Some(look) = &look {
         text = format!("{text}\n{}", look.text(args.all));
     }
-    output::result(global, &made.json(&target, savings.as_ref(), look.as_ref()), &text)?;
+    let mut value = made.json(&target, savings.as_ref(), look.as_ref());
+    if args.cost_explorer {
+        let found = goes_on::goes_on(&deployment.sdk, &CATALOG, &guardrail.budget, SystemClock.now()).await;
+        text = format!("{text}\n{}", goes_on::goes_on_words(&found, &guardrail.budget));
+        value["goes_on"] = found.map_or_else(|why| json!({ "not_known": why }), |found| json!(found));
+    } else {
+        output::tell("hint: money may go to services that no action stops: `--cost-explorer` asks AWS which, for $0.01 a page");
+    }
+    output::result(global, &value, &text)?;
     let refused = |part: &PartMade| matches!(part.outcome, Outcome::Refused(_)) || !Counts::of(part.steps()).refused.is_empty();
     let refused = made.parts.iter().any(refused);
     Ok(if refused { Exit::PartlyFailed } else { Exit::Done })

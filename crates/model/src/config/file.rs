@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_saphyr::{Location, Spanned};
 
 use self::checks::{
-    apart, check_approval, check_budget, check_meanwhile, check_new, check_operator, check_price_file, check_verify,
+    Asked, apart, check_approval, check_budget, check_meanwhile, check_new, check_operator, check_price_file, check_verify,
 };
 use super::tags::UNQUOTED;
 use super::{
@@ -32,6 +32,19 @@ pub const MOST_STAGES: usize = 10;
 pub trait Actions: DeserializeOwned + Serialize + JsonSchema {
     /// AWS's limits whose buckets the file may set, by action.
     const LIMITS: &[&[Limit]] = &[];
+
+    /// The actions that this stands for: itself, unless it is a line for several.
+    ///
+    /// # Errors
+    /// When it asks for an action, a set or a key that there is not; in words.
+    fn expanded(self) -> Result<Vec<Self>, String> {
+        Ok(vec![self])
+    }
+
+    /// Is it a line for several actions?
+    fn is_several(&self) -> bool {
+        false
+    }
 
     /// The facets that the action is known to turn without looking at the account, each with its wanted value. Two guardrails
     /// that wish the opposite of one facet are refused.
@@ -272,13 +285,20 @@ fn check_guardrail<A: Actions>(
         apart(&stages, stage.at, budget.amount.dollars()).map_err(problem)?;
         let (mut waves, mut restricted, mut lossy) = (Vec::new(), BTreeSet::new(), false);
         let mut cheap: Vec<(Meanwhile, ActionName)> = Vec::new();
+        let mut asked = Asked::default();
         for item in stage.r#do {
             let here = item.referenced;
-            let actions = match item.value {
+            let written = match item.value {
                 Item::Notify => continue,
                 Item::Action(action) => vec![action],
                 Item::Together(actions) => actions,
             };
+            let mut actions = Vec::new();
+            for one in written {
+                let several = one.is_several();
+                let of_one = one.expanded().and_then(|of_one| asked.add(&of_one, several).map(|()| of_one));
+                actions.extend(of_one.map_err(|what| Problem::at(here, what))?);
+            }
             for action in &actions {
                 desired.add(&name, action).map_err(problem)?;
                 check_new(action).map_err(|what| Problem::at(here, what))?;

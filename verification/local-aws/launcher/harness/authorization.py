@@ -70,9 +70,10 @@ def _action(original, service, method, path, headers, body, query_params):
 
 
 def _resource(original, service, method, path, headers, body, query_params, region, account_id):
-    action = iam_actions.extract_iam_action(service, method, path, headers, body, query_params)
-    call = Call(service, action, path, query_params, json_body(body), region, account_id)
-    checks = _checks[service](call) if service in _checks else None
+    checks = None
+    if service in _checks:
+        action = iam_actions.extract_iam_action(service, method, path, headers, body, query_params)
+        checks = _checks[service](Call(service, action, path, query_params, json_body(body), region, account_id))
     _pending.set(_Pending(service, checks) if checks else None)
     if path.startswith("/service/"):
         body = b""  # CBOR, which MiniStack would read as JSON; no resource of it is needed here

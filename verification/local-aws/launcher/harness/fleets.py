@@ -41,6 +41,8 @@ def _end_with_launcher():
 def _patch_moto():
     # ours: a few Regions are enough to be several, and keep a run over all of them quick
     RegionsAndZonesBackend.regions = [region for region in RegionsAndZonesBackend.regions if region.name in _REGIONS]
+    # upstream: answers in two packets, and the second waits 40 ms until the caller acknowledges the first
+    MotoRequestHandler.disable_nagle_algorithm = True
     # upstream: has no instance refreshes
     AutoScalingResponse.describe_instance_refreshes = _describe_instance_refreshes
     # upstream: forgets the mixed instances policy of a group whose size is changed

@@ -1,6 +1,7 @@
 """Starts the local AWS: MiniStack with IAM enforcement made true to AWS.
 
-    GATEWAY_PORT=4566 BIND_HOST=127.0.0.1 TMPDIR=... python launcher     (this folder)
+    GATEWAY_PORT=4566 TMPDIR=... python launcher     (this folder)
+    python launcher --fork-server                    (any number of them: fork_server.py)
 
 GATEWAY_PORT=0 takes a free port. As soon as connections are accepted, one line goes to stdout: the endpoint's URL, and after
 a space that of the fleets. With GUARDRAILS_FLEETS_PYTHON, the Python of a virtual environment with requirements-fleets.txt,
@@ -8,13 +9,14 @@ EC2, Auto Scaling and load balancers are moto's at an endpoint of their own; oth
 stderr. The launcher ends, and ends the Lambda processes that it started, on SIGTERM, on SIGINT and when the process
 that started it is gone; with GUARDRAILS_KEEP=1 it outlives that process.
 
-MiniStack reads its settings from the environment while it is being imported, and Lambda functions inherit that environment.
-So everything here happens in this order: check, set the environment, import, patch, serve.
+Everything here happens in this order: check, import with placeholders, patch, set the environment, serve. Lambda functions
+inherit that environment.
 """
 
 import asyncio
+import contextlib
+import importlib
 import importlib.metadata
-import ipaddress
 import os
 import pathlib
 import signal
@@ -24,23 +26,41 @@ import sys
 import threading
 import time
 
+from harness import placeholders
+
 HERE = pathlib.Path(__file__).resolve().parent
 REQUIREMENTS = HERE.parent / "requirements.txt"
+# A server that takes any access key as an account's root must not be reachable from outside.
+HOST = "127.0.0.1"
 # The SDKs' ids of the services whose calls go to the fleets' endpoint.
 FLEET_SERVICES = ("EC2", "AUTO_SCALING", "ELASTIC_LOAD_BALANCING", "ELASTIC_LOAD_BALANCING_V2")
 
 
 def main():
     check_version()
-    host = loopback_host()
-    listener = listen(host)
-    endpoint = f"http://{host}:{listener.getsockname()[1]}"
-    set_environment(host, listener.getsockname()[1], endpoint)
-    end_with_parent()
-    fleets = start_fleets(host) or endpoint
-    patch_ministack()
-    begin_with_state()
-    print(endpoint, fleets, flush=True)
+    with placeholders.importing():
+        import_ministack()
+    if sys.argv[1:] == ["--fork-server"]:
+        from harness import fork_server
+
+        fork_server.serve()
+    begin(os.getppid(), lambda *urls: print(*urls, flush=True))
+
+
+def begin(parent, say):
+    """Makes this process a local AWS, which `say` is told the URLs of, for as long as the process `parent` is its parent."""
+    from harness import saved_state
+
+    listener = listen(os.environ.get("GATEWAY_PORT", "0"))
+    port = listener.getsockname()[1]
+    endpoint = f"http://{HOST}:{port}"
+    end_with(parent)
+    placeholders.fill(port)
+    # The functions' SDKs call there. A fault injector may sit there (faults.py).
+    os.environ.setdefault("AWS_ENDPOINT_URL", endpoint)
+    fleets = start_fleets() or endpoint
+    saved_state.begin(os.environ.get("GUARDRAILS_SAVED"))
+    say(endpoint, fleets)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whoever waited for the line need not read on
     serve(listener)
 
@@ -57,44 +77,20 @@ def check_version():
         refuse(f"needs ministack {pinned}, found {installed}: pip install -r {REQUIREMENTS}")
 
 
-def loopback_host():
-    """A server that takes any access key as an account's root must not be reachable from outside."""
-    host = os.environ.get("BIND_HOST", "127.0.0.1")
-    try:
-        if ipaddress.ip_address(host).is_loopback:
-            return host
-    except ValueError:
-        pass
-    return refuse(f"BIND_HOST must be a loopback address such as 127.0.0.1, not {host!r}")
-
-
-def listen(host, port=None):
-    """Listening before the (slow) import lets callers connect at once, and makes a free port ours without a race."""
-    port = os.environ.get("GATEWAY_PORT", "0") if port is None else port
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+def listen(port):
+    """Listening before MiniStack serves lets callers connect at once, and makes a free port ours without a race."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
-        listener.bind((host, int(port)))
+        listener.bind((HOST, int(port)))
     except (OSError, OverflowError, ValueError) as error:
-        refuse(f"cannot listen on {host}, port {port}: {error}")
+        refuse(f"cannot listen on {HOST}, port {port}: {error}")
     listener.listen(1024)
     return listener
 
 
-def set_environment(host, port, endpoint):
-    os.environ["GATEWAY_PORT"] = str(port)  # MiniStack builds URLs with it, such as a custom resource's ResponseURL
-    os.environ["BIND_HOST"] = host
-    os.environ.setdefault("MINISTACK_HOST", host)
-    # The functions' SDKs call there. A fault injector may sit there (faults.py).
-    os.environ.setdefault("AWS_ENDPOINT_URL", endpoint)
-    os.environ.setdefault("AUTH", "true")
-    os.environ.setdefault("IOT_MTLS_ENABLED", "0")  # would listen on a fixed port
-    os.environ.setdefault("SFTP_ENABLED", "0")
-    os.environ.setdefault("LOG_LEVEL", "WARNING")
-
-
-def end_with_parent():
+def end_with(parent):
     """Ends with the signals and the parent, and takes the functions along.
 
     They share a process group of the launcher's own. The parent is watched by polling, since Linux's own parent-death
@@ -106,7 +102,6 @@ def end_with_parent():
         signal.signal(number, lambda *_: end())
     if os.environ.get("GUARDRAILS_KEEP") == "1":
         return
-    parent = os.getppid()
 
     def watch():
         while os.getppid() == parent:
@@ -122,13 +117,13 @@ def end():
     os._exit(0)
 
 
-def start_fleets(host):
+def start_fleets():
     """A process of its own: moto's packages are not MiniStack's. It ends with the launcher's group, or with this pipe."""
     python = os.environ.get("GUARDRAILS_FLEETS_PYTHON")
     if not python:
         return None
-    with listen(host, port=0) as listener:
-        url = f"http://{host}:{listener.getsockname()[1]}"
+    with listen(0) as listener:
+        url = f"http://{HOST}:{listener.getsockname()[1]}"
         process = subprocess.Popen(
             [python, "-B", HERE / "fleets.py", str(listener.fileno())],
             stdin=subprocess.PIPE,
@@ -146,43 +141,43 @@ def start_fleets(host):
     return url
 
 
-def patch_ministack():
+def import_ministack():
     import services
-    from harness import authorization, faults, recorder, shortcuts
+    from harness import authorization, faults, recorder, saved_state, shortcuts
 
     shortcuts.install()
     recorder.install()
     authorization.install()
     services.install()
     faults.install()  # last: it names a function's process in the environment that services/lambda_.py gives it
-
-
-def begin_with_state():
-    """With GUARDRAILS_SAVED, a folder that saved_state.py wrote, the local AWS begins with the state that is there."""
-    from harness import saved_state
-
     saved_state.install()
-    if folder := os.environ.get("GUARDRAILS_SAVED"):
-        saved_state.restore(folder)
+    for name in ("ministack.app", "uvicorn.lifespan.on", "uvicorn.protocols.http.httptools_impl"):
+        importlib.import_module(name)
 
 
 def serve(listener):
-    from hypercorn.asyncio import serve as hypercorn_serve
-    from hypercorn.config import Config
+    import uvicorn
     from ministack.app import app
 
     from harness import faults, saved_state
 
-    config = Config()
-    config.bind = [f"fd://{listener.fileno()}"]
-    config.keep_alive_timeout = 75
-    config.loglevel = os.environ["LOG_LEVEL"]
+    class Server(uvicorn.Server):
+        def capture_signals(self):
+            return contextlib.nullcontext()  # they are ours: end_with
 
-    async def run():
-        never = asyncio.Event()
-        await hypercorn_serve(saved_state.serve(faults.serve(app)), config, shutdown_trigger=never.wait)
-
-    asyncio.run(run())
+    config = uvicorn.Config(
+        saved_state.serve(faults.serve(app)),
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_level=os.environ["LOG_LEVEL"].lower(),
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,  # MiniStack gives its own
+        timeout_keep_alive=75,
+    )
+    asyncio.run(Server(config).serve(sockets=[listener]))
 
 
 def refuse(message):

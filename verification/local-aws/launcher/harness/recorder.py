@@ -7,6 +7,7 @@ is the policy of a KMS key, without which nobody may use it.
 """
 
 import contextvars
+import functools
 import hashlib
 import json
 import os
@@ -30,17 +31,11 @@ _counts = {}
 
 
 def install():
-    folder = os.environ.get("GUARDRAILS_CALLS")
-    if not folder:
-        return
-    path = pathlib.Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
-    file = (path / f"{os.getpid()}-{os.urandom(4).hex()}.jsonl").open("w", buffering=1)
     judge, judge_resource = iam_evaluator.evaluate, iam_evaluator.evaluate_resource_policy
 
     def evaluate(context, policies, *limits):
         result = judge(context, policies, *limits)
-        if ":assumed-role/" in context.principal_arn and not _of_a_resource.get():
+        if (file := _file()) and ":assumed-role/" in context.principal_arn and not _of_a_resource.get():
             _record(file, context, result.decision)
         return result
 
@@ -55,6 +50,17 @@ def install():
     iam_evaluator.evaluate = evaluate
     # ours: a verdict of a resource's own policy is none about the role
     iam_evaluator.evaluate_resource_policy = evaluate_resource_policy
+
+
+@functools.cache
+def _file():
+    """Where this process writes, or nothing."""
+    folder = os.environ.get("GUARDRAILS_CALLS")
+    if not folder:
+        return None
+    path = pathlib.Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    return (path / f"{os.getpid()}-{os.urandom(4).hex()}.jsonl").open("w", buffering=1)
 
 
 def _record(file, context, decision):

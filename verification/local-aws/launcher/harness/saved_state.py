@@ -1,7 +1,7 @@
 """Saves the whole state of a local AWS in a folder, and begins another local AWS with it.
 
 MiniStack keeps its state in variables of its modules, and the launcher does too. `install` takes a digest of each variable at
-the beginning; `save` writes those that have changed since. `restore` puts the saved contents into the same variables of another
+the beginning; `save` writes those that have changed since. `begin` puts the saved contents into the same variables of another
 process, which has another port and another scratch folder. A module whose variables are of its process only says so by
 `SAVED = False`.
 
@@ -28,6 +28,8 @@ from ministack.core import lambda_runtime
 from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict
 from ministack.services import lambda_svc, stepfunctions
 
+from harness import placeholders
+
 LAUNCHER = str(pathlib.Path(__file__).resolve().parent.parent)
 SAVED = False  # these variables are of this process
 
@@ -46,6 +48,7 @@ _OF_THE_PROCESS = {
     ("ministack.core.concurrency", "_background_threads"),
     ("ministack.core.container_reaper", "_started"),
     ("ministack.services.lambda_svc", "_reaper_started"),
+    ("ministack.core.iam_evaluator", "_FNMATCH_CACHE"),
 }
 # Threads that a local AWS has while nobody asks it for anything.
 _IDLE_THREADS = (
@@ -70,7 +73,13 @@ def install():
     for name, value in _variables():
         _at_first[name] = _digest(value)
     _known.clear()
+
+
+def begin(folder):
+    """Begins with the state in the folder, where there is one."""
     _numbers_at_first.update(_numbers())
+    if folder:
+        restore(pathlib.Path(folder))
 
 
 def serve(app):
@@ -154,8 +163,14 @@ def _places():
 # ---- Restoring ----
 
 
+def import_modules(folder):
+    """The modules whose variables are saved there, in a process that will be forked."""
+    with placeholders.importing():
+        for name in json.loads((pathlib.Path(folder) / "about.json").read_text())["modules"]:
+            importlib.import_module(name)
+
+
 def restore(folder):
-    folder = pathlib.Path(folder)
     about = json.loads((folder / "about.json").read_text())
     for name in about["modules"]:
         importlib.import_module(name)

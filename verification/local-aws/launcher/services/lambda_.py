@@ -2,9 +2,11 @@
 
 import logging
 import re
+import socketserver
 from urllib.parse import unquote
 
 from ministack.core import iam_actions
+from ministack.core.responses import error_response_json, json_response
 from ministack.services import lambda_svc
 
 from harness import resource_types
@@ -20,8 +22,14 @@ def install():
     iam_actions._BOTOCORE_SERVICE_MAP["lambda"] = ["lambda"]
     # upstream: hands everything of the host's environment down to a function
     lambda_svc._provided_worker_env = _function_environment(lambda_svc._provided_worker_env)
+    # upstream: sends an event in two packets, and the second waits 40 ms until the function acknowledges the first
+    socketserver.StreamRequestHandler.disable_nagle_algorithm = True
     # upstream: sends a failed event to its destination without asking for the role's permission
     lambda_svc._route_async_failure = _authorized_destination(lambda_svc._route_async_failure)
+    # upstream: answers a list of a function's provisioned concurrency as if none were there
+    lambda_svc._get_provisioned_concurrency = _listed_provisioned(lambda_svc._get_provisioned_concurrency)
+    # upstream: reserves more than the account has
+    lambda_svc._put_function_concurrency = _within_the_pool(lambda_svc._put_function_concurrency)
     # upstream: makes a function without code, and ignores its concurrency and dead-letter queue
     resource_types.around("AWS::Lambda::Function", before=_check_function, after=_complete_function)
     # upstream: takes a destination that the function's role may not send to
@@ -40,15 +48,19 @@ def action(method, path, query_params):
 
 
 def checks(call):
-    """A call on a version or an alias is a call on the qualified ARN."""
+    """A call on a version or an alias is a call on the qualified ARN, with the tags of its function."""
     found = re.search(r"/functions/([^/]+)", call.path)
-    qualifier = call.param("Qualifier")
-    if not found or not qualifier:
+    if not found:
         return None
+    qualifier = call.param("Qualifier")
     function = unquote(found[1])
     if not function.startswith("arn:"):
         function = f"arn:aws:lambda:{call.region}:{call.account}:function:{function}"
-    return [Check(call.action, function if function.count(":") > 6 else f"{function}:{qualifier}")]
+    tags = (lambda_svc._functions.get(function.split(":")[6]) or {}).get("tags") or {}
+    if not (qualifier or tags):
+        return None
+    resource = f"{function}:{qualifier}" if qualifier and function.count(":") == 6 else function
+    return [Check(call.action, resource, {f"aws:ResourceTag/{key}": value for key, value in tags.items()})]
 
 
 # ---- Environment ----
@@ -96,6 +108,39 @@ def _authorized_destination(original):
         original(target_arn, function_name, event, result)
 
     return route
+
+
+# ---- Concurrency ----
+
+_LIMIT, _UNRESERVED = 1000, 100
+
+
+def _listed_provisioned(original):
+    def get(name, qualifier=None):
+        function = lambda_svc._functions.get(name)
+        if qualifier or not function:
+            return original(name, qualifier)
+        configs = sorted((function.get("provisioned_concurrency") or {}).items())
+        listed = [{**config, "FunctionArn": f"{lambda_svc._func_arn(name)}:{of}"} for of, config in configs]
+        return json_response({"ProvisionedConcurrencyConfigs": listed})
+
+    return get
+
+
+def _within_the_pool(original):
+    def put(name, data):
+        wanted = data.get("ReservedConcurrentExecutions", 0)
+        others = sum(lambda_svc._functions[other].get("concurrency") or 0 for other in lambda_svc._functions if other != name)
+        if wanted and _LIMIT - others - wanted < _UNRESERVED:
+            return error_response_json(
+                "InvalidParameterValueException",
+                "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its "
+                f"minimum value of [{_UNRESERVED}].",
+                400,
+            )
+        return original(name, data)
+
+    return put
 
 
 # ---- Templates ----

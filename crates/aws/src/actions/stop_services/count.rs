@@ -10,6 +10,7 @@ use guardrails_model::ids::Value;
 
 use super::list::{Item, Reader};
 use super::{Keys, SERVICE, UPDATES, left_alone, scaling, stays};
+use crate::actions::scalable_target;
 use crate::context::Context;
 use crate::declared::{Counted, Priced};
 use crate::error::Failure;
@@ -93,7 +94,7 @@ impl Switch for Count {
     async fn set(&self, id: &str, to: &Value, calling: &Calling<'_>) -> Result<(), Failure> {
         let count: i32 = to.as_str().parse().map_err(|_| Failure::refused(format!("`{to}` is no number of tasks")))?;
         // A target may have been registered, or resumed, since the plan.
-        if count == 0 && self.reader.target(id).await?.is_some_and(|target| !scaling::is_off(&target)) {
+        if count == 0 && self.reader.target(id).await?.is_some_and(|target| !scalable_target::is_off(&target)) {
             return Err(Failure::refused("its scaling is not suspended, and would start its tasks again".to_owned()));
         }
         let (cluster, name) = id.split_once('/').unwrap_or_default();

@@ -8,7 +8,8 @@ use guardrails_model::action::ActionError;
 use guardrails_model::config::Tags;
 use jiff::{Timestamp, Unit};
 
-use super::{left_alone, scaling};
+use super::left_alone;
+use crate::actions::scalable_target;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::switch::{Found, Which};
@@ -157,8 +158,9 @@ impl Reader {
                 let asked = self.scaling.describe_scalable_targets().service_namespace(ServiceNamespace::Ecs);
                 let asked = asked.set_resource_ids(Some(ids.to_vec())).set_next_token(next);
                 let page = asked.send().await;
-                let failed =
-                    |error| Failure::of(&error).judged(&scaling::CODES).reading("asking for the scalable targets of services");
+                let failed = |error| {
+                    Failure::of(&error).judged(&scalable_target::CODES).reading("asking for the scalable targets of services")
+                };
                 let page = page.map_err(failed)?;
                 let of_count =
                     |target: &ScalableTarget| *target.scalable_dimension() == ScalableDimension::EcsServiceDesiredCount;
@@ -180,7 +182,7 @@ impl Reader {
     pub(super) async fn target(&self, id: &str) -> Result<Option<ScalableTarget>, Failure> {
         let asked = self.scaling.describe_scalable_targets().service_namespace(ServiceNamespace::Ecs);
         let answer = asked.resource_ids(format!("service/{id}")).send().await;
-        let answer = answer.map_err(|error| Failure::of(&error).judged(&scaling::CODES))?;
+        let answer = answer.map_err(|error| Failure::of(&error).judged(&scalable_target::CODES))?;
         let of_count = |target: &ScalableTarget| *target.scalable_dimension() == ScalableDimension::EcsServiceDesiredCount;
         Ok(answer.scalable_targets.unwrap_or_default().into_iter().find(of_count))
     }

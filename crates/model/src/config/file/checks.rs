@@ -110,6 +110,30 @@ pub(super) fn check_budget(budget: &Budget) -> Result<(), String> {
     budget.service.iter().try_for_each(|service| services::check(service))
 }
 
+/// The actions of a stage so far: a line that stands for several must not ask for one again.
+#[derive(Default)]
+pub(super) struct Asked(Vec<(ActionName, Option<Tags>, bool)>);
+
+impl Asked {
+    /// Adds the actions of one line of the file, which may be one for `several`.
+    pub(super) fn add<A: Actions>(&mut self, line: &[A], several: bool) -> Result<(), String> {
+        for action in line {
+            let (name, tags) = (super::spec(action)?.name, action.selects().cloned());
+            let again = |(other, of, in_several): &&(ActionName, Option<Tags>, bool)| {
+                *other == name && *of == tags && (several || *in_several)
+            };
+            if self.0.iter().any(|other| again(&other)) {
+                return Err(format!(
+                    "the stage asks for `{name}` with these tags twice, once by `stop-all`: leave one out, or write `without: [{name}]` in \
+                     `stop-all`"
+                ));
+            }
+            self.0.push((name, tags, several));
+        }
+        Ok(())
+    }
+}
+
 /// Budgets' messages give thresholds in cents, so stages of one type must lie further apart than that.
 pub(super) fn apart(stages: &[Stage], at: StageAt, budgeted: Decimal) -> Result<(), String> {
     let near = |other: &&Stage| {

@@ -7,7 +7,7 @@ from ministack.core.responses import now_iso
 from ministack.services import alb, autoscaling, ec2
 
 from services.autoscaling import groups
-from services.ec2.states import TRANSITION_SECONDS
+from services.ec2.states import transition_seconds
 
 _PROCESSES = (
     "Launch",
@@ -322,7 +322,7 @@ def resume(p, group):
 def start_instance_refresh(p, group):
     """It takes its time, and waits while it is suspended. It replaces nobody, as MiniStack's does not."""
     answer = autoscaling._start_instance_refresh(p)
-    group["InstanceRefreshes"][0] |= {"Status": "InProgress", "StatusReason": "", "Ends": time.monotonic() + TRANSITION_SECONDS}
+    group["InstanceRefreshes"][0] |= {"Status": "InProgress", "StatusReason": "", "Ends": time.monotonic() + transition_seconds()}
     return answer
 
 

@@ -11,7 +11,7 @@ from itertools import cycle
 from ministack.core.responses import new_uuid, now_iso
 from ministack.services import alb, autoscaling, ec2
 
-from services.ec2.states import TRANSITION_SECONDS, begin_transition, settle_instances
+from services.ec2.states import begin_transition, settle_instances, transition_seconds
 
 GROUP_TAG = "aws:autoscaling:groupName"
 
@@ -149,7 +149,7 @@ def launch_specification(group):
 
 def _record(group, verb, instance_id, cause):
     """Writes down an activity, and says when it ends."""
-    ends = time.monotonic() + TRANSITION_SECONDS
+    ends = time.monotonic() + transition_seconds()
     group.setdefault("Activities", []).insert(
         0,
         {

@@ -88,6 +88,7 @@ def _arn(record, stack):
     return {
         "AWS::CloudWatch::Alarm": f"arn:aws:cloudwatch:{place}:alarm:{name}",
         "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{place}:table/{name}",
+        "AWS::Events::Rule": f"arn:aws:events:{place}:rule/{name}",
         "AWS::IAM::Role": f"arn:aws:iam::{get_account_id()}:role/{name}",
         "AWS::KMS::Key": f"arn:aws:kms:{place}:key/{name}",
         "AWS::Lambda::EventInvokeConfig": f"arn:aws:lambda:{place}:function:{name}",

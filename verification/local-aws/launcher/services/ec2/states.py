@@ -7,9 +7,12 @@ from ministack.services import ec2
 
 from services.ec2.reading import named_instances
 
-TRANSITION_SECONDS = float(os.environ.get("EC2_TRANSITION_SECONDS", "0"))
 _STATE_CODES = {"pending": 0, "running": 16, "stopping": 64, "stopped": 80}
 _transitions = []  # (when, instance, through, to), in the order of time
+
+
+def transition_seconds():
+    return float(os.environ.get("EC2_TRANSITION_SECONDS", "0"))
 
 
 def stop_instances(p):
@@ -73,7 +76,7 @@ def _cannot_be_stopped(instance, hibernate):
 
 def begin_transition(instance, through, to):
     _set_state(instance, through)
-    _transitions.append((time.monotonic() + TRANSITION_SECONDS, instance, through, to))
+    _transitions.append((time.monotonic() + transition_seconds(), instance, through, to))
 
 
 def settle_instances():

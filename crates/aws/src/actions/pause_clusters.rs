@@ -1,0 +1,49 @@
+//! `pause-clusters`: pauses the clusters of Redshift that carry the tags, and resumes those that it paused. A scheduled action that
+//! would resume or resize such a cluster is disabled before its cluster is paused, and enabled after it is resumed. A cluster that
+//! Redshift would refuse to pause is left alone, with the reason, before Redshift is called.
+//!
+//! No emulator serves this: one knows no scheduled actions and pauses a paused cluster, and the other has no Redshift. The double of
+//! `verification/world` refuses as AWS's documentation says. None of it was tried on AWS.
+
+mod redshift;
+mod schedules;
+mod warehouses;
+
+use guardrails_model::pace::Limit;
+
+pub use self::schedules::Schedules;
+pub use self::warehouses::Warehouses;
+use crate::declared::{About, Joins, Noun, Service};
+use crate::switch::{NoOptions, Switched, Switches};
+
+/// The action.
+pub type PauseClusters = Switched<Clusters>;
+
+/// All changes of Redshift. It documents no figures: two a second at the most.
+const CHANGES: Limit = Limit::new("redshift-changes", 4.0, 2.0);
+/// A cluster of Redshift.
+const CLUSTER: Noun = Noun { one: "Redshift cluster", many: "Redshift clusters" };
+
+/// Scheduled actions, and then the clusters that they act on.
+pub struct Clusters;
+
+impl Switches for Clusters {
+    const ABOUT: About = About {
+        limits: &[CHANGES],
+        services: &[Service {
+            name: "Redshift clusters",
+            stops: "the nodes by the hour, on demand",
+            goes_on: "storage, snapshots, reserved nodes",
+            lost: "the cluster version, IP addresses of nodes, tables without backup, audit logs",
+        }],
+        joins_stop_all: Some(Joins::set(1)),
+        ..About::new(
+            "pause-clusters",
+            "pauses the Redshift clusters that carry the tags, after it disabled the scheduled actions that would resume them",
+            "resumes just the clusters that it paused, and then enables their scheduled actions",
+        )
+    };
+    const NOUN: Noun = CLUSTER;
+    type Options = NoOptions;
+    type Parts = (Schedules, Warehouses);
+}

@@ -1,0 +1,147 @@
+//! The scalable targets of provisioned concurrency: the bounds of its number, and which scaling is suspended.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use aws_sdk_applicationautoscaling::types::{ScalableDimension, ScalableTarget, ServiceNamespace};
+use guardrails_model::action::{ActionError, Patience, Seen};
+use guardrails_model::ids::Value;
+use serde_json::json;
+
+use super::list::{FUNCTION, Own, Reader, split};
+use super::{BATCH, DRIFT, Keys, provisioned};
+use crate::actions::scalable_target::{self, State, TARGETS};
+use crate::context::Context;
+use crate::declared::{Counted, Noun, Priced};
+use crate::error::{Codes, Failure};
+use crate::grants::{Grant, Use};
+use crate::switch::{Calling, Drift, Found, Resource, Switch, Which};
+
+/// Application Auto Scaling's targets that are aliases or versions of functions, in one Region.
+pub struct Scaling {
+    reader: Reader,
+    changes: aws_sdk_applicationautoscaling::Client,
+}
+
+/// A target, with the tags of its function.
+pub struct Item {
+    id: String,
+    state: State,
+    tags: Own,
+    /// Is there provisioned concurrency, where that was asked for?
+    provisions: Option<bool>,
+}
+
+#[async_trait]
+impl Switch for Scaling {
+    const TARGET: Counted = Counted {
+        facet: "function-scaling",
+        noun: Noun { one: "scalable target", many: "scalable targets" },
+        doing: ("suspending", "resuming"),
+        limits: Some((TARGETS, TARGETS)),
+        price: Priced::Free,
+    };
+    const RESOURCE: Resource = Resource {
+        service: "application-autoscaling",
+        arn: "scalable-target/*",
+        lists: &["application-autoscaling:DescribeScalableTargets"],
+        reads: &[],
+        wide: &[],
+        turns: &[],
+    };
+    const CODES: Codes = scalable_target::CODES;
+    const DRIFT: Drift = DRIFT;
+    const PATIENCE: Patience = Patience { poll: 5, limit: 600, give_up: 3600 };
+    const TAKES_TIME: bool = false;
+    const BATCH: usize = BATCH;
+    type Options = Keys;
+    type Item = Item;
+
+    fn new(context: &Context<'_>, _: &Keys) -> Self {
+        let changes = aws_sdk_applicationautoscaling::Client::new(&context.sdk_for_changes());
+        Self { reader: Reader::new(context), changes }
+    }
+
+    async fn list(&self, which: &Which<'_>) -> Result<Vec<Item>, ActionError> {
+        let targets: BTreeMap<String, ScalableTarget> = match which {
+            Which::Tagged(tags) => {
+                let functions: BTreeSet<String> = self.reader.tagged(tags).await?;
+                let mut all = if functions.is_empty() { BTreeMap::new() } else { self.reader.targets(None).await? };
+                all.retain(|id, _| functions.contains(split(id).0));
+                all
+            }
+            Which::Ids(ids) => self.reader.targets(Some(ids)).await?,
+        };
+        let tags = self.reader.tags(targets.keys().map(|id| split(id).0)).await?;
+        let items = targets.into_iter().map(|(id, target)| {
+            let tags = tags.get(split(&id).0).cloned().unwrap_or_default();
+            Item { id, state: State::of(&target), tags, provisions: None }
+        });
+        Ok(items.collect())
+    }
+
+    async fn closer(&self, mut items: Vec<Item>) -> Result<Vec<Item>, ActionError> {
+        for item in &mut items {
+            item.provisions = Some(provisioned::one(&self.reader, &item.id).await?.is_some_and(|config| config.is_some()));
+        }
+        Ok(items)
+    }
+
+    fn found(&self, item: &Item) -> Found {
+        let label = format!("scaling of function {}", item.id);
+        Found {
+            unit: Some(split(&item.id).0.to_owned()),
+            tags: item.tags.clone(),
+            left_alone: parked(item),
+            ..Found::new(&item.id, label, Seen::Is(item.state.value()), item.state.off().value())
+        }
+    }
+
+    /// Always all of it: a call that leaves out the minimum would have the number pulled up to it.
+    async fn set(&self, id: &str, to: &Value, calling: &Calling<'_>) -> Result<(), Failure> {
+        let state = State::wanted(to)?;
+        // The call would register a target that was deregistered meanwhile.
+        if self.reader.target(id).await?.is_none() {
+            return Err(scalable_target::gone(id));
+        }
+        let call = self.changes.register_scalable_target().service_namespace(ServiceNamespace::Lambda);
+        let call = call.scalable_dimension(ScalableDimension::LambdaFunctionProvisionedConcurrency);
+        let call = call.resource_id(format!("{FUNCTION}{id}")).min_capacity(state.min).max_capacity(state.max);
+        let call = call.suspended_state(state.flags());
+        calling.make("application-autoscaling:RegisterScalableTarget", call.send()).await.map(drop)
+    }
+
+    async fn changed_by_others(&self, _: &str, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
+        Ok(scalable_target::merged(before, seen))
+    }
+
+    /// The tags that IAM knows are the target's own, and nobody sets those.
+    fn grants_on(arns: &dyn Fn(&str, &str) -> Vec<String>) -> Vec<Grant> {
+        vec![Grant {
+            sid: "TurnFunctionScaling".to_owned(),
+            uses: &[Use::Apply, Use::Rollback],
+            actions: &["application-autoscaling:RegisterScalableTarget"],
+            resources: arns("application-autoscaling", "scalable-target/*"),
+            condition: json!({"StringEquals": {
+                "application-autoscaling:service-namespace": ["lambda"],
+                "application-autoscaling:scalable-dimension": ["lambda:function:ProvisionedConcurrency"],
+            }}),
+            wide: &[(
+                "application-autoscaling:RegisterScalableTarget",
+                "a scalable target does not carry the tags of its function: only functions that do are asked for",
+            )],
+            ..Grant::default()
+        }]
+    }
+}
+
+/// That there is no provisioned concurrency, below the target's minimum: to write the target would provision some.
+fn parked(item: &Item) -> Option<String> {
+    (item.provisions == Some(false) && item.state.min > 0).then(|| {
+        format!(
+            "it has no provisioned concurrency, below its minimum of {}: Application Auto Scaling would provision some once it is \
+             written",
+            item.state.min
+        )
+    })
+}
