@@ -8,6 +8,7 @@ pub mod census;
 pub mod clock;
 pub mod condition;
 pub mod config;
+pub mod contract;
 pub mod cursor;
 pub mod decide;
 pub mod direction;
