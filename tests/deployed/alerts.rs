@@ -108,7 +108,7 @@ async fn simulated_run_is_marked_and_never_swallows_a_real_alert() {
 #[tokio::test(flavor = "multi_thread")]
 async fn second_stage_takes_no_snapshot_and_last_one_puts_all_back() {
     let more = EXAMPLE.to_owned()
-        + "      - at: 150% actual\n        do: [[stop-instances: { tag: { Project: Beta } }, \
+        + "      - at: 150% actual\n        do: [[stop-instances: { tag: { Project: Beta }, watch-health: 1s }, \
         swap-group-policy: { group: ProjectBeta, detach: [AmazonEC2FullAccess], attach: [AmazonEC2ReadOnlyAccess] }]]\n";
     let lab = Lab::with(&more, 0.2).await;
     let before = lab.snapshot().await;
