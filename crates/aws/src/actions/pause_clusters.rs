@@ -19,8 +19,10 @@ use crate::switch::{NoOptions, Switched, Switches};
 /// The action.
 pub type PauseClusters = Switched<Clusters>;
 
-/// All changes of Redshift. It documents no figures: two a second at the most.
-const CHANGES: Limit = Limit::new("redshift-changes", 4.0, 2.0);
+/// Changes of Redshift towards a pause, and those back. It documents no figures: two a second at the most. Each way has a bucket of its
+/// own, so that a rollback right after a pause does not come back to its clusters while their list lags behind.
+const PAUSES: Limit = Limit::new("redshift-pauses", 4.0, 2.0);
+const RESUMES: Limit = Limit::new("redshift-resumes", 4.0, 2.0);
 /// A cluster of Redshift.
 const CLUSTER: Noun = Noun { one: "Redshift cluster", many: "Redshift clusters" };
 
@@ -29,7 +31,7 @@ pub struct Clusters;
 
 impl Switches for Clusters {
     const ABOUT: About = About {
-        limits: &[CHANGES],
+        limits: &[PAUSES, RESUMES],
         services: &[Service {
             name: "Redshift clusters",
             stops: "the nodes by the hour, on demand",

@@ -8,8 +8,8 @@ use aws_sdk_redshift::types::{Cluster, ScheduledAction, ScheduledActionState};
 use guardrails_model::action::{ActionError, Patience, Seen};
 use guardrails_model::ids::Value;
 
-use super::CHANGES;
 use super::redshift::{self, PAGE, Redshift};
+use super::{PAUSES, RESUMES};
 use crate::context::Context;
 use crate::declared::{Counted, Noun, Priced};
 use crate::error::{Codes, Failure};
@@ -35,7 +35,7 @@ impl Switch for Schedules {
         facet: "warehouse-schedule",
         noun: Noun { one: "scheduled action", many: "scheduled actions" },
         doing: ("disabling", "enabling again"),
-        limits: Some((CHANGES, CHANGES)),
+        limits: Some((PAUSES, RESUMES)),
         price: Priced::Free,
     };
     const RESOURCE: Resource = Resource {

@@ -11,7 +11,7 @@ use guardrails_model::clock::Clock;
 use guardrails_model::ids::Value;
 
 use super::redshift::{self, AVAILABLE, PAGE, PAUSED, Redshift, name};
-use super::{CHANGES, CLUSTER};
+use super::{CLUSTER, PAUSES, RESUMES};
 use crate::context::Context;
 use crate::declared::{Counted, Noun, Priced};
 use crate::error::{Codes, Failure};
@@ -46,7 +46,7 @@ impl Switch for Warehouses {
         facet: "warehouse",
         noun: CLUSTER,
         doing: ("pausing", "resuming"),
-        limits: Some((CHANGES, CHANGES)),
+        limits: Some((PAUSES, RESUMES)),
         price: Priced::Unknown("the nodes of", "that would pause"),
     };
     const RESOURCE: Resource = Resource {
