@@ -147,7 +147,7 @@ impl ForkServer {
 }
 
 impl Process {
-    /// Waits for what happens next. Nothing comes from a fork server that has ended, and its processes end with it.
+    /// Waits for the next event. Nothing comes from a fork server that has ended, and its processes end with it.
     pub(crate) fn next(&self, limit: Duration) -> Result<Event, RecvTimeoutError> {
         lock(&self.events).recv_timeout(limit)
     }
