@@ -187,7 +187,7 @@ mod tests {
             ("US East: {t3.micro: 0.0104}\n", 1, "`US East` is not a place"),
             ("us-east-1: {t3.micro: {linux: 1}}\n", 1, "no Regions in them"),
             ("t3.micro: 0.0104\nt3.micro: 0.0208\n", 2, "t3.micro"),
-            ("- t3.micro\n", 1, "map"),
+            ("- t3.micro\n", 1, "expected keys with values"),
             ("date: soon\nt3.micro: 1\n", 1, "`soon` is not a date"),
             ("t3.micro: 1\ndate: 5\n", 2, "`date` is no text"),
         ] {

@@ -1,4 +1,4 @@
-//! The errors of the YAML reader in the file's words: each says once what was expected, with the near name where one is misspelt.
+//! The errors of the YAML reader in the file's words: each says the expected form once, with the near name where one is misspelt.
 
 use serde_saphyr::{Error, Location};
 
