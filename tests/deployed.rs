@@ -21,6 +21,7 @@ mod reconcile;
 mod restrictions;
 mod rights;
 mod rollbacks;
+mod run_function;
 mod saved;
 mod shipping;
 mod size;

@@ -41,6 +41,15 @@ fn deny_with_any_list_closes_the_guardrails_themselves() {
 }
 
 #[test]
+fn function_of_the_user_s_that_an_action_calls_is_closed() {
+    let documents = documents("actions: [ec2:RunInstances] }\n          - run-function: { function: pause-queues");
+    let theirs = &closing(&documents)["Statement"][2];
+    assert_eq!((&theirs["Effect"], &theirs["Action"]), (&json!("Deny"), &json!("lambda:*")));
+    let arn = |end: &str| json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:lambda:*:*:function:{end}")});
+    assert_eq!(theirs["Resource"], json!([arn("pause-queues"), arn("pause-queues:*")]));
+}
+
+#[test]
 fn each_list_has_its_own_policies_and_shares_the_closing_one() {
     // The closing one, the list, and the policy that the version before had for both.
     assert_eq!(documents("actions: [ec2:RunInstances, budgets:ModifyBudget]").len(), 3);

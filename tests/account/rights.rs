@@ -61,6 +61,7 @@ pub fn rendered() -> Json {
           - stop-functions: { tag: { Project: Beta } }
           - stop-services: { tag: { Project: Beta } }
           - swap-policy: { user: beta-developer, detach: [AmazonEC2FullAccess] }
+          - run-function: { function: pause-queues }
           - deny-actions: { role: beta-deployer, also: [sts:AssumeRole] }\n";
     rendered_of(&format!("{}\n{others}", example.trim_end()))
 }

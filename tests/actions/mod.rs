@@ -12,6 +12,7 @@ mod living;
 mod properties;
 mod regions;
 mod restrictions;
+mod run_function;
 mod services;
 pub mod size;
 mod stop_all;

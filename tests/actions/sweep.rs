@@ -103,6 +103,9 @@ both_ways! {
     "deny-actions" =>
     denying_groups_users_and_roles_can_be_cut_anywhere: apply,
     lifting_the_deny_again_can_be_cut_anywhere: rollback;
+    "run-function" =>
+    changing_targets_of_a_function_can_be_cut_anywhere: apply,
+    changing_targets_of_a_function_back_can_be_cut_anywhere: rollback;
     "swap-group-policy, then stop-instances" =>
     a_stage_of_two_actions_can_be_cut_anywhere: apply,
     a_stage_of_two_actions_can_be_cut_anywhere_on_its_way_back: rollback;

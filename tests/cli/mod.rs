@@ -1,6 +1,8 @@
 //! The output and the arguments of `crates/cli`, where it needs no AWS.
 
 mod command;
+mod contract;
 mod files;
 mod goes_on;
+mod hand;
 mod prices;

@@ -11,6 +11,7 @@ use guardrails_aws::catalog::Entry;
 use guardrails_aws::{documents, grants};
 use guardrails_cli::reference;
 use guardrails_model::config::Config;
+use guardrails_model::contract;
 use guardrails_model::report::history;
 use guardrails_prose::debt::{self, Debt};
 use guardrails_prose::survey::survey;
@@ -56,6 +57,9 @@ fn files(root: &Path) -> Result<Vec<(PathBuf, String)>> {
         (PathBuf::from("docs/history.schema.json"), json(&serde_json::to_value(history::schema())?)?),
         (PathBuf::from(debt::LIST), style_debt(root)?),
     ];
+    for (name, schema) in contract::schemas() {
+        files.push((PathBuf::from(format!("docs/contract/{name}.schema.json")), json(&serde_json::to_value(schema)?)?));
+    }
     let pages = [
         ("actions", vec![("actions", documents::actions(&CATALOG))]),
         ("commands", vec![("commands", reference::commands())]),

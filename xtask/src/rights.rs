@@ -149,6 +149,7 @@ fn record(root: &Path) -> Result<PathBuf> {
         "worked_example::",
         "databases::rights::",
         "services::grants::",
+        "run_function::grants::",
         "functions::grants::",
         "clusters::rights::",
     ];

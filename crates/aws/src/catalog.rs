@@ -84,10 +84,11 @@ macro_rules! catalog {
             }
 
             fn is_lossy(&self) -> bool {
-                match self {
+                let of_any = match self {
                     $($(#[$only])* Self::$action(_) => <$module::$action as $crate::declared::ActionType>::ABOUT.warning.is_some(),)+
                     Self::StopAll(_) => false,
-                }
+                };
+                of_any || self.declared().is_some_and(|one| one.terminates())
             }
         }
     };
@@ -234,6 +235,14 @@ impl Entry {
     /// When the configuration holds parameters that the action does not take.
     pub fn own_policies(&self, config: &Config) -> Result<Vec<OwnPolicy>, CatalogError> {
         Ok(self.asked(config)?.iter().flat_map(|one| one.own_policies()).collect())
+    }
+
+    /// The Lambda functions of the user's that it calls for everything that `config` asks of it.
+    ///
+    /// # Errors
+    /// When the configuration holds parameters that the action does not take.
+    pub fn functions(&self, config: &Config) -> Result<Vec<String>, CatalogError> {
+        Ok(self.asked(config)?.iter().flat_map(|one| one.functions()).collect())
     }
 
     /// Does `config` ask for it anywhere?

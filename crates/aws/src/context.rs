@@ -26,6 +26,10 @@ pub struct Context<'a> {
     pub clock: Arc<dyn Clock>,
     /// Keeps it within its share of AWS's limits.
     pub pacer: Arc<Pacer>,
+    /// The place that it works in, if it works in places.
+    pub place: Option<Place>,
+    /// The Region of the stack, also where it works in another place.
+    own_region: Option<Region>,
 }
 
 /// An account of AWS.
@@ -55,7 +59,8 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn new(sdk: &SdkConfig, operators: &'a [String], clock: Arc<dyn Clock>) -> Self {
         let pacer = Arc::new(Pacer::new(Pace::default(), Arc::clone(&clock), Levels::default()));
-        Self { sdk: sdk.clone(), operators, restricted: &[], stack: None, account: None, clock, pacer }
+        let own_region = sdk.region().cloned();
+        Self { sdk: sdk.clone(), operators, restricted: &[], stack: None, account: None, clock, pacer, place: None, own_region }
     }
 
     /// In this place, if the action works in places.
@@ -63,8 +68,15 @@ impl<'a> Context<'a> {
     pub fn at(mut self, place: Option<&Place>) -> Self {
         if let Some(place) = place {
             self.sdk = self.sdk.to_builder().region(Region::new(place.to_string())).build();
+            self.place = Some(place.clone());
         }
         self
+    }
+
+    /// For clients of the Region of the stack, also where it works in another place.
+    #[must_use]
+    pub fn own_sdk(&self) -> SdkConfig {
+        self.sdk.to_builder().region(self.own_region.clone()).build()
     }
 
     /// At this pace, with buckets as full as an earlier invocation left them.

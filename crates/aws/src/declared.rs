@@ -142,6 +142,16 @@ pub trait Declared: Any + Send + Sync {
         Vec::new()
     }
 
+    /// Has the stage agreed to a loss that no rollback brings back, where the action as such has none?
+    fn terminates(&self) -> bool {
+        false
+    }
+
+    /// The Lambda functions of the user's that it calls, by name. The stack's Deny closes them to those who are denied.
+    fn functions(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// As which restriction a stage may make it while a person is asked; nothing where it waits for the answer.
     fn meanwhile(&self) -> Option<Meanwhile> {
         None

@@ -2,10 +2,11 @@
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::args::{File, Global};
+use crate::args::{Configuration, Global};
 use crate::commands;
 use crate::commands::abandon::Abandon;
 use crate::commands::approve::{Answer, Reject, Word};
+use crate::commands::contract::Contract;
 use crate::commands::deploy::Deploy;
 use crate::commands::doctor::Doctor;
 use crate::commands::explain::Explain;
@@ -53,7 +54,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Checks guardrails.yaml, and shows its guardrails and stages.
-    Check(File),
+    Check(Configuration),
     /// Writes the CloudFormation template and the functions' zip.
     Package(Package),
     /// Deploys the stack: shows what changes, asks, and waits.
@@ -82,6 +83,8 @@ enum Command {
     Abandon(Abandon),
     /// Lets alerts be enforced again after a rollback, before the period's end; tries failed runs again.
     Rearm(Rearm),
+    /// Tries out a program of `run-function`, and prints which points of its contract hold. Changes nothing without `--change`.
+    Contract(Contract),
     /// Compares AWS Budgets with the ledger now, as the schedule does.
     Reconcile(commands::reconcile::Reconcile),
 }
@@ -111,6 +114,7 @@ impl Cli {
             Command::Rollback(args) => commands::rollback::run(global, args).await,
             Command::Abandon(args) => commands::abandon::run(global, args).await,
             Command::Rearm(args) => commands::rearm::run(global, args).await,
+            Command::Contract(args) => commands::contract::run(global, args).await,
             Command::Reconcile(args) => commands::reconcile::run(global, args).await,
         }
     }

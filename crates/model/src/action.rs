@@ -4,11 +4,11 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::direction::Direction;
-use crate::ids::{FacetId, Place, Value};
+use crate::ids::{FacetId, Place, RunId, Value};
 pub use crate::pace::Allowance;
 use crate::phase::Phase;
 use crate::receipt::Receipt;
@@ -41,6 +41,11 @@ pub trait Action: Send + Sync {
         self.observe(facets).await
     }
 
+    /// The same, with all that the engine knows of the facets. It asks in this way alone.
+    async fn observe_for(&self, facets: &[FacetId], known: &Known) -> Result<HashMap<FacetId, Seen>, ActionError> {
+        self.observe_known(facets, &known.identities).await
+    }
+
     /// Asked between two orders of a unit, when all of the earlier ones are done: may the next begin? Reads only.
     async fn ready(&self, gate: &ReadyCheck) -> Result<Ready, ActionError> {
         let _ = gate;
@@ -55,6 +60,12 @@ pub trait Action: Send + Sync {
 
     /// How many steps may be worked on in one go.
     fn batch(&self) -> usize;
+
+    /// How long a change may take to be answered, beyond a few seconds. A change that is begun later than this before the end of an
+    /// invocation would outlive its lease.
+    fn longest_call(&self) -> SignedDuration {
+        SignedDuration::ZERO
+    }
 
     /// How many seconds to wait between looks at a change that takes its time, and how long to wait in all.
     fn patience(&self) -> Patience;
@@ -167,6 +178,8 @@ pub struct Planned {
     pub due: Vec<Due>,
     /// The identity that the service gave its target, where a name may mean another one later.
     pub identity: Option<String>,
+    /// The version of the program that planned it, where that is not this one. It makes the change and the way back.
+    pub program: Option<String>,
     /// When the service turns it back by itself, where it says so.
     pub turns_back: Option<Timestamp>,
     /// It is left alone because it could not be planned: it is missing, or nobody may or can change it.
@@ -192,6 +205,7 @@ impl Planned {
             note: None,
             due: Vec::new(),
             identity: None,
+            program: None,
             turns_back: None,
             unplanned: false,
             spared: false,
@@ -256,6 +270,19 @@ pub enum Ready {
     NotYet(String),
 }
 
+/// Facts of the ledger about facets that are observed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The run that they are observed for.
+    pub run: RunId,
+    /// The end of the invocation that asks.
+    pub deadline: Timestamp,
+    /// The identities of their targets that the plan wrote down.
+    pub identities: HashMap<FacetId, String>,
+    /// The versions of the program that makes their changes, where that is not this one.
+    pub programs: HashMap<FacetId, String>,
+}
+
 /// The state in which a facet was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
@@ -290,6 +317,14 @@ pub struct Change {
     pub others: Vec<FacetId>,
     /// Where the calls that are made for it are written down.
     pub receipt: Receipt,
+    /// The run that makes it.
+    pub run: RunId,
+    /// The end of the invocation that makes it. Its lease ends [`crate::engine::LEASE_MARGIN`] later.
+    pub deadline: Timestamp,
+    /// A number that rises with every change of the facet that was begun, in either direction.
+    pub fencing: u64,
+    /// The version of the program that makes it, where that is not this one.
+    pub program: Option<String>,
 }
 
 /// The outcome of one change.

@@ -18,6 +18,8 @@ mod spread;
 mod trusted_principals;
 mod wakes;
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result, anyhow};
 use guardrails_aws::actions::CATALOG;
 use guardrails_aws::catalog::{Catalog, Entry};
@@ -72,6 +74,10 @@ pub fn render_of(catalog: &Catalog, config: &Config, key: &str) -> Result<Json> 
         resources[&format!("{}Function", pascal(function))]["Properties"]["Code"]["S3Key"] = json!(key);
     }
     let used: Vec<&Entry> = catalog.entries().iter().filter(|action| action.is_used(config)).collect();
+    let mut theirs = BTreeSet::new();
+    for action in &used {
+        theirs.extend(action.functions(config)?);
+    }
     for action in &used {
         let logical = of_stack::logical(action.name);
         resources.insert(format!("{logical}Log"), functions::log(action.name));
@@ -84,7 +90,7 @@ pub fn render_of(catalog: &Catalog, config: &Config, key: &str) -> Result<Json> 
             wakes::add(resources, action.name, &logical, pattern)?;
         }
         for policy in action.own_policies(config)? {
-            resources.insert(format!("DenyPolicy{}", policy.hash), roles::own_policy(&policy));
+            resources.insert(format!("DenyPolicy{}", policy.hash), roles::own_policy(&policy, &theirs));
         }
     }
     for function in FIXED_FUNCTIONS {

@@ -1,5 +1,7 @@
 //! The rights of the functions and of the state machine, as far as they follow from the actions and from `guardrails.yaml`.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, anyhow};
 use guardrails_aws::catalog::Entry;
 use guardrails_aws::grants;
@@ -68,15 +70,16 @@ fn with_pseudo_parameters(statement: &Json) -> Json {
 
 /// One of the stack's own Deny policies. A list never changes under its name: CloudFormation could not replace it, and a principal that
 /// has it attached would lose it. The statement on the stack's parts does change, in its place.
-pub(super) fn own_policy(policy: &OwnPolicy) -> Json {
+/// `theirs` are functions of the user's that actions call: the closing policy closes them too.
+pub(super) fn own_policy(policy: &OwnPolicy, theirs: &BTreeSet<String>) -> Json {
     let mut document = policy.document.clone();
     let of_the_stack = match policy.kind {
-        Kind::Closing => Some(self_protection::statement()),
-        Kind::Former => Some(self_protection::former()),
-        Kind::Listed => None,
+        Kind::Closing => vec![Some(self_protection::statement()), self_protection::of_functions(theirs)],
+        Kind::Former => vec![Some(self_protection::former())],
+        Kind::Listed => Vec::new(),
     };
     if let Some(statements) = document["Statement"].as_array_mut() {
-        statements.extend(of_the_stack);
+        statements.extend(of_the_stack.into_iter().flatten());
     }
     let description = match policy.kind {
         Kind::Closing => "Closes the guardrails themselves. Attached by Budget Guardrails while a budget is exceeded.",

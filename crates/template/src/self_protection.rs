@@ -1,6 +1,8 @@
 //! The Deny that closes the guardrails themselves. A principal that may do everything with its own functions, state machines and tables
 //! would otherwise lift a Deny through ours, or feed them a forged alert.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value as Json, json};
 
 use super::ledger;
@@ -20,6 +22,15 @@ pub(super) fn statement() -> Json {
 /// The statement as the version before had it, which fits into the room of its policies.
 pub(super) fn former() -> Json {
     of(&["states:*:*:*:${AWS::StackName}", "states:*:*:*:${AWS::StackName}:*"])
+}
+
+/// A Deny of everything on the functions of the user's that actions call: a new version, another alias or a call by hand would undo
+/// changes, and the way back would be another. Nothing, where no action calls one.
+pub(super) fn of_functions(names: &BTreeSet<String>) -> Option<Json> {
+    let named = |end: &str| json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:lambda:*:*:function:{end}")});
+    let resources: Vec<Json> = names.iter().flat_map(|name| [named(name), named(&format!("{name}:*"))]).collect();
+    (!resources.is_empty())
+        .then(|| json!({"Sid": "TheirFunctions", "Effect": "Deny", "Action": "lambda:*", "Resource": resources}))
 }
 
 /// On the state machine as `machine` names it, and on all other parts.

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use super::lab::{Meets, Place, Scenario};
 use crate::world::{
     Account, Database, Does, EcsService, Group, HOME, Instance, LambdaFunction, Mapping, Power, ScalableTarget, Schedule, Spot,
-    Warehouse,
+    UserFunction, Warehouse, keeping,
 };
 
 /// A scenario or more for every action of the catalog, and one with several actions in a stage.
@@ -19,6 +19,7 @@ pub fn scenarios() -> Vec<Scenario> {
     all.push(pause_clusters());
     all.extend(swap_group_policy());
     all.extend(attaching());
+    all.push(run_function());
     all.push(both());
     all
 }
@@ -372,6 +373,26 @@ const DENIED_TOO: &str = "{\"arn:aws:iam::123456789012:policy/Logs\", \
     \"arn:aws:iam::123456789012:policy/guardrails-us-east-1-deny-a0d1ab21b0\", \
     \"arn:aws:iam::123456789012:policy/guardrails-us-east-1-deny-c6ab1f991f\", \
     \"arn:aws:iam::aws:policy/AmazonEC2FullAccess\"}";
+
+fn functions(account: &mut Account) {
+    let targets = [("hourly", "running"), ("nightly", "slow"), ("weekly", "paused")];
+    account.user_functions.insert("pauser".to_owned(), UserFunction::of(&targets).publish("one", keeping()));
+    let others = UserFunction::of(&[("other", "running")]).publish("one", keeping());
+    account.user_functions.insert("others".to_owned(), others);
+}
+
+fn run_function() -> Scenario {
+    Scenario {
+        name: "run-function",
+        actions: vec![("run-function", json!({"function": "pauser"}))],
+        scope: &["hourly", "nightly"],
+        enforced: &[("hourly", "paused"), ("nightly", "paused")],
+        refused: 0,
+        disposable: &[],
+        meets: Meets::Different,
+        place: || Place::world(functions),
+    }
+}
 
 fn both() -> Scenario {
     Scenario {

@@ -12,6 +12,7 @@ use super::identities::{Group, Limits, Right, Role};
 use super::lambda::Lambda;
 use super::past::Past;
 use super::place::{HOME, place};
+use super::programs::UserFunctions;
 use super::rds::database::{Database, Databases};
 use super::redshift::Redshift;
 use super::things::{Table, Thing, Things};
@@ -74,6 +75,8 @@ pub struct Account {
     pub no_deployments: bool,
     /// Has RDS no capacity to start a database?
     pub no_database_capacity: bool,
+    /// Lambda functions of the user's, by name.
+    pub user_functions: UserFunctions,
     /// Redshift.
     pub redshift: Redshift,
     /// Costs, as Cost Explorer shows them: service, usage type and US dollars.
@@ -163,6 +166,7 @@ impl Default for Account {
             deployments: Vec::new(),
             no_deployments: false,
             no_database_capacity: false,
+            user_functions: UserFunctions::new(),
             redshift: Redshift::default(),
             costs: Vec::new(),
             doubles: Vec::new(),
@@ -347,6 +351,8 @@ impl Account {
         let things = things.chain(self.ecs_snapshot()).chain(self.lambda_snapshot());
         let database = |database: &Database| (place(&database.region, &database.name), database.status.to_owned());
         let things = things.chain(self.databases.values().map(database)).chain(self.redshift_snapshot());
+        let targets = self.user_functions.values().flat_map(|function| function.memory.targets.clone());
+        let things = things.chain(targets);
         groups.chain(users).chain(roles).chain(self.instances.iter().map(instance)).chain(fleets).chain(things).collect()
     }
 }

@@ -20,6 +20,7 @@ use guardrails_model::clock::Clock;
 
 use super::World;
 use super::lambda;
+use super::programs;
 use super::wire::{self, Call, Reply, Service};
 use super::{Effect, Ending};
 
@@ -74,7 +75,14 @@ impl World {
             Effect::Never => None,
         };
         match (ending, reply) {
-            (Ending::Answer, Some(reply)) => Ok(response(reply, &id)),
+            (Ending::Answer, Some(reply)) => {
+                let failed = programs::failed(&call, &reply.1);
+                let mut response = response(reply, &id);
+                if let Some((name, value)) = failed {
+                    response.headers_mut().insert(name, value);
+                }
+                Ok(response)
+            }
             (Ending::Throttled, _) => Ok(response(wire::answer(&call, Err(wire::throttled(call.service))), &id)),
             (Ending::Reset, _) => Err(broken(io::ErrorKind::ConnectionReset)),
             (Ending::Answer | Ending::Refused, _) => Err(broken(io::ErrorKind::ConnectionRefused)),
@@ -90,6 +98,13 @@ impl World {
             let uri = url::Url::parse(request.uri()).expect("an address");
             if uri.path() == "/" {
                 return Call::read(region(request), body);
+            }
+            let named = programs::read(request.uri(), region(request), body);
+            let account = self.settled();
+            let known =
+                |call: &Call| account.lambda.functions.keys().any(|(_, name)| call.get("FunctionName") == Some(name.as_str()));
+            if let Some(call) = named.filter(|call| !known(call)) {
+                return call;
             }
             return lambda::read(region(request), request.method(), uri.path(), uri.query().unwrap_or_default(), body);
         };

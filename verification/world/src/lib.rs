@@ -25,6 +25,7 @@ mod lambda;
 mod load_balancers;
 mod past;
 mod place;
+mod programs;
 mod rds;
 mod redshift;
 mod services;
@@ -52,6 +53,7 @@ pub use guardrails_testkit::{Effect, Ending, Fault, FaultInjector, Kind, ManualC
 pub use identities::Right;
 pub use lambda::{LambdaFunction, Mapping, Provisioned};
 pub use place::HOME;
+pub use programs::{Memory, Program, Published, Said, UserFunction, UserFunctions, breaking, keeping};
 pub use rds::{Database, Kind as DatabaseKind};
 pub use redshift::{Does, Schedule, Warehouse};
 pub use things::{Table, Thing, Turn};

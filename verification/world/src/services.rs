@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::account::Account;
 use super::timeline::Event;
 use super::wire::{self, Call, Refusal, Reply, Service};
-use super::{auto_scaling, costs, ec2, ecs, granted, iam, lambda, load_balancers, rds, redshift, switchable, trail};
+use super::{auto_scaling, costs, ec2, ecs, granted, iam, lambda, load_balancers, programs, rds, redshift, switchable, trail};
 
 impl Account {
     /// Everything that happens by itself until `now`, in its order.
@@ -63,6 +63,7 @@ impl Account {
             Service::Ecs => self.told.push(ecs::told(self, call)),
             Service::Lambda => self.told.push(lambda::told(self, call)),
             Service::Rds => self.told.push(rds::told(self, call)),
+            Service::Programs => self.told.push(programs::told(call)),
             Service::Redshift => self.told.push(redshift::told(self, call)),
             _ => {}
         }
@@ -131,6 +132,7 @@ impl Account {
             (Service::Ecs, false) => ecs::change(self, call, now),
             (Service::Rds, true) => rds::describe(self, self.past_databases.at(then).unwrap_or(&self.databases), call),
             (Service::Rds, false) => rds::change(self, call, now),
+            (Service::Programs, _) => programs::answer(self, call, now),
             (Service::Redshift, true) => redshift::describe(self, self.past_redshift.at(then).unwrap_or(&self.redshift), call),
             (Service::Redshift, false) => redshift::change(self, call, now),
             (Service::Costs, _) => costs::answer(self, call),

@@ -23,6 +23,8 @@ pub enum Service {
     /// Lambda, and the index of tags.
     Lambda,
     Rds,
+    /// Lambda, as far as functions of the user's are called.
+    Programs,
     Redshift,
     Told(&'static Table),
 }
@@ -87,6 +89,11 @@ impl Call {
         Self { service, region, operation, json, form: BTreeMap::new() }
     }
 
+    /// A call whose path names its operation, with the parameters of path and query.
+    pub fn read_path(service: Service, region: &str, operation: &str, json: Json, form: BTreeMap<String, String>) -> Self {
+        Self { service, region: region.to_owned(), operation: operation.to_owned(), json, form }
+    }
+
     /// A parameter.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.form.get(name).map(String::as_str)
@@ -128,9 +135,12 @@ impl Call {
 pub fn answer(call: &Call, result: Result<String, Refusal>) -> Reply {
     let operation = &call.operation;
     match (call.service, result) {
-        (Service::Told(_) | Service::CloudTrail | Service::Costs | Service::Ecs | Service::Lambda, Ok(body)) => (200, body),
         (
-            Service::Told(_) | Service::CloudTrail | Service::Costs | Service::Ecs | Service::Lambda,
+            Service::Told(_) | Service::CloudTrail | Service::Costs | Service::Ecs | Service::Lambda | Service::Programs,
+            Ok(body),
+        ) => (200, body),
+        (
+            Service::Told(_) | Service::CloudTrail | Service::Costs | Service::Ecs | Service::Lambda | Service::Programs,
             Err(Refusal(status, code, message)),
         ) => (status, json!({"__type": code, "Message": message}).to_string()),
         (Service::Ec2, Ok(body)) => (200, format!("<{operation}Response><requestId>r</requestId>{body}</{operation}Response>")),
@@ -156,6 +166,7 @@ pub fn throttled(service: Service) -> Refusal {
         Service::Ec2 => (503, "RequestLimitExceeded", "Request limit exceeded."),
         Service::Lambda => (429, "TooManyRequestsException", "Rate exceeded"),
         Service::Told(_) | Service::Ecs => (400, "ThrottlingException", "Rate exceeded"),
+        Service::Programs => (429, "TooManyRequestsException", "Rate Exceeded."),
         _ => (400, "Throttling", "Rate exceeded"),
     };
     Refusal(status, code, message.to_owned())
@@ -179,6 +190,7 @@ pub fn closed(call: &Call) -> Refusal {
         Service::Ecs => ("AccessDeniedException", "ecs"),
         Service::Lambda => ("AccessDeniedException", "lambda"),
         Service::Rds => ("AccessDenied", "rds"),
+        Service::Programs => ("AccessDeniedException", "lambda"),
         Service::Redshift => ("AccessDenied", "redshift"),
         _ => ("AccessDenied", "elasticloadbalancing"),
     };

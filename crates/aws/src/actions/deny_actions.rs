@@ -66,7 +66,7 @@ fn is_false(value: &bool) -> bool {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "OneOrMany", into = "Vec<String>")]
 #[schemars(with = "OneOrMany")]
-struct Names(Vec<String>);
+pub(super) struct Names(Vec<String>);
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -91,8 +91,13 @@ impl From<Names> for Vec<String> {
 }
 
 impl Names {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Each as a principal of one kind.
+    pub(super) fn of(&self, kind: fn(String) -> Principal) -> Vec<Principal> {
+        self.0.iter().cloned().map(kind).collect()
     }
 }
 
@@ -145,8 +150,7 @@ impl ActionType for DenyActions {
 
 impl DenyActions {
     fn principals(&self) -> Vec<Principal> {
-        let of = |names: &Names, of: fn(String) -> Principal| names.0.iter().cloned().map(of).collect::<Vec<_>>();
-        [of(&self.group, Principal::Group), of(&self.user, Principal::User), of(&self.role, Principal::Role)].concat()
+        [self.group.of(Principal::Group), self.user.of(Principal::User), self.role.of(Principal::Role)].concat()
     }
 
     /// The stack's policies that it attaches, unless it attaches one of people's own.

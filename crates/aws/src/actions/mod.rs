@@ -4,6 +4,7 @@
 pub mod deny_actions;
 #[cfg(feature = "redshift")]
 pub mod pause_clusters;
+pub mod run_function;
 #[cfg(any(feature = "ecs", feature = "lambda"))]
 mod scalable_target;
 pub mod scale_group_to_zero;
@@ -24,6 +25,7 @@ crate::catalog! {
     deny_actions::DenyActions,
     #[cfg(feature = "redshift")]
     pause_clusters::PauseClusters,
+    run_function::RunFunction,
     scale_group_to_zero::ScaleGroupToZero,
     #[cfg(feature = "rds")]
     stop_databases::StopDatabases,
@@ -56,6 +58,7 @@ mod tests {
             [
                 "deny-actions",
                 "pause-clusters",
+                "run-function",
                 "scale-group-to-zero",
                 "stop-databases",
                 "stop-functions",

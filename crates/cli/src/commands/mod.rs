@@ -3,6 +3,7 @@
 pub(crate) mod abandon;
 pub(crate) mod approve;
 pub(crate) mod check;
+pub(crate) mod contract;
 pub(crate) mod deploy;
 pub(crate) mod doctor;
 pub(crate) mod explain;

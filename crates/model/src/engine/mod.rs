@@ -22,7 +22,7 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::action::{Action, ActionError, Planned, Seen};
+use crate::action::{Action, ActionError, Known, Planned, Seen};
 use crate::clock::Clock;
 pub use crate::cursor::Cursor;
 use crate::ids::{FacetId, Nonce, RunId, Value};
@@ -171,6 +171,7 @@ impl<'a> Executor<'a> {
             note: planned.note,
             due: planned.due,
             identity: planned.identity,
+            program: planned.program,
             unplanned: planned.unplanned,
             spared: planned.spared,
             unit: planned.unit,
@@ -218,7 +219,7 @@ impl<'a> Executor<'a> {
             let last = batch.last;
             let mut end = end::End::over();
             if batch.steps.iter().any(|step| work::is_open(direction, &current.value, &step.value)) {
-                if self.clock.now() + RESERVE > self.deadline {
+                if self.clock.now() + RESERVE + action.longest_call() > self.deadline {
                     sooner(&mut wait, AFTER_CONFLICT);
                     break;
                 }
@@ -285,8 +286,11 @@ impl<'a> Executor<'a> {
     ) -> Result<HashMap<FacetId, Seen>, ExecutorError> {
         let ids: Vec<FacetId> = steps.iter().map(|step| step.facet.clone()).collect();
         let identity = |step: &&Step| Some((step.facet.clone(), step.identity.clone()?));
+        let program = |step: &&Step| Some((step.facet.clone(), step.program.clone()?));
         let identities = steps.iter().filter_map(identity).collect();
-        let seen = action.observe_known(&ids, &identities).await;
+        let programs = steps.iter().filter_map(program).collect();
+        let known = Known { run: run.id.clone(), deadline: self.deadline, identities, programs };
+        let seen = action.observe_for(&ids, &known).await;
         let mut seen = seen.map_err(|source| failed(run, part, "observing", source))?;
         if let Some(missing) = ids.iter().find(|id| !seen.contains_key(id)) {
             let source = ActionError::Refused(format!("it did not say what `{missing}` is"));

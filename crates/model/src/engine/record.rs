@@ -94,6 +94,7 @@ impl Executor<'_> {
                     wanted: step.value.wanted.clone(),
                     holders: std::collections::BTreeMap::new(),
                     lease,
+                    program: step.value.program.clone(),
                 };
                 Versioned { rev: unheld.map_or(0, |known| known.rev), value }
             }
@@ -106,6 +107,8 @@ impl Executor<'_> {
         }
         let mut step = step.clone();
         step.value.before = Some(facet.value.before.clone());
+        // One program makes the change and the way back, whichever run comes last.
+        step.value.program = facet.value.program.clone().or(step.value.program);
         if changes {
             self.move_to(run, &step, Some(facet), Phase::Applying, intended(seen))
         } else {

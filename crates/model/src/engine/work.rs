@@ -117,7 +117,7 @@ impl Executor<'_> {
         let mut written = self.save(decided.settled, end, counts).await?;
         let begun = self.save(decided.intents, end, counts).await?;
         if !begun.is_empty() {
-            let changes: Vec<Change> = begun.iter().map(|intent| change(job, intent)).collect();
+            let changes: Vec<Change> = begun.iter().map(|intent| change(job, intent, self.deadline)).collect();
             let answers = match job.direction {
                 Direction::Apply => job.action.apply(&changes).await,
                 Direction::Rollback => job.action.rollback(&changes).await,
@@ -319,7 +319,7 @@ fn order(step: &Step, direction: Direction) -> u8 {
     step.unit.as_ref().map_or(0, |unit| unit.order(direction))
 }
 
-fn change(job: &Job<'_>, intent: &Move) -> Change {
+fn change(job: &Job<'_>, intent: &Move, deadline: Timestamp) -> Change {
     let step = &intent.step.value;
     let to: &Value = match job.direction {
         Direction::Apply => &step.wanted,
@@ -335,6 +335,17 @@ fn change(job: &Job<'_>, intent: &Move) -> Change {
     };
     let others = job.steps.iter().filter(same).filter(turned).map(|other| other.value.facet.clone()).collect();
     let unit = step.unit.as_ref().map(|unit| unit.name.clone());
-    let identity = step.identity.clone();
-    Change { facet: step.facet.clone(), to: to.clone(), identity, unit, others, receipt: Receipt::default() }
+    Change {
+        facet: step.facet.clone(),
+        to: to.clone(),
+        identity: step.identity.clone(),
+        unit,
+        others,
+        receipt: Receipt::default(),
+        run: job.run.id.clone(),
+        deadline,
+        // The facet is written anew before each change, with its lease, and is never deleted.
+        fencing: intent.facet.as_ref().map_or(0, |facet| facet.rev),
+        program: step.program.clone(),
+    }
 }

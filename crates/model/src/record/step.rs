@@ -49,6 +49,10 @@ pub struct Step {
     /// The identity that the service gave its target. Records of earlier versions have none, and go by the name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
+    /// The version of the program that makes its change and the way back, where that is not this one. Records of earlier versions have
+    /// none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
     /// It is left alone because it could not be planned.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unplanned: bool,
@@ -273,6 +277,9 @@ pub struct Facet {
     /// A writer's claim, while its calls may land.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
+    /// The version of the program that made the first holder's change, where that is not this one. Records of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
 }
 
 /// A run's claim on a facet.

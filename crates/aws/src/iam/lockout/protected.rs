@@ -8,10 +8,11 @@ use guardrails_model::action::ActionError;
 use guardrails_model::principal::Principal;
 use guardrails_model::verdict::Verdict;
 
-use super::administrators::{Administrators, Groups};
+use super::administrators::{self, Administrators, Groups};
 use super::{of_stack, shut_out};
 use crate::context::Context;
 use crate::error::Failure;
+use crate::grants::{Grant, Use};
 
 /// Under these paths roles are AWS's own, and IAM lets nobody attach anything to them.
 const OF_AWS: [&str; 2] = ["/aws-service-role/", "/aws-reserved/"];
@@ -145,6 +146,26 @@ impl Protected {
         }
         Ok(self.stack.as_deref().and_then(|stack| of_stack::why_not(&role, stack)))
     }
+}
+
+/// The rights to look whether `principals` must not be restricted, for an action that does not restrict them by itself.
+#[must_use]
+pub fn grants(principals: &[Principal]) -> Vec<Grant> {
+    if principals.is_empty() {
+        return Vec::new();
+    }
+    let read = |sid: &str, kind: &str, actions: &'static [&'static str]| {
+        let names: BTreeSet<&str> = principals.iter().filter(|one| one.kind() == kind).map(Principal::name).collect();
+        let arn = |path: &str, name: &str| format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:{kind}/{path}{name}");
+        let resources: Vec<String> = names.iter().flat_map(|name| ["", "*/"].map(|path| arn(path, name))).collect();
+        (!resources.is_empty()).then(|| Grant { sid: sid.to_owned(), uses: &[Use::Plan], actions, resources, ..Grant::default() })
+    };
+    let mut grants: Vec<Grant> = [read("ReadGroups", "group", &["iam:GetGroup"]), read("ReadRoles", "role", &["iam:GetRole"])]
+        .into_iter()
+        .flatten()
+        .collect();
+    grants.extend(administrators::grants(BTreeSet::new()));
+    grants
 }
 
 /// The principal of an ARN, for comparing.

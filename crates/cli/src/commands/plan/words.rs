@@ -229,6 +229,7 @@ pub(super) mod tests {
             note: None,
             due: Vec::new(),
             identity: None,
+            program: None,
             unplanned: false,
             spared: false,
             unit: None,
