@@ -194,6 +194,10 @@ fn stop_functions_removes_settings_and_nothing_else() {
     for setting in ["lambda:DeleteFunctionConcurrency", "lambda:DeleteProvisionedConcurrencyConfig"] {
         assert!(allowed.contains(&setting), "{setting}");
     }
+    let own = boundary_statement(&template, "StopFunctionsRole", "NeverItsOwnFunctions");
+    let named = "arn:${AWS::Partition}:lambda:*:${AWS::AccountId}:function:${AWS::StackName}-*";
+    assert_eq!((&own["Effect"], &own["Resource"]), (&json!("Deny"), &json!({"Fn::Sub": named})));
+    assert!(texts(&own["Action"]).contains(&"lambda:PutFunctionConcurrency"));
     for other in [
         "lambda:DeleteFunction",
         "lambda:DeleteAlias",

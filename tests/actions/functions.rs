@@ -1,6 +1,7 @@
 //! Lambda functions: their event sources, provisioned and reserved concurrency go and come back as they were.
 
 mod grants;
+mod holds;
 mod left_alone;
 mod looks;
 mod pool;
@@ -120,7 +121,7 @@ async fn settings_of_a_function_are_turned_in_order_both_ways() {
     story.harness.gate.disarm();
     story.put_back(&run).await;
     let back =
-        ["PutFunctionConcurrency", "PutProvisionedConcurrencyConfig", "RegisterScalableTarget", "UpdateEventSourceMapping"];
+        ["PutFunctionConcurrency", "UpdateEventSourceMapping", "PutProvisionedConcurrencyConfig", "RegisterScalableTarget"];
     assert_eq!(changes(&story), back);
 }
 

@@ -57,6 +57,14 @@ const FOR_GOOD: &[&str] = &[
     "sqs:PurgeQueue",
 ];
 
+/// Calls that stop functions, by tags which somebody may give to the whole stack. None is ever made on the stack's own functions.
+const STOPS_FUNCTIONS: &[&str] = &[
+    "lambda:DeleteFunctionConcurrency",
+    "lambda:DeleteProvisionedConcurrencyConfig",
+    "lambda:PutFunctionConcurrency",
+    "lambda:PutProvisionedConcurrencyConfig",
+];
+
 /// The calls that stay allowed on protected resources: those that look.
 const LOOKS: &[&str] = &["iam:Get*", "iam:List*", "iam:SimulatePrincipalPolicy"];
 
@@ -116,12 +124,17 @@ fn bound(resources: &mut Map<String, Json>, name: &str, granted: &BTreeSet<Strin
 fn denies(granted: &BTreeSet<String>, trusted: &[Json]) -> Vec<Json> {
     let mut protected = vec![own("role"), own("policy")];
     protected.extend(trusted.iter().cloned());
-    vec![
+    let mut denies = vec![
         json!({"Sid": "NeverAnythingElse", "Effect": "Deny", "NotAction": granted, "Resource": "*"}),
         json!({"Sid": "NeverItselfNorTheOperators", "Effect": "Deny", "NotAction": LOOKS, "Resource": protected}),
         json!({"Sid": "NeverMoreRights", "Effect": "Deny", "Action": MORE_RIGHTS, "Resource": "*"}),
         json!({"Sid": "NeverForGood", "Effect": "Deny", "Action": FOR_GOOD, "Resource": "*"}),
-    ]
+    ];
+    if STOPS_FUNCTIONS.iter().any(|call| granted.contains(*call)) {
+        let functions = json!({"Fn::Sub": "arn:${AWS::Partition}:lambda:*:${AWS::AccountId}:function:${AWS::StackName}-*"});
+        denies.push(json!({"Sid": "NeverItsOwnFunctions", "Effect": "Deny", "Action": STOPS_FUNCTIONS, "Resource": functions}));
+    }
+    denies
 }
 
 /// Refuses grants that a boundary could not hold to their exact names, and grants that no role may have.

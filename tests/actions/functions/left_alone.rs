@@ -55,7 +55,7 @@ const UPDATING: &[(Made, &str)] = &[
 
 #[tokio::test]
 async fn each_reason_is_known_before_any_change_is_called() {
-    for (made, words) in REASONS.iter().chain(UPDATING) {
+    for (made, words) in REASONS {
         let story = story(|account| {
             account.lambda_function(made(orders())).mapping(Mapping::of_queue("u-1", "orders", "orders"));
             account.lambda_function(beta("mailer"));
@@ -89,10 +89,10 @@ async fn each_reason_is_looked_for_again_before_the_change() {
 }
 
 #[tokio::test]
-async fn update_after_the_plan_is_waited_for() {
-    for (made, words) in UPDATING {
+async fn update_before_or_after_the_plan_is_waited_for() {
+    for ((made, words), before) in UPDATING.iter().flat_map(|one| [(one, true), (one, false)]) {
         let story = story(|account| {
-            account.lambda_function(orders());
+            account.lambda_function(if before { made(orders()) } else { orders() });
         });
         let run = open(&story, "beta 80%", json!({})).await;
         story.world.account().lambda_function(made(orders()));
@@ -116,7 +116,7 @@ async fn asynchronous_events_are_lost_where_the_stage_says_so() {
     story.apply(&run).await;
     assert_eq!(story.is(), ["mailer reserved 0"], "{:?}", story.told(&run).await);
     let asked = story.harness.gate.calls();
-    assert!(!asked.contains(&"ListAliases".to_owned()), "nobody has to know then: {asked:?}");
+    assert!(!asked.contains(&"ListFunctionEventInvokeConfigs".to_owned()), "nobody has to know then: {asked:?}");
     story.put_back(&run).await;
     assert_eq!(story.is(), ["mailer reserved none"]);
 }
@@ -154,13 +154,41 @@ async fn alias_whose_version_has_no_queue_would_lose_events() {
 }
 
 #[tokio::test]
-async fn function_its_owner_stopped_loses_no_events_more() {
+async fn function_its_owner_stopped_is_left_alone_too() {
     let story = story(|account| {
         account.lambda_function(beta("idle").unguarded().reserving(0)).mapping(Mapping::of_queue("u-1", "q", "idle"));
     });
     let run = stopped(&story).await;
-    assert_eq!(reason(&story, &run, "function idle").await, "it was 0 already");
-    assert_eq!(is(&story, "source u-1"), "Disabled", "Lambda would try in vain");
+    assert!(reason(&story, &run, "function idle").await.contains(LOST));
+    assert_eq!(is(&story, "source u-1"), "Enabled");
+}
+
+#[tokio::test]
+async fn concurrency_lambda_could_not_provision_is_left_alone() {
+    let story = story(|account| {
+        let mut function = orders();
+        function.provisioned.get_mut("live").unwrap().failed = Some("FUNCTION_ERROR_INIT_FAILURE");
+        account.lambda_function(function).mapping(Mapping::of_queue("u-1", "orders", "orders"));
+    });
+    let run = stopped(&story).await;
+    let told = story.told(&run).await;
+    let words = "Lambda could not provision the concurrency of orders:live, and could not again";
+    assert!(told.len() == 3 && told.iter().all(|step| step.contains("skipped") && step.contains(words)), "{told:#?}");
+}
+
+#[tokio::test]
+async fn alias_that_is_exempt_exempts_its_function() {
+    let story = story(|account| {
+        account.lambda_function(orders()).mapping(Mapping::of_queue("u-1", "orders", "orders"));
+    });
+    let run = open(&story, "beta 80%", json!({"exempt": {"id": ["orders:live"]}})).await;
+    story.apply(&run).await;
+    let told = story.told(&run).await;
+    assert!(
+        told.len() == 3 && told.iter().all(|step| step.contains("skipped") && step.contains("exempt by its id")),
+        "{told:#?}"
+    );
+    assert!(story.world.account().touched.is_empty());
 }
 
 #[tokio::test]

@@ -49,9 +49,8 @@ async fn function_deleted_meanwhile_costs_the_others_nothing() {
     let run = stopped(&story).await;
     {
         let mut account = story.world.account();
+        // Its mapping and its target stay behind.
         account.lambda.functions.retain(|key, _| key.1 != "orders");
-        account.lambda.mappings.remove("u-1");
-        account.lambda.targets.clear();
     }
     story.put_back(&run).await;
     for (label, thing) in [
@@ -76,7 +75,6 @@ async fn function_made_anew_keeps_its_own_concurrency() {
         account.lambda_function(beta("orders").reserving(3));
         account.lambda.mappings.remove("u-1");
         account.mapping(Mapping::of_queue("u-5", "orders", "orders"));
-        account.lambda.targets.clear();
     }
     story.put_back(&run).await;
     let now = ["orders reserved", "source u-5"].map(|name| is(&story, name));

@@ -119,3 +119,27 @@ async fn target_without_provisioned_concurrency_is_not_written() {
     story.put_back(&run).await;
     assert_eq!(story.is(), before, "{:?}", story.told(&run).await);
 }
+
+#[tokio::test]
+async fn number_outside_the_bounds_is_noted_before_it_changes() {
+    for (number, words) in [(1, "1 are fewer than its minimum of 2"), (10, "10 are more than its maximum of 8")] {
+        let story = story(|account| {
+            account.lambda_function(beta("orders").alias("live", "1").provisions("live", number));
+            account.scalable_function("orders:live", ScalableTarget::new(2, 8));
+        });
+        let run = stopped(&story).await;
+        let note = super::step(&story, &run, "scaling of function orders:live").await.note.unwrap();
+        assert!(note.starts_with(words), "{note}");
+    }
+}
+
+#[tokio::test]
+async fn reserved_concurrency_lowered_meanwhile_keeps_no_source_off() {
+    let story = story(super::functions);
+    let run = stopped(&story).await;
+    story.world.account().function("orders").reserved = Some(3);
+    story.put_back(&run).await;
+    let why = reason(&story, &run, "provisioned concurrency of function orders:live").await;
+    assert!(why.contains("reservedConcurrentExecution"), "{why}");
+    assert_eq!((is(&story, "orders reserved"), is(&story, "source u-1")), ("3".to_owned(), "Enabled".to_owned()));
+}

@@ -26,6 +26,8 @@ async fn source_on_its_way_is_waited_for() {
         story.apply(&run).await;
         let held = (is(&story, "source u-1"), is(&story, "orders reserved"));
         assert_eq!(held, ("Disabled".to_owned(), "0".to_owned()), "{state}: {:?}", story.told(&run).await);
+        story.put_back(&run).await;
+        assert_eq!(is(&story, "source u-1"), "Enabled", "{state}: {:?}", story.told(&run).await);
     }
 }
 
@@ -98,6 +100,7 @@ async fn provisioning_that_fails_is_said_in_lambda_s_words() {
     assert!(why.contains("Lambda could not provision it: FUNCTION_ERROR_INIT_FAILURE"), "{why}");
     assert_eq!(is(&story, "orders:live scaling"), "min 0, max 8, in suspended, out suspended, scheduled suspended");
     assert_eq!(is(&story, "mailer reserved"), "none", "the others are back");
+    assert_eq!(is(&story, "source u-1"), "Enabled", "its queue does not wait for a warm start");
 }
 
 #[tokio::test]

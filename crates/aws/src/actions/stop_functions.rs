@@ -1,8 +1,8 @@
 //! `stop-functions`: stops Lambda functions, and gives them back the settings that they had. A function's event sources are disabled
 //! first, so that no queue counts its refusals as failures. Then the scaling of its provisioned concurrency is suspended, its
 //! provisioned concurrency is removed, and its reserved concurrency goes to 0. Then Lambda refuses each invocation, and begins none.
-//! Back in the reverse order: a function has its reserved concurrency before it has provisioned concurrency, which Lambda would
-//! refuse otherwise.
+//! On the way back reserved concurrency comes first: Lambda would refuse provisioned concurrency without it. Then come the event
+//! sources, whose records would expire. Provisioned concurrency is a warm start only, and may fail: it holds nothing up but its scaling.
 //!
 //! Lambda gives functions no id. An event source mapping has a UUID. A version's number is never given again, not even to a function
 //! that was made anew under the name. An alias and a function have only their names. One that was made anew does not have the
@@ -105,10 +105,12 @@ impl AsyncEvents {
     }
 }
 
-/// The failure of a call that asks for concurrency. Others may have taken the account's meanwhile. Lambda has no code for that: it
-/// says that the call "decreases account's `UnreservedConcurrentExecution` below its minimum value".
+/// The failure of a call that asks for concurrency. Others may have taken the account's meanwhile, or a new reserved concurrency may
+/// not be seen yet. Lambda has no codes for these. It says that the call "decreases account's `UnreservedConcurrentExecution` below its
+/// minimum value", or that a number is "greater than the `reservedConcurrentExecution`".
 fn room(failure: Failure) -> Failure {
-    let is_full = failure.is("InvalidParameterValueException") && failure.message.contains("UnreservedConcurrentExecution");
+    let is_full = failure.is("InvalidParameterValueException")
+        && ["reservedConcurrentExecution", "UnreservedConcurrentExecution"].iter().any(|name| failure.message.contains(name));
     if is_full { Failure { kind: FailureKind::NoRoom, ..failure } } else { failure }
 }
 

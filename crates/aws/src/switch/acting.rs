@@ -60,6 +60,10 @@ impl<S: Switch> Part for Acting<S> {
         S::TAKES_ALONG
     }
 
+    fn back(&self) -> Option<u8> {
+        S::BACK
+    }
+
     async fn left_alone(&self, units: &BTreeSet<String>) -> Result<BTreeMap<String, String>, ActionError> {
         let mut alone = BTreeMap::new();
         for (id, (item, found)) in self.closely(units).await? {
@@ -96,7 +100,7 @@ impl<S: Switch> Action for Acting<S> {
         items.retain(|item| self.untagged(&self.switch.found(item)).is_none());
         for item in self.switch.closer(items).await? {
             let found = self.switch.found(&item);
-            let skip = self.reason_against(&item, &found).await?.or_else(|| found.busy.clone());
+            let skip = self.reason_against(&item, &found).await?.or_else(|| found.busy.clone().filter(|_| !S::PLANS_BUSY));
             let spared = self.exempt(&found).is_some();
             let facet = FacetId::new(S::TARGET.facet, &self.region, &switch_of(&found))
                 .map_err(|error| ActionError::Refused(error.to_string()))?;

@@ -58,6 +58,10 @@ pub trait Switch: Send + Sync + Sized + 'static {
     const ASKS_READY: bool = false;
     /// Is a resource that is left alone a reason to leave alone the rest of its unit? Then its id is the name of its unit.
     const TAKES_ALONG: bool = false;
+    /// Is a resource planned that is busy? Its change waits, as that of one which became busy after the plan.
+    const PLANS_BUSY: bool = false;
+    /// Its place among the parts of its unit on the way back, where that is not the reverse of the way there.
+    const BACK: Option<u8> = None;
     /// Is it a failure when a resource is to be left alone after another part of its unit was turned?
     const NEEDS_ALL: bool = false;
     /// Further keys in guardrails.yaml; [`NoOptions`] when there are none.

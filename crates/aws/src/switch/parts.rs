@@ -62,6 +62,9 @@ pub trait Part: Action {
     /// Is a resource that is left alone a reason to leave alone the rest of its unit?
     fn takes_along(&self) -> bool;
 
+    /// Its place within a unit on the way back, where that is not the reverse of the way there.
+    fn back(&self) -> Option<u8>;
+
     /// Those of these units whose resource of this part is left alone now, each with the reason.
     async fn left_alone(&self, units: &BTreeSet<String>) -> Result<BTreeMap<String, String>, ActionError>;
 

@@ -135,8 +135,11 @@ impl Action for Together {
 impl Together {
     /// The place of a part among those of a unit.
     fn order(&self, direction: Direction, index: usize) -> u8 {
-        let order = if direction == Direction::Apply { index } else { self.parts.len() - 1 - index };
-        u8::try_from(order).unwrap_or(u8::MAX)
+        let place = |order: usize| u8::try_from(order).unwrap_or(u8::MAX);
+        match direction {
+            Direction::Apply => place(index),
+            Direction::Rollback => self.parts[index].back().unwrap_or_else(|| place(self.parts.len() - 1 - index)),
+        }
     }
 
     fn part(&self, facet: &FacetId) -> Option<&dyn Part> {

@@ -114,6 +114,10 @@ pub(super) fn update_mapping(account: &mut Account, call: &Call, now: Timestamp)
     let uuid = call.json["UUID"].as_str().unwrap_or_default();
     let missing = || Refusal(404, "ResourceNotFoundException", "The resource you requested does not exist.".to_owned());
     let mapping = account.lambda.mappings.get_mut(uuid).ok_or_else(missing)?;
+    let function = (mapping.region.clone(), mapping.function.split(':').next().unwrap_or_default().to_owned());
+    if !account.lambda.functions.contains_key(&function) {
+        return Err(no_function(call, &function.1));
+    }
     if !["Enabled", "Disabled"].contains(&mapping.state(now)) {
         let message = "Cannot update the event source mapping because it is in use.";
         return Err(Refusal(400, "ResourceInUseException", message.to_owned()));

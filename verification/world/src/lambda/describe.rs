@@ -99,6 +99,8 @@ pub(super) fn provisioned(lambda: &Lambda, call: &Call, then: Timestamp) -> Resu
 }
 
 pub(super) fn settings(lambda: &Lambda, call: &Call) -> String {
-    let unreserved = lambda.unreserved(&call.region, "");
+    // AWS documents that provisioned concurrency is no part of it.
+    let functions = lambda.functions.values().filter(|function| function.region == call.region);
+    let unreserved = lambda.limit.saturating_sub(functions.filter_map(|function| function.reserved).sum());
     json!({"AccountLimit": {"ConcurrentExecutions": lambda.limit, "UnreservedConcurrentExecutions": unreserved}}).to_string()
 }

@@ -55,6 +55,11 @@ pub(super) fn register(account: &mut Account, call: &Call, now: Timestamp) -> Re
     let Some(id) = id.strip_prefix("function:").map(str::to_owned) else {
         return Err(Refusal(400, "ValidationException", format!("{id} is no function")));
     };
+    let (name, qualifier) = id.split_once(':').unwrap_or((id.as_str(), ""));
+    let function = account.lambda.functions.get(&(call.region.clone(), name.to_owned()));
+    if !function.is_some_and(|function| function.has(qualifier)) {
+        return Err(Refusal(400, "ValidationException", format!("the function {id} doesn't exist")));
+    }
     let number = |name: &str| call.json[name].as_u64().and_then(|number| usize::try_from(number).ok()).expect("both bounds");
     let flag = |name: &str| call.json["SuspendedState"][name].as_bool().expect("all three flags");
     let names = ["DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended"];

@@ -11,7 +11,7 @@ use super::{AsyncEvents, BATCH, CHANGES, CODES, DRIFT, FUNCTION, Keys, NONE, PAT
 use crate::context::Context;
 use crate::declared::{Counted, Priced};
 use crate::error::{Codes, Failure};
-use crate::switch::{Calling, Drift, Found, Resource, Switch, Which};
+use crate::switch::{Calling, Drift, Found, Member, Resource, Switch, Which};
 
 /// "You can reserve concurrency for as many functions as you like, as long as you leave at least 100 simultaneous executions unreserved"
 /// (API reference). In accounts with a low quota it is less.
@@ -65,6 +65,9 @@ impl Switch for Concurrency {
     const BATCH: usize = BATCH;
     const TAGS_LAG: bool = true;
     const TAKES_ALONG: bool = true;
+    /// An update is over in a minute. A function that is left alone in the plan would run on for as long as the run.
+    const PLANS_BUSY: bool = true;
+    const BACK: Option<u8> = Some(0);
     /// Its event sources would be disabled for nothing.
     const NEEDS_ALL: bool = true;
     type Options = Keys;
@@ -115,6 +118,7 @@ impl Switch for Concurrency {
         Found {
             unit: Some(item.name.clone()),
             tags: item.tags.clone(),
+            members: item.members(),
             kind: details.and_then(|details| details.memory).map(|memory| format!("{memory} MB")),
             note: item.note(self.keys.async_events),
             left_alone: self.left_alone(item),
@@ -149,8 +153,9 @@ impl Concurrency {
         if let Some(role) = details.role.as_ref().filter(is_operator) {
             return Some(format!("its role is an operator's ({role})"));
         }
+        // Also where nothing is reserved for it already: another run may hold it, and let it go.
         let lost = || {
-            let of = details.unguarded.as_ref().filter(|_| item.reserved != Some(0))?;
+            let of = details.unguarded.as_ref()?;
             Some(format!(
                 "asynchronous events of {of} would be lost: it has no dead-letter queue, and no destination for those that fail \
                  (`async-events: lose` stops it all the same)"
@@ -161,6 +166,13 @@ impl Concurrency {
 }
 
 impl Item {
+    /// Its provisioned concurrency has to go first, so a part that is exempt exempts all of it.
+    fn members(&self) -> Vec<Member> {
+        let details = self.details.iter().flatten();
+        let ids = details.flat_map(|details| &details.provisioned);
+        ids.map(|id| Member { id: id.clone(), tags: self.tags.clone() }).collect()
+    }
+
     /// How much concurrency the change returns to the account's pool, if it does.
     fn returns(&self) -> Option<i32> {
         self.reserved.filter(|reserved| *reserved > 0)

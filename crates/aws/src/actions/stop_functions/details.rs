@@ -12,8 +12,8 @@ use aws_sdk_lambda::types::{
 };
 use guardrails_model::action::ActionError;
 
-use super::AsyncEvents;
 use super::list::{Reader, named};
+use super::{AsyncEvents, provisioned};
 use crate::error::{Failure, FailureKind};
 
 /// The version that has no number.
@@ -29,6 +29,8 @@ pub(super) struct Details {
     pub(super) kind: Option<String>,
     /// Why it takes no change just now, if so.
     pub(super) busy: Option<String>,
+    /// The aliases and versions that have provisioned concurrency, such as `orders:live`.
+    pub(super) provisioned: Vec<String>,
     /// The version and aliases whose asynchronous events would be lost, where it matters.
     pub(super) unguarded: Option<String>,
 }
@@ -60,11 +62,22 @@ async fn read(reader: &Reader, name: &str, events: AsyncEvents) -> Result<Detail
         (_, Some(_)) => Some("it runs on instances of a capacity provider, which go on".to_owned()),
         _ => is_durable.then(|| "it is a durable function, whose executions would fail on their way".to_owned()),
     };
+    let provisioned = provisioned::all(reader, name).await?;
+    let failed = provisioned.iter().find(|(_, config)| config.is_failed());
+    let failed = failed.map(|(id, _)| format!("Lambda could not provision the concurrency of {id}, and could not again"));
+    let kind = kind.or(failed);
     let unguarded = match events {
         AsyncEvents::Leave if kind.is_none() => unguarded(reader, name, has_queue(config.dead_letter_config())).await?,
         _ => None,
     };
-    Ok(Details { role: config.role, memory: config.memory_size, kind, busy: busy.map(str::to_owned), unguarded })
+    Ok(Details {
+        role: config.role,
+        memory: config.memory_size,
+        kind,
+        busy: busy.map(str::to_owned),
+        provisioned: provisioned.into_iter().map(|(id, _)| id).collect(),
+        unguarded,
+    })
 }
 
 /// The version and aliases whose asynchronous events would be lost, if there are any. `queue`: has `$LATEST` a dead-letter queue?
@@ -110,7 +123,8 @@ async fn destinations(reader: &Reader, name: &str) -> Result<BTreeSet<String>, F
     }
 }
 
-async fn aliases(reader: &Reader, name: &str) -> Result<Vec<AliasConfiguration>, Failure> {
+/// The aliases of a function.
+pub(super) async fn aliases(reader: &Reader, name: &str) -> Result<Vec<AliasConfiguration>, Failure> {
     let (mut all, mut next) = (Vec::new(), None);
     loop {
         let asked = reader.lambda.list_aliases().function_name(name).set_marker(next);

@@ -1,6 +1,6 @@
 //! Provisioned concurrency of aliases and versions. It costs by the hour, whether anybody calls the function or not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use aws_sdk_lambda::types::ProvisionedConcurrencyStatusEnum as Status;
@@ -9,14 +9,17 @@ use guardrails_model::config::Tags;
 use guardrails_model::ids::Value;
 
 use super::list::{NOT_FOUND, Own, Reader, named, split};
-use super::{BATCH, CHANGES, CODES, DRIFT, Keys, NONE, PATIENCE, number, room};
+use super::{BATCH, CHANGES, CODES, DRIFT, Keys, NONE, PATIENCE, details, number, room};
 use crate::actions::scalable_target;
 use crate::context::Context;
 use crate::declared::{Counted, Noun, Priced};
-use crate::error::{Codes, Failure};
+use crate::error::{Codes, Failure, FailureKind};
 use crate::switch::{Calling, Drift, Found, Resource, Switch, Which};
 
 const EACH: &str = "aliases and versions carry no tags: those of their function are asked for afterwards";
+
+/// The note on each, before it is removed.
+const NOTE: &str = "it returns to the account, where others may take it";
 
 /// Lambda's provisioned concurrency, in one Region.
 pub struct Provisioned {
@@ -33,7 +36,7 @@ pub struct Item {
 
 /// Its provisioned concurrency, as Lambda shows it.
 pub(super) struct Config {
-    requested: i32,
+    pub(super) requested: i32,
     allocated: i32,
     status: Option<Status>,
     reason: Option<String>,
@@ -72,6 +75,7 @@ impl Switch for Provisioned {
     const DRIFT: Drift = DRIFT;
     const PATIENCE: Patience = PATIENCE;
     const BATCH: usize = BATCH;
+    const BACK: Option<u8> = Some(2);
     const TAGS_LAG: bool = true;
     type Options = Keys;
     type Item = Item;
@@ -98,6 +102,7 @@ impl Switch for Provisioned {
         Found {
             unit: Some(split(&item.id).0.to_owned()),
             tags: item.tags.clone(),
+            note: item.config.as_ref().map(|_| NOTE.to_owned()),
             ..Found::new(&item.id, label, seen(item.config.as_ref()), Value::new(NONE))
         }
     }
@@ -125,29 +130,29 @@ impl Switch for Provisioned {
 }
 
 impl Provisioned {
-    /// Those of functions that carry the tags.
+    /// Those of functions that carry the tags. An alias or a scalable target without any is among them: another run may hold it, and this
+    /// one has to hold it too.
     async fn of_tagged(&self, tags: &Tags) -> Result<Vec<Item>, ActionError> {
-        let mut items = Vec::new();
-        for name in self.reader.tagged(tags).await? {
-            let mut next = None;
-            loop {
-                let asked = self.reader.lambda.list_provisioned_concurrency_configs().function_name(&name).max_items(50);
-                let page = match asked.set_marker(next).send().await.map_err(|error| Failure::of(&error)) {
-                    // The index shows functions that were deleted a while ago.
-                    Err(failure) if failure.is(NOT_FOUND) => break,
-                    other => other.map_err(|failure| failure.reading(&reading(&name)))?,
-                };
-                items.extend(page.provisioned_concurrency_configs().iter().filter_map(|one| {
-                    let id = format!("{name}:{}", named(one.function_arn()?).1?);
-                    Some(Item { id, tags: Own::new(), config: Some(config!(one)) })
-                }));
-                next = page.next_marker.filter(|marker| !marker.is_empty());
-                if next.is_none() {
-                    break;
-                }
-            }
+        let names = self.reader.tagged(tags).await?;
+        if names.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(items)
+        let mut own = self.reader.tags(names.iter().map(String::as_str)).await?;
+        own.retain(|_, own| tags.missing(|key| own.get(key).map(String::as_str)).is_none());
+        let targets = self.reader.targets(None).await?;
+        let mut items: BTreeMap<String, Option<Config>> = targets.into_keys().map(|id| (id, None)).collect();
+        items.retain(|id, _| own.contains_key(split(id).0));
+        for name in own.keys() {
+            let aliases = match details::aliases(&self.reader, name).await {
+                // The function is left alone, with this reason.
+                Err(failure) if failure.kind == FailureKind::Refused => Vec::new(),
+                other => other.map_err(|failure| failure.reading(&reading(name)))?,
+            };
+            items.extend(aliases.iter().filter_map(|alias| Some((format!("{name}:{}", alias.name()?), None))));
+            let configs = all(&self.reader, name).await.map_err(|failure| failure.reading(&reading(name)))?;
+            items.extend(configs.into_iter().map(|(id, config)| (id, Some(config))));
+        }
+        Ok(items.into_iter().map(|(id, config)| Item { id, tags: Own::new(), config }).collect())
     }
 
     /// Those with these ids.
@@ -160,6 +165,27 @@ impl Provisioned {
     }
 }
 
+/// All provisioned concurrency of a function, by ids such as `orders:live`.
+pub(super) async fn all(reader: &Reader, name: &str) -> Result<Vec<(String, Config)>, Failure> {
+    let (mut found, mut next) = (Vec::new(), None);
+    loop {
+        let asked = reader.lambda.list_provisioned_concurrency_configs().function_name(name).max_items(50);
+        let page = match asked.set_marker(next).send().await.map_err(|error| Failure::of(&error)) {
+            // The index shows functions that were deleted a while ago.
+            Err(failure) if failure.is(NOT_FOUND) => return Ok(found),
+            other => other?,
+        };
+        found.extend(page.provisioned_concurrency_configs().iter().filter_map(|one| {
+            let id = format!("{name}:{}", named(one.function_arn()?).1?);
+            Some((id, config!(one)))
+        }));
+        next = page.next_marker.filter(|marker| !marker.is_empty());
+        if next.is_none() {
+            return Ok(found);
+        }
+    }
+}
+
 /// The provisioned concurrency of an alias or a version, if it has some. Nothing when there is no such alias or version.
 pub(super) async fn one(reader: &Reader, id: &str) -> Result<Option<Option<Config>>, ActionError> {
     let (function, qualifier) = split(id);
@@ -169,6 +195,13 @@ pub(super) async fn one(reader: &Reader, id: &str) -> Result<Option<Option<Confi
         Err(failure) if failure.is(NOT_FOUND) => Ok(None),
         Err(failure) => Err(failure.reading(&reading(id))),
         Ok(one) => Ok(Some(Some(config!(one)))),
+    }
+}
+
+impl Config {
+    /// Could Lambda not provision it?
+    pub(super) fn is_failed(&self) -> bool {
+        self.status == Some(Status::Failed)
     }
 }
 

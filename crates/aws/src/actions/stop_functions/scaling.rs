@@ -28,8 +28,8 @@ pub struct Item {
     id: String,
     state: State,
     tags: Own,
-    /// Is there provisioned concurrency, where that was asked for?
-    provisions: Option<bool>,
+    /// Its provisioned concurrency, if it has some.
+    provisioned: Option<i32>,
 }
 
 #[async_trait]
@@ -54,6 +54,7 @@ impl Switch for Scaling {
     const PATIENCE: Patience = Patience { poll: 5, limit: 600, give_up: 3600 };
     const TAKES_TIME: bool = false;
     const BATCH: usize = BATCH;
+    const BACK: Option<u8> = Some(3);
     type Options = Keys;
     type Item = Item;
 
@@ -73,16 +74,12 @@ impl Switch for Scaling {
             Which::Ids(ids) => self.reader.targets(Some(ids)).await?,
         };
         let tags = self.reader.tags(targets.keys().map(|id| split(id).0)).await?;
-        let items = targets.into_iter().map(|(id, target)| {
+        let mut items = Vec::new();
+        for (id, target) in targets {
+            // A target outlives its alias or version, and Application Auto Scaling does not take it any more then.
+            let Some(config) = provisioned::one(&self.reader, &id).await? else { continue };
             let tags = tags.get(split(&id).0).cloned().unwrap_or_default();
-            Item { id, state: State::of(&target), tags, provisions: None }
-        });
-        Ok(items.collect())
-    }
-
-    async fn closer(&self, mut items: Vec<Item>) -> Result<Vec<Item>, ActionError> {
-        for item in &mut items {
-            item.provisions = Some(provisioned::one(&self.reader, &item.id).await?.is_some_and(|config| config.is_some()));
+            items.push(Item { id, state: State::of(&target), tags, provisioned: config.map(|config| config.requested) });
         }
         Ok(items)
     }
@@ -93,6 +90,7 @@ impl Switch for Scaling {
             unit: Some(split(&item.id).0.to_owned()),
             tags: item.tags.clone(),
             left_alone: parked(item),
+            note: out_of_bounds(item),
             ..Found::new(&item.id, label, Seen::Is(item.state.value()), item.state.off().value())
         }
     }
@@ -137,11 +135,23 @@ impl Switch for Scaling {
 
 /// That there is no provisioned concurrency, below the target's minimum: to write the target would provision some.
 fn parked(item: &Item) -> Option<String> {
-    (item.provisions == Some(false) && item.state.min > 0).then(|| {
+    (item.provisioned.is_none() && item.state.min > 0).then(|| {
         format!(
             "it has no provisioned concurrency, below its minimum of {}: Application Auto Scaling would provision some once it is \
              written",
             item.state.min
         )
     })
+}
+
+/// That the number stands outside the bounds of the target, where it does: it changes when the target is written.
+fn out_of_bounds(item: &Item) -> Option<String> {
+    let (number, State { min, max, .. }) = (item.provisioned?, item.state);
+    if number < min {
+        return Some(format!(
+            "{number} are fewer than its minimum of {min}, to which Application Auto Scaling raises it in the end"
+        ));
+    }
+    (number > max)
+        .then(|| format!("{number} are more than its maximum of {max}, to which Application Auto Scaling lowers it at once"))
 }

@@ -70,6 +70,7 @@ impl Switch for Sources {
     const DRIFT: Drift = DRIFT;
     const PATIENCE: Patience = PATIENCE;
     const BATCH: usize = BATCH;
+    const BACK: Option<u8> = Some(1);
     type Options = Keys;
     type Item = Mapping;
 
@@ -82,10 +83,11 @@ impl Switch for Sources {
             Which::Tagged(tags) => self.of_tagged(tags).await?,
             Which::Ids(ids) => self.named(ids).await?,
         };
-        let mut tags: BTreeMap<String, Own> = self.reader.tags(mappings.iter().map(|one| one.function.as_str())).await?;
+        let tags: BTreeMap<String, Own> = self.reader.tags(mappings.iter().map(|one| one.function.as_str())).await?;
+        // A mapping outlives its function, and feeds nothing then.
+        mappings.retain(|one| tags.contains_key(&one.function));
         for mapping in &mut mappings {
-            // A mapping outlives its function. Then it carries no tags, and is out of scope.
-            mapping.tags = tags.entry(mapping.function.clone()).or_default().clone();
+            mapping.tags = tags.get(&mapping.function).cloned().unwrap_or_default();
         }
         Ok(mappings)
     }
@@ -102,7 +104,12 @@ impl Switch for Sources {
     }
 
     async fn set(&self, id: &str, to: &Value, calling: &Calling<'_>) -> Result<(), Failure> {
-        let call = self.changes.update_event_source_mapping().uuid(id).enabled(to.as_str() == ENABLED);
+        let enabled = match to.as_str() {
+            ENABLED => true,
+            DISABLED => false,
+            other => return Err(Failure::refused(format!("`{other}` is no setting of an event source"))),
+        };
+        let call = self.changes.update_event_source_mapping().uuid(id).enabled(enabled);
         calling.make("lambda:UpdateEventSourceMapping", call.send()).await.map(drop)
     }
 
