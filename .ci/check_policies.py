@@ -43,6 +43,12 @@ ACCEPTED = [
         "it is newer than parliament's list: .ci/actions_exist.py knows it",
     ),
     (
+        r"policies/(operator|pause-clusters)\.json|PauseClustersRole/.*",
+        "RESOURCE_MISMATCH",
+        r"redshift:DescribeCluster",
+        "parliament's list is older than the resource of these calls, a cluster",
+    ),
+    (
         r"policies/(operator|stop-services)\.json|StopServicesRole/.*",
         "RESOURCE_STAR",
         r"ecs:ListTasks",

@@ -12,7 +12,6 @@ use guardrails_model::record::{AlertRecord, FORMAT};
 use guardrails_model::runs::{Begun, Grounds, Runs};
 use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
-use sha2::{Digest, Sha256};
 
 use crate::fault::{Fault, Kind};
 use crate::messages;
@@ -48,7 +47,7 @@ async fn one_alert(message: &Message, invocation: &Invocation) -> Result<Json, F
         Some(guardrail) => weigh(decided, guardrail, &account, &ledger, invocation).await?,
         None => (decided, Grounds::default()),
     };
-    let digest = format!("{:x}", Sha256::digest(json!([message.text, message.attributes]).to_string()));
+    let digest = message.digest();
     let words = words(&decision, &grounds.doubts);
     let guardrail = match &decision {
         Decision::Enforce { target, .. } => Some(target.guardrail.clone()),

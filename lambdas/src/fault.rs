@@ -4,7 +4,7 @@
 use std::fmt;
 
 use guardrails_aws::catalog::CatalogError;
-use guardrails_aws::clients::EndpointError;
+use guardrails_aws::clients::LoadError;
 use guardrails_aws::error::chain;
 use guardrails_model::engine::ExecutorError;
 use guardrails_model::ledger::LedgerError;
@@ -99,8 +99,8 @@ impl From<CatalogError> for Fault {
     }
 }
 
-impl From<EndpointError> for Fault {
-    fn from(error: EndpointError) -> Self {
+impl From<LoadError> for Fault {
+    fn from(error: LoadError) -> Self {
         Self::of(false, &error)
     }
 }

@@ -6,7 +6,7 @@ use guardrails_model::ledger::Ledger;
 use guardrails_model::record::{Direction, Run};
 use guardrails_model::rehearsals;
 use guardrails_model::report::{Keep, Report};
-use guardrails_model::wire::{NotifyOrder as Order, TellOfRehearsals};
+use guardrails_model::wire::{NotifyOrder as Order, TellOfRehearsals, heard};
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -58,7 +58,8 @@ async fn handle(event: Json, invocation: Invocation) -> Result<Sent, Fault> {
                     Direction::Rollback => "the same command again".to_owned(),
                 },
                 report.run.guardrail,
-                report.text()
+                report.text(),
+                error = heard(error)
             ),
         ),
     };

@@ -4,7 +4,7 @@ use guardrails_model::clock::Clock;
 use guardrails_model::ids::RunId;
 use guardrails_model::record::{Direction, Part, PartPlan, RunState};
 use guardrails_model::runs::{Ended, Heard, Outcome, PartRef, Places, Runs, waves};
-use guardrails_model::wire::{End, MasterOrder as Order, PartResult, PlacesResult};
+use guardrails_model::wire::{End, MasterOrder as Order, PartResult, PlacesResult, heard};
 use jiff::Unit;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
@@ -103,5 +103,5 @@ fn found(result: PlacesResult) -> (usize, Places) {
 }
 
 fn failure(result: &PartResult) -> String {
-    format!("part {} broke down: {}", result.part, result.why.as_deref().unwrap_or("no reason was given"))
+    format!("part {} broke down: {}", result.part, result.why.as_deref().map_or_else(|| "no reason was given".to_owned(), heard))
 }

@@ -4,4 +4,5 @@ mod command;
 mod contract;
 mod files;
 mod goes_on;
+mod hand;
 mod prices;

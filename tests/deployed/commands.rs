@@ -18,6 +18,8 @@ async fn plan_says_what_a_run_then_does_and_writes_nothing() {
     assert!(lab.ledger.runs(None).await.unwrap().is_empty(), "a plan is no run");
     assert_eq!(lab.snapshot().await, before);
 
+    let dry = json(&lab.say(&["simulate", "project-beta", "--dry-run", "--output", "json"]).await);
+    assert_eq!(lab.snapshot().await, before, "nothing was sent");
     let reports = json(&lab.say(&["simulate", "project-beta", "--yes", "--output", "json"]).await);
     let facets = |steps: &Json| -> Vec<(String, String)> {
         let step = |step: &Json| (step["facet"].as_str().unwrap().to_owned(), step["wanted"].as_str().unwrap().to_owned());
@@ -26,8 +28,13 @@ async fn plan_says_what_a_run_then_does_and_writes_nothing() {
         all
     };
     assert_eq!(facets(&plan["steps"]), facets(&reports["steps"]));
+    assert_eq!(facets(&plan["steps"]), facets(&dry["steps"]));
     assert_eq!(reports["run"]["simulated"], true);
     lab.run_when(RunState::Enforced).await;
+    let enforced = lab.snapshot().await;
+    let dry = lab.say(&["rollback", "project-beta", "--dry-run"]).await;
+    assert!(dry.contains("will put back:") && dry.contains("stopped -> running"), "{dry}");
+    assert_eq!(lab.snapshot().await, enforced, "nothing was put back");
     lab.say(&["rollback", "project-beta", "--yes"]).await;
     assert_eq!(lab.snapshot().await, before);
 }
@@ -110,11 +117,14 @@ async fn name_that_does_not_exist_is_said_with_those_that_do() {
     let lab = Lab::new().await;
     for (arguments, words) in [
         (&["plan", "project-gamma"][..], "there is no guardrail `project-gamma`"),
-        (&["simulate", "project-gamma", "--yes"], "there are: project-beta"),
+        (&["plan", "projet-beta"], "did you mean `project-beta`?"),
+        (&["simulate", "project-gamma", "--yes"], "there are: `project-beta`"),
+        (&["status", "project-gamma"], "no guardrail `project-gamma` is deployed"),
+        (&["history", "projectbeta"], "did you mean `project-beta`?"),
         (&["simulate", "project-beta", "--at", "90% actual", "--yes"], "`80% forecasted`, `100% actual`"),
-        (&["rollback", "project-gamma", "--yes"], "no guardrail `project-gamma` is deployed; there are: project-beta"),
+        (&["rollback", "project-gamma", "--yes"], "no guardrail `project-gamma` is deployed; there are: `project-beta`"),
         (&["status", "--run", "r-none"], "the ledger has no run `r-none`"),
-        (&["status", "--stack-name", "elsewhere"], "looking for the stack `elsewhere`"),
+        (&["status", "--stack-name", "elsewhere"], "there is no stack `elsewhere` in account 123456789012, Region "),
     ] {
         let output = lab.run(arguments).await;
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");

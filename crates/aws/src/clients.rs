@@ -11,6 +11,7 @@ use aws_smithy_types::body::SdkBody;
 
 use crate::error::chain;
 
+mod profile;
 mod transport;
 
 /// Set in checkouts of this project: every endpoint must then be on this machine.
@@ -26,15 +27,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct Options {
     /// The Region.
     pub region: Option<String>,
-    /// A profile of the shared configuration files.
+    /// A profile of the shared configuration files. It wins over keys in the environment.
     pub profile: Option<String>,
     /// One endpoint for all services.
     pub endpoint_url: Option<String>,
 }
 
-/// A client would dial where it must not.
+/// No client can be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EndpointError {
+pub enum LoadError {
     /// There is no endpoint.
     #[error(
         "{LOCAL_ONLY} is set, so an endpoint on this machine is needed: set AWS_ENDPOINT_URL or --endpoint-url (to reach AWS \
@@ -44,22 +45,35 @@ pub enum EndpointError {
     /// There is one elsewhere.
     #[error("{LOCAL_ONLY} is set, so endpoints must be on this machine: `{0}` is not")]
     Elsewhere(String),
+    /// There is no such profile.
+    #[error("there is no profile `{name}` in the files of AWS's configuration; {known}")]
+    NoProfile {
+        /// The name that was asked for.
+        name: String,
+        /// The names that there are, and the nearest of them.
+        known: String,
+    },
+    /// The profiles cannot be read.
+    #[error("reading the files of AWS's configuration: {0}")]
+    Profiles(String),
 }
 
 /// The configuration that all clients are made from.
 ///
 /// # Errors
-/// When [`LOCAL_ONLY`] is set and an endpoint is missing or not on this machine.
-pub async fn load(options: Options) -> Result<SdkConfig, EndpointError> {
+/// When [`LOCAL_ONLY`] is set and an endpoint is missing or not on this machine, or when there is no such profile.
+pub async fn load(options: Options) -> Result<SdkConfig, LoadError> {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(transport::client())
         .retry_config(RetryConfig::standard().with_max_attempts(4))
         .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(OPERATION_TIMEOUT).build());
-    if let Some(region) = options.region {
-        loader = loader.region(Region::new(region));
-    }
+    let region = options.region.map(Region::new);
     if let Some(profile) = options.profile {
-        loader = loader.profile_name(profile);
+        let credentials = profile::credentials(&profile, region.as_ref()).await?;
+        loader = loader.profile_name(profile).credentials_provider(credentials);
+    }
+    if let Some(region) = region {
+        loader = loader.region(region);
     }
     if let Some(url) = options.endpoint_url {
         loader = loader.endpoint_url(url);
@@ -78,7 +92,7 @@ pub async fn load(options: Options) -> Result<SdkConfig, EndpointError> {
 /// When it cannot be put there; in words.
 pub async fn put(url: &str, body: String) -> Result<(), String> {
     if reaches_only_this_machine() && !is_loopback(url) {
-        return Err(EndpointError::Elsewhere(url.to_owned()).to_string());
+        return Err(LoadError::Elsewhere(url.to_owned()).to_string());
     }
     // Signed without a content type: the signature would not fit with one.
     let request = http::Request::builder().method("PUT").uri(url).header("content-length", body.len());
@@ -100,10 +114,10 @@ fn is_local_only(value: Option<&str>) -> bool {
     value.is_some_and(|value| !matches!(value, "" | "0"))
 }
 
-fn check_local(endpoint: Option<&str>, of_services: impl Iterator<Item = String>) -> Result<(), EndpointError> {
-    let endpoint = endpoint.ok_or(EndpointError::Missing)?;
+fn check_local(endpoint: Option<&str>, of_services: impl Iterator<Item = String>) -> Result<(), LoadError> {
+    let endpoint = endpoint.ok_or(LoadError::Missing)?;
     let elsewhere = std::iter::once(endpoint.to_owned()).chain(of_services).find(|url| !is_loopback(url));
-    elsewhere.map_or(Ok(()), |url| Err(EndpointError::Elsewhere(url)))
+    elsewhere.map_or(Ok(()), |url| Err(LoadError::Elsewhere(url)))
 }
 
 fn is_loopback(url: &str) -> bool {
@@ -119,10 +133,10 @@ mod tests {
     #[test]
     fn checkout_makes_clients_only_with_endpoint_on_this_machine() {
         let check = |endpoint: Option<&str>, others: &[&str]| check_local(endpoint, others.iter().map(|url| (*url).to_owned()));
-        assert_eq!(check(None, &[]), Err(EndpointError::Missing));
+        assert_eq!(check(None, &[]), Err(LoadError::Missing));
         assert_eq!(check(Some("http://127.0.0.1:4566"), &["http://[::1]:1", "http://localhost:2"]), Ok(()));
         for elsewhere in ["https://iam.amazonaws.com", "http://10.0.0.1", "http://127.0.0.1.example.org", "nonsense"] {
-            assert_eq!(check(Some(elsewhere), &[]), Err(EndpointError::Elsewhere(elsewhere.to_owned())));
+            assert_eq!(check(Some(elsewhere), &[]), Err(LoadError::Elsewhere(elsewhere.to_owned())));
             assert!(check(Some("http://127.0.0.1:4566"), &[elsewhere]).is_err());
         }
     }

@@ -1,6 +1,6 @@
 //! Arguments of several subcommands. Those of one alone are in its own file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -16,6 +16,16 @@ pub(crate) fn at_least_one(words: &str) -> Result<usize, String> {
     words.parse().ok().filter(|number| *number > 0).ok_or_else(|| "expected a number from 1 on".to_owned())
 }
 
+/// A reason, for the record. One of blanks alone says nothing.
+pub(crate) fn reason(words: &str) -> Result<String, String> {
+    let words = words.trim();
+    if words.is_empty() {
+        Err("expected the reason in words: it is kept in the history".to_owned())
+    } else {
+        Ok(words.to_owned())
+    }
+}
+
 /// The key of a signed zip.
 fn signed_key(words: &str) -> Result<String, String> {
     let is_plain = words.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte));
@@ -29,12 +39,12 @@ fn signed_key(words: &str) -> Result<String, String> {
 #[derive(Debug, Args)]
 pub struct Global {
     /// How results are printed on stdout.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    #[arg(long, short, global = true, value_enum, default_value_t = Format::Text)]
     pub(crate) output: Format,
     /// The CloudFormation stack. One that is made may have 29 letters.
     #[arg(long, global = true, default_value = "budget-guardrails", env = "GUARDRAILS_STACK")]
     pub(crate) stack_name: String,
-    /// A profile of the AWS configuration files.
+    /// A profile of the AWS configuration files. It wins over keys in the environment.
     #[arg(long, global = true)]
     profile: Option<String>,
     /// The AWS Region.
@@ -46,6 +56,10 @@ pub struct Global {
 }
 
 impl Global {
+    pub(crate) fn profile(&self) -> Option<&str> {
+        self.profile.as_deref()
+    }
+
     pub(crate) fn options(&self) -> Options {
         Options { region: self.region.clone(), profile: self.profile.clone(), endpoint_url: self.endpoint_url.clone() }
     }
@@ -62,9 +76,25 @@ pub(crate) enum Format {
 
 #[derive(Debug, Args)]
 pub(crate) struct File {
-    /// The configuration.
-    #[arg(long, default_value = "guardrails.yaml")]
+    /// The configuration; `-` is stdin.
+    #[arg(long, short, default_value = "guardrails.yaml", env = "GUARDRAILS_FILE")]
     pub(crate) file: PathBuf,
+}
+
+/// The configuration, as an option or as an argument.
+#[derive(Debug, Args)]
+pub(crate) struct Configuration {
+    /// The configuration, in place of `--file`.
+    #[arg(value_name = "FILE")]
+    path: Option<PathBuf>,
+    #[command(flatten)]
+    file: File,
+}
+
+impl Configuration {
+    pub(crate) fn path(&self) -> &Path {
+        self.path.as_deref().unwrap_or(&self.file.file)
+    }
 }
 
 /// The functions' program.

@@ -2,7 +2,7 @@
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::args::{File, Global};
+use crate::args::{Configuration, Global};
 use crate::commands;
 use crate::commands::abandon::Abandon;
 use crate::commands::approve::{Answer, Reject, Word};
@@ -54,7 +54,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Checks guardrails.yaml, and shows its guardrails and stages.
-    Check(File),
+    Check(Configuration),
     /// Writes the CloudFormation template and the functions' zip.
     Package(Package),
     /// Deploys the stack: shows what changes, asks, and waits.

@@ -15,11 +15,12 @@ use guardrails_model::clock::SystemClock;
 use guardrails_model::config::{Guardrail, StageAt};
 use guardrails_model::ids::GuardrailName;
 use guardrails_model::ledger::Ledger;
+use guardrails_model::near;
 use guardrails_model::record::Run;
 use guardrails_model::runs::Runs;
 
 use crate::args::Global;
-use crate::output;
+use crate::{first_call, output};
 
 /// The stack's output that names the ledger's table.
 pub(crate) const LEDGER_OUTPUT: &str = "LedgerTable";
@@ -65,18 +66,17 @@ pub(crate) async fn sdk(global: &Global) -> Result<SdkConfig> {
 }
 
 /// Asks AWS whose credentials these are.
-pub(crate) async fn caller(sdk: &SdkConfig) -> Result<Caller> {
+pub(crate) async fn caller(sdk: &SdkConfig, global: &Global) -> Result<Caller> {
     let identity = aws_sdk_sts::Client::new(sdk).get_caller_identity().send().await;
-    let identity = identity.map_err(|error| {
-        anyhow!("AWS does not know these credentials: {}\nhint: --profile, or aws sso login", Failure::of(&error).message)
-    })?;
+    let identity =
+        identity.map_err(|error| anyhow!("asking who you are: {}", first_call::words(&Failure::of(&error), global, sdk)))?;
     Ok(Caller { arn: identity.arn.unwrap_or_default(), account: identity.account.unwrap_or_default() })
 }
 
 impl Deployment {
     pub(crate) async fn find(global: &Global) -> Result<Self> {
         let sdk = sdk(global).await?;
-        let outputs = outputs(&sdk, &global.stack_name).await?;
+        let outputs = outputs(&sdk, global).await?;
         let output = |name: &str| {
             outputs.get(name).cloned().ok_or_else(|| {
                 anyhow!(
@@ -91,7 +91,7 @@ impl Deployment {
             ledger: Ledger::new(Arc::new(store)),
             workflow: StateMachine::new(aws_sdk_sfn::Client::new(&sdk), output("StateMachineArn")?),
             alert_topic: output("AlertTopicArn")?,
-            caller: caller(&sdk).await?,
+            caller: caller(&sdk, global).await?,
             sdk,
         })
     }
@@ -113,11 +113,10 @@ impl Deployment {
     /// The deployed guardrail `name`.
     pub(crate) async fn guardrail(&self, name: &GuardrailName) -> Result<Guardrail> {
         let mut config = self.ledger.config().await.context("reading the deployed guardrails")?;
-        let known: Vec<String> = config.guardrails.keys().map(ToString::to_string).collect();
-        config
-            .guardrails
-            .remove(name)
-            .ok_or_else(|| anyhow!("no guardrail `{name}` is deployed; there are: {}", known.join(", ")))
+        config.guardrails.remove(name).ok_or_else(|| {
+            let known: Vec<&str> = config.guardrails.keys().map(GuardrailName::as_str).collect();
+            anyhow!("no guardrail `{name}` is deployed; {}", near::among(name.as_str(), &known))
+        })
     }
 }
 
@@ -134,13 +133,21 @@ pub(crate) fn stage(guardrail: &Guardrail, at: Option<StageAt>) -> Result<StageA
 }
 
 /// The outputs of a stack.
-pub(crate) async fn outputs(sdk: &SdkConfig, stack: &str) -> Result<HashMap<String, String>> {
+pub(crate) async fn outputs(sdk: &SdkConfig, global: &Global) -> Result<HashMap<String, String>> {
     let client = aws_sdk_cloudformation::Client::new(sdk);
-    let found = client.describe_stacks().stack_name(stack).send().await.map_err(|error| {
-        let failure = Failure::of(&error);
-        let hint = "hint: --stack-name and --region say which stack is meant; `guardrails deploy` makes one";
-        anyhow!("looking for the stack `{stack}`: {}\n{hint}", failure.message)
-    })?;
+    let stack = global.stack_name.as_str();
+    let found = match client.describe_stacks().stack_name(stack).send().await {
+        Ok(found) => found,
+        Err(error) => {
+            let failure = Failure::of(&error);
+            if failure.is("ValidationError") && failure.message.contains("does not exist") {
+                // In another account than was thought it may well be there.
+                let account = caller(sdk, global).await.ok().map(|caller| caller.account);
+                return Err(anyhow!(first_call::no_stack(stack, account.as_deref(), global, sdk)));
+            }
+            return Err(anyhow!("looking for the stack `{stack}`: {}", first_call::words(&failure, global, sdk)));
+        }
+    };
     let outputs = found.stacks().iter().flat_map(aws_sdk_cloudformation::types::Stack::outputs);
     Ok(outputs.filter_map(|output| Some((output.output_key()?.to_owned(), output.output_value()?.to_owned()))).collect())
 }

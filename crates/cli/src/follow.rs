@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 use guardrails_model::ids::{FacetId, RunId};
 use guardrails_model::ledger::Ledger;
+use guardrails_model::near;
 use guardrails_model::phase::Phase;
 use guardrails_model::record::{Direction, PartPlan, Run, RunState};
 use guardrails_model::report::{Keep, PartReport, Report, line};
 use guardrails_model::runs::{Workflow, execution_name};
 
+use crate::args::MOST_RUNS;
 use crate::deployment::Deployment;
 use crate::output::{Progress, tell};
 
@@ -166,8 +168,13 @@ async fn check_running(deployment: &Deployment, run: &Run) -> Result<()> {
 
 /// The run called `id`.
 pub(crate) async fn load(deployment: &Deployment, id: &RunId) -> Result<Run> {
-    let found = deployment.ledger.run(id).await.context("reading the ledger")?;
-    Ok(found.ok_or_else(|| anyhow!("the ledger has no run `{id}`\nhint: guardrails status --all"))?.value)
+    if let Some(found) = deployment.ledger.run(id).await.context("reading the ledger")? {
+        return Ok(found.value);
+    }
+    let known = deployment.ledger.newest_runs(None, MOST_RUNS).await.context("reading the ledger")?;
+    let known: Vec<&str> = known.iter().map(|run| run.id.as_str()).collect();
+    let meant = near::nearest(id.as_str(), &known).map(|name| format!("; did you mean `{name}`?"));
+    Err(anyhow!("the ledger has no run `{id}`{}\nhint: guardrails status --all", meant.unwrap_or_default()))
 }
 
 /// A run as a command shows it at its end: for programs whole, and for people the telling part.

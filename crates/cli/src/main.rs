@@ -10,7 +10,7 @@ async fn main() -> std::process::ExitCode {
     match Box::pin(cli.run()).await {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            guardrails_cli::tell(&format!("error: {error:#}"));
             Exit::Failed.into()
         }
     }

@@ -1,10 +1,11 @@
 //! stdout is data, stderr is talk. Asking is talk, and needs somebody who can answer.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
+use console::Term;
 use guardrails_aws::actions::CATALOG;
 use guardrails_model::config::Config;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,18 +14,35 @@ use serde::Serialize;
 use crate::args::{Consent, Format, Global};
 use crate::prices;
 
+/// The longest word of a table that is not cut, and the blanks around a cell.
+const WHOLE: usize = 26;
+const PADDING: usize = 2;
+
 /// Prints a result: `value` for programs, `text` for people.
 pub(crate) fn result<T: Serialize>(global: &Global, value: &T, text: &str) -> Result<()> {
     let shown = match global.output {
         Format::Text => text.trim_end().to_owned(),
         Format::Json => serde_json::to_string_pretty(value).context("writing the result as JSON")?,
     };
-    writeln!(std::io::stdout().lock(), "{shown}").context("writing to stdout")
+    data(&shown)
 }
 
-/// Tells the person at the terminal something.
-pub(crate) fn tell(words: &str) {
-    eprintln!("{words}");
+/// Writes a line of data.
+pub(crate) fn data(line: &str) -> Result<()> {
+    unless_closed(writeln!(io::stdout().lock(), "{line}")).context("writing to stdout")
+}
+
+/// A reader that went away, such as `head`, is no error: the command goes on, and ends as it would have.
+pub(crate) fn unless_closed(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// Tells the person at the terminal something. Without a reader the command goes on, since a run on its way matters more.
+pub fn tell(words: &str) {
+    let _ = writeln!(io::stderr().lock(), "{words}");
 }
 
 /// So many of them.
@@ -32,14 +50,35 @@ pub(crate) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// A table for people.
+/// A table for people, as wide as the terminal. Without one each row is a line.
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let terminal = Term::stdout();
+    let width = terminal.size_checked().filter(|_| terminal.is_term()).map(|(_, columns)| columns);
+    fitted(header, rows.into_iter().collect(), width)
+}
+
+/// A table of at most so many columns of letters. Cells wrap between words. A word of up to [`WHOLE`] letters, such as a run's id, is
+/// never cut where the terminal has the room.
+fn fitted(header: &[&str], rows: Vec<Vec<String>>, width: Option<u16>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
+    let longest = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(String::as_str).chain(header.get(column).copied());
+        let words = cells.flat_map(str::split_whitespace).map(|word| word.chars().count());
+        words.filter(|letters| *letters <= WHOLE).max().unwrap_or_default()
+    };
+    let least: Vec<usize> = (0..header.len()).map(|column| longest(column) + PADDING).collect();
     for row in rows {
         table.add_row(row);
     }
-    table.to_string()
+    if let Some(width) = width {
+        table.set_width(width);
+        if least.iter().sum::<usize>() <= usize::from(width) {
+            let bounds = least.iter().map(|letters| u16::try_from(*letters).unwrap_or(u16::MAX));
+            table.set_constraints(bounds.map(|letters| ColumnConstraint::LowerBoundary(Width::Fixed(letters))));
+        }
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
 /// Asks whether to go on. With `--yes` nobody is asked; without a terminal nobody can be.
@@ -51,7 +90,7 @@ pub(crate) fn agreed(consent: &Consent, question: &str) -> Result<bool> {
         tell("Nothing was done: there is no terminal to ask on. hint: look at what is shown above, then add --yes");
         return Ok(false);
     }
-    eprint!("{question} [y/N] ");
+    let _ = write!(io::stderr().lock(), "{question} [y/N] ");
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).context("reading the answer")?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
@@ -120,11 +159,13 @@ pub(crate) fn config(path: &Path) -> Result<Option<Config>> {
 
 /// The same without the price list, whose file may not be there yet.
 pub(crate) fn config_alone(path: &Path) -> Result<Option<Config>> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        anyhow!(
+    let text = if path == Path::new("-") { io::read_to_string(io::stdin()) } else { std::fs::read_to_string(path) };
+    let text = text.map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => anyhow!("{} is not UTF-8\nhint: save it as UTF-8 text", path.display()),
+        _ => anyhow!(
             "cannot read {}: {error}\nhint: name the file with --file; examples/guardrails.yaml is one to begin with",
             path.display()
-        )
+        ),
     })?;
     match CATALOG.parse(&path.display().to_string(), &text) {
         Ok(config) => Ok(Some(config)),
@@ -133,5 +174,49 @@ pub(crate) fn config_alone(path: &Path) -> Result<Option<Config>> {
             tell("nothing was done");
             Ok(None)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows as a history has them.
+    fn rows() -> Vec<Vec<String>> {
+        let row = |simulated: &str| {
+            [
+                "2026-11-30 05:03:23".to_owned(),
+                format!("r-20261130-050323-7f3k9q{simulated}"),
+                "i-0abcdef0123456789: running -> stopped: applied; ec2:StopInstances 59dbff89-35bd-4eac-99ed-be587ed9d825"
+                    .to_owned(),
+                "budget-guardrails-stop-instances 78b4b95d-073d-4ece-9a74-9a417ba864ce".to_owned(),
+            ]
+        };
+        [row("").to_vec(), row(" [simulated]").to_vec()].to_vec()
+    }
+
+    #[test]
+    fn table_fits_its_terminal_and_cuts_no_id() {
+        for width in [80, 120, 200] {
+            let text = fitted(&["at (UTC)", "run", "what", "by"], rows(), Some(width));
+            let longest = text.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!(longest <= usize::from(width), "{longest} of {width}:\n{text}");
+            for id in ["r-20261130-050323-7f3k9q", "i-0abcdef0123456789", "2026-11-30"] {
+                assert_eq!(text.matches(id).count(), 2, "{id} at {width}:\n{text}");
+            }
+        }
+        let narrow = fitted(&["at (UTC)", "run", "what", "by"], rows(), Some(60));
+        assert!(narrow.lines().all(|line| line.chars().count() <= 60), "{narrow}");
+    }
+
+    #[test]
+    fn table_without_a_terminal_has_a_line_for_each_row() {
+        assert_eq!(fitted(&["at (UTC)", "run", "what", "by"], rows(), None).lines().count(), 3);
+    }
+
+    #[test]
+    fn closed_pipe_is_no_error_and_a_full_disk_is() {
+        let of = |kind: io::ErrorKind| unless_closed(Err(kind.into()));
+        assert!(of(io::ErrorKind::BrokenPipe).is_ok() && of(io::ErrorKind::StorageFull).is_err());
     }
 }

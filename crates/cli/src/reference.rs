@@ -35,8 +35,11 @@ fn options<'a>(all: impl Iterator<Item = &'a Arg>) -> String {
     for arg in all.filter(|arg| !arg.is_hide_set() && arg.get_id() != "version") {
         let value = || arg.get_value_names().and_then(|names| names.first()).map_or("VALUE".to_owned(), ToString::to_string);
         let name = match arg.get_long() {
-            Some(long) if arg.get_action().takes_values() => format!("--{long} {}", value()),
-            Some(long) => arg.get_short().map_or(format!("--{long}"), |short| format!("-{short}, --{long}")),
+            Some(long) => {
+                let short = arg.get_short().map(|short| format!("-{short}, ")).unwrap_or_default();
+                let value = if arg.get_action().takes_values() { format!(" {}", value()) } else { String::new() };
+                format!("{short}--{long}{value}")
+            }
             None => value(),
         };
         let help = arg.get_help().map(ToString::to_string).unwrap_or_default();

@@ -249,7 +249,7 @@ mod tests {
         let guardrail = guardrails.values().next().unwrap();
         let text = simulated_text(guardrail, guardrail.stages[0].at, ACCOUNT, TODAY);
         let attributes = simulated.then(|| (SIMULATED_ATTRIBUTE.to_owned(), "true".to_owned()));
-        Message { text, attributes: attributes.into_iter().collect() }
+        Message { text, attributes: attributes.into_iter().collect(), id: None }
     }
 
     fn decided(message: &Message) -> Decision {

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 
 /// A message as the publisher wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -12,6 +13,21 @@ pub struct Message {
     pub text: String,
     /// The message attributes of type String.
     pub attributes: BTreeMap<String, String>,
+    /// The id that SNS gave it: a second delivery of the same message has the same.
+    pub id: Option<String>,
+}
+
+impl Message {
+    /// SHA-256 of the message. The same words that are published again are another message, and one that is delivered again is not.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let words = match &self.id {
+            Some(id) => json!([self.text, self.attributes, id]),
+            // As versions before this one made it.
+            None => json!([self.text, self.attributes]),
+        };
+        format!("{:x}", Sha256::digest(words.to_string()))
+    }
 }
 
 /// The messages in `body`, in their order; a body that is no envelope is a message itself.
@@ -50,7 +66,8 @@ fn envelope(object: &Map<String, Value>) -> Option<Message> {
         let value = get(attribute, "Value").and_then(Value::as_str)?;
         of_type_string.then(|| (name.clone(), value.to_owned()))
     });
-    Some(Message { text, attributes: attributes.collect() })
+    let id = get(object, "MessageId").and_then(Value::as_str).map(str::to_owned);
+    Some(Message { text, attributes: attributes.collect(), id })
 }
 
 /// The member called `name` in the letter case of AWS's documents or all in lower camel case.
@@ -61,7 +78,6 @@ fn get<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn texts(body: &Value) -> Vec<String> {
         unwrap(&body.to_string()).into_iter().map(|message| message.text).collect()
@@ -69,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_message_is_found_in_each_envelope_that_aws_uses() {
-        let sns = json!({"Type": "Notification", "Message": "hello", "Subject": "s",
+        let sns = json!({"Type": "Notification", "MessageId": "m-1", "Message": "hello", "Subject": "s",
             "MessageAttributes": {"guardrail": {"Type": "String", "Value": "beta"}, "n": {"Type": "Number", "Value": "1"}}});
         let lower = json!({"type": "Notification", "message": "hello"});
         assert_eq!(texts(&sns), ["hello"]);
@@ -78,7 +94,16 @@ mod tests {
         assert_eq!(texts(&json!({"Records": [{"eventSource": "aws:sqs", "body": sns.to_string()}]})), ["hello"]);
         assert_eq!(texts(&json!({"Records": [{"eventSource": "aws:sqs", "body": "hello"}]})), ["hello"]);
         let message = &unwrap(&sns.to_string())[0];
+        assert_eq!(message.id.as_deref(), Some("m-1"));
         assert_eq!(message.attributes, BTreeMap::from([("guardrail".into(), "beta".into())]));
+    }
+
+    #[test]
+    fn second_alert_of_the_same_text_has_a_digest_of_its_own() {
+        let of = |id: Option<&str>| Message { text: "a".into(), id: id.map(str::to_owned), ..Message::default() }.digest();
+        assert_ne!(of(Some("m-1")), of(Some("m-2")));
+        assert_eq!(of(Some("m-1")), of(Some("m-1")), "a second delivery is no second alert");
+        assert_eq!(of(None), format!("{:x}", Sha256::digest(r#"["a",{}]"#)));
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod envelope;
 pub mod glob;
 pub mod ids;
 pub mod ledger;
+pub mod near;
 mod omit;
 pub mod pace;
 pub mod partition;

@@ -292,6 +292,18 @@ pub struct OpenRunsProperties {
     pub rights: Option<String>,
 }
 
+/// The error that the state machine heard, in people's words: its name, and the function's message, which Lambda puts into JSON.
+#[must_use]
+pub fn heard(why: &str) -> String {
+    let (name, said) = why.split_once(": ").unwrap_or_default();
+    let said = serde_json::from_str::<Json>(said).ok();
+    match said.as_ref().and_then(|said| said["errorMessage"].as_str()) {
+        Some(message) if name.starts_with("Guardrails.") => message.to_owned(),
+        Some(message) => format!("{message} ({name})"),
+        None => why.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -306,6 +318,16 @@ mod tests {
         for properties in [new, former] {
             assert!(properties.has("stop-instances", &again), "whatever the order of its keys");
             assert!(!properties.has("scale-group-to-zero", &params) && !properties.has("stop-instances", &json!({})));
+        }
+    }
+
+    #[test]
+    fn error_of_a_function_is_heard_as_its_message() {
+        let of = |name: &str| format!("{name}: {{\"errorType\": \"{name}\", \"errorMessage\": \"there is no IAM group `X`\"}}");
+        assert_eq!(heard(&of("Guardrails.Failed")), "there is no IAM group `X`");
+        assert_eq!(heard(&of("Lambda.Unknown")), "there is no IAM group `X` (Lambda.Unknown)");
+        for plain in ["States.Timeout: ", "planning: there is none", "", "{}"] {
+            assert_eq!(heard(plain), plain);
         }
     }
 }

@@ -7,6 +7,7 @@ use guardrails_model::decide::Target;
 use guardrails_model::engine::Progress;
 use guardrails_model::ids::RunId;
 use guardrails_model::record::{Direction, PartPlan, Run, RunState};
+use guardrails_model::report::{Keep, Report};
 use guardrails_model::runs::{Answer, Answered, Asked, Begun, Heard, Outcome, RollbackAsked};
 
 use super::story::{Story, stage};
@@ -19,6 +20,11 @@ pub(super) fn asking(desired: &str, rule: ApprovalRule) -> (Target, Guardrail) {
     let (target, mut guardrail) = stage("beta 80%", desired);
     guardrail.stages[0].approval = Some(rule);
     (target, guardrail)
+}
+
+/// The run as people are shown it.
+async fn told(story: &Story, run: &RunId) -> String {
+    Report::of(&story.harness.truth, load(story, run).await, Keep::ALL).await.unwrap().text()
 }
 
 fn beyond(percent: &str) -> ApprovalRule {
@@ -103,12 +109,17 @@ async fn rejected_run_holds_nothing_and_releases_stage_until_rearm() {
     assert_eq!(story.harness.workflow.woken("first"), 1);
     assert_eq!(story.harness.runs().hear(&run, 1).await.unwrap(), Heard::Over { outcome: Outcome::Succeeded });
     story.check(&["a: on", "beta 80%: rejected; a planned"]).await;
+    let text = told(&story, &run).await;
+    assert!(text.contains("It needed a person's approval: ") && text.contains("a: it was not begun"), "{text}");
+    assert!(text.contains("Nothing was changed. Alerts of this stage are recorded, not enforced"), "{text}");
     let (target, guardrail) = asking("a: off", ApprovalRule::default());
     let slot = story.harness.truth.stage_state(&target).await.unwrap().unwrap().value;
     assert!(slot.over, "it is no open run");
     let Begun::Released(released) = story.harness.alert(&target, &guardrail).await.unwrap() else { panic!("begun again") };
     assert_eq!((released.by.as_str(), released.why.as_str()), ("ann", "rejected: looked at it"));
     assert!(story.harness.runs().rearm(&target).await.unwrap());
+    let text = told(&story, &run).await;
+    assert!(text.contains("Nothing was changed. Alerts of this stage are enforced.") && !text.contains("not enforced"), "{text}");
     assert!(matches!(story.harness.alert(&target, &guardrail).await.unwrap(), Begun::Started(_)));
 }
 

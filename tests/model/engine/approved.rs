@@ -56,11 +56,18 @@ async fn run_without_any_plan_asks_nobody_and_fails_loudly() {
     let (target, guardrail) = asking("a: off", ApprovalRule::default());
     let Begun::Started(run) = story.harness.alert(&target, &guardrail).await.unwrap() else { panic!("not begun") };
     story.know(&run, "beta 80%");
-    let failed = PartPlan::Failed { reason: "no right to look".to_owned() };
+    let heard = r#"Guardrails.Failed: {"errorType": "Guardrails.Failed", "errorMessage": "no right to look"}"#;
+    let failed = PartPlan::Failed { reason: heard.to_owned() };
     let opened = story.harness.runs().open(&run.id, &[(0, failed)]).await.unwrap();
     assert_eq!(opened.state, RunState::Applying, "a yes would be to nothing, and silence would let the stage go");
     assert_eq!(story.harness.execute(Direction::Apply, &run.id).await.unwrap().outcome, Outcome::Failed);
     assert!(story.harness.truth.stage_state(&target).await.unwrap().unwrap().value.released.is_none());
+    let text = Report::of(&story.harness.truth, load(&story, &run.id).await, Keep::ALL).await.unwrap().text();
+    assert!(text.contains(": no right to look\n") && !text.contains("errorMessage"), "{text}");
+    let events = load(&story, &run.id).await.events;
+    let said: Vec<&str> = events.iter().map(|event| event.what.as_str()).collect();
+    assert!(said.contains(&"the plan counts, and 1 of 1 actions could not be planned"), "{said:?}");
+    assert!(said.iter().any(|what| what.contains("1 could not be planned, 0 failed")), "{said:?}");
     // Once it can be planned a person is asked.
     let Rescanned::Started(rescanning) = story.harness.runs().rescan(&run.id).await.unwrap() else { panic!("no look was begun") };
     assert_eq!(story.harness.open(&rescanning).await.unwrap().state, RunState::Waiting);

@@ -2,11 +2,21 @@
 
 use futures::future::join_all;
 use guardrails_model::engine::Progress;
-use guardrails_model::record::{Direction, PartPlan};
+use guardrails_model::ids::RunId;
+use guardrails_model::record::{Direction, PartPlan, Run};
+use guardrails_model::report::{Keep, Report};
 use guardrails_model::runs::{Begun, Ended, Outcome, RollbackAsked, RunError};
 
+use super::approvals::load;
 use super::story::{Story, stage};
 use crate::world::Kind;
+
+/// The end of a run's report, as it is or as if a simulated alert had begun it.
+async fn last_line(story: &Story, run: &RunId, simulated: bool) -> String {
+    let run = Run { simulated, ..load(story, run).await };
+    let report = Report::of(&story.harness.truth, run, Keep::ALL).await.unwrap();
+    report.text().lines().last().unwrap().to_owned()
+}
 
 #[tokio::test]
 async fn ten_times_the_same_alert_at_once_is_one_run() {
@@ -170,7 +180,12 @@ async fn a_stage_that_was_put_back_is_let_go_until_it_is_rearmed() {
     assert_eq!((released.by.as_str(), released.why.as_str()), ("arn:aws:iam::123456789012:user/ann", "because"));
     story.check(&["a: on", "beta 80%: rolled back; a rolled back"]).await;
     let (target, _) = stage("beta 80%", "a: off");
+    let of_real_alerts = "Real alerts of this stage are recorded, not enforced, until the next period.";
+    assert!(last_line(&story, &run, false).await.starts_with("Alerts of this stage are recorded, not enforced"));
+    assert!(last_line(&story, &run, true).await.starts_with(of_real_alerts), "as a simulated run of it has to say");
     assert!(story.harness.runs().rearm(&target).await.unwrap());
+    assert_eq!(last_line(&story, &run, false).await, "Alerts of this stage are enforced.");
+    assert_eq!(last_line(&story, &run, true).await, "Real alerts of this stage are enforced as ever.");
     assert!(!story.harness.runs().rearm(&target).await.unwrap(), "there is nothing left to lift");
     story.enforce("beta 80%", "a: off").await;
     let again = "beta 80% again: enforced; a applied";

@@ -221,5 +221,8 @@ fn record_without_later_fields_is_read() {
     let asked = json!({"format": 1, "run": "r-20261123-014653-7f3k9q", "try": 1, "began": "2026-11-23T00:00:00Z",
         "at": "2026-11-23T00:00:00Z", "finished": true, "counts": {"asked": 0, "can": 0, "untold": 0}});
     let read: Verification = serde_json::from_value(asked).unwrap();
-    assert_eq!(Versioned { rev: 1, value: read }.value.words(), "nobody can still launch, of 0 asked about");
+    assert_eq!(
+        Versioned { rev: 1, value: read }.value.words(),
+        "IAM was asked about no person: the stage's groups, users and roles have none"
+    );
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use guardrails_aws::clients::EndpointError;
+use guardrails_aws::clients::LoadError;
 
 /// Why there is no local AWS.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +49,7 @@ pub enum Error {
     },
     /// A client would dial elsewhere.
     #[error(transparent)]
-    Endpoint(#[from] EndpointError),
+    Endpoint(#[from] LoadError),
     /// A file or a process.
     #[error("{doing}")]
     Io {

@@ -59,7 +59,7 @@ impl Programs {
 
     /// `guardrails rollback`. Its output is shown; the answer is whether all was put back.
     pub async fn roll_back(&self, local: &LocalAws) -> Result<bool> {
-        let mut command = self.command(local, &["rollback", GUARDRAIL, "--yes", "--why", "the demo shows the way back"]);
+        let mut command = self.command(local, &["rollback", GUARDRAIL, "--yes", "--reason", "the demo shows the way back"]);
         let status = bounded(command.stdout(std::io::stderr()).status()).await.context("running guardrails rollback")?;
         Ok(status.success())
     }

@@ -8,7 +8,7 @@ use guardrails_model::record::{Run, Step};
 use guardrails_model::report::{HeldBy, Report, holds};
 use guardrails_model::runs::{AbandonRequest, Abandoned, Left, is_quiet};
 
-use crate::args::{Consent, Format, Global, Scope};
+use crate::args::{Consent, Format, Global, Scope, reason};
 use crate::deployment::Deployment;
 use crate::exit::Exit;
 use crate::{follow, output};
@@ -23,7 +23,7 @@ pub(crate) struct Abandon {
     #[command(flatten)]
     pub(crate) scope: Scope,
     /// Why, for the record.
-    #[arg(long)]
+    #[arg(long, value_parser = reason)]
     pub(crate) reason: String,
     #[command(flatten)]
     pub(crate) consent: Consent,

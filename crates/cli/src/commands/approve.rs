@@ -7,7 +7,7 @@ use guardrails_model::ids::RunId;
 use guardrails_model::record::{Approval, ApprovalDecision, Because, Run, RunState};
 use guardrails_model::runs::{Answer as Said, Answered};
 
-use crate::args::{Consent, Format, Global};
+use crate::args::{Consent, Format, Global, reason};
 use crate::deployment::Deployment;
 use crate::exit::Exit;
 use crate::{follow, output};
@@ -17,7 +17,7 @@ pub(crate) struct Answer {
     /// The run that waits.
     pub(crate) run: RunId,
     /// Why, for the record.
-    #[arg(long)]
+    #[arg(long, value_parser = reason)]
     pub(crate) reason: String,
     #[command(flatten)]
     pub(crate) consent: Consent,

@@ -8,12 +8,12 @@ use guardrails_model::pace::{Bucket, Pace};
 use guardrails_template as template;
 use rust_decimal::Decimal;
 
-use crate::args::{File, Global};
+use crate::args::{Configuration, Global};
 use crate::exit::Exit;
 use crate::output;
 
-pub(crate) fn run(global: &Global, args: &File) -> Result<Exit> {
-    let Some(config) = output::config(&args.file)? else { return Ok(Exit::BadInput) };
+pub(crate) fn run(global: &Global, args: &Configuration) -> Result<Exit> {
+    let Some(config) = output::config(args.path())? else { return Ok(Exit::BadInput) };
     output::result(global, &config, &text(&config))?;
     if config.operators.is_empty() {
         output::tell("hint: `operators` is empty: name those who run the guardrails, so that no guardrail can restrict them");

@@ -19,7 +19,7 @@ use guardrails_template as template;
 
 use self::bucket::Bucket;
 use self::code::Code;
-use crate::args::{Consent, File, Global, Programs};
+use crate::args::{Configuration, Consent, Global, Programs};
 use crate::commands::{doctor, reconcile};
 use crate::deployment::{self, Deployment};
 use crate::exit::Exit;
@@ -31,7 +31,7 @@ const CODE_SIGNING: &str = "CodeSigningConfigArn";
 #[derive(Debug, Args)]
 pub(crate) struct Deploy {
     #[command(flatten)]
-    pub(crate) file: File,
+    pub(crate) file: Configuration,
     #[command(flatten)]
     pub(crate) programs: Programs,
     /// The bucket for the functions' code; `guardrails-<account>-<region>`, made when it is not there, when left out.
@@ -53,9 +53,9 @@ pub(crate) struct Deploy {
 
 pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
     template::check_stack_name(&global.stack_name)?;
-    let Some(config) = output::config(&args.file.file)? else { return Ok(Exit::BadInput) };
+    let Some(config) = output::config(args.file.path())? else { return Ok(Exit::BadInput) };
     let sdk = deployment::sdk(global).await?;
-    let caller = deployment::caller(&sdk).await?;
+    let caller = deployment::caller(&sdk, global).await?;
     partition::check(&caller.account().partition)
         .map_err(|why| anyhow!("nothing is deployed to account {}: {why}", caller.account))?;
     output::tell(&format!("packing the functions in {}", args.programs.folder()?.display()));
@@ -117,7 +117,7 @@ async fn first_round(global: &Global) {
 }
 
 async fn finish(global: &Global, sdk: &SdkConfig) -> Result<Exit> {
-    let outputs: BTreeMap<String, String> = deployment::outputs(sdk, &global.stack_name).await?.into_iter().collect();
+    let outputs: BTreeMap<String, String> = deployment::outputs(sdk, global).await?.into_iter().collect();
     let rows = outputs.iter().map(|(name, value)| vec![name.clone(), value.clone()]);
     output::result(global, &outputs, &output::table(&["output", "value"], rows))?;
     if let Some(topic) = outputs.get("NotifyTopicArn")

@@ -1,6 +1,6 @@
 //! `guardrails explain`: how is an alert read? The same code decides in the master function.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -9,6 +9,7 @@ use guardrails_model::decide::{Explained, explain};
 use guardrails_model::envelope;
 
 use crate::exit::Exit;
+use crate::output;
 
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
@@ -27,9 +28,8 @@ pub(crate) fn run(args: &Explain) -> Result<Exit> {
     // A body that is not UTF-8 is no alert; it is shown as far as it can be.
     let body = String::from_utf8_lossy(&bytes);
     let explained: Vec<Explained> = envelope::unwrap(&body).iter().map(explain).collect();
-    let mut out = std::io::stdout().lock();
     for one in &explained {
-        writeln!(out, "{}", serde_json::to_string(one)?).context("writing to stdout")?;
+        output::data(&serde_json::to_string(one)?)?;
     }
     let unknown = explained.iter().any(|one| matches!(one, Explained::Unknown { .. }));
     Ok(if unknown { Exit::Unknown } else { Exit::Done })

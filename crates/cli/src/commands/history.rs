@@ -28,8 +28,8 @@ pub(crate) struct History {
     /// The number of runs and of alerts, the newest first.
     #[arg(long, default_value_t = MOST_RUNS, value_parser = at_least_one)]
     pub(crate) limit: usize,
-    /// Only events since then: a moment such as 2026-11-23T01:46:53Z, a day such as 2026-11-23, or so long ago: 24h, 7d.
-    #[arg(long, value_parser = moment)]
+    /// Only events since then: a moment such as 2026-11-23T01:46:53Z, a day such as 2026-11-23, or so long ago: 24h, 7d, "1 hour ago".
+    #[arg(long, value_parser = moment, allow_hyphen_values = true)]
     pub(crate) since: Option<Timestamp>,
 }
 
@@ -54,6 +54,10 @@ pub(crate) async fn run(global: &Global, args: &History) -> Result<Exit> {
         !run.state.is_open() && args.since.zip(latest).is_some_and(|(since, latest)| latest < since)
     };
     sources.extend(runs.into_iter().filter(|run| !ended_before(run)).map(|run| Source::Run(Box::new(run))));
+    if let Some(name) = args.guardrail.as_ref().filter(|_| sources.is_empty()) {
+        // A name that is mistyped must not read as if nothing had happened.
+        deployment.guardrail(name).await?;
+    }
     sources.sort_by_key(Source::began);
     let since = args.since.map(guardrails_model::ledger::sortable);
     match global.output {
@@ -119,7 +123,7 @@ async fn export(deployment: &Deployment, sources: Vec<Source>, since: Option<&st
             }
         }
     }
-    array.end().context("writing to stdout")
+    output::unless_closed(array.end()).context("writing to stdout")
 }
 
 /// A JSON array that is written element by element.
@@ -172,7 +176,7 @@ async fn show(deployment: &Deployment, args: &History, sources: Vec<Source>, sin
     entries.retain(|entry| since.is_none_or(|since| entry.until.as_str() >= since));
     entries.sort_by(|a, b| a.at.cmp(&b.at));
     let text = output::table(&["at (UTC)", "run", "what", "by"], entries.iter().map(row));
-    writeln!(std::io::stdout().lock(), "{}", text.trim_end()).context("writing to stdout")
+    output::data(text.trim_end())
 }
 
 fn row(entry: &Entry) -> Vec<String> {
@@ -204,13 +208,26 @@ fn shown(at: &str) -> String {
 
 /// A moment, a day (in UTC), or so long ago.
 fn moment(words: &str) -> Result<Timestamp, String> {
-    let ago = |span: Span| SystemClock.now().to_zoned(TimeZone::UTC).checked_sub(span).ok().map(|at| at.timestamp());
-    let day = |day: civil::Date| day.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp());
-    let at = words.parse().ok().or_else(|| words.parse().ok().and_then(day));
-    let at = at.or_else(|| words.parse().ok().and_then(ago));
-    at.ok_or_else(|| {
-        "expected a moment such as 2026-11-23T01:46:53Z, a day such as 2026-11-23, or so long ago: 24h, 7d".to_owned()
-    })
+    since(words, SystemClock.now())
+}
+
+/// The same with the time of now. A length of time is always one that is over, with or without `ago` and with any sign.
+fn since(words: &str, now: Timestamp) -> Result<Timestamp, String> {
+    let now_here = now.to_zoned(TimeZone::UTC);
+    let ago = |span: Span| now_here.checked_sub(span.abs()).ok().map(|at| at.timestamp());
+    let civil = |at: civil::DateTime| at.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp());
+    let words = words.trim();
+    let at = match words.to_ascii_lowercase().as_str() {
+        "now" => Some(now),
+        "today" => civil(now_here.date().into()),
+        "yesterday" => now_here.date().yesterday().ok().and_then(|day| civil(day.into())),
+        _ => words.parse().ok().or_else(|| words.parse().ok().and_then(civil)).or_else(|| words.parse().ok().and_then(ago)),
+    };
+    let at = at.ok_or_else(|| {
+        "expected a moment such as 2026-11-23T01:46:53Z, a day such as 2026-11-23, or so long ago: 24h, 7d, \"1 hour ago\""
+            .to_owned()
+    })?;
+    if at > now { Err(format!("{at} is in the future, and nothing has happened since")) } else { Ok(at) }
 }
 
 #[cfg(test)]
@@ -230,6 +247,26 @@ mod tests {
         }
         array.end().unwrap();
         serde_json::from_slice(&out).unwrap()
+    }
+
+    #[test]
+    fn since_takes_every_form_that_people_type() {
+        let now: Timestamp = "2026-11-30T12:00:00Z".parse().unwrap();
+        let at = |words: &str| since(words, now).map(|at| at.to_string());
+        for hour in ["1h", "-1h", "1h ago", "1 hour ago", "1 hour", "60 minutes ago", "PT1H", "-PT1H", "2026-11-30T11:00:00Z"] {
+            assert_eq!(at(hour).as_deref(), Ok("2026-11-30T11:00:00Z"), "{hour}");
+        }
+        for day in ["1d", "1 day ago", "24h", "2026-11-29 12:00", "2026-11-29T12:00:00+00:00"] {
+            assert_eq!(at(day).as_deref(), Ok("2026-11-29T12:00:00Z"), "{day}");
+        }
+        for midnight in ["yesterday", "2026-11-29", "Yesterday "] {
+            assert_eq!(at(midnight).as_deref(), Ok("2026-11-29T00:00:00Z"), "{midnight}");
+        }
+        assert_eq!(at("1 week ago").as_deref(), Ok("2026-11-23T12:00:00Z"));
+        assert!(at("2026-12-01").unwrap_err().contains("in the future"));
+        for wrong in ["", "soon", "1x", "2026-13-01"] {
+            assert!(at(wrong).unwrap_err().contains("expected a moment"), "{wrong}");
+        }
     }
 
     #[test]

@@ -8,14 +8,14 @@ use clap::Args;
 use guardrails_template::{self as template, Limits};
 use serde_json::json;
 
-use crate::args::{File, Global, Programs};
+use crate::args::{Configuration, Global, Programs};
 use crate::exit::Exit;
 use crate::output;
 
 #[derive(Debug, Args)]
 pub(crate) struct Package {
     #[command(flatten)]
-    pub(crate) file: File,
+    pub(crate) file: Configuration,
     #[command(flatten)]
     pub(crate) programs: Programs,
     /// Where to write.
@@ -25,7 +25,7 @@ pub(crate) struct Package {
 
 pub(crate) fn run(global: &Global, args: &Package) -> Result<Exit> {
     template::check_stack_name(&global.stack_name)?;
-    let Some(config) = output::config(&args.file.file)? else { return Ok(Exit::BadInput) };
+    let Some(config) = output::config(args.file.path())? else { return Ok(Exit::BadInput) };
     let artifact = args.programs.pack()?;
     let key = args.programs.signed_code.as_deref().unwrap_or(&artifact.key);
     let mut template = template::render(&config, key)?;

@@ -23,6 +23,7 @@ use guardrails_model::config::{Config, StageAt, Tags};
 use guardrails_model::decide::Target;
 use guardrails_model::engine::{Executor, ExecutorError};
 use guardrails_model::ids::{GuardrailName, Nonce, Place};
+use guardrails_model::near;
 use guardrails_model::pace::{Levels, Pace};
 use guardrails_model::prices::parse;
 use guardrails_model::record::{Part, Run, Step};
@@ -46,7 +47,7 @@ pub(crate) struct Plan {
     #[arg(long)]
     pub(crate) at: Option<StageAt>,
     /// Plan by this file, deployed or not; by the deployed one when left out.
-    #[arg(long)]
+    #[arg(long, short)]
     pub(crate) file: Option<PathBuf>,
     /// Price the plan by this list, in place of the deployed one: YAML with US dollars an hour, `t3.micro: 0.0104` for
     /// every Region, or `us-east-1: {t3.micro: 0.0104, "m5.large Windows": 0.188}`.
@@ -83,7 +84,10 @@ pub(crate) async fn run(global: &Global, args: &Plan) -> Result<Exit> {
     };
     let prices = prices.or_else(|| config.prices.clone());
     let guardrail = config.guardrails.get(&args.guardrail);
-    let guardrail = guardrail.ok_or_else(|| anyhow!("there is no guardrail `{}`", args.guardrail))?;
+    let guardrail = guardrail.ok_or_else(|| {
+        let known: Vec<&str> = config.guardrails.keys().map(GuardrailName::as_str).collect();
+        anyhow!("there is no guardrail `{}`; {}", args.guardrail, near::among(args.guardrail.as_str(), &known))
+    })?;
     let today = SystemClock.now().to_zoned(TimeZone::UTC).date();
     let target = Target {
         guardrail: guardrail.name.clone(),
@@ -108,9 +112,7 @@ pub(crate) async fn run(global: &Global, args: &Plan) -> Result<Exit> {
         output::tell("hint: money may go to services that no action stops: `--cost-explorer` asks AWS which, for $0.01 a page");
     }
     output::result(global, &value, &text)?;
-    let refused = |part: &PartMade| matches!(part.outcome, Outcome::Refused(_)) || !Counts::of(part.steps()).refused.is_empty();
-    let refused = made.parts.iter().any(refused);
-    Ok(if refused { Exit::PartlyFailed } else { Exit::Done })
+    Ok(made.end())
 }
 
 /// The deployed guardrails, with the deployed price list where it counts.
@@ -234,6 +236,19 @@ impl Made {
     fn words(&self, target: &Target, all: bool, savings: Option<&Savings>) -> String {
         let savings = savings.map(|savings| format!("\n{}", savings.words())).unwrap_or_default();
         format!("{}{savings}", self.text(target, all))
+    }
+
+    /// Shows the plan alone.
+    pub(crate) fn show(&self, global: &Global, target: &Target) -> Result<Exit> {
+        output::result(global, &self.json(target, None, None), &self.text(target, false))?;
+        Ok(self.end())
+    }
+
+    /// A plan of which something is refused is done in part only.
+    fn end(&self) -> Exit {
+        let refused =
+            |part: &PartMade| matches!(part.outcome, Outcome::Refused(_)) || !Counts::of(part.steps()).refused.is_empty();
+        if self.parts.iter().any(refused) { Exit::PartlyFailed } else { Exit::Done }
     }
 
     /// How long the run would take, and the way back.

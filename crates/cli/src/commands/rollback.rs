@@ -15,7 +15,7 @@ use guardrails_model::record::{RollbackRequest, Run, RunState, Step};
 use guardrails_model::report::Report;
 use guardrails_model::runs::RollbackAsked;
 
-use crate::args::{Consent, Format, Global, Scope};
+use crate::args::{Consent, Format, Global, Scope, reason};
 use crate::deployment::Deployment;
 use crate::estimate::{Work, about};
 use crate::exit::Exit;
@@ -38,9 +38,12 @@ pub(crate) struct Rollback {
     /// Roll back also targets that somebody changed meanwhile.
     #[arg(long)]
     pub(crate) force: bool,
+    /// Show what would be put back, and change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Why, for the record.
-    #[arg(long, default_value = "no reason given")]
-    pub(crate) why: String,
+    #[arg(long, alias = "why", default_value = "no reason given", value_parser = reason)]
+    pub(crate) reason: String,
     #[command(flatten)]
     pub(crate) consent: Consent,
 }
@@ -53,6 +56,12 @@ pub(crate) async fn run(global: &Global, args: &Rollback) -> Result<Exit> {
         let of = if request.is_whole() { "" } else { " of that" };
         let text = format!("`{}` holds nothing{of}: there is nothing to put back.", args.guardrail);
         output::result(global, &Vec::<Report>::new(), &text)?;
+        return Ok(Exit::Done);
+    }
+    if args.dry_run {
+        let text = runs.iter().map(|held| held.will_do(&request)).collect::<Vec<_>>().join("\n");
+        let reports: Vec<Report> = runs.into_iter().map(|held| Report::unread(held.run)).collect();
+        output::result(global, &reports, &text)?;
         return Ok(Exit::Done);
     }
     for held in &runs {
@@ -86,7 +95,7 @@ fn request(deployment: &Deployment, args: &Rollback) -> RollbackRequest {
         actions: args.scope.action.clone(),
         places: args.scope.within.clone(),
         force: args.force,
-        ..RollbackRequest::whole(deployment.caller.arn.clone(), SystemClock.now(), args.why.clone())
+        ..RollbackRequest::whole(deployment.caller.arn.clone(), SystemClock.now(), args.reason.clone())
     }
 }
 

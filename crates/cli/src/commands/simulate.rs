@@ -29,6 +29,9 @@ pub(crate) struct Simulate {
     /// The stage, such as `100% actual`; the first that changes anything when left out.
     #[arg(long)]
     pub(crate) at: Option<StageAt>,
+    /// Show the changes that the alert would lead to, and send nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) consent: Consent,
 }
@@ -44,7 +47,11 @@ pub(crate) async fn run(global: &Global, args: &Simulate) -> Result<Exit> {
         simulated: true,
     };
     let config = deployment.ledger.config().await.context("reading the deployed guardrails")?;
-    output::tell(&plan::make(&deployment, &config, &target).await?.text(&target, false));
+    let made = plan::make(&deployment, &config, &target).await?;
+    if args.dry_run {
+        return made.show(global, &target);
+    }
+    output::tell(&made.text(&target, false));
     if !output::agreed(&args.consent, "The alert is simulated, what it leads to is real. Send it?")? {
         return Ok(Exit::Declined);
     }

@@ -23,14 +23,18 @@ const AMONG_OTHERS: Keep = Keep { whole: 20, most: 20 };
 #[serde(untagged)]
 enum Listed {
     Open(Box<Report>),
-    Over { run: Box<Run> },
+    Over {
+        run: Box<Run>,
+        #[serde(skip)]
+        text: String,
+    },
 }
 
 impl Listed {
     fn text(&self) -> String {
         match self {
             Self::Open(report) => report.text(),
-            Self::Over { run } => Report::unread(Run::clone(run)).text(),
+            Self::Over { text, .. } => text.clone(),
         }
     }
 }
@@ -68,6 +72,10 @@ pub(crate) async fn run(global: &Global, args: &Status) -> Result<Exit> {
         }
         None => list(&deployment, args).await?,
     };
+    if let Some(name) = args.guardrail.as_ref().filter(|_| listed.is_empty()) {
+        // A name that is mistyped must not read as if nothing were held.
+        deployment.guardrail(name).await?;
+    }
     let text = if listed.is_empty() {
         let holds =
             args.guardrail.as_ref().map_or("No guardrail holds anything".to_owned(), |name| format!("`{name}` holds nothing"));
@@ -107,7 +115,9 @@ async fn list(deployment: &Deployment, args: &Status) -> Result<Vec<Listed>> {
             report.look_up_holds(&deployment.ledger, SystemClock.now()).await.context("reading the ledger")?;
             Listed::Open(Box::new(report))
         } else {
-            Listed::Over { run: Box::new(run.without_token()) }
+            let mut report = Report::unread(run);
+            report.look_up_release(&deployment.ledger).await.context("reading the ledger")?;
+            Listed::Over { text: report.text(), run: Box::new(report.run) }
         });
     }
     Ok(listed)

@@ -1,20 +1,23 @@
 //! Reads `guardrails.yaml` strictly. Every error has the file, the line, a caret and the expected form.
 
 mod checks;
+pub(crate) mod problem;
+pub(crate) mod wording;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, de};
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::Spanned;
 
 use self::checks::{
     Asked, apart, check_approval, check_budget, check_meanwhile, check_new, check_operator, check_price_file, check_verify,
 };
+use self::problem::Problem;
 use super::tags::UNQUOTED;
 use super::{
     ActionSpec, ApprovalRule, Budget, Config, Demand, Guardrail, Meanwhile, Period, Plausibility, Reconcile, Release, Stage,
@@ -170,9 +173,8 @@ pub fn parse<A: Actions>(name: &str, text: &str) -> Result<Config, FileError> {
         if let Some(problem) = unquoted(&error, text) {
             return FileError(problem.render(name, text));
         }
-        let shown = error.render_with_options(serde_saphyr::render_options! { source_name: Some(name) });
-        // Of some errors the reader knows no place.
-        FileError(if shown.contains(name) { shown } else { format!("{name}: {shown}") })
+        let (at, what) = wording::words(&error);
+        FileError(Problem { at, what }.render(name, text))
     })?;
     check(file).map_err(|problem| FileError(problem.render(name, text)))
 }
@@ -191,29 +193,6 @@ fn unquoted(error: &serde_saphyr::Error, text: &str) -> Option<Problem> {
 #[must_use]
 pub fn schema<A: Actions>() -> Schema {
     schemars::generate::SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<File<A>>()
-}
-
-/// Something that is wrong across fields, and where.
-struct Problem {
-    at: Option<Location>,
-    what: String,
-}
-
-impl Problem {
-    fn at(at: Location, what: String) -> Self {
-        Self { at: Some(at), what }
-    }
-
-    fn render(&self, name: &str, text: &str) -> String {
-        let Some(at) = self.at else { return format!("{name}: {}", self.what) };
-        let (line, column) = (at.line(), at.column());
-        let mut shown = format!("error: {}\n", self.what);
-        let margin = " ".repeat(line.to_string().len());
-        let source = text.lines().nth(usize::try_from(line).unwrap_or(1).saturating_sub(1)).unwrap_or_default();
-        let indent = " ".repeat(usize::try_from(column).unwrap_or(1).saturating_sub(1));
-        let _ = write!(shown, "{margin}--> {name}:{line}:{column}\n{margin} |\n{line} | {source}\n{margin} | {indent}^");
-        shown
-    }
 }
 
 fn check<A: Actions>(file: File<A>) -> Result<Config, Problem> {

@@ -9,6 +9,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 
 use super::{OfKinds, PriceList};
+use crate::config::file::{problem::Problem, wording};
 use crate::ids::Place;
 
 /// The keys of a list that are no Region and no type.
@@ -24,9 +25,11 @@ struct Price(Decimal);
 /// # Errors
 /// When it is not as expected; in words, with the place.
 pub fn parse(name: &str, text: &str) -> Result<PriceList, String> {
-    let entries: BTreeMap<String, Spanned<Entry>> = serde_saphyr::from_str(text)
-        .map_err(|error| error.render_with_options(serde_saphyr::render_options! { source_name: Some(name) }))?;
-    let wrong = |at: Location, what: &str| format!("error: {what}\n --> {name}:{}:{}", at.line(), at.column());
+    let entries: BTreeMap<String, Spanned<Entry>> = serde_saphyr::from_str(text).map_err(|error| {
+        let (at, what) = wording::words(&error);
+        Problem { at, what }.render(name, text)
+    })?;
+    let wrong = |at: Location, what: &str| Problem::at(at, what.to_owned()).render(name, text);
     let (mut list, mut price_at) = (PriceList::default(), None);
     for (key, Spanned { value, referenced: at, .. }) in entries {
         match (key.as_str(), value) {

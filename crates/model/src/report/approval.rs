@@ -27,7 +27,9 @@ pub(super) fn text(run: &Run) -> String {
         }
         let _ = writeln!(text, "Asked about: {} changes", question.list.changes);
     } else {
-        let _ = writeln!(text, "It needs a person's approval: {}", approval.why.join("; "));
+        // Nothing is asked of a run that was answered, put back or rejected.
+        let needs = if run.state == RunState::Opening && approval.decisions.is_empty() { "needs" } else { "needed" };
+        let _ = writeln!(text, "It {needs} a person's approval: {}", approval.why.join("; "));
     }
     for decision in &approval.decisions {
         let _ = writeln!(text, "{}: {}", clock::words(decision.at), decision.words());

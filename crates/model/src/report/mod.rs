@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::decide::Target;
 use crate::ids::{FacetId, Place};
 use crate::ledger::{Ledger, LedgerError};
 use crate::phase::Phase;
@@ -64,6 +65,9 @@ pub struct Report {
     runs_on: BTreeMap<(Option<Place>, String), usize>,
     #[serde(skip)]
     looked_at: Timestamp,
+    /// Whether a person let the run's stage go for its period. Not known before it was looked up.
+    #[serde(skip)]
+    released: Option<bool>,
     #[serde(skip)]
     whole: bool,
 }
@@ -170,7 +174,22 @@ impl Report {
             })
             .await?;
         let verified = if run.verify.is_some() { ledger.verification(&run.id).await? } else { None };
-        Ok(Self { verified: verified.map(|verified| verified.value), ..writer.report(run) })
+        let mut report = Self { verified: verified.map(|verified| verified.value), ..writer.report(run) };
+        report.look_up_release(ledger).await?;
+        Ok(report)
+    }
+
+    /// Looks up whether the stage of a run that is over is released in its period, by this run or by another.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn look_up_release(&mut self, ledger: &Ledger) -> Result<(), LedgerError> {
+        if matches!(self.run.state, RunState::RolledBack | RunState::Abandoned | RunState::Rejected) {
+            let stage = Target { simulated: false, ..self.run.target() };
+            let state = ledger.stage_state(&stage).await?;
+            self.released = Some(state.is_some_and(|state| state.value.released.is_some()));
+        }
+        Ok(())
     }
 
     /// Looks up the holders of the facets of the steps that are shown, and the reasons why these wait.
@@ -302,6 +321,7 @@ impl Writer {
             holds: BTreeMap::new(),
             verified: None,
             looked_at: Timestamp::UNIX_EPOCH,
+            released: None,
             whole,
         }
     }

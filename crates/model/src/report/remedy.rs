@@ -21,9 +21,10 @@ pub fn remedy(run: &Run, step: &Step) -> Option<String> {
     }
 }
 
-/// The commands that come next for a run, where some do.
+/// The commands that come next for a run, where some do. The last sentence is about the stage as it is now: `released` says whether a
+/// person let it go for the period, which an earlier run of it may have led to. When that was not read, the run's own end tells.
 #[must_use]
-pub fn next(run: &Run) -> Option<String> {
+pub fn next(run: &Run, released: Option<bool>) -> Option<String> {
     let (guardrail, id) = (&run.guardrail, &run.id);
     let text = match run.state {
         RunState::Enforced => format!("To put it back: guardrails rollback {guardrail} --run {id}"),
@@ -36,6 +37,7 @@ pub fn next(run: &Run) -> Option<String> {
              meanwhile: the same with --force. To let go of what you settled by hand: guardrails abandon {id} --reason WHY"
         ),
         RunState::Waiting => approval::next(run),
+        RunState::RolledBack | RunState::Abandoned | RunState::Rejected if released == Some(true) => is_released(run),
         RunState::RolledBack | RunState::Abandoned | RunState::Rejected if run.simulated => {
             "Real alerts of this stage are enforced as ever.".to_owned()
         }
@@ -51,10 +53,8 @@ pub fn next(run: &Run) -> Option<String> {
         RunState::RolledBack if run.rollback.as_ref().is_some_and(|request| request.armed) => {
             "The next alert of this stage is enforced.".to_owned()
         }
-        RunState::RolledBack | RunState::Abandoned => format!(
-            "Alerts of this stage are recorded, not enforced, until the next period. To enforce them again: guardrails rearm \
-             {guardrail}"
-        ),
+        RunState::RolledBack | RunState::Abandoned if released == Some(false) => "Alerts of this stage are enforced.".to_owned(),
+        RunState::RolledBack | RunState::Abandoned => is_released(run),
         RunState::Rejected if run.approval.as_ref().is_some_and(Approval::is_unanswered_doubt) => {
             "Nothing was changed. The stage stays armed: should AWS Budgets show that its threshold is passed, it is enforced, and \
              people are asked again where that is not believed."
@@ -64,13 +64,21 @@ pub fn next(run: &Run) -> Option<String> {
             "Nothing was changed, and the figure is discarded. The stage stays armed: any other figure is judged anew. To judge this \
              one again too: guardrails rearm {guardrail}"
         ),
-        RunState::Rejected => format!(
-            "Nothing was changed. Alerts of this stage are recorded, not enforced, until the next period. To enforce them \
-             again: guardrails rearm {guardrail}"
-        ),
+        RunState::Rejected if released == Some(false) => "Nothing was changed. Alerts of this stage are enforced.".to_owned(),
+        RunState::Rejected => is_released(run),
         RunState::Opening | RunState::Applying | RunState::RollingBack | RunState::Notified => return None,
     };
     Some(text)
+}
+
+/// The words for a stage that a person let go.
+fn is_released(run: &Run) -> String {
+    let nothing = if run.state == RunState::Rejected { "Nothing was changed. " } else { "" };
+    let alerts = if run.simulated { "Real alerts" } else { "Alerts" };
+    format!(
+        "{nothing}{alerts} of this stage are recorded, not enforced, until the next period. To enforce them again: guardrails rearm {}",
+        run.guardrail
+    )
 }
 
 /// Was it AWS that refused? Force does not help against that.

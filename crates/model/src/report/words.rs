@@ -78,7 +78,7 @@ impl Report {
             text.push_str(&self.totals());
         }
         for step in &self.steps {
-            let _ = writeln!(text, "  {}", line(step));
+            let _ = writeln!(text, "  {}", line_of(run, step));
             let waits = self.holds.get(&step.facet).map(|hold| hold.waits(run, step, self.looked_at));
             for more in waits.into_iter().flatten().chain(remedy(run, step).filter(|_| step.phase == Phase::RollbackFailed)) {
                 let _ = writeln!(text, "      {more}");
@@ -128,7 +128,7 @@ impl Report {
     /// The command that comes next, where one does.
     #[must_use]
     pub fn next(&self) -> Option<String> {
-        next(&self.run)
+        next(&self.run, self.released)
     }
 }
 
@@ -172,7 +172,15 @@ fn section(title: &str, lines: &[String]) -> String {
     lines.iter().fold(format!("  {title}:\n"), |text, line| text + "    " + line + "\n")
 }
 
-/// A step in one line.
+/// A step in one line. Nothing is planned any more in a run that is over.
+fn line_of(run: &Run, step: &Step) -> String {
+    if step.phase == Phase::Planned && !run.state.is_open() {
+        return format!("{}: it was not begun", step.label);
+    }
+    line(step)
+}
+
+/// A step in one line, as its phase says.
 #[must_use]
 pub fn line(step: &Step) -> String {
     let before = step.before.as_ref().unwrap_or(&step.present);

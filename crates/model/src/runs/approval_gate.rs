@@ -4,6 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
+use super::close::unplanned;
 use super::{Grounds, RunError, Runs};
 use crate::clock;
 use crate::config::{ApprovalRule, Guardrail, Stage};
@@ -185,7 +186,7 @@ impl Runs<'_> {
         if run.state != RunState::Applying && !looks {
             let first =
                 |next| format!("the steps that need no answer are carried out; then a person is asked about {next} changes");
-            run.note(self.clock.now(), &self.by, next.map_or_else(|| "the plan is whole".to_owned(), first));
+            run.note(self.clock.now(), &self.by, next.map_or_else(|| planned(run), first));
             run.state = RunState::Applying;
         }
     }
@@ -264,4 +265,12 @@ fn exceeds(beyond: &[&Step], approved: &Listed, rule: ApprovalRule) -> String {
         rule.beyond,
         named.join(", ")
     )
+}
+
+/// Words for the plan that counts from now on.
+fn planned(run: &Run) -> String {
+    match unplanned(run) {
+        0 => "the plan is whole".to_owned(),
+        some => format!("the plan counts, and {some} of {} actions could not be planned", run.parts.len()),
+    }
 }

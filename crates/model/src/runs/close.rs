@@ -350,7 +350,8 @@ pub(super) fn rest(held: usize) -> String {
     format!("{held} still held")
 }
 
-fn unplanned(run: &Run) -> usize {
+/// The parts without a plan that counts.
+pub(super) fn unplanned(run: &Run) -> usize {
     let is_unplanned = |part: &&Part| part.unseen.is_some() || matches!(part.plan, PartPlan::Missing | PartPlan::Failed { .. });
     run.parts.iter().filter(is_unplanned).count()
 }

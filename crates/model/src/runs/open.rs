@@ -4,6 +4,7 @@ use super::{RunError, Runs};
 use crate::ids::{Place, RunId};
 use crate::ledger::step_digest;
 use crate::record::{Direction, Part, PartPlan, Run, Step};
+use crate::wire::heard;
 
 /// Where a part's action works.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +32,7 @@ impl Runs<'_> {
                 continue;
             }
             match (&run.value.parts[*index].plan, places) {
-                (_, Places::Unknown(reason)) => run.value.parts[*index].plan = PartPlan::Failed { reason: reason.clone() },
+                (_, Places::Unknown(reason)) => run.value.parts[*index].plan = PartPlan::Failed { reason: heard(reason) },
                 // It was spread before, and stays listed until it is planned again.
                 (PartPlan::Written(_), Places::Found(_)) => {}
                 (_, Places::Found(places)) => spread_part(&mut run.value, *index, places),
@@ -63,7 +64,7 @@ impl Runs<'_> {
             if run.value.is_settled(*part) {
                 let asks = run.value.approval.as_ref().is_some_and(|approval| approval.approved.is_some());
                 if run.value.rescanning.is_some() || asks {
-                    let unseen = if let PartPlan::Failed { reason } = plan { Some(reason.clone()) } else { None };
+                    let unseen = if let PartPlan::Failed { reason } = plan { Some(heard(reason)) } else { None };
                     run.value.parts[*part].unseen = unseen;
                 }
                 if let (PartPlan::Written(own), PartPlan::Written(reviewed)) = (&mut run.value.parts[*part].plan, plan)
@@ -80,7 +81,10 @@ impl Runs<'_> {
                     return Err(RunError::Torn { run: id.clone(), part: *part, planned: written.steps, found: found.len() });
                 }
             }
-            run.value.parts[*part].plan = plan.clone();
+            run.value.parts[*part].plan = match plan {
+                PartPlan::Failed { reason } => PartPlan::Failed { reason: heard(reason) },
+                other => other.clone(),
+            };
         }
         self.gate(&mut run.value).await?;
         if run.value == before {

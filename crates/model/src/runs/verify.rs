@@ -2,7 +2,6 @@
 //! end.
 
 use jiff::Timestamp;
-use serde_json::Value as Json;
 
 use super::retry::retry_conflicts;
 use super::{RunError, Runs};
@@ -10,6 +9,7 @@ use crate::ids::RunId;
 use crate::ledger::{Ledger, LedgerError, Versioned};
 use crate::record::{Direction, Run, RunState};
 use crate::verify::{Changes, Demand, Verification};
+use crate::wire::heard;
 
 /// The questions to IAM after a run's work.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,17 +91,6 @@ impl Runs<'_> {
             return Ok(None);
         }
         Ok(self.ledger.verification(&run.id).await?.map(|known| known.value))
-    }
-}
-
-/// The error that the state machine heard, in people's words: its name, and the function's message, which Lambda puts into JSON.
-fn heard(why: &str) -> String {
-    let (name, said) = why.split_once(": ").unwrap_or_default();
-    let said = serde_json::from_str::<Json>(said).ok();
-    match said.as_ref().and_then(|said| said["errorMessage"].as_str()) {
-        Some(message) if name.starts_with("Guardrails.") => message.to_owned(),
-        Some(message) => format!("{message} ({name})"),
-        None => why.to_owned(),
     }
 }
 

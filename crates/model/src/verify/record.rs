@@ -178,6 +178,7 @@ impl Verification {
                 "who can still launch could not be verified to the end: {why}; of {people} people {asked} were asked about, of whom \
                  {can} can still launch{cannot_tell}"
             ),
+            (None, 0) if asked == 0 => "IAM was asked about no person: the stage's groups, users and roles have none".to_owned(),
             (None, 0) => format!("nobody can still launch, of {asked} asked about{cannot_tell}"),
             (None, _) => format!("{can} of {asked} can still launch{cannot_tell}"),
         }

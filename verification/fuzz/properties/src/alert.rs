@@ -144,7 +144,7 @@ fn missing_a_line(message: &Message, lines: &[&str], guardrails: &BTreeMap<Guard
                 others.remove(at);
             }
             let text = others.join("\n");
-            let decision = decided(&Message { text, attributes: message.attributes.clone() }, guardrails);
+            let decision = decided(&Message { text, ..message.clone() }, guardrails);
             let words = if double { "twice" } else { "missing" };
             assert!(matches!(decision, Decision::Report { .. }), "{:?} {words}: {message:?}", lines[at]);
         }

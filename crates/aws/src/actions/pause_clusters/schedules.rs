@@ -51,7 +51,8 @@ impl Switch for Schedules {
     /// Somebody enabled it again.
     const DRIFT: Drift = Drift::ReportHeld;
     const PATIENCE: Patience = Patience { poll: 5, limit: 600, give_up: 3600 };
-    const TAKES_TIME: bool = false;
+    /// It is done at once, and looked at later all the same. A look is one at the clusters too, and their list may lag behind a pause.
+    const TAKES_TIME: bool = true;
     type Options = NoOptions;
     type Item = Scheduled;
 

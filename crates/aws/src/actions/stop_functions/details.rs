@@ -1,6 +1,6 @@
 //! A function's configuration, as far as it decides whether the function is left alone.
 //!
-//! Lambda does not say who calls a function. Anybody with the right to invoke it may do so asynchronously: a topic, a bucket, a
+//! Lambda does not name the callers of a function. Anybody with the right to invoke it may do so asynchronously: a topic, a bucket, a
 //! schedule, a program. So each function counts as one that gets asynchronous events. At a reserved concurrency of 0, Lambda sends
 //! these to the dead-letter queue or to the destination for events that fail, without any retry. Where there is neither, they are
 //! gone. A version has its dead-letter queue in its own configuration. A destination is of `$LATEST`, of a version or of an alias.

@@ -99,9 +99,10 @@ async fn template(site: &Site) -> Read<BTreeMap<GuardrailName, Guardrail>> {
     definitions(&body.unwrap_or_default()).map_err(|why| Unread::new(needs, why))
 }
 
-/// The guardrails of a template that `guardrails package` made.
+/// The guardrails of a template that `guardrails package` made. Other tools, such as `sam deploy`, store it as YAML.
 fn definitions(template: &str) -> Result<BTreeMap<GuardrailName, Guardrail>, String> {
-    let template: Json = serde_json::from_str(template).map_err(|error| format!("the template is not as packaged: {error}"))?;
+    let read = serde_json::from_str(template).ok().or_else(|| serde_saphyr::from_str(template).ok());
+    let template: Json = read.filter(Json::is_object).ok_or("the template is neither JSON nor YAML with keys")?;
     let resources = template["Resources"].as_object().into_iter().flatten();
     let definitions = resources.filter(|(_, resource)| resource["Type"] == "Custom::Guardrail").map(|(name, resource)| {
         let definition = resource["Properties"]["Definition"].as_str().unwrap_or_default();
@@ -386,6 +387,13 @@ pub(super) mod tests {
         let template = json!({"Resources": {"A": {"Type": "AWS::SNS::Topic"},
             "B": {"Type": "Custom::Guardrail", "Properties": {"Definition": definition}}}});
         assert_eq!(definitions(&template.to_string()).unwrap(), [(beta.name.clone(), beta)].into());
-        assert!(definitions("Resources: {}").is_err());
+        let yaml = format!(
+            "Resources:\n  Topic: {{ Type: AWS::SNS::Topic, Properties: {{ KmsMasterKeyId: !GetAtt Key.Arn, TopicName: !Sub '${{A}}-x' }} }}\n  \
+             Beta:\n    Type: Custom::Guardrail\n    Properties:\n      ServiceToken: !Ref Function\n      Definition: {}\n",
+            template["Resources"]["B"]["Properties"]["Definition"]
+        );
+        assert_eq!(definitions(&yaml).unwrap().keys().map(GuardrailName::as_str).collect::<Vec<_>>(), ["beta"], "{yaml}");
+        assert_eq!(definitions("Resources: {}").unwrap(), BTreeMap::new());
+        assert!(definitions("no template").is_err() && definitions("Resources: [").is_err());
     }
 }

@@ -99,7 +99,8 @@ fn judge_policy(sheet: &mut Sheet, checked: &str, topic: &Topic, policy: &str) {
         ),
         Err(why) => sheet.failure(checked, why, topic.lost, remedy),
     }
-    let stranger = "000000000000";
+    // Emulators give the account of all zeros: that is no stranger there.
+    let stranger = if topic.account == "000000000000" { "111111111111" } else { "000000000000" };
     let of_stranger = topic.source.replace(&topic.account, stranger);
     if answer(policy, &ask(topic, stranger, &of_stranger)) == Ok(Answer::Allowed) {
         sheet.warning(
@@ -137,6 +138,22 @@ mod tests {
     fn statement(effect: &str, condition: &Json) -> Json {
         json!({"Effect": effect, "Principal": {"Service": "budgets.amazonaws.com"}, "Action": "sns:Publish",
             "Resource": "arn:aws:sns:us-east-1:123456789012:alerts", "Condition": condition})
+    }
+
+    #[test]
+    fn account_of_an_emulator_is_no_stranger_to_itself() {
+        let ours = json!({"StringEquals": {"aws:SourceAccount": "000000000000"}});
+        let of = |condition: &Json| {
+            let policy =
+                json!({"Statement": [statement("Allow", condition)]}).to_string().replace("123456789012", "000000000000");
+            let mut topic = topic(Ok(Some(policy)));
+            for text in [&mut topic.arn, &mut topic.account, &mut topic.source] {
+                *text = text.replace("123456789012", "000000000000");
+            }
+            judge(&[topic]).findings
+        };
+        assert!(of(&ours).is_empty(), "{:?}", of(&ours));
+        assert!(of(&json!(null))[0].found.contains("any account"), "open to all is still found there");
     }
 
     #[test]

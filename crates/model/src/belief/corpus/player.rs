@@ -229,7 +229,7 @@ impl Player<'_> {
         let text =
             text(event.dated.unwrap_or(today), at, event.budgeted.unwrap_or(self.world.standing.lock().unwrap().limit), amount);
         let guardrails = BTreeMap::from([(self.guardrail.name.clone(), self.guardrail.clone())]);
-        let message = Message { text: text.clone(), attributes: BTreeMap::new() };
+        let message = Message { text: text.clone(), ..Message::default() };
         let mut decided = (decide(&message, &guardrails, ACCOUNT, today), Grounds::default());
         if let Decision::Enforce { target, alert: Some(read) } = &decided.0 {
             let belief = insist(async || believe(read, target, &self.guardrail, &self.hands, &self.world, now).await).await;
