@@ -374,7 +374,7 @@ const DENIED_TOO: &str = "{\"arn:aws:iam::123456789012:policy/Logs\", \
     \"arn:aws:iam::123456789012:policy/guardrails-us-east-1-deny-c6ab1f991f\", \
     \"arn:aws:iam::aws:policy/AmazonEC2FullAccess\"}";
 
-fn functions(account: &mut Account) {
+fn user_functions(account: &mut Account) {
     let targets = [("hourly", "running"), ("nightly", "slow"), ("weekly", "paused")];
     account.user_functions.insert("pauser".to_owned(), UserFunction::of(&targets).publish("one", keeping()));
     let others = UserFunction::of(&[("other", "running")]).publish("one", keeping());
@@ -390,7 +390,7 @@ fn run_function() -> Scenario {
         refused: 0,
         disposable: &[],
         meets: Meets::Different,
-        place: || Place::world(functions),
+        place: || Place::world(user_functions),
     }
 }
 
