@@ -66,8 +66,7 @@ async fn program_in_python_is_applied_and_rolled_back_by_its_version() {
     assert_eq!(states(), ["running", "running"]);
 
     // The numbers of the run are kept: the kit begins above them.
-    let kit =
-        ["contract", "--function", NAME, "--qualifier", "1", "--tag", "Project=Beta", "--change", "nightly", "--fencing", "1000"];
+    let kit = ["contract", "--function", NAME, "--qualifier", "1", "--tag", "Project=Beta", "--change", "nightly"];
     let said = lab.say(&kit).await;
     assert!(said.contains("holds") && !said.contains("BROKEN") && !said.contains("not tried"), "{said}");
     assert_eq!(states(), ["running", "running"]);

@@ -61,7 +61,7 @@ pub trait Action: Send + Sync {
     /// How many steps may be worked on in one go.
     fn batch(&self) -> usize;
 
-    /// How long a change may take to be answered, beyond a few seconds. A change that is begun later than this before the end of an
+    /// How long the work on one batch may take, beyond a few seconds. A change that is begun later than this before the end of an
     /// invocation would outlive its lease.
     fn longest_call(&self) -> SignedDuration {
         SignedDuration::ZERO
@@ -300,6 +300,8 @@ pub enum Seen {
     Gone(String),
     /// The target is there, and this action cannot reach it, for the reason given: its name is another now.
     OutOfReach(String),
+    /// It could not be seen now, for the reason given. It is looked at again.
+    Unseen(String),
 }
 
 /// One change to make.
@@ -345,6 +347,8 @@ pub enum ChangeOutcome {
     RetryAlone(String),
     /// The answer was lost: it may have been done, or may yet be.
     Unknown(String),
+    /// The answer cannot be read, for this reason: the change may have been made, or may yet be. It is not asked for again in this try.
+    Broken(String),
 }
 
 /// The outcome of a change that could not be asked for, because the account could not be read first.

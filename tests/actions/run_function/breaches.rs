@@ -29,7 +29,8 @@ const PLANS: &[(Instead, &str)] = &[
     (|right| first(right, "present", json!(5)), "invalid type: integer `5`"),
     (|right| first(right, "present", json!("")), "`present` has 0 characters"),
     (|right| first(right, "wanted", json!("x".repeat(501))), "`wanted` has 501 characters, where 1 to 500 are expected"),
-    (|right| first(right, "label", json!("a\nb")), "which has control characters in it"),
+    (|right| first(right, "label", json!("a\nb")), "which has control or format characters in it"),
+    (|right| first(right, "label", json!("a\u{202e}b")), "which has control or format characters in it"),
     (|right| first(right, "facet", json!("a b")), "cannot be the name of a facet"),
     (|right| first(right, "facet", json!("nightly")), "is in it twice"),
     (|right| first(right, "facet", json!("x".repeat(401))), "cannot be the name of a facet"),
@@ -156,4 +157,19 @@ async fn loss_that_the_stage_did_not_agree_to_is_refused() {
     let run = open(&agreed, "beta 80%", json!({"terminates": true})).await;
     agreed.apply(&run).await;
     assert_eq!(agreed.is(), ["hourly paused", "nightly paused", "weekly paused"]);
+}
+
+#[tokio::test]
+async fn breach_whose_change_lands_later_keeps_its_way_back() {
+    let story = Story::of(of(breaking("apply", |memory, call, _| {
+        let facet = call["facet"].as_str().unwrap();
+        memory.targets.insert(facet.to_owned(), if facet == "hourly" { "running" } else { "slow" }.to_owned());
+        Said::Text("started job 7".to_owned())
+    })));
+    let run = applied(&story).await;
+    assert!(story.told(&run).await[0].starts_with("hourly: apply failed (its program broke the contract"));
+    // The job of the program ends only now.
+    super::pauser(&mut story.world.account()).memory.targets.insert("hourly".to_owned(), "paused".to_owned());
+    story.put_back(&run).await;
+    assert_eq!(story.is(), ["hourly running", "nightly slow", "weekly paused"]);
 }

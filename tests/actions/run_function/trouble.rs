@@ -1,5 +1,8 @@
 //! Calls that are throttled, lost, late or repeated, and programs that fail.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use guardrails_model::engine::{LEASE_MARGIN, Progress};
 use guardrails_model::record::Direction;
 use serde_json::{Value as Json, json};
@@ -62,7 +65,7 @@ async fn program_that_fails_is_called_again_until_its_patience_ends() {
 }
 
 #[tokio::test]
-async fn program_that_fails_to_look_once_is_asked_twice() {
+async fn program_that_fails_to_look_once_is_asked_again() {
     let story = Story::of(of(breaking("observe", |memory, _, right| {
         let looks = memory.calls.iter().filter(|(_, call)| call["operation"] == "observe").count();
         if looks % 2 == 1 { Said::Failed("by chance".to_owned()) } else { Said::json(&right) }
@@ -89,12 +92,10 @@ async fn other_direction_waits_for_the_end_of_a_lost_call() {
 
 #[tokio::test]
 async fn call_begins_only_where_its_lease_outlasts_it() {
-    let story = Story::of(|account| {
-        of(keeping())(account);
-        // With the time that Lambda takes to start it, that is longer than an invocation of this harness.
-        pauser(account).newest().timeout = LIFE;
-    });
+    let story = Story::of(of(keeping()));
     let run = open(&story, "beta 80%", json!({})).await;
+    // With the time that Lambda takes to start it, that is longer than an invocation of this harness.
+    pauser(&mut story.world.account()).newest().timeout = LIFE;
     let progress = story.harness.invoke(Direction::Apply, &run, 0).await.unwrap();
     assert!(matches!(progress, Ok(Progress::Settling { .. })), "{progress:?}");
     assert_eq!(memory(&story).calls.iter().filter(|(_, call)| call["operation"] == "apply").count(), 0);
@@ -130,4 +131,19 @@ async fn call_that_comes_twice_has_one_effect() {
     assert_eq!(said, Said::json(&json!({"contract": 1, "facet": "hourly", "outcome": "accepted"})));
     story.put_back(&run).await;
     assert_eq!(story.is(), BEFORE);
+}
+
+#[tokio::test]
+async fn looks_that_fail_for_a_minute_end_no_step() {
+    let fails = Arc::new(AtomicUsize::new(12));
+    let left = Arc::clone(&fails);
+    let story = Story::of(of(breaking("observe", move |_, _, right| {
+        let was = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if was.is_ok() { Said::Failed("the database is away".to_owned()) } else { Said::json(&right) }
+    })));
+    let run = applied(&story).await;
+    assert_eq!(story.is(), PAUSED, "{:?}", story.told(&run).await);
+    fails.store(12, Ordering::Relaxed);
+    story.put_back(&run).await;
+    assert_eq!(story.is(), BEFORE, "{:?}", story.told(&run).await);
 }

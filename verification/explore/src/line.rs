@@ -231,7 +231,7 @@ impl Action for Line {
             | Seen::FellBack(value, _)
             | Seen::Behind(value, _)
             | Seen::NoRoom(value, _) => value,
-            Seen::Gone(why) | Seen::OutOfReach(why) => unreachable!("the lamp does not go: {why}"),
+            Seen::Gone(why) | Seen::OutOfReach(why) | Seen::Unseen(why) => unreachable!("the lamp does not go: {why}"),
         };
         Ok(vec![Planned::new(facet(), "a", present, Value::new(OFF))])
     }

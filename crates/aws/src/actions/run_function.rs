@@ -29,6 +29,7 @@ pub use self::params::RunFunction;
 use self::program::{Program, Trouble, Version};
 use crate::context::Context;
 use crate::declared::{About, ActionType, Counted, Declared, Noun, Priced, Service, alike};
+use crate::error::FailureKind;
 use crate::grants::Grant;
 use crate::iam::protected::Protected;
 
@@ -187,12 +188,8 @@ impl Running {
         let mut call = self.call(Operation::Observe, &version);
         call.facet = Some(self.target(facet)?.to_owned());
         call.run = known.map(|known| known.run.clone());
-        // It may have failed by chance, and looking again costs nothing.
-        let answer = match self.program.ask::<ObserveAnswer>(&version, &call).await {
-            Err(Trouble::Failed(_)) => self.program.ask(&version, &call).await,
-            other => other,
-        };
-        Ok(match answer?.observed() {
+        let answer: ObserveAnswer = self.program.ask(&version, &call).await?;
+        Ok(match answer.observed() {
             Observed::Is(value) => Seen::Is(Value::new(value)),
             Observed::Moving(value) => Seen::Moving(Value::new(value)),
             Observed::Gone(why) => Seen::Gone(why),
@@ -204,11 +201,13 @@ impl Running {
         for facet in facets {
             let found = match self.look(facet, known).await {
                 Ok(found) => found,
+                Err(Trouble::Service(failure)) if failure.kind != FailureKind::Refused => Seen::Unseen(failure.message),
                 Err(Trouble::Service(failure)) => {
                     return Err(failure.reading(&format!("calling function {}", self.params.function)));
                 }
                 // One facet that the program cannot say anything of costs the others nothing.
-                Err(Trouble::NotThere(why) | Trouble::Failed(why)) => Seen::OutOfReach(why),
+                Err(Trouble::Failed(why)) => Seen::Unseen(why),
+                Err(Trouble::NotThere(why)) => Seen::OutOfReach(why),
                 Err(Trouble::Breach(breach)) => Seen::OutOfReach(breach.to_string()),
             };
             seen.insert(facet.clone(), found);
@@ -224,6 +223,11 @@ impl Running {
     }
 
     async fn ask_to_turn(&self, operation: Operation, change: &Change) -> Result<ChangeOutcome, Trouble> {
+        if operation == Operation::Apply
+            && let Err(error) = self.check().await
+        {
+            return Ok(error.into());
+        }
         let version = self.version(change.program.as_ref()).await?;
         if self.clock.now() + version.longest_call() > change.deadline {
             return Ok(ChangeOutcome::Retry(
@@ -296,7 +300,7 @@ impl Action for Running {
     }
 
     fn longest_call(&self) -> SignedDuration {
-        self.program.longest_call()
+        self.program.longest_work()
     }
 
     fn patience(&self) -> Patience {

@@ -53,9 +53,6 @@ pub(crate) struct Contract {
     /// A facet of its plan that is changed and changed back. Nothing is changed without it. Name one that no run holds.
     #[arg(long, value_name = "FACET")]
     change: Option<String>,
-    /// The first fencing number: higher than those that the program has kept for this facet.
-    #[arg(long, default_value_t = 1)]
-    fencing: u64,
 }
 
 fn tag(words: &str) -> Result<(String, String), String> {
@@ -93,7 +90,8 @@ pub(crate) async fn run(global: &Global, args: &Contract) -> Result<Exit> {
         like,
         run: RunId::new(now),
         target: args.change.clone(),
-        fencing: args.fencing,
+        // As the guardrails count: their numbers go on above these.
+        fencing: u64::try_from(now.as_millisecond()).unwrap_or_default(),
     };
     let points = kit.run().await;
     output::result(global, &points, &text(&points))?;
@@ -148,7 +146,8 @@ impl Local {
         let child = Command::new(&self.0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = child.with_context(|| format!("cannot run {}", self.0.display()))?;
         if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(call).context("writing the call to its stdin")?;
+            // A program that ends without reading has an error of its own to tell.
+            stdin.write_all(call).ok();
         }
         let ended = child.wait_with_output().context("waiting for its end")?;
         if ended.status.success() {

@@ -80,9 +80,10 @@ const OLD: &str = "a call with a lower fencing number is superseded, and changes
 const OVER: &str = "a call after its deadline is superseded, and changes nothing";
 const BACK: &str = "`rollback` is accepted, and `observe` sees the value that was there before";
 const LATE: &str = "the first `apply` that comes once more after the way back is superseded";
+const END: &str = "at the end the facet has the value that it had before";
 
 /// The points that need a target.
-const CHANGES: [&str; 6] = [APPLY, TWICE, OLD, OVER, BACK, LATE];
+const CHANGES: [&str; 7] = [APPLY, TWICE, OLD, OVER, BACK, LATE, END];
 
 impl Kit<'_> {
     /// Every point of the contract that can be tried, in order.
@@ -109,6 +110,9 @@ impl Kit<'_> {
             }
             Some(Ok(facet)) if facet.present == facet.wanted || facet.skip.is_some() || facet.refused.is_some() => {
                 points.extend(CHANGES.map(|point| untried(point, "`plan` says that there is nothing to change")));
+            }
+            Some(Ok(facet)) if facet.terminates => {
+                points.extend(CHANGES.map(|point| untried(point, "`plan` says that the change ends something for good")));
             }
             Some(Ok(facet)) => points.extend(self.changes(facet).await),
         }
@@ -172,18 +176,27 @@ impl Kit<'_> {
     async fn changes(&self, facet: &PlannedFacet) -> Vec<Point> {
         let (before, wanted) = (facet.present.as_str(), facet.wanted.as_str());
         let number = self.fencing.max(1) + 1;
-        let apply = self.change(Operation::Apply, facet, wanted, number);
-        let old = self.change(Operation::Rollback, facet, before, number - 1);
-        let over = Call { deadline: Timestamp::UNIX_EPOCH, ..self.change(Operation::Rollback, facet, before, number + 1) };
-        let back = self.change(Operation::Rollback, facet, before, number + 2);
-        vec![
-            judged(APPLY, self.makes(&apply, wanted).await),
-            judged(TWICE, self.makes(&apply, wanted).await),
-            judged(OLD, self.refuses(&old, wanted).await),
-            judged(OVER, self.refuses(&over, wanted).await),
-            judged(BACK, self.makes(&back, before).await),
-            judged(LATE, self.refuses(&apply, before).await),
-        ]
+        // Each call has its deadline from its own beginning: what comes before it may take a while.
+        let apply = || self.change(Operation::Apply, facet, wanted, number);
+        let back = |number| self.change(Operation::Rollback, facet, before, number);
+        let mut points = vec![judged(APPLY, self.makes(&apply(), wanted).await)];
+        points.push(judged(TWICE, self.makes(&apply(), wanted).await));
+        points.push(judged(OLD, self.refuses(&back(number - 1), wanted).await));
+        let over = Call { deadline: Timestamp::UNIX_EPOCH, ..back(number + 1) };
+        points.push(judged(OVER, self.refuses(&over, wanted).await));
+        points.push(judged(BACK, self.makes(&back(number + 2), before).await));
+        points.push(judged(LATE, self.refuses(&apply(), before).await));
+        points.push(judged(END, self.restore(&facet.facet, before, || back(number + 3)).await));
+        points
+    }
+
+    /// Sees to it that the facet has its value again, also after a broken point.
+    async fn restore(&self, facet: &str, before: &str, back: impl Fn() -> Call) -> Result<(), String> {
+        if self.observe(facet).await == Ok(Observed::Is(before.to_owned())) {
+            return Ok(());
+        }
+        let back = self.makes(&back(), before).await;
+        back.map_err(|why| format!("LEFT CHANGED: it was {} before: {why}", quoted(before)))
     }
 
     /// The call is accepted, and its value is seen.

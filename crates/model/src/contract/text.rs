@@ -29,10 +29,16 @@ pub(super) fn check(name: &str, text: &str, longest: usize) -> Result<(), Breach
     if letters == 0 || letters > longest {
         return Err(Breach(format!("`{name}` has {letters} characters, where 1 to {longest} are expected")));
     }
-    if text.chars().any(char::is_control) {
-        return Err(Breach(format!("`{name}` is {}, which has control characters in it", quoted(text))));
+    if text.chars().any(|c| c.is_control() || is_format(c)) {
+        return Err(Breach(format!("`{name}` is {}, which has control or format characters in it", quoted(text))));
     }
     Ok(())
+}
+
+/// A character that is not seen, or that changes how others are shown: Unicode's Cf, Zl and Zp.
+fn is_format(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// The same of a text that may be missing.

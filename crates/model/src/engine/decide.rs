@@ -140,6 +140,7 @@ pub fn apply(step: &Step, facet: Option<&Facet>, seen: &Seen, keeps: bool, attem
     match seen {
         Seen::Gone(why) => ApplyNext::Skip(why.clone()),
         Seen::OutOfReach(why) => ApplyNext::Refuse(why.clone()),
+        Seen::Unseen(_) => ApplyNext::Wait(None),
         Seen::Is(value) | Seen::FellBack(value, _) if keeps || *value == step.wanted => {
             if ours.or(theirs).is_some() {
                 ApplyNext::Settled
@@ -206,7 +207,7 @@ pub fn rollback(step: &Step, facet: Option<&Facet>, seen: &Seen, how: Back, now:
         Seen::Gone(why) if is_loss => return RollbackNext::Lost(why.clone()),
         Seen::Gone(why) => return RollbackNext::Settled(Some(format!("nothing to put back: {why}"))),
         Seen::OutOfReach(why) => return RollbackNext::Refuse(why.clone()),
-        Seen::Moving(_) => return RollbackNext::Wait(None),
+        Seen::Moving(_) | Seen::Unseen(_) => return RollbackNext::Wait(None),
         // Only after we had put it back: a reason that was there before says nothing of that.
         Seen::FellBack(value, why) if *value != facet.before && step.phase == Phase::RollingBack && step.accepted.is_some() => {
             return RollbackNext::Later(why.clone());

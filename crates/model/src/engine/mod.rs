@@ -318,7 +318,7 @@ fn value(seen: &Seen) -> Option<Value> {
         Seen::Is(value) | Seen::FellBack(value, _) | Seen::Moving(value) | Seen::Behind(value, _) | Seen::NoRoom(value, _) => {
             Some(value.clone())
         }
-        Seen::Gone(_) | Seen::OutOfReach(_) => None,
+        Seen::Gone(_) | Seen::OutOfReach(_) | Seen::Unseen(_) => None,
     }
 }
 
@@ -334,6 +334,7 @@ fn describe(seen: &Seen) -> String {
         Seen::Moving(value) => format!("it is becoming {value}"),
         Seen::Behind(value, why) | Seen::NoRoom(value, why) => format!("it is {value}, and {why}"),
         Seen::Gone(why) | Seen::OutOfReach(why) => why.clone(),
+        Seen::Unseen(why) => format!("it could not be seen: {why}"),
     }
 }
 

@@ -87,6 +87,7 @@ impl Executor<'_> {
             unheld => {
                 let before = before.unwrap_or_else(|| step.value.present.clone());
                 let lease = unheld.and_then(|known| known.value.lease.clone());
+                let fencing = unheld.and_then(|known| known.value.fencing);
                 let value = Facet {
                     format: FORMAT,
                     facet: step.value.facet.clone(),
@@ -95,6 +96,7 @@ impl Executor<'_> {
                     holders: std::collections::BTreeMap::new(),
                     lease,
                     program: step.value.program.clone(),
+                    fencing,
                 };
                 Versioned { rev: unheld.map_or(0, |known| known.rev), value }
             }
@@ -102,6 +104,7 @@ impl Executor<'_> {
         facet.value.holders.entry(step.value.holder()).or_insert(holder);
         if changes {
             facet.value.lease = Some(self.lease(&facet.value, Direction::Apply, now));
+            facet.value.fencing = next_fencing(&facet.value, now);
         } else {
             self.release(&mut facet.value, now);
         }
@@ -126,7 +129,9 @@ impl Executor<'_> {
     ) -> Result<Move, LedgerError> {
         let facet = facet.map(|known| {
             let mut facet = known.clone();
-            facet.value.lease = Some(self.lease(&facet.value, Direction::Rollback, self.clock.now()));
+            let now = self.clock.now();
+            facet.value.lease = Some(self.lease(&facet.value, Direction::Rollback, now));
+            facet.value.fencing = next_fencing(&facet.value, now);
             facet
         });
         self.move_to(run, step, facet, Phase::RollingBack, intended(seen))
@@ -193,7 +198,7 @@ impl Executor<'_> {
             let outcome = self.outcome(run, direction, &intent, &answer, seen, action);
             // After a lost answer the call may land yet, whatever was seen: the lease stays. After any other it has landed,
             // and the other direction need not wait for us.
-            let may_land_yet = matches!(answer, ChangeOutcome::Unknown(_));
+            let may_land_yet = matches!(answer, ChangeOutcome::Unknown(_) | ChangeOutcome::Broken(_));
             let mut facet = intent.facet.clone();
             if let Some(facet) = facet.as_mut().filter(|_| !may_land_yet) {
                 self.release(&mut facet.value, self.clock.now());
@@ -259,7 +264,7 @@ impl Executor<'_> {
                 step.value.again_at = Some(now + SignedDuration::from_secs(seconds));
                 return (step, seconds);
             }
-            ChangeOutcome::Accepted | ChangeOutcome::Refused(_) | ChangeOutcome::Unknown(_) => {}
+            ChangeOutcome::Accepted | ChangeOutcome::Refused(_) | ChangeOutcome::Unknown(_) | ChangeOutcome::Broken(_) => {}
         }
         (step, poll)
     }
@@ -331,6 +336,7 @@ impl Executor<'_> {
         }
         // Refused, and as it was: nothing here is ours to put back, and a later change of it is a person's.
         let is_behind = matches!(seen, Some(Seen::Behind(value, _) | Seen::NoRoom(value, _)) if value == before);
+        let is_seen = !matches!(seen, None | Some(Seen::Unseen(_)));
         let as_before = is(before) || is_behind;
         let untouched = direction == Direction::Apply && as_before && !earlier_calls;
         let patience = action.patience();
@@ -338,10 +344,12 @@ impl Executor<'_> {
             ChangeOutcome::Skipped(why) if untouched => return over(Phase::Skipped, Some(why), false),
             // Not for us; but a call of somebody before us may still land, or nobody saw that it is as it was: it is asked again
             // before it is let go.
-            ChangeOutcome::Skipped(_) if direction == Direction::Apply && (as_before || seen.is_none()) => {
+            ChangeOutcome::Skipped(_) if direction == Direction::Apply && (as_before || !is_seen) => {
                 return Outcome::Waiting;
             }
             ChangeOutcome::Refused(why) | ChangeOutcome::Skipped(why) => return over(failed, Some(why), !untouched),
+            // It may land after this look, so the hold stays for the way back.
+            ChangeOutcome::Broken(why) => return over(failed, Some(why), true),
             ChangeOutcome::Retry(_) | ChangeOutcome::NoCapacity(_) | ChangeOutcome::RetryAlone(_) => {
                 (self.asked_for(run, step), patience.give_up)
             }
@@ -352,7 +360,9 @@ impl Executor<'_> {
         }
         let state = seen.map_or_else(|| "it could not be seen".to_owned(), describe);
         let last = match answer {
-            ChangeOutcome::Accepted | ChangeOutcome::Refused(_) | ChangeOutcome::Skipped(_) => String::new(),
+            ChangeOutcome::Accepted | ChangeOutcome::Refused(_) | ChangeOutcome::Skipped(_) | ChangeOutcome::Broken(_) => {
+                String::new()
+            }
             ChangeOutcome::Retry(why)
             | ChangeOutcome::NoCapacity(why)
             | ChangeOutcome::RetryAlone(why)
@@ -372,4 +382,12 @@ fn intended(seen: &Seen) -> News {
 /// Did the service take the call, or refuse it for good?
 fn is_answered(answer: &ChangeOutcome) -> bool {
     matches!(answer, ChangeOutcome::Accepted | ChangeOutcome::Refused(_) | ChangeOutcome::Skipped(_))
+}
+
+/// The fencing number of the next change of `facet`: the time in milliseconds, and always above the last one. It rises across ledgers too,
+/// and after a ledger was restored from a backup. Only a program reads it.
+fn next_fencing(facet: &Facet, now: Timestamp) -> Option<u64> {
+    facet.program.as_ref()?;
+    let after = facet.fencing.map_or(1, |last| last.saturating_add(1));
+    Some(u64::try_from(now.as_millisecond()).unwrap_or_default().max(after))
 }

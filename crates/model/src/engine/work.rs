@@ -344,8 +344,7 @@ fn change(job: &Job<'_>, intent: &Move, deadline: Timestamp) -> Change {
         receipt: Receipt::default(),
         run: job.run.id.clone(),
         deadline,
-        // The facet is written anew before each change, with its lease, and is never deleted.
-        fencing: intent.facet.as_ref().map_or(0, |facet| facet.rev),
+        fencing: intent.facet.as_ref().and_then(|facet| facet.value.fencing).unwrap_or_default(),
         program: step.program.clone(),
     }
 }

@@ -277,6 +277,9 @@ pub struct Facet {
     /// A writer's claim, while its calls may land.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
+    /// The number of the last change that was begun, by which a program tells an older call. Records of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fencing: Option<u64>,
     /// The version of the program that made the first holder's change, where that is not this one. Records of earlier versions have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,

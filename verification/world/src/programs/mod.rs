@@ -56,6 +56,8 @@ pub struct Published {
     pub timeout: i64,
     /// May a call of it go on after its timeout?
     pub durable: bool,
+    /// Does it run on instances, whose calls AWS does not end at the timeout?
+    pub managed: bool,
     program: Program,
 }
 
@@ -86,7 +88,7 @@ impl UserFunction {
     /// Publishes a new version.
     pub fn deploy(&mut self, code: &str, program: Program) -> &mut Published {
         let number = self.versions.last().map_or(1, |last| last.number + 1);
-        self.versions.push(Published { number, code: code.to_owned(), timeout: 3, durable: false, program });
+        self.versions.push(Published { number, code: code.to_owned(), timeout: 3, durable: false, managed: false, program });
         self.versions.last_mut().expect("a version")
     }
 
@@ -173,6 +175,11 @@ pub(super) fn answer(account: &mut Account, call: &Call, now: Timestamp) -> Resu
             json!({"FunctionName": name, "Version": qualifier, "Timeout": version.timeout, "CodeSha256": version.code});
         if version.durable {
             shown["DurableConfig"] = json!({"ExecutionTimeout": 3600});
+        }
+        if version.managed {
+            let provider = "arn:aws:lambda:us-east-1:123456789012:capacity-provider:own";
+            shown["CapacityProviderConfig"] =
+                json!({"LambdaManagedInstancesCapacityProviderConfig": {"CapacityProviderArn": provider}});
         }
         return Ok(shown.to_string());
     }

@@ -23,7 +23,9 @@ pub(super) fn all(all: &[&RunFunction]) -> Vec<Grant> {
     };
     let functions = named(|_| true);
     // Any version: a run keeps the one that it was planned with, whichever the file names later.
-    let versions: Vec<String> = functions.iter().map(|name| format!("{}:*", arn(name))).collect();
+    // Numbers do not begin with 0, and `$LATEST` is none.
+    let numbers = |name: &&str| (1..=9).map(|digit| format!("{}:{digit}*", arn(name))).collect::<Vec<_>>();
+    let versions: Vec<String> = functions.iter().flat_map(numbers).collect();
     // AWS documents the function as the resource of this call, and a version as an optional one.
     let either = functions.iter().map(|name| arn(name)).chain(versions.iter().cloned()).collect();
     let mut grants = vec![

@@ -36,7 +36,7 @@ pub struct RunFunction {
     /// Tags that the function is told.
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
     pub(super) tags: Tags,
-    /// Anything else that the function is told.
+    /// Anything else that the function is told. The ledger keeps it as it is written: it may hold no secret.
     #[serde(default, skip_serializing_if = "Json::is_null")]
     pub(super) input: Json,
     /// The principals that the function takes rights from. Operators are refused, and afterwards IAM is asked about the access that is left.

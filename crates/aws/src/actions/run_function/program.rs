@@ -20,9 +20,9 @@ use crate::calls;
 use crate::context::Context;
 use crate::error::{Codes, Failure};
 
-/// The longest timeout of a function. A call that takes so long still ends under its lease: an action's own function runs for two
-/// minutes, and begins no call for which too little of that is left.
-pub(super) const LONGEST_TIMEOUT: SignedDuration = SignedDuration::from_secs(60);
+/// The longest timeout of a function. An action's own function runs for two minutes, and its lease ends with it: a look, a change and
+/// another look have room in that.
+pub(super) const LONGEST_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
 /// Lambda may take so long to start a function, before its timeout begins to run.
 pub(super) const START: SignedDuration = SignedDuration::from_secs(10);
 /// A call that is not answered by then was lost on its way.
@@ -47,7 +47,7 @@ const CODES: Codes = Codes {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Version {
     number: String,
-    /// The hash of its code: a function that was deleted and made anew counts from 1 again.
+    /// The hash of its code: AWS does not give a number again, and other clouds of the same API may.
     code: String,
     timeout: SignedDuration,
 }
@@ -92,7 +92,7 @@ impl Trouble {
     pub(super) fn answer(self) -> ChangeOutcome {
         match self {
             Self::NotThere(why) => ChangeOutcome::Refused(why),
-            Self::Breach(breach) => ChangeOutcome::Refused(breach.to_string()),
+            Self::Breach(breach) => ChangeOutcome::Broken(breach.to_string()),
             Self::Failed(why) => ChangeOutcome::Unknown(why),
             Self::Service(failure) => failure.answer(),
         }
@@ -108,8 +108,8 @@ pub(super) struct Program {
     reads: Client,
     /// For changes, which it must not.
     changes: Client,
-    /// Seconds of the longest call of the versions that were asked about.
-    longest_call: AtomicI64,
+    /// Seconds of a look, a change and another look, by the slowest of the versions that were asked about.
+    longest_work: AtomicI64,
 }
 
 impl Program {
@@ -126,13 +126,13 @@ impl Program {
             alias: params.alias.clone(),
             reads: client(sdk.clone()),
             changes: client(sdk.to_builder().retry_config(RetryConfig::disabled()).build()),
-            longest_call: AtomicI64::default(),
+            longest_work: AtomicI64::default(),
         }
     }
 
-    /// The longest that a call of any version takes that was asked about.
-    pub(super) fn longest_call(&self) -> SignedDuration {
-        SignedDuration::from_secs(self.longest_call.load(Ordering::Relaxed))
+    /// The longest that the work on one facet takes.
+    pub(super) fn longest_work(&self) -> SignedDuration {
+        SignedDuration::from_secs(self.longest_work.load(Ordering::Relaxed))
     }
 
     /// The version that the stage asks for, now.
@@ -223,12 +223,18 @@ impl Program {
                 self.name
             )));
         }
+        if answer.capacity_provider_config().is_some() {
+            return Err(Trouble::NotThere(format!(
+                "function {} runs on Lambda Managed Instances: AWS lets a call of it go on after its timeout",
+                self.name
+            )));
+        }
         let version = Version {
             number: number.to_owned(),
             code: answer.code_sha256().unwrap_or_default().to_owned(),
             timeout: SignedDuration::from_secs(answer.timeout().unwrap_or(3).into()),
         };
-        self.longest_call.fetch_max(version.longest_call().as_secs(), Ordering::Relaxed);
+        self.longest_work.fetch_max((START + version.timeout * 3).as_secs(), Ordering::Relaxed);
         Ok(version)
     }
 

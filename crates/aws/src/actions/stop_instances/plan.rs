@@ -139,7 +139,7 @@ impl Stopping {
             | Seen::Behind(value, _)
             | Seen::NoRoom(value, _) => value,
             // A group that is not listed with it yet has only just launched it.
-            Seen::Gone(_) | Seen::OutOfReach(_) => standby::in_service(),
+            Seen::Gone(_) | Seen::OutOfReach(_) | Seen::Unseen(_) => standby::in_service(),
         };
         let unit = Some(standby::unit(MEMBERSHIP, name));
         let with = Some(FacetId::new(POWER, &self.region, id).map_err(unnamed)?);
@@ -185,7 +185,7 @@ impl Stopping {
             | Seen::Moving(value)
             | Seen::Behind(value, _)
             | Seen::NoRoom(value, _) => value,
-            Seen::Gone(_) | Seen::OutOfReach(_) => return Ok(None),
+            Seen::Gone(_) | Seen::OutOfReach(_) | Seen::Unseen(_) => return Ok(None),
         };
         let facet = FacetId::new(POWER, &self.region, instance.instance_id().unwrap_or_default()).map_err(unnamed)?;
         let notes = [instances::note(instance), keys.note(instance.instance_id().unwrap_or_default())];

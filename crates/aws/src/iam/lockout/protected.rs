@@ -158,7 +158,13 @@ pub fn grants(principals: &[Principal]) -> Vec<Grant> {
         let names: BTreeSet<&str> = principals.iter().filter(|one| one.kind() == kind).map(Principal::name).collect();
         let arn = |path: &str, name: &str| format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:{kind}/{path}{name}");
         let resources: Vec<String> = names.iter().flat_map(|name| ["", "*/"].map(|path| arn(path, name))).collect();
-        (!resources.is_empty()).then(|| Grant { sid: sid.to_owned(), uses: &[Use::Plan], actions, resources, ..Grant::default() })
+        (!resources.is_empty()).then(|| Grant {
+            sid: sid.to_owned(),
+            uses: &[Use::Plan, Use::Apply],
+            actions,
+            resources,
+            ..Grant::default()
+        })
     };
     let mut grants: Vec<Grant> = [read("ReadGroups", "group", &["iam:GetGroup"]), read("ReadRoles", "role", &["iam:GetRole"])]
         .into_iter()
