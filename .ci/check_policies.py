@@ -45,8 +45,8 @@ ACCEPTED = [
     (
         r"policies/(operator|pause-clusters)\.json|PauseClustersRole/.*",
         "RESOURCE_MISMATCH",
-        r"redshift:DescribeCluster",
-        "parliament's list is older than the resource of these calls, a cluster",
+        r"redshift:DescribeClusters",
+        "parliament's list is older than the resource of this call, a cluster",
     ),
     (
         r"policies/(operator|stop-services)\.json|StopServicesRole/.*",

@@ -45,6 +45,7 @@ const WITHOUT_RESOURCE: &[&str] = &[
     "logs:ListLogDeliveries",
     "logs:PutResourcePolicy",
     "logs:UpdateLogDelivery",
+    "redshift:DescribeClusterSnapshots",
     "redshift:DescribeReservedNodes",
     "redshift:DescribeScheduledActions",
     "redshift:ModifyScheduledAction",

@@ -73,7 +73,9 @@ pub fn reserved(account: &Account, redshift: &Redshift, call: &Call) -> Result<S
 pub(crate) fn told(account: &Account, call: &Call) -> (String, String, BTreeMap<String, String>) {
     let warehouse = named(&account.redshift, call).ok();
     let resource = match (call.operation.as_str(), warehouse) {
-        ("DescribeScheduledActions" | "ModifyScheduledAction" | "DescribeReservedNodes", _) => "*".to_owned(),
+        ("DescribeScheduledActions" | "ModifyScheduledAction" | "DescribeReservedNodes" | "DescribeClusterSnapshots", _) => {
+            "*".to_owned()
+        }
         (_, Some(warehouse)) => warehouse.arn(),
         (_, None) => format!("arn:aws:redshift:{}:123456789012:cluster:*", call.region),
     };
