@@ -101,7 +101,7 @@ fn parameters_that_cannot_work_are_refused() {
         ("function: x, alias: $LATEST", "is not the name of an alias"),
         ("function: x, restricts: { user: 'a b' }", "is not the name of an IAM user"),
         ("function: x, patience: 7h", "is 7h, where 6h is the longest"),
-        ("function: x, more: 1", "unknown field"),
+        ("function: x, more: 1", "`more` is no key of this place"),
     ] {
         let refused = parse(&format!("run-function: {{ {params} }}"), "").unwrap_err();
         assert!(refused.contains(words), "{params}: {refused}");
