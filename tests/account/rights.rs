@@ -439,6 +439,7 @@ fn reconciler_calls_the_actions_and_notify_and_no_others() {
     let actions = [
         "DenyActions",
         "PauseClusters",
+        "RunFunction",
         "ScaleGroupToZero",
         "StopDatabases",
         "StopFunctions",

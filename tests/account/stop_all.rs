@@ -55,7 +55,8 @@ fn line_becomes_single_actions_side_by_side() {
 #[test]
 fn line_is_as_good_as_its_actions_written_out() {
     let names = names(&one(&format!("{BETA}, set: 1")).unwrap());
-    let written: String = names.iter().map(|name| format!("            - {name}: {{ {BETA} }}\n")).collect();
+    let written: Vec<String> = names.iter().map(|name| format!("            - {name}: {{ {BETA} }}\n")).collect();
+    let written = written.concat();
     let by_hand = read(&format!("          -\n{written}")).unwrap();
     let by_line = one(&format!("{BETA}, set: 1")).unwrap();
     assert_eq!(by_line, by_hand);

@@ -163,7 +163,7 @@ fn file_and_schema_take_its_parameters_and_no_others() {
     }
     for (bad, words) in [
         ("{ tags: { Project: Beta } }", "unknown field `tags`, expected one of `tag`, `regions`, `exempt`"),
-        ("{ regions: all }", "missing field `tag`"),
+        ("{ regions: all }", "the key `tag` is missing"),
         ("{ tag: { } }", "`tag` is empty: name at least one tag of the App Runner services"),
         ("{ tag: { Project: Beta }, regions: some }", "expected `all`, or a list of Regions"),
     ] {

@@ -176,7 +176,9 @@ async fn fault_that_silences_alerts_is_found_and_put_right() {
     finds(&lab, 11, "failure", "no statement of the function's policy lets the topic call it", "aws lambda add-permission").await;
     let back = lambda.add_permission().function_name(MASTER).statement_id(statement).action("lambda:InvokeFunction");
     back.principal("sns.amazonaws.com").source_arn(topic).send().await.unwrap();
-    lambda.delete_function_event_invoke_config().function_name(MASTER).qualifier("$LATEST").send().await.unwrap();
+    #[allow(clippy::disallowed_methods, reason = "a person's mistake, which doctor finds")]
+    let deleted = lambda.delete_function_event_invoke_config().function_name(MASTER).qualifier("$LATEST");
+    deleted.send().await.unwrap();
     finds(&lab, 11, "failure", "nowhere", "put-function-event-invoke-config").await;
     let queue = serde_json::from_str::<Json>(&listed_redrive(&sns, topic).await).unwrap()["deadLetterTargetArn"].clone();
     let queue = OnFailure::builder().destination(queue.as_str().unwrap()).build();

@@ -17,7 +17,7 @@ async fn function_with_a_queue_is_refused_and_comes_back() {
     let stop = "- stop-instances: { tag: { Project: Beta }, watch-health: 1s }";
     assert!(EXAMPLE.contains(stop));
     let lab = Lab::with(&EXAMPLE.replace(stop, "- stop-functions: { tag: { Project: Beta } }"), 0.2).await;
-    let account = Account::new(&lab).await;
+    let account = Box::pin(Account::new(&lab)).await;
     let before = account.all().await;
     assert_eq!(account.invoke("orders").await, 200);
 
@@ -64,7 +64,7 @@ impl Account {
         for (name, project, dead) in
             [("orders", "Beta", true), ("mailer", "Beta", true), ("hooks", "Beta", false), ("other", "Alpha", true)]
         {
-            account.function(name, &role, project, dead).await;
+            Box::pin(account.function(name, &role, project, dead)).await;
         }
         let lambda = &account.lambda;
         let version = lambda.publish_version().function_name("orders").send().await.unwrap().version.unwrap();

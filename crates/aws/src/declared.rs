@@ -38,7 +38,7 @@ pub struct About {
     pub limits: &'static [Limit],
     /// The services whose cost it stops, for docs/services.md. None where it stops no cost.
     pub services: &'static [Service],
-    /// The pattern of EventBridge for events by which AWS says that a target may have turned back. Each begins a round at once.
+    /// The pattern of `EventBridge` for events by which AWS says that a target may have turned back. Each begins a round at once.
     pub wakes: Option<&'static str>,
     /// The place in `stop-all`, where it is one of the actions that this stands for: `Some(Joins::set(1))`.
     pub joins_stop_all: Option<Joins>,

@@ -27,8 +27,8 @@ pub(super) fn former() -> Json {
 /// A Deny of everything on the functions of the user's that actions call: a new version, another alias or a call by hand would undo
 /// changes, and the way back would be another. Nothing, where no action calls one.
 pub(super) fn of_functions(names: &BTreeSet<String>) -> Option<Json> {
-    let named = |end: &str| json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:lambda:*:*:function:{end}")});
-    let resources: Vec<Json> = names.iter().flat_map(|name| [named(name), named(&format!("{name}:*"))]).collect();
+    let function = |end: &str| json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:lambda:*:*:function:{end}")});
+    let resources: Vec<Json> = names.iter().flat_map(|name| [function(name), function(&format!("{name}:*"))]).collect();
     (!resources.is_empty())
         .then(|| json!({"Sid": "TheirFunctions", "Effect": "Deny", "Action": "lambda:*", "Resource": resources}))
 }

@@ -1,10 +1,10 @@
-//! Rules by which an event of AWS begins a round at once. EventBridge sends an event to its own Region only, so they reach the stack's
+//! Rules by which an event of AWS begins a round at once. `EventBridge` sends an event to its own Region only, so they reach the stack's
 //! Region. In the others the next round comes as the schedule says. An event that is not delivered costs nothing else.
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value as Json, json};
 
-/// EventBridge gives up after so many seconds: by then a round has come, or one is near.
+/// `EventBridge` gives up after so many seconds: by then a round has come, or one is near.
 const MAXIMUM_AGE: u32 = 300;
 
 /// Adds the rule of an action.

@@ -115,14 +115,14 @@ async fn throttled_calls_are_made_again() {
         "DeleteProvisionedConcurrencyConfig",
         "RegisterScalableTarget",
     ];
-    all.iter().for_each(|call| {
-        story.world.account().throttled.insert((*call).to_owned(), 2);
-    });
+    for call in all {
+        story.world.account().throttled.insert(call.to_owned(), 2);
+    }
     let run = stopped(&story).await;
     assert_eq!(is(&story, "orders reserved"), "0", "{:?}", story.told(&run).await);
-    all.iter().for_each(|call| {
-        story.world.account().throttled.insert((*call).to_owned(), 2);
-    });
+    for call in all {
+        story.world.account().throttled.insert(call.to_owned(), 2);
+    }
     story.put_back(&run).await;
     assert_eq!(story.is(), before, "{:?}", story.told(&run).await);
 }

@@ -120,7 +120,7 @@ impl ForkServer {
     }
 
     /// Starts a local AWS with this environment and no other, which writes to `log`.
-    pub(crate) fn start(self: &Arc<Self>, environment: BTreeMap<&'static str, String>, log: &Path) -> Result<Process, Error> {
+    pub(crate) fn start(self: &Arc<Self>, environment: &BTreeMap<&'static str, String>, log: &Path) -> Process {
         let (sender, events) = mpsc::channel();
         let number = lock(&self.callers).as_mut().map_or(0, |callers| {
             callers.last += 1;
@@ -129,7 +129,7 @@ impl ForkServer {
         });
         // A fork server that has ended does not read it. Its callers see no event, and that none can come.
         self.ask(&json!({"start": number, "environment": environment, "log": log}));
-        Ok(Process { forks: Arc::clone(self), number, events: Mutex::new(events) })
+        Process { forks: Arc::clone(self), number, events: Mutex::new(events) }
     }
 
     fn ask(&self, request: &Json) {

@@ -46,7 +46,7 @@ impl Server {
         let mut environment = environment(scratch.path(), options);
         environment.extend(fleets.map(|python| ("GUARDRAILS_FLEETS_PYTHON", python.display().to_string())));
         let forks = ForkServer::running(python)?;
-        let process = forks.start(environment.into_iter().collect(), &log)?;
+        let process = forks.start(&environment.into_iter().collect(), &log);
         // From here on dropping it ends it.
         let (endpoint, fleet_endpoint) = (String::new(), String::new());
         let mut server = Self { process: Some(process), pid: 0, endpoint, fleet_endpoint, log, scratch: Some(scratch) };

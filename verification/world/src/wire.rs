@@ -188,9 +188,8 @@ pub fn closed(call: &Call) -> Refusal {
         Service::AutoScaling => ("AccessDenied", "autoscaling"),
         Service::Told(table) => ("AccessDeniedException", table.service),
         Service::Ecs => ("AccessDeniedException", "ecs"),
-        Service::Lambda => ("AccessDeniedException", "lambda"),
+        Service::Lambda | Service::Programs => ("AccessDeniedException", "lambda"),
         Service::Rds => ("AccessDenied", "rds"),
-        Service::Programs => ("AccessDeniedException", "lambda"),
         Service::Redshift => ("AccessDenied", "redshift"),
         _ => ("AccessDenied", "elasticloadbalancing"),
     };

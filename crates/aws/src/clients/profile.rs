@@ -29,12 +29,11 @@ pub(super) async fn credentials(name: &str, region: Option<&Region>) -> Result<C
         let names: Vec<&str> = known.profiles().collect();
         return Err(LoadError::NoProfile { name: name.to_owned(), known: near::among(name, &names) });
     }
-    let region = match region {
-        Some(region) => Some(region.clone()),
-        None => {
-            let of_profile = ProfileFileRegionProvider::builder().profile_name(name).build();
-            RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(of_profile).region().await
-        }
+    let region = if let Some(region) = region {
+        Some(region.clone())
+    } else {
+        let of_profile = ProfileFileRegionProvider::builder().profile_name(name).build();
+        RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(of_profile).region().await
     };
     let config = ProviderConfig::without_region().with_region(region).with_http_client(transport::client());
     let of_profile = ProfileFileCredentialsProvider::builder().configure(&config).profile_name(name).build();

@@ -5,6 +5,7 @@
 //! - A call is made only under a lease that outlasts it, and the other direction waits for the lease's end: EC2 and IAM know
 //!   no fencing, so a stalled writer's call can land late.
 //! - A step is Applied or `RolledBack` only when the world was seen to agree.
+//!
 //! After an interruption, work is taken up from the ledger and the account, never from memory.
 
 mod consent;

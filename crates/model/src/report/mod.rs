@@ -186,8 +186,8 @@ impl Report {
     pub async fn look_up_release(&mut self, ledger: &Ledger) -> Result<(), LedgerError> {
         if matches!(self.run.state, RunState::RolledBack | RunState::Abandoned | RunState::Rejected) {
             let stage = Target { simulated: false, ..self.run.target() };
-            let state = ledger.stage_state(&stage).await?;
-            self.released = Some(state.is_some_and(|state| state.value.released.is_some()));
+            let found = ledger.stage_state(&stage).await?;
+            self.released = Some(found.is_some_and(|found| found.value.released.is_some()));
         }
         Ok(())
     }

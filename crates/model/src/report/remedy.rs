@@ -54,7 +54,6 @@ pub fn next(run: &Run, released: Option<bool>) -> Option<String> {
             "The next alert of this stage is enforced.".to_owned()
         }
         RunState::RolledBack | RunState::Abandoned if released == Some(false) => "Alerts of this stage are enforced.".to_owned(),
-        RunState::RolledBack | RunState::Abandoned => is_released(run),
         RunState::Rejected if run.approval.as_ref().is_some_and(Approval::is_unanswered_doubt) => {
             "Nothing was changed. The stage stays armed: should AWS Budgets show that its threshold is passed, it is enforced, and \
              people are asked again where that is not believed."
@@ -65,7 +64,7 @@ pub fn next(run: &Run, released: Option<bool>) -> Option<String> {
              one again too: guardrails rearm {guardrail}"
         ),
         RunState::Rejected if released == Some(false) => "Nothing was changed. Alerts of this stage are enforced.".to_owned(),
-        RunState::Rejected => is_released(run),
+        RunState::RolledBack | RunState::Abandoned | RunState::Rejected => is_released(run),
         RunState::Opening | RunState::Applying | RunState::RollingBack | RunState::Notified => return None,
     };
     Some(text)

@@ -187,7 +187,9 @@ pub(super) fn answer(account: &mut Account, call: &Call, now: Timestamp) -> Resu
     let said = function.call(version.number, &call.json, now);
     let changed = function.memory.targets.iter().filter(|(name, value)| before.get(*name) != Some(value));
     let changed: Vec<String> = changed.map(|(name, _)| name.clone()).collect();
-    changed.iter().for_each(|name| account.touch(&region, name));
+    for name in &changed {
+        account.touch(&region, name);
+    }
     Ok(match said {
         Said::Text(text) => text,
         Said::Failed(message) => json!({"errorMessage": message, "errorType": "RuntimeError"}).to_string(),

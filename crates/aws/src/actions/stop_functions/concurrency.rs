@@ -1,6 +1,7 @@
 //! Reserved concurrency. At 0, Lambda refuses each invocation; those that run end as they would.
 
 use async_trait::async_trait;
+use aws_sdk_lambda::types::AccountLimit;
 use guardrails_model::action::{ActionError, Patience, Seen};
 use guardrails_model::ids::Value;
 use guardrails_model::principal::Principal;
@@ -106,8 +107,10 @@ impl Switch for Concurrency {
         if items.iter().any(|item| item.returns().is_some()) {
             let answer = self.reader.lambda.get_account_settings().send().await;
             let answer = answer.map_err(|error| Failure::of(&error).reading("asking for the account's concurrency"))?;
-            let unreserved = answer.account_limit().and_then(|limit| limit.unreserved_concurrent_executions());
-            items.iter_mut().for_each(|item| item.unreserved = unreserved);
+            let unreserved = answer.account_limit().and_then(AccountLimit::unreserved_concurrent_executions);
+            for item in &mut items {
+                item.unreserved = unreserved;
+            }
         }
         Ok(items)
     }
