@@ -4,7 +4,7 @@ use guardrails_local_aws::walkthrough::{AUTO_SCALING_GROUP, Access, GROUP, OTHER
 use guardrails_model::phase::Phase;
 use guardrails_model::record::{Run, RunState};
 
-use super::lab::{EXAMPLE, Lab, alert, real_alert, text};
+use super::lab::{EXAMPLE, Lab, alert, month, real_alert, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn alert_swaps_group_and_stops_fleet_and_rollback_undoes_all() {
@@ -24,7 +24,7 @@ async fn alert_swaps_group_and_stops_fleet_and_rollback_undoes_all() {
     assert_eq!((enforced.user["RunInstances"], enforced.user["DescribeInstances"]), (Access::Denied, Access::Allowed));
     assert!(!run.simulated);
     let (subject, text) = lab.told().await;
-    assert_eq!(subject, "Budget Guardrails: project-beta: enforced at 100% actual in 2026-11");
+    assert_eq!(subject, format!("Budget Guardrails: project-beta: enforced at 100% actual in {}", month()));
     assert!(text.contains(&format!("guardrails rollback project-beta --run {}", run.id)), "{text}");
     assert_eq!(enforced.scaling[AUTO_SCALING_GROUP].len(), 8, "or it would terminate its member");
     assert!(text.contains("guardrails:exempt"), "{text}");

@@ -7,7 +7,7 @@ use guardrails_model::record::{Run, RunState};
 use serde_json::{Value as Json, json};
 
 use super::doctor;
-use super::lab::{EXAMPLE, Lab, alert, real_alert, text};
+use super::lab::{EXAMPLE, Lab, alert, month, real_alert, text};
 
 /// The example, whose enforcing stage asks for approval.
 fn asking(rule: &str) -> String {
@@ -37,7 +37,7 @@ async fn run_changes_nothing_before_approval_and_comes_back_exactly() {
     lab.publish(&real_alert(), &[]).await;
     let run = lab.run_when(RunState::Waiting).await.id.to_string();
     let (subject, asked) = lab.told().await;
-    assert_eq!(subject, "Budget Guardrails: project-beta: waiting for approval at 100% actual in 2026-11");
+    assert_eq!(subject, format!("Budget Guardrails: project-beta: waiting for approval at 100% actual in {}", month()));
     for words in [
         "the stage asks for approval",
         "silence rejects it",

@@ -12,6 +12,7 @@ use guardrails_aws::store::DynamoStore;
 use guardrails_local_aws::walkthrough::{Snapshot, Walkthrough};
 use guardrails_local_aws::{Fleets, LocalAws, Options, Saved, SdkConfig, programs};
 use guardrails_model::alert::{self, AlertType, Reading};
+use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::ledger::Ledger;
 use guardrails_model::record::{Run, RunState, Step};
 use guardrails_model::runs::execution_name;
@@ -278,9 +279,16 @@ pub fn real_alert() -> String {
     alert("project-beta", guardrails_local_aws::ACCOUNT, "$2.00", "$2.00", "$2.31")
 }
 
+/// The month of its alerts, such as `2026-11`.
+pub fn month() -> String {
+    SystemClock.now().strftime("%Y-%m").to_string()
+}
+
 pub fn alert(budget: &str, account: &str, budgeted: &str, threshold: &str, amount: &str) -> String {
+    // The functions go by the clock of this machine: an alert of an earlier month is over.
+    let today = SystemClock.now().strftime("%B %-d, %Y");
     format!(
-        "AWS Budget Notification November 23, 2026\nAWS Account {account}\n\nDear AWS Customer,\n\nYou requested that we alert \
+        "AWS Budget Notification {today}\nAWS Account {account}\n\nDear AWS Customer,\n\nYou requested that we alert \
          you when the ACTUAL Cost associated with your {budget} budget is greater than {threshold} for the current month. The \
          ACTUAL Cost associated with this budget is {amount}. You can find additional details below and by accessing the AWS \
          Budgets dashboard [1].\n\nBudget Name: {budget}\nBudget Type: Cost\nBudgeted Amount: {budgeted}\nAlert Type: \
