@@ -129,13 +129,11 @@ async fn doubted_alert_waits_says_why_and_can_be_put_back() {
     lab.run_when(RunState::RolledBack).await;
     executions_ended(&lab, &ExecutionStatus::Succeeded).await;
 
-    // Plausible by itself, but Budgets knows nothing of it.
     lab.say(&["rearm", "project-beta"]).await;
-    lab.local.spend("project-beta", "0.20", None).await.unwrap();
-    lab.publish_alone(&real_alert(), &[]).await;
+    lab.publish(&alert("project-beta", "123456789012", "$2.00", "$2.00", "$183,965,812,157.55"), &[]).await;
     let runs = lab.runs_when(|runs| runs.len() == 2 && runs[1].state == RunState::Waiting).await;
     let why = runs[1].approval.as_ref().unwrap().why.join("\n");
-    assert!(why.contains("AWS Budgets shows $0.20 spent, which is below the threshold of $2"), "{why}");
+    assert!(why.contains("$183965812157.55 is more than $10000"), "{why}");
     assert_eq!(lab.snapshot().await, before);
     lab.say(&["approve", runs[1].id.as_str(), "--reason", "the console says so", "--yes"]).await;
     assert_eq!(lab.snapshot().await.user["RunInstances"], Access::Denied);
