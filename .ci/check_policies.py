@@ -39,8 +39,14 @@ ACCEPTED = [
     (
         r".*",
         "UNKNOWN_ACTION",
-        r"autoscaling:LaunchInstances",
-        "it is newer than parliament's list: .ci/actions_exist.py knows it",
+        r"autoscaling:LaunchInstances|ecs:\w+ExpressGatewayService|neptune-graph:StartGraph|bedrock:StartFlowExecution",
+        "newer than parliament's list: .ci/actions_exist.py knows each",
+    ),
+    (
+        r".*",
+        "UNKNOWN_PREFIX",
+        r"bedrock-agentcore:",
+        "newer than parliament's list: .ci/actions_exist.py knows each",
     ),
     (
         r"policies/(operator|pause-clusters)\.json|PauseClustersRole/.*",
