@@ -119,6 +119,11 @@ fn another(arn: &str) -> Option<String> {
             let (name, below) = rest.split_once(':').unwrap_or((rest, ""));
             format!("{kind}:{name}-another:{below}")
         }
+        // A version or an alias belongs to a function: the same of another.
+        Some(("function", rest)) if rest.contains(':') => {
+            let (name, qualifier) = rest.split_once(':').unwrap_or((rest, ""));
+            format!("function:{name}-another:{qualifier}")
+        }
         // A queue, a topic, a bucket are nothing but a name; of the rest the name comes last.
         _ => format!("{resource}-another"),
     };

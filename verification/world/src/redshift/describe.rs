@@ -79,7 +79,8 @@ pub(crate) fn told(account: &Account, call: &Call) -> (String, String, BTreeMap<
         (_, Some(warehouse)) => warehouse.arn(),
         (_, None) => format!("arn:aws:redshift:{}:123456789012:cluster:*", call.region),
     };
-    let tags = warehouse.map(|warehouse| warehouse.tags.clone()).unwrap_or_default();
+    // A call on everything is not on the cluster, nor under its tags.
+    let tags = warehouse.filter(|_| resource != "*").map(|warehouse| warehouse.tags.clone()).unwrap_or_default();
     (format!("redshift:{}", call.operation), resource, tags)
 }
 
