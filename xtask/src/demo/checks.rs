@@ -9,7 +9,8 @@ use guardrails_model::phase::Phase;
 use guardrails_model::record::{RunState, Step};
 use serde::Serialize;
 
-use super::Story;
+use super::services::{DATABASE, FUNCTION, RESERVED, SCALING, SERVICE};
+use super::{Moment, Story};
 
 /// The policy that the first stage attaches.
 pub const READ_ONLY: &str = "AmazonEC2ReadOnlyAccess";
@@ -62,7 +63,8 @@ fn enforced(story: &Story) -> Vec<Check> {
     let fleet: Vec<&Instance> = fleet(story).collect();
     let counts = story.run.counts;
     // Two policies, all processes of the group but the one that was suspended before, its minimum and capacity, and its member's place.
-    let switches = 2 + PROCESSES - 1 + 3;
+    // Then the database, the service's scaling and count, and the function's concurrency.
+    let switches = 2 + PROCESSES - 1 + 3 + 4;
     vec![
         check("the mock text began a run that is marked as simulated", run.simulated, story.run.headline()),
         check(
@@ -86,6 +88,16 @@ fn enforced(story: &Story) -> Vec<Check> {
             "enforced: the Auto Scaling group's processes are suspended, so that it terminates nobody",
             suspended(world).len() == PROCESSES,
             list(suspended(world)),
+        ),
+        check(
+            "enforced: the database is stopped, and the function refuses each call",
+            are(world, [(DATABASE, "stopped"), (FUNCTION, "refuses"), (RESERVED, "0")]),
+            services(world),
+        ),
+        check(
+            "enforced: the ECS service has no tasks, and nothing scales it up",
+            are(world, [(SERVICE, "no tasks"), (SCALING, "suspended")]),
+            services(world),
         ),
     ]
 }
@@ -113,7 +125,7 @@ fn rolled_back(story: &Story) -> Vec<Check> {
             story.run_after.headline(),
         ),
         check(
-            "rolled back: groups, processes, instances and the user's rights are as they were",
+            "rolled back: groups, processes, instances, services and the user's rights are as they were",
             story.rolled_back == story.before,
             differences(story),
         ),
@@ -121,6 +133,11 @@ fn rolled_back(story: &Story) -> Vec<Check> {
             "rolled back: the fleet was stopped once, started once, and runs",
             fleet.iter().all(|instance| rested(story, instance) == ["running", "stopped", "running"]),
             passages(story, &fleet),
+        ),
+        check(
+            "rolled back: the database is available, three tasks run, and the function answers",
+            are(&story.rolled_back, [(DATABASE, "available"), (SERVICE, "3 tasks"), (FUNCTION, "answers")]),
+            services(&story.rolled_back),
         ),
         check(
             "rolled back: what somebody had suspended of the Auto Scaling group is still suspended, and nothing else",
@@ -185,6 +202,15 @@ fn keys(story: &Story) -> Vec<Check> {
     )]
 }
 
+/// Whether each of these services is in that state.
+fn are<const N: usize>(world: &Moment, wanted: [(&str, &str); N]) -> bool {
+    wanted.into_iter().all(|(service, state)| world.services.get(service).is_some_and(|seen| seen == state))
+}
+
+fn services(world: &Moment) -> String {
+    list(world.services.iter().map(|(service, state)| format!("{service}: {state}")))
+}
+
 fn is_fleet(instance: &Instance) -> bool {
     matches!(instance.role, Role::Fleet | Role::AutoScalingMember)
 }
@@ -220,6 +246,10 @@ fn state<'a>(world: &'a Snapshot, instance: &Instance) -> &'a str {
     world.instances.get(&instance.id).map_or("gone", String::as_str)
 }
 
+fn state_of(world: &Moment, service: &str) -> String {
+    world.services.get(service).cloned().unwrap_or_default()
+}
+
 fn passed<'a>(story: &'a Story, instance: &Instance) -> &'a [String] {
     story.seen.get(&instance.id).map(Vec::as_slice).unwrap_or_default()
 }
@@ -250,7 +280,8 @@ fn differences(story: &Story) -> String {
     let instances = instances.map(|one| (one.name.as_str(), state(before, one).to_owned(), state(after, one).to_owned()));
     let scaling = [(AUTO_SCALING_GROUP, list(suspended(before)), list(suspended(after)))];
     let user = [(USER, user(before), user(after))];
-    let all = groups.chain(instances).chain(scaling).chain(user).filter(|(_, before, after)| before != after);
+    let services = before.services.iter().map(|(service, state)| (*service, state.clone(), state_of(after, service)));
+    let all = groups.chain(instances).chain(scaling).chain(user).chain(services).filter(|(_, before, after)| before != after);
     let different: BTreeSet<String> = all.map(|(what, before, after)| format!("{what}: {before}, then {after}")).collect();
     list(different)
 }
