@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::declared::{Counted, Noun, Priced};
 use crate::error::{Codes, Failure};
 use crate::grants::{Grant, Use};
-use crate::switch::{Calling, Drift, Found, NoOptions, Resource, Switch, Which};
+use crate::switch::{Calling, Drift, Found, NoOptions, Reach, Resource, Switch, Which};
 
 const NOT_FOUND: &str = "ScheduledActionNotFound";
 
@@ -111,12 +111,13 @@ impl Switch for Schedules {
         calling.make("redshift:ModifyScheduledAction", call.send()).await.map(drop)
     }
 
-    fn more_grants() -> Vec<Grant> {
+    fn more_grants(reach: &Reach<'_>) -> Vec<Grant> {
         vec![Grant {
             sid: "TurnWarehouseSchedule".to_owned(),
             uses: &[Use::Apply, Use::Rollback],
             actions: &["redshift:ModifyScheduledAction"],
             resources: vec!["*".to_owned()],
+            condition: reach.condition(),
             why_any: Some("IAM knows no scheduled actions, which carry no tags: only those of clusters in scope are changed"),
             ..Grant::default()
         }]

@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::declared::{Counted, Noun, Priced};
 use crate::error::{Codes, Failure};
 use crate::grants::{Grant, Use};
-use crate::switch::{Calling, Drift, Found, NoOptions, Resource, Switch, Which};
+use crate::switch::{Calling, Drift, Found, NoOptions, Reach, Resource, Switch, Which};
 
 /// Seconds for which a snapshot counts as recent: a day. AWS does not say how old one may be. It makes one every eight hours, or by
 /// the cluster's schedule, at least once a day.
@@ -133,12 +133,13 @@ impl Switch for Warehouses {
         calling.make("redshift:ResumeCluster", call.send()).await.map(drop)
     }
 
-    fn more_grants() -> Vec<Grant> {
+    fn more_grants(reach: &Reach<'_>) -> Vec<Grant> {
         vec![Grant {
             sid: "ReadSnapshots".to_owned(),
             uses: &[Use::Plan, Use::Apply],
             actions: &["redshift:DescribeClusterSnapshots"],
             resources: vec!["*".to_owned()],
+            condition: reach.condition(),
             why_any: Some("IAM knows no resource for it: only the snapshots of clusters in scope are asked for"),
             ..Grant::default()
         }]
