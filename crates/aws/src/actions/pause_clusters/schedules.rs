@@ -9,12 +9,12 @@ use guardrails_model::action::{ActionError, Patience, Seen};
 use guardrails_model::ids::Value;
 
 use super::redshift::{self, PAGE, Redshift};
-use super::{PAUSES, RESUMES};
+use super::{Keys, PAUSES, RESUMES};
 use crate::context::Context;
 use crate::declared::{Counted, Noun, Priced};
 use crate::error::{Codes, Failure};
 use crate::grants::{Grant, Use};
-use crate::switch::{Calling, Drift, Found, NoOptions, Reach, Resource, Switch, Which};
+use crate::switch::{Calling, Drift, Found, Reach, Resource, Switch, Which};
 
 const NOT_FOUND: &str = "ScheduledActionNotFound";
 
@@ -52,10 +52,10 @@ impl Switch for Schedules {
     const DRIFT: Drift = Drift::ReportHeld;
     const PATIENCE: Patience = Patience { poll: 5, limit: 600, give_up: 3600 };
     const TAKES_TIME: bool = false;
-    type Options = NoOptions;
+    type Options = Keys;
     type Item = Scheduled;
 
-    fn new(context: &Context<'_>, _: &NoOptions) -> Self {
+    fn new(context: &Context<'_>, _: &Keys) -> Self {
         Self { redshift: Redshift::new(context) }
     }
 
