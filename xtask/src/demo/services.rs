@@ -31,7 +31,7 @@ const CLUSTER: &str = "beta";
 const DEAD: &str = "beta-dead";
 const TASKS: i32 = 3;
 const PROGRAM: &str = "def handler(event, context):\n    return 'done'\n";
-/// Lambda's answer to an invocation beyond a function's concurrency.
+/// Lambda's answer to an invocation beyond a function's concurrency. The local AWS gives it too.
 const TOO_MANY: u16 = 429;
 
 /// Their clients.
