@@ -92,7 +92,8 @@ fn walkthrough_file_is_the_example_but_for_the_watching_time() {
 #[test]
 fn each_file_of_examples_is_read_without_a_mistake() {
     let files: Vec<PathBuf> = fs::read_dir(root().join("examples")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let files: Vec<&PathBuf> = files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).collect();
+    let files: Vec<&PathBuf> =
+        files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).collect();
     assert!(files.len() > 4, "{files:?}");
     for path in files {
         let read = guardrails_aws::actions::CATALOG.parse(&path.display().to_string(), &fs::read_to_string(path).unwrap());

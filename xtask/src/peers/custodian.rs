@@ -37,7 +37,9 @@ impl Custodian {
 
     /// Runs the policies of a file, and returns its log.
     pub fn run(&self, local: &LocalAws, policies: &Path) -> Result<String> {
-        let mut command = local.command(self.python.with_file_name("custodian"));
+        // Its script names the folder in which the virtual environment was made.
+        let mut command = local.command(&self.python);
+        command.args(["-I", "-m", "c7n.cli"]);
         command.env("HOME", &self.scratch).args(["run", "--verbose", "--region", REGION, "--cache-period", "0", "--output-dir"]);
         said(command.arg(&self.scratch).arg(policies))
     }

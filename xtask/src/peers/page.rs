@@ -9,14 +9,14 @@ use super::Outcome;
 /// The page with both outcomes.
 pub fn write(version: &str, theirs: &Outcome, ours: &Outcome) -> Result<String> {
     let mut page = INTRODUCTION.replace("VERSION", version);
-    writeln!(page, "\n## Stopped\n")?;
+    writeln!(page, "\n## Stopped\n\nA cell is bold where the resource is not as it was before.\n")?;
     table(&mut page, theirs, ours, |outcome| &outcome.stopped)?;
-    writeln!(page, "\n## And back\n\nA cell is bold where the resource is not as it was before.\n")?;
+    writeln!(page, "\n## And back\n")?;
     table(&mut page, theirs, ours, |outcome| &outcome.back)?;
-    writeln!(page, "\n## Said of the rest\n\n{SAID}\n")?;
-    writeln!(page, "| resource that was not stopped | Cloud Custodian | Budget Guardrails |\n| --- | --- | --- |")?;
-    for name in ["worker", "archive", "ledger", "ledger-read", "carts-1"] {
-        writeln!(page, "| `{name}` | {} | {} |", line(&theirs.output, name), reason(&ours.output, name))?;
+    writeln!(page, "\n## Left alone, and said\n\n{SAID}\n")?;
+    writeln!(page, "| resource | Cloud Custodian | Budget Guardrails |\n| --- | --- | --- |")?;
+    for name in ["worker", "archive", "ledger", "ledger-read"] {
+        writeln!(page, "| `{name}` | {} | {} |", said(theirs, name, line), said(ours, name, reason))?;
     }
     page.push_str(NOTES);
     Ok(page)
@@ -29,21 +29,20 @@ const INTRODUCTION: &str = "\
 resources and bring them back. Each works on a local AWS of its own. The local AWS refuses the stops that RDS refuses, and keeps
 a service's count within the bounds of its scaling.
 
-Cloud Custodian runs the policies that its documentation shows: [stop.yml](../xtask/src/peers/stop.yml), and
+Cloud Custodian runs policies with the actions that its documentation shows: [stop.yml](../xtask/src/peers/stop.yml), and
 [start.yml](../xtask/src/peers/start.yml) for the way back. This product enforces a stage of
 [guardrails.yaml](../xtask/src/peers/guardrails.yaml), and rolls it back.
 [world.py](../xtask/src/peers/world.py) makes the resources and reads their states. It uses no code of either program.
 
-Before that, an operator suspended the scheduled scaling of `web` and the process `AZRebalance` of `fleet`. The operator also
+Before, an operator suspended the scheduled scaling of `web` and the process `AZRebalance` of `fleet`. The operator also
 stopped the database `archive`, and one member of `fleet` in Standby.
 
 It compares one way there and back. Cloud Custodian does many tasks that this product does not. Nothing here was tried on AWS.
 ";
 
 const SAID: &str = "\
-Cloud Custodian ran with `--verbose`. Its log counts the resources that its filters chose, such as `action:stop resources:5`. The
-table has the first line of the log that names the resource, and the reason that this product gave.";
-const NOTHING: &str = "nothing";
+The table has the first line of Cloud Custodian's log that names the resource, and the reason that this product gave. The log is
+the verbose one. It counts the resources that the filters chose, such as `action:stop resources:5`.";
 
 const NOTES: &str = "
 ## Notes
@@ -72,17 +71,31 @@ fn marked(before: &str, now: &str) -> String {
     if before == now { now.to_owned() } else { format!("**{now}**") }
 }
 
+/// "stopped", or the words of the output about the resource.
+fn said(outcome: &Outcome, name: &str, words: fn(&str, &str) -> Option<String>) -> String {
+    let state = |states: &super::States| {
+        let found = states.iter().find(|(resource, _)| resource.contains(&format!("`{name}`")));
+        found.map(|(_, state)| state.clone())
+    };
+    if state(&outcome.before) == state(&outcome.stopped) {
+        words(&outcome.output, name).unwrap_or_else(|| "nothing".to_owned())
+    } else {
+        "stopped".to_owned()
+    }
+}
+
 /// The first line of a log that names the resource.
-fn line(output: &str, name: &str) -> String {
-    output.lines().find(|line| names(line, name)).map_or_else(|| NOTHING.to_owned(), |line| format!("`{line}`"))
+fn line(output: &str, name: &str) -> Option<String> {
+    output.lines().find(|line| names(line, name)).map(|line| format!("`{line}`"))
 }
 
-/// The reason for which the resource was skipped.
-fn reason(output: &str, name: &str) -> String {
-    let reason = output.lines().filter(|line| names(line, name)).find_map(|line| line.split_once("skipped ("));
-    reason.map_or_else(|| NOTHING.to_owned(), |(_, reason)| reason.trim_end_matches(')').to_owned())
+/// The reason for which the resource was skipped. The resource stands before the colon, and may be named in other reasons.
+fn reason(output: &str, name: &str) -> Option<String> {
+    let mut lines = output.lines().filter_map(|line| line.split_once(':')).filter(|(label, _)| names(label, name));
+    let (_, reason) = lines.find_map(|(_, rest)| rest.split_once("skipped ("))?;
+    Some(reason.trim_end_matches(')').to_owned())
 }
 
-fn names(line: &str, name: &str) -> bool {
-    line.split(|c: char| !(c.is_alphanumeric() || c == '-')).any(|word| word == name)
+fn names(text: &str, name: &str) -> bool {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '-')).any(|word| word == name)
 }

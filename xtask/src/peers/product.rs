@@ -23,7 +23,7 @@ impl Product {
         Ok(product)
     }
 
-    /// Enforces the stage, and returns what the command says of it.
+    /// Enforces the stage, and returns the output of the command.
     pub fn stop(&self, local: &LocalAws) -> Result<String> {
         said(self.command(local).args(["simulate", GUARDRAIL, "--at", "100% actual", "--yes"]))
     }
