@@ -20,7 +20,12 @@ impl Custodian {
     pub fn install(root: &Path, scratch: &Path) -> Result<Self> {
         let pins = root.join("xtask/requirements-peers.txt");
         let text = std::fs::read_to_string(&pins).with_context(|| format!("reading {}", pins.display()))?;
-        let version = text.lines().find_map(|line| line.strip_prefix("c7n==")).context("the pins have no c7n")?;
+        let version = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .flat_map(str::split_whitespace)
+            .find_map(|word| word.strip_prefix("c7n=="))
+            .context("the pins have no c7n")?;
         let python = Venv::of(pins, "boto3, c7n").ensure()?;
         Ok(Self { python, version: version.to_owned(), scratch: scratch.to_owned() })
     }
