@@ -6,6 +6,7 @@ use std::io::{Cursor, Write};
 use anyhow::{Context, Result, anyhow};
 use aws_sdk_applicationautoscaling::types::{ScalableDimension, ServiceNamespace};
 use aws_sdk_ecs::types::{ContainerDefinition, SchedulingStrategy};
+use aws_sdk_lambda::config::retry::RetryConfig;
 use aws_sdk_lambda::error::SdkError;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{DeadLetterConfig, FunctionCode, Runtime};
@@ -46,11 +47,13 @@ impl Services {
     /// Makes them in a local AWS.
     pub async fn seed(local: &LocalAws) -> Result<Self> {
         let root = local.sdk_config().await?;
+        // A refused call is an answer here: to ask again takes seconds.
+        let once = aws_sdk_lambda::config::Builder::from(&root).retry_config(RetryConfig::disabled()).build();
         let services = Self {
             rds: aws_sdk_rds::Client::new(&root),
             ecs: aws_sdk_ecs::Client::new(&root),
             scaling: aws_sdk_applicationautoscaling::Client::new(&root),
-            lambda: aws_sdk_lambda::Client::new(&root),
+            lambda: aws_sdk_lambda::Client::from_conf(once),
         };
         services.seed_database().await.context("making a database")?;
         services.seed_service().await.context("making an ECS service")?;
