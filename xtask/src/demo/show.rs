@@ -127,7 +127,7 @@ impl Next<'_> {
         let Some(kept) = &self.kept else {
             return format!(
                 "Try next:\n  \
-                cargo demo --keep           leaves the local AWS running, to try the commands by hand\n  \
+                cargo demo --keep           leaves the local AWS running, to try it by hand\n  \
                 cargo demo --output json    the same as data\n  \
                 $EDITOR {FILE}  what is enforced, and when"
             );
