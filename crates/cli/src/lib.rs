@@ -14,7 +14,7 @@ mod output;
 mod prices;
 pub mod reference;
 
-pub use commands::plan::goes_on::{GoesOn, goes_on as plan_goes_on, goes_on_words as plan_goes_on_words};
+pub use commands::plan::goes_on::{Costly, GoesOn, goes_on as plan_goes_on, goes_on_words as plan_goes_on_words};
 pub use commands::plan::words_of as plan_words;
 pub use commands::prices::{Fetched as FetchedPrices, Question as PriceQuestion, fetched as fetch_prices};
 pub use output::tell;
