@@ -10,6 +10,7 @@ use guardrails_model::config::Duration;
 use guardrails_model::ledger::Ledger;
 
 use super::difference::Deployed;
+use crate::commands::doctor::reconciler;
 use crate::deployment::LEDGER_OUTPUT;
 
 /// The configuration of the stack `present`; nothing where there is no stack, or none that has a ledger.
@@ -29,6 +30,6 @@ pub(super) async fn read(sdk: &SdkConfig, present: Option<&Stack>) -> Result<Dep
 /// The interval of the rounds. It is in no record. Where the schedule cannot be read, it is left out.
 async fn every(sdk: &SdkConfig, stack: &str) -> Option<Duration> {
     let schedule = aws_sdk_scheduler::Client::new(sdk).get_schedule().name(format!("{stack}-reconcile")).send().await.ok()?;
-    let minutes = schedule.schedule_expression()?.strip_prefix("rate(")?.split_once(" minute")?.0;
-    Some(Duration::from_secs(minutes.parse::<i64>().ok()? * 60))
+    let interval = reconciler::interval(schedule.schedule_expression()?)?;
+    Some(Duration::from_secs(interval.as_secs()))
 }

@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn kept_resources_and_pending_keys_are_left_and_deleted_ones_are_not() {
+    fn kept_resources_are_left_and_deleted_ones_are_not() {
         let mut remains = Remains::default();
         for (kind, id, status) in [
             (TABLE, "ledger", ResourceStatus::DeleteSkipped),
