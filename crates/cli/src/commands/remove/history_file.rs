@@ -18,13 +18,13 @@ pub(super) struct HistoryFile {
 }
 
 impl HistoryFile {
-    /// A file at `path`, or under a name with the stack and the time.
+    /// A file at `path`, or under a name with the stack and the time, to the millisecond.
     ///
     /// # Errors
     /// When there is such a file, or no such folder.
     pub(super) fn free(path: Option<PathBuf>, stack: &str) -> Result<Self> {
         let path = path.unwrap_or_else(|| {
-            PathBuf::from(format!("guardrails-history-{stack}-{}.json", SystemClock.now().strftime("%Y%m%dT%H%M%SZ")))
+            PathBuf::from(format!("guardrails-history-{stack}-{}.json", SystemClock.now().strftime("%Y%m%dT%H%M%S%.3fZ")))
         });
         ensure!(
             std::fs::symlink_metadata(&path).is_err(),
