@@ -64,7 +64,7 @@ async fn stack_is_removed_once_nothing_is_held_and_keeps_its_ledger() {
         "account   123456789012",
         "Region    us-east-1",
         &table,
-        "1 guardrail: project-beta",
+        "1 guardrail: project-beta; the budget",
     ] {
         assert!(said.contains(words), "no {words:?} in:\n{said}");
     }

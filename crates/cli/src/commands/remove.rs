@@ -88,7 +88,7 @@ impl Removal<'_> {
     async fn take_down(&mut self, stacks: &Stacks<'_>, stack: &Stack) -> Result<bool> {
         stack::may_be_deleted(stack)?;
         caller_rights::check(&self.sdk, Some(stack), &self.caller, "removal").await?;
-        let table = stack::ledger(stack);
+        let table = stack::working_ledger(stack);
         let ledger = table.as_deref().map(|table| self.ledger(table));
         let mut guardrails = Vec::new();
         if let Some(ledger) = &ledger {
@@ -121,25 +121,29 @@ impl Removal<'_> {
     /// The removal as a person is asked about it.
     fn announce(&self, stack: &Stack, table: Option<&str>, guardrails: &[String]) {
         let status = stack.stack_status().map_or("", StackStatus::as_str);
+        let history = format!("history   is written to {} first", self.history.path().display());
         let kept = match (table, self.args.delete_ledger) {
-            (None, _) => "stays     nothing that is known: the stack was never whole, and has no ledger".to_owned(),
-            (Some(table), false) => format!("stays     the ledger {table}, the dead letters, and the code in the bucket"),
+            (None, _) => "stays     the bucket: the stack was never whole, and holds nothing".to_owned(),
+            (Some(table), false) => {
+                format!("stays     the ledger {table}, the dead letters, and the code in the bucket\n  {history}")
+            }
             (Some(table), true) => format!(
                 "DELETED   the ledger {table}: no later stack can adopt it, and the history file is the only record\n  \
-                 stays     the dead letters, and the code in the bucket"
+                 stays     the dead letters, and the code in the bucket\n  {history}"
             ),
         };
+        let goes = match guardrails {
+            [] => "no guardrail".to_owned(),
+            some => format!("{}: {}; the budgets of these", output::count(some.len(), "guardrail"), some.join(", ")),
+        };
         output::tell(&format!(
-            "to be removed: the stack `{}` ({status})\n  account   {}, as {}\n  Region    {}\n  goes      {}: {}; their budgets, and all \
-             functions, roles, topics and alarms\n  {kept}\n  history   is written to {} first\nAn alert that arrives meanwhile is \
-             enforced as long as its guardrail is there, and the removal stops then. Once its guardrail is gone, no alert is enforced.",
+            "to be removed: the stack `{}` ({status})\n  account   {}, as {}\n  Region    {}\n  goes      {goes}; all functions, roles, \
+             topics and alarms\n  {kept}\nAn alert that arrives meanwhile is enforced as long as its guardrail is there, and the \
+             removal stops then. Once its guardrail is gone, no alert is enforced.",
             self.global.stack_name,
             self.caller.account,
             self.caller.arn,
             self.region(),
-            output::count(guardrails.len(), "guardrail"),
-            guardrails.join(", "),
-            self.history.path().display(),
         ));
     }
 
@@ -148,7 +152,7 @@ impl Removal<'_> {
         if ended.state == "DELETE_COMPLETE" {
             return Ok(());
         }
-        if let Some(table) = stack::ledger(stack) {
+        if let Some(table) = stack::working_ledger(stack) {
             // An alert came while the stack was being deleted.
             held::refuse(&self.ledger(&table)).await?;
         }

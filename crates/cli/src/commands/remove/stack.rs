@@ -129,10 +129,15 @@ impl<'a> Stacks<'a> {
     }
 }
 
-/// The table of the stack's ledger.
-pub(super) fn ledger(stack: &Stack) -> Option<String> {
+/// The table of the ledger that the stack works with. A stack that was never whole has no output, and holds nothing.
+pub(super) fn working_ledger(stack: &Stack) -> Option<String> {
     let own = stack.outputs().iter().find(|output| output.output_key() == Some(LEDGER_OUTPUT));
-    own.and_then(|output| output.output_value()).map(str::to_owned).or_else(|| adopted_ledger(stack))
+    own.and_then(|output| output.output_value()).map(str::to_owned)
+}
+
+/// The table of the stack's ledger, also where the stack is not whole.
+pub(super) fn ledger(stack: &Stack) -> Option<String> {
+    working_ledger(stack).or_else(|| adopted_ledger(stack))
 }
 
 /// The table of the ledger that the stack adopted.
