@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use aws_config::SdkConfig;
-use aws_sdk_cloudformation::Client as Cloudformation;
-use aws_sdk_cloudformation::types::Stack;
 use guardrails_aws::clients;
 use guardrails_aws::context::Account;
 use guardrails_aws::error::Failure;
@@ -134,21 +132,9 @@ pub(crate) fn stage(guardrail: &Guardrail, at: Option<StageAt>) -> Result<StageA
     }
 }
 
-/// A stack, by its name or its id; none where there is no such stack. A stack that is gone has only its id.
-pub(crate) async fn described(client: &Cloudformation, stack: &str) -> Result<Option<Stack>> {
-    match client.describe_stacks().stack_name(stack).send().await {
-        Ok(found) => Ok(found.stacks.unwrap_or_default().into_iter().next()),
-        Err(error) => {
-            let failure = Failure::of(&error);
-            let absent = failure.is("ValidationError") && failure.message.contains("does not exist");
-            if absent { Ok(None) } else { Err(anyhow!("looking at the stack `{stack}`: {}", failure.message)) }
-        }
-    }
-}
-
 /// The outputs of a stack.
 pub(crate) async fn outputs(sdk: &SdkConfig, global: &Global) -> Result<HashMap<String, String>> {
-    let client = Cloudformation::new(sdk);
+    let client = aws_sdk_cloudformation::Client::new(sdk);
     let stack = global.stack_name.as_str();
     let found = match client.describe_stacks().stack_name(stack).send().await {
         Ok(found) => found,
@@ -162,6 +148,6 @@ pub(crate) async fn outputs(sdk: &SdkConfig, global: &Global) -> Result<HashMap<
             return Err(anyhow!("looking for the stack `{stack}`: {}", first_call::words(&failure, global, sdk)));
         }
     };
-    let outputs = found.stacks().iter().flat_map(Stack::outputs);
+    let outputs = found.stacks().iter().flat_map(aws_sdk_cloudformation::types::Stack::outputs);
     Ok(outputs.filter_map(|output| Some((output.output_key()?.to_owned(), output.output_value()?.to_owned()))).collect())
 }

@@ -1,4 +1,4 @@
-//! The wait for the end of an operation on the stack, by the events that carry the operation's token: the stack's status may for
+//! A stack as CloudFormation has it, and the wait for the end of an operation on it, by the events that carry the operation's token: the stack's status may for
 //! a moment be that from before.
 
 use std::collections::HashSet;
@@ -7,11 +7,23 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::primitives::DateTime;
-use aws_sdk_cloudformation::types::{ResourceStatus, StackEvent, StackStatus};
+use aws_sdk_cloudformation::types::{ResourceStatus, Stack, StackEvent, StackStatus};
 use guardrails_aws::error::{Failure, FailureKind};
 
 use crate::deployment::between_looks;
 use crate::output::Progress;
+
+/// A stack, by its name or its id; none where there is no such stack. A stack that is gone has only its id.
+pub(crate) async fn described(client: &Client, stack: &str) -> Result<Option<Stack>> {
+    match client.describe_stacks().stack_name(stack).send().await {
+        Ok(found) => Ok(found.stacks.unwrap_or_default().into_iter().next()),
+        Err(error) => {
+            let failure = Failure::of(&error);
+            let absent = failure.is("ValidationError") && failure.message.contains("does not exist");
+            if absent { Ok(None) } else { Err(anyhow!("looking at the stack `{stack}`: {}", failure.message)) }
+        }
+    }
+}
 
 /// How long a stack may take.
 const PATIENCE: Duration = Duration::from_hours(1);

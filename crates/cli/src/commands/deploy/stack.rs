@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 
 use super::bucket::Bucket;
 use crate::deployment;
-use crate::operation::{Ended, Operation};
+use crate::operation::{self, Ended, Operation};
 use crate::output::{self, Progress};
 
 /// How long a change set may be computed.
@@ -214,7 +214,7 @@ impl<'a> Stack<'a> {
     }
 
     async fn described(&self) -> Result<Option<aws_sdk_cloudformation::types::Stack>> {
-        deployment::described(&self.client, self.name).await
+        operation::described(&self.client, self.name).await
     }
 }
 

@@ -7,8 +7,8 @@ use aws_sdk_cloudformation::types::{ResourceStatus, Stack, StackEvent, StackReso
 use guardrails_aws::error::Failure;
 use guardrails_model::ids::Nonce;
 
-use crate::deployment::{self, LEDGER_OUTPUT};
-use crate::operation::{Ended, Operation};
+use crate::deployment::LEDGER_OUTPUT;
+use crate::operation::{self, Ended, Operation};
 
 /// The parameter that names the table of an adopted ledger.
 const LEDGER_PARAMETER: &str = "LedgerTable";
@@ -35,7 +35,7 @@ impl<'a> Stacks<'a> {
     }
 
     pub(super) async fn find(&self) -> Result<Found> {
-        if let Some(stack) = deployment::described(&self.client, self.name).await? {
+        if let Some(stack) = operation::described(&self.client, self.name).await? {
             return Ok(Found::Present(Box::new(stack)));
         }
         Ok(self.deleted().await?.into_iter().next().map_or(Found::Never, Found::Deleted))
@@ -43,7 +43,7 @@ impl<'a> Stacks<'a> {
 
     /// The stack with that id, also when it is gone.
     pub(super) async fn with_id(&self, id: &str) -> Result<Option<Stack>> {
-        deployment::described(&self.client, id).await
+        operation::described(&self.client, id).await
     }
 
     /// All stacks that are there, of any name.
