@@ -1,5 +1,5 @@
-//! A stack as CloudFormation has it, and the wait for the end of an operation on it, by the events that carry the operation's token: the stack's status may for
-//! a moment be that from before.
+//! A stack as CloudFormation has it, and the wait for the end of an operation on it. The wait goes by the events that carry the
+//! operation's token: the stack's status may for a moment be that from before.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,6 +13,9 @@ use guardrails_aws::error::{Failure, FailureKind};
 use crate::deployment::between_looks;
 use crate::output::Progress;
 
+/// How long a stack may take.
+const PATIENCE: Duration = Duration::from_hours(1);
+
 /// A stack, by its name or its id; none where there is no such stack. A stack that is gone has only its id.
 pub(crate) async fn described(client: &Client, stack: &str) -> Result<Option<Stack>> {
     match client.describe_stacks().stack_name(stack).send().await {
@@ -24,9 +27,6 @@ pub(crate) async fn described(client: &Client, stack: &str) -> Result<Option<Sta
         }
     }
 }
-
-/// How long a stack may take.
-const PATIENCE: Duration = Duration::from_hours(1);
 
 /// An operation on a stack. Its events carry the client request token that it was begun with.
 pub(crate) struct Operation<'a> {
