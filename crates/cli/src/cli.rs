@@ -15,6 +15,7 @@ use crate::commands::package::Package;
 use crate::commands::plan::Plan;
 use crate::commands::prices::Prices;
 use crate::commands::rearm::Rearm;
+use crate::commands::remove::Remove;
 use crate::commands::rollback::Rollback;
 use crate::commands::simulate::Simulate;
 use crate::commands::status::Status;
@@ -77,6 +78,8 @@ enum Command {
     Approve(Answer),
     /// Rejects a run that waits for a person: nothing is changed.
     Reject(Reject),
+    /// Removes the stack: refuses while anything is held, asks, and says what is left. Keeps the ledger.
+    Remove(Remove),
     /// Rolls back the changes of a guardrail.
     Rollback(Rollback),
     /// Ends the hold on targets that a person settled by hand. Changes nothing in the account.
@@ -111,6 +114,7 @@ impl Cli {
             Command::Reject(args) => {
                 commands::approve::run(global, &args.answer, Word::No { for_the_period: args.for_the_period }).await
             }
+            Command::Remove(args) => commands::remove::run(global, args).await,
             Command::Rollback(args) => commands::rollback::run(global, args).await,
             Command::Abandon(args) => commands::abandon::run(global, args).await,
             Command::Rearm(args) => commands::rearm::run(global, args).await,

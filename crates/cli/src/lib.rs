@@ -9,6 +9,7 @@ mod estimate;
 pub mod exit;
 mod first_call;
 mod follow;
+mod operation;
 mod output;
 mod prices;
 pub mod reference;
