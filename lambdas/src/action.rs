@@ -82,8 +82,15 @@ fn context<'a>(invocation: &Invocation, run: &'a Run, place: Option<&Place>, lev
     context = context.paced(run.pace.clone(), levels);
     context.restricted = run.restricted();
     context.stack = Some(variable("STACK_NAME")?);
+    context.called = called();
     context.account = Some(Account { partition: variable("PARTITION")?, id: variable("ACCOUNT_ID")? });
     Ok(context)
+}
+
+/// The functions of the user's that the deployed guardrails call. The template leaves the variable out where there is none.
+fn called() -> Vec<String> {
+    let names = std::env::var("CALLED_FUNCTIONS").unwrap_or_default();
+    names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// A part of a run that there is not, and the places that its action works in.

@@ -184,6 +184,24 @@ fn operator_may_read_all_that_a_plan_reads() {
     }
 }
 
+/// A configuration has environment variables, which may hold secrets. A call of a program runs it.
+#[test]
+fn operator_reads_configurations_of_functions_in_scope_alone() {
+    let close = ["lambda:GetFunctionConfiguration", "lambda:ListVersionsByFunction", "lambda:InvokeFunction"];
+    let operator = operator();
+    let statements = operator["Statement"].as_array().unwrap().iter();
+    let statements: Vec<&Json> = statements
+        .filter(|one| one["Action"].as_array().unwrap().iter().any(|action| close.iter().any(|name| action == name)))
+        .collect();
+    for statement in &statements {
+        let is_any = |arn: &Json| arn.as_str().unwrap().contains("function:*");
+        let any = statement["Resource"].as_array().unwrap().iter().any(is_any);
+        let by_tag = statement["Condition"]["StringEquals"].as_object().is_some_and(|tags| !tags.is_empty());
+        assert!(!any || by_tag, "{statement}");
+    }
+    assert!(statements.iter().any(|one| !one["Condition"].is_null()), "{statements:?}");
+}
+
 /// Of the ledger's records, see ARCHITECTURE.md: a run and its stage when it is approved, put back or armed again; steps and facets
 /// too when it is abandoned. That no command needs more is tried in `deployed::people`, that no more is let through in
 /// `deployed::rights`.

@@ -3,7 +3,7 @@
 use guardrails_template::artifacts;
 use serde_json::{Value as Json, json};
 
-use super::rendered::{of_type, rendered};
+use super::rendered::{of_type, rendered, rendered_of};
 
 #[test]
 fn every_log_is_kept_for_as_long_as_was_asked_and_no_longer() {
@@ -32,4 +32,17 @@ fn nulls(value: &Json, at: &str) -> Vec<String> {
         Json::Object(all) => all.iter().flat_map(|(name, one)| nulls(one, &format!("{at}/{name}"))).collect(),
         _ => Vec::new(),
     }
+}
+
+#[test]
+fn functions_know_which_functions_the_file_calls() {
+    let called = |template: &Json| {
+        template["Resources"]["StopFunctionsFunction"]["Properties"]["Environment"]["Variables"]["CALLED_FUNCTIONS"].clone()
+    };
+    assert_eq!(called(&rendered()), "pause-queues");
+    let without = include_str!("../../examples/guardrails.yaml");
+    let without = format!("{}\n          - stop-functions: {{ tag: {{ Project: Beta }} }}\n", without.trim_end());
+    let template = rendered_of(&without);
+    assert!(template["Resources"]["StopFunctionsFunction"].is_object());
+    assert_eq!(called(&template), Json::Null);
 }

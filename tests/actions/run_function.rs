@@ -4,6 +4,8 @@ mod breaches;
 mod grants;
 mod kit;
 mod python;
+mod schemas;
+mod told;
 mod trouble;
 mod versions;
 

@@ -91,6 +91,7 @@ fn step(run: &Run, part: usize, token: &Nonce, number: usize) -> Step {
         note: Some(format!("its public address 203.0.113.{number} will be another")),
         due: Vec::new(),
         identity: None,
+        known_by: None,
         program: None,
         unplanned: false,
         spared: false,

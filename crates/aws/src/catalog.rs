@@ -1,6 +1,7 @@
 //! The list of actions as a value. Code that depends on the list is given it, so that a test can have a list of its own. The
 //! product's is [`crate::actions::CATALOG`].
 
+use std::collections::BTreeSet;
 use std::ops::Deref;
 
 use guardrails_model::action::Action;
@@ -134,6 +135,15 @@ impl Catalog {
     #[must_use]
     pub fn entries(&self) -> &'static [Entry] {
         self.entries
+    }
+
+    /// The Lambda functions of the user's that `config` calls by any of its actions.
+    ///
+    /// # Errors
+    /// When the configuration holds parameters that an action does not take.
+    pub fn called(&self, config: &Config) -> Result<BTreeSet<String>, CatalogError> {
+        let each: Vec<Vec<String>> = self.entries.iter().map(|entry| entry.functions(config)).collect::<Result<_, _>>()?;
+        Ok(each.into_iter().flatten().collect())
     }
 
     /// The action that is called `name`.

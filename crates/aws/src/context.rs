@@ -1,7 +1,9 @@
 //! Where an action works, and with which clients. An action's function makes one for each invocation, `guardrails plan` one
 //! for each place.
 
-use std::sync::Arc;
+use std::any::{Any, TypeId};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_config::retry::RetryConfig;
 use aws_config::{Region, SdkConfig};
@@ -18,6 +20,8 @@ pub struct Context<'a> {
     pub operators: &'a [String],
     /// The principals that the run's stage restricts, by any of its actions.
     pub restricted: &'a [Principal],
+    /// The functions of the user's that the deployed guardrails call, by name. They are in the Region of the stack.
+    pub called: Vec<String>,
     /// The guardrails' own CloudFormation stack.
     pub stack: Option<String>,
     /// The account that it works in.
@@ -30,6 +34,8 @@ pub struct Context<'a> {
     pub place: Option<Place>,
     /// The Region of the stack, also where it works in another place.
     own_region: Option<Region>,
+    /// Things that the parts of an action share, by their types.
+    shared: Mutex<BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
 
 /// An account of AWS.
@@ -60,7 +66,19 @@ impl<'a> Context<'a> {
     pub fn new(sdk: &SdkConfig, operators: &'a [String], clock: Arc<dyn Clock>) -> Self {
         let pacer = Arc::new(Pacer::new(Pace::default(), Arc::clone(&clock), Levels::default()));
         let own_region = sdk.region().cloned();
-        Self { sdk: sdk.clone(), operators, restricted: &[], stack: None, account: None, clock, pacer, place: None, own_region }
+        Self {
+            sdk: sdk.clone(),
+            operators,
+            restricted: &[],
+            called: Vec::new(),
+            stack: None,
+            account: None,
+            clock,
+            pacer,
+            place: None,
+            own_region,
+            shared: Mutex::default(),
+        }
     }
 
     /// In this place, if the action works in places.
@@ -68,9 +86,22 @@ impl<'a> Context<'a> {
     pub fn at(mut self, place: Option<&Place>) -> Self {
         if let Some(place) = place {
             self.sdk = self.sdk.to_builder().region(Region::new(place.to_string())).build();
+            self.shared = Mutex::default();
             self.place = Some(place.clone());
         }
         self
+    }
+
+    /// The one thing of its type that the parts of an action share here, which the first of them makes.
+    #[must_use]
+    pub fn shared<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Arc<T> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = shared.get(&TypeId::of::<T>()).and_then(|known| Arc::clone(known).downcast::<T>().ok());
+        known.unwrap_or_else(|| {
+            let made = Arc::new(make());
+            shared.insert(TypeId::of::<T>(), made.clone());
+            made
+        })
     }
 
     /// For clients of the Region of the stack, also where it works in another place.

@@ -168,6 +168,11 @@ pub trait Declared: Any + Send + Sync {
         None
     }
 
+    /// Warnings about these parameters, for `check` and for each plan.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The policies that the stack must have for it.
     fn own_policies(&self) -> Vec<OwnPolicy> {
         Vec::new()

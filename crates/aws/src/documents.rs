@@ -89,37 +89,54 @@ pub fn rights(catalog: &Catalog, config: &Config) -> Result<String, CatalogError
     Ok(table)
 }
 
-/// An operator's policy: `guardrails plan` reads with it all that the actions read to plan, on any resource of the kind. Its other
-/// statements stay as they are in `present`.
+/// An operator's policy: `guardrails plan` reads with it all that the actions read to plan, on any resource of the kind. A narrow grant
+/// keeps its resources and its condition. The other statements stay as they are in `present`.
 ///
 /// # Errors
 /// When `config` holds parameters that an action does not take.
 pub fn operator(catalog: &Catalog, config: &Config, present: &Json) -> Result<Json, CatalogError> {
-    let mut on: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    // By the action, and by the condition as text, which has an order.
+    let mut on: BTreeMap<(&str, String), BTreeSet<String>> = BTreeMap::new();
     for action in catalog.entries() {
         for grant in action.grants(config)?.iter().filter(|grant| grant.uses.contains(&Use::Plan)) {
-            let resources = grant.resources.iter().map(|arn| widened(arn));
-            let resources: BTreeSet<String> = resources.collect();
-            grant.actions.iter().for_each(|action| on.entry(*action).or_default().extend(resources.clone()));
+            let kept = if grant.narrow { any_version } else { widened };
+            let resources: BTreeSet<String> = grant.resources.iter().map(|arn| kept(arn)).collect();
+            let condition = if grant.narrow { &grant.condition } else { &Json::Null };
+            for action in grant.actions {
+                on.entry((*action, condition.to_string())).or_default().extend(resources.clone());
+            }
         }
     }
-    let mut alike: BTreeMap<BTreeSet<String>, Vec<&str>> = BTreeMap::new();
-    for (action, resources) in on {
-        alike.entry(resources).or_default().push(action);
+    let mut alike: BTreeMap<(BTreeSet<String>, String), Vec<&str>> = BTreeMap::new();
+    for ((action, condition), resources) in on {
+        alike.entry((resources, condition)).or_default().push(action);
     }
     let others = present["Statement"].as_array().into_iter().flatten();
     let others = others.filter(|one| !one["Sid"].as_str().is_some_and(|sid| sid.starts_with(PLAN)));
     let mut named: BTreeMap<String, usize> = BTreeMap::new();
-    let plan = alike.into_iter().map(|(resources, actions)| {
-        let kinds: BTreeSet<&str> = resources.iter().map(|arn| kind(arn)).collect();
+    let plan = alike.into_iter().map(|((resources, condition), actions)| {
+        let all: Vec<String> = resources.iter().map(|arn| widened(arn)).collect();
+        let kinds: BTreeSet<&str> = all.iter().map(|arn| kind(arn)).collect();
         let name = sid(&[PLAN].into_iter().chain(kinds).collect::<Vec<_>>());
         let number = named.entry(name.clone()).and_modify(|number| *number += 1).or_insert(1);
         // IAM takes each name once.
         let name = if *number == 1 { name } else { format!("{name}{number}") };
-        json!({"Sid": name, "Effect": "Allow", "Action": actions, "Resource": resources})
+        let mut statement = json!({"Sid": name, "Effect": "Allow", "Action": actions, "Resource": resources});
+        if let Some(condition) = serde_json::from_str(&condition).ok().filter(|condition: &Json| !condition.is_null()) {
+            statement["Condition"] = condition;
+        }
+        statement
     });
     let statements: Vec<Json> = others.cloned().chain(plan).collect();
     Ok(json!({"Version": "2012-10-17", "Statement": statements}))
+}
+
+/// The same resource, of which any version is meant where any number is. IAM allows a policy so many letters.
+fn any_version(arn: &str) -> String {
+    match arn.rsplit_once(':') {
+        Some((function, number)) if number.len() == 2 && number.ends_with('*') => format!("{function}:*"),
+        _ => arn.to_owned(),
+    }
 }
 
 /// All resources of the kind, in every Region.

@@ -40,6 +40,8 @@ pub struct Grant {
     pub unused: Reasons,
     /// Its actions that may be called on any resource of their kind, each with the reason.
     pub wide: Reasons,
+    /// Does an operator's policy keep its resources and its condition? It is so of calls that show more than a plan does, or that do more.
+    pub narrow: bool,
 }
 
 impl Grant {

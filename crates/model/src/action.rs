@@ -114,6 +114,13 @@ pub trait Action: Send + Sync {
         false
     }
 
+    /// Why a step that was planned by the program `own` may not join the hold of a change that was made by `held`, when the one sees the
+    /// facet otherwise than the other made it. Both are of [`Planned::program`].
+    fn clash(&self, held: &str, own: &str) -> Option<String> {
+        let _ = (held, own);
+        None
+    }
+
     /// How many of `changes` more changes the service's limits leave room for now.
     fn allowance(&self, direction: Direction, changes: usize) -> Allowance {
         let _ = direction;
@@ -178,7 +185,10 @@ pub struct Planned {
     pub due: Vec<Due>,
     /// The identity that the service gave its target, where a name may mean another one later.
     pub identity: Option<String>,
-    /// The version of the program that planned it, where that is not this one. It makes the change and the way back.
+    /// A fact by which the target is known again, where its service gives it no identity.
+    pub known_by: Option<String>,
+    /// The version of the program that planned it, where that is not this one, with all else that a call of it needs. It makes the change
+    /// and the way back.
     pub program: Option<String>,
     /// When the service turns it back by itself, where it says so.
     pub turns_back: Option<Timestamp>,
@@ -205,6 +215,7 @@ impl Planned {
             note: None,
             due: Vec::new(),
             identity: None,
+            known_by: None,
             program: None,
             turns_back: None,
             unplanned: false,
@@ -279,6 +290,8 @@ pub struct Known {
     pub deadline: Timestamp,
     /// The identities of their targets that the plan wrote down.
     pub identities: HashMap<FacetId, String>,
+    /// The facts by which their targets are known again, where the plan wrote some down.
+    pub known_by: HashMap<FacetId, String>,
     /// The versions of the program that makes their changes, where that is not this one.
     pub programs: HashMap<FacetId, String>,
 }
@@ -313,6 +326,8 @@ pub struct Change {
     pub to: Value,
     /// The identity of its target, where the plan wrote it down.
     pub identity: Option<String>,
+    /// The fact by which its target is known again, where the plan wrote one down.
+    pub known_by: Option<String>,
     /// The unit that it is done with in order, if it is.
     pub unit: Option<String>,
     /// The other facets of its unit that this run has turned, both ways.

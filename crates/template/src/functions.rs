@@ -1,6 +1,9 @@
 //! An action's function and its log; and which functions a template has.
 
+use std::collections::BTreeSet;
+
 use guardrails_aws::catalog::Entry;
+use guardrails_model::engine::INVOCATION;
 use serde_json::{Value as Json, json};
 
 /// The functions of `template`, by their names without the stack's, such as `master`.
@@ -23,8 +26,9 @@ pub(super) fn log(name: &str) -> Json {
     })
 }
 
-pub(super) fn function(action: &Entry, key: &str, logical: &str) -> Json {
-    json!({
+/// `called` are the functions of the user's that the file calls.
+pub(super) fn function(action: &Entry, key: &str, logical: &str, called: &BTreeSet<String>) -> Json {
+    let mut function = json!({
         "Type": "AWS::Lambda::Function",
         "Properties": {
             "FunctionName": {"Fn::Sub": format!("${{AWS::StackName}}-{}", action.name)},
@@ -34,7 +38,7 @@ pub(super) fn function(action: &Entry, key: &str, logical: &str) -> Json {
             // The program refuses to be another part than this.
             "Handler": action.name,
             "MemorySize": 256,
-            "Timeout": 120,
+            "Timeout": INVOCATION.as_secs(),
             "Role": {"Fn::GetAtt": [format!("{logical}Role"), "Arn"]},
             "LoggingConfig": {"LogGroup": {"Ref": format!("{logical}Log")}},
             "Code": {"S3Bucket": {"Ref": "ArtifactBucket"}, "S3Key": key},
@@ -46,7 +50,12 @@ pub(super) fn function(action: &Entry, key: &str, logical: &str) -> Json {
                 "PARTITION": {"Ref": "AWS::Partition"},
             }},
         },
-    })
+    });
+    if !called.is_empty() {
+        let names = called.iter().map(String::as_str).collect::<Vec<_>>().join(",");
+        function["Properties"]["Environment"]["Variables"]["CALLED_FUNCTIONS"] = json!(names);
+    }
+    function
 }
 
 fn capitalised(words: &str) -> String {

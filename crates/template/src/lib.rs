@@ -18,8 +18,6 @@ mod spread;
 mod trusted_principals;
 mod wakes;
 
-use std::collections::BTreeSet;
-
 use anyhow::{Context, Result, anyhow};
 use guardrails_aws::actions::CATALOG;
 use guardrails_aws::catalog::{Catalog, Entry};
@@ -74,15 +72,12 @@ pub fn render_of(catalog: &Catalog, config: &Config, key: &str) -> Result<Json> 
         resources[&format!("{}Function", pascal(function))]["Properties"]["Code"]["S3Key"] = json!(key);
     }
     let used: Vec<&Entry> = catalog.entries().iter().filter(|action| action.is_used(config)).collect();
-    let mut theirs = BTreeSet::new();
-    for action in &used {
-        theirs.extend(action.functions(config)?);
-    }
+    let theirs = catalog.called(config)?;
     for action in &used {
         let logical = of_stack::logical(action.name);
         resources.insert(format!("{logical}Log"), functions::log(action.name));
         resources.insert(format!("{logical}Role"), roles::role(action, config, &logical)?);
-        resources.insert(format!("{logical}Function"), functions::function(action, key, &logical));
+        resources.insert(format!("{logical}Function"), functions::function(action, key, &logical, &theirs));
         resources.insert(format!("{logical}ErrorAlarm"), alarms::error_alarm(action.name, &logical));
         roles::callable(&mut resources["MachineRole"], &logical)?;
         roles::rehearsed(&mut resources["ReconcileRole"], &logical)?;

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{beta, is, open, stopped, story};
 use crate::story::FINOPS;
-use crate::world::{LambdaFunction, Mapping};
+use crate::world::{LambdaFunction, Mapping, UserFunction, keeping};
 
 type Made = fn(LambdaFunction) -> LambdaFunction;
 
@@ -238,6 +238,24 @@ async fn function_exempted_between_two_changes_fails_loudly() {
     let why = story.reason(&run, "function orders").await;
     assert_eq!(why, "it carries the tag guardrails:exempt", "{:?}", story.told(&run).await);
     assert_eq!(story.state(&run).await, "apply failed");
+    story.put_back(&run).await;
+    assert_eq!(story.is(), before, "{:?}", story.told(&run).await);
+}
+
+#[tokio::test]
+async fn function_that_run_function_calls_is_not_stopped() {
+    let story = story(|account| {
+        account.lambda_function(beta("pauser")).mapping(Mapping::of_queue("u-1", "q", "pauser"));
+        account.lambda_function(beta("mailer"));
+        account.user_functions.insert("pauser".to_owned(), UserFunction::of(&[("hourly", "running")]).publish("one", keeping()));
+    });
+    let before = story.is();
+    let stop = ("stop-functions", json!({"tag": {"Project": "Beta"}}));
+    let run = story.open_stage("beta 80%", &[("run-function", json!({"function": "pauser"})), stop]).await;
+    story.apply(&run).await;
+    assert_eq!(is(&story, "pauser reserved"), "none", "{:?}", story.told(&run).await);
+    assert_eq!((is(&story, "source u-1"), is(&story, "mailer reserved")), ("Enabled".to_owned(), "0".to_owned()));
+    assert!(story.reason(&run, "function pauser").await.contains("`run-function` calls it"));
     story.put_back(&run).await;
     assert_eq!(story.is(), before, "{:?}", story.told(&run).await);
 }

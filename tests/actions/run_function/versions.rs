@@ -100,7 +100,11 @@ async fn function_that_cannot_be_called_is_refused_by_the_plan() {
             json!({"alias": "live"}),
             "points to two versions at once",
         ),
-        (|account| pauser(account).newest().timeout = 31, json!({}), "is 31 s, where 30 s are allowed"),
+        (
+            |account| pauser(account).newest().timeout = 31,
+            json!({}),
+            "is 31 s, where 30 s are allowed. An invocation has 120 s, and its lease ends after it. 10 s for a start, 3 calls",
+        ),
         (|account| pauser(account).newest().durable = true, json!({}), "is durable: a call of it may go on after its timeout"),
         (|account| pauser(account).newest().managed = true, json!({}), "runs on Lambda Managed Instances"),
         (|_| {}, json!({"function": "guardrails-notify"}), "is named as the guardrails' own functions are"),

@@ -39,16 +39,23 @@ pub fn of_catalog(catalog: &'static Catalog, world: &Arc<World>, operators: &[&s
     // Making clients takes longer than most of their work here, and an action keeps nothing in mind.
     let kept: Mutex<BTreeMap<String, Arc<dyn Action>>> = Mutex::default();
     Box::new(move |run: &Run, part: &Part| {
-        let spec = ActionSpec { name: part.action.clone(), params: part.params.clone() };
+        let spec = |part: &Part| ActionSpec { name: part.action.clone(), params: part.params.clone() };
+        let called = run.parts.iter().flat_map(|part| catalog.read(&spec(part)).expect("an action of the catalog").functions());
+        let spec = spec(part);
         let mut context =
             Context::new(&config, &operators, clock.clone()).at(part.place.as_ref()).paced(pace.clone(), Levels::default());
         context.restricted = run.restricted();
+        context.called = called.collect();
         context.stack = Some(STACK.to_owned());
         context.account = Some(Account { partition: "aws".to_owned(), id: "123456789012".to_owned() });
         let make = || {
             lock(&world.pacers).push(Pacing(Arc::clone(&context.pacer)));
             catalog.make(&spec, &context).expect("an action of the catalog").into()
         };
-        Arc::clone(lock(&kept).entry(format!("{spec:?} {:?} {:?}", part.place, context.restricted)).or_insert_with(make))
+        Arc::clone(
+            lock(&kept)
+                .entry(format!("{spec:?} {:?} {:?} {:?}", part.place, context.restricted, context.called))
+                .or_insert_with(make),
+        )
     })
 }

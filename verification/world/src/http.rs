@@ -103,7 +103,13 @@ impl World {
             let account = self.settled();
             let known =
                 |call: &Call| account.lambda.functions.keys().any(|(_, name)| call.get("FunctionName") == Some(name.as_str()));
-            if let Some(call) = named.filter(|call| !known(call)) {
+            // A function may be both: one that is stopped, and one that is called.
+            let is_called = |call: &Call| {
+                let name = call.get("FunctionName").unwrap_or_default();
+                let is_of_version = call.operation != "GetFunctionConfiguration" || call.get("Qualifier").is_some();
+                account.user_functions.contains_key(name) && is_of_version
+            };
+            if let Some(call) = named.filter(|call| !known(call) || is_called(call)) {
                 return call;
             }
             return lambda::read(region(request), request.method(), uri.path(), uri.query().unwrap_or_default(), body);

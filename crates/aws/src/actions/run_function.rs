@@ -6,11 +6,13 @@
 //!
 //! - A function whose timeout is longer than a lease can cover is refused, and no call begins that could outlive its invocation.
 //! - A call has a fencing number. A program refuses a call that is older than the last one it carried out.
-//! - A published version is called. The plan writes it down with the hash of its code, and the way back calls the same one.
+//! - A published version is called. The plan writes it down with the hash of its code and with all that it is told. The way back calls
+//!   the same one, and tells it the same.
 
 mod grants;
 mod params;
 mod program;
+mod secrets;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -26,7 +28,7 @@ use guardrails_model::principal::Principal;
 use jiff::SignedDuration;
 
 pub use self::params::RunFunction;
-use self::program::{Program, Trouble, Version};
+use self::program::{Program, Told, Trouble, Version};
 use crate::context::Context;
 use crate::declared::{About, ActionType, Counted, Declared, Noun, Priced, Service, alike};
 use crate::error::FailureKind;
@@ -96,6 +98,10 @@ impl Declared for RunFunction {
         self.terminates
     }
 
+    fn warnings(&self) -> Vec<String> {
+        secrets::warning(&self.input).into_iter().collect()
+    }
+
     fn caution(&self) -> Option<&'static str> {
         self.terminates.then_some(
             "the function of run-function may end things for good, since the stage says `terminates: true`: rollback brings those not back",
@@ -116,11 +122,11 @@ struct Running {
 }
 
 impl Running {
-    fn call(&self, operation: Operation, version: &Version) -> Call {
+    fn call(&self, operation: Operation, version: &Version, Told { tags, input }: Told) -> Call {
         Call {
             place: self.place.as_ref().map(Place::to_string),
-            tags: self.params.told_tags(),
-            input: self.params.input.clone(),
+            tags,
+            input,
             ..Call::new(operation, self.clock.now() + version.longest_call())
         }
     }
@@ -154,6 +160,11 @@ impl Running {
         refused.into_values().next().map_or(Ok(()), |why| Err(ActionError::Refused(why)))
     }
 
+    /// All that the stage tells the program.
+    fn told(&self) -> Told {
+        Told { tags: self.params.told_tags(), input: self.params.input.clone() }
+    }
+
     fn planned(&self, version: &Version, found: PlannedFacet) -> Result<Planned, ActionError> {
         let unagreed = found.terminates && !self.params.terminates && found.present != found.wanted;
         let unagreed = unagreed
@@ -162,7 +173,7 @@ impl Running {
         let planned = Planned {
             skip: found.skip,
             note: found.note,
-            program: Some(version.record()),
+            program: Some(version.record(&self.told())),
             ..Planned::new(self.facet(&found.facet)?, label, Value::new(found.present), Value::new(found.wanted))
         };
         // No later try changes it: the plan alone knows this reason.
@@ -172,20 +183,22 @@ impl Running {
         })
     }
 
-    /// The version that works on a facet.
-    async fn version(&self, record: Option<&String>) -> Result<Version, Trouble> {
-        match record {
+    /// The version that works on a facet, and all that it is told.
+    async fn version(&self, record: Option<&String>) -> Result<(Version, Told), Trouble> {
+        let told = record.and_then(|record| Told::of(record)).unwrap_or_else(|| self.told());
+        let version = match record {
             Some(record) => self.program.recorded(record).await,
             None => self.program.chosen().await.map_err(|error| match error {
                 ActionError::Retryable(why) => Trouble::Failed(why),
                 ActionError::Refused(why) | ActionError::OutOfBounds(why) => Trouble::NotThere(why),
             }),
-        }
+        };
+        version.map(|version| (version, told))
     }
 
     async fn look(&self, facet: &FacetId, known: Option<&Known>) -> Result<Seen, Trouble> {
-        let version = self.version(known.and_then(|known| known.programs.get(facet))).await?;
-        let mut call = self.call(Operation::Observe, &version);
+        let (version, told) = self.version(known.and_then(|known| known.programs.get(facet))).await?;
+        let mut call = self.call(Operation::Observe, &version, told);
         call.facet = Some(self.target(facet)?.to_owned());
         call.run = known.map(|known| known.run.clone());
         let answer: ObserveAnswer = self.program.ask(&version, &call).await?;
@@ -228,7 +241,7 @@ impl Running {
         {
             return Ok(error.into());
         }
-        let version = self.version(change.program.as_ref()).await?;
+        let (version, told) = self.version(change.program.as_ref()).await?;
         if self.clock.now() + version.longest_call() > change.deadline {
             return Ok(ChangeOutcome::Retry(
                 "there was too little time left for a call: the next invocation makes it".to_owned(),
@@ -240,7 +253,7 @@ impl Running {
             facet: Some(self.target(&change.facet)?.to_owned()),
             to: Some(change.to.as_str().to_owned()),
             fencing: Some(change.fencing),
-            ..self.call(operation, &version)
+            ..self.call(operation, &version, told)
         };
         let answer: ChangeAnswer = self.program.change(&version, &call, change).await?;
         let why = answer.reason.unwrap_or_default();
@@ -266,14 +279,14 @@ impl Action for Running {
     async fn places(&self) -> Result<Vec<Place>, ActionError> {
         self.check().await?;
         let version = self.program.chosen().await?;
-        let answer = self.program.ask::<PlacesAnswer>(&version, &self.call(Operation::Places, &version)).await;
+        let answer = self.program.ask::<PlacesAnswer>(&version, &self.call(Operation::Places, &version, self.told())).await;
         Ok(answer.map_err(|trouble| trouble.reading("asking for its places"))?.places())
     }
 
     async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
         self.check().await?;
         let version = self.program.chosen().await?;
-        let answer = self.program.ask::<PlanAnswer>(&version, &self.call(Operation::Plan, &version)).await;
+        let answer = self.program.ask::<PlanAnswer>(&version, &self.call(Operation::Plan, &version, self.told())).await;
         let answer = answer.map_err(|trouble| trouble.reading("asking for its plan"))?;
         answer.facets.into_iter().map(|found| self.planned(&version, found)).collect()
     }
@@ -292,6 +305,16 @@ impl Action for Running {
 
     async fn rollback(&self, changes: &[Change]) -> Vec<ChangeOutcome> {
         self.turn_all(Operation::Rollback, changes).await
+    }
+
+    /// Two stages may tell a program different things of one target. They may not mean two targets by one name.
+    fn clash(&self, held: &str, own: &str) -> Option<String> {
+        let (held, own) = (Told::of(held)?, Told::of(own)?);
+        (held != own).then(|| {
+            "another run holds it, and told its program another `input` or other `tags`. By those of this stage it is not as it is held: \
+             let the program give two targets two names"
+                .to_owned()
+        })
     }
 
     /// A call is about one facet, and each has a lease from its own beginning.

@@ -12,6 +12,7 @@
 
 mod concurrency;
 mod details;
+mod kept;
 mod list;
 mod provisioned;
 mod scaling;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use guardrails_model::action::{
-    Action, ActionError, Allowance, Change, ChangeOutcome, DriftPolicy, Patience, Planned, Seen, Unit,
+    Action, ActionError, Allowance, Change, ChangeOutcome, DriftPolicy, Known, Patience, Planned, Seen, Unit,
 };
 use guardrails_model::clock::Clock;
 use guardrails_model::ids::{FacetId, Value};
@@ -64,6 +64,10 @@ impl<S: Switch> Part for Acting<S> {
         S::BACK
     }
 
+    fn planning(&self, begins: bool) {
+        self.switch.planning(begins);
+    }
+
     async fn left_alone(&self, units: &BTreeSet<String>) -> Result<BTreeMap<String, String>, ActionError> {
         let mut alone = BTreeMap::new();
         for (id, (item, found)) in self.closely(units).await? {
@@ -112,30 +116,20 @@ impl<S: Switch> Action for Acting<S> {
             else {
                 continue;
             };
-            let Found { kind, note, identity, turns_back, .. } = found;
+            let Found { kind, note, identity, known_by, turns_back, .. } = found;
             let unit = found.unit.map(|name| Unit { name, forward: 0, back: 0 });
             let plan = Planned::new(facet, found.label, present, found.off);
-            planned.push(Planned { skip, kind, note, identity, turns_back, unit, spared, ..plan });
+            planned.push(Planned { skip, kind, note, identity, known_by, turns_back, unit, spared, ..plan });
         }
         Ok(planned)
     }
 
     async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {
-        let ids: BTreeSet<String> = facets.iter().map(id_of).collect();
-        let items = self.named(&ids).await?;
-        let seen = facets.iter().map(|facet| {
-            let id = id_of(facet);
-            let seen = match items.get(&id) {
-                Some((_, found)) => match (another::<S>(facet, found).or_else(|| found.ending.clone()), &found.broken) {
-                    (Some(why), _) => Seen::Gone(why),
-                    (None, Some(why)) => Seen::OutOfReach(why.clone()),
-                    (None, None) => found.seen.clone(),
-                },
-                None => Seen::Gone(format!("the {} {id} is there no more", S::TARGET.noun.one)),
-            };
-            (facet.clone(), seen)
-        });
-        Ok(seen.collect())
+        self.see(facets, &HashMap::new()).await
+    }
+
+    async fn observe_for(&self, facets: &[FacetId], known: &Known) -> Result<HashMap<FacetId, Seen>, ActionError> {
+        self.see(facets, &known.known_by).await
     }
 
     /// Somebody may have exempted a resource, or made it one that is left alone, since the plan.
@@ -208,6 +202,40 @@ impl<S: Switch> Action for Acting<S> {
 }
 
 impl<S: Switch> Acting<S> {
+    /// The present state of each facet. `known_by` has the facts that the plan wrote down.
+    async fn see(&self, facets: &[FacetId], known_by: &HashMap<FacetId, String>) -> Result<HashMap<FacetId, Seen>, ActionError> {
+        let ids: BTreeSet<String> = facets.iter().map(id_of).collect();
+        let items = self.named(&ids).await?;
+        let mut seen = HashMap::new();
+        for facet in facets {
+            let id = id_of(facet);
+            let is = match items.get(&id) {
+                Some((item, found)) => self.see_one(facet, item, found, known_by.get(facet)).await?,
+                None => Seen::Gone(format!("the {} {id} is there no more", S::TARGET.noun.one)),
+            };
+            seen.insert(facet.clone(), is);
+        }
+        Ok(seen)
+    }
+
+    async fn see_one(
+        &self,
+        facet: &FacetId,
+        item: &S::Item,
+        found: &Found,
+        known_by: Option<&String>,
+    ) -> Result<Seen, ActionError> {
+        if let Some(why) = another::<S>(facet, found).or_else(|| found.ending.clone()) {
+            return Ok(Seen::Gone(why));
+        }
+        if let Some(known_by) = known_by
+            && let Some(seen) = self.switch.not_the_same(item, known_by).await?
+        {
+            return Ok(seen);
+        }
+        Ok(found.broken.as_ref().map_or_else(|| found.seen.clone(), |why| Seen::OutOfReach(why.clone())))
+    }
+
     /// The resources with these ids, those that there are.
     async fn named(&self, ids: &BTreeSet<String>) -> Result<BTreeMap<String, (S::Item, Found)>, ActionError> {
         if ids.is_empty() {
@@ -256,9 +284,10 @@ impl<S: Switch> Acting<S> {
 
     /// The answer to a change that is not to be made now, if it is not.
     async fn answer_against(&self, change: &Change, item: &S::Item, found: &Found) -> Result<Option<ChangeOutcome>, ActionError> {
-        let reason = match another::<S>(&change.facet, found) {
-            Some(why) => Some(why),
-            None => self.reason_against(item, found).await?,
+        let seen = self.see_one(&change.facet, item, found, change.known_by.as_ref()).await?;
+        let reason = match seen {
+            Seen::Gone(why) | Seen::OutOfReach(why) => Some(why),
+            _ => self.reason_against(item, found).await?,
         };
         Ok(match (reason, &found.busy) {
             // The others would be held for nothing: people have to know.

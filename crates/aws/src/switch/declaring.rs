@@ -92,7 +92,7 @@ pub(super) fn grants_of<S: Switch>(scopes: &[&Scope], several: bool) -> Vec<Gran
     grants.extend(more);
     if !S::READS_BY_TAG.is_empty() {
         let reads = grants::by_tag(&name("ReadTagged"), S::READS_BY_TAG, scopes.iter().cloned());
-        grants.extend(reads.into_iter().map(|grant| Grant { uses: READING, ..grant }));
+        grants.extend(reads.into_iter().map(|grant| Grant { uses: READING, narrow: true, ..grant }));
     }
     if !turns.is_empty() {
         grants.extend(grants::by_tag(&name("Turn"), turns, scopes));

@@ -73,6 +73,11 @@ pub trait Switch: Send + Sync + Sized + 'static {
     /// Ready to work in the account and Region of `context`. Calls that change go through `context.sdk_for_changes()`.
     fn new(context: &Context<'_>, options: &Self::Options) -> Self;
 
+    /// A plan of all parts of the action begins, or ends. Answers may be kept in between, and no longer.
+    fn planning(&self, begins: bool) {
+        let _ = begins;
+    }
+
     /// The resources that `which` asks for, from all pages. It may answer with more. Asked by ids, it leaves out one only when
     /// the service itself said that there is none. Reads only.
     ///
@@ -90,6 +95,16 @@ pub trait Switch: Send + Sync + Sized + 'static {
 
     /// The resource as the action sees it. Pure: [`Switch::against`] may make further calls.
     fn found(&self, item: &Self::Item) -> Found;
+
+    /// The state that a resource is seen in which cannot be told to be the one that had [`Found::known_by`] when it was planned: it is
+    /// another's, or out of reach. Asked where that was written down.
+    ///
+    /// # Errors
+    /// When the service does not say.
+    async fn not_the_same(&self, item: &Self::Item, known_by: &str) -> Result<Option<Seen>, ActionError> {
+        let _ = (item, known_by);
+        Ok(None)
+    }
 
     /// A reason to leave the resource alone that takes a call to know. Asked in the plan, and again before the change.
     ///
@@ -211,6 +226,8 @@ pub struct Found {
     /// The identity that the service gave it, where its id is a name that may be given again. Another resource under the name
     /// has a facet of its own.
     pub identity: Option<String>,
+    /// A fact by which it is known again, where the service gives it no identity. The ledger keeps it, and [`Switch::not_the_same`] gets it.
+    pub known_by: Option<String>,
     /// The unit with whose other parts it is turned in order, such as `cluster/service`.
     pub unit: Option<String>,
     /// Resources that are changed with it. One that is exempt exempts it.
@@ -256,6 +273,7 @@ impl Found {
         Self {
             id,
             identity: None,
+            known_by: None,
             unit: None,
             members: Vec::new(),
             turns_back: None,

@@ -65,6 +65,9 @@ pub trait Part: Action {
     /// Its place within a unit on the way back, where that is not the reverse of the way there.
     fn back(&self) -> Option<u8>;
 
+    /// A plan of all parts begins, or ends.
+    fn planning(&self, begins: bool);
+
     /// Those of these units whose resource of this part is left alone now, each with the reason.
     async fn left_alone(&self, units: &BTreeSet<String>) -> Result<BTreeMap<String, String>, ActionError>;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use guardrails_model::action::{
-    Action, ActionError, Allowance, Change, ChangeOutcome, DriftPolicy, Patience, Planned, Ready, ReadyCheck, Seen, Unit,
+    Action, ActionError, Allowance, Change, ChangeOutcome, DriftPolicy, Known, Patience, Planned, Ready, ReadyCheck, Seen, Unit,
 };
 use guardrails_model::ids::{FacetId, Place, Value};
 use guardrails_model::phase::Phase;
@@ -35,25 +35,18 @@ impl Action for Together {
     }
 
     async fn plan(&self) -> Result<Vec<Planned>, ActionError> {
-        let mut planned = Vec::new();
-        for (index, part) in self.parts.iter().enumerate() {
-            let (forward, back) = (self.order(Direction::Apply, index), self.order(Direction::Rollback, index));
-            let in_order = |one: Planned| Planned { unit: one.unit.map(|unit| Unit { forward, back, ..unit }), ..one };
-            planned.extend(part.plan().await?.into_iter().map(in_order));
-        }
-        self.take_along(&mut planned);
-        Ok(planned)
+        self.parts.iter().for_each(|part| part.planning(true));
+        let planned = self.plan_parts().await;
+        self.parts.iter().for_each(|part| part.planning(false));
+        planned
     }
 
     async fn observe(&self, facets: &[FacetId]) -> Result<HashMap<FacetId, Seen>, ActionError> {
-        let mut seen = HashMap::new();
-        for part in &self.parts {
-            let own: Vec<FacetId> = facets.iter().filter(|facet| is_of(part.as_ref(), facet)).cloned().collect();
-            if !own.is_empty() {
-                seen.extend(part.observe(&own).await?);
-            }
-        }
-        Ok(seen)
+        self.see(facets, None).await
+    }
+
+    async fn observe_for(&self, facets: &[FacetId], known: &Known) -> Result<HashMap<FacetId, Seen>, ActionError> {
+        self.see(facets, Some(known)).await
     }
 
     /// Every part of an earlier order has its values by now. Its resources may need longer.
@@ -133,6 +126,30 @@ impl Action for Together {
 }
 
 impl Together {
+    async fn plan_parts(&self) -> Result<Vec<Planned>, ActionError> {
+        let mut planned = Vec::new();
+        for (index, part) in self.parts.iter().enumerate() {
+            let (forward, back) = (self.order(Direction::Apply, index), self.order(Direction::Rollback, index));
+            let in_order = |one: Planned| Planned { unit: one.unit.map(|unit| Unit { forward, back, ..unit }), ..one };
+            planned.extend(part.plan().await?.into_iter().map(in_order));
+        }
+        self.take_along(&mut planned);
+        Ok(planned)
+    }
+
+    async fn see(&self, facets: &[FacetId], known: Option<&Known>) -> Result<HashMap<FacetId, Seen>, ActionError> {
+        let mut seen = HashMap::new();
+        for part in &self.parts {
+            let own: Vec<FacetId> = facets.iter().filter(|facet| is_of(part.as_ref(), facet)).cloned().collect();
+            match known {
+                _ if own.is_empty() => {}
+                Some(known) => seen.extend(part.observe_for(&own, known).await?),
+                None => seen.extend(part.observe(&own).await?),
+            }
+        }
+        Ok(seen)
+    }
+
     /// The place of a part among those of a unit.
     fn order(&self, direction: Direction, index: usize) -> u8 {
         let place = |order: usize| u8::try_from(order).unwrap_or(u8::MAX);

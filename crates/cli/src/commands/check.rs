@@ -37,8 +37,10 @@ fn warnings(config: &Config) -> Vec<String> {
     let warned = stages.flat_map(|(guardrail, stage)| {
         let of = |action: &ActionSpec| {
             let warning = CATALOG.find(action.name.as_str()).ok().and_then(|entry| entry.warning);
-            let caution = CATALOG.read(action).ok().and_then(|params| params.caution());
-            warning.into_iter().chain(caution)
+            let params = CATALOG.read(action).ok();
+            let caution = params.as_ref().and_then(|params| params.caution());
+            let more = params.map(|params| params.warnings()).unwrap_or_default();
+            warning.into_iter().chain(caution).map(str::to_owned).chain(more)
         };
         let said = stage.waves.iter().flatten().flat_map(of);
         said.map(move |what| format!("WARNING: {} at {}: {what}", guardrail.name, stage.at))

@@ -1,12 +1,12 @@
 //! `guardrails contract`: tries out a program of `run-function`, and prints which points of the contract hold.
 
+mod local;
+
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use async_trait::async_trait;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::config::Builder;
@@ -21,6 +21,7 @@ use guardrails_model::contract::{Call, Operation};
 use guardrails_model::ids::RunId;
 use serde_json::Value as Json;
 
+use self::local::Local;
 use crate::args::Global;
 use crate::exit::Exit;
 use crate::{deployment, output};
@@ -66,7 +67,7 @@ fn json(words: &str) -> Result<Json, String> {
 
 pub(crate) async fn run(global: &Global, args: &Contract) -> Result<Exit> {
     let program: Box<dyn Program> = match (&args.program, &args.function) {
-        (Some(path), _) => Box::new(Local(path.clone())),
+        (Some(path), _) => Box::new(Local::new(path.clone())),
         (None, Some(name)) => {
             let client = Client::new(&deployment::sdk(global).await?);
             Box::new(Function { client, name: name.clone(), qualifier: args.qualifier.clone() })
@@ -131,37 +132,6 @@ impl Program for Function {
         let answer = invoke.customize().config_override(patient).send().await.map_err(|error| Failure::of(&error).message)?;
         let said = answer.payload.map(Blob::into_inner).unwrap_or_default();
         if answer.function_error.is_some() { Err(String::from_utf8_lossy(&said).into_owned()) } else { Ok(said) }
-    }
-
-    async fn rest(&self) {
-        tokio::time::sleep(REST).await;
-    }
-}
-
-/// A program on this machine.
-struct Local(PathBuf);
-
-impl Local {
-    fn ask(&self, call: &[u8]) -> Result<Vec<u8>> {
-        let child = Command::new(&self.0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = child.with_context(|| format!("cannot run {}", self.0.display()))?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // A program that ends without reading has an error of its own to tell.
-            stdin.write_all(call).ok();
-        }
-        let ended = child.wait_with_output().context("waiting for its end")?;
-        if ended.status.success() {
-            return Ok(ended.stdout);
-        }
-        Err(anyhow!("{}: {}", ended.status, String::from_utf8_lossy(&ended.stderr).trim_end()))
-    }
-}
-
-#[async_trait]
-impl Program for Local {
-    async fn call(&self, call: &Call) -> Result<Vec<u8>, String> {
-        let call = serde_json::to_vec(call).map_err(|error| error.to_string())?;
-        self.ask(&call).map_err(|error| format!("{error:#}"))
     }
 
     async fn rest(&self) {

@@ -19,7 +19,7 @@ use guardrails_aws::context::Context;
 use guardrails_aws::declared::Counted;
 use guardrails_model::action::ActionError;
 use guardrails_model::clock::{Clock, SystemClock};
-use guardrails_model::config::{Config, StageAt, Tags};
+use guardrails_model::config::{ActionSpec, Config, StageAt, Tags};
 use guardrails_model::decide::Target;
 use guardrails_model::engine::{Executor, ExecutorError};
 use guardrails_model::ids::{GuardrailName, Nonce, Place};
@@ -138,7 +138,7 @@ pub(crate) struct Made {
 /// The plan that one of its actions would make in one place.
 struct PartMade {
     part: Part,
-    warning: Option<&'static str>,
+    warnings: Vec<String>,
     outcome: Outcome,
 }
 
@@ -160,12 +160,20 @@ pub fn words_of(
     prices: Option<&str>,
 ) -> Result<String, String> {
     let parts = parts.into_iter().map(|(part, steps)| {
-        let warning = catalog.find(part.action.as_str()).ok().and_then(|entry| entry.warning);
-        PartMade { part, warning, outcome: Outcome::Steps(steps) }
+        let warnings = warnings_of(catalog, &part);
+        PartMade { part, warnings, outcome: Outcome::Steps(steps) }
     });
     let made = Made { catalog, parts: parts.collect(), pace: Pace::default(), counted_tag: Tags::default() };
     let savings = prices.map(|list| parse("prices", list)).transpose()?.map(|prices| Savings::of(&made, &prices));
     Ok(made.words(target, false, savings.as_ref()))
+}
+
+/// The warnings for people about an action, and about its parameters.
+fn warnings_of(catalog: &Catalog, part: &Part) -> Vec<String> {
+    let of_action = catalog.find(part.action.as_str()).ok().and_then(|entry| entry.warning).map(str::to_owned);
+    let params = catalog.read(&ActionSpec { name: part.action.clone(), params: part.params.clone() });
+    let of_params = params.map(|params| params.warnings()).unwrap_or_default();
+    of_action.into_iter().chain(of_params).collect()
 }
 
 /// Plans `target` as a run would.
@@ -175,7 +183,7 @@ pub(crate) async fn make(deployment: &Deployment, config: &Config, target: &Targ
     let mut run: Run = deployment.runs().draft(target, config, guardrail, "");
     // A deployment adds the principal that deploys to the file's operators.
     run.operators.push(deployment.caller.arn.clone());
-    let planner = Planner { deployment, run: &run };
+    let planner = Planner { deployment, run: &run, called: CATALOG.called(config)?.into_iter().collect() };
     let parts = try_join_all((0..run.parts.len()).map(|index| planner.everywhere(index))).await?;
     let parts = parts.into_iter().flatten().collect();
     Ok(Made { catalog: &CATALOG, parts, pace: config.pace.clone(), counted_tag: guardrail.budget.tag.clone() })
@@ -184,6 +192,8 @@ pub(crate) async fn make(deployment: &Deployment, config: &Config, target: &Targ
 struct Planner<'a> {
     deployment: &'a Deployment,
     run: &'a Run,
+    /// The functions of the user's that the file calls.
+    called: Vec<String>,
 }
 
 impl Planner<'_> {
@@ -196,7 +206,7 @@ impl Planner<'_> {
             Ok(places) => places.into_iter().map(Some).collect(),
             Err(error) => {
                 let outcome = Outcome::Refused(format!("asking for its places: {error}"));
-                return Ok(vec![PartMade { part: part.clone(), warning: entry.warning, outcome }]);
+                return Ok(vec![PartMade { part: part.clone(), warnings: warnings_of(&CATALOG, part), outcome }]);
             }
         };
         try_join_all(places.into_iter().map(|place| self.there(index, entry, place))).await
@@ -213,12 +223,14 @@ impl Planner<'_> {
             Err(ExecutorError::Action { doing, source, .. }) => Outcome::Refused(format!("{doing}: {source}")),
             Err(error) => Outcome::Refused(format!("{:#}", anyhow!(error))),
         };
-        Ok(PartMade { part, warning: entry.warning, outcome })
+        let warnings = warnings_of(&CATALOG, &part);
+        Ok(PartMade { part, warnings, outcome })
     }
 
     fn context(&self, place: Option<&Place>) -> Context<'_> {
         let mut context = Context::new(&self.deployment.sdk, &self.run.operators, Arc::new(SystemClock)).at(place);
         context.restricted = self.run.restricted();
+        context.called.clone_from(&self.called);
         context.stack = Some(self.deployment.stack.clone());
         context.account = Some(self.deployment.caller.account());
         context.paced(self.run.pace.clone(), Levels::default())
@@ -272,8 +284,8 @@ impl Made {
     }
 
     /// Warnings for people before they let the stage do this.
-    fn warnings(&self) -> Vec<&'static str> {
-        let mut warnings: Vec<&str> = self.parts.iter().filter_map(|made| made.warning).collect();
+    fn warnings(&self) -> Vec<&str> {
+        let mut warnings: Vec<&str> = self.parts.iter().flat_map(|made| &made.warnings).map(String::as_str).collect();
         warnings.dedup();
         warnings
     }

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
 
-use super::text::{check, check_some, is_target, quoted};
+use super::text::{LONGEST_TARGET, PLACE, SHOWN, TARGET, check, check_some, is_target, quoted};
 use super::{Breach, Call, VERSION};
 use crate::ids::Place;
 
@@ -21,8 +22,8 @@ const LONGEST_VALUE: usize = 500;
 const LONGEST_REASON: usize = 1_000;
 /// Bytes of the answer about one facet.
 const ABOUT_ONE: usize = 16 * 1024;
-/// Bytes of a list.
-const ABOUT_ALL: usize = 2 * 1024 * 1024;
+/// Bytes of a list, which is the longest answer.
+pub const LONGEST_ANSWER: usize = 2 * 1024 * 1024;
 
 /// An answer to one sort of call.
 pub trait Answer: DeserializeOwned {
@@ -80,7 +81,7 @@ pub struct PlacesAnswer {
     pub contract: u32,
     /// The places, such as Regions: each 1 to 40 lower-case letters, digits and hyphens. Each gets a plan of its own. Empty, when it
     /// works everywhere at once.
-    #[schemars(extend("maxItems" = MOST_PLACES))]
+    #[schemars(extend("maxItems" = MOST_PLACES, "uniqueItems" = true, "items" = json!({"type": "string", "pattern": PLACE})))]
     pub places: Vec<String>,
 }
 
@@ -135,29 +136,29 @@ pub struct PlanAnswer {
 pub struct PlannedFacet {
     /// Its name, by which all other calls ask for it: letters, digits and `_.:@=+,-`, with single slashes between. It never means
     /// another target later.
-    #[schemars(length(min = 1, max = 400), regex(pattern = r"^[A-Za-z0-9_.:@=+,-]+(/[A-Za-z0-9_.:@=+,-]+)*$"))]
+    #[schemars(length(min = 1, max = LONGEST_TARGET), regex(pattern = TARGET))]
     pub facet: String,
     /// Its present value.
-    #[schemars(length(min = 1, max = LONGEST_VALUE))]
+    #[schemars(length(min = 1, max = LONGEST_VALUE), regex(pattern = SHOWN))]
     pub present: String,
     /// Its value while the budget is exceeded.
-    #[schemars(length(min = 1, max = LONGEST_VALUE))]
+    #[schemars(length(min = 1, max = LONGEST_VALUE), regex(pattern = SHOWN))]
     pub wanted: String,
     /// Its name for people. `facet` when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = LONGEST_VALUE))]
+    #[schemars(length(min = 1, max = LONGEST_VALUE), regex(pattern = SHOWN))]
     pub label: Option<String>,
     /// Why it is left alone, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = LONGEST_REASON))]
+    #[schemars(length(min = 1, max = LONGEST_REASON), regex(pattern = SHOWN))]
     pub skip: Option<String>,
     /// Why it cannot be changed, if so: it is left alone, and the run counts it as one that could not be planned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = LONGEST_REASON))]
+    #[schemars(length(min = 1, max = LONGEST_REASON), regex(pattern = SHOWN))]
     pub refused: Option<String>,
     /// A note for people, before the change is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = LONGEST_REASON))]
+    #[schemars(length(min = 1, max = LONGEST_REASON), regex(pattern = SHOWN))]
     pub note: Option<String>,
     /// Does the change end something for good, which `rollback` does not bring back? Then the stage must say `terminates: true`.
     #[serde(default, skip_serializing_if = "crate::omit::is_default")]
@@ -183,7 +184,7 @@ impl PlannedFacet {
 }
 
 impl Answer for PlanAnswer {
-    const LONGEST: usize = ABOUT_ALL;
+    const LONGEST: usize = LONGEST_ANSWER;
 
     fn contract(&self) -> u32 {
         self.contract
@@ -219,23 +220,34 @@ pub enum State {
 /// The answer to `observe`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(title = "The answer of a program to observe")]
+#[schemars(title = "The answer of a program to observe", extend("oneOf" = value_or_reason()))]
 pub struct ObserveAnswer {
     /// The version of the contract: 1.
     #[schemars(extend("const" = 1))]
     pub contract: u32,
     /// The facet of the call.
+    #[schemars(length(min = 1, max = LONGEST_TARGET), regex(pattern = TARGET))]
     pub facet: String,
     /// Its state.
     pub state: State,
     /// Its value, with `is` and `moving`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = LONGEST_VALUE))]
+    #[schemars(length(min = 1, max = LONGEST_VALUE), regex(pattern = SHOWN))]
     pub value: Option<String>,
     /// The reason, with `gone`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = LONGEST_REASON))]
+    #[schemars(length(min = 1, max = LONGEST_REASON), regex(pattern = SHOWN))]
     pub reason: Option<String>,
+}
+
+/// The fields that go with each state, as a JSON Schema.
+fn value_or_reason() -> Json {
+    let none = json!({"type": "null"});
+    let text = json!({"type": "string"});
+    json!([
+        {"required": ["value"], "properties": {"state": {"enum": ["is", "moving"]}, "value": text, "reason": none}},
+        {"required": ["reason"], "properties": {"state": {"const": "gone"}, "reason": text, "value": none}},
+    ])
 }
 
 /// A facet as a program sees it.
@@ -297,21 +309,30 @@ pub enum Outcome {
     Superseded,
 }
 
+/// The fields that go with each outcome, as a JSON Schema.
+fn accepted_or_reason() -> Json {
+    json!([
+        {"properties": {"outcome": {"const": "accepted"}}},
+        {"required": ["reason"], "properties": {"reason": {"type": "string"}}},
+    ])
+}
+
 /// The answer to `apply` and to `rollback`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(title = "The answer of a program to apply and rollback")]
+#[schemars(title = "The answer of a program to apply and rollback", extend("anyOf" = accepted_or_reason()))]
 pub struct ChangeAnswer {
     /// The version of the contract: 1.
     #[schemars(extend("const" = 1))]
     pub contract: u32,
     /// The facet of the call.
+    #[schemars(length(min = 1, max = LONGEST_TARGET), regex(pattern = TARGET))]
     pub facet: String,
     /// The outcome.
     pub outcome: Outcome,
     /// The reason, which every outcome but `accepted` has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = LONGEST_REASON))]
+    #[schemars(length(min = 1, max = LONGEST_REASON), regex(pattern = SHOWN))]
     pub reason: Option<String>,
 }
 

@@ -9,17 +9,20 @@ mod text;
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value as Json;
 
 pub use self::answers::{
-    Answer, ChangeAnswer, MOST_FACETS, ObserveAnswer, Observed, Outcome, PlacesAnswer, PlanAnswer, PlannedFacet, State, read,
+    Answer, ChangeAnswer, LONGEST_ANSWER, MOST_FACETS, ObserveAnswer, Observed, Outcome, PlacesAnswer, PlanAnswer, PlannedFacet,
+    State, read,
 };
 pub use self::text::{is_target, quoted};
 use crate::ids::RunId;
 
+/// The longest timeout of a program's function. A look, a change and another look fit into the invocation that makes them.
+pub const LONGEST_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
 /// The version of the contract, in each call and in each answer.
 pub const VERSION: u32 = 1;
 

@@ -5,7 +5,15 @@ use super::Breach;
 /// Letters of a foreign text that a message repeats.
 const REPEATED: usize = 120;
 /// Bytes of a facet as the program names it.
-const LONGEST_TARGET: usize = 400;
+pub(super) const LONGEST_TARGET: usize = 400;
+
+/// The pattern of [`is_target`], for a JSON Schema.
+pub(super) const TARGET: &str = "^[A-Za-z0-9_.:@=+,-]+(/[A-Za-z0-9_.:@=+,-]+)*$";
+/// The pattern of a place.
+pub(super) const PLACE: &str = "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$";
+/// The pattern of [`check`]: no control characters, and none that [`is_format`] knows. Those above U+FFFF are left out, since the
+/// languages write them differently.
+pub(super) const SHOWN: &str = "^[^\\u0000-\\u001F\\u007F-\\u009F\\u00AD\\u0600-\\u0605\\u061C\\u06DD\\u070F\\u180E\\u200B-\\u200F\\u2028-\\u202E\\u2060-\\u206F\\uFEFF\\uFFF9-\\uFFFB]*$";
 
 /// A foreign text in quotation marks: cut where it is long, and without control characters.
 #[must_use]

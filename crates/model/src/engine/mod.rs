@@ -35,8 +35,10 @@ use scan::Scan;
 
 /// How long after its deadline a dead invocation's calls may still land: clock skew and the delay of calls in the network.
 pub const LEASE_MARGIN: SignedDuration = SignedDuration::from_secs(15);
+/// An action's function runs for so long at most. Each lease of its calls ends [`LEASE_MARGIN`] later.
+pub const INVOCATION: SignedDuration = SignedDuration::from_secs(120);
 /// No batch is begun with less time than this left.
-const RESERVE: SignedDuration = SignedDuration::from_secs(10);
+pub const RESERVE: SignedDuration = SignedDuration::from_secs(10);
 /// Seconds after which a record that somebody else was writing is read again.
 const AFTER_CONFLICT: i64 = 1;
 /// The longest wait between two looks, so that progress and a change of mind are seen.
@@ -172,6 +174,7 @@ impl<'a> Executor<'a> {
             note: planned.note,
             due: planned.due,
             identity: planned.identity,
+            known_by: planned.known_by,
             program: planned.program,
             unplanned: planned.unplanned,
             spared: planned.spared,
@@ -287,10 +290,12 @@ impl<'a> Executor<'a> {
     ) -> Result<HashMap<FacetId, Seen>, ExecutorError> {
         let ids: Vec<FacetId> = steps.iter().map(|step| step.facet.clone()).collect();
         let identity = |step: &&Step| Some((step.facet.clone(), step.identity.clone()?));
+        let fact = |step: &&Step| Some((step.facet.clone(), step.known_by.clone()?));
         let program = |step: &&Step| Some((step.facet.clone(), step.program.clone()?));
         let identities = steps.iter().filter_map(identity).collect();
+        let known_by = steps.iter().filter_map(fact).collect();
         let programs = steps.iter().filter_map(program).collect();
-        let known = Known { run: run.id.clone(), deadline: self.deadline, identities, programs };
+        let known = Known { run: run.id.clone(), deadline: self.deadline, identities, known_by, programs };
         let seen = action.observe_for(&ids, &known).await;
         let mut seen = seen.map_err(|source| failed(run, part, "observing", source))?;
         if let Some(missing) = ids.iter().find(|id| !seen.contains_key(id)) {

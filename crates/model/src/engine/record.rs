@@ -95,6 +95,7 @@ impl Executor<'_> {
                     wanted: step.value.wanted.clone(),
                     holders: std::collections::BTreeMap::new(),
                     lease,
+                    known_by: step.value.known_by.clone(),
                     program: step.value.program.clone(),
                     fencing,
                 };
@@ -110,7 +111,8 @@ impl Executor<'_> {
         }
         let mut step = step.clone();
         step.value.before = Some(facet.value.before.clone());
-        // One program makes the change and the way back, whichever run comes last.
+        // The target is the one that was changed, and one program makes the change and the way back, whichever run comes last.
+        step.value.known_by = facet.value.known_by.clone().or(step.value.known_by);
         step.value.program = facet.value.program.clone().or(step.value.program);
         if changes {
             self.move_to(run, &step, Some(facet), Phase::Applying, intended(seen))

@@ -17,7 +17,7 @@ use crate::ids::Value;
 use crate::ledger::{LedgerError, Move, Versioned};
 use crate::phase::Phase;
 use crate::receipt::Receipt;
-use crate::record::{Direction, Run, Step};
+use crate::record::{Direction, Facet, Run, Step};
 
 /// A change that the world has not followed for so many seconds is looked at less often.
 const SLOW: i64 = 120;
@@ -170,6 +170,10 @@ impl Executor<'_> {
                 ApplyNext::Change { .. } if run.approval.is_some() && was_as_wanted(&step.value) => {
                     alone.push((step, looked(seen, Some(AFTER_THE_APPROVAL.to_owned()))));
                 }
+                ApplyNext::Change { .. } if clash(job, facet, &step.value).is_some() => {
+                    let why = clash(job, facet, &step.value);
+                    settled.push(self.move_to(run, step, None, Phase::ApplyFailed, looked(seen, why))?);
+                }
                 ApplyNext::Change { before } => match self.pass(job, &step.value, passes, end).await? {
                     Pass::Open => {
                         let adopted = facet.and_then(|facet| changed::adopted(job, facet, seen));
@@ -297,6 +301,12 @@ impl Executor<'_> {
     }
 }
 
+/// Why the step may not join those that hold its facet, and made its change by another program, if so.
+fn clash(job: &Job<'_>, facet: Option<&Versioned<Facet>>, step: &Step) -> Option<String> {
+    let held = facet.filter(|facet| facet.value.holders.keys().any(|holder| *holder != step.holder()))?;
+    job.action.clash(held.value.program.as_ref()?, step.program.as_ref()?)
+}
+
 /// Was there nothing to change when it was planned, and is nothing of it begun?
 fn was_as_wanted(step: &Step) -> bool {
     step.phase == Phase::Planned && step.present == step.wanted
@@ -339,6 +349,7 @@ fn change(job: &Job<'_>, intent: &Move, deadline: Timestamp) -> Change {
         facet: step.facet.clone(),
         to: to.clone(),
         identity: step.identity.clone(),
+        known_by: step.known_by.clone(),
         unit,
         others,
         receipt: Receipt::default(),

@@ -49,6 +49,9 @@ pub struct Step {
     /// The identity that the service gave its target. Records of earlier versions have none, and go by the name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
+    /// A fact by which its target is known again, where its service gives it no identity. Records of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_by: Option<String>,
     /// The version of the program that makes its change and the way back, where that is not this one. Records of earlier versions have
     /// none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -280,6 +283,9 @@ pub struct Facet {
     /// The number of the last change that was begun, by which a program tells an older call. Records of earlier versions have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fencing: Option<u64>,
+    /// The fact by which the target of the first holder's change is known again. Records of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_by: Option<String>,
     /// The version of the program that made the first holder's change, where that is not this one. Records of earlier versions have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,

@@ -19,6 +19,8 @@ pub(super) fn all(all: &[&RunFunction]) -> Vec<Grant> {
         uses,
         actions,
         resources,
+        // A version's configuration may hold secrets, and a call runs it.
+        narrow: true,
         ..Grant::default()
     };
     let functions = named(|_| true);

@@ -1,5 +1,6 @@
 //! A function of the user's, by its published versions: which one is called, and the calls.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -12,19 +13,26 @@ use aws_sdk_lambda::config::Builder;
 use aws_sdk_lambda::operation::invoke::InvokeOutput;
 use aws_sdk_lambda::primitives::Blob;
 use guardrails_model::action::{ActionError, Change, ChangeOutcome};
-use guardrails_model::contract::{Answer, Breach, Call, quoted, read};
+use guardrails_model::contract::{Answer, Breach, Call, LONGEST_TIMEOUT, quoted, read};
+use guardrails_model::engine::{INVOCATION, RESERVE};
 use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use super::params::RunFunction;
 use crate::calls;
 use crate::context::Context;
 use crate::error::{Codes, Failure};
 
-/// The longest timeout of a function. An action's own function runs for two minutes, and its lease ends with it: a look, a change and
-/// another look have room in that.
-pub(super) const LONGEST_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
 /// Lambda may take so long to start a function, before its timeout begins to run.
 pub(super) const START: SignedDuration = SignedDuration::from_secs(10);
+/// A look, a change and another look.
+const CALLS: i64 = 3;
+/// All calls about one facet end within the invocation that makes them, and its lease outlasts it.
+const _: () = assert!(
+    RESERVE.as_secs() + START.as_secs() + CALLS * LONGEST_TIMEOUT.as_secs() <= INVOCATION.as_secs(),
+    "a facet's calls could outlive the lease"
+);
 /// A call that is not answered by then was lost on its way.
 const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(5);
 
@@ -53,14 +61,43 @@ pub(super) struct Version {
 }
 
 impl Version {
-    /// How the ledger writes it down.
-    pub(super) fn record(&self) -> String {
-        format!("{} {}", self.number, self.code)
+    /// How the ledger writes it down, with all that it is told.
+    pub(super) fn record(&self, told: &Told) -> String {
+        format!("{} {} {}", self.number, self.code, serde_json::to_string(told).unwrap_or_default())
     }
 
     /// The longest that a call of it takes.
     pub(super) fn longest_call(&self) -> SignedDuration {
         START + self.timeout
+    }
+}
+
+/// Cuts a record into the number, the hash of the code, and all that the program is told. Records of earlier versions have no third part.
+fn read_record(record: &str) -> (&str, &str, Option<Told>) {
+    let (number, rest) = record.split_once(' ').unwrap_or((record, ""));
+    let end = rest.find(" {").unwrap_or(rest.len());
+    match serde_json::from_str(&rest[end..]) {
+        Ok(told) => (number, &rest[..end], Some(told)),
+        Err(_) => (number, rest, None),
+    }
+}
+
+/// All that each call of a program is told by the stage.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Told {
+    /// The tags, each with the values that count.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) tags: BTreeMap<String, Vec<String>>,
+    /// The input.
+    #[serde(skip_serializing_if = "Json::is_null")]
+    pub(super) input: Json,
+}
+
+impl Told {
+    /// All that the program of a record was told. Records of earlier versions have none.
+    pub(super) fn of(record: &str) -> Option<Self> {
+        read_record(record).2
     }
 }
 
@@ -145,12 +182,16 @@ impl Program {
         let version = self.look_up(&number).await.map_err(|trouble| trouble.reading(&self.looking()))?;
         if version.timeout > LONGEST_TIMEOUT {
             return Err(ActionError::Refused(format!(
-                "the timeout of function {}, version {}, is {} s, where {} s are allowed: a longer call could outlive the lease under which it \
-                 is made. Set it lower, and publish a version",
+                "the timeout of function {}, version {}, is {} s, where {longest} s are allowed. An invocation has {} s, and its lease ends \
+                 after it. {} s for a start, {CALLS} calls of {longest} s and {} s in reserve fit into that: a longer call could outlive the \
+                 lease. Set the timeout lower, and publish a version",
                 self.name,
                 version.number,
                 version.timeout.as_secs(),
-                LONGEST_TIMEOUT.as_secs()
+                INVOCATION.as_secs(),
+                START.as_secs(),
+                RESERVE.as_secs(),
+                longest = LONGEST_TIMEOUT.as_secs(),
             )));
         }
         Ok(version)
@@ -158,7 +199,7 @@ impl Program {
 
     /// The version as the ledger has it.
     pub(super) async fn recorded(&self, record: &str) -> Result<Version, Trouble> {
-        let (number, code) = record.split_once(' ').unwrap_or((record, ""));
+        let (number, code, _) = read_record(record);
         let version = self.look_up(number).await?;
         if version.code == code {
             return Ok(version);
@@ -234,7 +275,8 @@ impl Program {
             code: answer.code_sha256().unwrap_or_default().to_owned(),
             timeout: SignedDuration::from_secs(answer.timeout().unwrap_or(3).into()),
         };
-        self.longest_work.fetch_max((START + version.timeout * 3).as_secs(), Ordering::Relaxed);
+        self.longest_work
+            .fetch_max((START + version.timeout * i32::try_from(CALLS).unwrap_or(i32::MAX)).as_secs(), Ordering::Relaxed);
         Ok(version)
     }
 
@@ -282,5 +324,26 @@ impl Program {
             return Err(Trouble::Failed(format!("function {} failed at {}: {said}", self.name, call.words())));
         }
         read(call, &said).map_err(Trouble::Breach)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn record_holds_all_that_the_program_is_told() {
+        let tags = BTreeMap::from([("Project".to_owned(), vec!["Beta One".to_owned()])]);
+        for told in [Told::default(), Told { tags, input: json!({"keep": ["a b", " {"]}) }] {
+            let version = Version { number: "7".to_owned(), code: "c0de=".to_owned(), timeout: SignedDuration::from_secs(3) };
+            assert_eq!(read_record(&version.record(&told)), ("7", "c0de=", Some(told)));
+        }
+    }
+
+    #[test]
+    fn record_of_an_earlier_version_is_still_read() {
+        assert_eq!(read_record("7 c0de="), ("7", "c0de=", None));
     }
 }

@@ -1,5 +1,8 @@
 //! Reserved concurrency. At 0, Lambda refuses each invocation; those that run end as they would.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use aws_sdk_lambda::types::AccountLimit;
 use guardrails_model::action::{ActionError, Patience, Seen};
@@ -15,17 +18,19 @@ use crate::error::{Codes, Failure};
 use crate::switch::{Calling, Drift, Found, Member, Resource, Switch, Which};
 
 /// "You can reserve concurrency for as many functions as you like, as long as you leave at least 100 simultaneous executions unreserved"
-/// (API reference). In accounts with a low quota it is less.
+/// (API reference). In accounts with a low quota it is less. `GetAccountSettings` does not tell the minimum.
 const UNRESERVED: i32 = 100;
 
 const EACH: &str = "the own tags of a function decide whether it is in scope, and whether it still is";
 
 /// The reserved concurrency of functions, in one Region.
 pub struct Concurrency {
-    reader: Reader,
+    reader: Arc<Reader>,
     changes: aws_sdk_lambda::Client,
     keys: Keys,
     operators: Vec<Principal>,
+    /// Functions here that `run-function` calls.
+    called: BTreeSet<String>,
 }
 
 /// A function.
@@ -77,7 +82,7 @@ impl Switch for Concurrency {
     fn new(context: &Context<'_>, keys: &Keys) -> Self {
         let operators = context.operators.iter().filter_map(|arn| Principal::of_arn(arn)).map(|of| of.folded()).collect();
         let changes = aws_sdk_lambda::Client::new(&context.sdk_for_changes());
-        Self { reader: Reader::new(context), changes, keys: *keys, operators }
+        Self { reader: Reader::shared(context), changes, keys: *keys, operators, called: called(context) }
     }
 
     async fn list(&self, which: &Which<'_>) -> Result<Vec<Item>, ActionError> {
@@ -156,6 +161,9 @@ impl Concurrency {
         if let Some(role) = details.role.as_ref().filter(is_operator) {
             return Some(format!("its role is an operator's ({role})"));
         }
+        if self.called.contains(&item.name) {
+            return Some("`run-function` calls it, and could roll nothing back without it".to_owned());
+        }
         // Also where nothing is reserved for it already: another run may hold it, and let it go.
         let lost = || {
             let of = details.unguarded.as_ref()?;
@@ -166,6 +174,12 @@ impl Concurrency {
         };
         details.kind.clone().or_else(lost)
     }
+}
+
+/// The functions in the Region of `context` that `run-function` calls. They are where the stack is.
+fn called(context: &Context<'_>) -> BTreeSet<String> {
+    let is_home = context.own_sdk().region() == context.sdk.region();
+    if is_home { context.called.iter().cloned().collect() } else { BTreeSet::new() }
 }
 
 impl Item {

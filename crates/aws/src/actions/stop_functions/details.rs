@@ -82,12 +82,16 @@ async fn read(reader: &Reader, name: &str, events: AsyncEvents) -> Result<Detail
 
 /// The version and aliases whose asynchronous events would be lost, if there are any. `queue`: has `$LATEST` a dead-letter queue?
 async fn unguarded(reader: &Reader, name: &str, queue: bool) -> Result<Option<String>, Failure> {
+    let aliases = aliases(reader, name).await?;
+    if queue && aliases.is_empty() {
+        return Ok(None);
+    }
     let destinations = destinations(reader, name).await?;
     let mut open = Vec::new();
     if !queue && !destinations.contains(LATEST) {
         open.push(LATEST.to_owned());
     }
-    for alias in aliases(reader, name).await? {
+    for alias in aliases {
         let alias_name = alias.name().unwrap_or_default();
         if destinations.contains(alias_name) {
             continue;
@@ -125,6 +129,10 @@ async fn destinations(reader: &Reader, name: &str) -> Result<BTreeSet<String>, F
 
 /// The aliases of a function.
 pub(super) async fn aliases(reader: &Reader, name: &str) -> Result<Vec<AliasConfiguration>, Failure> {
+    reader.aliases.or(name, ask_aliases(reader, name)).await
+}
+
+async fn ask_aliases(reader: &Reader, name: &str) -> Result<Vec<AliasConfiguration>, Failure> {
     let (mut all, mut next) = (Vec::new(), None);
     loop {
         let asked = reader.lambda.list_aliases().function_name(name).set_marker(next);

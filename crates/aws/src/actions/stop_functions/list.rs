@@ -2,11 +2,16 @@
 //! tags confirm it: the index may lag behind.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use aws_sdk_applicationautoscaling::types::ScalableTarget;
+use aws_sdk_lambda::types::AliasConfiguration;
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 use guardrails_model::action::ActionError;
 use guardrails_model::config::Tags;
 
+use super::kept::Kept;
+use super::provisioned::Config;
 use crate::actions::scalable_target::{self, Targets};
 use crate::context::Context;
 use crate::error::Failure;
@@ -19,19 +24,36 @@ const VALUES: usize = 20;
 /// Tags by their keys.
 pub(super) type Own = BTreeMap<String, String>;
 
-/// Reads the functions of one Region.
+/// Reads the functions of one Region, for all parts of the action.
 pub(super) struct Reader {
     pub(super) lambda: aws_sdk_lambda::Client,
     pub(super) targets: Targets,
+    /// The aliases of functions.
+    pub(super) aliases: Kept<Vec<AliasConfiguration>>,
+    /// The provisioned concurrency of functions, by ids such as `orders:live`.
+    pub(super) provisioned: Kept<Vec<(String, Config)>>,
+    index: Kept<BTreeSet<String>>,
+    own: Kept<Option<Own>>,
+    scaled: Kept<BTreeMap<String, ScalableTarget>>,
     tagging: aws_sdk_resourcegroupstagging::Client,
     /// How the ARNs of its functions begin.
     arns: String,
 }
 
 impl Reader {
-    pub(super) fn new(context: &Context<'_>) -> Self {
+    /// The one that the parts of an action share.
+    pub(super) fn shared(context: &Context<'_>) -> Arc<Self> {
+        context.shared(|| Self::new(context))
+    }
+
+    fn new(context: &Context<'_>) -> Self {
         let account = context.account.as_ref().map_or("", |account| account.id.as_str());
         Self {
+            aliases: Kept::default(),
+            provisioned: Kept::default(),
+            index: Kept::default(),
+            own: Kept::default(),
+            scaled: Kept::default(),
             lambda: aws_sdk_lambda::Client::new(&context.sdk),
             targets: Targets::new(context, &scalable_target::FUNCTIONS),
             tagging: aws_sdk_resourcegroupstagging::Client::new(&context.sdk),
@@ -39,8 +61,21 @@ impl Reader {
         }
     }
 
+    /// A plan begins, or ends: its parts share their answers.
+    pub(super) fn planning(&self, begins: bool) {
+        self.aliases.planning(begins);
+        self.provisioned.planning(begins);
+        self.index.planning(begins);
+        self.own.planning(begins);
+        self.scaled.planning(begins);
+    }
+
     /// The names of the functions that carry the tags, by the index.
     pub(super) async fn tagged(&self, tags: &Tags) -> Result<BTreeSet<String>, ActionError> {
+        self.index.or(&serde_json::to_string(tags).unwrap_or_default(), self.ask_index(tags)).await
+    }
+
+    async fn ask_index(&self, tags: &Tags) -> Result<BTreeSet<String>, ActionError> {
         let filter = |(key, values): (&str, Vec<&str>)| {
             let values: Vec<String> = values.into_iter().map(str::to_owned).collect();
             // The functions' own tags decide in the end.
@@ -66,16 +101,25 @@ impl Reader {
         let names: BTreeSet<&str> = names.into_iter().collect();
         let mut all = BTreeMap::new();
         for name in names {
-            let answer = self.lambda.list_tags().resource(format!("{}{name}", self.arns)).send().await;
-            match answer.map_err(|error| Failure::of(&error)) {
-                Err(failure) if failure.is(NOT_FOUND) => {}
-                Err(failure) => return Err(failure.reading(&format!("asking for the tags of the function {name}"))),
-                Ok(answer) => {
-                    all.insert(name.to_owned(), answer.tags.unwrap_or_default().into_iter().collect());
-                }
+            if let Some(own) = self.own.or(name, self.ask_tags(name)).await? {
+                all.insert(name.to_owned(), own);
             }
         }
         Ok(all)
+    }
+
+    async fn ask_tags(&self, name: &str) -> Result<Option<Own>, ActionError> {
+        let answer = self.lambda.list_tags().resource(format!("{}{name}", self.arns)).send().await;
+        match answer.map_err(|error| Failure::of(&error)) {
+            Err(failure) if failure.is(NOT_FOUND) => Ok(None),
+            Err(failure) => Err(failure.reading(&format!("asking for the tags of the function {name}"))),
+            Ok(answer) => Ok(Some(answer.tags.unwrap_or_default().into_iter().collect())),
+        }
+    }
+
+    /// All scalable targets of provisioned concurrency, by ids such as `orders:live`.
+    pub(super) async fn scaled(&self) -> Result<BTreeMap<String, ScalableTarget>, ActionError> {
+        self.scaled.or("", self.targets.all()).await
     }
 }
 

@@ -1,9 +1,10 @@
 //! Provisioned concurrency of aliases and versions. It costs by the hour, whether anybody calls the function or not.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_sdk_lambda::types::ProvisionedConcurrencyStatusEnum as Status;
+use aws_sdk_lambda::types::{AliasConfiguration, ProvisionedConcurrencyStatusEnum as Status};
 use guardrails_model::action::{ActionError, Patience, Seen};
 use guardrails_model::config::Tags;
 use guardrails_model::ids::Value;
@@ -23,7 +24,7 @@ const NOTE: &str = "it returns to the account, where others may take it";
 
 /// Lambda's provisioned concurrency, in one Region.
 pub struct Provisioned {
-    reader: Reader,
+    reader: Arc<Reader>,
     changes: aws_sdk_lambda::Client,
 }
 
@@ -32,9 +33,12 @@ pub struct Item {
     id: String,
     tags: Own,
     config: Option<Config>,
+    /// The version that an alias points to, where it was asked for.
+    version: Option<String>,
 }
 
 /// Its provisioned concurrency, as Lambda shows it.
+#[derive(Debug, Clone)]
 pub(super) struct Config {
     pub(super) requested: i32,
     allocated: i32,
@@ -81,7 +85,7 @@ impl Switch for Provisioned {
     type Item = Item;
 
     fn new(context: &Context<'_>, _: &Keys) -> Self {
-        Self { reader: Reader::new(context), changes: aws_sdk_lambda::Client::new(&context.sdk_for_changes()) }
+        Self { reader: Reader::shared(context), changes: aws_sdk_lambda::Client::new(&context.sdk_for_changes()) }
     }
 
     async fn list(&self, which: &Which<'_>) -> Result<Vec<Item>, ActionError> {
@@ -103,8 +107,23 @@ impl Switch for Provisioned {
             unit: Some(split(&item.id).0.to_owned()),
             tags: item.tags.clone(),
             note: item.config.as_ref().map(|_| NOTE.to_owned()),
+            known_by: item.version.clone(),
             ..Found::new(&item.id, label, seen(item.config.as_ref()), Value::new(NONE))
         }
+    }
+
+    /// Lambda gives no number twice, not even to a function that was made anew under the name. So an alias is of the same function as long
+    /// as the version is there that it pointed to, whichever it points to now.
+    async fn not_the_same(&self, item: &Item, version: &str) -> Result<Option<Seen>, ActionError> {
+        let (function, alias) = split(&item.id);
+        // Nothing is put back where there is something.
+        if item.config.is_some() || one(&self.reader, &format!("{function}:{version}")).await?.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(Seen::OutOfReach(format!(
+            "version {version} of function {function}, to which the alias {alias} pointed, is there no more: the function may have been \
+             made anew under its name. Provision it by hand where it is the same, and let `guardrails abandon` settle it"
+        ))))
     }
 
     async fn set(&self, id: &str, to: &Value, calling: &Calling<'_>) -> Result<(), Failure> {
@@ -139,8 +158,9 @@ impl Provisioned {
         }
         let mut own = self.reader.tags(names.iter().map(String::as_str)).await?;
         own.retain(|_, own| tags.missing(|key| own.get(key).map(String::as_str)).is_none());
-        let targets = self.reader.targets.all().await?;
+        let targets = self.reader.scaled().await?;
         let mut items: BTreeMap<String, Option<Config>> = targets.into_keys().map(|id| (id, None)).collect();
+        let mut versions: BTreeMap<String, String> = BTreeMap::new();
         items.retain(|id, _| own.contains_key(split(id).0));
         for name in own.keys() {
             let aliases = match details::aliases(&self.reader, name).await {
@@ -149,17 +169,25 @@ impl Provisioned {
                 other => other.map_err(|failure| failure.reading(&reading(name)))?,
             };
             items.extend(aliases.iter().filter_map(|alias| Some((format!("{name}:{}", alias.name()?), None))));
+            let version =
+                |alias: &AliasConfiguration| Some((format!("{name}:{}", alias.name()?), alias.function_version()?.to_owned()));
+            versions.extend(aliases.iter().filter_map(version));
             let configs = all(&self.reader, name).await.map_err(|failure| failure.reading(&reading(name)))?;
             items.extend(configs.into_iter().map(|(id, config)| (id, Some(config))));
         }
-        Ok(items.into_iter().map(|(id, config)| Item { id, tags: Own::new(), config }).collect())
+        let mut item = |(id, config): (String, Option<Config>)| {
+            let version = versions.remove(&id);
+            Item { id, tags: Own::new(), config, version }
+        };
+        Ok(items.into_iter().map(&mut item).collect())
     }
 
     /// Those with these ids.
     async fn named(&self, ids: &BTreeSet<String>) -> Result<Vec<Item>, ActionError> {
         let mut found = Vec::new();
         for id in ids {
-            found.extend(one(&self.reader, id).await?.map(|config| Item { id: id.clone(), tags: Own::new(), config }));
+            let item = |config| Item { id: id.clone(), tags: Own::new(), config, version: None };
+            found.extend(one(&self.reader, id).await?.map(item));
         }
         Ok(found)
     }
@@ -167,6 +195,10 @@ impl Provisioned {
 
 /// All provisioned concurrency of a function, by ids such as `orders:live`.
 pub(super) async fn all(reader: &Reader, name: &str) -> Result<Vec<(String, Config)>, Failure> {
+    reader.provisioned.or(name, ask_all(reader, name)).await
+}
+
+async fn ask_all(reader: &Reader, name: &str) -> Result<Vec<(String, Config)>, Failure> {
     let (mut found, mut next) = (Vec::new(), None);
     loop {
         let asked = reader.lambda.list_provisioned_concurrency_configs().function_name(name).max_items(50);

@@ -1,6 +1,7 @@
 //! The scalable targets of provisioned concurrency: the bounds of its number, and which scaling is suspended.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_applicationautoscaling::types::ScalableTarget;
@@ -18,7 +19,7 @@ use crate::switch::{Calling, Drift, Found, Reach, Resource, Switch, Which};
 
 /// Application Auto Scaling's targets that are aliases or versions of functions, in one Region.
 pub struct Scaling {
-    reader: Reader,
+    reader: Arc<Reader>,
 }
 
 /// A target, with the tags of its function.
@@ -57,14 +58,14 @@ impl Switch for Scaling {
     type Item = Item;
 
     fn new(context: &Context<'_>, _: &Keys) -> Self {
-        Self { reader: Reader::new(context) }
+        Self { reader: Reader::shared(context) }
     }
 
     async fn list(&self, which: &Which<'_>) -> Result<Vec<Item>, ActionError> {
         let targets: BTreeMap<String, ScalableTarget> = match which {
             Which::Tagged(tags) => {
                 let functions: BTreeSet<String> = self.reader.tagged(tags).await?;
-                let mut all = if functions.is_empty() { BTreeMap::new() } else { self.reader.targets.all().await? };
+                let mut all = if functions.is_empty() { BTreeMap::new() } else { self.reader.scaled().await? };
                 all.retain(|id, _| functions.contains(split(id).0));
                 all
             }

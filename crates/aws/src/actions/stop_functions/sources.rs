@@ -1,6 +1,7 @@
 //! Event source mappings: Lambda polls a queue or a stream by them. One that is disabled resumes at the same place.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use guardrails_model::action::{ActionError, Patience, Seen};
@@ -20,7 +21,7 @@ const DISABLED: &str = "disabled";
 
 /// Lambda's event source mappings, in one Region.
 pub struct Sources {
-    reader: Reader,
+    reader: Arc<Reader>,
     changes: aws_sdk_lambda::Client,
 }
 
@@ -74,8 +75,12 @@ impl Switch for Sources {
     type Options = Keys;
     type Item = Mapping;
 
+    fn planning(&self, begins: bool) {
+        self.reader.planning(begins);
+    }
+
     fn new(context: &Context<'_>, _: &Keys) -> Self {
-        Self { reader: Reader::new(context), changes: aws_sdk_lambda::Client::new(&context.sdk_for_changes()) }
+        Self { reader: Reader::shared(context), changes: aws_sdk_lambda::Client::new(&context.sdk_for_changes()) }
     }
 
     async fn list(&self, which: &Which<'_>) -> Result<Vec<Mapping>, ActionError> {
@@ -96,11 +101,18 @@ impl Switch for Sources {
         let Mapping { uuid, function, tags, source, state } = item;
         Found {
             unit: Some(function.clone()),
+            known_by: Some(function.clone()),
             tags: tags.clone(),
             note: Some(format!("its records wait at the source, as long as that keeps them{}", kept(source))),
             ending: (state == "Deleting").then(|| "it is being deleted".to_owned()),
             ..Found::new(uuid, format!("event source {source} of function {function}"), seen(state), Value::new(DISABLED))
         }
+    }
+
+    /// Its UUID stays when it is pointed to another function.
+    async fn not_the_same(&self, item: &Mapping, function: &str) -> Result<Option<Seen>, ActionError> {
+        let is_same = item.function == function;
+        Ok((!is_same).then(|| Seen::Gone(format!("it was pointed to function {}, away from {function}", item.function))))
     }
 
     async fn set(&self, id: &str, to: &Value, calling: &Calling<'_>) -> Result<(), Failure> {

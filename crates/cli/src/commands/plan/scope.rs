@@ -93,7 +93,7 @@ mod tests {
             json!({"group": 0, "action": "stop-instances", "params": {"tag": {"Project": "Beta"}}, "plan": {"is": "missing"}});
         let part: Part = serde_json::from_value(part).unwrap();
         let parts =
-            places.into_iter().map(|steps| PartMade { part: part.clone(), warning: None, outcome: Outcome::Steps(steps) });
+            places.into_iter().map(|steps| PartMade { part: part.clone(), warnings: Vec::new(), outcome: Outcome::Steps(steps) });
         Made { catalog: &CATALOG, parts: parts.collect(), pace: Pace::default(), counted_tag: counted.clone() }
     }
 

@@ -229,6 +229,7 @@ pub(super) mod tests {
             note: None,
             due: Vec::new(),
             identity: None,
+            known_by: None,
             program: None,
             unplanned: false,
             spared: false,
@@ -268,7 +269,7 @@ pub(super) mod tests {
                 late: false,
                 unseen: None,
             },
-            warning: None,
+            warnings: Vec::new(),
             outcome,
         }
     }
@@ -362,7 +363,7 @@ pub(super) mod tests {
             ("us-west-2", Outcome::Skipped("explicit deny".to_owned())),
         ];
         let mut parts: Vec<PartMade> = outcomes.into_iter().map(|(region, outcome)| part(region, outcome)).collect();
-        parts[0].warning = Some("it TERMINATES");
+        parts[0].warnings = vec!["it TERMINATES".to_owned()];
         let made =
             Made { catalog: &CATALOG, parts, pace: Pace::default(), counted_tag: guardrails_model::config::Tags::default() };
         let said = text(&made, false);
