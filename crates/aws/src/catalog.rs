@@ -75,6 +75,10 @@ macro_rules! catalog {
                 self.declared()?.selects()
             }
 
+            fn regions(&self) -> &[$crate::catalog::Place] {
+                self.declared().map(|one| one.regions()).unwrap_or_default()
+            }
+
             fn restricts(&self) -> Vec<$crate::catalog::Principal> {
                 self.declared().map(|one| one.restricts()).unwrap_or_default()
             }
@@ -98,7 +102,7 @@ macro_rules! catalog {
 pub use guardrails_model::{
     config::file::Actions,
     config::{Meanwhile, Tags},
-    ids::{FacetId, Value},
+    ids::{FacetId, Place, Value},
     pace::Limit,
     principal::Principal,
 };
