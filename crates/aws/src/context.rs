@@ -22,6 +22,8 @@ pub struct Context<'a> {
     pub stack: Option<String>,
     /// The account that it works in.
     pub account: Option<Account>,
+    /// The stack is planned for and not deployed yet: a plan counts its own policies as though they were there.
+    pub to_come: bool,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Keeps it within its share of AWS's limits.
@@ -60,7 +62,18 @@ impl<'a> Context<'a> {
     pub fn new(sdk: &SdkConfig, operators: &'a [String], clock: Arc<dyn Clock>) -> Self {
         let pacer = Arc::new(Pacer::new(Pace::default(), Arc::clone(&clock), Levels::default()));
         let own_region = sdk.region().cloned();
-        Self { sdk: sdk.clone(), operators, restricted: &[], stack: None, account: None, clock, pacer, place: None, own_region }
+        Self {
+            sdk: sdk.clone(),
+            operators,
+            restricted: &[],
+            stack: None,
+            account: None,
+            to_come: false,
+            clock,
+            pacer,
+            place: None,
+            own_region,
+        }
     }
 
     /// In this place, if the action works in places.

@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use self::schema::Schema;
 use crate::catalog::{Catalog, CatalogError};
 use crate::declared::Service;
-use crate::grants::{Use, sid};
+use crate::grants::{self, Use, sid};
 use crate::{stop_all, unstoppable};
 
 /// How the names of an operator's statements begin that are made of the actions' grants.
@@ -95,12 +95,29 @@ pub fn rights(catalog: &Catalog, config: &Config) -> Result<String, CatalogError
 /// # Errors
 /// When `config` holds parameters that an action does not take.
 pub fn operator(catalog: &Catalog, config: &Config, present: &Json) -> Result<Json, CatalogError> {
+    planning(catalog, config, present, |_| true)
+}
+
+/// The policy of a person who plans by a file before anything is deployed: the same statements, of reads alone.
+///
+/// # Errors
+/// When the configuration holds parameters that an action does not take.
+pub fn planner(catalog: &Catalog, config: &Config, present: &Json) -> Result<Json, CatalogError> {
+    planning(catalog, config, present, grants::is_read)
+}
+
+/// The statements of `present` with others than it has of plans.
+fn planning(catalog: &Catalog, config: &Config, present: &Json, takes: fn(&str) -> bool) -> Result<Json, CatalogError> {
     let mut on: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for action in catalog.entries() {
         for grant in action.grants(config)?.iter().filter(|grant| grant.uses.contains(&Use::Plan)) {
             let resources = grant.resources.iter().map(|arn| widened(arn));
             let resources: BTreeSet<String> = resources.collect();
-            grant.actions.iter().for_each(|action| on.entry(*action).or_default().extend(resources.clone()));
+            grant
+                .actions
+                .iter()
+                .filter(|action| takes(action))
+                .for_each(|action| on.entry(*action).or_default().extend(resources.clone()));
         }
     }
     let mut alike: BTreeMap<BTreeSet<String>, Vec<&str>> = BTreeMap::new();
