@@ -49,13 +49,13 @@ ACCEPTED = [
         "newer than parliament's list: .ci/actions_exist.py knows each",
     ),
     (
-        r"policies/(operator|pause-clusters)\.json|PauseClustersRole/.*",
+        r"policies/(operator|plan|pause-clusters)\.json|PauseClustersRole/.*",
         "RESOURCE_MISMATCH",
         r"redshift:DescribeClusters",
         "parliament's list is older than the resource of this call, a cluster",
     ),
     (
-        r"policies/(operator|stop-services)\.json|StopServicesRole/.*",
+        r"policies/(operator|plan|stop-services)\.json|StopServicesRole/.*",
         "RESOURCE_STAR",
         r"ecs:ListTasks",
         "its only resource is a container instance, and tasks on Fargate have none",

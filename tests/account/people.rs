@@ -97,6 +97,8 @@ fn policy(text: &str) -> Json {
 
 /// The policies of the deployer.
 const DEPLOYER: [&str; 2] = [include_str!("../../policies/deployer.json"), include_str!("../../policies/cloudformation.json")];
+/// The policy of the person who plans by a file.
+const PLANNER: &str = include_str!("../../policies/plan.json");
 /// The policies of the operator.
 const OPERATOR: [&str; 2] = [include_str!("../../policies/operator.json"), include_str!("../../policies/doctor.json")];
 
@@ -236,7 +238,7 @@ fn neither_may_change_targets_or_extend_their_own_rights() {
 
 #[test]
 fn each_fits_into_managed_policy_for_any_stack_name_and_region() {
-    for text in DEPLOYER.into_iter().chain(OPERATOR) {
+    for text in DEPLOYER.into_iter().chain(OPERATOR).chain([PLANNER]) {
         let policy = policy(text).to_string();
         let longest = policy.replace("budget-guardrails", &"s".repeat(LONGEST_STACK_NAME)).replace("us-east-1", "ap-northeast-1");
         assert!(longest.len() <= LARGEST_POLICY && longest != policy, "{} characters", longest.len());

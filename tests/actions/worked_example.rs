@@ -162,7 +162,7 @@ fn file_and_schema_take_its_parameters_and_no_others() {
         assert_eq!(json!(EXAMPLE.find(NAME).unwrap().read(&stored.params).is_ok()), json!(true), "what is stored is read back");
     }
     for (bad, words) in [
-        ("{ tags: { Project: Beta } }", "unknown field `tags`, expected one of `tag`, `regions`, `exempt`"),
+        ("{ tags: { Project: Beta } }", "unknown field `tags`, expected one of `tag`, `regions`, `exempt`; did you mean `tag`?"),
         ("{ regions: all }", "the key `tag` is missing"),
         ("{ tag: { } }", "`tag` is empty: name at least one tag of the App Runner services"),
         ("{ tag: { Project: Beta }, regions: some }", "expected `all`, or a list of Regions"),

@@ -139,3 +139,33 @@ fn other_files_of_people_are_taken() {
         taken(text, &[]);
     }
 }
+
+#[test]
+fn misspelt_region_and_tag_are_found_without_an_account() {
+    let stop = "stop-instances: { tag: { Project: Beta }";
+    let file = SCOPES_APART.replace("stop-instances: { tag: { project: beta }", stop);
+    assert_ne!(file, SCOPES_APART);
+    let in_region = |region: &str| file.replace(stop, &format!("{stop}, regions: [{region}]"));
+    refused(&in_region("us-east1"), &["`us-east1` is not the name of a Region", "did you mean `us-east-1`?"]);
+    refused(&in_region("us-east-1a"), &["an Availability Zone", "write `us-east-1`"]);
+    taken(&in_region("eu-north-9"), &["WARNING: project-beta at 100% actual: stop-instances: the Region `eu-north-9`"]);
+    let said = taken(&in_region("eu-north-1"), &[]);
+    assert!(!said.contains("the Region `"), "{said}");
+    taken(&file.replace(stop, "stop-instances: { tag: { Project: Betta }"), &["did you mean `Beta`?"]);
+    refused(&file.replace(stop, "stop-databases: { tags: { Project: Beta }"), &["did you mean `tag`?"]);
+    let exempt = |key: &str| file.replace(stop, &format!("{stop}, exempt: {{ {key} }}"));
+    refused(&exempt("ids: [i-0123456789abcdef0]"), &["did you mean `id`?"]);
+    refused(&exempt("id: [web-1]"), &["`web-1` is no instance's id"]);
+    refused(&file.replace("stop-instances:", "stop-instnces:"), &["did you mean `stop-instances`?"]);
+}
+
+#[test]
+fn misspelt_policy_of_aws_is_warned_of() {
+    const GOOD: &str = include_str!("../../examples/guardrails.yaml");
+    let said = taken(&GOOD.replace("[AmazonEC2FullAccess]", "[AmazonEC2FulAccess]"), &["did you mean `AmazonEC2FullAccess`?"]);
+    assert!(
+        said.contains("WARNING: project-beta at 100% actual: swap-group-policy: AWS's policy `AmazonEC2FulAccess`"),
+        "{said}"
+    );
+    assert!(!taken(GOOD, &[]).contains("AWS's policy"));
+}

@@ -3,6 +3,7 @@
 mod command;
 mod contract;
 mod files;
+mod first_hour;
 mod goes_on;
 mod hand;
 mod prices;

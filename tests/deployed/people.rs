@@ -15,11 +15,12 @@ use super::lab::{EXAMPLE, Lab, real_alert, text};
 const DEPLOYER: [&str; 2] = [include_str!("../../policies/deployer.json"), include_str!("../../policies/cloudformation.json")];
 const OPERATOR: [&str; 2] = [include_str!("../../policies/operator.json"), include_str!("../../policies/doctor.json")];
 const DELETE_LEDGER: &str = include_str!("../../policies/delete-ledger.json");
+const PLAN: [&str; 1] = [include_str!("../../policies/plan.json")];
 const STACK: &str = "budget-guardrails";
 const BUCKET: &str = "guardrails-123456789012-us-east-1";
 
 /// A user with the rights of `policy`: their access key and its secret.
-async fn user(root: &SdkConfig, name: &str, policies: [&str; 2]) -> (String, String) {
+async fn user<const N: usize>(root: &SdkConfig, name: &str, policies: [&str; N]) -> (String, String) {
     let iam = aws_sdk_iam::Client::new(root);
     iam.create_user().user_name(name).send().await.unwrap();
     let key = iam.create_access_key().user_name(name).send().await.unwrap().access_key.unwrap();
@@ -27,7 +28,7 @@ async fn user(root: &SdkConfig, name: &str, policies: [&str; 2]) -> (String, Str
     (key.access_key_id, key.secret_access_key)
 }
 
-async fn grant(root: &SdkConfig, name: &str, policies: [&str; 2]) {
+async fn grant<const N: usize>(root: &SdkConfig, name: &str, policies: [&str; N]) {
     let iam = aws_sdk_iam::Client::new(root);
     for (policy, document) in ["own", "besides"].into_iter().zip(policies) {
         iam.put_user_policy().user_name(name).policy_name(policy).policy_document(document).send().await.unwrap();
@@ -184,6 +185,29 @@ async fn operator_policy_allows_all_of_a_days_work_and_no_more() {
     may(&lab, &operator, &["abandon", &tried, "--reason", "settled by hand", "--yes"]).await;
     assert!(lab.runs_when(|runs| !runs.is_empty()).await.iter().all(|run| !run.state.is_open()));
     let deployed = run_as(&lab, &operator, &["deploy", "--yes"]).await;
+    assert!(!deployed.status.success(), "{}", text(&deployed.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_policy_allows_the_first_hour_and_no_more() {
+    let lab = Lab::bare(EXAMPLE).await;
+    let planner = user(&lab.root, "planner", PLAN).await;
+    let said = may(&lab, &planner, &["init", "--file", "first.yaml"]).await;
+    assert!(said.contains("operator: arn:aws:iam::123456789012:user/planner"), "{said}");
+    assert!(said.contains("tag: Project=Beta, which ") && said.contains("guardrails plan --file first.yaml"), "{said}");
+    may(&lab, &planner, &["check", "--file", "first.yaml"]).await;
+
+    let plan = may(&lab, &planner, &["plan", "--file", "first.yaml"]).await;
+    assert!(plan.contains("the stack `budget-guardrails` is not there"), "{plan}");
+    assert!(plan.contains("running -> stopped") && plan.contains("next: guardrails deploy --file first.yaml"), "{plan}");
+    assert!(!plan.contains("could not be read"), "{plan}");
+    let example = run_as(&lab, &planner, &["plan", "project-beta", "--file", "guardrails.yaml"]).await;
+    let told = text(&example.stdout);
+    assert!(told.contains("who can launch: now ") && !told.contains("could not be read"), "{told}");
+
+    let again = run_as(&lab, &planner, &["init", "--file", "first.yaml"]).await;
+    assert_eq!(again.status.code(), Some(2), "{}", text(&again.stderr));
+    let deployed = run_as(&lab, &planner, &["deploy", "--yes"]).await;
     assert!(!deployed.status.success(), "{}", text(&deployed.stderr));
 }
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
 use guardrails_aws::actions::CATALOG;
-use guardrails_aws::catalog::Entry;
+use guardrails_aws::catalog::{Catalog, CatalogError, Entry};
 use guardrails_aws::{documents, grants};
 use guardrails_cli::reference;
 use guardrails_model::config::Config;
@@ -15,6 +15,7 @@ use guardrails_model::contract;
 use guardrails_model::report::history;
 use guardrails_prose::debt::{self, Debt};
 use guardrails_prose::survey::survey;
+use serde_json::Value;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -73,9 +74,13 @@ fn files(root: &Path) -> Result<Vec<(PathBuf, String)>> {
         let file = format!("docs/{name}.md");
         files.push((PathBuf::from(&file), page(root, &file, &parts)?));
     }
-    let present = serde_json::from_str(&read(root, "policies/operator.json")?).context("reading policies/operator.json")?;
-    let operator = json(&documents::operator(&CATALOG, &config, &present)?)?;
-    files.push((PathBuf::from("policies/operator.json"), filled(&operator)));
+    for (file, of) in [
+        ("policies/operator.json", documents::operator as fn(&Catalog, &Config, &Value) -> Result<Value, CatalogError>),
+        ("policies/plan.json", documents::planner),
+    ] {
+        let present = serde_json::from_str(&read(root, file)?).with_context(|| format!("reading {file}"))?;
+        files.push((PathBuf::from(file), filled(&json(&of(&CATALOG, &config, &present)?)?)));
+    }
     for action in CATALOG.entries() {
         files.push((PathBuf::from(format!("policies/{}.json", action.name)), policy(action, &config)?));
     }
@@ -121,6 +126,6 @@ fn between(page: &str, file: &str, name: &str, text: &str) -> Result<String> {
     Ok(format!("{before}{begin}\n{text}\n{end}{after}"))
 }
 
-fn json(value: &serde_json::Value) -> Result<String> {
+fn json(value: &Value) -> Result<String> {
     Ok(format!("{}\n", serde_json::to_string_pretty(value)?))
 }

@@ -76,6 +76,10 @@ macro_rules! catalog {
                 self.declared()?.selects()
             }
 
+            fn regions(&self) -> &[$crate::catalog::Place] {
+                self.declared().map(|one| one.regions()).unwrap_or_default()
+            }
+
             fn restricts(&self) -> Vec<$crate::catalog::Principal> {
                 self.declared().map(|one| one.restricts()).unwrap_or_default()
             }
@@ -99,7 +103,7 @@ macro_rules! catalog {
 pub use guardrails_model::{
     config::file::Actions,
     config::{Meanwhile, Tags},
-    ids::{FacetId, Value},
+    ids::{FacetId, Place, Value},
     pace::Limit,
     principal::Principal,
 };

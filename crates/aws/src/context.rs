@@ -26,6 +26,8 @@ pub struct Context<'a> {
     pub stack: Option<String>,
     /// The account that it works in.
     pub account: Option<Account>,
+    /// The stack is planned for and not deployed yet: a plan counts its own policies as though they were there.
+    pub to_come: bool,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Keeps it within its share of AWS's limits.
@@ -73,6 +75,7 @@ impl<'a> Context<'a> {
             called: Vec::new(),
             stack: None,
             account: None,
+            to_come: false,
             clock,
             pacer,
             place: None,

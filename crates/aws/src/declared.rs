@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use guardrails_model::action::{Action, ActionError};
 use guardrails_model::config::{Meanwhile, Tags};
-use guardrails_model::ids::{FacetId, Value};
+use guardrails_model::ids::{FacetId, Place, Value};
 use guardrails_model::pace::Limit;
 use guardrails_model::principal::Principal;
 use guardrails_model::verdict::Verdict;
@@ -135,6 +135,11 @@ pub trait Declared: Any + Send + Sync {
     /// The tags that it selects its targets by, where it does.
     fn selects(&self) -> Option<&Tags> {
         None
+    }
+
+    /// The Regions that it names to work in; none where it works in all, or in no Region.
+    fn regions(&self) -> &[Place] {
+        &[]
     }
 
     /// Those it takes rights from: never the operators, and IAM is asked afterwards which rights they still have.

@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use self::schema::Schema;
 use crate::catalog::{Catalog, CatalogError};
 use crate::declared::Service;
-use crate::grants::{Use, sid};
+use crate::grants::{self, Use, sid};
 use crate::{stop_all, unstoppable};
 
 /// How the names of an operator's statements begin that are made of the actions' grants.
@@ -95,6 +95,19 @@ pub fn rights(catalog: &Catalog, config: &Config) -> Result<String, CatalogError
 /// # Errors
 /// When `config` holds parameters that an action does not take.
 pub fn operator(catalog: &Catalog, config: &Config, present: &Json) -> Result<Json, CatalogError> {
+    planning(catalog, config, present, |_| true)
+}
+
+/// The policy of a person who plans by a file before anything is deployed: the same statements, of reads alone.
+///
+/// # Errors
+/// When the configuration holds parameters that an action does not take.
+pub fn planner(catalog: &Catalog, config: &Config, present: &Json) -> Result<Json, CatalogError> {
+    planning(catalog, config, present, grants::is_read)
+}
+
+/// The statements of `present` with others than it has of plans.
+fn planning(catalog: &Catalog, config: &Config, present: &Json, takes: fn(&str) -> bool) -> Result<Json, CatalogError> {
     // By the action, and by the condition as text, which has an order.
     let mut on: BTreeMap<(&str, String), BTreeSet<String>> = BTreeMap::new();
     for action in catalog.entries() {
@@ -102,8 +115,8 @@ pub fn operator(catalog: &Catalog, config: &Config, present: &Json) -> Result<Js
             let kept = if grant.narrow { any_version } else { widened };
             let resources: BTreeSet<String> = grant.resources.iter().map(|arn| kept(arn)).collect();
             let condition = if grant.narrow { &grant.condition } else { &Json::Null };
-            for action in grant.actions {
-                on.entry((*action, condition.to_string())).or_default().extend(resources.clone());
+            for action in grant.actions.iter().copied().filter(|action| takes(action)) {
+                on.entry((action, condition.to_string())).or_default().extend(resources.clone());
             }
         }
     }

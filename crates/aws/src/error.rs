@@ -88,6 +88,24 @@ pub trait Sent: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static
 
 impl<E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static> Sent for E {}
 
+/// Words by which services say that the caller has no right to a call. Each has its own code for that.
+const DENIALS: &[&str] = &["AccessDenied", "UnauthorizedOperation", "AuthorizationError", "not authorized to perform"];
+
+/// Do these words of a [`Failure`] say that the caller has no right to a call?
+#[must_use]
+pub fn is_denial(words: &str) -> bool {
+    DENIALS.iter().any(|denial| words.contains(denial))
+}
+
+/// These words of a [`Failure`], with the right that it takes, where they name it.
+#[must_use]
+pub fn with_right(words: &str) -> String {
+    let named = words.split_once("not authorized to perform: ").map(|(_, rest)| rest);
+    let ends = |letter: char| !(letter.is_ascii_alphanumeric() || matches!(letter, ':' | '-'));
+    let right = named.and_then(|rest| rest.split(ends).next()).filter(|right| right.contains(':'));
+    right.map_or_else(|| words.to_owned(), |right| format!("{words}; needs the right {right}"))
+}
+
 impl Failure {
     /// A call that was not made: this refuses it for good.
     #[must_use]
@@ -193,5 +211,16 @@ mod tests {
         assert!(
             codes.is_not_now(&failed("Busy")) && codes.is_for_another(&failed("Odd")) && !codes.is_for_another(&failed("Full"))
         );
+    }
+
+    #[test]
+    fn denial_names_the_right_that_it_takes() {
+        let words = "AccessDenied: User: ann is not authorized to perform: ec2:DescribeInstances because no policy allows it";
+        assert!(is_denial(words) && !is_denial("ValidationError: no such thing"));
+        assert!(with_right(words).ends_with("; needs the right ec2:DescribeInstances"), "{}", with_right(words));
+        for words in ["UnauthorizedOperation: You are not authorized to perform this operation.", "not authorized to perform: it"]
+        {
+            assert_eq!(with_right(words), words);
+        }
     }
 }

@@ -18,6 +18,15 @@ pub enum Use {
     Rollback,
 }
 
+/// How the names of IAM's actions begin that only read.
+const READS: &[&str] = &["BatchGet", "Describe", "Get", "List", "Lookup", "Query", "Scan", "Simulate"];
+
+/// Does this IAM action, such as `ec2:DescribeRegions`, only read?
+#[must_use]
+pub fn is_read(action: &str) -> bool {
+    action.split_once(':').is_some_and(|(_, name)| READS.iter().any(|read| name.starts_with(read)))
+}
+
 /// Actions, each with a reason.
 pub type Reasons = &'static [(&'static str, &'static str)];
 

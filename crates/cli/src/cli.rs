@@ -11,6 +11,7 @@ use crate::commands::deploy::Deploy;
 use crate::commands::doctor::Doctor;
 use crate::commands::explain::Explain;
 use crate::commands::history::History;
+use crate::commands::init::Init;
 use crate::commands::package::Package;
 use crate::commands::plan::Plan;
 use crate::commands::prices::Prices;
@@ -54,6 +55,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Writes a first guardrails.yaml for this account. Only reads in AWS, and overwrites no file.
+    Init(Init),
     /// Checks guardrails.yaml, and shows its guardrails and stages.
     Check(Configuration),
     /// Writes the CloudFormation template and the functions' zip.
@@ -100,6 +103,7 @@ impl Cli {
     pub async fn run(&self) -> anyhow::Result<Exit> {
         let global = &self.global;
         match &self.command {
+            Command::Init(args) => commands::init::run(global, args).await,
             Command::Check(args) => commands::check::run(global, args),
             Command::Package(args) => commands::package::run(global, args),
             Command::Deploy(args) => commands::deploy::run(global, args).await,

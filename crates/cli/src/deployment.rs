@@ -43,6 +43,11 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// The owner of this ARN, such as `arn:aws:iam::123456789012:user/ann`.
+    pub(crate) fn of(arn: &str) -> Self {
+        Self { arn: arn.to_owned(), account: arn.split(':').nth(4).unwrap_or_default().to_owned() }
+    }
+
     /// The account that they are of.
     pub(crate) fn account(&self) -> Account {
         let partition = self.arn.split(':').nth(1).unwrap_or("aws").to_owned();
@@ -73,10 +78,40 @@ pub(crate) async fn caller(sdk: &SdkConfig, global: &Global) -> Result<Caller> {
     Ok(Caller { arn: identity.arn.unwrap_or_default(), account: identity.account.unwrap_or_default() })
 }
 
+/// Whether the stack stands.
+pub(crate) enum Standing {
+    /// It does.
+    There(Box<Deployment>),
+    /// It does not.
+    Not,
+    /// That could not be read; in words.
+    Unread(String),
+}
+
+impl Standing {
+    /// Looks for the stack. An answer of any kind is no error.
+    pub(crate) async fn find(sdk: &SdkConfig, caller: &Caller, global: &Global) -> Self {
+        let outputs = match described(sdk, &global.stack_name).await {
+            Ok(Some(outputs)) => outputs,
+            Ok(None) => return Self::Not,
+            Err(failure) => return Self::Unread(failure.message),
+        };
+        match Deployment::of(sdk.clone(), &outputs, caller.clone(), global) {
+            Ok(deployment) => Self::There(Box::new(deployment)),
+            Err(error) => Self::Unread(format!("{error:#}")),
+        }
+    }
+}
+
 impl Deployment {
     pub(crate) async fn find(global: &Global) -> Result<Self> {
         let sdk = sdk(global).await?;
         let outputs = outputs(&sdk, global).await?;
+        let caller = caller(&sdk, global).await?;
+        Self::of(sdk, &outputs, caller, global)
+    }
+
+    fn of(sdk: SdkConfig, outputs: &HashMap<String, String>, caller: Caller, global: &Global) -> Result<Self> {
         let output = |name: &str| {
             outputs.get(name).cloned().ok_or_else(|| {
                 anyhow!(
@@ -91,7 +126,7 @@ impl Deployment {
             ledger: Ledger::new(Arc::new(store)),
             workflow: StateMachine::new(aws_sdk_sfn::Client::new(&sdk), output("StateMachineArn")?),
             alert_topic: output("AlertTopicArn")?,
-            caller: caller(&sdk, global).await?,
+            caller,
             sdk,
         })
     }
@@ -134,20 +169,30 @@ pub(crate) fn stage(guardrail: &Guardrail, at: Option<StageAt>) -> Result<StageA
 
 /// The outputs of a stack.
 pub(crate) async fn outputs(sdk: &SdkConfig, global: &Global) -> Result<HashMap<String, String>> {
-    let client = aws_sdk_cloudformation::Client::new(sdk);
     let stack = global.stack_name.as_str();
+    match described(sdk, stack).await {
+        Ok(Some(outputs)) => Ok(outputs),
+        Ok(None) => {
+            // In another account than was thought it may well be there.
+            let account = caller(sdk, global).await.ok().map(|caller| caller.account);
+            Err(anyhow!(first_call::no_stack(stack, account.as_deref(), global, sdk)))
+        }
+        Err(failure) => Err(anyhow!("looking for the stack `{stack}`: {}", first_call::words(&failure, global, sdk))),
+    }
+}
+
+/// The outputs of a stack; none where there is no such stack.
+async fn described(sdk: &SdkConfig, stack: &str) -> Result<Option<HashMap<String, String>>, Failure> {
+    let client = aws_sdk_cloudformation::Client::new(sdk);
     let found = match client.describe_stacks().stack_name(stack).send().await {
         Ok(found) => found,
         Err(error) => {
             let failure = Failure::of(&error);
-            if failure.is("ValidationError") && failure.message.contains("does not exist") {
-                // In another account than was thought it may well be there.
-                let account = caller(sdk, global).await.ok().map(|caller| caller.account);
-                return Err(anyhow!(first_call::no_stack(stack, account.as_deref(), global, sdk)));
-            }
-            return Err(anyhow!("looking for the stack `{stack}`: {}", first_call::words(&failure, global, sdk)));
+            let is_missing = failure.is("ValidationError") && failure.message.contains("does not exist");
+            return if is_missing { Ok(None) } else { Err(failure) };
         }
     };
     let outputs = found.stacks().iter().flat_map(aws_sdk_cloudformation::types::Stack::outputs);
-    Ok(outputs.filter_map(|output| Some((output.output_key()?.to_owned(), output.output_value()?.to_owned()))).collect())
+    let named = outputs.filter_map(|output| Some((output.output_key()?.to_owned(), output.output_value()?.to_owned())));
+    Ok(Some(named.collect()))
 }

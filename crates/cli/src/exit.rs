@@ -24,7 +24,7 @@ pub enum Exit {
     Warned,
     /// `doctor` found failures.
     Unwell,
-    /// `doctor` found no failure, and could not look at everything.
+    /// `doctor`, `init` or `plan` found no failure, and could not look at everything.
     NotChecked,
     /// A person waited no longer. The run on the screen goes on by itself.
     Interrupted,
@@ -95,7 +95,8 @@ impl Exit {
             Self::PartlyFailed => &["abandon", "approve", "plan", "prices fetch", "reject", "rollback", "simulate"],
             Self::Declined => &["abandon", "approve", "deploy", "reject", "remove", "rollback", "simulate"],
             Self::Waits => &["approve", "reject", "simulate"],
-            Self::Warned | Self::Unwell | Self::NotChecked => &["doctor"],
+            Self::Warned | Self::Unwell => &["doctor"],
+            Self::NotChecked => &["doctor", "init", "plan"],
             Self::Interrupted => &["approve", "reject", "rollback", "simulate"],
         }
     }

@@ -10,11 +10,14 @@ pub mod exit;
 mod first_call;
 mod follow;
 mod operation;
+mod operators;
 mod output;
 mod prices;
 pub mod reference;
+mod tagged;
 
+pub use commands::init::first_file;
 pub use commands::plan::goes_on::{Costly, GoesOn, goes_on as plan_goes_on, goes_on_words as plan_goes_on_words};
-pub use commands::plan::words_of as plan_words;
+pub use commands::plan::{before_deployment as plan_before_deployment, words_of as plan_words};
 pub use commands::prices::{Fetched as FetchedPrices, Question as PriceQuestion, fetched as fetch_prices};
 pub use output::tell;

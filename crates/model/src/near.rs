@@ -6,7 +6,12 @@ const LISTED: usize = 12;
 /// The known name that is nearest to `word`, where one is near enough to be meant.
 #[must_use]
 pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let bound = (word.chars().count() / 4).max(1);
+    nearest_within((word.chars().count() / 4).max(1), word, known)
+}
+
+/// The known name that is nearest to `word`, at most `bound` letters away. A low bound is for a list that is not whole.
+#[must_use]
+pub fn nearest_within<'a>(bound: usize, word: &str, known: &[&'a str]) -> Option<&'a str> {
     let measured = known.iter().map(|name| (distance(&word.to_lowercase(), &name.to_lowercase()), *name));
     measured.filter(|(distance, _)| *distance <= bound).min().map(|(_, name)| name)
 }

@@ -51,7 +51,7 @@ pub struct Account {
     pub tags_known: Timestamp,
     /// The tag by which the functions are granted instances and groups; all of them when there is none.
     pub granted: Option<(&'static str, &'static str)>,
-    /// Operations of IAM that nobody may call.
+    /// Operations that nobody may call.
     pub refused: BTreeSet<String>,
     /// ARNs of principals that listings still show, and that are not there any more.
     pub gone: BTreeSet<String>,
@@ -87,6 +87,10 @@ pub struct Account {
     pub things: Things,
     /// Calls of those services, of RDS and of Redshift: IAM's action, the resource, and the resource's tags.
     pub told: Vec<(String, String, BTreeMap<String, String>)>,
+    /// IAM's actions of all calls.
+    pub asked: BTreeSet<String>,
+    /// ARNs and tags of resources that no other part of this account has, by Region.
+    pub tagged: Vec<(&'static str, &'static str, &'static [(&'static str, &'static str)])>,
     /// The Regions that are enabled.
     pub regions: BTreeSet<String>,
     /// Of these, those in which an organization's policy refuses every call.
@@ -172,6 +176,8 @@ impl Default for Account {
             doubles: Vec::new(),
             things: BTreeMap::new(),
             told: Vec::new(),
+            asked: BTreeSet::new(),
+            tagged: Vec::new(),
             regions: BTreeSet::from([HOME.to_owned()]),
             closed: BTreeSet::new(),
             failing: BTreeSet::new(),

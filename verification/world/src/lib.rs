@@ -32,6 +32,7 @@ mod services;
 mod simulator;
 pub mod story;
 mod switchable;
+mod tagged;
 mod things;
 mod timeline;
 mod trail;

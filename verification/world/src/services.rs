@@ -67,6 +67,8 @@ impl Account {
             Service::Redshift => self.told.push(redshift::told(self, call)),
             _ => {}
         }
+        let action = self.action(call);
+        self.asked.insert(action.clone());
         let is_regional = !matches!(call.service, Service::Iam);
         if is_regional && !self.regions.contains(&call.region) {
             return Some(wire::not_enabled(call.service));
@@ -75,7 +77,7 @@ impl Account {
             return Some(wire::closed(call));
         }
         if self.refused.contains(&call.operation) {
-            let what = format!("User: ann is not authorized to perform: iam:{}", call.operation);
+            let what = format!("User: ann is not authorized to perform: {action} on resource: *");
             return Some(Refusal(403, "AccessDenied", what));
         }
         let on_demand = self.throttled.get_mut(&call.operation).filter(|times| **times > 0);
@@ -91,6 +93,20 @@ impl Account {
         *calls += 1;
         *throttled += usize::from(is_throttled);
         is_throttled.then(|| wire::held_up(call))
+    }
+
+    /// IAM's action of a call.
+    fn action(&self, call: &Call) -> String {
+        let service = match call.service {
+            Service::Iam => "iam",
+            Service::Ec2 => "ec2",
+            Service::AutoScaling => "autoscaling",
+            Service::TargetGroups | Service::ClassicLoadBalancers => "elasticloadbalancing",
+            Service::CloudTrail => "cloudtrail",
+            Service::Costs => "ce",
+            _ => return self.told.last().map(|(action, ..)| action.clone()).unwrap_or_default(),
+        };
+        format!("{service}:{}", call.operation)
     }
 
     fn carry_out(&mut self, call: &Call, now: Timestamp) -> Result<String, Refusal> {

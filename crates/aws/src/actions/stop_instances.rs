@@ -114,6 +114,10 @@ impl Declared for StopInstances {
         Some(&self.tag)
     }
 
+    fn regions(&self) -> &[Place] {
+        self.regions.named()
+    }
+
     async fn out_of_reach(&self, facets: &[FacetId], sdk: &SdkConfig) -> Result<Vec<String>, ActionError> {
         self.groups_out_of_reach(facets, sdk).await
     }

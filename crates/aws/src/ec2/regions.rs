@@ -64,6 +64,15 @@ impl JsonSchema for Regions {
 }
 
 impl Regions {
+    /// The Regions that are named; none where all are meant.
+    #[must_use]
+    pub fn named(&self) -> &[Place] {
+        match self {
+            Self::All => &[],
+            Self::Named(named) => named,
+        }
+    }
+
     /// The Regions by name.
     ///
     /// # Errors

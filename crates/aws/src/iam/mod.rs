@@ -2,6 +2,7 @@
 //! must not touch.
 
 pub mod attach;
+pub mod aws_policies;
 pub mod deny_policy;
 pub mod lockout;
 pub mod names;

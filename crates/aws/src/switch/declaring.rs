@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use guardrails_model::action::Action;
 use guardrails_model::config::Tags;
+use guardrails_model::ids::Place;
 use serde_json::{Value as Json, json};
 
 use super::params::Scope;
@@ -31,6 +32,10 @@ impl<S: Switches> Declared for Switched<S> {
 
     fn selects(&self) -> Option<&Tags> {
         Some(&self.scope.tag)
+    }
+
+    fn regions(&self) -> &[Place] {
+        self.scope.regions.named()
     }
 
     fn grants(&self, all: &[&dyn Declared]) -> Vec<Grant> {

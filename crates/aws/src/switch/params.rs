@@ -7,6 +7,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use guardrails_model::config::Tags;
+use guardrails_model::near;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::ser::SerializeMap;
@@ -150,7 +151,10 @@ impl<'de, S: Switches> Visitor<'de> for Parameters<S> {
                 _ if keys.contains(&key) => own.insert(key.clone(), map.next_value()?).is_none(),
                 _ => {
                     let known: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
-                    return Err(M::Error::custom(format!("unknown field `{key}`, expected one of {}", known.join(", "))));
+                    let meant = near::nearest(&key, &keys.iter().map(String::as_str).collect::<Vec<_>>())
+                        .map(|near| format!("; did you mean `{near}`?"))
+                        .unwrap_or_default();
+                    return Err(M::Error::custom(format!("unknown field `{key}`, expected one of {}{meant}", known.join(", "))));
                 }
             };
             if !is_new {

@@ -2,8 +2,10 @@
 
 use anyhow::Result;
 use guardrails_aws::actions::CATALOG;
+use guardrails_aws::iam::aws_policies;
 use guardrails_model::belief;
-use guardrails_model::config::{ActionSpec, Config, Guardrail, Stage, scopes};
+use guardrails_model::config::{ActionSpec, Config, Guardrail, Stage, regions, scopes};
+use guardrails_model::ids::Place;
 use guardrails_model::pace::{Bucket, Pace};
 use guardrails_template as template;
 use rust_decimal::Decimal;
@@ -25,7 +27,8 @@ pub(crate) fn run(global: &Global, args: &Configuration) -> Result<Exit> {
             return Ok(Exit::BadInput);
         }
     }
-    for words in warnings(&config).into_iter().chain(scopes(&config)).chain(figures(&config)).chain(pace(&config)) {
+    let doubts = warnings(&config).into_iter().chain(unknown_regions(&config)).chain(misspelt_policies(&config));
+    for words in doubts.chain(scopes(&config)).chain(figures(&config)).chain(pace(&config)) {
         output::tell(&words);
     }
     Ok(Exit::Done)
@@ -48,6 +51,36 @@ fn warnings(config: &Config) -> Vec<String> {
     let mut warnings: Vec<String> = warned.collect();
     warnings.dedup();
     warnings
+}
+
+/// The Regions that this version does not know: new ones, or misspelt.
+fn unknown_regions(config: &Config) -> Vec<String> {
+    let stages = config.guardrails.values().flat_map(|guardrail| guardrail.stages.iter().map(move |stage| (guardrail, stage)));
+    let doubted = stages.flat_map(|(guardrail, stage)| {
+        let of = |action: &ActionSpec| {
+            let named = CATALOG.read(action).map(|params| params.regions().to_vec()).unwrap_or_default();
+            let of_action = move |region: &Place| Some(format!("{}: {}", action.name, regions::doubt(region.as_str())?));
+            named.iter().filter_map(of_action).collect::<Vec<_>>()
+        };
+        let said = stage.waves.iter().flatten().flat_map(of);
+        said.map(move |what| format!("WARNING: {} at {}: {what}", guardrail.name, stage.at))
+    });
+    doubted.collect()
+}
+
+/// The policies of AWS whose names are nearly those of others.
+fn misspelt_policies(config: &Config) -> Vec<String> {
+    let stages = config.guardrails.values().flat_map(|guardrail| guardrail.stages.iter().map(move |stage| (guardrail, stage)));
+    let doubted = stages.flat_map(|(guardrail, stage)| {
+        let of = |action: &ActionSpec| {
+            let desired = CATALOG.read(action).map(|params| params.desired()).unwrap_or_default();
+            let doubts = desired.iter().filter_map(|(facet, _)| aws_policies::doubt(facet.as_str()));
+            doubts.map(|what| format!("{}: {what}", action.name)).collect::<Vec<_>>()
+        };
+        let said = stage.waves.iter().flatten().flat_map(of);
+        said.map(move |what| format!("WARNING: {} at {}: {what}", guardrail.name, stage.at))
+    });
+    doubted.collect()
 }
 
 /// Where the budget of a guardrail and its actions are of different resources.

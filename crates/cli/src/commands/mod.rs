@@ -8,6 +8,7 @@ pub(crate) mod deploy;
 pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod history;
+pub(crate) mod init;
 pub(crate) mod package;
 pub(crate) mod plan;
 pub(crate) mod prices;

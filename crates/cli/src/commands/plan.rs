@@ -1,52 +1,50 @@
-//! `guardrails plan`: what would a stage change now? The code of a run's own planning, and nothing is written.
+//! `guardrails plan`: what would a stage change now? The code of a run's own planning, and nothing is written. By a file it needs no
+//! deployed stack.
 
+mod beyond;
 pub(crate) mod goes_on;
 mod launch;
+mod made;
 mod savings;
 mod scope;
+mod survey;
 mod words;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
-use futures::future::try_join_all;
 use guardrails_aws::actions::CATALOG;
-use guardrails_aws::catalog::{Catalog, Entry};
-use guardrails_aws::context::Context;
-use guardrails_aws::declared::Counted;
-use guardrails_model::action::ActionError;
 use guardrails_model::clock::{Clock, SystemClock};
-use guardrails_model::config::{ActionSpec, Config, StageAt, Tags};
+use guardrails_model::config::{Config, Guardrail, StageAt};
 use guardrails_model::decide::Target;
-use guardrails_model::engine::{Executor, ExecutorError};
-use guardrails_model::ids::{GuardrailName, Nonce, Place};
+use guardrails_model::ids::GuardrailName;
+use guardrails_model::ledger::Ledger;
+use guardrails_model::ledger::memory::MemoryStore;
 use guardrails_model::near;
-use guardrails_model::pace::{Levels, Pace};
-use guardrails_model::prices::parse;
-use guardrails_model::record::{Part, Run, Step};
+use guardrails_model::prices::PriceList;
 use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 
 use crate::args::Global;
-use crate::deployment::{Deployment, stage};
-use crate::estimate::{Estimate, Work};
+use crate::deployment::{self, Deployment, Standing, stage};
 use crate::exit::Exit;
 use crate::{output, prices};
-use launch::Look;
+pub use made::words_of;
+pub(crate) use made::{Site, make};
 use savings::Savings;
-use words::Counts;
+pub use survey::before_deployment;
+use survey::survey;
 
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
-    /// The guardrail.
-    pub(crate) guardrail: GuardrailName,
-    /// The stage, such as `100% actual`; the first that changes anything when left out.
+    /// The guardrail; all of them, with each stage, when left out.
+    pub(crate) guardrail: Option<GuardrailName>,
+    /// The stage, such as `100% actual`. When left out, the first that changes anything; before the first deployment, each.
     #[arg(long)]
     pub(crate) at: Option<StageAt>,
-    /// Plan by this file, deployed or not; by the deployed one when left out.
+    /// Plan by this file, which needs no deployed stack; by the deployed one when left out.
     #[arg(long, short)]
     pub(crate) file: Option<PathBuf>,
     /// Price the plan by this list, in place of the deployed one: YAML with US dollars an hour, `t3.micro: 0.0104` for
@@ -77,42 +75,149 @@ pub(crate) async fn run(global: &Global, args: &Plan) -> Result<Exit> {
         }
         None => None,
     };
+    if let Some(config) = from_file {
+        let sdk = deployment::sdk(global).await?;
+        let caller = deployment::caller(&sdk, global).await?;
+        let standing = Standing::find(&sdk, &caller, global).await;
+        if let Standing::There(deployment) = &standing {
+            return of(global, args, &Site::from(&**deployment), &config, prices).await;
+        }
+        let empty = Ledger::new(Arc::new(MemoryStore::default()));
+        let site = Site { sdk: &sdk, caller: &caller, stack: &global.stack_name, ledger: &empty, to_come: true };
+        let targets = targets(&config, args.guardrail.as_ref(), args.at)?;
+        let unread = if let Standing::Unread(why) = standing {
+            vec![format!("the stack `{}`: {why}", global.stack_name)]
+        } else {
+            Vec::new()
+        };
+        return show(global, args, &site, &config, &targets, prices, unread).await;
+    }
     let deployment = Deployment::find(global).await?;
-    let config = match from_file {
-        Some(config) => config,
-        None => deployed(&deployment, prices.is_none()).await?,
-    };
-    let prices = prices.or_else(|| config.prices.clone());
-    let guardrail = config.guardrails.get(&args.guardrail);
-    let guardrail = guardrail.ok_or_else(|| {
-        let known: Vec<&str> = config.guardrails.keys().map(GuardrailName::as_str).collect();
-        anyhow!("there is no guardrail `{}`; {}", args.guardrail, near::among(args.guardrail.as_str(), &known))
-    })?;
-    let today = SystemClock.now().to_zoned(TimeZone::UTC).date();
-    let target = Target {
-        guardrail: guardrail.name.clone(),
-        stage: stage(guardrail, args.at)?,
-        period: guardrail.budget.period.of_alert(today),
-        simulated: false,
-    };
-    let made = make(&deployment, &config, &target).await?;
-    let savings = prices.map(|prices| Savings::of(&made, &prices));
+    let config = deployed(&deployment, prices.is_none()).await?;
+    of(global, args, &Site::from(&deployment), &config, prices).await
+}
+
+/// Plans by a deployed stack's ledger.
+async fn of(global: &Global, args: &Plan, site: &Site<'_>, config: &Config, prices: Option<PriceList>) -> Result<Exit> {
+    match &args.guardrail {
+        Some(name) => one(global, args, site, config, name, prices).await,
+        None => show(global, args, site, config, &targets(config, None, args.at)?, prices, Vec::new()).await,
+    }
+}
+
+/// One stage of one guardrail.
+async fn one(
+    global: &Global,
+    args: &Plan,
+    site: &Site<'_>,
+    config: &Config,
+    name: &GuardrailName,
+    prices: Option<PriceList>,
+) -> Result<Exit> {
+    let guardrail = named(config, name)?;
+    let target = target(guardrail, stage(guardrail, args.at)?);
+    let made = make(site, config, &target).await?;
+    let savings = prices.or_else(|| config.prices.clone()).map(|prices| Savings::of(&made, &prices));
     let mut text = made.words(&target, args.all, savings.as_ref());
     let rule = guardrail.stage(target.stage).and_then(|stage| stage.verify.as_ref());
-    let look = launch::look(&deployment, rule, &made).await;
+    let look = launch::look(site.sdk, rule, &made).await;
     if let Some(look) = &look {
         text = format!("{text}\n{}", look.text(args.all));
     }
     let mut value = made.json(&target, savings.as_ref(), look.as_ref());
     if args.cost_explorer {
-        let found = goes_on::goes_on(&deployment.sdk, &CATALOG, &guardrail.budget, SystemClock.now()).await;
-        text = format!("{text}\n{}", goes_on::goes_on_words(&found, &guardrail.budget));
-        value["goes_on"] = found.map_or_else(|why| json!({ "not_known": why }), |found| json!(found));
+        let (words, found) = asked(site, guardrail).await;
+        text = format!("{text}\n{words}");
+        value["goes_on"] = found;
     } else {
-        output::tell("hint: money may go to services that no action stops: `--cost-explorer` asks AWS which, for $0.01 a page");
+        tell_of_cost_explorer();
     }
     output::result(global, &value, &text)?;
     Ok(made.end())
+}
+
+/// All targets, and the resources that none of them reaches.
+async fn show(
+    global: &Global,
+    args: &Plan,
+    site: &Site<'_>,
+    config: &Config,
+    targets: &[Target],
+    prices: Option<PriceList>,
+    unread: Vec<String>,
+) -> Result<Exit> {
+    if site.to_come {
+        output::tell(&format!("the stack `{}` is not there: this is the plan of its first deployment", site.stack));
+    }
+    let prices = prices.or_else(|| config.prices.clone());
+    if prices.is_none() {
+        output::tell(
+            "hint: savings are not known without a price list: `guardrails prices fetch` makes one, and `--prices` reads it",
+        );
+    }
+    let mut surveyed = survey(site, config, targets, prices.as_ref(), args.all).await?;
+    surveyed.unread.splice(0..0, unread);
+    let (mut text, mut value) = (surveyed.text(), surveyed.json(site));
+    if args.cost_explorer {
+        let mut all = serde_json::Map::new();
+        for guardrail in surveyed.guardrails(config) {
+            let (words, found) = asked(site, guardrail).await;
+            text = format!("{text}\n{words}");
+            all.insert(guardrail.name.to_string(), found);
+        }
+        value["goes_on"] = Json::Object(all);
+    } else {
+        tell_of_cost_explorer();
+    }
+    output::result(global, &value, &text)?;
+    if let (true, Some(file)) = (site.to_come, &args.file) {
+        output::tell(&format!("next: guardrails deploy --file {} shows what it would make, and asks first", file.display()));
+    }
+    Ok(surveyed.end())
+}
+
+/// Cost Explorer's answer about a guardrail's budget, for people and for programs.
+async fn asked(site: &Site<'_>, guardrail: &Guardrail) -> (String, Json) {
+    let found = goes_on::goes_on(site.sdk, &CATALOG, &guardrail.budget, SystemClock.now()).await;
+    let words = goes_on::goes_on_words(&found, &guardrail.budget);
+    (words, found.map_or_else(|why| json!({ "not_known": why }), |found| json!(found)))
+}
+
+fn tell_of_cost_explorer() {
+    output::tell("hint: money may go to services that no action stops: `--cost-explorer` asks AWS which, for $0.01 a page");
+}
+
+/// The stages to plan: of one guardrail or of all, at one threshold or at each.
+fn targets(config: &Config, name: Option<&GuardrailName>, at: Option<StageAt>) -> Result<Vec<Target>> {
+    if let Some(name) = name {
+        let guardrail = named(config, name)?;
+        let stages = match at {
+            Some(at) => vec![stage(guardrail, Some(at))?],
+            None => guardrail.stages.iter().map(|stage| stage.at).collect(),
+        };
+        return Ok(stages.into_iter().map(|at| target(guardrail, at)).collect());
+    }
+    let of = |guardrail: &Guardrail| {
+        let stages = guardrail.stages.iter().map(|stage| stage.at).filter(|stage| at.is_none_or(|at| at == *stage));
+        stages.map(|at| target(guardrail, at)).collect::<Vec<_>>()
+    };
+    let targets: Vec<Target> = config.guardrails.values().flat_map(of).collect();
+    match at {
+        Some(at) if targets.is_empty() => Err(anyhow!("no guardrail has a stage at `{at}`")),
+        _ => Ok(targets),
+    }
+}
+
+fn named<'a>(config: &'a Config, name: &GuardrailName) -> Result<&'a Guardrail> {
+    config.guardrails.get(name).ok_or_else(|| {
+        let known: Vec<&str> = config.guardrails.keys().map(GuardrailName::as_str).collect();
+        anyhow!("there is no guardrail `{name}`; {}", near::among(name.as_str(), &known))
+    })
+}
+
+fn target(guardrail: &Guardrail, stage: StageAt) -> Target {
+    let today = SystemClock.now().to_zoned(TimeZone::UTC).date();
+    Target { guardrail: guardrail.name.clone(), stage, period: guardrail.budget.period.of_alert(today), simulated: false }
 }
 
 /// The deployed guardrails, with the deployed price list where it counts.
@@ -123,200 +228,4 @@ async fn deployed(deployment: &Deployment, priced: bool) -> Result<Config> {
         config.prices.iter().for_each(prices::tell_age);
     }
     Ok(config)
-}
-
-/// The plan that a run of a stage would make.
-pub(crate) struct Made {
-    /// The actions that there are.
-    catalog: &'static Catalog,
-    parts: Vec<PartMade>,
-    pace: Pace,
-    /// The tag by which the budget counts.
-    counted_tag: Tags,
-}
-
-/// The plan that one of its actions would make in one place.
-struct PartMade {
-    part: Part,
-    warnings: Vec<String>,
-    outcome: Outcome,
-}
-
-enum Outcome {
-    Steps(Vec<Step>),
-    /// The account's organisation lets nobody work there.
-    Skipped(String),
-    Refused(String),
-}
-
-/// A plan's words for people: each part with the steps that it would have. With the text of a price list, the savings too.
-///
-/// # Errors
-/// When the price list is not as expected; in words.
-pub fn words_of(
-    catalog: &'static Catalog,
-    target: &Target,
-    parts: impl IntoIterator<Item = (Part, Vec<Step>)>,
-    prices: Option<&str>,
-) -> Result<String, String> {
-    let parts = parts.into_iter().map(|(part, steps)| {
-        let warnings = warnings_of(catalog, &part);
-        PartMade { part, warnings, outcome: Outcome::Steps(steps) }
-    });
-    let made = Made { catalog, parts: parts.collect(), pace: Pace::default(), counted_tag: Tags::default() };
-    let savings = prices.map(|list| parse("prices", list)).transpose()?.map(|prices| Savings::of(&made, &prices));
-    Ok(made.words(target, false, savings.as_ref()))
-}
-
-/// The warnings for people about an action, and about its parameters.
-fn warnings_of(catalog: &Catalog, part: &Part) -> Vec<String> {
-    let of_action = catalog.find(part.action.as_str()).ok().and_then(|entry| entry.warning).map(str::to_owned);
-    let params = catalog.read(&ActionSpec { name: part.action.clone(), params: part.params.clone() });
-    let of_params = params.map(|params| params.warnings()).unwrap_or_default();
-    of_action.into_iter().chain(of_params).collect()
-}
-
-/// Plans `target` as a run would.
-pub(crate) async fn make(deployment: &Deployment, config: &Config, target: &Target) -> Result<Made> {
-    let guardrail =
-        config.guardrails.get(&target.guardrail).ok_or_else(|| anyhow!("there is no guardrail `{}`", target.guardrail))?;
-    let mut run: Run = deployment.runs().draft(target, config, guardrail, "");
-    // A deployment adds the principal that deploys to the file's operators.
-    run.operators.push(deployment.caller.arn.clone());
-    let planner = Planner { deployment, run: &run, called: CATALOG.called(config)?.into_iter().collect() };
-    let parts = try_join_all((0..run.parts.len()).map(|index| planner.everywhere(index))).await?;
-    let parts = parts.into_iter().flatten().collect();
-    Ok(Made { catalog: &CATALOG, parts, pace: config.pace.clone(), counted_tag: guardrail.budget.tag.clone() })
-}
-
-struct Planner<'a> {
-    deployment: &'a Deployment,
-    run: &'a Run,
-    /// The functions of the user's that the file calls.
-    called: Vec<String>,
-}
-
-impl Planner<'_> {
-    /// A part in each of the places that its action works in.
-    async fn everywhere(&self, index: usize) -> Result<Vec<PartMade>> {
-        let part = &self.run.parts[index];
-        let entry = CATALOG.find(part.action.as_str())?;
-        let places = match entry.make(&part.params, &self.context(None))?.places().await {
-            Ok(places) if places.is_empty() => vec![None],
-            Ok(places) => places.into_iter().map(Some).collect(),
-            Err(error) => {
-                let outcome = Outcome::Refused(format!("asking for its places: {error}"));
-                return Ok(vec![PartMade { part: part.clone(), warnings: warnings_of(&CATALOG, part), outcome }]);
-            }
-        };
-        try_join_all(places.into_iter().map(|place| self.there(index, entry, place))).await
-    }
-
-    async fn there(&self, index: usize, entry: &Entry, place: Option<Place>) -> Result<PartMade> {
-        let part = Part { place, ..self.run.parts[index].clone() };
-        let action = entry.make(&part.params, &self.context(part.place.as_ref()))?;
-        let by = self.deployment.caller.arn.clone();
-        let executor = Executor::new(&self.deployment.ledger, &SystemClock, SystemClock.now(), by);
-        let outcome = match executor.steps(self.run, index, &Nonce::fresh(), action.as_ref()).await {
-            Ok(steps) => Outcome::Steps(steps),
-            Err(ExecutorError::Action { source: ActionError::OutOfBounds(why), .. }) => Outcome::Skipped(why),
-            Err(ExecutorError::Action { doing, source, .. }) => Outcome::Refused(format!("{doing}: {source}")),
-            Err(error) => Outcome::Refused(format!("{:#}", anyhow!(error))),
-        };
-        let warnings = warnings_of(&CATALOG, &part);
-        Ok(PartMade { part, warnings, outcome })
-    }
-
-    fn context(&self, place: Option<&Place>) -> Context<'_> {
-        let mut context = Context::new(&self.deployment.sdk, &self.run.operators, Arc::new(SystemClock)).at(place);
-        context.restricted = self.run.restricted();
-        context.called.clone_from(&self.called);
-        context.stack = Some(self.deployment.stack.clone());
-        context.account = Some(self.deployment.caller.account());
-        context.paced(self.run.pace.clone(), Levels::default())
-    }
-}
-
-impl PartMade {
-    fn steps(&self) -> &[Step] {
-        if let Outcome::Steps(steps) = &self.outcome { steps } else { &[] }
-    }
-}
-
-impl Made {
-    /// The plan and the savings, for people.
-    fn words(&self, target: &Target, all: bool, savings: Option<&Savings>) -> String {
-        let savings = savings.map(|savings| format!("\n{}", savings.words())).unwrap_or_default();
-        format!("{}{savings}", self.text(target, all))
-    }
-
-    /// Shows the plan alone.
-    pub(crate) fn show(&self, global: &Global, target: &Target) -> Result<Exit> {
-        output::result(global, &self.json(target, None, None), &self.text(target, false))?;
-        Ok(self.end())
-    }
-
-    /// A plan of which something is refused is done in part only.
-    fn end(&self) -> Exit {
-        let refused =
-            |part: &PartMade| matches!(part.outcome, Outcome::Refused(_)) || !Counts::of(part.steps()).refused.is_empty();
-        if self.parts.iter().any(refused) { Exit::PartlyFailed } else { Exit::Done }
-    }
-
-    /// How long the run would take, and the way back.
-    fn estimate(&self) -> Option<Estimate> {
-        let mut work = Work::default();
-        for made in &self.parts {
-            for (counted, number) in self.counted(Counts::of(made.steps()).changes) {
-                work.add(made.part.wave, counted, number);
-            }
-        }
-        work.estimate(&self.pace)
-    }
-
-    /// How many of each kind that people count are among `steps`.
-    fn counted<'a>(&self, steps: impl IntoIterator<Item = &'a Step>) -> Vec<(&'static Counted, usize)> {
-        let mut counts: BTreeMap<&str, (&'static Counted, usize)> = BTreeMap::new();
-        for counted in steps.into_iter().filter_map(|step| self.catalog.counted(&step.facet)) {
-            counts.entry(counted.facet).or_insert((counted, 0)).1 += 1;
-        }
-        counts.into_values().collect()
-    }
-
-    /// Warnings for people before they let the stage do this.
-    fn warnings(&self) -> Vec<&str> {
-        let mut warnings: Vec<&str> = self.parts.iter().flat_map(|made| &made.warnings).map(String::as_str).collect();
-        warnings.dedup();
-        warnings
-    }
-
-    fn json(&self, target: &Target, savings: Option<&Savings>, look: Option<&Look>) -> Json {
-        let titled = |made: &PartMade, why: &str| format!("{}: {why}", made.part.title());
-        let refused = self.parts.iter().filter_map(|made| match &made.outcome {
-            Outcome::Refused(why) => Some(titled(made, why)),
-            Outcome::Steps(_) | Outcome::Skipped(_) => None,
-        });
-        let skipped = self.parts.iter().filter_map(|made| match &made.outcome {
-            Outcome::Skipped(why) => Some(titled(made, why)),
-            Outcome::Steps(_) | Outcome::Refused(_) => None,
-        });
-        let parts = self.parts.iter().map(|made| {
-            let counts = Counts::of(made.steps());
-            json!({"title": made.part.title(), "place": made.part.place, "to_change": counts.changes.len(),
-                "as_wanted": counts.as_wanted.len(), "left_alone": counts.left_alone.len(), "refused": counts.refused.len()})
-        });
-        json!({
-            "guardrail": target.guardrail,
-            "stage": target.stage,
-            "warnings": self.warnings(),
-            "parts": parts.collect::<Vec<_>>(),
-            "refused": refused.collect::<Vec<_>>(),
-            "skipped": skipped.collect::<Vec<_>>(),
-            "unmatched": self.unmatched(),
-            "estimate": self.estimate(),
-            "savings": savings,
-            "who_can_launch": look.map(Look::json),
-            "steps": self.parts.iter().flat_map(PartMade::steps).collect::<Vec<_>>(),
-        })
-    }
 }

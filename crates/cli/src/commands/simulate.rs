@@ -47,7 +47,7 @@ pub(crate) async fn run(global: &Global, args: &Simulate) -> Result<Exit> {
         simulated: true,
     };
     let config = deployment.ledger.config().await.context("reading the deployed guardrails")?;
-    let made = plan::make(&deployment, &config, &target).await?;
+    let made = plan::make(&plan::Site::from(&deployment), &config, &target).await?;
     if args.dry_run {
         return made.show(global, &target);
     }

@@ -24,7 +24,7 @@ use super::{
     StageAt, Tags,
 };
 use crate::alert::AlertType;
-use crate::ids::{ActionName, FacetId, GuardrailName, Value};
+use crate::ids::{ActionName, FacetId, GuardrailName, Place, Value};
 use crate::pace::{Limit, Pace};
 use crate::principal::Principal;
 
@@ -61,6 +61,11 @@ pub trait Actions: DeserializeOwned + Serialize + JsonSchema {
     /// The tags that the action selects its targets by, where it does.
     fn selects(&self) -> Option<&Tags> {
         None
+    }
+
+    /// The Regions that the action names to work in; none where it works in all, or in no Region.
+    fn regions(&self) -> &[Place] {
+        &[]
     }
 
     /// As which restriction it may be made while a person is asked; nothing where it waits for the answer.

@@ -5,6 +5,7 @@ mod approval;
 mod budget;
 pub mod file;
 mod period;
+pub mod regions;
 pub mod scopes;
 mod services;
 mod tags;

@@ -2,6 +2,7 @@
 //! guardrail stops resources that the budget does not count, or none of those that it counts.
 
 use super::{Guardrail, Tags, services};
+use crate::near;
 
 /// Warnings and notes about the scope of a guardrail, for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,8 +41,10 @@ fn one(key: &str, counted: &[&str], action: &str, tags: &Tags, found: &mut Scope
     let counts = counted.iter().map(|value| tag(value)).collect::<Vec<_>>().join(" and ");
     let Some((_, values)) = tags.iter().find(|(of, _)| *of == key) else {
         let alike = tags.iter().find(|(of, _)| of.to_lowercase() == key.to_lowercase());
-        let by_case =
-            alike.map_or_else(String::new, |(of, _)| format!(" (`{of}` is another key than `{key}`: letter case counts)"));
+        let by_case = alike.map(|(of, _)| format!(" (`{of}` is another key than `{key}`: letter case counts)"));
+        let meant = tags.iter().find(|(of, _)| near::nearest(of, &[key]).is_some());
+        let meant = meant.map(|(of, _)| format!("; did you mean `{key}` by `{of}`?"));
+        let by_case = by_case.or(meant).unwrap_or_default();
         found.warnings.push(format!(
             "its budget counts {counts}, and {action} does not select by the tag {key}: it would change what the budget does not \
              count{by_case}"
@@ -50,7 +53,8 @@ fn one(key: &str, counted: &[&str], action: &str, tags: &Tags, found: &mut Scope
     };
     for value in values.iter().filter(|value| !counted.contains(value)) {
         let alike = counted.iter().any(|of| of.to_lowercase() == value.to_lowercase());
-        let by_case = if alike { " (letter case counts)" } else { "" };
+        let meant = near::nearest(value, counted).map(|near| format!("; did you mean `{near}`?"));
+        let by_case = if alike { " (letter case counts)".to_owned() } else { meant.unwrap_or_default() };
         found.warnings.push(format!(
             "its budget counts {counts}, and {action} selects {} too: it would change what the budget does not count{by_case}",
             tag(value)
@@ -93,6 +97,8 @@ mod tests {
                 "selects Project=beta too: it would change what the budget does not count (letter",
             ),
             (Tags::from([("Project", "Gamma")]), "selects Project=Gamma too"),
+            (Tags::from([("Project", "Betta")]), "too: it would change what the budget does not count; did you mean `Beta`?"),
+            (Tags::from([("Projet", "Beta")]), "; did you mean `Project` by `Projet`?"),
         ] {
             let found = compare(&guardrail(Tags::from([("Project", "Beta")])), &[("stop-instances", tags)]);
             assert_eq!(found.warnings.len(), 1, "{found:?}");

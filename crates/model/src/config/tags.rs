@@ -74,7 +74,7 @@ impl Tags {
     ///
     /// # Errors
     /// When they would select other costs than resources.
-    pub(super) fn check_new(&self) -> Result<(), String> {
+    pub fn check_new(&self) -> Result<(), String> {
         for (key, values) in self.iter() {
             if key.contains('$') {
                 return Err(format!(

@@ -202,52 +202,7 @@ impl Runs<'_> {
     /// A run as it would begin: nothing is written.
     #[must_use]
     pub fn draft(&self, target: &Target, config: &Config, guardrail: &Guardrail, alert: &str) -> Run {
-        let now = self.clock.now();
-        let waves = guardrail.stage(target.stage).map(|stage| stage.waves.as_slice()).unwrap_or_default();
-        let parts = waves.iter().enumerate().flat_map(|(wave, actions)| {
-            actions.iter().map(move |action| Part {
-                wave,
-                action: action.name.clone(),
-                params: action.params.clone(),
-                place: None,
-                plan: PartPlan::Missing,
-                cursor: None,
-                late: false,
-                unseen: None,
-            })
-        });
-        let mut run = Run {
-            format: FORMAT,
-            id: RunId::new(now),
-            guardrail: target.guardrail.clone(),
-            stage: target.stage,
-            period: target.period.clone(),
-            simulated: target.simulated,
-            budget: guardrail.budget.clone(),
-            operators: config.operators.clone(),
-            pace: config.pace.clone(),
-            began: now,
-            alert: alert.to_owned(),
-            state: RunState::Opening,
-            direction: Direction::Apply,
-            attempts: Attempts::default(),
-            tries: Attempts { apply: 1, rollback: 0 },
-            parts: parts.collect(),
-            tried_at: None,
-            approval: approval_gate::asked_for(guardrail.stage(target.stage)),
-            wake: None,
-            remarks: Vec::new(),
-            verify: guardrail.stage(target.stage).and_then(|stage| stage.verify.clone()),
-            left_alone: guardrail.stage(target.stage).map(|stage| stage.left_alone).unwrap_or_default(),
-            rescanning: None,
-            closed: None,
-            partial_rollbacks: Vec::new(),
-            enforced_again: None,
-            rollback: None,
-            events: Log::default(),
-        };
-        run.note(now, &self.by, if target.simulated { "begun by a simulated alert" } else { "begun by an alert" });
-        run
+        draft(target, config, guardrail, alert, &self.by, self.clock.now())
     }
 
     /// Starts an execution for the run's direction: the next attempt's, whose number is written down first.
@@ -292,4 +247,54 @@ impl Runs<'_> {
 fn released(slot: Versioned<StageState>, by: &str, at: Timestamp, why: &str) -> Versioned<StageState> {
     let released = Some(Released { by: by.to_owned(), at, why: why.to_owned() });
     Versioned { rev: slot.rev, value: StageState { released, ..slot.value } }
+}
+
+/// A run as it would begin at `now`, on behalf of `by`: nothing is written, so no ledger is needed.
+#[must_use]
+pub fn draft(target: &Target, config: &Config, guardrail: &Guardrail, alert: &str, by: &str, now: Timestamp) -> Run {
+    let waves = guardrail.stage(target.stage).map(|stage| stage.waves.as_slice()).unwrap_or_default();
+    let parts = waves.iter().enumerate().flat_map(|(wave, actions)| {
+        actions.iter().map(move |action| Part {
+            wave,
+            action: action.name.clone(),
+            params: action.params.clone(),
+            place: None,
+            plan: PartPlan::Missing,
+            cursor: None,
+            late: false,
+            unseen: None,
+        })
+    });
+    let mut run = Run {
+        format: FORMAT,
+        id: RunId::new(now),
+        guardrail: target.guardrail.clone(),
+        stage: target.stage,
+        period: target.period.clone(),
+        simulated: target.simulated,
+        budget: guardrail.budget.clone(),
+        operators: config.operators.clone(),
+        pace: config.pace.clone(),
+        began: now,
+        alert: alert.to_owned(),
+        state: RunState::Opening,
+        direction: Direction::Apply,
+        attempts: Attempts::default(),
+        tries: Attempts { apply: 1, rollback: 0 },
+        parts: parts.collect(),
+        tried_at: None,
+        approval: approval_gate::asked_for(guardrail.stage(target.stage)),
+        wake: None,
+        remarks: Vec::new(),
+        verify: guardrail.stage(target.stage).and_then(|stage| stage.verify.clone()),
+        left_alone: guardrail.stage(target.stage).map(|stage| stage.left_alone).unwrap_or_default(),
+        rescanning: None,
+        closed: None,
+        partial_rollbacks: Vec::new(),
+        enforced_again: None,
+        rollback: None,
+        events: Log::default(),
+    };
+    run.note(now, by, if target.simulated { "begun by a simulated alert" } else { "begun by an alert" });
+    run
 }

@@ -130,7 +130,7 @@ impl LambdaFunction {
         (self.region.clone(), self.name.clone())
     }
 
-    pub(super) fn arn(&self) -> String {
+    pub(crate) fn arn(&self) -> String {
         format!("arn:aws:lambda:{}:123456789012:function:{}", self.region, self.name)
     }
 

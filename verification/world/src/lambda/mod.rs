@@ -12,6 +12,7 @@ mod told;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde_json::json;
 
 pub use function::{LambdaFunction, Mapping, Provisioned};
 pub use routes::read;
@@ -20,6 +21,7 @@ pub use told::told;
 use super::account::Account;
 use super::ecs::ScalableTarget;
 use super::place::place;
+use super::tagged;
 use super::wire::{Call, Refusal};
 
 /// A Region and a function's name, or an id such as `orders:live`.
@@ -122,7 +124,10 @@ impl Account {
 /// Answers a call that only reads, by the account as it is listed at `then`.
 pub fn describe(account: &Account, lambda: &Lambda, call: &Call, then: Timestamp) -> Result<String, Refusal> {
     match call.operation.as_str() {
-        "GetResources" => Ok(describe::resources(account, lambda, call)),
+        "GetResources" if call.json["ResourceTypeFilters"] == json!(["lambda:function"]) => {
+            Ok(describe::resources(account, lambda, call))
+        }
+        "GetResources" => Ok(tagged::resources(account, lambda, call)),
         "ListTags" => describe::tags(lambda, call),
         "ListEventSourceMappings" => Ok(describe::mappings(account, lambda, call, then)),
         "GetEventSourceMapping" => describe::mapping(lambda, call, then),

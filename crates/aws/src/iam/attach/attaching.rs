@@ -34,9 +34,11 @@ impl Attaching {
     /// The action that has these wishes in the account of `context`, where `denies` are Deny policies besides the stack's own.
     #[must_use]
     pub fn new(desired: Result<Vec<Desired>, String>, denies: BTreeSet<String>, context: &Context<'_>) -> Self {
+        let region = context.region();
+        let own = context.home(&region).filter(|_| context.to_come).map(|home| home.denies());
         Self {
             desired,
-            attachments: Attachments::new(&context.sdk, &context.sdk_for_changes()),
+            attachments: Attachments::new(&context.sdk, &context.sdk_for_changes()).expecting(own),
             protected: Protected::of(context, denies),
             keeps_from_assuming: Verdict::No,
             one_by_one: false,

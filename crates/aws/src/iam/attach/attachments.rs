@@ -50,6 +50,8 @@ pub fn principals_of(changes: &[Change]) -> BTreeSet<Principal> {
 pub struct Attachments {
     pub(super) iam: Client,
     iam_changes: Client,
+    /// How the ARNs of policies begin that a deployment is about to make.
+    pub(super) to_come: Option<String>,
 }
 
 /// The principal of an attachment: its name, and the identity that the plan wrote down.
@@ -79,7 +81,13 @@ impl Attachments {
     /// With these clients' configurations: to read, and to change without retries.
     #[must_use]
     pub fn new(sdk: &SdkConfig, for_changes: &SdkConfig) -> Self {
-        Self { iam: Client::new(sdk), iam_changes: Client::new(for_changes) }
+        Self { iam: Client::new(sdk), iam_changes: Client::new(for_changes), to_come: None }
+    }
+
+    /// The same, where a deployment is about to make the policies whose ARNs begin so.
+    #[must_use]
+    pub fn expecting(self, to_come: Option<String>) -> Self {
+        Self { to_come, ..self }
     }
 
     /// The present state of each of `facets`. Where `identities` says whose it is, a principal is looked for by that, under

@@ -169,7 +169,8 @@ impl Home<'_> {
     }
 
     /// How their ARNs begin.
-    fn denies(&self) -> String {
+    #[must_use]
+    pub fn denies(&self) -> String {
         format!("arn:{}:iam::{}:policy/{}", self.partition, self.account, self.deny())
     }
 

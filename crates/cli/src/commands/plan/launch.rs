@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use guardrails_aws::iam_verify::{Asker, Question, Trouble, after};
 use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::ids::RunId;
@@ -15,8 +16,7 @@ use guardrails_model::wire::Verified;
 use jiff::SignedDuration;
 use serde_json::{Value as Json, json};
 
-use super::Made;
-use crate::deployment::Deployment;
+use super::made::Made;
 
 /// Seconds for which a person waits for an account of many people and roles.
 const LONGEST: i64 = 300;
@@ -32,16 +32,16 @@ pub(super) enum Look {
 }
 
 /// Looks, if the stage restricts anybody.
-pub(super) async fn look(deployment: &Deployment, rule: Option<&Rule>, made: &Made) -> Option<Look> {
+pub(super) async fn look(sdk: &SdkConfig, rule: Option<&Rule>, made: &Made) -> Option<Look> {
     let rule = rule?;
     let mut changes = Changes::default();
     for part in &made.parts {
         part.steps().iter().for_each(|step| changes.add(&part.part, step));
     }
-    Some(ask(deployment, &rule.of, &changes).await.unwrap_or_else(|trouble| Look::NotAsked(trouble.to_string())))
+    Some(ask(sdk, &rule.of, &changes).await.unwrap_or_else(|trouble| Look::NotAsked(trouble.to_string())))
 }
 
-async fn ask(deployment: &Deployment, of: &[Principal], changes: &Changes) -> Result<Look, Trouble> {
+async fn ask(sdk: &SdkConfig, of: &[Principal], changes: &Changes) -> Result<Look, Trouble> {
     let now = SystemClock.now();
     let until = now + SignedDuration::from_secs(LONGEST);
     let people = Mutex::new(Vec::new());
@@ -52,7 +52,7 @@ async fn ask(deployment: &Deployment, of: &[Principal], changes: &Changes) -> Re
     let ledger = Ledger::new(Arc::new(MemoryStore::default()));
     let fresh = Versioned { rev: 0, value: Verification::begin(&RunId::new(now), 0, now) };
     let mut book = Book::open(&ledger, fresh, now).await?;
-    let asker = Asker::new(&deployment.sdk);
+    let asker = Asker::new(sdk);
     loop {
         match question.go(&asker, &mut book).await? {
             Verified::Done => break,
@@ -101,6 +101,11 @@ impl Look {
         lines.extend(notes.iter().map(|note| format!("  {note}")));
         lines.push(format!("  ({LIMITS})"));
         lines.join("\n")
+    }
+
+    /// Why IAM was not asked, if so.
+    pub(super) fn not_asked(&self) -> Option<&str> {
+        if let Self::NotAsked(why) = self { Some(why) } else { None }
     }
 
     pub(super) fn json(&self) -> Json {

@@ -8,8 +8,8 @@ use guardrails_model::prices::PriceList;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
+use super::made::{Made, PartMade};
 use super::words::Counts;
-use super::{Made, PartMade};
 
 /// The sum that is saved, and the targets whose savings are not known.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::{Made, Outcome, PartMade};
+use super::made::{Made, Outcome, PartMade};
 use crate::output::count;
 
 /// Events that are named.

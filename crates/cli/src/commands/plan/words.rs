@@ -6,13 +6,14 @@ use std::fmt::Write;
 use guardrails_aws::ec2::groups::{PROCESS, is_in_group, is_of_group, process_of};
 use guardrails_aws::ec2::instances::POWER;
 use guardrails_aws::ec2::standby::{MEMBERSHIP, MINIMUM};
+use guardrails_aws::error::{is_denial, with_right};
 use guardrails_model::action::Unit;
 use guardrails_model::decide::Target;
 use guardrails_model::phase::Phase;
 use guardrails_model::record::Step;
 use guardrails_model::report::Alike;
 
-use super::{Made, Outcome, PartMade};
+use super::made::{Made, Outcome, PartMade, reason};
 use crate::output::count;
 
 /// Steps of a plan that is shown step by step.
@@ -27,6 +28,8 @@ pub(super) struct Counts<'a> {
     pub(super) as_wanted: Vec<&'a Step>,
     pub(super) left_alone: Vec<&'a Step>,
     pub(super) refused: Vec<&'a Step>,
+    /// Those that the caller may not look at.
+    pub(super) unread: Vec<&'a Step>,
 }
 
 impl<'a> Counts<'a> {
@@ -34,6 +37,7 @@ impl<'a> Counts<'a> {
         let mut counts = Self::default();
         for step in steps {
             let list = match step.phase {
+                Phase::Skipped if step.unplanned && is_denial(reason(step)) => &mut counts.unread,
                 Phase::Skipped if step.unplanned => &mut counts.refused,
                 Phase::Skipped => &mut counts.left_alone,
                 Phase::ApplyFailed => &mut counts.refused,
@@ -51,6 +55,7 @@ impl<'a> Counts<'a> {
             (&self.as_wanted, "as wanted already"),
             (&self.left_alone, "left alone"),
             (&self.refused, "REFUSED"),
+            (&self.unread, "could not be read"),
         ];
         let said = lists.iter().filter(|(steps, _)| !steps.is_empty()).map(|(steps, what)| format!("{} {what}", steps.len()));
         said.collect::<Vec<_>>().join(", ")
@@ -63,6 +68,7 @@ impl Made {
         let each = all || steps <= SMALL;
         let mut lines: Vec<String> = self.warnings().iter().map(|warning| format!("WARNING: {warning}")).collect();
         lines.push(format!("{} at {} would:", target.guardrail, target.stage));
+        let mut unread = Alike::default();
         for made in &self.parts {
             let title = made.part.title();
             match &made.outcome {
@@ -78,8 +84,10 @@ impl Made {
                     lines.push(format!("  SKIPPED {title}: the account's organisation lets nobody work there: {why}"));
                 }
                 Outcome::Refused(why) => lines.push(format!("  REFUSED {title}: {why}")),
+                Outcome::Unread(why) => unread.add(&with_right(why), &title),
             }
         }
+        lines.extend(unread.lines().into_iter().map(|line| format!("  could not be read: {line}")));
         let is_empty = |made: &&PartMade| matches!(&made.outcome, Outcome::Steps(steps) if steps.is_empty());
         let empty: Vec<String> = self.parts.iter().filter(is_empty).map(|made| made.part.title()).collect();
         if self.parts.is_empty() {
@@ -161,8 +169,11 @@ fn one_by_one(steps: &[Step]) -> Vec<String> {
 fn line(step: &Step) -> String {
     let kind = step.kind.as_ref().map(|kind| format!(", {kind}")).unwrap_or_default();
     let (label, present) = (&step.label, &step.present);
-    let reason = step.reason.as_deref().unwrap_or_default();
+    let reason = reason(step);
     match step.phase {
+        Phase::Skipped if step.unplanned && is_denial(reason) => {
+            format!("could not be read: {label}{kind} ({})", with_right(reason))
+        }
         Phase::Skipped if step.unplanned => format!("CANNOT BE PLANNED {label}{kind} ({reason})"),
         Phase::Skipped => format!("{label}{kind}: {present}, left alone ({reason})"),
         Phase::ApplyFailed => format!("REFUSED {label}{kind}: {present} -> {} ({reason})", step.wanted),
@@ -195,10 +206,12 @@ fn summary(made: &Made, counts: &Counts<'_>) -> Vec<String> {
         lines.push(format!("{} of {of}: {}", count(members, "member"), named.join(", ")));
     }
     let (mut refused, mut left_alone, mut notes) = (Alike::default(), Alike::default(), Alike::default());
-    counts.refused.iter().for_each(|step| refused.add(step.reason.as_deref().unwrap_or_default(), &step.label));
-    counts.left_alone.iter().for_each(|step| left_alone.add(step.reason.as_deref().unwrap_or_default(), &step.label));
+    let mut unread = Alike::default();
+    counts.refused.iter().for_each(|step| refused.add(reason(step), &step.label));
+    counts.left_alone.iter().for_each(|step| left_alone.add(reason(step), &step.label));
+    counts.unread.iter().for_each(|step| unread.add(&with_right(reason(step)), &step.label));
     counts.changes.iter().for_each(|step| step.note.iter().for_each(|note| notes.add(note, &step.label)));
-    for (title, alike) in [("REFUSED", refused), ("left alone", left_alone), ("to know", notes)] {
+    for (title, alike) in [("REFUSED", refused), ("could not be read", unread), ("left alone", left_alone), ("to know", notes)] {
         lines.extend(alike.lines().into_iter().map(|line| format!("{title}: {line}")));
     }
     lines

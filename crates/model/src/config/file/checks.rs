@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use serde_saphyr::Spanned;
 
 use super::{Actions, Problem};
-use crate::config::{ActionSpec, ApprovalRule, Budget, Demand, Meanwhile, Rule, Stage, StageAt, Tags, services};
+use crate::config::{ActionSpec, ApprovalRule, Budget, Demand, Meanwhile, Rule, Stage, StageAt, Tags, regions, services};
 use crate::ids::ActionName;
 use crate::partition;
 use crate::principal::Principal;
@@ -154,6 +154,7 @@ pub(super) fn apart(stages: &[Stage], at: StageAt, budgeted: Decimal) -> Result<
 /// The mistakes that a stored action may have, and a file may not.
 pub(super) fn check_new<A: Actions>(action: &A) -> Result<(), String> {
     action.selects().map_or(Ok(()), Tags::check_new)?;
+    action.regions().iter().try_for_each(|region| regions::check(region.as_str()))?;
     let of_identity_center =
         |principal: &Principal| matches!(principal, Principal::Role(_)) && principal.name().starts_with(IDENTITY_CENTER);
     action.restricts().iter().find(|one| of_identity_center(one)).map_or(Ok(()), |role| {
