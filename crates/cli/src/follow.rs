@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use guardrails_model::ids::{FacetId, RunId};
+use guardrails_model::ids::{FacetId, GuardrailName, RunId};
 use guardrails_model::ledger::Ledger;
 use guardrails_model::near;
 use guardrails_model::phase::Phase;
@@ -29,7 +29,7 @@ const REST: u32 = 10;
 /// Parts that are named in one line.
 const NAMED: usize = 6;
 /// The steps and reports of a run that are shown on the way.
-const SHOWN: Keep = Keep { whole: 40, most: 20 };
+const SHOWN: Keep = Keep { whole: 10, most: 20 };
 
 /// How a run's steps stood when it was looked at before. A step that stood so already is not shown again.
 pub(crate) type Known = HashMap<FacetId, Phase>;
@@ -164,6 +164,14 @@ async fn check_running(deployment: &Deployment, run: &Run) -> Result<()> {
         "the execution `{name}` of the state machine has ended, and the run has not\nhint: look at it in the Step Functions \
          console; the same command takes the run up again"
     ))
+}
+
+/// Is the run of the guardrail that was named beside it?
+pub(crate) fn is_of(run: &Run, guardrail: Option<&GuardrailName>) -> Result<()> {
+    match guardrail {
+        Some(name) if *name != run.guardrail => Err(anyhow!("run {} is of `{}`, not of `{name}`", run.id, run.guardrail)),
+        _ => Ok(()),
+    }
 }
 
 /// The run called `id`.

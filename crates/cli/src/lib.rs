@@ -2,6 +2,7 @@
 //! subcommand, in `commands`.
 
 mod args;
+mod chosen;
 pub mod cli;
 mod commands;
 mod deployment;
@@ -10,8 +11,11 @@ pub mod exit;
 mod first_call;
 mod follow;
 mod output;
+mod paint;
 mod prices;
 pub mod reference;
+pub mod schemas;
+mod watch;
 
 pub use commands::plan::goes_on::{GoesOn, goes_on as plan_goes_on, goes_on_words as plan_goes_on_words};
 pub use commands::plan::words_of as plan_words;

@@ -93,8 +93,8 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
         output::tell("the stack is as it should be: nothing to change");
         return finish(global, &sdk).await;
     };
-    output::tell(&changes.text());
-    if !output::agreed(&args.consent, &format!("Make these changes in account {}?", caller.account))? {
+    output::tell(&changes.text(global.wide));
+    if !output::agreed(&args.consent, &format!("Make these changes in {}?", deployment::place(&caller, &sdk)))? {
         stack.withdraw(&changes).await?;
         return Ok(Exit::Declined);
     }
@@ -119,7 +119,7 @@ async fn first_round(global: &Global) {
 async fn finish(global: &Global, sdk: &SdkConfig) -> Result<Exit> {
     let outputs: BTreeMap<String, String> = deployment::outputs(sdk, global).await?.into_iter().collect();
     let rows = outputs.iter().map(|(name, value)| vec![name.clone(), value.clone()]);
-    output::result(global, &outputs, &output::table(&["output", "value"], rows))?;
+    output::result(global, &outputs, &output::table(global.wide, &["output", "value"], rows))?;
     if let Some(topic) = outputs.get("NotifyTopicArn")
         && let Some(words) = doctor::nobody_is_told(sdk, topic).await
     {

@@ -19,7 +19,7 @@ use guardrails_aws::context::Context;
 use guardrails_aws::declared::Counted;
 use guardrails_model::action::ActionError;
 use guardrails_model::clock::{Clock, SystemClock};
-use guardrails_model::config::{Config, StageAt, Tags};
+use guardrails_model::config::{Config, Tags};
 use guardrails_model::decide::Target;
 use guardrails_model::engine::{Executor, ExecutorError};
 use guardrails_model::ids::{GuardrailName, Nonce, Place};
@@ -30,7 +30,7 @@ use guardrails_model::record::{Part, Run, Step};
 use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 
-use crate::args::Global;
+use crate::args::{At, Global};
 use crate::deployment::{Deployment, stage};
 use crate::estimate::{Estimate, Work};
 use crate::exit::Exit;
@@ -45,7 +45,7 @@ pub(crate) struct Plan {
     pub(crate) guardrail: GuardrailName,
     /// The stage, such as `100% actual`; the first that changes anything when left out.
     #[arg(long)]
-    pub(crate) at: Option<StageAt>,
+    pub(crate) at: Option<At>,
     /// Plan by this file, deployed or not; by the deployed one when left out.
     #[arg(long, short)]
     pub(crate) file: Option<PathBuf>,

@@ -3,14 +3,13 @@
 use anyhow::Result;
 use clap::Args;
 use guardrails_model::clock::{Clock, SystemClock};
-use guardrails_model::config::StageAt;
 use guardrails_model::decide::Target;
 use guardrails_model::ids::GuardrailName;
 use guardrails_model::runs::Begun;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use crate::args::Global;
+use crate::args::{At, Global};
 use crate::deployment::{Deployment, stage};
 use crate::exit::Exit;
 use crate::output;
@@ -21,14 +20,14 @@ pub(crate) struct Rearm {
     pub(crate) guardrail: GuardrailName,
     /// Only this stage.
     #[arg(long)]
-    pub(crate) at: Option<StageAt>,
+    pub(crate) at: Option<At>,
 }
 
 pub(crate) async fn run(global: &Global, args: &Rearm) -> Result<Exit> {
     let deployment = Deployment::find(global).await?;
     let guardrail = deployment.guardrail(&args.guardrail).await?;
     let today = SystemClock.now().to_zoned(TimeZone::UTC).date();
-    let stages = match args.at {
+    let stages: Vec<_> = match args.at {
         Some(at) => vec![stage(&guardrail, Some(at))?],
         None => guardrail.stages.iter().map(|stage| stage.at).collect(),
     };

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use super::answers::{LAUNCHES, Launching, Way, policy_words};
 use super::person::{Person, Standing};
 use crate::condition::strings;
@@ -33,7 +34,7 @@ struct Denied {
 }
 
 /// Somebody as they would be after a run.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct Left {
     /// The ways that are left to them.
     #[serde(flatten)]
