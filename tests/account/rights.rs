@@ -1,13 +1,13 @@
-//! The grants of the rendered template: least, and held in by the boundary, the topics' policies and the key's. Their effect when
-//! it is deployed is tried in `deployed::rights`.
+//! The grants of the rendered template: each is the least that its role needs. Their effect when it is deployed is tried in
+//! `deployed::rights`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use guardrails_aws::actions::CATALOG;
-use guardrails_template::{self as template, artifacts};
+use guardrails_template::artifacts;
 use serde_json::{Value as Json, json};
 
-pub const OPERATOR: &str = "arn:aws:iam::123456789012:user/finops";
+use super::rendered::{granted, many, rendered, rendered_of, texts};
 
 /// Actions for which the service authorization reference names no resource type. Every other one on `*` is a mistake; parliament
 /// holds this against AWS's own list in CI.
@@ -53,112 +53,6 @@ const WITHOUT_RESOURCE: &[&str] = &[
     "tag:GetResources",
 ];
 
-/// The example, with every action besides.
-pub fn rendered() -> Json {
-    let example = include_str!("../../examples/guardrails.yaml");
-    let others = "          - scale-group-to-zero: { tag: { Project: Beta }, members-are-disposable: true }
-          - stop-databases: { tag: { Project: Beta } }
-          - pause-clusters: { tag: { Project: Beta } }
-          - stop-functions: { tag: { Project: Beta } }
-          - stop-services: { tag: { Project: Beta } }
-          - swap-policy: { user: beta-developer, detach: [AmazonEC2FullAccess] }
-          - run-function: { function: pause-queues }
-          - deny-actions: { role: beta-deployer, also: [sts:AssumeRole] }\n";
-    rendered_of(&format!("{}\n{others}", example.trim_end()))
-}
-
-pub fn rendered_of(text: &str) -> Json {
-    let config = CATALOG.parse("guardrails.yaml", text).unwrap();
-    template::render(&config, "functions.zip").unwrap()
-}
-
-pub fn of_type<'a>(template: &'a Json, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a Json)> {
-    let resources = template["Resources"].as_object().unwrap().iter();
-    resources
-        .filter(move |(_, resource)| resource["Type"] == kind)
-        .map(|(name, resource)| (name.as_str(), &resource["Properties"]))
-}
-
-/// One, or a list of them.
-pub fn many(value: &Json) -> Vec<&Json> {
-    value.as_array().map_or_else(|| vec![value], |values| values.iter().collect())
-}
-
-pub fn texts(value: &Json) -> Vec<&str> {
-    many(value).into_iter().filter_map(Json::as_str).collect()
-}
-
-/// The statements of a policy, also those under a condition of the template.
-pub fn statements(document: &Json) -> Vec<&Json> {
-    let all = many(&document["Statement"]).into_iter();
-    all.flat_map(|one| one["Fn::If"].as_array().map_or_else(|| vec![one], |branches| vec![&branches[1]])).collect()
-}
-
-/// Each role's statements, also those in managed policies that are attached to it.
-pub fn granted(template: &Json) -> Vec<(&str, &Json)> {
-    let roles = of_type(template, "AWS::IAM::Role");
-    let inline = roles.flat_map(|(role, properties)| {
-        // Under a company's boundary a role has a policy more, of Denies.
-        let policies = many(&properties["Policies"]).into_iter().filter(|policy| policy.get("Fn::If").is_none());
-        policies.map(move |policy| (role, &policy["PolicyDocument"]))
-    });
-    let managed = of_type(template, "AWS::IAM::ManagedPolicy")
-        .filter_map(|(_, policy)| Some((policy["Roles"][0]["Ref"].as_str()?, &policy["PolicyDocument"])));
-    inline.chain(managed).flat_map(|(role, document)| statements(document).into_iter().map(move |one| (role, one))).collect()
-}
-
-/// The boundary of a role, by the role's name.
-fn boundary_name(role: &str) -> String {
-    role.replace("Role", "Boundary")
-}
-
-fn boundary<'a>(template: &'a Json, role: &str) -> &'a Json {
-    &template["Resources"][boundary_name(role)]["Properties"]["PolicyDocument"]
-}
-
-fn boundary_statement<'a>(template: &'a Json, role: &str, sid: &str) -> &'a Json {
-    statements(boundary(template, role)).into_iter().find(|one| one["Sid"] == sid).unwrap()
-}
-
-/// Does `action` fall under one of `patterns`?
-fn falls_under(action: &str, patterns: &[&str]) -> bool {
-    patterns.iter().any(|pattern| pattern.strip_suffix('*').map_or(*pattern == action, |start| action.starts_with(start)))
-}
-
-#[test]
-fn every_role_has_a_boundary_of_its_own() {
-    let template = rendered();
-    let roles: Vec<_> = of_type(&template, "AWS::IAM::Role").collect();
-    assert_eq!(roles.len(), artifacts::functions().len() + 2, "each function's, the schedule's and the state machine's");
-    for (role, properties) in roles {
-        let own = json!({"Ref": boundary_name(role)});
-        let limit = json!({"Fn::If": ["HasOwnBoundaries", own, {"Ref": "PermissionsBoundary"}]});
-        assert_eq!(properties["PermissionsBoundary"], limit, "{role}");
-        assert_eq!(template["Resources"][boundary_name(role)]["Condition"], "HasOwnBoundaries");
-        assert!(properties.get("ManagedPolicyArns").is_none(), "{role} has rights that are not written here");
-    }
-}
-
-#[test]
-fn a_boundary_allows_the_grants_of_its_role_alone() {
-    let template = rendered();
-    let mut granted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for (role, statement) in self::granted(&template) {
-        granted.entry(role).or_default().extend(texts(&statement["Action"]));
-    }
-    for (role, granted) in granted {
-        for (sid, list) in [("Granted", "Action"), ("NeverAnythingElse", "NotAction")] {
-            let listed = texts(&boundary_statement(&template, role, sid)[list]);
-            assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), granted, "{role}: {sid}");
-        }
-        for sid in ["NeverMoreRights", "NeverForGood"] {
-            let forbidden = texts(&boundary_statement(&template, role, sid)["Action"]);
-            let both: Vec<_> = granted.iter().filter(|action| falls_under(action, &forbidden)).collect();
-            assert!(both.is_empty(), "{role}: {sid} forbids a grant: {both:?}");
-        }
-    }
-}
-
 /// Calls that end, change or pass something, each declared by the role that needs it. Add one only with a reason.
 #[test]
 fn calls_that_end_change_or_pass_are_declared_one_by_one() {
@@ -186,85 +80,6 @@ fn calls_that_end_change_or_pass_are_declared_one_by_one() {
         ("StopServicesRole", "ecs:UpdateService"),
     ];
     assert_eq!(declared, BTreeSet::from(expected));
-}
-
-#[test]
-fn stop_functions_removes_settings_and_nothing_else() {
-    let template = rendered();
-    let allowed = texts(&boundary_statement(&template, "StopFunctionsRole", "NeverAnythingElse")["NotAction"]);
-    for setting in ["lambda:DeleteFunctionConcurrency", "lambda:DeleteProvisionedConcurrencyConfig"] {
-        assert!(allowed.contains(&setting), "{setting}");
-    }
-    let own = boundary_statement(&template, "StopFunctionsRole", "NeverItsOwnFunctions");
-    let named = "arn:${AWS::Partition}:lambda:*:${AWS::AccountId}:function:${AWS::StackName}-*";
-    assert_eq!((&own["Effect"], &own["Resource"]), (&json!("Deny"), &json!({"Fn::Sub": named})));
-    assert!(texts(&own["Action"]).contains(&"lambda:PutFunctionConcurrency"));
-    for other in [
-        "lambda:DeleteFunction",
-        "lambda:DeleteAlias",
-        "lambda:DeleteEventSourceMapping",
-        "lambda:DeleteFunctionEventInvokeConfig",
-        "lambda:DeleteFunctionUrlConfig",
-        "lambda:CreateEventSourceMapping",
-        "lambda:UpdateFunctionConfiguration",
-        "lambda:GetFunction",
-        "application-autoscaling:DeregisterScalableTarget",
-    ] {
-        assert!(!allowed.contains(&other), "{other}");
-    }
-}
-
-#[test]
-fn a_boundary_protects_the_stack_the_operators_and_rights() {
-    let template = rendered();
-    for (role, _) in of_type(&template, "AWS::IAM::Role") {
-        forbids_what_none_may(&template, role);
-    }
-}
-
-fn forbids_what_none_may(template: &Json, role: &str) {
-    let forbidden = |sid: &str| texts(&boundary_statement(template, role, sid)["Action"]);
-    for action in ["iam:CreateUser", "iam:PutGroupPolicy", "iam:AddUserToGroup", "sts:AssumeRole", "kms:PutKeyPolicy"] {
-        assert!(falls_under(action, &forbidden("NeverMoreRights")), "{role}: {action}");
-    }
-    for action in ["ec2:TerminateInstances", "autoscaling:TerminateInstanceInAutoScalingGroup", "kms:ScheduleKeyDeletion"] {
-        assert!(falls_under(action, &forbidden("NeverForGood")), "{role}: {action}");
-    }
-    let allowed = texts(&boundary_statement(template, role, "NeverAnythingElse")["NotAction"]);
-    for action in ["iam:PassRole", "ec2:DeleteVolume", "lambda:UpdateFunctionCode", "rds:DeleteDBInstance", "s3:GetObject"] {
-        assert!(!allowed.contains(&action), "{role}: {action}");
-    }
-    let protected = boundary_statement(template, role, "NeverItselfNorTheOperators");
-    let resources = many(&protected["Resource"]);
-    assert!(resources.contains(&&json!(OPERATOR)));
-    for own in ["role", "policy"] {
-        let own = format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:{own}/${{AWS::StackName}}-*");
-        assert!(resources.contains(&&json!({"Fn::Sub": own})), "{resources:?}");
-    }
-    assert_eq!(texts(&protected["NotAction"]), ["iam:Get*", "iam:List*", "iam:SimulatePrincipalPolicy"]);
-}
-
-/// The example with so many guardrails, each with a tag value and a group of its own.
-pub fn many_guardrails(number: usize) -> String {
-    let example = include_str!("../../examples/guardrails.yaml");
-    let (head, one) = example.split_once("guardrails:\n").unwrap();
-    let one = |number: usize| {
-        one.replace("project-beta", &format!("project-number-{number:03}"))
-            .replace("Project: Beta", &format!("Project: Project-{number:03}"))
-            .replace("ProjectBeta", &format!("Team-Of-Project-{number:03}"))
-    };
-    format!("{head}guardrails:\n{}", (0..number).map(one).collect::<Vec<_>>().join("\n"))
-}
-
-#[test]
-fn a_boundary_does_not_grow_with_the_number_of_guardrails() {
-    let (one, many) = (rendered_of(&many_guardrails(1)), rendered_of(&many_guardrails(100)));
-    for (role, _) in of_type(&one, "AWS::IAM::Role") {
-        assert_eq!(boundary(&one, role), boundary(&many, role), "{role}");
-        // Pseudo parameters are longer than their values.
-        let letters = boundary(&one, role).to_string().chars().filter(|letter| !letter.is_whitespace()).count();
-        assert!(letters < 6144, "{role}: {letters} letters");
-    }
 }
 
 #[test]
@@ -452,33 +267,4 @@ fn reconciler_calls_the_actions_and_notify_and_no_others() {
     let mut expected: Vec<&str> = actions.iter().map(String::as_str).chain(["NotifyFunction"]).collect();
     expected.sort_unstable();
     assert_eq!(called, expected);
-}
-
-#[test]
-fn every_log_is_kept_for_as_long_as_was_asked_and_no_longer() {
-    let template = rendered();
-    let logs: Vec<_> = of_type(&template, "AWS::Logs::LogGroup").collect();
-    assert_eq!(logs.len(), artifacts::functions().len() + 1, "each function's, and the state machine's");
-    for (log, properties) in logs {
-        assert_eq!(properties["RetentionInDays"], json!({"Ref": "LogRetentionDays"}), "{log}");
-    }
-    for (function, properties) in of_type(&template, "AWS::Lambda::Function") {
-        let log = properties["LoggingConfig"]["LogGroup"]["Ref"].as_str();
-        assert!(log.is_some_and(|log| template["Resources"][log]["Type"] == "AWS::Logs::LogGroup"), "{function} logs elsewhere");
-    }
-}
-
-/// Where nothing stands though a name does.
-fn nulls(value: &Json, at: &str) -> Vec<String> {
-    match value {
-        Json::Null => vec![at.to_owned()],
-        Json::Array(all) => all.iter().enumerate().flat_map(|(index, one)| nulls(one, &format!("{at}/{index}"))).collect(),
-        Json::Object(all) => all.iter().flat_map(|(name, one)| nulls(one, &format!("{at}/{name}"))).collect(),
-        _ => Vec::new(),
-    }
-}
-
-#[test]
-fn cloudformation_finds_no_null_in_the_template() {
-    assert_eq!(nulls(&rendered(), ""), Vec::<String>::new());
 }

@@ -6,7 +6,7 @@ use guardrails_aws::actions::CATALOG;
 use guardrails_template::{self as template, Limits};
 use serde_json::{Value as Json, json};
 
-use crate::account::rights::{granted, many_guardrails, of_type, rendered_of, texts};
+use crate::account::rendered::{granted, many_guardrails, of_type, rendered_of, texts};
 
 const SWAP: &str = "swap-group-policy: { group: ";
 const REST: &str = ", detach: [AmazonEC2FullAccess], attach: [AmazonEC2ReadOnlyAccess] }";

@@ -3,7 +3,7 @@
 use guardrails_aws::iam::trust::lets_change;
 use serde_json::{Value as Json, json};
 
-use crate::account::rights::{OPERATOR, granted, many, of_type, rendered, statements, texts};
+use crate::account::rendered::{OPERATOR, granted, many, of_type, rendered, statements, texts};
 
 fn open_to_strangers(template: &Json) -> Vec<String> {
     let documents = ["AssumeRolePolicyDocument", "PolicyDocument", "KeyPolicy"];

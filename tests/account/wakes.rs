@@ -4,7 +4,7 @@ use guardrails_lambdas::reconcile;
 use guardrails_model::wire::RoundOrder;
 use serde_json::{Value as Json, json};
 
-use super::rights::{of_type, rendered, rendered_of};
+use super::rendered::{of_type, rendered, rendered_of};
 
 #[test]
 fn restart_of_database_by_rds_begins_a_round() {

@@ -50,17 +50,6 @@ fn state(story: &Story, name: &str) -> &'static str {
     story.world.account().scheduled(name).state
 }
 
-/// How often Redshift was asked for it.
-fn calls(story: &Story, operation: &str) -> usize {
-    story.world.account().calls.get(operation).map_or(0, |(calls, _)| *calls)
-}
-
-async fn reason(story: &Story, run: &RunId, label: &str) -> String {
-    let steps = story.steps(run).await;
-    let step = steps.into_iter().find(|step| step.label == label).unwrap_or_else(|| panic!("no step of {label}"));
-    step.reason.unwrap_or_default()
-}
-
 #[tokio::test]
 async fn clusters_pause_and_come_back_as_they_were() {
     let story = Story::of(fill);
@@ -194,7 +183,7 @@ async fn account_without_clusters_is_asked_once_for_each_part() {
     let run = open(&story).await;
     assert!(story.told(&run).await.is_empty());
     let others = ["DescribeScheduledActions", "DescribeReservedNodes", "DescribeClusterSnapshots"];
-    assert_eq!((calls(&story, "DescribeClusters"), others.map(|call| calls(&story, call))), (2, [0, 0, 0]));
+    assert_eq!((story.calls("DescribeClusters"), others.map(|call| story.calls(call))), (2, [0, 0, 0]));
 }
 
 #[tokio::test]
@@ -210,7 +199,7 @@ async fn plan_says_what_goes_on_costing_and_what_is_lost() {
     let (target, _) = crate::harness::stage("beta 80%", Vec::new());
     let words = guardrails_cli::plan_words(&guardrails_aws::actions::CATALOG, &target, parts, Some("t3.micro: 1")).unwrap();
     let note = "its storage and snapshots go on costing, and nobody can query or modify it until it is resumed; a resume does not \
-                bring back tables without backup and audit logs, and may change the cluster version and the nodes' IP addresses";
+                bring back audit logs, and may change the cluster version and the nodes' IP addresses";
     for line in [
         format!(
             "Redshift cluster orders, ra3.xlplus with 2 nodes: available -> paused; {note}; 3 nodes are reserved ra3.xlplus in this \

@@ -41,17 +41,6 @@ fn status(story: &Story, name: &str) -> &'static str {
     story.world.account().db(name).status
 }
 
-/// How often RDS was asked for it.
-fn calls(story: &Story, operation: &str) -> usize {
-    story.world.account().calls.get(operation).map_or(0, |(calls, _)| *calls)
-}
-
-async fn reason(story: &Story, run: &RunId, label: &str) -> String {
-    let steps = story.steps(run).await;
-    let step = steps.into_iter().find(|step| step.label == label).unwrap_or_else(|| panic!("no step of {label}"));
-    step.reason.unwrap_or_default()
-}
-
 #[tokio::test]
 async fn databases_stop_and_come_back_as_they_were() {
     let story = Story::of(fill);
@@ -120,7 +109,7 @@ async fn at_most_two_databases_a_second_are_stopped() {
     });
     let run = open(&story).await;
     story.harness.invoke(guardrails_model::record::Direction::Apply, &run, 0).await.unwrap().unwrap();
-    assert!(calls(&story, "StopDBInstance") <= 4, "{}", calls(&story, "StopDBInstance"));
+    assert!(story.calls("StopDBInstance") <= 4, "{}", story.calls("StopDBInstance"));
     story.apply(&run).await;
     assert!(story.is().iter().all(|is| is.ends_with(" stopped")), "{:?}", story.is());
 }

@@ -10,7 +10,6 @@ mod trouble;
 mod words;
 
 use guardrails_model::ids::RunId;
-use guardrails_model::record::Step;
 use serde_json::{Value as Json, json};
 
 use crate::story::Story;
@@ -52,16 +51,6 @@ async fn stopped(story: &Story) -> RunId {
     run
 }
 
-/// The step of a label.
-async fn step(story: &Story, run: &RunId, label: &str) -> Step {
-    let steps = story.steps(run).await;
-    steps.into_iter().find(|step| step.label == label).unwrap_or_else(|| panic!("no step of {label}"))
-}
-
-async fn reason(story: &Story, run: &RunId, label: &str) -> String {
-    step(story, run, label).await.reason.unwrap_or_default()
-}
-
 fn is(story: &Story, name: &str) -> String {
     story.world.account().snapshot().get(name).cloned().unwrap_or_default()
 }
@@ -96,8 +85,8 @@ async fn functions_stop_and_come_back_with_all_their_settings() {
     ];
     assert_eq!(story.is(), held, "{:#?}", story.told(&run).await);
     assert_eq!(["orders", "mailer", "other"].map(|name| story.world.account().invoke(name)), [429, 429, 200]);
-    assert_eq!(reason(&story, &run, "function idle").await, "it was 0 already");
-    assert_eq!(reason(&story, &run, "event source returns of function orders").await, "it was disabled already");
+    assert_eq!(story.reason(&run, "function idle").await, "it was 0 already");
+    assert_eq!(story.reason(&run, "event source returns of function orders").await, "it was disabled already");
     story.put_back(&run).await;
     assert_eq!(story.is(), before, "{:#?}", story.told(&run).await);
     assert_eq!(story.state(&run).await, "rolled back");
@@ -131,7 +120,7 @@ async fn function_that_reserved_nothing_reserves_nothing_again() {
         account.lambda_function(beta("mailer"));
     });
     let run = stopped(&story).await;
-    assert_eq!(step(&story, &run, "function mailer").await.before.unwrap().as_str(), "none");
+    assert_eq!(story.step(&run, "function mailer").await.before.unwrap().as_str(), "none");
     story.harness.gate.disarm();
     story.put_back(&run).await;
     assert_eq!(changes(&story), ["DeleteFunctionConcurrency"]);
@@ -159,10 +148,10 @@ async fn every_kind_of_source_is_disabled_and_enabled_again() {
     let run = stopped(&story).await;
     assert!((0..6).all(|number| is(&story, &format!("source u-{number}")) == "Disabled"), "{:?}", story.told(&run).await);
     for source in ["own-topic", "broker:rabbit:b-0f jobs", "cluster/msk/0f0f sales", "stream/clicks"] {
-        step(&story, &run, &format!("event source {source} of function mailer")).await;
+        story.step(&run, &format!("event source {source} of function mailer")).await;
     }
     let carts = "event source table/carts/stream/2026-01-01T00:00:00.000 of function mailer";
-    assert!(step(&story, &run, carts).await.note.unwrap().ends_with("which is 24 hours"));
+    assert!(story.step(&run, carts).await.note.unwrap().ends_with("which is 24 hours"));
     story.put_back(&run).await;
     assert_eq!(story.is(), before, "{:?}", story.told(&run).await);
 }
@@ -213,7 +202,7 @@ async fn facets_are_named_by_uuid_alias_and_function() {
         ("provisioned concurrency of function orders:live", "provisioned-concurrency/us-east-1/orders:live"),
         ("function orders", "function-concurrency/us-east-1/orders"),
     ] {
-        let step = step(&story, &run, label).await;
+        let step = story.step(&run, label).await;
         assert_eq!((step.facet.as_str(), step.unit.unwrap().name.as_str()), (facet, "orders"));
     }
 }
@@ -244,7 +233,7 @@ async fn history_names_the_requests_of_both_ways() {
             vec!["lambda:DeleteProvisionedConcurrencyConfig", "lambda:PutProvisionedConcurrencyConfig"],
         ),
     ] {
-        let events = json!(step(&story, &run, label).await.events).to_string();
+        let events = json!(story.step(&run, label).await.events).to_string();
         assert!(calls.iter().all(|call| events.contains(call)), "{events}");
     }
 }

@@ -9,7 +9,7 @@ use guardrails_aws::context::Context;
 use guardrails_aws::declared::{About, Counted, Noun};
 use guardrails_aws::error::{Codes, Failure};
 use guardrails_aws::grants::Grant;
-use guardrails_aws::switch::{Calling, Drift, Found, NoOptions, Resource, Switch, Switched, Switches, Which};
+use guardrails_aws::switch::{Calling, Drift, Found, NoOptions, Reach, Resource, Switch, Switched, Switches, Which};
 use guardrails_model::action::{ActionError, Patience};
 use guardrails_model::config::{ActionSpec, Tags};
 use guardrails_model::ids::Value;
@@ -120,7 +120,7 @@ macro_rules! part_of_it {
                 turned(&self.0, $schedules, id, to, calling).await
             }
 
-            fn more_grants() -> Vec<Grant> {
+            fn more_grants(_: &Reach<'_>) -> Vec<Grant> {
                 let shared = Grant { sid: "Shared".to_owned(), actions: &["apprunner:Shared"], ..Grant::default() };
                 vec![shared, Grant { sid: $also.to_owned(), actions: &["apprunner:Own"], ..Grant::default() }]
             }

@@ -4,7 +4,7 @@ use guardrails_model::clock::Clock;
 use guardrails_model::record::Direction;
 use jiff::SignedDuration;
 
-use super::{beta, calls, fill, open, pause, reason, state, status};
+use super::{beta, fill, open, pause, state, status};
 use crate::story::Story;
 
 #[tokio::test]
@@ -15,7 +15,7 @@ async fn cluster_on_its_way_is_waited_for() {
         story.world.account().warehouse(beta("busy").in_status(on_its_way).becoming("available", later));
         let run = pause(&story).await;
         assert_eq!(status(&story, "busy"), "paused", "{on_its_way}: {:#?}", story.told(&run).await);
-        assert_eq!(calls(&story, "PauseCluster"), 3, "Redshift is not asked before it is available");
+        assert_eq!(story.calls("PauseCluster"), 3, "Redshift is not asked before it is available");
     }
 }
 
@@ -25,7 +25,7 @@ async fn status_nobody_has_heard_of_costs_the_others_nothing() {
     story.world.account().warehouse(beta("odd").in_status("quantum-leaping"));
     let run = pause(&story).await;
     assert_eq!((status(&story, "orders"), status(&story, "reports")), ("paused", "paused"));
-    let why = reason(&story, &run, "Redshift cluster odd").await;
+    let why = story.reason(&run, "Redshift cluster odd").await;
     assert_eq!(why, "the world did not settle: it is becoming quantum leaping");
 }
 
@@ -35,7 +35,7 @@ async fn pause_that_a_person_began_is_not_ours() {
     let later = story.world.clock.now() + SignedDuration::from_secs(300);
     story.world.account().warehouse(beta("going").in_status("pausing").becoming("paused", later));
     let run = pause(&story).await;
-    assert_eq!(reason(&story, &run, "Redshift cluster going").await, "it was becoming paused already");
+    assert_eq!(story.reason(&run, "Redshift cluster going").await, "it was becoming paused already");
     story.hour().await;
     story.put_back(&run).await;
     assert_eq!(status(&story, "going"), "paused");
@@ -56,7 +56,7 @@ async fn resume_waits_until_the_pause_is_done() {
     story.put_back(&run).await;
     assert_eq!((status(&story, "orders"), state(&story, "orders-resume")), ("available", "ACTIVE"));
     let resumes = story.world.account().dw("orders").resumes;
-    assert_eq!((resumes, calls(&story, "ResumeCluster")), (1, 2), "once each, when both are paused");
+    assert_eq!((resumes, story.calls("ResumeCluster")), (1, 2), "once each, when both are paused");
 }
 
 #[tokio::test]
@@ -66,8 +66,8 @@ async fn resume_by_a_person_is_told_and_left() {
     story.world.account().dw("orders").set("available");
     story.hour().await;
     story.look(&run).await;
-    assert_eq!((status(&story, "orders"), calls(&story, "PauseCluster")), ("available", 2));
-    let why = reason(&story, &run, "Redshift cluster orders").await;
+    assert_eq!((status(&story, "orders"), story.calls("PauseCluster")), ("available", 2));
+    let why = story.reason(&run, "Redshift cluster orders").await;
     assert_eq!(why, "somebody made it available meanwhile: it is left so");
     story.put_back(&run).await;
     let resumes = story.world.account().dw("orders").resumes;
@@ -99,7 +99,7 @@ async fn deleted_cluster_is_gone_with_its_schedules() {
         ("scheduled action orders-resume", "nothing to put back: its cluster orders is there no more"),
         ("Redshift cluster reports", "nothing to put back: it is being deleted"),
     ] {
-        assert_eq!(reason(&story, &run, label).await, why);
+        assert_eq!(story.reason(&run, label).await, why);
     }
     assert_eq!(state(&story, "resting-resume"), "ACTIVE", "it costs the others nothing");
     assert_eq!(story.state(&run).await, "rolled back");
@@ -134,7 +134,7 @@ async fn cluster_made_anew_before_the_change_is_left_alone() {
     story.world.account().dw("reports").namespace = "ns-restored".to_owned();
     story.apply(&run).await;
     assert_eq!(status(&story, "reports"), "available");
-    let why = reason(&story, &run, "Redshift cluster reports").await;
+    let why = story.reason(&run, "Redshift cluster reports").await;
     assert_eq!(why, "the Redshift cluster reports was deleted, and another was made under its name");
 }
 
@@ -148,7 +148,7 @@ async fn want_of_capacity_on_the_way_back_is_waited_out() {
         story.harness.invoke(Direction::Rollback, &run, 0).await.unwrap().unwrap();
         story.harness.wait(120).await;
     }
-    let why = reason(&story, &run, "Redshift cluster orders").await;
+    let why = story.reason(&run, "Redshift cluster orders").await;
     assert!(why.starts_with("InsufficientClusterCapacity"), "{why}");
     assert_eq!(state(&story, "orders-resume"), "DISABLED", "its schedule comes after it");
     story.world.account().redshift.no_capacity = false;
@@ -169,7 +169,7 @@ async fn want_of_capacity_for_long_fails_and_keeps_the_hold() {
                 && step.contains("InsufficientClusterCapacity")),
         "{told:?}"
     );
-    assert!(calls(&story, "ResumeCluster") < 80, "{} calls in six hours", calls(&story, "ResumeCluster"));
+    assert!(story.calls("ResumeCluster") < 80, "{} calls in six hours", story.calls("ResumeCluster"));
     story.world.account().redshift.no_capacity = false;
     story.put_back(&run).await;
     assert_eq!(story.state(&run).await, "rolled back", "{:#?}", story.told(&run).await);
@@ -196,7 +196,7 @@ async fn cluster_without_its_tag_is_named_when_refused() {
     let run = pause(&story).await;
     story.world.account().dw("orders").tags.clear();
     story.put_back(&run).await;
-    let why = reason(&story, &run, "Redshift cluster orders").await;
+    let why = story.reason(&run, "Redshift cluster orders").await;
     let lost = "the Redshift cluster orders does not carry Project=Beta any more: give it back, and roll back again";
     assert!(why.contains(lost), "{why}");
     assert_eq!(status(&story, "reports"), "available");

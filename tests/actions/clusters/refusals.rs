@@ -5,7 +5,7 @@ use guardrails_model::phase::Phase;
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::{beta, calls, open, pause, reason, state, status};
+use super::{beta, open, pause, state, status};
 use crate::story::Story;
 use crate::world::{self, Account, Does, Schedule, Warehouse};
 use guardrails_model::clock::Clock;
@@ -28,6 +28,10 @@ fn all() -> Vec<(Warehouse, &'static str)> {
             "its automated snapshots are off, and Redshift does not pause such a cluster",
         ),
         (beta("bare"), BARE),
+        (
+            Warehouse { node_type: "dc2.large", ..beta("old") },
+            "a pause would lose its tables that were made with BACKUP NO, which dc2.large can have: see `no-backup-tables`",
+        ),
         (beta("full").in_status("storage-full"), "its status is storage-full: nothing pauses or resumes it until that is mended"),
         (beta("going").in_status("final-snapshot"), "it is being deleted"),
     ]
@@ -49,17 +53,34 @@ async fn each_refusal_is_known_before_redshift_is_called() {
     let run = pause(&story).await;
     for (warehouse, why) in all() {
         let name = &warehouse.name;
-        assert_eq!(reason(&story, &run, &format!("Redshift cluster {name}")).await, why);
+        assert_eq!(story.reason(&run, &format!("Redshift cluster {name}")).await, why);
         assert_eq!(status(&story, name), warehouse.status);
         // Its schedule would be disabled for nothing.
-        let of_schedule = reason(&story, &run, &format!("scheduled action {name}-resume")).await;
+        let of_schedule = story.reason(&run, &format!("scheduled action {name}-resume")).await;
         assert_eq!(of_schedule, format!("Redshift cluster {name} is left alone: {why}"));
         assert_eq!(state(&story, &format!("{name}-resume")), "ACTIVE");
     }
-    assert_eq!((calls(&story, "PauseCluster"), calls(&story, "ModifyScheduledAction")), (1, 0), "only `orders` may be paused");
+    assert_eq!((story.calls("PauseCluster"), story.calls("ModifyScheduledAction")), (1, 0), "only `orders` may be paused");
     assert_eq!(status(&story, "orders"), "paused");
     let asked = story.world.requests_of("DescribeClusterSnapshots");
     assert!(asked.iter().all(|form| form.contains("=bare&") || form.contains("=orders&")), "{asked:?}");
+}
+
+#[tokio::test]
+async fn tables_without_a_backup_are_lost_where_the_file_says_so() {
+    let old = || Warehouse { node_type: "dc2.large", without_backup: 3, ..beta("old") };
+    for (more, is, tables) in [(json!({}), "available", 3), (json!({"no-backup-tables": "lose"}), "paused", 0)] {
+        let story = Story::of(|account| {
+            account.warehouse(old());
+        });
+        let mut params = super::params();
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let run = story.open("beta 80%", "pause-clusters", params).await;
+        story.apply(&run).await;
+        let account = story.world.account();
+        let one = account.redshift.warehouses.values().next().unwrap();
+        assert_eq!((one.status, one.without_backup), (is, tables));
+    }
 }
 
 #[test]
@@ -69,7 +90,8 @@ fn control_double_refuses_each_of_them() {
     let ask = |operation: &str, name: &str| {
         world.ask(world::HOME, &format!("Action={operation}&Version=2012-12-01&ClusterIdentifier={name}"))
     };
-    for (warehouse, _) in all() {
+    // Redshift takes the one with old nodes, and its tables are gone.
+    for (warehouse, _) in all().into_iter().filter(|(warehouse, _)| warehouse.node_type != "dc2.large") {
         assert_eq!(ask("PauseCluster", &warehouse.name), 400, "{}", warehouse.name);
     }
     assert_eq!([ask("ModifyCluster", "orders"), ask("ResumeCluster", "orders")], [200, 400]);
@@ -103,8 +125,8 @@ async fn snapshot_that_expires_after_the_plan_is_waited_for() {
         story.harness.invoke(guardrails_model::record::Direction::Apply, &run, 0).await.unwrap().unwrap();
         story.harness.wait(120).await;
     }
-    assert_eq!((status(&story, "orders"), calls(&story, "PauseCluster")), ("available", 0));
-    assert_eq!(reason(&story, &run, "Redshift cluster orders").await, BARE);
+    assert_eq!((status(&story, "orders"), story.calls("PauseCluster")), ("available", 0));
+    assert_eq!(story.reason(&run, "Redshift cluster orders").await, BARE);
     story.world.account().dw("orders").snapshots = taken;
     story.apply(&run).await;
     assert_eq!(status(&story, "orders"), "paused", "{:#?}", story.told(&run).await);
@@ -164,7 +186,7 @@ async fn exempt_cluster_keeps_its_schedules() {
         ("scheduled action orders-resume", "it carries the tag guardrails:exempt"),
         ("scheduled action resting-resume", "Redshift cluster resting is left alone: it is exempt by its id"),
     ] {
-        assert_eq!(reason(&story, &run, label).await, why, "{label}");
+        assert_eq!(story.reason(&run, label).await, why, "{label}");
     }
     assert_eq!((status(&story, "orders"), status(&story, "reports")), ("available", "paused"));
     assert_eq!((state(&story, "orders-resume"), state(&story, "resting-resume")), ("ACTIVE", "ACTIVE"));

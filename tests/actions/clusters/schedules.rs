@@ -4,7 +4,7 @@ use guardrails_model::clock::Clock;
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::{beta, calls, fill, open, params, pause, reason, state, status};
+use super::{beta, fill, open, params, pause, state, status};
 use crate::story::Story;
 use crate::world::{Does, Schedule};
 
@@ -44,7 +44,7 @@ async fn control_schedule_that_is_left_alone_resumes_the_cluster() {
     story.harness.wait(3 * HOUR).await;
     assert_eq!((status(&story, "orders"), state(&story, "nightly")), ("available", "ACTIVE"));
     story.look(&run).await;
-    let why = reason(&story, &run, "Redshift cluster orders").await;
+    let why = story.reason(&run, "Redshift cluster orders").await;
     assert_eq!(why, "somebody made it available meanwhile: it is left so", "people left the schedule alone");
 }
 
@@ -54,7 +54,7 @@ async fn schedule_that_its_owner_disabled_stays_disabled() {
     let run = pause(&story).await;
     story.put_back(&run).await;
     assert_eq!(state(&story, "reports-resume"), "DISABLED");
-    assert_eq!(calls(&story, "ModifyScheduledAction"), 6, "three are disabled and enabled again");
+    assert_eq!(story.calls("ModifyScheduledAction"), 6, "three are disabled and enabled again");
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn schedule_that_a_person_enables_is_told_and_stays() {
     story.world.account().scheduled("orders-resume").state = "ACTIVE";
     story.look(&run).await;
     assert_eq!((state(&story, "orders-resume"), status(&story, "orders")), ("ACTIVE", "paused"));
-    let why = reason(&story, &run, "scheduled action orders-resume").await;
+    let why = story.reason(&run, "scheduled action orders-resume").await;
     assert_eq!(why, "somebody made it active meanwhile: it is left so");
     story.put_back(&run).await;
     assert_eq!((state(&story, "orders-resume"), status(&story, "orders")), ("ACTIVE", "available"));
@@ -88,7 +88,7 @@ async fn deleted_schedule_costs_the_others_nothing() {
     let run = pause(&story).await;
     story.world.account().redshift.schedules.retain(|(_, name), _| name != "orders-resume");
     story.put_back(&run).await;
-    let why = reason(&story, &run, "scheduled action orders-resume").await;
+    let why = story.reason(&run, "scheduled action orders-resume").await;
     assert_eq!(why, "nothing to put back: the scheduled action orders-resume is there no more");
     assert_eq!((state(&story, "orders-resize"), status(&story, "orders")), ("ACTIVE", "available"));
     assert_eq!(story.state(&run).await, "rolled back");
@@ -114,7 +114,7 @@ async fn schedule_that_was_given_other_work_is_enabled_again() {
     let run = open(&story).await;
     story.world.account().scheduled("orders-resize").does = Does::Pause;
     story.apply(&run).await;
-    let why = reason(&story, &run, "scheduled action orders-resize").await;
+    let why = story.reason(&run, "scheduled action orders-resize").await;
     assert_eq!(why, "it neither resumes nor resizes a cluster any more");
 }
 

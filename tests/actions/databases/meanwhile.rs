@@ -3,7 +3,7 @@
 use guardrails_model::phase::Phase;
 use jiff::SignedDuration;
 
-use super::{calls, fill, open, reason, status, stop};
+use super::{fill, open, status, stop};
 use crate::story::Story;
 use crate::world::Database;
 use guardrails_model::clock::Clock;
@@ -19,7 +19,7 @@ async fn database_on_its_way_is_waited_for() {
         story.world.account().database(orders);
         stop(&story).await;
         assert_eq!(status(&story, "busy"), "stopped", "{on_its_way}");
-        assert_eq!(calls(&story, "StopDBInstance"), 2, "RDS is not asked before it is available");
+        assert_eq!(story.calls("StopDBInstance"), 2, "RDS is not asked before it is available");
     }
 }
 
@@ -29,7 +29,7 @@ async fn status_nobody_has_heard_of_costs_the_others_nothing() {
     story.world.account().database(Database::instance("odd", "mysql", "Project=Beta").in_status("quantum-leaping"));
     let run = stop(&story).await;
     assert_eq!(status(&story, "orders"), "stopped");
-    assert_eq!(reason(&story, &run, "DB instance odd").await, "the world did not settle: it is becoming quantum leaping");
+    assert_eq!(story.reason(&run, "DB instance odd").await, "the world did not settle: it is becoming quantum leaping");
 }
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn stop_that_a_person_began_is_not_ours() {
     let going = Database::instance("going", "mysql", "Project=Beta").in_status("stopping").becoming("stopped", later);
     story.world.account().database(going);
     let run = stop(&story).await;
-    assert_eq!(reason(&story, &run, "DB instance going").await, "it was becoming stopped already");
+    assert_eq!(story.reason(&run, "DB instance going").await, "it was becoming stopped already");
     story.hour().await;
     story.put_back(&run).await;
     assert_eq!(status(&story, "going"), "stopped");
@@ -58,7 +58,7 @@ async fn deleted_database_is_gone_and_costs_nothing() {
         ("DB cluster graph", "nothing to put back: the DB cluster graph is there no more"),
         ("DB cluster papers", "nothing to put back: it is being deleted"),
     ] {
-        assert_eq!(reason(&story, &run, label).await, why);
+        assert_eq!(story.reason(&run, label).await, why);
     }
     assert_eq!(status(&story, "shop"), "available");
 }
@@ -98,7 +98,7 @@ async fn start_by_a_person_is_told_and_left() {
     story.hour().await;
     story.look(&run).await;
     assert_eq!(status(&story, "orders"), "available");
-    let why = reason(&story, &run, "DB instance orders").await;
+    let why = story.reason(&run, "DB instance orders").await;
     assert_eq!(why, "somebody made it available meanwhile: it is left so");
     story.put_back(&run).await;
     assert_eq!(story.world.account().db("orders").starts, 0);
@@ -110,7 +110,7 @@ async fn database_without_its_tag_is_named_when_refused() {
     let run = stop(&story).await;
     story.world.account().db("orders").tags.clear();
     story.put_back(&run).await;
-    let why = reason(&story, &run, "DB instance orders").await;
+    let why = story.reason(&run, "DB instance orders").await;
     assert!(
         why.contains("the DB instance orders does not carry Project=Beta any more: give it back, and roll back again"),
         "{why}"
@@ -151,7 +151,7 @@ async fn start_without_capacity_is_asked_for_again() {
         ended.unwrap().unwrap();
         story.harness.wait(120).await;
     }
-    let why = reason(&story, &run, "DB instance orders").await;
+    let why = story.reason(&run, "DB instance orders").await;
     assert!(why.starts_with("InsufficientDBInstanceCapacity"), "{why}");
     story.world.account().no_database_capacity = false;
     story.harness.execute(guardrails_model::record::Direction::Rollback, &run).await.unwrap();
@@ -175,7 +175,7 @@ async fn database_whose_key_is_gone_fails_with_the_key() {
     lock(true);
     story.put_back(&run).await;
     for label in ["DB instance orders", "DB cluster shop"] {
-        let why = reason(&story, &run, label).await;
+        let why = story.reason(&run, label).await;
         assert!(why.contains("KMSKeyNotAccessibleFault") && why.contains(KEY), "{why}");
     }
     assert_eq!(status(&story, "graph"), "available", "the others come back");
@@ -194,7 +194,7 @@ async fn held_database_that_lost_its_key_is_started_when_it_has_it() {
     let now = story.world.clock.now();
     story.world.account().db("orders").set("inaccessible-encryption-credentials-recoverable", now);
     story.look(&run).await;
-    assert_eq!(calls(&story, "StopDBInstance"), 1, "it is as good as stopped");
+    assert_eq!(story.calls("StopDBInstance"), 1, "it is as good as stopped");
     story.put_back(&run).await;
     assert_eq!(status(&story, "orders"), "available");
 }
@@ -205,7 +205,7 @@ async fn broken_database_says_its_status_both_ways() {
     story.world.account().database(Database::instance("lost", "mysql", "Project=Beta").in_status("incompatible-network"));
     let run = stop(&story).await;
     let why = "its status is incompatible-network: nothing stops or starts it until that is mended";
-    assert_eq!(reason(&story, &run, "DB instance lost").await, why);
+    assert_eq!(story.reason(&run, "DB instance lost").await, why);
     let now = story.world.clock.now();
     {
         let mut account = story.world.account();

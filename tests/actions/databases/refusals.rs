@@ -4,7 +4,7 @@
 use guardrails_model::phase::Phase;
 use serde_json::json;
 
-use super::{calls, open, params, reason, status, stop};
+use super::{open, params, status, stop};
 use crate::story::Story;
 use crate::world::{self, Account, Database, DatabaseKind};
 
@@ -101,10 +101,10 @@ async fn each_refusal_is_known_before_rds_is_called() {
     let story = Story::of(fill);
     let run = stop(&story).await;
     for Refused { database, why } in all() {
-        assert_eq!(reason(&story, &run, &label(&database)).await, why);
+        assert_eq!(story.reason(&run, &label(&database)).await, why);
         assert_eq!(status(&story, &database.name), "available");
     }
-    assert_eq!((calls(&story, "StopDBInstance"), calls(&story, "StopDBCluster")), (1, 0), "only `orders` may be stopped");
+    assert_eq!((story.calls("StopDBInstance"), story.calls("StopDBCluster")), (1, 0), "only `orders` may be stopped");
     assert_eq!(status(&story, "orders"), "stopped");
     let skipped = story.steps(&run).await.into_iter().filter(|step| step.phase == Phase::Skipped).count();
     assert_eq!(skipped, all().len(), "members of clusters in scope have no steps of their own");
@@ -138,7 +138,7 @@ async fn only_cluster_of_a_global_database_is_stopped() {
 async fn global_databases_are_asked_about_only_where_there_are_some() {
     let story = Story::of(super::fill);
     stop(&story).await;
-    assert_eq!(calls(&story, "DescribeGlobalClusters"), 0);
+    assert_eq!(story.calls("DescribeGlobalClusters"), 0);
 }
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn cluster_without_instances_is_left_alone() {
         account.database(cluster("empty"));
     });
     let run = stop(&story).await;
-    let why = reason(&story, &run, "DB cluster empty").await;
+    let why = story.reason(&run, "DB cluster empty").await;
     assert_eq!(why, "it has no instances, so nothing of it costs by the hour");
 }
 
@@ -161,7 +161,7 @@ async fn pending_changes_are_lost_only_where_the_stage_says_so() {
     let story = Story::of(pending);
     let run = stop(&story).await;
     for label in ["DB instance orders", "DB cluster shop"] {
-        let why = reason(&story, &run, label).await;
+        let why = story.reason(&run, label).await;
         assert_eq!(why, "a stop would remove the changes that wait for its maintenance window: see `pending-changes`");
     }
     assert!(story.world.account().db("orders").pending.is_some());
@@ -194,9 +194,9 @@ async fn exempt_member_keeps_its_cluster_running() {
         ("DB cluster papers", "its member papers-1: it is exempt by its id"),
         ("DB cluster shop", "its member shop-1: it carries the tag guardrails:release"),
     ] {
-        assert_eq!(reason(&story, &run, label).await, why);
+        assert_eq!(story.reason(&run, label).await, why);
     }
-    assert_eq!((calls(&story, "StopDBCluster"), status(&story, "orders")), (0, "stopped"));
+    assert_eq!((story.calls("StopDBCluster"), status(&story, "orders")), (0, "stopped"));
     let spared = story.steps(&run).await.into_iter().filter(|step| step.spared).count();
     assert_eq!(spared, 2, "people said so in the plan of two");
 }
@@ -208,7 +208,7 @@ async fn pending_changes_of_a_member_are_kept() {
         account.db("shop-1").pending = Some(("DBInstanceClass", "db.r6g.large"));
     });
     let run = stop(&story).await;
-    let why = reason(&story, &run, "DB cluster shop").await;
+    let why = story.reason(&run, "DB cluster shop").await;
     assert!(why.starts_with("a stop would remove the changes"), "{why}");
     assert!(story.world.account().db("shop-1").pending.is_some());
 }
@@ -221,7 +221,7 @@ async fn global_database_that_is_not_seen_costs_the_others_nothing() {
         account.global_clusters.insert("other".to_owned(), Vec::new());
     });
     let run = stop(&story).await;
-    let why = reason(&story, &run, "DB cluster shop").await;
+    let why = story.reason(&run, "DB cluster shop").await;
     assert_eq!(why, "its global database unseen cannot be seen: RDS stops only a cluster that is alone in one");
     assert_eq!((status(&story, "graph"), status(&story, "orders")), ("stopped", "stopped"));
 }
@@ -240,9 +240,9 @@ async fn region_without_blue_green_deployments_is_worked_in() {
 async fn way_back_asks_only_about_the_databases_themselves() {
     let story = Story::of(super::fill);
     let run = stop(&story).await;
-    let before = calls(&story, "DescribeBlueGreenDeployments");
+    let before = story.calls("DescribeBlueGreenDeployments");
     story.put_back(&run).await;
-    assert_eq!(calls(&story, "DescribeBlueGreenDeployments"), before);
+    assert_eq!(story.calls("DescribeBlueGreenDeployments"), before);
 }
 
 #[tokio::test]
@@ -252,7 +252,7 @@ async fn database_that_becomes_a_source_after_the_plan_is_left_alone() {
     story.world.account().db("orders").replicas.push("copy".to_owned());
     story.apply(&run).await;
     assert_eq!((status(&story, "orders"), status(&story, "shop")), ("available", "stopped"));
-    assert_eq!(calls(&story, "StopDBInstance"), 0);
+    assert_eq!(story.calls("StopDBInstance"), 0);
 }
 
 #[tokio::test]
@@ -263,8 +263,8 @@ async fn refusal_that_nobody_foresaw_costs_few_calls() {
         account.db("orders").unforeseen = true;
     });
     let run = stop(&story).await;
-    let why = reason(&story, &run, "DB instance orders").await;
+    let why = story.reason(&run, "DB instance orders").await;
     assert!(why.contains("InvalidDBInstanceState"), "{why}");
     assert_eq!(status(&story, "shop"), "stopped", "it costs the others nothing");
-    assert!(calls(&story, "StopDBInstance") < 40, "{} calls in six hours", calls(&story, "StopDBInstance"));
+    assert!(story.calls("StopDBInstance") < 40, "{} calls in six hours", story.calls("StopDBInstance"));
 }

@@ -2,7 +2,7 @@
 
 use guardrails_model::clock::Clock;
 
-use super::{fill, reason, status, stop};
+use super::{fill, status, stop};
 use crate::story::Story;
 use crate::world::Database;
 
@@ -84,7 +84,7 @@ async fn restart_by_rds_is_stopped_and_a_person_s_is_told() {
     story.harness.wait(4 * DAY - HOUR).await;
     story.look(&run).await;
     assert_eq!((status(&story, "graph"), status(&story, "orders")), ("available", "stopped"));
-    assert_eq!(reason(&story, &run, "DB cluster graph").await, "somebody made it available meanwhile: it is left so");
+    assert_eq!(story.reason(&run, "DB cluster graph").await, "somebody made it available meanwhile: it is left so");
     story.harness.wait(2 * HOUR).await;
     assert_eq!(status(&story, "orders"), "available", "RDS started it");
     story.look(&run).await;

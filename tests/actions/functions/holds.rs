@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{beta, functions, is, open, reason, stopped, story};
+use super::{beta, functions, is, open, stopped, story};
 use crate::world::Mapping;
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn keeping_stage_does_not_hold_for_one_that_loses_events() {
     story.apply(&first).await;
     let second = open(&story, "beta 100%", json!({})).await;
     story.apply(&second).await;
-    assert!(reason(&story, &second, "function hooks").await.contains("would be lost"));
+    assert!(story.reason(&second, "function hooks").await.contains("would be lost"));
     story.put_back(&first).await;
     assert_eq!(story.is(), before, "{:?}", story.told(&first).await);
     assert_eq!(is(&story, "hooks reserved"), "none");

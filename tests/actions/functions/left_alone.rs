@@ -3,7 +3,7 @@
 use guardrails_model::record::Direction;
 use serde_json::json;
 
-use super::{beta, is, open, reason, stopped, story};
+use super::{beta, is, open, stopped, story};
 use crate::story::FINOPS;
 use crate::world::{LambdaFunction, Mapping};
 
@@ -147,7 +147,7 @@ async fn alias_whose_version_has_no_queue_would_lose_events() {
             account.lambda_function(function);
         });
         let run = stopped(&story).await;
-        let why = reason(&story, &run, "function orders").await;
+        let why = story.reason(&run, "function orders").await;
         assert_eq!(why.contains("asynchronous events of live would be lost"), lost, "{routes:?} {destination}: {why}");
         assert_eq!(is(&story, "orders reserved") == "0", !lost, "{routes:?} {destination}: {why}");
     }
@@ -159,7 +159,7 @@ async fn function_its_owner_stopped_is_left_alone_too() {
         account.lambda_function(beta("idle").unguarded().reserving(0)).mapping(Mapping::of_queue("u-1", "q", "idle"));
     });
     let run = stopped(&story).await;
-    assert!(reason(&story, &run, "function idle").await.contains(LOST));
+    assert!(story.reason(&run, "function idle").await.contains(LOST));
     assert_eq!(is(&story, "source u-1"), "Enabled");
 }
 
@@ -235,7 +235,7 @@ async fn function_exempted_between_two_changes_fails_loudly() {
     story.world.account().function("orders").tags.insert("guardrails:exempt".to_owned(), String::new());
     story.harness.wait(600).await;
     story.apply(&run).await;
-    let why = reason(&story, &run, "function orders").await;
+    let why = story.reason(&run, "function orders").await;
     assert_eq!(why, "it carries the tag guardrails:exempt", "{:?}", story.told(&run).await);
     assert_eq!(story.state(&run).await, "apply failed");
     story.put_back(&run).await;

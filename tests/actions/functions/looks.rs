@@ -2,7 +2,7 @@
 
 use guardrails_model::clock::Clock;
 
-use super::{beta, functions, is, open, reason, stopped, story};
+use super::{beta, functions, is, open, stopped, story};
 use crate::story::Story;
 use crate::world::{LambdaFunction, Mapping};
 
@@ -18,7 +18,7 @@ async fn concurrency_that_a_deployment_set_is_told_and_stays() {
     story.hour().await;
     story.world.account().function("orders").reserved = Some(12);
     story.look(&run).await;
-    assert_eq!(reason(&story, &run, "function orders").await, "somebody made it 12 meanwhile: it is left so");
+    assert_eq!(story.reason(&run, "function orders").await, "somebody made it 12 meanwhile: it is left so");
     assert_eq!(is(&story, "orders reserved"), "12");
     story.put_back(&run).await;
     let now = ["orders reserved", "orders:live provisioned", "source u-1"].map(|name| is(&story, name));
@@ -36,7 +36,7 @@ async fn source_that_a_person_enabled_is_told_and_stays() {
     story.world.account().source("u-1").set(true, now);
     story.hour().await;
     story.look(&run).await;
-    let why = reason(&story, &run, "event source orders of function orders").await;
+    let why = story.reason(&run, "event source orders of function orders").await;
     assert_eq!(why, "somebody made it enabled meanwhile: it is left so");
     story.put_back(&run).await;
     assert_eq!((is(&story, "source u-1"), is(&story, "orders reserved")), ("Enabled".to_owned(), "20".to_owned()));
@@ -59,7 +59,7 @@ async fn function_deleted_meanwhile_costs_the_others_nothing() {
         ("provisioned concurrency of function orders:live", "provisioned concurrency orders:live"),
         ("scaling of function orders:live", "scalable target orders:live"),
     ] {
-        let why = reason(&story, &run, label).await;
+        let why = story.reason(&run, label).await;
         assert_eq!(why, format!("nothing to put back: the {thing} is there no more"));
     }
     rest_is_back(&story);
@@ -79,7 +79,7 @@ async fn function_made_anew_keeps_its_own_concurrency() {
     story.put_back(&run).await;
     let now = ["orders reserved", "source u-5"].map(|name| is(&story, name));
     assert_eq!(now, ["3", "Enabled"], "{:?}", story.told(&run).await);
-    let why = reason(&story, &run, "provisioned concurrency of function orders:live").await;
+    let why = story.reason(&run, "provisioned concurrency of function orders:live").await;
     assert_eq!(why, "nothing to put back: the provisioned concurrency orders:live is there no more", "it has no alias");
     assert_eq!(story.state(&run).await, "rolled back");
     rest_is_back(&story);
@@ -91,7 +91,7 @@ async fn source_that_is_being_deleted_is_gone() {
     let run = stopped(&story).await;
     story.world.account().source("u-1").stuck = Some("Deleting");
     story.put_back(&run).await;
-    let why = reason(&story, &run, "event source orders of function orders").await;
+    let why = story.reason(&run, "event source orders of function orders").await;
     assert_eq!(why, "nothing to put back: it is being deleted");
     assert_eq!(story.state(&run).await, "rolled back", "{:?}", story.told(&run).await);
 }
@@ -122,7 +122,7 @@ async fn function_that_lost_its_tag_is_named_when_refused() {
     let run = stopped(&story).await;
     story.world.account().function("orders").tags.clear();
     story.put_back(&run).await;
-    let why = reason(&story, &run, "function orders").await;
+    let why = story.reason(&run, "function orders").await;
     assert!(why.contains("the function orders does not carry Project=Beta any more: give it back, and roll back again"), "{why}");
     rest_is_back(&story);
     story.world.account().function("orders").tags.insert("Project".to_owned(), "Beta".to_owned());

@@ -2,7 +2,7 @@
 
 use guardrails_model::record::Direction;
 
-use super::{beta, is, reason, step, stopped, story};
+use super::{beta, is, stopped, story};
 use crate::world::{Account, LambdaFunction};
 
 /// Four functions that reserve all that may be reserved.
@@ -51,7 +51,7 @@ async fn concurrency_that_stays_taken_fails_and_stays_held() {
     let run = stopped(&story).await;
     story.world.account().lambda_function(LambdaFunction::new("greedy", "Project=Gamma").reserving(80));
     story.put_back(&run).await;
-    assert!(reason(&story, &run, "function a").await.contains("UnreservedConcurrentExecution"));
+    assert!(story.reason(&run, "function a").await.contains("UnreservedConcurrentExecution"));
     assert_eq!(story.state(&run).await, "rollback failed");
     story.world.account().lambda.functions.retain(|key, _| key.1 != "greedy");
     story.put_back(&run).await;
@@ -69,7 +69,7 @@ async fn provisioned_concurrency_waits_for_room_too() {
     let run = stopped(&story).await;
     story.world.account().lambda_function(LambdaFunction::new("greedy", "Project=Gamma").reserving(30));
     story.put_back(&run).await;
-    let why = reason(&story, &run, "provisioned concurrency of function a:live").await;
+    let why = story.reason(&run, "provisioned concurrency of function a:live").await;
     assert!(why.contains("UnreservedConcurrentExecution"), "{why}");
     story.world.account().lambda.functions.retain(|key, _| key.1 != "greedy");
     story.put_back(&run).await;
@@ -87,9 +87,9 @@ async fn plan_says_where_the_way_back_may_not_fit() {
             account.lambda.limit = limit;
         });
         let run = stopped(&story).await;
-        let note = step(&story, &run, "function a").await.note.unwrap();
+        let note = story.step(&run, "function a").await.note.unwrap();
         assert!(note.ends_with(words), "{note}");
-        assert_eq!(step(&story, &run, "function b").await.note, None, "one that reserves nothing needs no room");
+        assert_eq!(story.step(&run, "function b").await.note, None, "one that reserves nothing needs no room");
     }
 }
 

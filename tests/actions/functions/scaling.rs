@@ -7,7 +7,7 @@ use guardrails_model::action::{Action, ActionError, Planned};
 use guardrails_testkit::{Wrapped, Wrapper};
 use serde_json::{Value as Json, json};
 
-use super::{SCALING, beta, is, reason, stopped, story};
+use super::{SCALING, beta, is, stopped, story};
 use crate::story::Story;
 use crate::world::{Account, HOME, ScalableTarget};
 
@@ -53,7 +53,7 @@ async fn function_whose_scaling_works_keeps_its_concurrency() {
     let story = without("function-scaling");
     let before = story.is();
     let run = stopped(&story).await;
-    let why = reason(&story, &run, "provisioned concurrency of function orders:live").await;
+    let why = story.reason(&run, "provisioned concurrency of function orders:live").await;
     assert_eq!(why, "its scaling is not suspended, and would provision it again");
     assert_eq!(story.is(), before, "{:?}", story.told(&run).await);
 }
@@ -73,7 +73,7 @@ async fn control_target_that_works_provisions_again() {
 async fn control_function_with_provisioned_concurrency_is_refused() {
     let story = without("provisioned-concurrency");
     let run = stopped(&story).await;
-    let why = reason(&story, &run, "function orders").await;
+    let why = story.reason(&run, "function orders").await;
     assert!(why.contains("InvalidParameterValueException"), "its provisioned concurrency has to go first: {why}");
     assert_eq!(is(&story, "orders reserved"), "20");
 }
@@ -99,7 +99,7 @@ async fn bounds_that_a_person_set_meanwhile_stay() {
     let run = stopped(&story).await;
     story.world.account().lambda.targets.values_mut().for_each(|target| target.max = 6);
     story.look(&run).await;
-    assert!(reason(&story, &run, "scaling of function orders:live").await.contains("somebody made it min 0, max 6"));
+    assert!(story.reason(&run, "scaling of function orders:live").await.contains("somebody made it min 0, max 6"));
     story.put_back(&run).await;
     let back = ["orders:live scaling", "orders:live provisioned"].map(|name| is(&story, name));
     assert_eq!(back, ["min 2, max 6, in running, out running, scheduled suspended", "5"], "{:?}", story.told(&run).await);
@@ -113,7 +113,7 @@ async fn target_without_provisioned_concurrency_is_not_written() {
     });
     let before = story.is();
     let run = stopped(&story).await;
-    let why = reason(&story, &run, "scaling of function orders:live").await;
+    let why = story.reason(&run, "scaling of function orders:live").await;
     assert!(why.starts_with("it has no provisioned concurrency, below its minimum of 2"), "{why}");
     assert_eq!(is(&story, "orders reserved"), "0", "the rest of it is stopped");
     story.put_back(&run).await;
@@ -128,7 +128,7 @@ async fn number_outside_the_bounds_is_noted_before_it_changes() {
             account.scalable_function("orders:live", ScalableTarget::new(2, 8));
         });
         let run = stopped(&story).await;
-        let note = super::step(&story, &run, "scaling of function orders:live").await.note.unwrap();
+        let note = story.step(&run, "scaling of function orders:live").await.note.unwrap();
         assert!(note.starts_with(words), "{note}");
     }
 }
@@ -139,7 +139,7 @@ async fn reserved_concurrency_lowered_meanwhile_keeps_no_source_off() {
     let run = stopped(&story).await;
     story.world.account().function("orders").reserved = Some(3);
     story.put_back(&run).await;
-    let why = reason(&story, &run, "provisioned concurrency of function orders:live").await;
+    let why = story.reason(&run, "provisioned concurrency of function orders:live").await;
     assert!(why.contains("reservedConcurrentExecution"), "{why}");
     assert_eq!((is(&story, "orders reserved"), is(&story, "source u-1")), ("3".to_owned(), "Enabled".to_owned()));
 }

@@ -6,7 +6,7 @@ use guardrails_model::record::Direction;
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::{beta, changes, functions, is, open, reason, step, stopped, story};
+use super::{beta, changes, functions, is, open, stopped, story};
 use crate::world::{Kind, Mapping};
 
 const SOURCE: &str = "event source orders of function orders";
@@ -37,7 +37,7 @@ async fn disabling_that_its_owner_began_is_not_ours() {
     let now = story.world.clock.now();
     story.world.account().source("u-1").set(false, now);
     let run = stopped(&story).await;
-    assert_eq!(reason(&story, &run, SOURCE).await, "it was becoming disabled already");
+    assert_eq!(story.reason(&run, SOURCE).await, "it was becoming disabled already");
     story.put_back(&run).await;
     assert_eq!(is(&story, "source u-1"), "Disabled");
 }
@@ -47,7 +47,7 @@ async fn state_nobody_has_heard_of_costs_the_others_nothing() {
     let story = story(functions);
     story.world.account().source("u-1").stuck = Some("Quantum");
     let run = stopped(&story).await;
-    assert_eq!(reason(&story, &run, SOURCE).await, "the world did not settle: it is becoming quantum");
+    assert_eq!(story.reason(&run, SOURCE).await, "the world did not settle: it is becoming quantum");
     assert_eq!((is(&story, "mailer reserved"), is(&story, "orders reserved")), ("0".to_owned(), "20".to_owned()));
 }
 
@@ -61,7 +61,7 @@ async fn update_that_began_meanwhile_is_asked_for_again() {
         story.harness.invoke(Direction::Rollback, &run, 0).await.unwrap().unwrap();
         story.harness.wait(120).await;
     }
-    let why = reason(&story, &run, "function orders").await;
+    let why = story.reason(&run, "function orders").await;
     assert!(why.contains("ResourceConflictException"), "{why}");
     story.world.account().function("orders").updating = false;
     story.harness.execute(Direction::Rollback, &run).await.unwrap();
@@ -94,7 +94,7 @@ async fn provisioning_that_fails_is_said_in_lambda_s_words() {
         story.harness.wait(30).await;
     }
     story.harness.execute(Direction::Rollback, &run).await.unwrap();
-    let failed = step(&story, &run, "provisioned concurrency of function orders:live").await;
+    let failed = story.step(&run, "provisioned concurrency of function orders:live").await;
     assert_eq!(failed.phase, Phase::RollbackFailed);
     let why = failed.reason.unwrap();
     assert!(why.contains("Lambda could not provision it: FUNCTION_ERROR_INIT_FAILURE"), "{why}");

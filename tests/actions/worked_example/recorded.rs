@@ -5,14 +5,52 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 
+use guardrails_aws::actions::CATALOG;
 use guardrails_aws::catalog::Catalog;
 use guardrails_aws::grants::{Grant, policy, sid};
 use guardrails_model::config::Config;
 use guardrails_model::glob::glob;
 use serde_json::{Value as Json, json};
 
+use crate::story::Story;
+
 /// IAM's action, the resource's ARN, and the resource's tags or other keys of conditions.
 pub type Called = (String, String, BTreeMap<String, String>);
+
+/// A file with one stage of one action, such as `stop-services: { tag: { Project: Beta } }`.
+pub fn file_of(action: &str) -> Config {
+    let text = "version: 1\nguardrails:\n  beta:\n    budget: { amount: 2 USD, period: monthly, tag: { Project: Beta } }\n    stages:\n      \
+                - at: 80% actual\n        do:\n          - ";
+    CATALOG.parse("guardrails.yaml", &format!("{text}{action}\n")).unwrap()
+}
+
+/// Holds the calls of a story against the grants of an action over `Project: Beta`, and writes them down.
+pub fn judge(action: &str, story: &Story) {
+    let config = file_of(&format!("{action}: {{ tag: {{ Project: Beta }} }}"));
+    let told = story.world.account().told.clone();
+    let regions = ("ec2:DescribeRegions".to_owned(), "*".to_owned(), BTreeMap::new());
+    let calls: Vec<Called> = told.into_iter().chain([regions]).collect();
+    hold_against(&CATALOG.find(action).unwrap().grants(&config).unwrap(), &calls);
+    write(&CATALOG, action, &config, &calls);
+}
+
+/// Fails when a right of an action reaches beyond the Regions of its stage.
+pub fn keeps_to_its_regions(action: &str) {
+    let config = file_of(&format!("{action}: {{ tag: {{ Project: Beta }}, regions: [eu-west-1] }}"));
+    for grant in CATALOG.find(action).unwrap().grants(&config).unwrap() {
+        let is_look = grant
+            .actions
+            .iter()
+            .all(|action| ["List", "Describe", "Get"].iter().any(|verb| action.contains(&format!(":{verb}"))));
+        let is_held = grant.condition["StringEquals"]["aws:RequestedRegion"] == json!(["eu-west-1"]);
+        let is_there = |arn: &String| match arn.as_str() {
+            "*" => is_look || is_held,
+            // The service has no Regions.
+            arn => arn.contains(":eu-west-1:") || arn.contains("::"),
+        };
+        assert!(grant.resources.iter().all(is_there), "{}: {:?}", grant.sid, grant.resources);
+    }
+}
 
 /// Fails when a call is not granted, or a grant is not used.
 pub fn hold_against(grants: &[Grant], calls: &[Called]) {

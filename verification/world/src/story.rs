@@ -78,6 +78,25 @@ impl Story {
         self.harness.open(&run).await.unwrap().id
     }
 
+    /// How often AWS was asked for an operation.
+    pub fn calls(&self, operation: &str) -> usize {
+        self.world.account().calls.get(operation).map_or(0, |(calls, _)| *calls)
+    }
+
+    /// The step of this label.
+    ///
+    /// # Panics
+    /// When the run has none.
+    pub async fn step(&self, run: &RunId, label: &str) -> Step {
+        let steps = self.steps(run).await;
+        steps.into_iter().find(|step| step.label == label).unwrap_or_else(|| panic!("no step of {label}"))
+    }
+
+    /// The reason that the step of this label gives.
+    pub async fn reason(&self, run: &RunId, label: &str) -> String {
+        self.step(run, label).await.reason.unwrap_or_default()
+    }
+
     /// A run of a stage of several actions, one after another, planned.
     pub async fn open_stage(&self, who: &str, actions: &[(&str, Json)]) -> RunId {
         let spec = |(name, params): &(&str, Json)| ActionSpec { name: name.parse().unwrap(), params: params.clone() };

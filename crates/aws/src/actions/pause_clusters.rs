@@ -5,16 +5,18 @@
 //! No emulator serves this: one knows no scheduled actions and pauses a paused cluster, and the other has no Redshift. The double of
 //! `verification/world` refuses as AWS's documentation says. None of it was tried on AWS.
 
+mod params;
 mod redshift;
 mod schedules;
 mod warehouses;
 
 use guardrails_model::pace::Limit;
 
+pub use self::params::Keys;
 pub use self::schedules::Schedules;
 pub use self::warehouses::Warehouses;
 use crate::declared::{About, Joins, Noun, Service};
-use crate::switch::{NoOptions, Switched, Switches};
+use crate::switch::{Switched, Switches};
 
 /// The action.
 pub type PauseClusters = Switched<Clusters>;
@@ -36,7 +38,7 @@ impl Switches for Clusters {
             name: "Redshift clusters",
             stops: "the nodes by the hour, on demand",
             goes_on: "storage, snapshots, reserved nodes",
-            lost: "the cluster version, IP addresses of nodes, tables without backup, audit logs",
+            lost: "the cluster version, IP addresses of nodes, audit logs; tables without backup, where `no-backup-tables: lose`",
         }],
         joins_stop_all: Some(Joins::set(1)),
         ..About::new(
@@ -46,6 +48,6 @@ impl Switches for Clusters {
         )
     };
     const NOUN: Noun = CLUSTER;
-    type Options = NoOptions;
+    type Options = Keys;
     type Parts = (Schedules, Warehouses);
 }

@@ -1,9 +1,16 @@
 //! Application Auto Scaling's scalable targets, as the actions suspend them and put them back: both bounds and all three flags.
 
+mod targets;
+
 use aws_sdk_applicationautoscaling::types::{ScalableTarget, SuspendedState};
 use guardrails_model::ids::Value;
 use guardrails_model::pace::Limit;
 
+#[cfg(feature = "lambda")]
+pub(super) use self::targets::FUNCTIONS;
+#[cfg(feature = "ecs")]
+pub(super) use self::targets::SERVICES;
+pub(super) use self::targets::Targets;
 use crate::error::{Codes, Failure};
 
 /// `RegisterScalableTarget`, of which AWS documents no bucket: a guess.
@@ -54,11 +61,11 @@ impl State {
     ///
     /// # Errors
     /// When it says none.
-    pub(super) fn wanted(value: &Value) -> Result<Self, Failure> {
+    fn wanted(value: &Value) -> Result<Self, Failure> {
         Self::read(value).ok_or_else(|| Failure::refused(format!("`{value}` is no state of a scalable target")))
     }
 
-    pub(super) fn read(value: &Value) -> Option<Self> {
+    fn read(value: &Value) -> Option<Self> {
         let words: Vec<&str> = value.as_str().split(", ").collect();
         let [min, max, inward, outward, scheduled] = words.as_slice() else { return None };
         let number = |word: &str, name: &str| word.strip_prefix(name)?.parse().ok();
@@ -72,7 +79,7 @@ impl State {
     }
 
     /// All three flags, for a call: AWS does not document that one left out stays as it is.
-    pub(super) fn flags(self) -> SuspendedState {
+    fn flags(self) -> SuspendedState {
         let [inward, outward, scheduled] = self.suspended;
         let flags = SuspendedState::builder().dynamic_scaling_in_suspended(inward).dynamic_scaling_out_suspended(outward);
         flags.scheduled_scaling_suspended(scheduled).build()
@@ -102,7 +109,7 @@ pub(super) fn is_off(target: &ScalableTarget) -> bool {
 }
 
 /// That there is no such target any more: a call would register it anew.
-pub(super) fn gone(id: &str) -> Failure {
+fn gone(id: &str) -> Failure {
     let message = format!("the scalable target {id} is there no more");
     Failure { code: Some(GONE.to_owned()), ..Failure::refused(message) }
 }

@@ -18,7 +18,7 @@ use crate::ec2::instances::Lister;
 use crate::ec2::operators::{self, Operators};
 use crate::error::Failure;
 use crate::grants::Grant;
-use crate::switch::{Calling, Drift, Found, NoOptions, OptIn, Resource, Switch, Switched, Which};
+use crate::switch::{Calling, Drift, Found, NoOptions, OptIn, Reach, Resource, Switch, Switched, Which};
 
 /// The process that a group needs to get smaller, and that must not be suspended.
 const TERMINATE: &str = "Terminate";
@@ -157,7 +157,7 @@ impl Switch for GroupSize {
         calling.make("autoscaling:UpdateAutoScalingGroup", call.send()).await.map(drop)
     }
 
-    fn more_grants() -> Vec<Grant> {
+    fn more_grants(_: &Reach<'_>) -> Vec<Grant> {
         vec![operators::grant()]
     }
 }

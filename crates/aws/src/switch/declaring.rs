@@ -1,7 +1,10 @@
 //! The declarations of an action on resources: its rights, and how it is made.
 
+use std::collections::BTreeSet;
+
 use guardrails_model::action::Action;
 use guardrails_model::config::Tags;
+use serde_json::{Value as Json, json};
 
 use super::params::Scope;
 use super::parts::{Parts, Switches};
@@ -9,6 +12,7 @@ use super::together::Together;
 use super::{Resource, Switch, Switched};
 use crate::context::Context;
 use crate::declared::{About, ActionType, Declared, alike};
+use crate::ec2::regions::Regions;
 use crate::grants::{self, Grant, Use, sid};
 
 impl<S: Switches> ActionType for Switched<S> {
@@ -43,14 +47,37 @@ impl<S: Switches> Declared for Switched<S> {
     }
 }
 
+/// The Regions of an action's stages, as its rights reach into them.
+pub struct Reach<'a> {
+    scopes: &'a [&'a Scope],
+}
+
+impl Reach<'_> {
+    /// The ARNs of all resources of a kind, such as `cluster/*`.
+    #[must_use]
+    pub fn arns(&self, service: &str, kind: &str) -> Vec<String> {
+        grants::widest(self.scopes.iter().flat_map(|scope| scope.regions.arns(service, kind)))
+    }
+
+    /// The condition for a call of which IAM knows no resource: its Region. Nothing where a stage is for all Regions.
+    #[must_use]
+    pub fn condition(&self) -> Json {
+        let mut regions = BTreeSet::new();
+        for scope in self.scopes {
+            let Regions::Named(named) = &scope.regions else { return Json::Null };
+            regions.extend(named.iter().map(|region| region.as_str()));
+        }
+        json!({"StringEquals": {"aws:RequestedRegion": regions}})
+    }
+}
+
 /// The uses of a read: the plan, and the looks before and after each change.
 const READING: &[Use] = &[Use::Plan, Use::Apply, Use::Rollback];
 
 /// The rights of one part, by the stages' scopes. Where there are `several` parts, each right has the name of its part.
 pub(super) fn grants_of<S: Switch>(scopes: &[&Scope], several: bool) -> Vec<Grant> {
     let Resource { service, arn, lists, reads, wide, turns } = S::RESOURCE;
-    let arns = |service: &str, kind: &str| grants::widest(scopes.iter().flat_map(|scope| scope.regions.arns(service, kind)));
-    let on = S::grants_on(&arns);
+    let more = S::more_grants(&Reach { scopes });
     let scopes: Vec<_> = scopes.iter().map(|scope| (&scope.tag, scope.regions.arns(service, arn))).collect();
     let kind: Vec<&str> = S::TARGET.facet.split('-').filter(|_| several).collect();
     let name = |verb: &'static str| sid(&[vec![verb], kind.clone()].concat());
@@ -62,8 +89,7 @@ pub(super) fn grants_of<S: Switch>(scopes: &[&Scope], several: bool) -> Vec<Gran
         let all = grants::widest(scopes.iter().flat_map(|(_, arns)| arns.clone()));
         grants.push(Grant { wide, ..reading(&name("Read"), reads, all, None) });
     }
-    grants.extend(on);
-    grants.extend(S::more_grants());
+    grants.extend(more);
     if !S::READS_BY_TAG.is_empty() {
         let reads = grants::by_tag(&name("ReadTagged"), S::READS_BY_TAG, scopes.iter().cloned());
         grants.extend(reads.into_iter().map(|grant| Grant { uses: READING, ..grant }));

@@ -21,6 +21,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub use self::declaring::Reach;
 pub use self::params::{Exempt, Scope, Switched};
 pub use self::parts::{Part, Parts, Switches};
 use crate::calls::{self, RequestId};
@@ -125,16 +126,10 @@ pub trait Switch: Send + Sync + Sized + 'static {
         Ok(None)
     }
 
-    /// Rights on resources of other kinds in the stages' Regions. `arns` has those of a service and a kind, such as `cluster/*`.
+    /// Rights besides those that follow from [`Switch::RESOURCE`], in the stages' Regions.
     #[must_use]
-    fn grants_on(arns: &dyn Fn(&str, &str) -> Vec<String>) -> Vec<Grant> {
-        let _ = arns;
-        Vec::new()
-    }
-
-    /// Rights besides those that follow from [`Switch::RESOURCE`].
-    #[must_use]
-    fn more_grants() -> Vec<Grant> {
+    fn more_grants(reach: &Reach<'_>) -> Vec<Grant> {
+        let _ = reach;
         Vec::new()
     }
 }

@@ -53,6 +53,9 @@ impl Account {
         if via == "pausing" {
             // Redshift makes one at each pause.
             warehouse.snapshots.push((now, "available"));
+            if !warehouse.node_type.starts_with("ra3.") {
+                warehouse.without_backup = 0;
+            }
         }
         warehouse.resumes += usize::from(via == "resuming");
         self.timeline.push(until, Event::Warehouse(key.clone()));

@@ -23,6 +23,8 @@ pub struct Warehouse {
     pub node_type: &'static str,
     /// How many it has.
     pub nodes: i32,
+    /// How many of its tables no snapshot holds: they are gone when it is paused, unless its nodes back up every table.
+    pub without_backup: usize,
     /// Is it in two zones?
     pub multi_az: bool,
     /// Are its keys in a hardware security module?
@@ -53,6 +55,7 @@ impl Warehouse {
             namespace: format!("ns-{name}"),
             node_type: "ra3.xlplus",
             nodes: 2,
+            without_backup: 0,
             multi_az: false,
             hsm: false,
             retention: 1,

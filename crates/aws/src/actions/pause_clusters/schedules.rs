@@ -9,12 +9,12 @@ use guardrails_model::action::{ActionError, Patience, Seen};
 use guardrails_model::ids::Value;
 
 use super::redshift::{self, PAGE, Redshift};
-use super::{PAUSES, RESUMES};
+use super::{Keys, PAUSES, RESUMES};
 use crate::context::Context;
 use crate::declared::{Counted, Noun, Priced};
 use crate::error::{Codes, Failure};
 use crate::grants::{Grant, Use};
-use crate::switch::{Calling, Drift, Found, NoOptions, Resource, Switch, Which};
+use crate::switch::{Calling, Drift, Found, Reach, Resource, Switch, Which};
 
 const NOT_FOUND: &str = "ScheduledActionNotFound";
 
@@ -52,10 +52,10 @@ impl Switch for Schedules {
     const DRIFT: Drift = Drift::ReportHeld;
     const PATIENCE: Patience = Patience { poll: 5, limit: 600, give_up: 3600 };
     const TAKES_TIME: bool = false;
-    type Options = NoOptions;
+    type Options = Keys;
     type Item = Scheduled;
 
-    fn new(context: &Context<'_>, _: &NoOptions) -> Self {
+    fn new(context: &Context<'_>, _: &Keys) -> Self {
         Self { redshift: Redshift::new(context) }
     }
 
@@ -111,12 +111,13 @@ impl Switch for Schedules {
         calling.make("redshift:ModifyScheduledAction", call.send()).await.map(drop)
     }
 
-    fn more_grants() -> Vec<Grant> {
+    fn more_grants(reach: &Reach<'_>) -> Vec<Grant> {
         vec![Grant {
             sid: "TurnWarehouseSchedule".to_owned(),
             uses: &[Use::Apply, Use::Rollback],
             actions: &["redshift:ModifyScheduledAction"],
             resources: vec!["*".to_owned()],
+            condition: reach.condition(),
             why_any: Some("IAM knows no scheduled actions, which carry no tags: only those of clusters in scope are changed"),
             ..Grant::default()
         }]

@@ -10,25 +10,28 @@ use guardrails_model::action::{ActionError, Patience};
 use guardrails_model::clock::Clock;
 use guardrails_model::ids::Value;
 
+use super::params::may_lose_tables;
 use super::redshift::{self, AVAILABLE, PAGE, PAUSED, Redshift, name};
-use super::{CLUSTER, PAUSES, RESUMES};
+use super::{CLUSTER, Keys, PAUSES, RESUMES};
 use crate::context::Context;
 use crate::declared::{Counted, Noun, Priced};
-use crate::error::{Codes, Failure};
+use crate::error::{Codes, Failure, FailureKind};
 use crate::grants::{Grant, Use};
-use crate::switch::{Calling, Drift, Found, NoOptions, Resource, Switch, Which};
+use crate::switch::{Calling, Drift, Found, Reach, Resource, Switch, Which};
 
 /// Seconds for which a snapshot counts as recent: a day. AWS does not say how old one may be. It makes one every eight hours, or by
 /// the cluster's schedule, at least once a day.
 const RECENT: i64 = 24 * 3600;
 
 const NOTE: &str = "its storage and snapshots go on costing, and nobody can query or modify it until it is resumed; a resume does not \
-                    bring back tables without backup and audit logs, and may change the cluster version and the nodes' IP addresses";
+                    bring back audit logs, and may change the cluster version and the nodes' IP addresses";
+const LOSES_TABLES: &str = "tables that were made with BACKUP NO are lost";
 
 /// The power of clusters, in one Region.
 pub struct Warehouses {
     redshift: Redshift,
     clock: Arc<dyn Clock>,
+    keys: Keys,
 }
 
 /// A cluster, and all that a plan and a check before a pause need to know besides.
@@ -36,8 +39,8 @@ pub struct Described {
     cluster: Cluster,
     /// Has it no recent snapshot? Asked where it may be paused.
     bare: bool,
-    /// Reserved nodes of its type.
-    reserved: i32,
+    /// Reserved nodes of its type, or the reason why they are not known.
+    reserved: Result<i32, String>,
 }
 
 #[async_trait]
@@ -70,24 +73,25 @@ impl Switch for Warehouses {
     const TAKES_ALONG: bool = true;
     /// Its schedules would be disabled for nothing.
     const NEEDS_ALL: bool = true;
-    type Options = NoOptions;
+    type Options = Keys;
     type Item = Described;
 
-    fn new(context: &Context<'_>, _: &NoOptions) -> Self {
-        Self { redshift: Redshift::new(context), clock: Arc::clone(&context.clock) }
+    fn new(context: &Context<'_>, keys: &Keys) -> Self {
+        Self { redshift: Redshift::new(context), clock: Arc::clone(&context.clock), keys: *keys }
     }
 
     async fn list(&self, which: &Which<'_>) -> Result<Vec<Described>, ActionError> {
         let (clusters, reserved) = match which {
             Which::Tagged(tags) => {
                 let clusters = self.redshift.tagged(tags).await?;
-                let reserved = if clusters.is_empty() { BTreeMap::new() } else { self.reserved().await? };
+                let reserved = if clusters.is_empty() { Ok(BTreeMap::new()) } else { self.reserved().await? };
                 (clusters, reserved)
             }
-            Which::Ids(names) => (self.redshift.named(names).await?, BTreeMap::new()),
+            Which::Ids(names) => (self.redshift.named(names).await?, Ok(BTreeMap::new())),
         };
         let described = |cluster: Cluster| {
-            let reserved = cluster.node_type().and_then(|kind| reserved.get(kind)).copied().unwrap_or_default();
+            let of_type = |all: &BTreeMap<String, i32>| all.get(node_type(&cluster)).copied().unwrap_or_default();
+            let reserved = reserved.as_ref().map(of_type).map_err(String::clone);
             Described { cluster, bare: false, reserved }
         };
         Ok(clusters.into_iter().map(described).collect())
@@ -96,7 +100,7 @@ impl Switch for Warehouses {
     async fn closer(&self, mut items: Vec<Described>) -> Result<Vec<Described>, ActionError> {
         for item in &mut items {
             // Redshift refuses the others with any snapshots.
-            if item.cluster.cluster_status() == Some(AVAILABLE) && left_alone(&item.cluster).is_none() {
+            if item.cluster.cluster_status() == Some(AVAILABLE) && self.left_alone(&item.cluster).is_none() {
                 item.bare = !self.has_recent_snapshot(name(&item.cluster)).await?;
             }
         }
@@ -116,7 +120,7 @@ impl Switch for Warehouses {
             tags: redshift::tags(cluster.tags()),
             kind: cluster.node_type().map(|kind| format!("{kind} with {nodes}")),
             note: Some(item.note()),
-            left_alone: (status != PAUSED).then(|| left_alone(cluster)).flatten(),
+            left_alone: (status != PAUSED).then(|| self.left_alone(cluster)).flatten(),
             busy: item.bare.then(|| bare.to_owned()),
             ending: redshift::ending(status),
             broken: redshift::broken(status),
@@ -133,12 +137,13 @@ impl Switch for Warehouses {
         calling.make("redshift:ResumeCluster", call.send()).await.map(drop)
     }
 
-    fn more_grants() -> Vec<Grant> {
+    fn more_grants(reach: &Reach<'_>) -> Vec<Grant> {
         vec![Grant {
             sid: "ReadSnapshots".to_owned(),
             uses: &[Use::Plan, Use::Apply],
             actions: &["redshift:DescribeClusterSnapshots"],
             resources: vec!["*".to_owned()],
+            condition: reach.condition(),
             why_any: Some("IAM knows no resource for it: only the snapshots of clusters in scope are asked for"),
             ..Grant::default()
         }]
@@ -169,18 +174,26 @@ impl Warehouses {
         }
     }
 
-    /// The reserved nodes that are paid for now, by node type.
-    async fn reserved(&self) -> Result<BTreeMap<String, i32>, ActionError> {
+    /// Why it is not paused, if so.
+    fn left_alone(&self, cluster: &Cluster) -> Option<String> {
+        refused(cluster).or_else(|| self.keys.reason(node_type(cluster)))
+    }
+
+    /// The reserved nodes that are paid for now, by node type, or the reason why Redshift does not say: nothing hangs on them.
+    async fn reserved(&self) -> Result<Result<BTreeMap<String, i32>, String>, ActionError> {
         let (mut reserved, mut marker) = (BTreeMap::new(), None);
         loop {
             let page = self.redshift.reads.describe_reserved_nodes().max_records(PAGE).set_marker(marker).send().await;
-            let page = page.map_err(|error| Failure::of(&error).reading("listing the reserved nodes of Redshift"))?;
+            let page = match page.map_err(|error| Failure::of(&error)) {
+                Err(failure) if failure.kind == FailureKind::Refused => return Ok(Err(failure.message)),
+                other => other.map_err(|failure| failure.reading("listing the reserved nodes of Redshift"))?,
+            };
             for nodes in page.reserved_nodes().iter().filter(|nodes| nodes.state() == Some("active")) {
                 *reserved.entry(nodes.node_type().unwrap_or_default().to_owned()).or_default() += nodes.node_count().unwrap_or(1);
             }
             marker = redshift::next(page.marker);
             if marker.is_none() {
-                return Ok(reserved);
+                return Ok(Ok(reserved));
             }
         }
     }
@@ -188,11 +201,14 @@ impl Warehouses {
 
 impl Described {
     fn note(&self) -> String {
-        if self.reserved == 0 {
-            return NOTE.to_owned();
-        }
-        let kind = self.cluster.node_type().unwrap_or_default();
-        format!("{NOTE}; {} reserved {kind} in this Region, paid all the same", are(self.reserved))
+        let kind = node_type(&self.cluster);
+        let reserved = match &self.reserved {
+            Ok(0) => None,
+            Ok(nodes) => Some(format!("{} reserved {kind} in this Region, paid all the same", are(*nodes))),
+            Err(why) => Some(format!("whether its nodes are reserved, and paid all the same, is not known: {why}")),
+        };
+        let tables = may_lose_tables(kind).then(|| LOSES_TABLES.to_owned());
+        [Some(NOTE.to_owned()), tables, reserved].into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -201,8 +217,12 @@ fn are(nodes: i32) -> String {
     if nodes == 1 { "1 node is".to_owned() } else { format!("{nodes} nodes are") }
 }
 
+fn node_type(cluster: &Cluster) -> &str {
+    cluster.node_type().unwrap_or_default()
+}
+
 /// Why Redshift would not pause it.
-fn left_alone(cluster: &Cluster) -> Option<String> {
+fn refused(cluster: &Cluster) -> Option<String> {
     // AWS's model calls it "a boolean value" in a text; its examples have `Enabled` and `Disabled`.
     let multi = cluster.multi_az().is_some_and(|is| ["enabled", "true"].contains(&is.to_ascii_lowercase().as_str()));
     if multi || cluster.multi_az_secondary().is_some() {

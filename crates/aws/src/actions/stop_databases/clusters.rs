@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::declared::{Counted, Noun, Priced};
 use crate::error::{Codes, Failure};
 use crate::grants::{Grant, Use};
-use crate::switch::{Calling, Drift, Found, Member, Resource, Switch, Which};
+use crate::switch::{Calling, Drift, Found, Member, Reach, Resource, Switch, Which};
 
 /// How the engines begin whose clusters RDS stops.
 const ENGINES: &[&str] = &["aurora", "neptune", "docdb"];
@@ -136,7 +136,7 @@ impl Switch for Clusters {
         }
     }
 
-    fn more_grants() -> Vec<Grant> {
+    fn more_grants(reach: &Reach<'_>) -> Vec<Grant> {
         let global = Grant {
             sid: "ReadGlobal".to_owned(),
             uses: &[Use::Plan, Use::Apply],
@@ -144,7 +144,7 @@ impl Switch for Clusters {
             resources: vec!["arn:${AWS::Partition}:rds::${AWS::AccountId}:global-cluster:*".to_owned()],
             ..Grant::default()
         };
-        vec![rds::deployments_grant(), global]
+        vec![rds::deployments_grant(reach), global]
     }
 }
 

@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::declared::{Counted, Noun, Priced};
 use crate::error::{Codes, Failure};
 use crate::grants::Grant;
-use crate::switch::{Calling, Drift, Found, Resource, Switch, Which};
+use crate::switch::{Calling, Drift, Found, Reach, Resource, Switch, Which};
 
 /// The power of DB instances, in one Region.
 pub struct Instances {
@@ -111,8 +111,8 @@ impl Switch for Instances {
         }
     }
 
-    fn more_grants() -> Vec<Grant> {
-        vec![rds::deployments_grant()]
+    fn more_grants(reach: &Reach<'_>) -> Vec<Grant> {
+        vec![rds::deployments_grant(reach)]
     }
 }
 

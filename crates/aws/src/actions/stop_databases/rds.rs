@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::context::Context;
 use crate::error::{Codes, Failure};
 use crate::grants::{Grant, Use};
-use crate::switch::Drift;
+use crate::switch::{Drift, Reach};
 
 /// Records of a page, and names in a filter: RDS takes 20 to 100 records.
 pub(super) const PAGE: i32 = 100;
@@ -104,12 +104,12 @@ fn members(deployment: &BlueGreenDeployment) -> impl Iterator<Item = String> {
 }
 
 /// The right to know which databases are in blue/green deployments.
-pub(super) fn deployments_grant() -> Grant {
+pub(super) fn deployments_grant(reach: &Reach<'_>) -> Grant {
     Grant {
         sid: "ReadDeployments".to_owned(),
         uses: &[Use::Plan, Use::Apply],
         actions: &["rds:DescribeBlueGreenDeployments"],
-        resources: vec!["arn:${AWS::Partition}:rds:*:${AWS::AccountId}:deployment:*".to_owned()],
+        resources: reach.arns("rds", "deployment:*"),
         ..Grant::default()
     }
 }

@@ -3,12 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_applicationautoscaling::types::{ScalableDimension, ScalableTarget, ServiceNamespace};
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 use guardrails_model::action::ActionError;
 use guardrails_model::config::Tags;
 
-use crate::actions::scalable_target;
+use crate::actions::scalable_target::{self, Targets};
 use crate::context::Context;
 use crate::error::Failure;
 
@@ -16,8 +15,6 @@ use crate::error::Failure;
 pub(super) const PAGE: i32 = 100;
 /// Values of a key that the index takes.
 const VALUES: usize = 20;
-/// Scalable targets that one question takes.
-const TARGETS: usize = 50;
 
 /// Tags by their keys.
 pub(super) type Own = BTreeMap<String, String>;
@@ -25,7 +22,7 @@ pub(super) type Own = BTreeMap<String, String>;
 /// Reads the functions of one Region.
 pub(super) struct Reader {
     pub(super) lambda: aws_sdk_lambda::Client,
-    scaling: aws_sdk_applicationautoscaling::Client,
+    pub(super) targets: Targets,
     tagging: aws_sdk_resourcegroupstagging::Client,
     /// How the ARNs of its functions begin.
     arns: String,
@@ -36,7 +33,7 @@ impl Reader {
         let account = context.account.as_ref().map_or("", |account| account.id.as_str());
         Self {
             lambda: aws_sdk_lambda::Client::new(&context.sdk),
-            scaling: aws_sdk_applicationautoscaling::Client::new(&context.sdk),
+            targets: Targets::new(context, &scalable_target::FUNCTIONS),
             tagging: aws_sdk_resourcegroupstagging::Client::new(&context.sdk),
             arns: format!("arn:{}:lambda:{}:{account}:function:", context.partition(), context.region()),
         }
@@ -80,52 +77,8 @@ impl Reader {
         }
         Ok(all)
     }
-
-    /// The scalable targets of provisioned concurrency, by ids such as `orders:live`: those asked for, or all.
-    pub(super) async fn targets(&self, ids: Option<&BTreeSet<String>>) -> Result<BTreeMap<String, ScalableTarget>, ActionError> {
-        let asked: Option<Vec<String>> = ids.map(|ids| ids.iter().map(|id| format!("{FUNCTION}{id}")).collect());
-        let chunks: Vec<Option<Vec<String>>> = match asked {
-            Some(asked) => asked.chunks(TARGETS).map(|some| Some(some.to_vec())).collect(),
-            None => vec![None],
-        };
-        let mut found = BTreeMap::new();
-        for ids in chunks {
-            let mut next = None;
-            loop {
-                let page = self.target_page(ids.clone(), next).await;
-                let page = page.map_err(|failure| failure.reading("asking for the scalable targets of functions"))?;
-                found.extend(page.0);
-                next = page.1;
-                if next.is_none() {
-                    break;
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    /// The scalable target of one alias or version, if it has one.
-    pub(super) async fn target(&self, id: &str) -> Result<Option<ScalableTarget>, Failure> {
-        Ok(self.target_page(Some(vec![format!("{FUNCTION}{id}")]), None).await?.0.remove(id))
-    }
-
-    async fn target_page(
-        &self,
-        ids: Option<Vec<String>>,
-        next: Option<String>,
-    ) -> Result<(BTreeMap<String, ScalableTarget>, Option<String>), Failure> {
-        let asked = self.scaling.describe_scalable_targets().service_namespace(ServiceNamespace::Lambda);
-        let asked = asked.scalable_dimension(ScalableDimension::LambdaFunctionProvisionedConcurrency);
-        let page = asked.set_resource_ids(ids).set_next_token(next).send().await;
-        let page = page.map_err(|error| Failure::of(&error).judged(&scalable_target::CODES))?;
-        let targets = page.scalable_targets.unwrap_or_default().into_iter();
-        let targets = targets.filter_map(|target| Some((target.resource_id().strip_prefix(FUNCTION)?.to_owned(), target)));
-        Ok((targets.collect(), page.next_token))
-    }
 }
 
-/// How Application Auto Scaling names functions.
-pub(super) const FUNCTION: &str = "function:";
 /// The code by which Lambda says that there is no such thing.
 pub(super) const NOT_FOUND: &str = "ResourceNotFoundException";
 

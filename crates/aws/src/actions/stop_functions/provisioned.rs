@@ -116,7 +116,7 @@ impl Switch for Provisioned {
             return put.map(drop).map_err(room);
         }
         // A target may have been registered, or resumed, since the plan.
-        if self.reader.target(id).await?.is_some_and(|target| !scalable_target::is_off(&target)) {
+        if self.reader.targets.one(id).await?.is_some_and(|target| !scalable_target::is_off(&target)) {
             return Err(Failure::refused("its scaling is not suspended, and would provision it again".to_owned()));
         }
         let call = self.changes.delete_provisioned_concurrency_config().function_name(function).qualifier(qualifier);
@@ -139,7 +139,7 @@ impl Provisioned {
         }
         let mut own = self.reader.tags(names.iter().map(String::as_str)).await?;
         own.retain(|_, own| tags.missing(|key| own.get(key).map(String::as_str)).is_none());
-        let targets = self.reader.targets(None).await?;
+        let targets = self.reader.targets.all().await?;
         let mut items: BTreeMap<String, Option<Config>> = targets.into_keys().map(|id| (id, None)).collect();
         items.retain(|id, _| own.contains_key(split(id).0));
         for name in own.keys() {

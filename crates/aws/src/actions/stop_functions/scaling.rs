@@ -3,24 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use aws_sdk_applicationautoscaling::types::{ScalableDimension, ScalableTarget, ServiceNamespace};
+use aws_sdk_applicationautoscaling::types::ScalableTarget;
 use guardrails_model::action::{ActionError, Patience, Seen};
 use guardrails_model::ids::Value;
-use serde_json::json;
 
-use super::list::{FUNCTION, Own, Reader, split};
+use super::list::{Own, Reader, split};
 use super::{BATCH, DRIFT, Keys, provisioned};
 use crate::actions::scalable_target::{self, State, TARGETS};
 use crate::context::Context;
 use crate::declared::{Counted, Noun, Priced};
 use crate::error::{Codes, Failure};
-use crate::grants::{Grant, Use};
-use crate::switch::{Calling, Drift, Found, Resource, Switch, Which};
+use crate::grants::Grant;
+use crate::switch::{Calling, Drift, Found, Reach, Resource, Switch, Which};
 
 /// Application Auto Scaling's targets that are aliases or versions of functions, in one Region.
 pub struct Scaling {
     reader: Reader,
-    changes: aws_sdk_applicationautoscaling::Client,
 }
 
 /// A target, with the tags of its function.
@@ -59,19 +57,18 @@ impl Switch for Scaling {
     type Item = Item;
 
     fn new(context: &Context<'_>, _: &Keys) -> Self {
-        let changes = aws_sdk_applicationautoscaling::Client::new(&context.sdk_for_changes());
-        Self { reader: Reader::new(context), changes }
+        Self { reader: Reader::new(context) }
     }
 
     async fn list(&self, which: &Which<'_>) -> Result<Vec<Item>, ActionError> {
         let targets: BTreeMap<String, ScalableTarget> = match which {
             Which::Tagged(tags) => {
                 let functions: BTreeSet<String> = self.reader.tagged(tags).await?;
-                let mut all = if functions.is_empty() { BTreeMap::new() } else { self.reader.targets(None).await? };
+                let mut all = if functions.is_empty() { BTreeMap::new() } else { self.reader.targets.all().await? };
                 all.retain(|id, _| functions.contains(split(id).0));
                 all
             }
-            Which::Ids(ids) => self.reader.targets(Some(ids)).await?,
+            Which::Ids(ids) => self.reader.targets.of(ids).await?,
         };
         let tags = self.reader.tags(targets.keys().map(|id| split(id).0)).await?;
         let mut items = Vec::new();
@@ -95,41 +92,16 @@ impl Switch for Scaling {
         }
     }
 
-    /// Always all of it: a call that leaves out the minimum would have the number pulled up to it.
     async fn set(&self, id: &str, to: &Value, calling: &Calling<'_>) -> Result<(), Failure> {
-        let state = State::wanted(to)?;
-        // The call would register a target that was deregistered meanwhile.
-        if self.reader.target(id).await?.is_none() {
-            return Err(scalable_target::gone(id));
-        }
-        let call = self.changes.register_scalable_target().service_namespace(ServiceNamespace::Lambda);
-        let call = call.scalable_dimension(ScalableDimension::LambdaFunctionProvisionedConcurrency);
-        let call = call.resource_id(format!("{FUNCTION}{id}")).min_capacity(state.min).max_capacity(state.max);
-        let call = call.suspended_state(state.flags());
-        calling.make("application-autoscaling:RegisterScalableTarget", call.send()).await.map(drop)
+        self.reader.targets.write(id, to, calling).await
     }
 
     async fn changed_by_others(&self, _: &str, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
         Ok(scalable_target::merged(before, seen))
     }
 
-    /// The tags that IAM knows are the target's own, and nobody sets those.
-    fn grants_on(arns: &dyn Fn(&str, &str) -> Vec<String>) -> Vec<Grant> {
-        vec![Grant {
-            sid: "TurnFunctionScaling".to_owned(),
-            uses: &[Use::Apply, Use::Rollback],
-            actions: &["application-autoscaling:RegisterScalableTarget"],
-            resources: arns("application-autoscaling", "scalable-target/*"),
-            condition: json!({"StringEquals": {
-                "application-autoscaling:service-namespace": ["lambda"],
-                "application-autoscaling:scalable-dimension": ["lambda:function:ProvisionedConcurrency"],
-            }}),
-            wide: &[(
-                "application-autoscaling:RegisterScalableTarget",
-                "a scalable target does not carry the tags of its function: only functions that do are asked for",
-            )],
-            ..Grant::default()
-        }]
+    fn more_grants(reach: &Reach<'_>) -> Vec<Grant> {
+        vec![scalable_target::FUNCTIONS.grant("TurnFunctionScaling", reach)]
     }
 }
 

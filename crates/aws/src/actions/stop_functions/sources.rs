@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::declared::{Counted, Noun, Priced};
 use crate::error::{Codes, Failure};
 use crate::grants::{Grant, Use};
-use crate::switch::{Calling, Drift, Found, Resource, Switch, Which};
+use crate::switch::{Calling, Drift, Found, Reach, Resource, Switch, Which};
 
 const ENABLED: &str = "enabled";
 const DISABLED: &str = "disabled";
@@ -119,12 +119,12 @@ impl Switch for Sources {
     }
 
     /// The tags that IAM knows are the mapping's own, and hardly anybody sets those.
-    fn grants_on(arns: &dyn Fn(&str, &str) -> Vec<String>) -> Vec<Grant> {
+    fn more_grants(reach: &Reach<'_>) -> Vec<Grant> {
         vec![Grant {
             sid: "TurnEventSource".to_owned(),
             uses: &[Use::Apply, Use::Rollback],
             actions: &["lambda:UpdateEventSourceMapping"],
-            resources: arns("lambda", "event-source-mapping:*"),
+            resources: reach.arns("lambda", "event-source-mapping:*"),
             wide: &[(
                 "lambda:UpdateEventSourceMapping",
                 "a mapping does not carry the tags of its function: only mappings of functions that do are asked for",

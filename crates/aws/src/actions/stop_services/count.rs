@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::declared::{Counted, Priced};
 use crate::error::Failure;
 use crate::grants::{Grant, Use};
-use crate::switch::{Calling, Drift, Found, Resource, Switch, Which};
+use crate::switch::{Calling, Drift, Found, Reach, Resource, Switch, Which};
 
 /// The beginning of ECS's words for a task that finds no room, and for a service that has all its tasks.
 const NO_ROOM: &str = "was unable to place a task";
@@ -94,7 +94,7 @@ impl Switch for Count {
     async fn set(&self, id: &str, to: &Value, calling: &Calling<'_>) -> Result<(), Failure> {
         let count: i32 = to.as_str().parse().map_err(|_| Failure::refused(format!("`{to}` is no number of tasks")))?;
         // A target may have been registered, or resumed, since the plan.
-        if count == 0 && self.reader.target(id).await?.is_some_and(|target| !scalable_target::is_off(&target)) {
+        if count == 0 && self.reader.targets.one(id).await?.is_some_and(|target| !scalable_target::is_off(&target)) {
             return Err(Failure::refused("its scaling is not suspended, and would start its tasks again".to_owned()));
         }
         let (cluster, name) = id.split_once('/').unwrap_or_default();
@@ -105,13 +105,13 @@ impl Switch for Count {
     /// A count that others set meanwhile is theirs. One that a target's minimum pulled up is nobody's: a pipeline registered the target.
     async fn changed_by_others(&self, id: &str, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
         let failed = |failure: Failure| failure.reading("asking for the scalable target of a service");
-        let target = self.reader.target(id).await.map_err(failed)?;
+        let target = self.reader.targets.one(id).await.map_err(failed)?;
         let pulled = target.is_some_and(|target| scaling::pulls_to(&target, seen));
         Ok(Some(if pulled { before.clone() } else { seen.clone() }))
     }
 
-    fn grants_on(arns: &dyn Fn(&str, &str) -> Vec<String>) -> Vec<Grant> {
-        let arn = |kind: &str| arns("ecs", kind);
+    fn more_grants(reach: &Reach<'_>) -> Vec<Grant> {
+        let arn = |kind: &str| reach.arns("ecs", kind);
         let clusters = ["ecs:DescribeClusters"].as_slice();
         let uses = &[Use::Plan, Use::Apply, Use::Rollback];
         vec![

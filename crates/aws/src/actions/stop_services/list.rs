@@ -1,23 +1,21 @@
 //! ECS's services as they are: found by going through all clusters, or asked for by name. ECS describes ten a call.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_applicationautoscaling::types::{ScalableDimension, ScalableTarget, ServiceNamespace};
+use aws_sdk_applicationautoscaling::types::ScalableTarget;
 use aws_sdk_ecs::types::{Service, ServiceField};
 use guardrails_model::action::ActionError;
 use guardrails_model::config::Tags;
 use jiff::{Timestamp, Unit};
 
 use super::left_alone;
-use crate::actions::scalable_target;
+use crate::actions::scalable_target::{self, Targets};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::switch::{Found, Which};
 
 /// Services that one question takes.
 const SERVICES: usize = 10;
-/// Scalable targets that one question takes.
-const TARGETS: usize = 50;
 /// Tasks that one question takes.
 const TASKS: usize = 100;
 /// The reason by which ECS says that there is no such service.
@@ -26,7 +24,7 @@ const MISSING: &str = "MISSING";
 /// Reads the services of one Region.
 pub(super) struct Reader {
     pub(super) ecs: aws_sdk_ecs::Client,
-    scaling: aws_sdk_applicationautoscaling::Client,
+    pub(super) targets: Targets,
 }
 
 /// A service with all that its facets are made of.
@@ -75,7 +73,7 @@ impl Item {
 
 impl Reader {
     pub(super) fn new(context: &Context<'_>) -> Self {
-        Self { ecs: aws_sdk_ecs::Client::new(&context.sdk), scaling: aws_sdk_applicationautoscaling::Client::new(&context.sdk) }
+        Self { ecs: aws_sdk_ecs::Client::new(&context.sdk), targets: Targets::new(context, &scalable_target::SERVICES) }
     }
 
     /// The services that are asked for. By tags, they are those of all clusters that carry them.
@@ -150,41 +148,11 @@ impl Reader {
 
     /// Asks for the scalable targets of `items`.
     pub(super) async fn add_targets(&self, items: &mut [Item]) -> Result<(), ActionError> {
-        let ids: Vec<String> = items.iter().map(|item| format!("service/{}", item.id())).collect();
-        let mut found = HashMap::new();
-        for ids in ids.chunks(TARGETS) {
-            let mut next = None;
-            loop {
-                let asked = self.scaling.describe_scalable_targets().service_namespace(ServiceNamespace::Ecs);
-                let asked = asked.set_resource_ids(Some(ids.to_vec())).set_next_token(next);
-                let page = asked.send().await;
-                let failed = |error| {
-                    Failure::of(&error).judged(&scalable_target::CODES).reading("asking for the scalable targets of services")
-                };
-                let page = page.map_err(failed)?;
-                let of_count =
-                    |target: &ScalableTarget| *target.scalable_dimension() == ScalableDimension::EcsServiceDesiredCount;
-                next = page.next_token;
-                let targets = page.scalable_targets.unwrap_or_default().into_iter().filter(of_count);
-                found.extend(targets.map(|target| (target.resource_id().to_owned(), target)));
-                if next.is_none() {
-                    break;
-                }
-            }
-        }
-        for (item, id) in items.iter_mut().zip(ids) {
-            item.target = found.remove(&id);
+        let mut found = self.targets.of(&items.iter().map(Item::id).collect()).await?;
+        for item in items {
+            item.target = found.remove(&item.id());
         }
         Ok(())
-    }
-
-    /// The scalable target of one service, if it has one.
-    pub(super) async fn target(&self, id: &str) -> Result<Option<ScalableTarget>, Failure> {
-        let asked = self.scaling.describe_scalable_targets().service_namespace(ServiceNamespace::Ecs);
-        let answer = asked.resource_ids(format!("service/{id}")).send().await;
-        let answer = answer.map_err(|error| Failure::of(&error).judged(&scalable_target::CODES))?;
-        let of_count = |target: &ScalableTarget| *target.scalable_dimension() == ScalableDimension::EcsServiceDesiredCount;
-        Ok(answer.scalable_targets.unwrap_or_default().into_iter().find(of_count))
     }
 
     /// How many tasks of a service are protected from scale-in, or why ECS does not say: nothing hangs on it.

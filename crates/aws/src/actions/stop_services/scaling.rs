@@ -1,10 +1,9 @@
 //! The scalable target of a service: the bounds of its count, and which scaling is suspended.
 
 use async_trait::async_trait;
-use aws_sdk_applicationautoscaling::types::{ScalableDimension, ScalableTarget, ServiceNamespace};
+use aws_sdk_applicationautoscaling::types::ScalableTarget;
 use guardrails_model::action::{ActionError, Patience, Seen};
 use guardrails_model::ids::Value;
-use serde_json::json;
 
 use super::list::{Item, Reader};
 use super::{Keys, left_alone};
@@ -12,13 +11,12 @@ use crate::actions::scalable_target::{self, State, TARGETS};
 use crate::context::Context;
 use crate::declared::{Counted, Noun, Priced};
 use crate::error::{Codes, Failure};
-use crate::grants::{Grant, Use};
-use crate::switch::{Calling, Drift, Found, Resource, Switch, Which};
+use crate::grants::Grant;
+use crate::switch::{Calling, Drift, Found, Reach, Resource, Switch, Which};
 
 /// Application Auto Scaling's targets that are services, in one Region.
 pub struct Scaling {
     reader: Reader,
-    changes: aws_sdk_applicationautoscaling::Client,
     keys: Keys,
 }
 
@@ -49,8 +47,7 @@ impl Switch for Scaling {
     type Item = Item;
 
     fn new(context: &Context<'_>, keys: &Keys) -> Self {
-        let changes = aws_sdk_applicationautoscaling::Client::new(&context.sdk_for_changes());
-        Self { reader: Reader::new(context), changes, keys: *keys }
+        Self { reader: Reader::new(context), keys: *keys }
     }
 
     /// Services without a target have nothing that scales them.
@@ -76,40 +73,16 @@ impl Switch for Scaling {
         })
     }
 
-    /// Always all of it: a call that leaves out the minimum would have the count pulled up to it.
     async fn set(&self, id: &str, to: &Value, calling: &Calling<'_>) -> Result<(), Failure> {
-        let state = State::wanted(to)?;
-        // The call would register a target that was deregistered meanwhile.
-        if self.reader.target(id).await?.is_none() {
-            return Err(scalable_target::gone(id));
-        }
-        let call = self.changes.register_scalable_target().service_namespace(ServiceNamespace::Ecs);
-        let call = call.scalable_dimension(ScalableDimension::EcsServiceDesiredCount).resource_id(format!("service/{id}"));
-        let call = call.min_capacity(state.min).max_capacity(state.max).suspended_state(state.flags());
-        calling.make("application-autoscaling:RegisterScalableTarget", call.send()).await.map(drop)
+        self.reader.targets.write(id, to, calling).await
     }
 
     async fn changed_by_others(&self, _: &str, before: &Value, seen: &Value) -> Result<Option<Value>, ActionError> {
         Ok(scalable_target::merged(before, seen))
     }
 
-    /// The tags that IAM knows are the target's own, and nobody sets those.
-    fn grants_on(arns: &dyn Fn(&str, &str) -> Vec<String>) -> Vec<Grant> {
-        vec![Grant {
-            sid: "TurnServiceScaling".to_owned(),
-            uses: &[Use::Apply, Use::Rollback],
-            actions: &["application-autoscaling:RegisterScalableTarget"],
-            resources: arns("application-autoscaling", "scalable-target/*"),
-            condition: json!({"StringEquals": {
-                "application-autoscaling:service-namespace": ["ecs"],
-                "application-autoscaling:scalable-dimension": ["ecs:service:DesiredCount"],
-            }}),
-            wide: &[(
-                "application-autoscaling:RegisterScalableTarget",
-                "a scalable target does not carry the tags of its service: only services that do are asked for",
-            )],
-            ..Grant::default()
-        }]
+    fn more_grants(reach: &Reach<'_>) -> Vec<Grant> {
+        vec![scalable_target::SERVICES.grant("TurnServiceScaling", reach)]
     }
 }
 
