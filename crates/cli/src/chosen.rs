@@ -195,7 +195,12 @@ mod tests {
 
     fn steps() -> Vec<Step> {
         vec![
-            step(0, "group-policy/ProjectBeta/arn:aws:iam::aws:policy/AmazonEC2FullAccess", "AmazonEC2FullAccess of group ProjectBeta", None),
+            step(
+                0,
+                "group-policy/ProjectBeta/arn:aws:iam::aws:policy/AmazonEC2FullAccess",
+                "AmazonEC2FullAccess of group ProjectBeta",
+                None,
+            ),
             step(0, "group-policy/ProjectBeta/arn:aws:iam::1:policy/own", "own of group ProjectBeta", None),
             step(1, "instance-power/eu-west-1/i-1", "i-1 (web-1)", Some("web")),
             step(1, "instance-power/eu-west-1/i-2", "i-2", None),
@@ -211,7 +216,11 @@ mod tests {
         let selectors = chosen.selectors("run r-1 does not have")?;
         // The functions go by the selectors alone: they choose the same.
         let sent = Steps { only: &selectors, actions: &scope.action, places: &scope.within };
-        assert_eq!(taken, (0..steps.len()).filter(|index| sent.covers(&run, &steps[*index])).collect::<Vec<_>>(), "{arguments:?}");
+        assert_eq!(
+            taken,
+            (0..steps.len()).filter(|index| sent.covers(&run, &steps[*index])).collect::<Vec<_>>(),
+            "{arguments:?}"
+        );
         Ok((taken, selectors.iter().map(ToString::to_string).collect()))
     }
 

@@ -77,7 +77,7 @@ async fn settle(deployment: &Deployment, id: &RunId, known: Known, last: &mut Op
         let run = load(deployment, id).await?;
         *last = Some(run.clone());
         view.show(deployment, &run).await?;
-        if !matches!(run.state, RunState::Opening | RunState::Applying | RunState::RollingBack) {
+        if !is_on_its_way(run.state) {
             return Ok(run);
         }
         look += 1;
@@ -164,6 +164,11 @@ async fn check_running(deployment: &Deployment, run: &Run) -> Result<()> {
         "the execution `{name}` of the state machine has ended, and the run has not\nhint: look at it in the Step Functions \
          console; the same command takes the run up again"
     ))
+}
+
+/// Is it planned, applied or put back right now?
+pub(crate) fn is_on_its_way(state: RunState) -> bool {
+    matches!(state, RunState::Opening | RunState::Applying | RunState::RollingBack)
 }
 
 /// Is the run of the guardrail that was named beside it?

@@ -77,9 +77,15 @@ mod tests {
 
     #[test]
     fn marks_and_states_are_painted_and_all_else_is_plain() {
-        assert_eq!(shown("FAILED  i-1: running -> stopped: apply failed"), "{31mFAILED}  i-1: running -> stopped: {31mapply failed}");
+        assert_eq!(
+            shown("FAILED  i-1: running -> stopped: apply failed"),
+            "{31mFAILED}  i-1: running -> stopped: {31mapply failed}"
+        );
         assert_eq!(shown("i-1: running -> stopped: applied"), "i-1: running -> stopped: {32mapplied}");
-        assert_eq!(shown("beta: enforced at 100% actual; 2 in scope STILL ON"), "beta: {32menforced} at 100% actual; 2 in scope {33mSTILL ON}");
+        assert_eq!(
+            shown("beta: enforced at 100% actual; 2 in scope STILL ON"),
+            "beta: {32menforced} at 100% actual; 2 in scope {33mSTILL ON}"
+        );
         assert_eq!(shown("WARNING: x\ni-1 was applied to"), "{33mWARNING}: x\ni-1 was applied to");
         assert_eq!(shown("group NOT-FAILED and FAILEDOVER: applied by"), "group NOT-FAILED and FAILEDOVER: applied by");
     }

@@ -156,13 +156,7 @@ impl<W: Write> Array<'_, W> {
     }
 }
 
-async fn show(
-    global: &Global,
-    deployment: &Deployment,
-    args: &History,
-    sources: Vec<Source>,
-    since: Option<&str>,
-) -> Result<()> {
+async fn show(global: &Global, deployment: &Deployment, args: &History, sources: Vec<Source>, since: Option<&str>) -> Result<()> {
     let mut entries = Vec::new();
     for source in sources {
         match source {

@@ -4,6 +4,7 @@ pub(crate) mod goes_on;
 mod launch;
 mod savings;
 mod scope;
+mod shown;
 mod words;
 
 use std::collections::BTreeMap;
@@ -28,15 +29,14 @@ use guardrails_model::pace::{Levels, Pace};
 use guardrails_model::prices::parse;
 use guardrails_model::record::{Part, Run, Step};
 use jiff::tz::TimeZone;
-use serde_json::{Value as Json, json};
 
 use crate::args::{At, Global};
 use crate::deployment::{Deployment, stage};
 use crate::estimate::{Estimate, Work};
 use crate::exit::Exit;
 use crate::{output, prices};
-use launch::Look;
 use savings::Savings;
+pub(crate) use shown::Shown;
 use words::Counts;
 
 #[derive(Debug, Args)]
@@ -103,11 +103,11 @@ pub(crate) async fn run(global: &Global, args: &Plan) -> Result<Exit> {
     if let Some(look) = &look {
         text = format!("{text}\n{}", look.text(args.all));
     }
-    let mut value = made.json(&target, savings.as_ref(), look.as_ref());
+    let mut value = made.shown(&target, savings.as_ref(), look.as_ref());
     if args.cost_explorer {
         let found = goes_on::goes_on(&deployment.sdk, &CATALOG, &guardrail.budget, SystemClock.now()).await;
         text = format!("{text}\n{}", goes_on::goes_on_words(&found, &guardrail.budget));
-        value["goes_on"] = found.map_or_else(|why| json!({ "not_known": why }), |found| json!(found));
+        value.goes_on = Some(found.into());
     } else {
         output::tell("hint: money may go to services that no action stops: `--cost-explorer` asks AWS which, for $0.01 a page");
     }
@@ -240,7 +240,7 @@ impl Made {
 
     /// Shows the plan alone.
     pub(crate) fn show(&self, global: &Global, target: &Target) -> Result<Exit> {
-        output::result(global, &self.json(target, None, None), &self.text(target, false))?;
+        output::result(global, &self.shown(target, None, None), &self.text(target, false))?;
         Ok(self.end())
     }
 
@@ -276,35 +276,5 @@ impl Made {
         let mut warnings: Vec<&str> = self.parts.iter().filter_map(|made| made.warning).collect();
         warnings.dedup();
         warnings
-    }
-
-    fn json(&self, target: &Target, savings: Option<&Savings>, look: Option<&Look>) -> Json {
-        let titled = |made: &PartMade, why: &str| format!("{}: {why}", made.part.title());
-        let refused = self.parts.iter().filter_map(|made| match &made.outcome {
-            Outcome::Refused(why) => Some(titled(made, why)),
-            Outcome::Steps(_) | Outcome::Skipped(_) => None,
-        });
-        let skipped = self.parts.iter().filter_map(|made| match &made.outcome {
-            Outcome::Skipped(why) => Some(titled(made, why)),
-            Outcome::Steps(_) | Outcome::Refused(_) => None,
-        });
-        let parts = self.parts.iter().map(|made| {
-            let counts = Counts::of(made.steps());
-            json!({"title": made.part.title(), "place": made.part.place, "to_change": counts.changes.len(),
-                "as_wanted": counts.as_wanted.len(), "left_alone": counts.left_alone.len(), "refused": counts.refused.len()})
-        });
-        json!({
-            "guardrail": target.guardrail,
-            "stage": target.stage,
-            "warnings": self.warnings(),
-            "parts": parts.collect::<Vec<_>>(),
-            "refused": refused.collect::<Vec<_>>(),
-            "skipped": skipped.collect::<Vec<_>>(),
-            "unmatched": self.unmatched(),
-            "estimate": self.estimate(),
-            "savings": savings,
-            "who_can_launch": look.map(Look::json),
-            "steps": self.parts.iter().flat_map(PartMade::steps).collect::<Vec<_>>(),
-        })
     }
 }

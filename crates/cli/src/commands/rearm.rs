@@ -7,9 +7,10 @@ use guardrails_model::decide::Target;
 use guardrails_model::ids::GuardrailName;
 use guardrails_model::runs::Begun;
 use jiff::tz::TimeZone;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use crate::args::{At, Global};
+use crate::args::{At, Consent, Global};
 use crate::deployment::{Deployment, stage};
 use crate::exit::Exit;
 use crate::output;
@@ -21,6 +22,16 @@ pub(crate) struct Rearm {
     /// Only this stage.
     #[arg(long)]
     pub(crate) at: Option<At>,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
+
+/// The stages whose alerts are enforced again, and the runs that are tried again.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Rearmed {
+    guardrail: GuardrailName,
+    rearmed: Vec<String>,
+    retried: Vec<String>,
 }
 
 pub(crate) async fn run(global: &Global, args: &Rearm) -> Result<Exit> {
@@ -31,6 +42,15 @@ pub(crate) async fn run(global: &Global, args: &Rearm) -> Result<Exit> {
         Some(at) => vec![stage(&guardrail, Some(at))?],
         None => guardrail.stages.iter().map(|stage| stage.at).collect(),
     };
+    let named = stages.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let ask = format!(
+        "The next alert of `{}` at {named} is enforced, and runs of it that failed are tried again at once, in {}. Go on?",
+        guardrail.name,
+        deployment.place()
+    );
+    if !output::agreed(&args.consent, &ask)? {
+        return Ok(Exit::Declined);
+    }
     let (mut lifted, mut retried) = (Vec::new(), Vec::new());
     for stage in stages {
         let period = guardrail.budget.period.of_alert(today);
@@ -52,6 +72,6 @@ pub(crate) async fn run(global: &Global, args: &Rearm) -> Result<Exit> {
     if !retried.is_empty() {
         text = format!("{text}\nTried again, since they had failed: {}. See guardrails status.", retried.join(", "));
     }
-    output::result(global, &json!({"guardrail": guardrail.name, "rearmed": lifted, "retried": retried}), &text)?;
+    output::result(global, &Rearmed { guardrail: guardrail.name, rearmed: lifted, retried }, &text)?;
     Ok(Exit::Done)
 }

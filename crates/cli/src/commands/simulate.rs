@@ -52,7 +52,10 @@ pub(crate) async fn run(global: &Global, args: &Simulate) -> Result<Exit> {
     }
     output::tell(&made.text(&target, false));
     let place = deployment.place();
-    if !output::agreed(&args.consent, &format!("The alert is simulated, and the changes that follow are real. Send it to {place}?"))? {
+    if !output::agreed(
+        &args.consent,
+        &format!("The alert is simulated, and the changes that follow are real. Send it to {place}?"),
+    )? {
         return Ok(Exit::Declined);
     }
     let before = present(&deployment, &target).await?;

@@ -56,6 +56,18 @@ pub(crate) enum Shown {
     Runs(Vec<Listed>),
 }
 
+impl Shown {
+    /// Is no run of it on its way?
+    fn is_settled(&self) -> bool {
+        let Self::Runs(listed) = self else { return true };
+        let on_its_way = |listed: &Listed| match listed {
+            Listed::Open(report) => follow::is_on_its_way(report.run.state),
+            Listed::Over { .. } => false,
+        };
+        !listed.iter().any(on_its_way)
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Status {
     /// Only this guardrail.
@@ -73,7 +85,8 @@ pub(crate) struct Status {
     /// an instance's id.
     #[arg(long, conflicts_with_all = ["guardrail", "run", "all"])]
     pub(crate) facet: Option<String>,
-    /// Show it again and again, until Ctrl-C. A terminal is drawn anew each time.
+    /// Look again and again, until Ctrl-C. A terminal is drawn anew each time; elsewhere only changes are printed. With `--run` it ends when
+    /// the run is neither applied nor rolled back any more.
     #[arg(long, short)]
     pub(crate) watch: bool,
     /// With `--watch`: the seconds between two looks.
@@ -85,8 +98,9 @@ pub(crate) async fn run(global: &Global, args: &Status) -> Result<Exit> {
     let deployment = Deployment::find(global).await?;
     if args.watch {
         let pause = async || tokio::time::sleep(Duration::from_secs(args.interval)).await;
-        let look = async || screen(global, &deployment, args).await;
-        watch::watch(&mut Screen::stdout(), tokio::signal::ctrl_c(), pause, look).await?;
+        let look = async || watched(global, &deployment, args).await;
+        let mut screen = Screen::stdout(global.output == Format::Text);
+        watch::watch(&mut screen, tokio::signal::ctrl_c(), pause, look).await?;
         return Ok(Exit::Done);
     }
     let (shown, text) = look(global, &deployment, args).await?;
@@ -97,18 +111,20 @@ pub(crate) async fn run(global: &Global, args: &Status) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// One look of `--watch`: its time, the screen, and the stages that are let go. For programs it is a line.
-async fn screen(global: &Global, deployment: &Deployment, args: &Status) -> Result<String> {
+/// One look of `--watch`: the place and the time, the screen, and the stages that are let go. For programs it is a line.
+async fn watched(global: &Global, deployment: &Deployment, args: &Status) -> Result<watch::Look> {
     let (shown, text) = look(global, deployment, args).await?;
+    let is_over = args.run.is_some() && shown.is_settled();
     if global.output == Format::Json {
-        return serde_json::to_string(&shown).context("writing the result as JSON");
+        let line = serde_json::to_string(&shown).context("writing the result as JSON")?;
+        return Ok(watch::Look { head: String::new(), text: line, is_over });
     }
-    let mut lines = vec![format!("{}, stack {}, at {}", deployment.place(), deployment.stack, clock::words(SystemClock.now()))];
-    lines.push(paint::data(text.trim_end()));
+    let head = format!("{}, stack {}, at {}", deployment.place(), deployment.stack, clock::words(SystemClock.now()));
+    let mut lines = vec![paint::data(text.trim_end())];
     if args.facet.is_none() {
         lines.extend(released(deployment).await?);
     }
-    Ok(lines.join("\n"))
+    Ok(watch::Look { head, text: lines.join("\n"), is_over })
 }
 
 async fn look(global: &Global, deployment: &Deployment, args: &Status) -> Result<(Shown, String)> {

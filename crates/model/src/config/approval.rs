@@ -127,7 +127,7 @@ impl Plausibility {
 }
 
 /// When an alert counts alone, because AWS Budgets cannot be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct WhenUnreachable(Option<Duration>);
 

@@ -16,7 +16,7 @@ const EXPECTED: &str =
     "a period: `monthly`, `daily`, or the first and the last day of a project, such as `2026-11-01..2027-02-28`";
 
 /// How often a budget begins anew. Budgets' messages for quarters and years are not known, so those are not offered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Period {
     /// Every day, in UTC.

@@ -21,7 +21,7 @@ pub struct BadWord {
 }
 
 /// An amount of money a period. Dollars only: Budgets' messages in other currencies are not known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Amount(Decimal);
 
@@ -68,7 +68,7 @@ impl fmt::Display for Amount {
 }
 
 /// Where a stage stands: a percentage of the budget, spent or forecast.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct StageAt {
     /// Percent of the budgeted amount.
@@ -116,7 +116,7 @@ impl fmt::Display for StageAt {
 }
 
 /// A part of something: `0%`, `10%`, `12.5%`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Percent(Decimal);
 
@@ -156,7 +156,7 @@ impl fmt::Display for Percent {
 }
 
 /// A length of time: `90m`, `2h`, `30d`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Duration(SignedDuration);
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemars::JsonSchema;
 use super::answers::{LAUNCHES, Launching, Way, policy_words};
 use super::person::{Person, Standing};
 use crate::condition::strings;
@@ -10,6 +9,7 @@ use crate::glob::glob;
 use crate::phase::Phase;
 use crate::principal::Principal;
 use crate::record::{Part, Step};
+use schemars::JsonSchema;
 
 /// The action whose policies deny.
 const DENIES: &str = "deny-actions";

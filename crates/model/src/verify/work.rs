@@ -60,7 +60,7 @@ pub struct Half {
 }
 
 /// A role by which somebody could launch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RoleAnswer {
     /// Its ARN.
     pub arn: String,

@@ -13,6 +13,7 @@ use guardrails_aws::unstoppable;
 use guardrails_model::config::{Budget, day};
 use jiff::{Timestamp, ToSpan};
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Days that Cost Explorer is asked about.
@@ -21,7 +22,7 @@ const DAYS: i32 = 30;
 const METRIC: &str = "UnblendedCost";
 
 /// A service that costs money, and that nothing stops.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct GoesOn {
     /// The service.
     pub service: &'static str,

@@ -13,7 +13,6 @@ use guardrails_model::principal::Principal;
 use guardrails_model::verify::{Book, Changes, Counts, LIMITS, Left, Person, Rule, Verification};
 use guardrails_model::wire::Verified;
 use jiff::SignedDuration;
-use serde_json::{Value as Json, json};
 
 use super::Made;
 use crate::deployment::Deployment;
@@ -102,21 +101,10 @@ impl Look {
         lines.push(format!("  ({LIMITS})"));
         lines.join("\n")
     }
-
-    pub(super) fn json(&self) -> Json {
-        match self {
-            Self::NotAsked(why) => json!({"not_asked": why}),
-            Self::Asked(both, notes) => {
-                let (before, after) = counts(both);
-                let (now, then): (Vec<&Person>, Vec<&Left>) = both.iter().map(|(now, then)| (now, then)).unzip();
-                json!({"now": now, "then": then, "counts": before, "counts_then": after, "notes": notes})
-            }
-        }
-    }
 }
 
 /// How many stand how: now, and then.
-fn counts(both: &[(Person, Left)]) -> (Counts, Counts) {
+pub(super) fn counts(both: &[(Person, Left)]) -> (Counts, Counts) {
     let (mut now, mut then) = (Counts::default(), Counts::default());
     for (person, left) in both {
         now.add(person);
@@ -130,6 +118,7 @@ mod tests {
     use guardrails_model::ids::FacetId;
     use guardrails_model::record::{Part, Step};
     use guardrails_model::verify::Way;
+    use serde_json::json;
 
     use super::*;
 

@@ -1,0 +1,135 @@
+//! A plan for programs: the output of `plan --output json`, and of a dry run.
+
+use guardrails_model::config::StageAt;
+use guardrails_model::decide::Target;
+use guardrails_model::ids::{GuardrailName, Place};
+use guardrails_model::record::Step;
+use guardrails_model::verify::{Counts as People, Left, Person};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::goes_on::GoesOn;
+use super::launch::{Look, counts};
+use super::savings::Savings;
+use super::words::Counts;
+use super::{Made, Outcome, PartMade};
+use crate::estimate::Estimate;
+
+/// The plan of a stage.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Shown<'a> {
+    guardrail: &'a GuardrailName,
+    stage: StageAt,
+    /// Warnings before the stage does this.
+    warnings: Vec<&'static str>,
+    /// Each action, in each place that it works in.
+    parts: Vec<PartShown<'a>>,
+    /// The actions that could not be planned, with the reasons.
+    refused: Vec<String>,
+    /// The actions that the account's organisation lets nobody do in a place.
+    skipped: Vec<String>,
+    /// The actions that nothing is in scope of.
+    unmatched: Vec<String>,
+    /// How long the run would take. Null when nothing with limits is changed.
+    estimate: Option<Estimate>,
+    /// Null without a price list.
+    savings: Option<&'a Savings>,
+    /// Null when the stage restricts nobody.
+    who_can_launch: Option<LookShown<'a>>,
+    steps: Vec<&'a Step>,
+    /// With `--cost-explorer`: the money that goes to services which no action stops.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) goes_on: Option<GoesOnShown>,
+}
+
+/// The counts of an action in a place.
+#[derive(Serialize, JsonSchema)]
+struct PartShown<'a> {
+    title: String,
+    place: Option<&'a Place>,
+    to_change: usize,
+    as_wanted: usize,
+    left_alone: usize,
+    refused: usize,
+}
+
+/// IAM's answers about the people whom the stage restricts.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+enum LookShown<'a> {
+    /// IAM could not be asked, with the reason.
+    NotAsked { not_asked: &'a str },
+    /// Each person now, and after the plan, in the same order.
+    Asked { now: Vec<&'a Person>, then: Vec<&'a Left>, counts: People, counts_then: People, notes: &'a [String] },
+}
+
+/// The services that go on costing money.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum GoesOnShown {
+    /// The largest sum first.
+    Known(Vec<GoesOn>),
+    /// Cost Explorer did not answer, with the reason.
+    NotKnown { not_known: String },
+}
+
+impl From<Result<Vec<GoesOn>, String>> for GoesOnShown {
+    fn from(found: Result<Vec<GoesOn>, String>) -> Self {
+        found.map_or_else(|not_known| Self::NotKnown { not_known }, Self::Known)
+    }
+}
+
+impl<'a> From<&'a Look> for LookShown<'a> {
+    fn from(look: &'a Look) -> Self {
+        match look {
+            Look::NotAsked(not_asked) => Self::NotAsked { not_asked },
+            Look::Asked(both, notes) => {
+                let (before, after) = counts(both);
+                let (now, then) = both.iter().map(|(now, then)| (now, then)).unzip();
+                Self::Asked { now, then, counts: before, counts_then: after, notes }
+            }
+        }
+    }
+}
+
+impl Made {
+    pub(super) fn shown<'a>(&'a self, target: &'a Target, savings: Option<&'a Savings>, look: Option<&'a Look>) -> Shown<'a> {
+        let titled = |made: &PartMade, why: &str| format!("{}: {why}", made.part.title());
+        let refused = self.parts.iter().filter_map(|made| match &made.outcome {
+            Outcome::Refused(why) => Some(titled(made, why)),
+            _ => None,
+        });
+        let skipped = self.parts.iter().filter_map(|made| match &made.outcome {
+            Outcome::Skipped(why) => Some(titled(made, why)),
+            _ => None,
+        });
+        Shown {
+            guardrail: &target.guardrail,
+            stage: target.stage,
+            warnings: self.warnings(),
+            parts: self.parts.iter().map(PartShown::from).collect(),
+            refused: refused.collect(),
+            skipped: skipped.collect(),
+            unmatched: self.unmatched(),
+            estimate: self.estimate(),
+            savings,
+            who_can_launch: look.map(LookShown::from),
+            steps: self.parts.iter().flat_map(PartMade::steps).collect(),
+            goes_on: None,
+        }
+    }
+}
+
+impl<'a> From<&'a PartMade> for PartShown<'a> {
+    fn from(made: &'a PartMade) -> Self {
+        let counts = Counts::of(made.steps());
+        Self {
+            title: made.part.title(),
+            place: made.part.place.as_ref(),
+            to_change: counts.changes.len(),
+            as_wanted: counts.as_wanted.len(),
+            left_alone: counts.left_alone.len(),
+            refused: counts.refused.len(),
+        }
+    }
+}
