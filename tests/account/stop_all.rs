@@ -52,6 +52,13 @@ fn line_becomes_single_actions_side_by_side() {
     assert!(!names(&config).contains(&"scale-group-to-zero".to_owned()), "it terminates");
 }
 
+/// Files name the set by its number: an action that is added here, or taken out, changes stacks that nobody touched.
+#[test]
+fn first_set_never_changes() {
+    let first = ["pause-clusters", "stop-databases", "stop-functions", "stop-instances", "stop-services"];
+    assert_eq!(names(&one(&format!("{BETA}, set: 1")).unwrap()), first);
+}
+
 #[test]
 fn line_is_as_good_as_its_actions_written_out() {
     let names = names(&one(&format!("{BETA}, set: 1")).unwrap());
@@ -121,6 +128,12 @@ fn mistake_is_named_with_the_way_to_write_it() {
         }
     }
     assert!(one("tag: {}, set: 1").unwrap_err().contains("`tag` is empty"));
+    let others = "without: [pause-clusters, stop-databases, stop-functions, stop-services], exempt: { id: [orders] }";
+    let untaken = one(&format!("{BETA}, set: 1, {others}")).unwrap_err();
+    assert!(
+        untaken.contains("the exempt id `orders` is none of any action that is left of set 1, which are `stop-instances`"),
+        "{untaken}"
+    );
     let everything = names(&one(&format!("{BETA}, set: 1")).unwrap()).join(", ");
     let nothing = one(&format!("{BETA}, set: 1, without: [{everything}]")).unwrap_err();
     assert!(nothing.contains("`without` leaves out all of set 1"), "{nothing}");

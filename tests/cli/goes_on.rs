@@ -6,7 +6,7 @@ use std::sync::Arc;
 use guardrails_aws::actions::CATALOG;
 use guardrails_aws::unstoppable;
 use guardrails_cli::{GoesOn, plan_goes_on, plan_goes_on_words};
-use guardrails_model::config::{Budget, Period, Tags};
+use guardrails_model::config::{Budget, Costs, Counts, Period, Tags};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::json;
@@ -23,7 +23,7 @@ fn world(costs: &[(&'static str, &'static str, &'static str)]) -> Arc<World> {
     world
 }
 
-async fn asked(world: &Arc<World>, budget: &Budget) -> Result<Vec<GoesOn>, String> {
+async fn asked(world: &Arc<World>, budget: &Budget) -> Result<GoesOn, String> {
     let now: Timestamp = "2026-11-30T22:10:00Z".parse().unwrap();
     plan_goes_on(&world.config(), &CATALOG, budget, now).await
 }
@@ -49,7 +49,7 @@ async fn money_that_nothing_stops_is_named_with_what_helps() {
     let world = world(COSTS);
     let words = plan_goes_on_words(&asked(&world, &budget()).await, &budget());
     let lines: Vec<&str> = words.lines().collect();
-    assert_eq!(lines[0], "goes on costing, whatever a stage stops, by the costs of Project=Beta in the last 30 days:");
+    assert_eq!(lines[0], "no action stops these costs, which Project=Beta had in the last 30 days:");
     let first = "  $912.20 Bedrock, on demand: There is nothing that runs. Each call costs. Deny the calls: `deny-actions` with `usage: \
                  true`, on the roles that call.";
     assert_eq!(lines[1], first, "{words}");
@@ -61,7 +61,8 @@ async fn money_that_nothing_stops_is_named_with_what_helps() {
     ]) {
         assert!(line.starts_with(starts), "{line}, not {starts}");
     }
-    assert_eq!(lines.len(), 6, "stopped services and sums below a cent are not there:\n{words}");
+    assert_eq!(lines[6], "  $217.50 went to other services: docs/services.md has those that an action stops");
+    assert_eq!(lines.len(), 7, "stopped services and sums below a cent are not there:\n{words}");
     assert!(world.account().page < COSTS.len(), "it came on several pages");
 }
 
@@ -70,16 +71,23 @@ async fn question_is_about_the_costs_that_the_budget_counts() {
     let world = world(&[]);
     let of_services = Budget { service: vec!["AWS Lambda".to_owned()], ..budget() };
     let everything = Budget { tag: Tags::default(), ..budget() };
-    for budget in [&budget(), &of_services, &everything] {
+    let counts = Counts { credits: true, refunds: true, costs: Costs::Amortized, ..Counts::default() };
+    let net = Budget { counts, ..everything.clone() };
+    for budget in [&budget(), &of_services, &everything, &net] {
         let words = plan_goes_on_words(&asked(&world, budget).await, budget);
-        assert!(words.starts_with("Cost Explorer shows no cost of "), "{words}");
+        assert!(words.starts_with("of the services which no action stops, ") && words.contains("had no cost"), "{words}");
     }
     let sent = world.requests_with("Granularity");
     let tag = json!({"Tags": {"Key": "Project", "Values": ["Beta"]}});
     let service = json!({"Dimensions": {"Key": "SERVICE", "Values": ["AWS Lambda"]}});
-    assert_eq!(sent[0]["TimePeriod"], json!({"Start": "2026-10-31", "End": "2026-12-01"}));
-    assert_eq!([&sent[0]["Filter"], &sent[1]["Filter"]], [&tag, &json!({"And": [tag, service]})]);
-    assert!(sent[2]["Filter"].is_null(), "{}", sent[2]);
+    assert_eq!(sent[0]["TimePeriod"], json!({"Start": "2026-11-01", "End": "2026-12-01"}));
+    let without = json!({"Not": {"Dimensions": {"Key": "RECORD_TYPE", "Values": ["Credit", "Refund"]}}});
+    let filters: Vec<&serde_json::Value> = sent.iter().map(|one| &one["Filter"]).collect();
+    assert_eq!(filters[..2], [&json!({"And": [tag, without]}), &json!({"And": [tag, service, without]})]);
+    assert_eq!(filters[2], &without, "a credit hides where money goes");
+    assert!(filters[3].is_null(), "{}", sent[3]);
+    let metrics: Vec<_> = sent.iter().map(|one| &one["Metrics"][0]).collect();
+    assert_eq!(metrics, ["UnblendedCost", "UnblendedCost", "UnblendedCost", "AmortizedCost"]);
 }
 
 #[tokio::test]

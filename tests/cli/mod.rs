@@ -5,4 +5,6 @@ mod contract;
 mod files;
 mod goes_on;
 mod hand;
+pub mod outputs;
 mod prices;
+mod terminal;

@@ -91,7 +91,7 @@ async fn rollback_is_narrowed_by_action_and_abandon_lets_go() {
     assert_eq!(lab.snapshot().await.user["RunInstances"], Access::Denied, "the real one holds it still");
 
     let wrong = lab.run(&["rollback", "project-beta", "--action", "stop-time", "--yes"]).await;
-    assert!(!wrong.status.success() && text(&wrong.stderr).contains("there are: stop-instances"), "{}", text(&wrong.stderr));
+    assert!(!wrong.status.success() && text(&wrong.stderr).contains("there are: `stop-instances`"), "{}", text(&wrong.stderr));
     lab.say(&["rollback", "project-beta", "--action", "stop-instances", "--in", "us-east-1", "--yes"]).await;
     let partly = lab.snapshot().await;
     assert_eq!((&partly.instances, &partly.user["RunInstances"]), (&before.instances, &Access::Denied));

@@ -84,6 +84,11 @@ impl StopAll {
         if members.is_empty() {
             return Err(format!("`without` leaves out all of set {set}: {names}"));
         }
+        let is_taken = |id: &&String| members.iter().any(|(_, joins)| id.starts_with(joins.ids));
+        if let Some(id) = self.exempt.id.iter().find(|id| !is_taken(id)) {
+            let names = listed(&members);
+            return Err(format!("the exempt id `{id}` is none of any action that is left of set {set}, which are {names}"));
+        }
         members.into_iter().map(|(entry, joins)| Ok(json!({entry.name: self.params(entry.name, joins)?}))).collect()
     }
 

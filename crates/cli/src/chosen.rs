@@ -116,8 +116,8 @@ impl Word<'_> {
     }
 }
 
-/// The selector that means `word` where it is the name of `facet`: of a Region, a group or a role, all that are of it, so that a request
-/// about ten thousand instances names one thing.
+/// The selector that means `word` where it is a name of `facet`. Of a Region, a group or a role it means all of it: a request about ten
+/// thousand instances then names one thing.
 fn narrowest(word: &str, facet: &FacetId) -> Selector {
     let (kind, target, _) = facet.parts();
     let whole = (target == word).then(|| format!("{kind}/{target}/").parse().ok()).flatten();
@@ -177,7 +177,7 @@ mod tests {
         let part = |action: &str, place: Option<&str>| json!({"group": 0, "action": action, "params": {}, "place": place, "plan": {"is": "missing"}});
         serde_json::from_value(json!({
             "format": 1, "id": "r-1", "guardrail": "beta", "stage": "100% actual", "period": "2026-11", "simulated": false,
-            "alert": "a", "state": "Enforced", "direction": "apply", "began": "2026-11-23T01:46:53Z", "operators": [],
+            "alert": "a", "budget": {"amount": "2 USD", "period": "monthly"}, "state": "Enforced", "direction": "apply", "began": "2026-11-23T01:46:53Z", "operators": [],
             "tries": {"apply": 1, "rollback": 0}, "attempts": {"apply": 1, "rollback": 0}, "token": "t", "events": [],
             "parts": [part("swap-group-policy", None), part("stop-instances", Some("eu-west-1"))],
         }))

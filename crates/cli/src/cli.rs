@@ -75,7 +75,7 @@ fn help_template(abouts: &[(String, String)]) -> String {
             template.push_str(&format!("  {name:<12} {about}\n"));
         }
     }
-    template + "\n{options}{after-help}"
+    template + "\nOptions of every command:\n{options}{after-help}"
 }
 
 /// Budget Guardrails: freedom until the money is gone, and all of it back.

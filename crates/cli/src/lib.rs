@@ -17,7 +17,7 @@ pub mod reference;
 pub mod schemas;
 mod watch;
 
-pub use commands::plan::goes_on::{GoesOn, goes_on as plan_goes_on, goes_on_words as plan_goes_on_words};
+pub use commands::plan::goes_on::{Costly, GoesOn, goes_on as plan_goes_on, goes_on_words as plan_goes_on_words};
 pub use commands::plan::words_of as plan_words;
 pub use commands::prices::{Fetched as FetchedPrices, Question as PriceQuestion, fetched as fetch_prices};
 pub use output::tell;

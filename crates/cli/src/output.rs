@@ -72,7 +72,8 @@ fn cut(cell: &str) -> String {
         if !word.starts_with("arn:") || letters <= LONGEST_ARN {
             return word.to_owned();
         }
-        let name = word.rsplit(['/', ':']).next().unwrap_or_default().chars().count();
+        let end = word.trim_end_matches([':', ',', ';', ')']);
+        let name = end.rsplit(['/', ':']).next().unwrap_or_default().chars().count() + word.len() - end.len();
         let last = name.clamp(LONGEST_ARN / 2, LONGEST_ARN - "arn:".len() - 1);
         let end: String = word.chars().skip(letters - last).collect();
         format!("{}\u{2026}{end}", word.chars().take(LONGEST_ARN - last - 1).collect::<String>())
@@ -249,7 +250,7 @@ mod tests {
         let arn = "arn:aws:sts::123456789012:assumed-role/budget-guardrails-operators/me@example.com";
         let rows = || vec![vec!["r-20261130-050323-7f3k9q".to_owned(), format!("approved by {arn}: yes")]];
         let narrow = fitted(&["run", "what"], rows(), Some(80));
-        assert!(narrow.contains("r-20261130-050323-7f3k9q") && narrow.contains("arn:aws:sts::…example.com:"), "{narrow}");
+        assert!(narrow.contains("r-20261130-050323-7f3k9q") && narrow.contains("arn:aws:st…me@example.com:"), "{narrow}");
         let instance = "arn:aws:ec2:us-east-1:123456789012:instance/i-0abcdef0123456789";
         assert_eq!(cut(instance), "arn:aw…i-0abcdef0123456789", "an id stays whole");
         assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");

@@ -67,14 +67,14 @@ enum LookShown<'a> {
 #[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum GoesOnShown {
-    /// The largest sum first.
-    Known(Vec<GoesOn>),
+    /// By the costs of the last 30 days.
+    Known(GoesOn),
     /// Cost Explorer did not answer, with the reason.
     NotKnown { not_known: String },
 }
 
-impl From<Result<Vec<GoesOn>, String>> for GoesOnShown {
-    fn from(found: Result<Vec<GoesOn>, String>) -> Self {
+impl From<Result<GoesOn, String>> for GoesOnShown {
+    fn from(found: Result<GoesOn, String>) -> Self {
         found.map_or_else(|not_known| Self::NotKnown { not_known }, Self::Known)
     }
 }
