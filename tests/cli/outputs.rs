@@ -24,7 +24,8 @@ pub fn hold(arguments: &[&str], stdout: &[u8]) {
     if text.trim().is_empty() {
         return;
     }
-    let values = if *command == "explain" { text.lines().map(str::to_owned).collect() } else { vec![text.into_owned()] };
+    let is_in_lines = *command == "explain" || arguments.contains(&"--watch");
+    let values = if is_in_lines { text.lines().map(str::to_owned).collect() } else { vec![text.into_owned()] };
     let mut schema = schemas::output().to_value();
     strict(&mut schema);
     schema["$ref"] = json!(format!("#/$defs/{name}"));

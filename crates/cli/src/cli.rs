@@ -2,6 +2,8 @@
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use guardrails_model::verify::LIMITS;
+
 use crate::args::{Configuration, Global};
 use crate::commands;
 use crate::commands::abandon::Abandon;
@@ -37,7 +39,9 @@ pub fn command() -> clap::Command {
     let abouts: Vec<(String, String)> = command.get_subcommands().map(named).chain([help()]).collect();
     let command = command.help_template(help_template(&abouts)).mut_subcommands(|subcommand| {
         let codes = exit::help_of(subcommand.get_name());
-        subcommand.after_help(codes)
+        let is_asked = ["plan", "status"].contains(&subcommand.get_name());
+        let limits = if is_asked { format!("Who can launch is {LIMITS}.\n\n") } else { String::new() };
+        subcommand.after_help(limits + &codes)
     });
     command.after_help(format!(
         "{}\n\nstdout is data, stderr is talk. Credentials, Region and endpoints come from where the AWS CLI takes them.",

@@ -61,10 +61,10 @@ pub struct Report {
     /// The people who can still launch, as far as IAM said.
     #[serde(rename = "who_can_launch", skip_serializing_if = "Option::is_none")]
     pub verified: Option<Verification>,
-    /// When the holders were asked for.
     /// How many still run of each kind, by place.
     #[serde(skip)]
     runs_on: BTreeMap<(Option<Place>, String), usize>,
+    /// When the holders were asked for.
     #[serde(skip)]
     looked_at: Timestamp,
     /// Whether a person let the run's stage go for its period. Not known before it was looked up.

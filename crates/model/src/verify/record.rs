@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::person::{Person, Standing};
 use super::work::Work;
-use super::{LIMITS, PROPAGATION};
+use super::{BY, PROPAGATION};
 use crate::clock;
 use crate::ids::RunId;
 use crate::omit::is_default;
@@ -195,7 +195,7 @@ impl Verification {
         for line in self.people.iter().map(Person::line).chain(more).chain(unasked).chain(self.notes.iter().cloned()) {
             let _ = writeln!(text, "  {line}");
         }
-        let _ = writeln!(text, "  ({LIMITS})");
+        let _ = writeln!(text, "  ({BY})");
         text
     }
 }

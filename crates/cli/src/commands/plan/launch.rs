@@ -10,7 +10,7 @@ use guardrails_model::ids::RunId;
 use guardrails_model::ledger::memory::MemoryStore;
 use guardrails_model::ledger::{Ledger, Versioned};
 use guardrails_model::principal::Principal;
-use guardrails_model::verify::{Book, Changes, Counts, LIMITS, Left, Person, Rule, Verification};
+use guardrails_model::verify::{BY, Book, Changes, Counts, Left, Person, Rule, Verification};
 use guardrails_model::wire::Verified;
 use jiff::SignedDuration;
 
@@ -98,7 +98,7 @@ impl Look {
             lines.push(format!("  ... and {}: --all shows each", more.words_of_more()));
         }
         lines.extend(notes.iter().map(|note| format!("  {note}")));
-        lines.push(format!("  ({LIMITS})"));
+        lines.push(format!("  ({BY})"));
         lines.join("\n")
     }
 }
