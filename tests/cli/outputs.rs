@@ -27,7 +27,10 @@ pub fn hold(arguments: &[&str], stdout: &[u8]) {
     let is_in_lines = *command == "explain" || arguments.contains(&"--watch");
     let values = if is_in_lines { text.lines().map(str::to_owned).collect() } else { vec![text.into_owned()] };
     let mut schema = schemas::output().to_value();
-    strict(&mut schema);
+    let mut open = HashSet::new();
+    parts_of_others(&schema, &mut open);
+    let definitions = schema["$defs"].as_object_mut().unwrap().iter_mut();
+    definitions.filter(|(name, _)| !open.contains(*name)).for_each(|(_, definition)| strict(definition));
     schema["$ref"] = json!(format!("#/$defs/{name}"));
     let validator = jsonschema::validator_for(&schema).unwrap();
     for value in values {
@@ -35,6 +38,20 @@ pub fn hold(arguments: &[&str], stdout: &[u8]) {
         let mistakes: Vec<String> =
             validator.iter_errors(&value).map(|mistake| format!("{}: {mistake}", mistake.instance_path())).collect();
         assert!(mistakes.is_empty(), "{arguments:?}: {}", mistakes.join("\n").chars().take(3000).collect::<String>());
+    }
+}
+
+/// The definitions that others take in beside properties of their own: they cannot be closed.
+fn parts_of_others(schema: &Json, open: &mut HashSet<String>) {
+    match schema {
+        Json::Object(object) => {
+            if let (Some(Json::String(name)), true) = (object.get("$ref"), object.contains_key("properties")) {
+                open.insert(name.trim_start_matches("#/$defs/").to_owned());
+            }
+            object.values().for_each(|schema| parts_of_others(schema, open));
+        }
+        Json::Array(all) => all.iter().for_each(|schema| parts_of_others(schema, open)),
+        _ => {}
     }
 }
 

@@ -87,7 +87,7 @@ async fn rollback_is_narrowed_by_action_and_abandon_lets_go() {
 
     // Held by both: said of the run, and of the facet.
     let facet = "group-policy/ProjectBeta/arn:aws:iam::aws:policy/AmazonEC2FullAccess";
-    let status = lab.say(&["status", "--run", run.id.as_str()]).await;
+    let status = lab.say(&["status", "--run", run.id.as_str(), "--all"]).await;
     assert!(status.contains(&format!("also held by run {simulated} of project-beta at 100% actual [simulated]")), "{status}");
     for name in [facet, "AmazonEC2FullAccess"] {
         assert!(lab.say(&["status", "--facet", name]).await.contains("before: attached"), "{name}");

@@ -30,6 +30,8 @@ const REST: u32 = 10;
 const NAMED: usize = 6;
 /// The steps and reports of a run that are shown on the way.
 const SHOWN: Keep = Keep { whole: 10, most: 20 };
+/// The steps that a person sees who is asked about them, as in the mail.
+const ASKED: Keep = Keep { whole: 100, most: 100 };
 
 /// How a run's steps stood when it was looked at before. A step that stood so already is not shown again.
 pub(crate) type Known = HashMap<FacetId, Phase>;
@@ -192,7 +194,15 @@ pub(crate) async fn load(deployment: &Deployment, id: &RunId) -> Result<Run> {
 
 /// A run as a command shows it at its end: for programs whole, and for people the telling part.
 pub(crate) async fn report(deployment: &Deployment, run: Run, whole: bool) -> Result<Report> {
-    let keep = if whole { Keep::ALL } else { SHOWN };
+    read(deployment, run, if whole { Keep::ALL } else { SHOWN }).await
+}
+
+/// A run about which a person is asked.
+pub(crate) async fn question(deployment: &Deployment, run: Run) -> Result<Report> {
+    read(deployment, run, ASKED).await
+}
+
+async fn read(deployment: &Deployment, run: Run, keep: Keep) -> Result<Report> {
     let mut report = Report::of(&deployment.ledger, run, keep).await.context("reading the ledger")?;
     look_up_prices(&mut report, &deployment.ledger).await;
     Ok(report)

@@ -50,7 +50,7 @@ pub(crate) async fn run(global: &Global, args: &Answer, word: Word) -> Result<Ex
     let asks = run.state == RunState::Waiting;
     let only_figure = run.approval.as_ref().is_some_and(|approval| approval.because == Because::Doubt);
     if asks {
-        output::tell(&follow::report(&deployment, run, false).await?.text());
+        output::tell(&follow::question(&deployment, run).await?.text());
     }
     let ask = match word {
         Word::Yes => "Approve these changes?",
