@@ -28,7 +28,10 @@ fn a_boundary_allows_the_grants_of_its_role_alone() {
     for (role, statement) in self::granted(&template) {
         granted.entry(role).or_default().extend(texts(&statement["Action"]));
     }
-    for (role, granted) in granted {
+    for (role, mut granted) in granted {
+        if is_function_s(&template, role) {
+            granted.insert("kms:Decrypt");
+        }
         for (sid, list) in [("Granted", "Action"), ("NeverAnythingElse", "NotAction")] {
             let listed = texts(&boundary_statement(&template, role, sid)[list]);
             assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), granted, "{role}: {sid}");
@@ -38,6 +41,30 @@ fn a_boundary_allows_the_grants_of_its_role_alone() {
             let both: Vec<_> = granted.iter().filter(|action| falls_under(action, &forbidden)).collect();
             assert!(both.is_empty(), "{role}: {sid} forbids a grant: {both:?}");
         }
+    }
+}
+
+/// AWS makes this call in the name of the role. A function whose boundary denies it cannot start, nor reach the ledger.
+#[test]
+fn function_s_boundary_lets_aws_decrypt_for_it_and_nothing_else() {
+    let template = rendered();
+    let (functions, others): (Vec<_>, Vec<_>) =
+        of_type(&template, "AWS::IAM::Role").partition(|(role, _)| is_function_s(&template, role));
+    assert_eq!((functions.len(), others.len()), (artifacts::functions().len(), 2));
+    for (role, _) in functions {
+        let only = boundary_statement(&template, role, "NeverOtherSecrets");
+        assert_eq!((&only["Effect"], &only["Action"], &only["Resource"]), (&json!("Deny"), &json!("kms:Decrypt"), &json!("*")));
+        let through =
+            ["dynamodb", "lambda", "sns"].map(|one| json!({"Fn::Sub": format!("{one}.${{AWS::Region}}.${{AWS::URLSuffix}}")}));
+        let unless = &only["Condition"]["StringNotEquals"];
+        assert_eq!(unless["kms:ViaService"], json!(through), "{role}");
+        let function = &unless["kms:EncryptionContext:aws:lambda:FunctionArn"];
+        let (_, name) = function["Fn::Sub"].as_str().unwrap().split_once("${AWS::StackName}-").unwrap();
+        assert_eq!(role.trim_end_matches("Role"), camel(name), "{function}");
+    }
+    for (role, _) in others {
+        let allowed = texts(&boundary_statement(&template, role, "NeverAnythingElse")["NotAction"]);
+        assert!(!allowed.contains(&"kms:Decrypt"), "{role}");
     }
 }
 
@@ -114,6 +141,18 @@ fn boundary_statement<'a>(template: &'a Json, role: &str, sid: &str) -> &'a Json
 
 fn boundary<'a>(template: &'a Json, role: &str) -> &'a Json {
     &template["Resources"][boundary_name(role)]["Properties"]["PolicyDocument"]
+}
+
+/// Does a function of the stack work with this role?
+fn is_function_s(template: &Json, role: &str) -> bool {
+    let its = json!({"Fn::GetAtt": [role, "Arn"]});
+    of_type(template, "AWS::Lambda::Function").any(|(_, properties)| properties["Role"] == its)
+}
+
+/// `stop-instances` as the template writes it in names.
+fn camel(name: &str) -> String {
+    let part = |part: &str| part[..1].to_uppercase() + &part[1..];
+    name.split('-').map(part).collect()
 }
 
 /// The boundary of a role, by the role's name.

@@ -87,6 +87,49 @@ fn nobody_but_the_trusted_may_publish_or_change_a_topic() {
 }
 
 #[test]
+fn dead_letters_and_key_are_closed_to_all_but_the_trusted() {
+    let template = rendered();
+    for (resource, document, roles, actions) in [
+        (
+            "DeadLettersPolicy",
+            "PolicyDocument",
+            &["MasterRole", "ScheduleRole"][..],
+            &["sqs:SendMessage", "sqs:PurgeQueue", "sqs:DeleteMessage"][..],
+        ),
+        ("TopicKey", "KeyPolicy", &[], &["kms:DisableKey", "kms:ScheduleKeyDeletion", "kms:PutKeyPolicy"]),
+    ] {
+        let all = statements(&template["Resources"][resource]["Properties"][document]);
+        let denials: Vec<&&Json> = all.iter().filter(|one| one["Effect"] == "Deny").collect();
+        let [deny] = denials.as_slice() else { panic!("{resource}: {denials:?}") };
+        let denied = texts(&deny["Action"]);
+        assert!(actions.iter().all(|action| denied.contains(action)), "{resource}: {denied:?}");
+        assert_eq!(deny["Condition"]["Bool"], json!({"aws:PrincipalIsAWSService": "false"}));
+        let spared = many(&deny["Condition"]["ArnNotLike"]["aws:PrincipalArn"]);
+        for trusted in
+            [json!({"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}), json!(OPERATOR), json!({"Ref": "Deployer"})]
+        {
+            assert!(spared.contains(&&trusted), "{resource}: {spared:?}");
+        }
+        assert!(roles.iter().all(|role| spared.contains(&&json!({"Fn::GetAtt": [role, "Arn"]}))), "{resource}: {spared:?}");
+    }
+    let may_send = granted(&template).into_iter().filter(|(_, one)| texts(&one["Action"]).contains(&"sqs:SendMessage"));
+    assert_eq!(may_send.map(|(role, _)| role).collect::<Vec<_>>(), ["MasterRole", "ScheduleRole"], "the queue refuses others");
+}
+
+/// Anybody with rights on CloudWatch can make an alarm whose name begins like ours, with words of their own.
+#[test]
+fn only_alarms_of_the_stack_publish_to_people() {
+    let template = rendered();
+    let document = &template["Resources"]["NotifyTopicPolicy"]["Properties"]["PolicyDocument"];
+    let publish = statements(document).into_iter().find(|one| one["Sid"] == "AlarmsPublish").unwrap();
+    let alarms: Vec<Json> =
+        of_type(&template, "AWS::CloudWatch::Alarm").map(|(name, _)| json!({"Fn::GetAtt": [name, "Arn"]})).collect();
+    assert!(alarms.len() > 10, "{alarms:?}");
+    assert_eq!(publish["Condition"]["ArnEquals"], json!({"aws:SourceArn": alarms}));
+    assert!(publish["Condition"]["ArnLike"].is_null(), "{publish}");
+}
+
+#[test]
 fn principals_that_may_change_a_topic_are_read_from_its_policy() {
     let role = "arn:aws:iam::123456789012:role";
     let spared =

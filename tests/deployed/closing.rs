@@ -13,7 +13,11 @@ use super::lab::{EXAMPLE, Lab, real_alert};
 use super::rights::{STACK, allow, item, member, otherwise_than_refused, physical};
 
 const SWAP: &str = "swap-group-policy: { group: ProjectBeta, detach: [AmazonEC2FullAccess], attach: [AmazonEC2ReadOnlyAccess] }";
-const RIGHTS: [&str; 13] = [
+const RIGHTS: [&str; 17] = [
+    "cloudwatch:*",
+    "events:*",
+    "logs:*",
+    "sns:*",
     "lambda:*",
     "states:*",
     "dynamodb:*",
@@ -60,7 +64,8 @@ async fn member_under_deny_with_all_other_rights_cannot_lift_or_forge() {
     functions(&lab, &mallory, &mut open).await;
     machine(&lab, &mallory, &run, &mut open).await;
     ledger(&lab, &mallory, &run, &mut open).await;
-    sight(&mallory, &mut open).await;
+    sight(&lab, &mallory, &mut open).await;
+    signs(&lab, &mallory, &mut open).await;
     stack(&lab, &mallory, &mut open).await;
     roles_and_key(&lab, &mallory, &mut open).await;
     assert!(open.0.is_empty(), "not refused:\n{}", open.0.join("\n"));
@@ -137,13 +142,38 @@ async fn ledger(lab: &Lab, mallory: &SdkConfig, run: &Run, open: &mut Open) {
 }
 
 /// The budget, and the tag by which spending is counted.
-async fn sight(mallory: &SdkConfig, open: &mut Open) {
+async fn sight(lab: &Lab, mallory: &SdkConfig, open: &mut Open) {
     let budgets = aws_sdk_budgets::Client::new(mallory);
     let amount = Spend::builder().amount("1000000").unit("USD").build().unwrap();
     let raised = Budget::builder().budget_name("project-beta").budget_type(BudgetType::Cost).time_unit(TimeUnit::Monthly);
     let raised = raised.budget_limit(amount).build().unwrap();
     tried!(open, "raise the budget", budgets.update_budget().account_id(ACCOUNT).new_budget(raised));
     tried!(open, "delete the budget", budgets.delete_budget().account_id(ACCOUNT).budget_name("project-beta"));
+    let arn = format!("arn:aws:budgets::{ACCOUNT}:budget/project-beta");
+    tried!(open, "make the budget nobody's", budgets.untag_resource().resource_arn(arn).resource_tag_keys("guardrails:stack"));
+    let sns = aws_sdk_sns::Client::new(mallory);
+    let subscriptions = aws_sdk_sns::Client::new(&lab.root).list_subscriptions().send().await.unwrap().subscriptions.unwrap();
+    let alerts = |one: &&aws_sdk_sns::types::Subscription| one.topic_arn.as_ref() == Some(&lab.outputs["AlertTopicArn"]);
+    let alerts = subscriptions.iter().find(alerts).unwrap().subscription_arn().unwrap();
+    tried!(open, "cut the subscription", sns.unsubscribe().subscription_arn(alerts));
+    let filter = sns.set_subscription_attributes().subscription_arn(alerts).attribute_name("FilterPolicy");
+    tried!(open, "filter all alerts out", filter.attribute_value("{\"none\": [\"such\"]}"));
+}
+
+/// The alarms, logs and figures by which people learn of a failure.
+async fn signs(lab: &Lab, mallory: &SdkConfig, open: &mut Open) {
+    let cloudwatch = aws_sdk_cloudwatch::Client::new(mallory);
+    let alarm = physical(lab, "MasterErrorAlarm").await;
+    tried!(open, "delete an alarm", cloudwatch.delete_alarms().alarm_names(&alarm));
+    tried!(open, "mute an alarm", cloudwatch.disable_alarm_actions().alarm_names(&alarm));
+    let quiet = cloudwatch.set_alarm_state().alarm_name(&alarm).state_value(aws_sdk_cloudwatch::types::StateValue::Ok);
+    tried!(open, "quieten an alarm", quiet.state_reason("all well"));
+    let good = aws_sdk_cloudwatch::types::MetricDatum::builder().metric_name("Reconciled").value(1.0).build();
+    tried!(open, "forge a good round", cloudwatch.put_metric_data().namespace("BudgetGuardrails").metric_data(good.clone()));
+    let hers = cloudwatch.put_metric_data().namespace("Hers").metric_data(good).send().await;
+    hers.expect("a figure of her own");
+    let logs = aws_sdk_cloudwatchlogs::Client::new(mallory);
+    tried!(open, "delete a log", logs.delete_log_group().log_group_name(format!("/aws/lambda/{STACK}-master")));
 }
 
 async fn stack(lab: &Lab, mallory: &SdkConfig, open: &mut Open) {

@@ -117,6 +117,28 @@ async fn member_with_all_of_sns_cannot_forge_alert_or_open_topics() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn member_with_all_of_kms_and_sqs_cannot_silence_or_plant() {
+    let lab = Lab::new().await;
+    let mallory = member(&lab, "mallory", &["kms:*", "sqs:*"]).await;
+    let (kms, sqs) = (aws_sdk_kms::Client::new(&mallory), aws_sdk_sqs::Client::new(&mallory));
+    let hers = sqs.create_queue().queue_name("hers").send().await.unwrap().queue_url.unwrap();
+    sqs.send_message().queue_url(hers).message_body("mine").send().await.expect("her right is a right");
+
+    let key = physical(&lab, "TopicKey").await;
+    is_refused("disable the key", kms.disable_key().key_id(&key).send().await);
+    is_refused("end the key", kms.schedule_key_deletion().key_id(&key).send().await);
+    let open = allow(&["kms:*"]).to_string();
+    is_refused("let herself in", kms.put_key_policy().key_id(&key).policy_name("default").policy(open).send().await);
+    let letters = &lab.outputs["DeadLetterQueueUrl"];
+    is_refused("plant a letter", sqs.send_message().queue_url(letters).message_body(real_alert()).send().await);
+    is_refused("lose the letters", sqs.purge_queue().queue_url(letters).send().await);
+    is_refused("delete a letter", sqs.delete_message().queue_url(letters).receipt_handle("any").send().await);
+    is_refused("delete the queue", sqs.delete_queue().queue_url(letters).send().await);
+    let none = sqs.set_queue_attributes().queue_url(letters).attributes(aws_sdk_sqs::types::QueueAttributeName::Policy, "");
+    is_refused("take the guard away", none.send().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn false_alert_of_an_operator_is_not_believed() {
     assert!(EXAMPLE.contains("user/finops"), "the example's operator");
     let lab = Lab::new().await;

@@ -5,3 +5,4 @@ mod defaults;
 mod documents;
 mod pages;
 mod style;
+mod supply;

@@ -65,6 +65,11 @@ const STOPS_FUNCTIONS: &[&str] = &[
     "lambda:PutProvisionedConcurrencyConfig",
 ];
 
+/// A call that AWS makes in the name of a function's role, without the function's doing. Lambda decrypts the function's variables with
+/// it at each start, and `DynamoDB` the ledger's key. Grants and policies of the keys allow it, so no role is granted it. A Deny would
+/// still count: the function could not start.
+const DECRYPT: &str = "kms:Decrypt";
+
 /// The calls that stay allowed on protected resources: those that look.
 const LOOKS: &[&str] = &["iam:Get*", "iam:List*", "iam:SimulatePrincipalPolicy"];
 
@@ -98,7 +103,14 @@ pub(super) fn add(template: &mut Json, trusted: &[Json]) -> Result<()> {
 /// Gives the role `name`, which is granted these actions, its boundary.
 fn bound(resources: &mut Map<String, Json>, name: &str, granted: &BTreeSet<String>, trusted: &[Json]) -> Result<()> {
     let boundary = format!("{}Boundary", name.strip_suffix("Role").unwrap_or(name));
-    let denies = denies(granted, trusted);
+    let mut granted = granted.clone();
+    let mut denies_besides = Vec::new();
+    if let Some(function) = function_of(resources, name) {
+        granted.insert(DECRYPT.to_owned());
+        denies_besides.push(other_secrets(&function));
+    }
+    let mut denies = denies(&granted, trusted);
+    denies.extend(denies_besides);
     let properties = &mut resources[name]["Properties"];
     properties["PermissionsBoundary"] = json!({"Fn::If": [OWN, {"Ref": boundary}, {"Ref": PARAMETER}]});
     let policies = properties["Policies"].as_array_mut().ok_or_else(|| anyhow!("the role `{name}` has no policies"))?;
@@ -135,6 +147,31 @@ fn denies(granted: &BTreeSet<String>, trusted: &[Json]) -> Vec<Json> {
         denies.push(json!({"Sid": "NeverItsOwnFunctions", "Effect": "Deny", "Action": STOPS_FUNCTIONS, "Resource": functions}));
     }
     denies
+}
+
+/// The ARN of the function that works with the role `name`.
+fn function_of(resources: &Map<String, Json>, name: &str) -> Option<String> {
+    let role = json!({"Fn::GetAtt": [name, "Arn"]});
+    let is_its = |one: &&Json| one["Type"] == "AWS::Lambda::Function" && one["Properties"]["Role"] == role;
+    let function = resources.values().find(is_its)?["Properties"]["FunctionName"]["Fn::Sub"].as_str()?;
+    Some(format!("arn:${{AWS::Partition}}:lambda:${{AWS::Region}}:${{AWS::AccountId}}:function:{function}"))
+}
+
+/// Decrypting is for the function's own variables, the ledger and messages to people.
+fn other_secrets(function: &str) -> Json {
+    let through = |service: &str| json!({"Fn::Sub": format!("{service}.${{AWS::Region}}.${{AWS::URLSuffix}}")});
+    json!({
+        "Sid": "NeverOtherSecrets",
+        "Effect": "Deny",
+        "Action": DECRYPT,
+        "Resource": "*",
+        "Condition": {
+            "StringNotEquals": {
+                "kms:ViaService": [through("dynamodb"), through("lambda"), through("sns")],
+                "kms:EncryptionContext:aws:lambda:FunctionArn": {"Fn::Sub": function},
+            },
+        },
+    })
 }
 
 /// Refuses grants that a boundary could not hold to their exact names, and grants that no role may have.

@@ -97,6 +97,7 @@ pub fn render_of(catalog: &Catalog, config: &Config, key: &str) -> Result<Json> 
         let logical = pascal(function);
         resources.insert(format!("{logical}ErrorAlarm"), alarms::error_alarm(function, &logical));
     }
+    alarms::publish(resources)?;
     schedule(resources, config);
     roles::budgets(resources, config)?;
     let trusted = trusted_principals::patterns(config);

@@ -74,12 +74,12 @@ fn with_pseudo_parameters(statement: &Json) -> Json {
 pub(super) fn own_policy(policy: &OwnPolicy, theirs: &BTreeSet<String>) -> Json {
     let mut document = policy.document.clone();
     let of_the_stack = match policy.kind {
-        Kind::Closing => vec![Some(self_protection::statement()), self_protection::of_functions(theirs)],
-        Kind::Former => vec![Some(self_protection::former())],
+        Kind::Closing => self_protection::statements().into_iter().chain(self_protection::of_functions(theirs)).collect(),
+        Kind::Former => vec![self_protection::former()],
         Kind::Listed => Vec::new(),
     };
     if let Some(statements) = document["Statement"].as_array_mut() {
-        statements.extend(of_the_stack.into_iter().flatten());
+        statements.extend(of_the_stack);
     }
     let description = match policy.kind {
         Kind::Closing => "Closes the guardrails themselves. Attached by Budget Guardrails while a budget is exceeded.",

@@ -7,16 +7,59 @@ use serde_json::{Value as Json, json};
 
 use super::ledger;
 
+/// The namespace of the functions' metrics.
+const NAMESPACE: &str = "BudgetGuardrails";
+
+/// The statements of the closing policy on the stack's parts.
+pub(super) fn statements() -> Vec<Json> {
+    vec![parts(), bucket(), signs()]
+}
+
 /// A Deny of everything, looking included, on the stack's own parts: that is the shortest way to say it. Names stand for parts where
 /// the stack named them, in any Region, since a stack of that name there is ours too. An ARN names its resource type: AWS takes no
 /// wildcard there. The topics have policies of their own, which hold for everybody.
-pub(super) fn statement() -> Json {
+fn parts() -> Json {
     of(&[
         "states:*:*:stateMachine:${AWS::StackName}",
         "states:*:*:execution:${AWS::StackName}:*",
         "states:*:*:stateMachine:${AWS::StackName}:*",
         "events:*:*:rule/${AWS::StackName}-*",
+        // Without its alarms nobody hears of a failure, and without its logs no metric has a value.
+        "cloudwatch:*:*:alarm:${AWS::StackName}-*",
+        "logs:*:*:log-group:/aws/lambda/${AWS::StackName}-*",
+        "logs:*:*:log-group:/aws/vendedlogs/states/${AWS::StackName}",
+        "logs:*:*:log-group:/aws/vendedlogs/states/${AWS::StackName}:*",
     ])
+}
+
+/// A Deny of the calls that would open the bucket with the functions' code, or empty it. It may be a bucket that holds other things too.
+fn bucket() -> Json {
+    json!({
+        "Sid": "TheBucket",
+        "Effect": "Deny",
+        "Action": [
+            "s3:DeleteBucket",
+            "s3:DeleteBucketPolicy",
+            "s3:PutBucketAcl",
+            "s3:PutBucketOwnershipControls",
+            "s3:PutBucketPolicy",
+            "s3:PutBucketVersioning",
+            "s3:PutLifecycleConfiguration",
+            "s3:PutReplicationConfiguration",
+        ],
+        "Resource": {"Fn::Sub": "arn:${AWS::Partition}:s3:::${ArtifactBucket}"},
+    })
+}
+
+/// A Deny of forged figures: a reconciler that is dead would look alive.
+fn signs() -> Json {
+    json!({
+        "Sid": "TheSigns",
+        "Effect": "Deny",
+        "Action": "cloudwatch:PutMetricData",
+        "Resource": "*",
+        "Condition": {"StringEquals": {"cloudwatch:namespace": NAMESPACE}},
+    })
 }
 
 /// The statement as the version before had it, which fits into the room of its policies.
@@ -66,21 +109,21 @@ mod tests {
     /// Letters of a statement with the longest names, and the comma before it.
     fn longest(statement: &Json) -> usize {
         let template = json!({"Resources": {"TopicKey": {"Type": "AWS::KMS::Key"}}});
-        let arns = statement["Resource"].as_array().unwrap().len();
+        let arns = statement["Resource"].as_array().map_or(1, Vec::len);
         lengths::letters(statement, &template) + arns * (LONGEST_PARTITION.len() - "aws".len()) + 1
     }
 
     #[test]
     fn the_stack_s_parts_fit_with_the_longest_names() {
-        for (statement, room) in [(statement(), ROOM_FOR_THE_STACK), (former(), FORMER_ROOM_FOR_THE_STACK)] {
-            let letters = longest(&statement);
+        for (statements, room) in [(statements(), ROOM_FOR_THE_STACK), (vec![former()], FORMER_ROOM_FOR_THE_STACK)] {
+            let letters: usize = statements.iter().map(longest).sum();
             assert!(letters <= room, "{letters} of {room}");
         }
     }
 
     #[test]
     fn every_arn_of_the_closing_statement_names_a_type() {
-        for arn in statement()["Resource"].as_array().unwrap() {
+        for arn in parts()["Resource"].as_array().unwrap() {
             let Some(arn) = arn["Fn::Sub"].as_str() else { continue };
             let resource = arn.replace("${AWS::Partition}", "aws").replace("${AWS::StackName}", "stack");
             let resource = resource.splitn(6, ':').nth(5).unwrap().to_owned();

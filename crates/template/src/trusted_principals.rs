@@ -1,5 +1,5 @@
-//! The principals that the stack trusts besides itself: the operators, and the one that deploys. The topics and their key know
-//! them by `aws:PrincipalArn`, which is the ARN of a user, or of the role of a session.
+//! The principals that the stack trusts besides itself: the operators, and the one that deploys. The topics, their key and the dead
+//! letters know them by `aws:PrincipalArn`, which is the ARN of a user, or of the role of a session.
 
 use anyhow::{Result, anyhow};
 use guardrails_model::config::Config;
@@ -28,12 +28,15 @@ fn deployer_role() -> Json {
     json!({"Fn::Select": [0, {"Fn::Split": ["/", session]}]})
 }
 
-/// Gives them the rights that nobody else has: adds them to the conditions on `aws:PrincipalArn` of the topics' policies and of
-/// the key's.
+/// Gives them the rights that nobody else has: adds them to the conditions on `aws:PrincipalArn` of the topics' policies, of
+/// the key's and of the dead letters'.
 pub(super) fn add(resources: &mut Map<String, Json>, patterns: &[Json]) -> Result<()> {
-    for (resource, document) in
-        [("AlertTopicPolicy", "PolicyDocument"), ("NotifyTopicPolicy", "PolicyDocument"), ("TopicKey", "KeyPolicy")]
-    {
+    for (resource, document) in [
+        ("AlertTopicPolicy", "PolicyDocument"),
+        ("NotifyTopicPolicy", "PolicyDocument"),
+        ("DeadLettersPolicy", "PolicyDocument"),
+        ("TopicKey", "KeyPolicy"),
+    ] {
         let statements = resources[resource]["Properties"][document]["Statement"].as_array_mut();
         let conditions = statements.into_iter().flatten().filter_map(|statement| statement.get_mut("Condition")?.as_object_mut());
         let lists = conditions.flat_map(|condition| condition.values_mut().filter_map(|keys| keys.get_mut("aws:PrincipalArn")));

@@ -13,8 +13,12 @@ use serde_json::{Value as Json, json};
 
 use super::recorded::{Call, Policies};
 
-/// The pinned version.
-const PACKAGE: &str = "@cloud-copilot/iam-simulate@0.1.173";
+/// The program, and the packages that it needs: each version pinned, with the hash of its files.
+const FILES: [(&str, &str); 3] = [
+    ("package.json", include_str!("../../rights/package.json")),
+    ("package-lock.json", include_str!("../../rights/package-lock.json")),
+    ("evaluate.mjs", include_str!("../../rights/evaluate.mjs")),
+];
 /// Its word for a call that may be made.
 pub const ALLOWED: &str = "Allowed";
 
@@ -86,24 +90,25 @@ pub struct Evaluator {
     program: PathBuf,
 }
 
-/// Installs it into `target`, where it is not there yet.
+/// Installs it into `target`.
 ///
 /// # Errors
-/// When npm is not there, or cannot.
+/// When npm is not there, or cannot, or a package is not the pinned one.
 pub fn install(root: &Path) -> Result<Evaluator> {
-    let folder = root.join("target/ci/npm");
+    let folder = root.join("target/ci/rights");
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    let mut npm = Command::new("npm");
-    npm.args(["install", "--silent", "--no-save", "--prefix"]).arg(&folder).arg(PACKAGE);
-    let status = npm.status().context("running npm: this needs Node.js 20 or newer")?;
-    if !status.success() {
-        return Err(anyhow!("npm could not install {PACKAGE}: {status}"));
-    }
     // Node.js looks for packages beside and above the program, so it has to stand there.
-    let program = folder.join("rights.mjs");
-    std::fs::write(&program, include_str!("../../rights/evaluate.mjs"))
-        .with_context(|| format!("writing {}", program.display()))?;
-    Ok(Evaluator { program })
+    for (name, content) in FILES {
+        let path = folder.join(name);
+        std::fs::write(&path, content).with_context(|| format!("writing {}", path.display()))?;
+    }
+    let mut npm = Command::new("npm");
+    let status = npm.args(["ci", "--silent", "--prefix"]).arg(&folder).status();
+    let status = status.context("running npm: this needs Node.js 20 or newer")?;
+    if !status.success() {
+        return Err(anyhow!("npm could not install the packages of {}/package-lock.json: {status}", folder.display()));
+    }
+    Ok(Evaluator { program: folder.join("evaluate.mjs") })
 }
 
 impl Evaluator {

@@ -73,11 +73,21 @@ def _resource(original, service, method, path, headers, body, query_params, regi
     checks = None
     if service in _checks:
         action = iam_actions.extract_iam_action(service, method, path, headers, body, query_params)
-        checks = _checks[service](Call(service, action, path, query_params, json_body(body), region, account_id))
+        content = _cbor_body(body) if _is_cbor(path) else json_body(body)
+        checks = _checks[service](Call(service, action, path, query_params, content, region, account_id))
     _pending.set(_Pending(service, checks) if checks else None)
-    if path.startswith("/service/"):
-        body = b""  # CBOR, which MiniStack would read as JSON; no resource of it is needed here
+    if _is_cbor(path):
+        body = b""  # MiniStack would read it as JSON
     return original(service, method, path, headers, body, query_params, region, account_id)
+
+
+def _is_cbor(path):
+    return path.startswith("/service/")
+
+
+def _cbor_body(body):
+    parsed = cbor2.loads(body) if body else {}
+    return parsed if isinstance(parsed, dict) else {}
 
 
 def _enforce(original, access_key_id, iam_action, service, region, resource_arn="*", service_context=None):

@@ -68,7 +68,7 @@ def begin(parent, say):
 def check_version():
     """The patches use private names, so they hold for exactly the version that requirements.txt pins."""
     requirements = REQUIREMENTS.read_text().splitlines()
-    pinned = next(line.partition("==")[2] for line in requirements if line.startswith("ministack=="))
+    pinned = next(line.partition("==")[2].split()[0] for line in requirements if line.startswith("ministack=="))
     try:
         installed = importlib.metadata.version("ministack")
     except importlib.metadata.PackageNotFoundError:

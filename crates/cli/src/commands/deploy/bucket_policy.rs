@@ -12,6 +12,20 @@ use super::bucket::{Bucket, WITH_TLS};
 use crate::deployment::Caller;
 
 const WRITERS: &str = "OnlyWhoDeploysAndOperators";
+/// The calls that would open the bucket to others, or let it lose the code. S3 has one version of each object without versioning, and a
+/// rule of its lifecycle could end that one.
+const OPENING: [&str; 8] = [
+    "s3:DeleteBucket",
+    "s3:DeleteBucketPolicy",
+    "s3:PutBucketAcl",
+    "s3:PutBucketOwnershipControls",
+    "s3:PutBucketPolicy",
+    "s3:PutBucketVersioning",
+    "s3:PutLifecycleConfiguration",
+    "s3:PutReplicationConfiguration",
+];
+/// The calls that would change the code.
+const WRITING: [&str; 4] = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject", "s3:PutObjectAcl"];
 
 /// Adds `caller` and `operators` to those who may write, and shuts out every other principal.
 pub(super) async fn restrict(bucket: &Bucket, caller: &Caller, operators: &[String]) -> Result<()> {
@@ -60,18 +74,19 @@ fn with_writers(present: &Json, arn: &str, mut who: BTreeSet<String>) -> Option<
         one => vec![one.clone()],
     });
     let listed: BTreeSet<String> = listed.filter_map(|one| one.as_str().map(str::to_owned)).collect();
-    if who.is_subset(&listed) {
-        return None;
-    }
     who.extend(listed);
+    let actions: Vec<&str> = OPENING.into_iter().chain(WRITING).collect();
     let writers = json!({
         "Sid": WRITERS,
         "Effect": "Deny",
         "Principal": "*",
-        "Action": ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject"],
-        "Resource": format!("{arn}/guardrails/*"),
+        "Action": actions,
+        "Resource": [arn, format!("{arn}/guardrails/*")],
         "Condition": {"ArnNotLike": {"aws:PrincipalArn": who}},
     });
+    if ours == [writers.clone()] {
+        return None;
+    }
     let statements: Vec<Json> = rest.into_iter().chain([writers]).collect();
     Some(json!({"Version": "2012-10-17", "Statement": statements}))
 }
@@ -98,7 +113,11 @@ mod tests {
         let tls = json!({"Version": "2012-10-17", "Statement": [{"Sid": WITH_TLS, "Effect": "Deny"}]});
         let first = with_writers(&tls, ARN, trusted("arn:aws:iam::123456789012:user/ann")).unwrap();
         assert_eq!(first["Statement"][0], tls["Statement"][0]);
-        assert_eq!(first["Statement"][1]["Resource"], "arn:aws:s3:::code/guardrails/*");
+        assert_eq!(first["Statement"][1]["Resource"], json!([ARN, "arn:aws:s3:::code/guardrails/*"]));
+        let denied = first["Statement"][1]["Action"].to_string();
+        assert!(
+            ["PutObject", "PutBucketPolicy", "DeleteBucketPolicy"].iter().all(|call| denied.contains(&format!("s3:{call}\"")))
+        );
         let iam = "arn:aws:iam::123456789012";
         let all = [":root", ":user/ann", ":user/finops"].map(|name| format!("{iam}{name}"));
         assert_eq!(listed(&first), all.iter().map(String::as_str).collect());
