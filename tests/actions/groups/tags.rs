@@ -132,7 +132,7 @@ async fn held_group_that_lost_its_tag_comes_back_once_it_has_it_again() {
     assert_eq!((story.state(&run).await, story.terminated()), ("rollback failed", Vec::new()));
     assert_eq!(story.world.account().scaling("fleet").suspended.len(), 8);
     let told = story.processes(&run).await;
-    assert!(told.iter().any(|told| told.starts_with("rollback failed") && told.ends_with(&format!("{LOST})"))), "{told:#?}");
+    assert!(told.iter().any(|told| told.starts_with(&format!("rollback failed ({LOST}. AWS says: "))), "{told:#?}");
     tag(&story);
     story.put_back(&run).await;
     story.hour().await;
