@@ -18,6 +18,7 @@ mod many;
 mod one_program;
 mod people;
 mod reconcile;
+mod remove;
 mod restrictions;
 mod rights;
 mod rollbacks;

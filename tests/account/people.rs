@@ -58,8 +58,8 @@ const NOT_ASKED: [(&str, &str); 12] = [
 /// The calls of the read handlers that this stack's do not make: functions and the machine are encrypted under no key of their
 /// own.
 const NOT_READ: [&str; 1] = ["kms:Decrypt"];
-/// The calls that `guardrails deploy` and a deletion make themselves.
-const DIRECT: [&str; 23] = [
+/// The calls that `guardrails deploy` and `guardrails remove` make themselves.
+const DIRECT: [&str; 26] = [
     "cloudformation:CreateChangeSet",
     "cloudformation:DeleteChangeSet",
     "cloudformation:DeleteStack",
@@ -69,10 +69,14 @@ const DIRECT: [&str; 23] = [
     "cloudformation:ExecuteChangeSet",
     // `aws cloudformation deploy`, when the stack is there.
     "cloudformation:GetTemplateSummary",
+    "cloudformation:ListStackResources",
+    "cloudformation:ListStacks",
     "dynamodb:BatchGetItem",
     "dynamodb:DescribeTable",
     "dynamodb:Query",
     "iam:GetGroup",
+    // Also of the stack's own Deny policies, before it is removed.
+    "iam:ListEntitiesForPolicy",
     "iam:ListPolicies",
     // CloudFormation too: it calls the custom resources' function.
     "lambda:InvokeFunction",
@@ -148,6 +152,14 @@ fn deployer_has_only_rights_that_deploying_uses() {
     assert_eq!(granted.difference(&asked).cloned().collect::<Vec<_>>(), Vec::<String>::new());
     let direct: BTreeSet<String> = DIRECT.iter().map(|&action| action.to_owned()).collect();
     assert_eq!(direct.difference(&granted).cloned().collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+/// A person who deploys can remove the stack, and still not its record.
+#[test]
+fn ledger_is_deleted_by_a_policy_of_its_own_alone() {
+    let alone = granted(&policy(include_str!("../../policies/delete-ledger.json")));
+    assert_eq!(alone.iter().map(String::as_str).collect::<Vec<_>>(), ["dynamodb:DeleteTable"]);
+    assert!(granted(&deployer()).union(&granted(&operator())).all(|action| !alone.contains(action)));
 }
 
 #[test]

@@ -323,3 +323,17 @@ fn check_says_which_figures_wait_for_a_person() {
     assert!(said.contains("figures above $5.00") && said.contains("cannot be asked, an alert waits for a person"), "{said}");
     assert!(said.contains("WARNING: project-beta at 250% actual: every alert would wait for a person"), "{said}");
 }
+
+#[test]
+fn removal_never_writes_its_history_over_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("history.json"), "mine").unwrap();
+    for (file, words) in
+        [("history.json", "there is a file history.json already"), ("none/history.json", "there is no folder none")]
+    {
+        let output = run(folder.path(), &["remove", "--yes", "--history", file]);
+        let said = err(&output);
+        assert!(output.status.code() == Some(1) && said.contains(words) && said.contains("--history"), "{said}");
+    }
+    assert_eq!(std::fs::read_to_string(folder.path().join("history.json")).unwrap(), "mine");
+}

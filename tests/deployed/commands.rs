@@ -2,11 +2,11 @@
 
 use guardrails_local_aws::walkthrough::Access;
 use guardrails_model::record::RunState;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
-use super::lab::{Lab, real_alert, text};
+use super::lab::{EXAMPLE, Lab, real_alert, text};
 
-fn json(output: &str) -> Json {
+fn read(output: &str) -> Json {
     serde_json::from_str(output).unwrap_or_else(|error| panic!("{error}: {output}"))
 }
 
@@ -14,13 +14,13 @@ fn json(output: &str) -> Json {
 async fn plan_says_what_a_run_then_does_and_writes_nothing() {
     let lab = Lab::new().await;
     let before = lab.snapshot().await;
-    let plan = json(&lab.say(&["plan", "project-beta", "--output", "json"]).await);
+    let plan = read(&lab.say(&["plan", "project-beta", "--output", "json"]).await);
     assert!(lab.ledger.runs(None).await.unwrap().is_empty(), "a plan is no run");
     assert_eq!(lab.snapshot().await, before);
 
-    let dry = json(&lab.say(&["simulate", "project-beta", "--dry-run", "--output", "json"]).await);
+    let dry = read(&lab.say(&["simulate", "project-beta", "--dry-run", "--output", "json"]).await);
     assert_eq!(lab.snapshot().await, before, "nothing was sent");
-    let reports = json(&lab.say(&["simulate", "project-beta", "--yes", "--output", "json"]).await);
+    let reports = read(&lab.say(&["simulate", "project-beta", "--yes", "--output", "json"]).await);
     let facets = |steps: &Json| -> Vec<(String, String)> {
         let step = |step: &Json| (step["facet"].as_str().unwrap().to_owned(), step["wanted"].as_str().unwrap().to_owned());
         let mut all: Vec<_> = steps.as_array().unwrap().iter().map(step).collect();
@@ -35,7 +35,7 @@ async fn plan_says_what_a_run_then_does_and_writes_nothing() {
     let run = reports["run"]["id"].as_str().unwrap();
     let watched = lab.say(&["status", "--run", run, "--watch"]).await;
     assert_eq!(watched.matches("project-beta: enforced").count(), 1, "a run that is settled is shown once: {watched}");
-    assert_eq!(json(&lab.say(&["status", "--run", run, "--watch", "--output", "json"]).await)[0]["run"]["id"], run);
+    assert_eq!(read(&lab.say(&["status", "--run", run, "--watch", "--output", "json"]).await)[0]["run"]["id"], run);
     let dry = lab.say(&["rollback", "project-beta", "--dry-run"]).await;
     assert!(dry.contains("will put back:") && dry.contains("stopped -> running"), "{dry}");
     assert_eq!(lab.snapshot().await, enforced, "nothing was put back");
@@ -48,7 +48,7 @@ async fn history_tells_who_did_what_and_what_was_there_before() {
     let lab = Lab::new().await;
     lab.say(&["simulate", "project-beta", "--at", "100% actual", "--yes"]).await;
     lab.say(&["rollback", "project-beta", "--yes", "--why", "the money is back"]).await;
-    let history = json(&lab.say(&["history", "--output", "json"]).await);
+    let history = read(&lab.say(&["history", "--output", "json"]).await);
     let entries = history.as_array().unwrap();
     let told = |what: &str| entries.iter().find(|entry| entry["what"].as_str().unwrap().contains(what)).unwrap();
     assert!(told("begun by a simulated alert")["by"].as_str().unwrap().starts_with("budget-guardrails-master"));
@@ -70,7 +70,7 @@ async fn history_tells_who_did_what_and_what_was_there_before() {
     let stops = requests("ec2:StopInstances");
     assert!(stops.len() > 1 && stops.iter().collect::<std::collections::BTreeSet<_>>().len() < stops.len(), "{stops:?}");
     assert_eq!(requests("iam:DetachGroupPolicy").len(), 2, "there and back");
-    assert!(json(&lab.say(&["history", "--since", "2999-01-01", "--output", "json"]).await).as_array().unwrap().is_empty());
+    assert!(read(&lab.say(&["history", "--since", "2999-01-01", "--output", "json"]).await).as_array().unwrap().is_empty());
     let text = lab.say(&["history"]).await;
     assert!(text.contains("attached -> detached") && text.contains("iam:DetachGroupPolicy"), "{text}");
 }
@@ -95,7 +95,7 @@ async fn rollback_is_narrowed_by_action_and_abandon_lets_go() {
     let of_group =
         lab.say(&["rollback", "project-beta", "--run", simulated.as_str(), "--only", "ProjectBeta", "--dry-run"]).await;
     assert!(of_group.contains("AmazonEC2FullAccess") && !of_group.contains("running"), "{of_group}");
-    let hold = json(&lab.say(&["status", "--facet", facet, "--output", "json"]).await);
+    let hold = read(&lab.say(&["status", "--facet", facet, "--output", "json"]).await);
     assert_eq!((&hold["before"], hold["holders"].as_array().unwrap().len()), (&"attached".into(), 2), "{hold}");
     lab.say(&["rollback", "project-beta", "--run", simulated.as_str(), "--yes"]).await;
     assert_eq!(lab.snapshot().await.user["RunInstances"], Access::Denied, "the real one holds it still");
@@ -151,4 +151,23 @@ async fn name_that_does_not_exist_is_said_with_those_that_do() {
     assert!(lab.say(&["rollback", "project-beta", "--yes"]).await.contains("holds nothing: "));
     let some = lab.say(&["rollback", "project-beta", "--action", "stop-instances", "--in", "eu-west-1", "--yes"]).await;
     assert!(some.contains("holds nothing of that: "), "{some}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deploy_shows_changes_of_the_file_before_the_resources() {
+    let lab = Lab::new().await;
+    let file = EXAMPLE.replace("2 USD", "3 USD").replace("at: 100% actual", "at: 130% actual");
+    std::fs::write(lab.folder.path().join("guardrails.yaml"), file).unwrap();
+    let asked = lab.run(&["deploy", "--output", "json"]).await;
+    let said = text(&asked.stderr);
+    assert_eq!(asked.status.code(), Some(5), "{said}");
+    let changes = ["budget 2 USD -> 3 USD", "stage 100% actual -> 130% actual"];
+    let (first, resources) = (said.find("  project-beta: budget 2 USD -> 3 USD"), said.find("Modify"));
+    assert!(first.is_some() && first < resources && said.contains(&format!("  project-beta: {}", changes[1])), "{said}");
+    let told: Vec<Json> = changes.iter().map(|change| json!({"guardrail": "project-beta", "change": change})).collect();
+    assert_eq!(read(&text(&asked.stdout)), json!({ "file": told }));
+
+    std::fs::write(lab.folder.path().join("guardrails.yaml"), EXAMPLE).unwrap();
+    let same = lab.run(&["deploy", "--yes"]).await;
+    assert!(same.status.success() && text(&same.stderr).contains("no change in the file"), "{}", text(&same.stderr));
 }

@@ -14,6 +14,7 @@ use super::lab::{EXAMPLE, Lab, real_alert, text};
 
 const DEPLOYER: [&str; 2] = [include_str!("../../policies/deployer.json"), include_str!("../../policies/cloudformation.json")];
 const OPERATOR: [&str; 2] = [include_str!("../../policies/operator.json"), include_str!("../../policies/doctor.json")];
+const DELETE_LEDGER: &str = include_str!("../../policies/delete-ledger.json");
 const STACK: &str = "budget-guardrails";
 const BUCKET: &str = "guardrails-123456789012-us-east-1";
 
@@ -76,7 +77,7 @@ async fn deployer_policy_allows_to_deploy_and_no_more() {
     assert!(said.contains(&format!("looking at the policy of the bucket {BUCKET}")) && said.contains("--bucket names"), "{said}");
     grant(&lab.root, "deployer", DEPLOYER).await;
 
-    deletes_the_stack_once_nothing_is_held(&lab, &deployer).await;
+    removes_the_stack_once_nothing_is_held(&lab, &deployer).await;
 }
 
 /// The changes, all of them, though they are more than a page; the progress; the outcome on stdout; and the next commands.
@@ -111,9 +112,12 @@ async fn says_what_it_did(lab: &Lab, deployed: &Output) {
     assert!(!told.contains("AccessDenied") && !told.contains("not authorized"), "{told}");
 }
 
-async fn deletes_the_stack_once_nothing_is_held(lab: &Lab, (key, secret): &(String, String)) {
-    let client = aws_sdk_cloudformation::Client::new(&lab.local.sdk_config_as(key, secret).await.unwrap());
+async fn removes_the_stack_once_nothing_is_held(lab: &Lab, deployer: &(String, String)) {
+    let client = aws_sdk_cloudformation::Client::new(&lab.local.sdk_config_as(&deployer.0, &deployer.1).await.unwrap());
     lab.say(&["simulate", "project-beta", "--yes"]).await;
+    let held = run_as(lab, deployer, &["remove", "--yes"]).await;
+    let said = text(&held.stderr);
+    assert!(held.status.code() == Some(1) && said.contains("guardrails rollback project-beta"), "{said}");
     client.delete_stack().stack_name(STACK).send().await.unwrap();
     assert_eq!(settled(lab).await.as_deref(), Some("DELETE_FAILED"));
     let pages: Vec<_> =
@@ -122,8 +126,19 @@ async fn deletes_the_stack_once_nothing_is_held(lab: &Lab, (key, secret): &(Stri
     let reasons: Vec<&str> = events.filter_map(|event| event.resource_status_reason()).collect();
     assert!(reasons.iter().any(|reason| reason.contains("guardrails rollback project-beta")), "{reasons:?}");
     lab.say(&["rollback", "project-beta", "--yes"]).await;
-    client.delete_stack().stack_name(STACK).send().await.unwrap();
+
+    let said = may(lab, deployer, &["remove", "--yes"]).await;
     assert_eq!(settled(lab).await, None, "it is gone");
+    assert!(said.contains("less than $0.01") && !said.contains("not looked at") && !said.contains("not known"), "{said}");
+    // The ledger is deleted by a policy of its own.
+    let whole = ["remove", "--yes", "--delete-ledger"];
+    let refused = run_as(lab, deployer, &whole).await;
+    let said = text(&refused.stderr);
+    assert!(refused.status.code() == Some(1) && said.contains("policies/delete-ledger.json has the rights"), "{said}");
+    let iam = aws_sdk_iam::Client::new(&lab.root);
+    let ledger = iam.put_user_policy().user_name("deployer").policy_name("ledger").policy_document(DELETE_LEDGER);
+    ledger.send().await.unwrap();
+    assert!(may(lab, deployer, &whole).await.contains("is deleted"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

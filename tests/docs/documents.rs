@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use guardrails_model::config::Plausibility;
 use guardrails_model::pace::Pace;
@@ -87,6 +87,27 @@ fn walkthrough_file_is_the_example_but_for_the_watching_time() {
         text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(lines(&read("walkthrough.yaml").replace(", watch-health: 1s", "")), lines(&read("guardrails.yaml")));
+}
+
+#[test]
+fn each_file_of_examples_is_read_without_a_mistake() {
+    let files: Vec<PathBuf> = fs::read_dir(root().join("examples")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let files: Vec<&PathBuf> =
+        files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).collect();
+    assert!(files.len() > 4, "{files:?}");
+    for path in files {
+        let read = guardrails_aws::actions::CATALOG.parse(&path.display().to_string(), &fs::read_to_string(path).unwrap());
+        assert!(read.is_ok(), "{}: {:?}", path.display(), read.err());
+    }
+}
+
+#[test]
+fn page_about_peers_names_the_pinned_version() {
+    let pins = fs::read_to_string(root().join("xtask/requirements-peers.txt")).unwrap();
+    let pins = pins.lines().find_map(|line| line.strip_prefix("c7n==")).unwrap();
+    let pinned = pins.split(' ').next().unwrap();
+    let written = fs::read_to_string(root().join("docs/peers.md")).unwrap();
+    assert!(written.contains(&format!("(c7n) {pinned} ")), "docs/peers.md is of another version: cargo xtask peers");
 }
 
 /// The example of the README is whole, and docs/approval.md shows `plausibility` with the values that hold when it is left out.

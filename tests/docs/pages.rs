@@ -179,14 +179,28 @@ fn pages_of_docs_are_listed_in_their_index() {
 /// README.md shows lines of the demo. Each claim among them is one that the demo checks.
 #[test]
 fn demo_in_the_readme_claims_only_checked_claims() {
-    let checks = fs::read_to_string(root().join("xtask/src/demo/checks.rs")).unwrap();
+    let checked = claims_of_the_demo();
     let readme = page(&fs::read_to_string(root().join("README.md")).unwrap());
     let lines: Vec<&str> = readme.blocks.iter().flat_map(|block| block.text.lines()).collect();
     let claims: Vec<&str> = lines.iter().filter_map(|line| line.trim().strip_prefix("ok ")).map(str::trim).collect();
     assert!(claims.len() > 3, "{claims:?}");
     for claim in claims {
-        assert!(checks.contains(&format!("\"{claim}\"")), "the demo does not check: {claim}");
+        assert!(checked.iter().any(|one| one == claim), "the demo does not check: {claim}");
     }
+    let count = format!("all {} checks hold", checked.len());
+    assert!(lines.iter().any(|line| line.starts_with(&count)), "README.md does not say: {count}");
     let wide: Vec<&&str> = lines.iter().filter(|line| line.chars().count() > 80).collect();
     assert!(wide.is_empty(), "lines of more than 80 columns: {wide:#?}");
+}
+
+#[test]
+fn claims_of_the_demo_fit_a_terminal_of_80_columns() {
+    let wide: Vec<String> = claims_of_the_demo().into_iter().filter(|claim| "  ok    ".len() + claim.len() > 80).collect();
+    assert!(wide.is_empty(), "{wide:#?}");
+}
+
+fn claims_of_the_demo() -> Vec<String> {
+    let checks = fs::read_to_string(root().join("xtask/src/demo/checks.rs")).unwrap();
+    let quoted = checks.split("check(").filter_map(|call| call.trim_start().strip_prefix('"')?.split_once('"'));
+    quoted.map(|(claim, _)| claim.to_owned()).collect()
 }

@@ -5,9 +5,11 @@ mod checks;
 mod follow;
 mod keys;
 mod programs;
+mod services;
 mod show;
 mod watch;
 
+use std::ops::Deref;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -17,17 +19,19 @@ use guardrails_aws::error::Failure;
 use guardrails_local_aws::walkthrough::{Snapshot, Walkthrough};
 use guardrails_local_aws::{LocalAws, Options, SdkConfig, is_installed};
 use guardrails_model::report::Report;
+use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use follow::Follow;
 use programs::Programs;
+use services::{Services, States};
 use show::Next;
 use watch::{Seen, Watch};
 
 /// The text that AWS's own walk-through tells people to publish.
 const MOCK: &str = "This is a mock notification";
 /// The file that is deployed.
-const FILE: &str = "examples/deny-actions.yaml";
+const FILE: &str = "examples/demo.yaml";
 /// Its guardrail.
 const GUARDRAIL: &str = "project-beta";
 /// Its second stage, which denies the ways that the first leaves open.
@@ -61,10 +65,10 @@ enum Format {
 /// All that was seen.
 struct Story {
     world: Walkthrough,
-    before: Snapshot,
-    enforced: Snapshot,
-    denied: Snapshot,
-    rolled_back: Snapshot,
+    before: Moment,
+    enforced: Moment,
+    denied: Moment,
+    rolled_back: Moment,
     /// The first stage's run, once it was enforced and once it was rolled back.
     run: Report,
     run_after: Report,
@@ -74,6 +78,23 @@ struct Story {
     keys: keys::Found,
     topic: String,
     seconds: f64,
+}
+
+/// The world at a moment.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Moment {
+    #[serde(flatten)]
+    world: Snapshot,
+    /// The services beside the fleet.
+    services: States,
+}
+
+impl Deref for Moment {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.world
+    }
 }
 
 /// Runs the demo. Dropping the local AWS ends it, so that nothing is left running whichever way this ends.
@@ -128,11 +149,14 @@ async fn start(args: &Args) -> Result<LocalAws> {
 /// The story from the first instance to the last.
 async fn play(programs: &Programs, local: &LocalAws) -> Result<Story> {
     let began = Instant::now();
-    say("seeding AWS's walk-through: a group, a user with a key, a fleet of four, and bystanders");
+    say("seeding AWS's walk-through: a group, a user with a key, a fleet, and bystanders");
     let world = Walkthrough::seed(local).await?;
+    say("seeding beside it: a database, an ECS service and a Lambda function");
+    let services = Services::seed(local).await?;
+    let now = async || anyhow::Ok(Moment { world: world.snapshot().await?, services: services.states().await? });
     say(&format!("deploying the stack: guardrails deploy --file {FILE} --yes"));
     let outputs = programs.deploy(local).await?;
-    let before = world.snapshot().await?;
+    let before = now().await?;
 
     let sdk = local.sdk_config().await?;
     let watch = Watch::start(world.clone());
@@ -140,17 +164,17 @@ async fn play(programs: &Programs, local: &LocalAws) -> Result<Story> {
     say(&format!("publishing \"{MOCK}\" to {}", outputs.alert_topic));
     publish(&sdk, &outputs.alert_topic).await?;
     let run = follow.enforced().await?;
-    let enforced = world.snapshot().await?;
+    let enforced = now().await?;
     let keys = keys::in_use(local, &world).await?;
 
     say(&format!("the second stage: guardrails simulate {GUARDRAIL} --at '{SECOND}' --yes"));
     programs.simulate(local).await?;
-    let denied = world.snapshot().await?;
+    let denied = now().await?;
 
     say(&format!("rolling back: guardrails rollback {GUARDRAIL} --yes"));
     let rollback_succeeded = programs.roll_back(local).await?;
     let run_after = follow.report(&run.run.id).await?;
-    let rolled_back = world.snapshot().await?;
+    let rolled_back = now().await?;
     let seen = watch.end().await?;
     Ok(Story {
         world,

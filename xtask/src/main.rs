@@ -8,6 +8,7 @@ mod flaky;
 mod functions;
 mod fuzz;
 mod generate;
+mod peers;
 mod rights;
 mod soak;
 
@@ -42,6 +43,8 @@ enum Command {
     Functions(functions::Args),
     /// Writes the files that follow from the code: policies, the schema, the reference pages.
     Generate(generate::Args),
+    /// Stops and starts the same resources with Cloud Custodian and with this product, and writes docs/peers.md.
+    Peers(peers::Args),
     /// Builds the functions twice, in two folders, and says whether they are the same.
     Reproduce(functions::Args),
     /// Holds the calls that the deployed functions make against their grants. Needs Node.js.
@@ -61,6 +64,7 @@ async fn main() -> ExitCode {
         Command::Functions(args) => functions::run(&root(), &args),
         Command::Fuzz(args) => fuzz::run(&root(), &args),
         Command::Generate(args) => generate::run(&root(), &args),
+        Command::Peers(args) => Box::pin(peers::run(&root(), &args)).await,
         Command::Reproduce(args) => functions::reproduce(&root(), &args),
         Command::Rights(args) => rights::run(&root(), &args),
         Command::Soak(args) => Box::pin(soak::run(&args)).await,

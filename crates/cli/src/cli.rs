@@ -19,6 +19,7 @@ use crate::commands::package::Package;
 use crate::commands::plan::Plan;
 use crate::commands::prices::Prices;
 use crate::commands::rearm::Rearm;
+use crate::commands::remove::Remove;
 use crate::commands::rollback::Rollback;
 use crate::commands::simulate::Simulate;
 use crate::commands::status::Status;
@@ -26,7 +27,7 @@ use crate::exit::{self, Exit};
 
 /// The commands as `--help` groups them: in the order in which a person needs them.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Set up", &["check", "prices", "package", "deploy"]),
+    ("Set up", &["check", "prices", "package", "deploy", "remove"]),
     ("Look", &["plan", "status", "history", "doctor", "explain"]),
     ("Act", &["simulate", "approve", "reject", "rollback", "abandon", "rearm", "reconcile"]),
     ("Other", &["contract", "completions", "man", "help"]),
@@ -118,6 +119,8 @@ enum Command {
     Approve(Answer),
     /// Rejects a run that waits for a person: nothing is changed.
     Reject(Reject),
+    /// Removes the stack: refuses while anything is held, asks, and says what is left. Keeps the ledger.
+    Remove(Remove),
     /// Rolls back the changes of a guardrail.
     Rollback(Rollback),
     /// Ends the hold on targets that a person settled by hand. Changes nothing in the account.
@@ -162,6 +165,7 @@ impl Cli {
             Command::Reject(args) => {
                 commands::approve::run(global, &args.answer, Word::No { for_the_period: args.for_the_period }).await
             }
+            Command::Remove(args) => commands::remove::run(global, args).await,
             Command::Rollback(args) => commands::rollback::run(global, args).await,
             Command::Abandon(args) => commands::abandon::run(global, args).await,
             Command::Rearm(args) => commands::rearm::run(global, args).await,

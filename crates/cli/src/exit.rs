@@ -93,7 +93,7 @@ impl Exit {
             Self::Done | Self::Failed | Self::BadInput => &[],
             Self::Unknown => &["explain"],
             Self::PartlyFailed => &["abandon", "approve", "contract", "plan", "prices fetch", "reject", "rollback", "simulate"],
-            Self::Declined => &["abandon", "approve", "deploy", "rearm", "reject", "rollback", "simulate"],
+            Self::Declined => &["abandon", "approve", "deploy", "rearm", "reject", "remove", "rollback", "simulate"],
             Self::Waits => &["approve", "reject", "simulate"],
             Self::Warned | Self::Unwell | Self::NotChecked => &["doctor"],
             Self::Interrupted => &["approve", "reject", "rollback", "simulate"],

@@ -10,6 +10,7 @@ mod estimate;
 pub mod exit;
 mod first_call;
 mod follow;
+mod operation;
 mod output;
 mod paint;
 mod prices;

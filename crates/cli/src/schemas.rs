@@ -13,12 +13,14 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value as Json, json};
 
+use crate::commands::deploy::NotDeployed;
 use crate::commands::doctor::Examined;
 use crate::commands::man::Pages;
 use crate::commands::package::Packaged;
 use crate::commands::plan;
 use crate::commands::prices::Written;
 use crate::commands::rearm::Rearmed;
+use crate::commands::remove::Removed;
 use crate::commands::status;
 
 /// The version of the outputs. A field that changes its meaning, or goes, takes a new one.
@@ -49,7 +51,10 @@ fn commands(generator: &mut SchemaGenerator) -> Vec<(&'static str, Json)> {
         ("approve", of.shape::<Report>("The run after it.")),
         ("check", of.shape::<Config>("The guardrails, as they were read.")),
         ("contract", of.shape::<Vec<Point>>("The points of the contract.")),
-        ("deploy", of.shape::<BTreeMap<String, String>>("The stack's outputs.")),
+        (
+            "deploy",
+            of.either::<NotDeployed, BTreeMap<String, String>>("The stack's outputs; where it was declined, the changes."),
+        ),
         ("doctor", of.shape::<Examined<'_>>("The findings.")),
         ("explain", of.shape::<Explained>("One line for each message, whichever output is asked for.")),
         ("history", of.shape::<Vec<Entry>>("The events, in the order of their time.")),
@@ -60,6 +65,7 @@ fn commands(generator: &mut SchemaGenerator) -> Vec<(&'static str, Json)> {
         ("rearm", of.shape::<Rearmed>("The stages and runs.")),
         ("reconcile", of.shape::<Round>("The round.")),
         ("reject", of.shape::<Report>("The run after it.")),
+        ("remove", of.shape::<Removed<'_>>("The stack, and all that is left of it.")),
         ("rollback", of.shape::<Vec<Report>>("The runs after it.")),
         ("simulate", of.either::<Report, plan::Shown<'_>>("The run after it; with `--dry-run` the plan.")),
         ("status", of.shape::<status::Shown>("The runs; with `--facet` the facet. With `--watch` one line for each change.")),

@@ -34,7 +34,7 @@ pub fn cargo() -> Command {
     cargo.args(["--message-format", "json-render-diagnostics"]);
     // As this program was built: the demo leaves out services that it has nothing of.
     if !cfg!(feature = "all-services") {
-        cargo.arg("--no-default-features");
+        cargo.args(["--no-default-features", "--features", "demo-services"]);
     }
     if !cfg!(debug_assertions) {
         cargo.arg("--release");

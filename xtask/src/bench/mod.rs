@@ -5,6 +5,7 @@ mod builds;
 mod calls;
 mod functions;
 mod runtime_api;
+mod sdk_crates;
 mod stack;
 
 use std::fmt::Write as _;
@@ -41,6 +42,9 @@ pub struct Args {
     /// With `--builds`: how large the folder of a debug build of everything becomes, too.
     #[arg(long, requires = "builds")]
     debug_folder: bool,
+    /// Only the weight of each crate of the AWS SDK, in one debug build from nothing. Nothing is written.
+    #[arg(long)]
+    sdk_crates: bool,
     /// Measure debug builds, to try the bench itself: nothing is written.
     #[arg(long)]
     debug_builds: bool,
@@ -53,6 +57,11 @@ pub struct Args {
 pub async fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     ensure!(!args.sizes.is_empty() && args.repetitions > 0 && args.starts > 0, "nothing to measure");
     let mut page = header(args)?;
+    if args.sdk_crates {
+        sdk_crates::measure(root, &mut page)?;
+        println!("{page}");
+        return Ok(ExitCode::SUCCESS);
+    }
     if !args.builds.is_empty() {
         builds::measure(&args.builds, args.debug_folder, &mut page)?;
         println!("{page}");

@@ -9,7 +9,8 @@ use guardrails_model::phase::Phase;
 use guardrails_model::record::{RunState, Step};
 use serde::Serialize;
 
-use super::Story;
+use super::services::{DATABASE, FUNCTION, RESERVED, SCALING, SERVICE};
+use super::{Moment, Story};
 
 /// The policy that the first stage attaches.
 pub const READ_ONLY: &str = "AmazonEC2ReadOnlyAccess";
@@ -62,7 +63,8 @@ fn enforced(story: &Story) -> Vec<Check> {
     let fleet: Vec<&Instance> = fleet(story).collect();
     let counts = story.run.counts;
     // Two policies, all processes of the group but the one that was suspended before, its minimum and capacity, and its member's place.
-    let switches = 2 + PROCESSES - 1 + 3;
+    // Then the database, the service's scaling and count, and the function's concurrency.
+    let switches = 2 + PROCESSES - 1 + 3 + 4;
     vec![
         check("the mock text began a run that is marked as simulated", run.simulated, story.run.headline()),
         check(
@@ -78,14 +80,24 @@ fn enforced(story: &Story) -> Vec<Check> {
             user(world),
         ),
         check(
-            "enforced: the fleet of five is stopped, the member of an Auto Scaling group too",
+            "enforced: the fleet of five is stopped, a group's member too",
             fleet.len() == 5 && fleet.iter().all(|instance| state(world, instance) == "stopped"),
             states(world, &fleet),
         ),
         check(
-            "enforced: the Auto Scaling group's processes are suspended, so that it terminates nobody",
+            "enforced: the group's processes are suspended: it replaces no member",
             suspended(world).len() == PROCESSES,
             list(suspended(world)),
+        ),
+        check(
+            "enforced: the database is stopped, and the function refuses each call",
+            are(world, [(DATABASE, "stopped"), (FUNCTION, "refuses"), (RESERVED, "0")]),
+            services(world),
+        ),
+        check(
+            "enforced: the ECS service has no tasks, and nothing scales it up",
+            are(world, [(SERVICE, "no tasks"), (SCALING, "suspended")]),
+            services(world),
         ),
     ]
 }
@@ -93,12 +105,12 @@ fn enforced(story: &Story) -> Vec<Check> {
 fn denied(story: &Story) -> Vec<Check> {
     let world = &story.denied;
     let attached = policies(world, GROUP);
-    // One closes the stack itself, the other denies the list.
+    // One closes the stack itself. The others deny the list, which is longer than one policy may be.
     let denies = attached.iter().filter(|policy| is_deny(policy)).count();
-    let both = attached.len() == 3 && attached.contains(&READ_ONLY) && denies == 2;
+    let as_planned = attached.len() == 4 && attached.contains(&READ_ONLY) && denies == 3;
     vec![
-        check("denied: the group has both of the stack's Deny policies, and may read", both, list(attached)),
-        check("denied: the user may look, and launch in none of the ways that the swap left", may(world).eq([LOOK]), user(world)),
+        check("denied: the group has the stack's three Deny policies, and may read", as_planned, list(attached)),
+        check("denied: the user may look, and launch in none of the ways left", may(world).eq([LOOK]), user(world)),
     ]
 }
 
@@ -113,7 +125,7 @@ fn rolled_back(story: &Story) -> Vec<Check> {
             story.run_after.headline(),
         ),
         check(
-            "rolled back: groups, processes, instances and the user's rights are as they were",
+            "rolled back: groups, instances, services and rights are as they were",
             story.rolled_back == story.before,
             differences(story),
         ),
@@ -123,7 +135,12 @@ fn rolled_back(story: &Story) -> Vec<Check> {
             passages(story, &fleet),
         ),
         check(
-            "rolled back: what somebody had suspended of the Auto Scaling group is still suspended, and nothing else",
+            "rolled back: the database and three tasks run, the function answers",
+            are(&story.rolled_back, [(DATABASE, "available"), (SERVICE, "3 tasks"), (FUNCTION, "answers")]),
+            services(&story.rolled_back),
+        ),
+        check(
+            "rolled back: the process that a person had suspended still is, alone",
             suspended(&story.rolled_back) == [SUSPENDED],
             list(suspended(&story.rolled_back)),
         ),
@@ -185,6 +202,15 @@ fn keys(story: &Story) -> Vec<Check> {
     )]
 }
 
+/// Whether each of these services is in that state.
+fn are<const N: usize>(world: &Moment, wanted: [(&str, &str); N]) -> bool {
+    wanted.into_iter().all(|(service, state)| world.services.get(service).is_some_and(|seen| seen == state))
+}
+
+fn services(world: &Moment) -> String {
+    list(world.services.iter().map(|(service, state)| format!("{service}: {state}")))
+}
+
 fn is_fleet(instance: &Instance) -> bool {
     matches!(instance.role, Role::Fleet | Role::AutoScalingMember)
 }
@@ -220,6 +246,10 @@ fn state<'a>(world: &'a Snapshot, instance: &Instance) -> &'a str {
     world.instances.get(&instance.id).map_or("gone", String::as_str)
 }
 
+fn state_of(world: &Moment, service: &str) -> String {
+    world.services.get(service).cloned().unwrap_or_default()
+}
+
 fn passed<'a>(story: &'a Story, instance: &Instance) -> &'a [String] {
     story.seen.get(&instance.id).map(Vec::as_slice).unwrap_or_default()
 }
@@ -250,7 +280,8 @@ fn differences(story: &Story) -> String {
     let instances = instances.map(|one| (one.name.as_str(), state(before, one).to_owned(), state(after, one).to_owned()));
     let scaling = [(AUTO_SCALING_GROUP, list(suspended(before)), list(suspended(after)))];
     let user = [(USER, user(before), user(after))];
-    let all = groups.chain(instances).chain(scaling).chain(user).filter(|(_, before, after)| before != after);
+    let services = before.services.iter().map(|(service, state)| (*service, state.clone(), state_of(after, service)));
+    let all = groups.chain(instances).chain(scaling).chain(user).chain(services).filter(|(_, before, after)| before != after);
     let different: BTreeSet<String> = all.map(|(what, before, after)| format!("{what}: {before}, then {after}")).collect();
     list(different)
 }

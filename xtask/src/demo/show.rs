@@ -6,12 +6,12 @@ use std::io::Write;
 use anyhow::{Context, Result};
 use comfy_table::{ContentArrangement, Table, presets};
 use guardrails_local_aws::Kept;
-use guardrails_local_aws::walkthrough::{FULL_ACCESS, Snapshot};
+use guardrails_local_aws::walkthrough::FULL_ACCESS;
 use serde_json::{Value, json};
 
 use super::checks::{Check, READ_ONLY, is_deny};
 use super::programs::Programs;
-use super::{Format, GUARDRAIL, MOCK, Story, say};
+use super::{FILE, Format, GUARDRAIL, MOCK, Moment, Story, say};
 
 /// The width of the table, so that every terminal and the README show it whole.
 const COLUMNS: u16 = 80;
@@ -53,7 +53,7 @@ fn table(story: &Story) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(COLUMNS);
     table.set_header(["", "before", "swapped", "denied", "rolled back"]);
-    let mut row = |what: String, cell: &dyn Fn(&Snapshot) -> String| {
+    let mut row = |what: String, cell: &dyn Fn(&Moment) -> String| {
         let worlds = [&story.before, &story.enforced, &story.denied, &story.rolled_back];
         table.add_row(std::iter::once(what).chain(worlds.map(cell)));
     };
@@ -70,6 +70,9 @@ fn table(story: &Story) -> String {
         row(format!("{} ({})", instance.name, instance.role), &|world| {
             world.instances.get(&instance.id).cloned().unwrap_or_else(|| "gone".to_owned())
         });
+    }
+    for service in story.before.services.keys() {
+        row((*service).to_owned(), &|world| world.services.get(service).cloned().unwrap_or_default());
     }
     table.trim_fmt()
 }
@@ -122,11 +125,12 @@ impl Next<'_> {
     /// The next things to try. A command for a part that was not deployed is not offered.
     pub fn words(&self, story: Option<&Story>) -> String {
         let Some(kept) = &self.kept else {
-            return "Try next:\n  \
-                cargo demo --keep                   leaves the local AWS running, to try the commands by hand\n  \
-                cargo demo --output json            the same as data\n  \
-                $EDITOR examples/deny-actions.yaml  what is enforced, and when"
-                .to_owned();
+            return format!(
+                "Try next:\n  \
+                cargo demo --keep           leaves the local AWS running, to try it by hand\n  \
+                cargo demo --output json    the same as data\n  \
+                $EDITOR {FILE}  what is enforced, and when"
+            );
         };
         let mut lines = vec!["The local AWS is left running. To go on with it:".to_owned(), String::new()];
         lines.extend(self.environment.iter().map(|(name, value)| format!("  export {name}={value}")));

@@ -2,10 +2,11 @@
 
 mod bucket;
 mod bucket_policy;
-mod caller_rights;
+pub(crate) mod caller_rights;
 mod code;
+mod deployed;
+mod difference;
 mod ledger;
-mod operation;
 mod restricted;
 mod stack;
 
@@ -13,13 +14,17 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow};
 use aws_config::SdkConfig;
+use aws_sdk_cloudformation::types::Stack as CfnStack;
 use clap::Args;
+use guardrails_model::config::Config;
 use guardrails_model::partition;
 use guardrails_template as template;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use self::bucket::Bucket;
 use self::code::Code;
-use crate::args::{Configuration, Consent, Global, Programs};
+use crate::args::{Configuration, Consent, Format, Global, Programs};
 use crate::commands::{doctor, reconcile};
 use crate::deployment::{self, Deployment};
 use crate::exit::Exit;
@@ -65,7 +70,9 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
     template::check_parameters(&template, &args.parameters)?;
     restricted::refuse(&sdk, &config, &caller, &global.stack_name).await?;
     let stack = stack::Stack::new(&sdk, &global.stack_name);
-    caller_rights::check(&sdk, &stack, &caller).await?;
+    let present = stack.present().await?;
+    caller_rights::check(&sdk, present.as_ref(), &caller, "update").await?;
+    let file = difference(&sdk, present.as_ref(), &config).await;
     if let Some(table) = &args.adopt_ledger {
         ledger::check(&sdk, &global.stack_name, stack.ledger().await?.as_deref(), table, &config).await?;
     }
@@ -96,6 +103,9 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
     output::tell(&changes.text(global.wide));
     if !output::agreed(&args.consent, &format!("Make these changes in {}?", deployment::place(&caller, &sdk)))? {
         stack.withdraw(&changes).await?;
+        if global.output == Format::Json {
+            output::result(global, &NotDeployed { file }, "")?;
+        }
         return Ok(Exit::Declined);
     }
     stack.execute(&changes).await?;
@@ -104,6 +114,28 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
         first_round(global).await;
     }
     finish(global, &sdk).await
+}
+
+/// A deployment that a person declined, or could not be asked about.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct NotDeployed {
+    /// The changes of the file that it would have made. Null where it could not be compared.
+    file: Option<Vec<difference::Change>>,
+}
+
+/// Shows the changes of the file, and answers with them. A deployment goes on without them where they cannot be read.
+async fn difference(sdk: &SdkConfig, present: Option<&CfnStack>, config: &Config) -> Option<Vec<difference::Change>> {
+    match deployed::read(sdk, present).await {
+        Ok(deployed) => {
+            let changes = difference::between(&deployed, config);
+            output::tell(&difference::text(&changes));
+            Some(changes)
+        }
+        Err(error) => {
+            output::tell(&format!("the file was not compared with the deployed guardrails: {error:#}"));
+            None
+        }
+    }
 }
 
 /// The schedule's own first round is an interval away, and the want of one raises an alarm. The deployment itself is done.

@@ -11,7 +11,7 @@ mod names;
 mod policy;
 mod prices;
 mod recheck;
-mod reconciler;
+pub(crate) mod reconciler;
 mod rehearsals;
 mod running;
 mod runs;

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::ids::{GuardrailName, RunId};
+use guardrails_model::ledger::Ledger;
 use guardrails_model::record::{Run, Step};
 use guardrails_model::report::history::{Entry, Kind};
 use jiff::tz::TimeZone;
@@ -61,7 +62,11 @@ pub(crate) async fn run(global: &Global, args: &History) -> Result<Exit> {
     sources.sort_by_key(Source::began);
     let since = args.since.map(guardrails_model::ledger::sortable);
     match global.output {
-        Format::Json => export(&deployment, sources, since.as_deref()).await?,
+        Format::Json => {
+            let out = BufWriter::new(std::io::stdout());
+            let array = export(&deployment.ledger, sources, since.as_deref(), out).await?;
+            output::unless_closed(array.end().map(|_| ())).context("writing to stdout")?;
+        }
         Format::Text => show(global, &deployment, args, sources, since.as_deref()).await?,
     }
     Ok(Exit::Done)
@@ -83,6 +88,20 @@ impl Source {
     }
 }
 
+/// Writes all that the ledger has, as `history --output json` does. The number of entries.
+///
+/// # Errors
+/// When the ledger cannot be read, or `out` cannot be written.
+pub(crate) async fn write_all(ledger: &Ledger, out: impl Write + Send) -> Result<usize> {
+    let alerts = ledger.alerts(None, usize::MAX).await.context("reading the ledger")?;
+    let alerts = alerts.iter().map(|(digest, alert)| Source::Alert(Box::new(Entry::of_alert(digest, alert))));
+    let mut sources: Vec<Source> = alerts.collect();
+    let runs = ledger.newest_runs(None, usize::MAX).await.context("reading the ledger")?;
+    sources.extend(runs.into_iter().map(|run| Source::Run(Box::new(run))));
+    sources.sort_by_key(Source::began);
+    export(ledger, sources, None, out).await?.end().context("writing the history")
+}
+
 async fn alerts(deployment: &Deployment, args: &History) -> Result<Vec<Source>> {
     let alerts = deployment.ledger.alerts(args.since, args.limit).await.context("reading the ledger")?;
     let asked = alerts.iter().filter(|(_, alert)| args.guardrail.is_none() || alert.guardrail == args.guardrail);
@@ -99,8 +118,13 @@ fn of_run(run: &Run) -> Vec<Entry> {
 
 /// An array of entries, each in a line of its own: alerts and runs as they came, and of a run of few steps all in the order of
 /// time.
-async fn export(deployment: &Deployment, sources: Vec<Source>, since: Option<&str>) -> Result<()> {
-    let mut array = Array { out: BufWriter::new(std::io::stdout()), since, first: true, failed: None };
+async fn export<'a, W: Write + Send>(
+    ledger: &Ledger,
+    sources: Vec<Source>,
+    since: Option<&'a str>,
+    out: W,
+) -> Result<Array<'a, W>> {
+    let mut array = Array { out, since, written: 0, failed: None };
     for source in sources {
         match source {
             Source::Alert(entry) => array.write(&entry),
@@ -115,7 +139,7 @@ async fn export(deployment: &Deployment, sources: Vec<Source>, since: Option<&st
                         if lively { entries.push(entry) } else { array.write(&entry) }
                     }
                 };
-                deployment.ledger.visit(&run, of_step).await.context("reading the ledger")?;
+                ledger.visit(&run, of_step).await.context("reading the ledger")?;
                 entries.sort_by(|a, b| a.at.cmp(&b.at));
                 for entry in &entries {
                     array.write(entry);
@@ -123,14 +147,14 @@ async fn export(deployment: &Deployment, sources: Vec<Source>, since: Option<&st
             }
         }
     }
-    output::unless_closed(array.end()).context("writing to stdout")
+    Ok(array)
 }
 
 /// A JSON array that is written element by element.
 struct Array<'a, W: Write> {
     out: W,
     since: Option<&'a str>,
-    first: bool,
+    written: usize,
     failed: Option<std::io::Error>,
 }
 
@@ -142,17 +166,19 @@ impl<W: Write> Array<'_, W> {
     }
 
     fn try_write(&mut self, entry: &Entry) -> std::io::Result<()> {
-        self.out.write_all(if self.first { b"[\n" } else { b",\n" })?;
-        self.first = false;
+        self.out.write_all(if self.written == 0 { b"[\n" } else { b",\n" })?;
+        self.written += 1;
         serde_json::to_writer(&mut self.out, entry).map_err(Into::into)
     }
 
-    fn end(mut self) -> std::io::Result<()> {
+    /// The number of its elements.
+    fn end(mut self) -> std::io::Result<usize> {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        self.out.write_all(if self.first { b"[]\n" } else { b"\n]\n" })?;
-        self.out.flush()
+        self.out.write_all(if self.written == 0 { b"[]\n" } else { b"\n]\n" })?;
+        self.out.flush()?;
+        Ok(self.written)
     }
 }
 
@@ -245,7 +271,7 @@ mod tests {
 
     fn written(entries: &[&str], since: Option<&str>) -> serde_json::Value {
         let mut out = Vec::new();
-        let mut array = Array { out: &mut out, since, first: true, failed: None };
+        let mut array = Array { out: &mut out, since, written: 0, failed: None };
         for at in entries {
             array.write(&entry(at));
         }

@@ -15,6 +15,7 @@ pub(crate) mod plan;
 pub(crate) mod prices;
 pub(crate) mod rearm;
 pub(crate) mod reconcile;
+pub(crate) mod remove;
 pub(crate) mod rollback;
 pub(crate) mod simulate;
 pub(crate) mod status;

@@ -12,7 +12,7 @@ use super::typed::{
     step_place, step_prefix,
 };
 use super::{Item, Key, Ledger, LedgerError, Page, Versioned};
-use crate::config::Config;
+use crate::config::{Config, Guardrail};
 use crate::ids::{FacetId, GuardrailName, Nonce, RunId, Value};
 use crate::phase::Phase;
 use crate::record::{AlertEntry, AlertRecord, Facet, Listed, PartPlan, Run, StageState, Step, Target};
@@ -259,6 +259,14 @@ impl Ledger {
         config.operators.sort();
         config.operators.dedup();
         Ok(config)
+    }
+
+    /// The guardrails that were ever deployed, also those that were taken out again.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn former_guardrails(&self) -> Result<Vec<Guardrail>, LedgerError> {
+        Ok(self.definitions().await?.into_iter().map(|definition| definition.guardrail).collect())
     }
 
     async fn definitions(&self) -> Result<Vec<Definition>, LedgerError> {

@@ -13,8 +13,8 @@ use guardrails_template::{Limits, capability};
 use serde_json::Value as Json;
 
 use super::bucket::Bucket;
-use super::operation::{Ended, Operation};
 use crate::deployment;
+use crate::operation::{self, Ended, Operation};
 use crate::output::{self, Progress};
 
 /// How long a change set may be computed.
@@ -98,7 +98,7 @@ impl<'a> Stack<'a> {
     /// Says what to do first about a stack that CloudFormation would not update.
     async fn can_be_updated(&self, status: &StackStatus) -> Result<()> {
         let name = self.name;
-        let delete = format!("aws cloudformation delete-stack --stack-name {name}");
+        let delete = "guardrails remove";
         let first = match status {
             StackStatus::RollbackComplete | StackStatus::RollbackFailed => {
                 format!("it failed when it was made, and is kept only to be looked at: {delete}, then deploy again")
@@ -214,14 +214,7 @@ impl<'a> Stack<'a> {
     }
 
     async fn described(&self) -> Result<Option<aws_sdk_cloudformation::types::Stack>> {
-        match self.client.describe_stacks().stack_name(self.name).send().await {
-            Ok(found) => Ok(found.stacks.unwrap_or_default().into_iter().next()),
-            Err(error) => {
-                let failure = Failure::of(&error);
-                let absent = failure.is("ValidationError") && failure.message.contains("does not exist");
-                if absent { Ok(None) } else { Err(anyhow!("looking at the stack `{}`: {}", self.name, failure.message)) }
-            }
-        }
+        operation::described(&self.client, self.name).await
     }
 }
 

@@ -168,7 +168,7 @@ fn remedy(seen: &Seen) -> String {
 }
 
 /// How often a schedule comes, where it comes at a rate: `rate(15 minutes)`.
-fn interval(when: &str) -> Option<SignedDuration> {
+pub(crate) fn interval(when: &str) -> Option<SignedDuration> {
     let (count, unit) = when.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
     let count: i32 = count.parse().ok()?;
     let one = match unit.trim_end_matches('s') {
