@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use crate::deployed::guardrails;
 
 /// The schema as it was published. A version's next one has all of it. Copy docs/output.schema.json over it when that is published.
-const PUBLISHED: &str = include_str!("output-published.schema.json");
+const PUBLISHED: &str = "cli/output-published.schema.json";
 
 /// Commands whose output is JSON, whatever `--output` says.
 const ALWAYS: [&str; 1] = ["explain"];
@@ -103,7 +103,8 @@ fn output_with_an_unknown_field_is_a_mistake() {
 
 #[test]
 fn schema_of_outputs_only_grows() {
-    let published: Json = serde_json::from_str(PUBLISHED).unwrap();
+    let published = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(PUBLISHED)).unwrap();
+    let published: Json = serde_json::from_str(&published).unwrap();
     let (now, mut broken) = (schemas::output().to_value(), Vec::new());
     assert_eq!(published["$id"], now["$id"], "a new version has its own published schema");
     for (name, schema) in published["$defs"].as_object().unwrap().iter().filter(|(name, _)| name.starts_with(char::is_lowercase))
