@@ -169,3 +169,33 @@ fn file_that_is_not_utf8_says_so() {
     let said = err(&run(folder.path(), &["check"]));
     assert!(said.contains("is not UTF-8") && said.contains("save it as UTF-8"), "{said}");
 }
+
+#[test]
+fn completions_name_each_command_in_every_shell() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let output = run(folder.path(), &["completions", shell]);
+        let script = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && script.lines().count() > 100, "{shell}: {}", err(&output));
+        for command in guardrails_cli::cli::definition().get_subcommands() {
+            assert!(script.contains(command.get_name()), "{shell} lacks {}", command.get_name());
+        }
+    }
+    assert_eq!(run(folder.path(), &["completions", "tcsh"]).status.code(), Some(2));
+}
+
+#[test]
+fn manual_has_a_page_for_each_command_with_its_exit_codes() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), &["man", "made/man1"]);
+    assert!(output.status.success(), "{}", err(&output));
+    let page = |name: &str| std::fs::read_to_string(folder.path().join(format!("made/man1/{name}.1"))).unwrap();
+    for command in guardrails_cli::cli::definition().get_subcommands().filter(|command| command.get_name() != "help") {
+        let text = page(&format!("guardrails-{}", command.get_name()));
+        assert!(text.contains(".TH") && text.contains("Exit codes"), "{text}");
+    }
+    assert!(page("guardrails-prices-fetch").contains("fetch") && page("guardrails").contains("rollback"));
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let refused = run(folder.path(), &["man", "file"]);
+    assert!(!refused.status.success() && err(&refused).contains("making the folder file"), "{}", err(&refused));
+}

@@ -6,4 +6,6 @@ mod files;
 mod first_hour;
 mod goes_on;
 mod hand;
+pub mod outputs;
 mod prices;
+mod terminal;

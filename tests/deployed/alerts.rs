@@ -141,7 +141,7 @@ async fn alerts_after_a_rollback_are_only_recorded_until_rearm() {
     lab.runs_when(|runs| runs.len() == 1 && recorded(&runs[0])).await;
     assert_eq!(lab.snapshot().await, released);
 
-    assert!(lab.say(&["rearm", "project-beta"]).await.contains("100% actual"));
+    assert!(lab.say(&["rearm", "project-beta", "--yes"]).await.contains("100% actual"));
     lab.publish(&again, &[]).await;
     lab.runs_when(|runs| runs.len() == 2 && runs[1].state == RunState::Enforced).await;
     assert_eq!(lab.snapshot().await.user["RunInstances"], Access::Denied);

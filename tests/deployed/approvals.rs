@@ -96,7 +96,7 @@ async fn rejected_run_changes_nothing_and_releases_stage_until_rearm() {
     lab.publish(&real_alert(), &[]).await;
     let recorded = |run: &Run| run.events.iter().any(|event| event.what.contains("recorded, not enforced"));
     lab.runs_when(|runs| runs.len() == 1 && recorded(&runs[0])).await;
-    assert!(lab.say(&["rearm", "project-beta"]).await.contains("100% actual"));
+    assert!(lab.say(&["rearm", "project-beta", "--yes"]).await.contains("100% actual"));
     lab.publish(&real_alert(), &[]).await;
     lab.runs_when(|runs| runs.len() == 2 && runs[1].state == RunState::Waiting).await;
     assert_eq!(lab.snapshot().await, before);
@@ -129,7 +129,7 @@ async fn doubted_alert_waits_says_why_and_can_be_put_back() {
     lab.run_when(RunState::RolledBack).await;
     executions_ended(&lab, &ExecutionStatus::Succeeded).await;
 
-    lab.say(&["rearm", "project-beta"]).await;
+    lab.say(&["rearm", "project-beta", "--yes"]).await;
     lab.publish(&alert("project-beta", "123456789012", "$2.00", "$2.00", "$183,965,812,157.55"), &[]).await;
     let runs = lab.runs_when(|runs| runs.len() == 2 && runs[1].state == RunState::Waiting).await;
     let why = runs[1].approval.as_ref().unwrap().why.join("\n");

@@ -32,6 +32,10 @@ async fn plan_says_what_a_run_then_does_and_writes_nothing() {
     assert_eq!(reports["run"]["simulated"], true);
     lab.run_when(RunState::Enforced).await;
     let enforced = lab.snapshot().await;
+    let run = reports["run"]["id"].as_str().unwrap();
+    let watched = lab.say(&["status", "--run", run, "--watch"]).await;
+    assert_eq!(watched.matches("project-beta: enforced").count(), 1, "a run that is settled is shown once: {watched}");
+    assert_eq!(read(&lab.say(&["status", "--run", run, "--watch", "--output", "json"]).await)[0]["run"]["id"], run);
     let dry = lab.say(&["rollback", "project-beta", "--dry-run"]).await;
     assert!(dry.contains("will put back:") && dry.contains("stopped -> running"), "{dry}");
     assert_eq!(lab.snapshot().await, enforced, "nothing was put back");
@@ -83,15 +87,27 @@ async fn rollback_is_narrowed_by_action_and_abandon_lets_go() {
 
     // Held by both: said of the run, and of the facet.
     let facet = "group-policy/ProjectBeta/arn:aws:iam::aws:policy/AmazonEC2FullAccess";
-    let status = lab.say(&["status", "--run", run.id.as_str()]).await;
+    let status = lab.say(&["status", "--run", run.id.as_str(), "--all"]).await;
     assert!(status.contains(&format!("also held by run {simulated} of project-beta at 100% actual [simulated]")), "{status}");
+    for name in [facet, "AmazonEC2FullAccess"] {
+        assert!(lab.say(&["status", "--facet", name]).await.contains("before: attached"), "{name}");
+    }
+    let of_group =
+        lab.say(&["rollback", "project-beta", "--run", simulated.as_str(), "--only", "ProjectBeta", "--dry-run"]).await;
+    assert!(of_group.contains("AmazonEC2FullAccess") && !of_group.contains("running"), "{of_group}");
     let hold = read(&lab.say(&["status", "--facet", facet, "--output", "json"]).await);
     assert_eq!((&hold["before"], hold["holders"].as_array().unwrap().len()), (&"attached".into(), 2), "{hold}");
     lab.say(&["rollback", "project-beta", "--run", simulated.as_str(), "--yes"]).await;
     assert_eq!(lab.snapshot().await.user["RunInstances"], Access::Denied, "the real one holds it still");
 
     let wrong = lab.run(&["rollback", "project-beta", "--action", "stop-time", "--yes"]).await;
-    assert!(!wrong.status.success() && text(&wrong.stderr).contains("there are: stop-instances"), "{}", text(&wrong.stderr));
+    assert!(!wrong.status.success() && text(&wrong.stderr).contains("there are: `stop-instances`"), "{}", text(&wrong.stderr));
+    let mistyped = lab.run(&["rollback", "project-beta", "--only", "ProjctBeta", "--yes"]).await;
+    assert!(
+        !mistyped.status.success() && text(&mistyped.stderr).contains("did you mean `ProjectBeta`?"),
+        "{}",
+        text(&mistyped.stderr)
+    );
     lab.say(&["rollback", "project-beta", "--action", "stop-instances", "--in", "us-east-1", "--yes"]).await;
     let partly = lab.snapshot().await;
     assert_eq!((&partly.instances, &partly.user["RunInstances"]), (&before.instances, &Access::Denied));
@@ -124,6 +140,7 @@ async fn name_that_does_not_exist_is_said_with_those_that_do() {
         (&["simulate", "project-beta", "--at", "90% actual", "--yes"], "`80% forecasted`, `100% actual`"),
         (&["rollback", "project-gamma", "--yes"], "no guardrail `project-gamma` is deployed; there are: `project-beta`"),
         (&["status", "--run", "r-none"], "the ledger has no run `r-none`"),
+        (&["status", "--facet", "i-none"], "no run has the facet `i-none`"),
         (&["status", "--stack-name", "elsewhere"], "there is no stack `elsewhere` in account 123456789012, Region "),
     ] {
         let output = lab.run(arguments).await;

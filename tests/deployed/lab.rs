@@ -19,6 +19,8 @@ use guardrails_model::runs::execution_name;
 use serde_json::{Value as Json, json};
 use tokio::sync::OnceCell;
 
+use crate::cli::outputs;
+
 pub const EXAMPLE: &str = include_str!("../../examples/walkthrough.yaml");
 /// The state machine's waits are that much shorter.
 const WAIT_SCALE: f64 = 0.05;
@@ -146,7 +148,9 @@ impl Lab {
     pub async fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
         let mut command = self.local.command(guardrails());
         command.args(arguments).envs(variables.iter().copied()).current_dir(self.folder.path());
-        finish(command).await
+        let output = finish(command).await;
+        outputs::hold(arguments, &output.stdout);
+        output
     }
 
     /// `guardrails ...` that must succeed; its output.

@@ -166,7 +166,7 @@ async fn operator_policy_allows_all_of_a_days_work_and_no_more() {
         &["history", "--run", &run, "--output", "json"],
         &["reconcile"],
         &["rollback", "project-beta", "--yes"],
-        &["rearm", "project-beta"],
+        &["rearm", "project-beta", "--yes"],
     ] {
         may(&lab, &operator, arguments).await;
     }

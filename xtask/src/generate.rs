@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow};
 use guardrails_aws::actions::CATALOG;
 use guardrails_aws::catalog::{Catalog, CatalogError, Entry};
 use guardrails_aws::{documents, grants};
-use guardrails_cli::reference;
+use guardrails_cli::{reference, schemas};
 use guardrails_model::config::Config;
 use guardrails_model::contract;
 use guardrails_model::report::history;
@@ -56,6 +56,7 @@ fn files(root: &Path) -> Result<Vec<(PathBuf, String)>> {
     let mut files = vec![
         (PathBuf::from("examples/guardrails.schema.json"), json(&serde_json::to_value(CATALOG.schema())?)?),
         (PathBuf::from("docs/history.schema.json"), json(&serde_json::to_value(history::schema())?)?),
+        (PathBuf::from("docs/output.schema.json"), json(schemas::output().as_value())?),
         (PathBuf::from(debt::LIST), style_debt(root)?),
     ];
     for (name, schema) in contract::schemas() {

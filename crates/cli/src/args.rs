@@ -1,12 +1,13 @@
 //! Arguments of several subcommands. Those of one alone are in its own file.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use guardrails_aws::clients::Options;
-use guardrails_model::ids::{ActionName, Place, Selector};
-use guardrails_model::record::Scope as Steps;
+use guardrails_model::config::StageAt;
+use guardrails_model::ids::{ActionName, Place};
 use guardrails_template::artifacts::{self, Architecture, Artifact, Local};
 
 /// Runs of a list.
@@ -35,12 +36,60 @@ fn signed_key(words: &str) -> Result<String, String> {
     })
 }
 
+/// A name as it is shown.
+fn shown_name(words: &str) -> Result<String, String> {
+    let words = words.trim();
+    if words.is_empty() { Err("expected a name that `status` or `plan` shows".to_owned()) } else { Ok(words.to_owned()) }
+}
+
+/// A stage as people name it: `100% actual`, or `100%` where only one stage has that percentage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum At {
+    One(StageAt),
+    Percentage([StageAt; 2]),
+}
+
+impl At {
+    /// Does it name this stage?
+    pub(crate) fn means(self, stage: StageAt) -> bool {
+        match self {
+            Self::One(at) => at == stage,
+            Self::Percentage(both) => both.contains(&stage),
+        }
+    }
+}
+
+impl FromStr for At {
+    type Err = String;
+
+    fn from_str(words: &str) -> Result<Self, String> {
+        let read = |words: &str| words.parse::<StageAt>().map_err(|error| error.to_string());
+        if words.ends_with('%') {
+            return Ok(Self::Percentage([read(&format!("{words} actual"))?, read(&format!("{words} forecasted"))?]));
+        }
+        read(words).map(Self::One)
+    }
+}
+
+impl std::fmt::Display for At {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::One(at) => write!(f, "{at}"),
+            Self::Percentage([at, _]) => write!(f, "{}%", at.percent),
+        }
+    }
+}
+
 /// The options of all subcommands.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// How results are printed on stdout.
     #[arg(long, short, global = true, value_enum, default_value_t = Format::Text)]
     pub(crate) output: Format,
+    /// Show names and ids whole, where a table would cut them or leave them out to fit the terminal.
+    #[arg(long, global = true)]
+    pub(crate) wide: bool,
     /// The CloudFormation stack. One that is made may have 29 letters.
     #[arg(long, global = true, default_value = "budget-guardrails", env = "GUARDRAILS_STACK")]
     pub(crate) stack_name: String,
@@ -140,10 +189,10 @@ enum Runtime {
 /// A selection of a run's steps: those that all of these name.
 #[derive(Debug, Args)]
 pub(crate) struct Scope {
-    /// Only this facet, as `status --run RUN --output json` names it, or all that begin so, such as `instance-power/eu-west-1/`; may be
-    /// given more than once.
-    #[arg(long, value_name = "FACET")]
-    pub(crate) only: Vec<Selector>,
+    /// Only the changes of this name, as `status` and `plan` show it: an instance, a group, a policy, a Region, a facet, or the beginning of
+    /// facets such as `instance-power/eu-west-1/`. May be given more than once.
+    #[arg(long, value_name = "NAME", value_parser = shown_name)]
+    pub(crate) only: Vec<String>,
     /// Only changes of this action; may be given more than once.
     #[arg(long)]
     pub(crate) action: Vec<ActionName>,
@@ -153,10 +202,6 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    pub(crate) fn of(&self) -> Steps<'_> {
-        Steps { only: &self.only, actions: &self.action, places: &self.within }
-    }
-
     pub(crate) fn is_whole(&self) -> bool {
         self.only.is_empty() && self.action.is_empty() && self.within.is_empty()
     }

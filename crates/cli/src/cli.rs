@@ -1,17 +1,21 @@
 //! The command line.
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use guardrails_model::verify::LIMITS;
 
 use crate::args::{Configuration, Global};
 use crate::commands;
 use crate::commands::abandon::Abandon;
 use crate::commands::approve::{Answer, Reject, Word};
+use crate::commands::completions::Completions;
 use crate::commands::contract::Contract;
 use crate::commands::deploy::Deploy;
 use crate::commands::doctor::Doctor;
 use crate::commands::explain::Explain;
 use crate::commands::history::History;
 use crate::commands::init::Init;
+use crate::commands::man::ManPages;
 use crate::commands::package::Package;
 use crate::commands::plan::Plan;
 use crate::commands::prices::Prices;
@@ -22,30 +26,67 @@ use crate::commands::simulate::Simulate;
 use crate::commands::status::Status;
 use crate::exit::{self, Exit};
 
+/// The commands as `--help` groups them: in the order in which a person needs them.
+const GROUPS: [(&str, &[&str]); 4] = [
+    ("Set up", &["check", "prices", "package", "deploy", "remove"]),
+    ("Look", &["plan", "status", "history", "doctor", "explain"]),
+    ("Act", &["simulate", "approve", "reject", "rollback", "abandon", "rearm", "reconcile"]),
+    ("Other", &["contract", "completions", "man", "help"]),
+];
+
+/// The command line: its help names the commands in groups, and each command's help has the exit codes that it may end with.
+#[must_use]
+pub fn command() -> clap::Command {
+    let command = Cli::command();
+    let abouts: Vec<(String, String)> = command.get_subcommands().map(named).chain([help()]).collect();
+    let command = command.help_template(help_template(&abouts)).mut_subcommands(|subcommand| {
+        let codes = exit::help_of(subcommand.get_name());
+        let is_asked = ["plan", "status"].contains(&subcommand.get_name());
+        let limits = if is_asked { format!("Who can launch is {LIMITS}.\n\n") } else { String::new() };
+        subcommand.after_help(limits + &codes)
+    });
+    command.after_help(format!(
+        "{}\n\nstdout is data, stderr is talk. Credentials, Region and endpoints come from where the AWS CLI takes them.",
+        exit::help()
+    ))
+}
+
 /// The definition of the command line, with the global options in each subcommand.
 #[must_use]
 pub fn definition() -> clap::Command {
-    let mut command = Cli::command();
+    let mut command = command();
     command.build();
     command
 }
 
-/// The end of the help.
-fn after_help() -> String {
-    format!(
-        "{}\n\nstdout is data, stderr is talk. Credentials, Region and endpoints come from where the AWS CLI takes them.",
-        exit::help()
-    )
+fn named(command: &clap::Command) -> (String, String) {
+    (command.get_name().to_owned(), command.get_about().map(ToString::to_string).unwrap_or_default())
+}
+
+/// The command that clap itself adds.
+fn help() -> (String, String) {
+    ("help".to_owned(), "Prints this, or the help of a command".to_owned())
+}
+
+/// The help's template. A command that is in no group stands in the last one.
+fn help_template(abouts: &[(String, String)]) -> String {
+    let grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+    let mut template = "{about-with-newline}\n{usage-heading} {usage}\n".to_owned();
+    for (index, (title, names)) in GROUPS.iter().enumerate() {
+        let is_last = index + 1 == GROUPS.len();
+        template.push_str(&format!("\n{title}:\n"));
+        let of_group = names.iter().filter_map(|name| abouts.iter().find(|(known, _)| known == name));
+        let others = abouts.iter().filter(|(name, _)| is_last && !grouped.contains(&name.as_str()));
+        for (name, about) in of_group.chain(others) {
+            template.push_str(&format!("  {name:<12} {about}\n"));
+        }
+    }
+    template + "\nOptions of every command:\n{options}{after-help}"
 }
 
 /// Budget Guardrails: freedom until the money is gone, and all of it back.
 #[derive(Debug, Parser)]
-#[command(
-    name = "guardrails",
-    version,
-    about,
-    after_help = after_help()
-)]
+#[command(name = "guardrails", version, about)]
 pub struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -93,9 +134,19 @@ enum Command {
     Contract(Contract),
     /// Compares AWS Budgets with the ledger now, as the schedule does.
     Reconcile(commands::reconcile::Reconcile),
+    /// Prints the script by which a shell completes the words of `guardrails`.
+    Completions(Completions),
+    /// Writes the manual's pages, one for each command.
+    Man(ManPages),
 }
 
 impl Cli {
+    /// Reads the program's arguments. Ends the program where they are not as expected, or ask for help.
+    #[must_use]
+    pub fn read() -> Self {
+        Self::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit())
+    }
+
     /// Carries out the arguments.
     ///
     /// # Errors
@@ -124,6 +175,38 @@ impl Cli {
             Command::Rearm(args) => commands::rearm::run(global, args).await,
             Command::Contract(args) => commands::contract::run(global, args).await,
             Command::Reconcile(args) => commands::reconcile::run(global, args).await,
+            Command::Completions(args) => commands::completions::run(args),
+            Command::Man(args) => commands::man::run(global, args),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn help_has_each_command_once_in_its_group() {
+        let definition = definition();
+        let all: BTreeSet<&str> = definition.get_subcommands().map(clap::Command::get_name).collect();
+        let grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+        assert_eq!(grouped.iter().copied().collect::<BTreeSet<_>>(), all);
+        let help = command().render_help().to_string();
+        for name in &grouped {
+            let lines = help.lines().filter(|line| line.starts_with(&format!("  {name} ")));
+            assert_eq!(lines.count(), 1, "{name} in:\n{help}");
+        }
+        assert!(help.contains("\nAct:\n  simulate     Sends an alert") && help.contains("Options of every command:"), "{help}");
+    }
+
+    #[test]
+    fn help_of_a_command_has_its_own_exit_codes_only() {
+        let mut command = command();
+        let mut of = |name: &str| command.find_subcommand_mut(name).unwrap().render_help().to_string();
+        let (explain, status) = (of("explain"), of("status"));
+        assert!(explain.contains("\n  3   an alert is unknown") && !explain.contains("\n  6   "), "{explain}");
+        assert!(status.contains("\n  0   done") && !status.contains("\n  3   "), "{status}");
     }
 }

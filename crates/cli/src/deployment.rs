@@ -19,7 +19,7 @@ use guardrails_model::near;
 use guardrails_model::record::Run;
 use guardrails_model::runs::Runs;
 
-use crate::args::Global;
+use crate::args::{At, Global};
 use crate::{first_call, output};
 
 /// The stack's output that names the ledger's table.
@@ -121,6 +121,8 @@ impl Deployment {
             })
         };
         let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk), output(LEDGER_OUTPUT)?);
+        let caller = caller(&sdk, global).await?;
+        output::tell(&format!("{}, stack {}", place(&caller, &sdk), global.stack_name));
         Ok(Self {
             stack: global.stack_name.clone(),
             ledger: Ledger::new(Arc::new(store)),
@@ -129,6 +131,16 @@ impl Deployment {
             caller,
             sdk,
         })
+    }
+
+    /// The account and the Region, for people.
+    pub(crate) fn place(&self) -> String {
+        place(&self.caller, &self.sdk)
+    }
+
+    /// The Region of the stack.
+    pub(crate) fn region(&self) -> &str {
+        region(&self.sdk)
     }
 
     pub(crate) fn runs(&self) -> Runs<'_> {
@@ -155,12 +167,29 @@ impl Deployment {
     }
 }
 
+/// The account and the Region, as every screen and every question names them.
+pub(crate) fn place(caller: &Caller, sdk: &SdkConfig) -> String {
+    format!("account {}, Region {}", caller.account, region(sdk))
+}
+
+fn region(sdk: &SdkConfig) -> &str {
+    sdk.region().map_or("", aws_config::Region::as_ref)
+}
+
 /// The stage at `at`, or the first that changes anything.
-pub(crate) fn stage(guardrail: &Guardrail, at: Option<StageAt>) -> Result<StageAt> {
+pub(crate) fn stage(guardrail: &Guardrail, at: Option<At>) -> Result<StageAt> {
     let known = || guardrail.stages.iter().map(|stage| format!("`{}`", stage.at)).collect::<Vec<_>>().join(", ");
     if let Some(at) = at {
-        let stage = guardrail.stage(at).map(|stage| stage.at);
-        stage.ok_or_else(|| anyhow!("`{}` has no stage at `{at}`; there are: {}", guardrail.name, known()))
+        let mut stages = guardrail.stages.iter().map(|stage| stage.at).filter(|stage| at.means(*stage));
+        match (stages.next(), stages.next()) {
+            (Some(stage), None) => Ok(stage),
+            (Some(_), Some(_)) => Err(anyhow!("`{}` has two stages at `{at}`: name one of {}", guardrail.name, known())),
+            (None, _) => {
+                let named: Vec<String> = guardrail.stages.iter().map(|stage| stage.at.to_string()).collect();
+                let named: Vec<&str> = named.iter().map(String::as_str).collect();
+                Err(anyhow!("`{}` has no stage at `{at}`; {}", guardrail.name, near::among(&at.to_string(), &named)))
+            }
+        }
     } else {
         let stage = guardrail.stages.iter().find(|stage| stage.changes_something()).map(|stage| stage.at);
         stage.ok_or_else(|| anyhow!("no stage of `{}` changes anything; there are: {}", guardrail.name, known()))

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use guardrails_aws::declared::Counted;
 use guardrails_model::pace::Pace;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// How much there is to do, by the run's waves, which go one after another.
@@ -20,7 +21,7 @@ struct Load {
 }
 
 /// Seconds that it takes at the least.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct Estimate {
     /// The share of AWS's buckets that is taken.
     pub(crate) share: f64,

@@ -92,8 +92,8 @@ impl Exit {
         match self {
             Self::Done | Self::Failed | Self::BadInput => &[],
             Self::Unknown => &["explain"],
-            Self::PartlyFailed => &["abandon", "approve", "plan", "prices fetch", "reject", "rollback", "simulate"],
-            Self::Declined => &["abandon", "approve", "deploy", "reject", "remove", "rollback", "simulate"],
+            Self::PartlyFailed => &["abandon", "approve", "contract", "plan", "prices fetch", "reject", "rollback", "simulate"],
+            Self::Declined => &["abandon", "approve", "deploy", "rearm", "reject", "remove", "rollback", "simulate"],
             Self::Waits => &["approve", "reject", "simulate"],
             Self::Warned | Self::Unwell => &["doctor"],
             Self::NotChecked => &["doctor", "init", "plan"],
@@ -118,6 +118,17 @@ pub fn help() -> String {
         let _ = write!(help, "\n  {:<4}{}{by}", exit.code(), exit.meaning());
     }
     help
+}
+
+/// The part of the list that is of one command, with its subcommands.
+#[must_use]
+pub fn help_of(command: &str) -> String {
+    let is_of = |exit: &Exit| {
+        let mut by = exit.commands().iter();
+        exit.commands().is_empty() || by.any(|name| name.split(' ').next() == Some(command))
+    };
+    let lines = Exit::ALL.into_iter().filter(is_of).map(|exit| format!("\n  {:<4}{}", exit.code(), exit.meaning()));
+    std::iter::once("Exit codes:".to_owned()).chain(lines).collect()
 }
 
 #[cfg(test)]

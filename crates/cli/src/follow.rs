@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use guardrails_model::ids::{FacetId, RunId};
+use guardrails_model::ids::{FacetId, GuardrailName, RunId};
 use guardrails_model::ledger::Ledger;
 use guardrails_model::near;
 use guardrails_model::phase::Phase;
@@ -29,7 +29,9 @@ const REST: u32 = 10;
 /// Parts that are named in one line.
 const NAMED: usize = 6;
 /// The steps and reports of a run that are shown on the way.
-const SHOWN: Keep = Keep { whole: 40, most: 20 };
+const SHOWN: Keep = Keep { whole: 10, most: 20 };
+/// The steps that a person sees who is asked about them, as in the mail.
+const ASKED: Keep = Keep { whole: 100, most: 100 };
 
 /// How a run's steps stood when it was looked at before. A step that stood so already is not shown again.
 pub(crate) type Known = HashMap<FacetId, Phase>;
@@ -77,7 +79,7 @@ async fn settle(deployment: &Deployment, id: &RunId, known: Known, last: &mut Op
         let run = load(deployment, id).await?;
         *last = Some(run.clone());
         view.show(deployment, &run).await?;
-        if !matches!(run.state, RunState::Opening | RunState::Applying | RunState::RollingBack) {
+        if !is_on_its_way(run.state) {
             return Ok(run);
         }
         look += 1;
@@ -166,6 +168,19 @@ async fn check_running(deployment: &Deployment, run: &Run) -> Result<()> {
     ))
 }
 
+/// Is it planned, applied or put back right now?
+pub(crate) fn is_on_its_way(state: RunState) -> bool {
+    matches!(state, RunState::Opening | RunState::Applying | RunState::RollingBack)
+}
+
+/// Is the run of the guardrail that was named beside it?
+pub(crate) fn is_of(run: &Run, guardrail: Option<&GuardrailName>) -> Result<()> {
+    match guardrail {
+        Some(name) if *name != run.guardrail => Err(anyhow!("run {} is of `{}`, not of `{name}`", run.id, run.guardrail)),
+        _ => Ok(()),
+    }
+}
+
 /// The run called `id`.
 pub(crate) async fn load(deployment: &Deployment, id: &RunId) -> Result<Run> {
     if let Some(found) = deployment.ledger.run(id).await.context("reading the ledger")? {
@@ -179,7 +194,15 @@ pub(crate) async fn load(deployment: &Deployment, id: &RunId) -> Result<Run> {
 
 /// A run as a command shows it at its end: for programs whole, and for people the telling part.
 pub(crate) async fn report(deployment: &Deployment, run: Run, whole: bool) -> Result<Report> {
-    let keep = if whole { Keep::ALL } else { SHOWN };
+    read(deployment, run, if whole { Keep::ALL } else { SHOWN }).await
+}
+
+/// A run about which a person is asked.
+pub(crate) async fn question(deployment: &Deployment, run: Run) -> Result<Report> {
+    read(deployment, run, ASKED).await
+}
+
+async fn read(deployment: &Deployment, run: Run, keep: Keep) -> Result<Report> {
     let mut report = Report::of(&deployment.ledger, run, keep).await.context("reading the ledger")?;
     look_up_prices(&mut report, &deployment.ledger).await;
     Ok(report)

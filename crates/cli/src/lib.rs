@@ -2,6 +2,7 @@
 //! subcommand, in `commands`.
 
 mod args;
+mod chosen;
 pub mod cli;
 mod commands;
 mod deployment;
@@ -12,9 +13,12 @@ mod follow;
 mod operation;
 mod operators;
 mod output;
+mod paint;
 mod prices;
 pub mod reference;
 mod tagged;
+pub mod schemas;
+mod watch;
 
 pub use commands::init::first_file;
 pub use commands::plan::goes_on::{Costly, GoesOn, goes_on as plan_goes_on, goes_on_words as plan_goes_on_words};

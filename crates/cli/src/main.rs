@@ -1,12 +1,11 @@
 //! The program: reads its arguments, runs the command, and ends with a code that says how it went.
 
-use clap::Parser;
 use guardrails_cli::cli::Cli;
 use guardrails_cli::exit::Exit;
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     match Box::pin(cli.run()).await {
         Ok(exit) => exit.into(),
         Err(error) => {

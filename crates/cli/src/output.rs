@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::args::{Consent, Format, Global};
-use crate::prices;
+use crate::{paint, prices};
 
 /// The longest word of a table that is not cut, and the blanks around a cell.
 const WHOLE: usize = 26;
@@ -21,7 +21,7 @@ const PADDING: usize = 2;
 /// Prints a result: `value` for programs, `text` for people.
 pub(crate) fn result<T: Serialize>(global: &Global, value: &T, text: &str) -> Result<()> {
     let shown = match global.output {
-        Format::Text => text.trim_end().to_owned(),
+        Format::Text => paint::data(text.trim_end()),
         Format::Json => serde_json::to_string_pretty(value).context("writing the result as JSON")?,
     };
     data(&shown)
@@ -42,7 +42,7 @@ pub(crate) fn unless_closed(written: io::Result<()>) -> io::Result<()> {
 
 /// Tells the person at the terminal something. Without a reader the command goes on, since a run on its way matters more.
 pub fn tell(words: &str) {
-    let _ = writeln!(io::stderr().lock(), "{words}");
+    let _ = writeln!(io::stderr().lock(), "{}", paint::talk(words));
 }
 
 /// So many of them.
@@ -50,16 +50,52 @@ pub(crate) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// A table for people, as wide as the terminal. Without one each row is a line.
-pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+/// Is a person looking at stdout?
+pub(crate) fn on_terminal() -> bool {
+    Term::stdout().is_term()
+}
+
+/// A table for people, as wide as the terminal. Without one, or when it is to be `wide`, each row is a line.
+pub(crate) fn table(wide: bool, header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let terminal = Term::stdout();
-    let width = terminal.size_checked().filter(|_| terminal.is_term()).map(|(_, columns)| columns);
+    let width = terminal.size_checked().filter(|_| !wide && terminal.is_term()).map(|(_, columns)| columns);
     fitted(header, rows.into_iter().collect(), width)
+}
+
+/// Of an ARN that is longer, so many letters are shown.
+const LONGEST_ARN: usize = WHOLE;
+
+/// An ARN is cut in its middle: its beginning says what it is of, and its end names it. Ids and names stay whole.
+fn cut(cell: &str) -> String {
+    let word = |word: &str| {
+        let letters = word.chars().count();
+        if !word.starts_with("arn:") || letters <= LONGEST_ARN {
+            return word.to_owned();
+        }
+        let end = word.trim_end_matches([':', ',', ';', ')']);
+        let name = end.rsplit(['/', ':']).next().unwrap_or_default().chars().count() + word.len() - end.len();
+        let last = name.clamp(LONGEST_ARN / 2, LONGEST_ARN - "arn:".len() - 1);
+        let end: String = word.chars().skip(letters - last).collect();
+        format!("{}\u{2026}{end}", word.chars().take(LONGEST_ARN - last - 1).collect::<String>())
+    };
+    cell.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// The columns that a table takes when no cell is wrapped.
+fn natural(header: &[&str], rows: &[Vec<String>]) -> usize {
+    let of = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(String::as_str).chain(header.get(column).copied());
+        cells.map(|cell| cell.chars().count()).max().unwrap_or_default() + PADDING
+    };
+    (0..header.len()).map(of).sum()
 }
 
 /// A table of at most so many columns of letters. Cells wrap between words. A word of up to [`WHOLE`] letters, such as a run's id, is
 /// never cut where the terminal has the room.
-fn fitted(header: &[&str], rows: Vec<Vec<String>>, width: Option<u16>) -> String {
+fn fitted(header: &[&str], mut rows: Vec<Vec<String>>, width: Option<u16>) -> String {
+    if width.is_some_and(|width| natural(header, &rows) > usize::from(width)) {
+        rows = rows.into_iter().map(|row| row.iter().map(|cell| cut(cell)).collect()).collect();
+    }
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
     let longest = |column: usize| {
@@ -207,6 +243,20 @@ mod tests {
         }
         let narrow = fitted(&["at (UTC)", "run", "what", "by"], rows(), Some(60));
         assert!(narrow.lines().all(|line| line.chars().count() <= 60), "{narrow}");
+    }
+
+    #[test]
+    fn arn_is_cut_in_its_middle_and_only_where_room_is_short() {
+        let arn = "arn:aws:sts::123456789012:assumed-role/budget-guardrails-operators/me@example.com";
+        let rows = || vec![vec!["r-20261130-050323-7f3k9q".to_owned(), format!("approved by {arn}: yes")]];
+        let narrow = fitted(&["run", "what"], rows(), Some(80));
+        assert!(narrow.contains("r-20261130-050323-7f3k9q") && narrow.contains("arn:aws:st…me@example.com:"), "{narrow}");
+        let instance = "arn:aws:ec2:us-east-1:123456789012:instance/i-0abcdef0123456789";
+        assert_eq!(cut(instance), "arn:aw…i-0abcdef0123456789", "an id stays whole");
+        assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
+        for width in [Some(160), None] {
+            assert!(fitted(&["run", "what"], rows(), width).contains(arn), "{width:?}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::direction::Direction;
@@ -232,7 +233,7 @@ impl Planned {
 
 /// The place of a facet among those that are turned in order, such as a group's processes and its members: a lower order is
 /// done before a higher one is begun. The two ways have orders of their own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unit {
     /// The name of the unit.
     pub name: String,

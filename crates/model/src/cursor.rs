@@ -1,13 +1,14 @@
 //! Where the work on a part goes on.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::pace::Levels;
 
 /// Where a part's work goes on. It travels through the state machine from one invocation to the next; without it work
 /// begins at the first step again, and costs only time.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cursor {
     /// The request for which it was written. For another request it is no cursor.

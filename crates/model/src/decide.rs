@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use rust_decimal::{Decimal, RoundingStrategy};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::alert::{self, BudgetAlert, Reading};
@@ -159,7 +160,7 @@ fn same_cents(shown: Decimal, exact: Decimal) -> bool {
 }
 
 /// One line of `guardrails explain`: the kind of a message, without regard to any configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Explained {
     /// A Budgets alert.

@@ -1,9 +1,10 @@
 //! The two ways that everything goes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The direction of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// Towards the values that the stage wants.

@@ -105,11 +105,11 @@ pub struct Allowance {
 }
 
 /// How full the buckets are. It travels through the state machine from one invocation to the next.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Levels(BTreeMap<String, Level>);
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 struct Level {
     tokens: f64,
     at: Timestamp,

@@ -15,6 +15,7 @@ mod step;
 mod target;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -48,7 +49,7 @@ pub const FORMAT: u32 = 1;
 const LONGEST_NOTE: usize = 2000;
 
 /// Where a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum RunState {
     /// Its plan is being written; its steps are inert.
     Opening,
@@ -101,7 +102,7 @@ impl RunState {
 }
 
 /// One enforcement of one stage. It keeps its own copy of the definition: a rollback needs nothing else.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// [`FORMAT`].
     pub format: u32,
@@ -176,7 +177,7 @@ pub struct Run {
 }
 
 /// Changes that others undid, and that a look made again: people are told once, and then once a day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EnforcedAgain {
     /// When people were last told.
     pub told: Timestamp,
@@ -285,7 +286,7 @@ impl Run {
 }
 
 /// A count for each way.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Attempts {
     /// Towards the values that the stage wants.
     pub apply: u32,
@@ -294,7 +295,7 @@ pub struct Attempts {
 }
 
 /// One action of a run's stage.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Part {
     /// Parts of one wave run side by side, waves one after another.
     #[serde(rename = "group")]
@@ -334,7 +335,7 @@ impl Part {
 }
 
 /// The plan of one action.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "is", rename_all = "lowercase")]
 pub enum PartPlan {
     /// Not there yet.
@@ -354,7 +355,7 @@ pub enum PartPlan {
 }
 
 /// A plan as its writer left it: steps under other tokens are left-overs of an opening that died, and inert.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Written {
     /// The mark of its steps.
     pub token: Nonce,
@@ -368,7 +369,7 @@ pub struct Written {
 }
 
 /// Something that happened to a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunEvent {
     /// When.
     pub at: Timestamp,

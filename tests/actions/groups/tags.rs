@@ -94,8 +94,9 @@ async fn group_without_tag_after_plan_keeps_members_and_run_fails() {
     assert!(run_all(&planned) && planned.world.account().scaling("fleet").suspended.is_empty());
     let told = planned.processes(&run).await;
     let told = told.iter().find(|told| told.contains("autoscaling:SuspendProcesses")).unwrap();
-    let lost = "the Auto Scaling group fleet does not carry Project=Beta any more: give it back, and `guardrails rearm`)";
-    assert!(told.ends_with(lost), "{told}");
+    let lost =
+        "the Auto Scaling group fleet does not carry Project=Beta any more: give it back, and `guardrails rearm`. AWS says: ";
+    assert!(told.contains(&format!("({lost}")), "the reason comes first: {told}");
 
     // Between the group's processes and its members.
     let suspended = story(four());
@@ -131,7 +132,7 @@ async fn held_group_that_lost_its_tag_comes_back_once_it_has_it_again() {
     assert_eq!((story.state(&run).await, story.terminated()), ("rollback failed", Vec::new()));
     assert_eq!(story.world.account().scaling("fleet").suspended.len(), 8);
     let told = story.processes(&run).await;
-    assert!(told.iter().any(|told| told.starts_with("rollback failed") && told.ends_with(&format!("{LOST})"))), "{told:#?}");
+    assert!(told.iter().any(|told| told.starts_with(&format!("rollback failed ({LOST}. AWS says: "))), "{told:#?}");
     tag(&story);
     story.put_back(&run).await;
     story.hour().await;
@@ -148,8 +149,8 @@ async fn held_instance_that_lost_its_tag_comes_back_once_it_has_it() {
     story.world.account().instances.get_mut("i-1").unwrap().tags.remove("Project");
     story.put_back(&run).await;
     let told = story.told(&run).await;
-    let lost = "the instance i-1 does not carry Project=Beta any more: give it back, and roll back again)";
-    assert!(told[0].starts_with("i-1: rollback failed") && told[0].ends_with(lost), "{told:#?}");
+    let lost = "the instance i-1 does not carry Project=Beta any more: give it back, and roll back again. AWS says: ";
+    assert!(told[0].starts_with(&format!("i-1: rollback failed ({lost}")), "{told:#?}");
     assert_eq!((told[1].as_str(), story.state(&run).await), ("i-2: rolled back", "rollback failed"));
     story.world.account().instances.get_mut("i-1").unwrap().tags.insert("Project".to_owned(), "Beta".to_owned());
     story.put_back(&run).await;

@@ -351,7 +351,7 @@ impl<S: Switch> Acting<S> {
         self.scope.tag.missing(|key| found.tags.get(key).map(String::as_str))
     }
 
-    /// Says of a refused change that the resource has lost its tags, where it has: AWS says only that it is not allowed.
+    /// Says of a refused change that the resource has lost its tags, where it has. AWS says only that it is not allowed: its words come last.
     async fn tell_lost_tags(&self, changes: &[Change], answers: &mut [ChangeOutcome], again: &str) {
         let refused = || changes.iter().enumerate().map(|(index, change)| (index, id_of(&change.facet)));
         let ids: BTreeSet<String> =
@@ -362,7 +362,7 @@ impl<S: Switch> Acting<S> {
             let missing = items.get(&id).and_then(|(_, found)| self.untagged(found));
             if let (ChangeOutcome::Refused(why), Some(missing)) = (&mut answers[index], missing) {
                 let one = S::TARGET.noun.one;
-                *why = format!("{why}: the {one} {id} does not carry {missing} any more: give it back, and {again}");
+                *why = format!("the {one} {id} does not carry {missing} any more: give it back, and {again}. AWS says: {why}");
             }
         }
     }

@@ -9,6 +9,7 @@ use guardrails_model::report::{HeldBy, Report, holds};
 use guardrails_model::runs::{AbandonRequest, Abandoned, Left, is_quiet};
 
 use crate::args::{Consent, Format, Global, Scope, reason};
+use crate::chosen::Chosen;
 use crate::deployment::Deployment;
 use crate::exit::Exit;
 use crate::{follow, output};
@@ -35,27 +36,29 @@ pub(crate) async fn run(global: &Global, args: &Abandon) -> Result<Exit> {
     if run.state.is_open() && !is_quiet(run.state) {
         return Ok(busy(&run));
     }
-    let mut steps = Vec::new();
+    let (mut steps, mut chosen) = (Vec::new(), Chosen::new(&args.scope));
+    chosen.enter(&run);
     let visit = |step: Step| {
-        if !step.phase.is_final() && args.scope.of().covers(&run, &step) {
+        if chosen.takes(&run, &step) && !step.phase.is_final() {
             steps.push(step);
         }
     };
     deployment.ledger.visit(&run, visit).await.context("reading the ledger")?;
+    let only = chosen.selectors(&format!("run `{}` does not have", run.id))?;
     if !run.state.is_open() || (steps.is_empty() && !args.scope.is_whole()) {
         let text = format!("Run {} holds nothing of that: there is nothing to let go.", run.id);
         output::result(global, &Report::unread(run), &text)?;
         return Ok(Exit::Done);
     }
     output::tell(&will_do(&deployment, &run, &steps, args).await?);
-    if !output::agreed(&args.consent, "Let go of this?")? {
+    if !output::agreed(&args.consent, &format!("Let go of this in {}?", deployment.place()))? {
         return Ok(Exit::Declined);
     }
     let request = AbandonRequest {
         by: deployment.caller.arn.clone(),
         at: SystemClock.now(),
         why: args.reason.clone(),
-        only: args.scope.only.clone(),
+        only,
         actions: args.scope.action.clone(),
         places: args.scope.within.clone(),
     };

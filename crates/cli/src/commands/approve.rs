@@ -50,16 +50,16 @@ pub(crate) async fn run(global: &Global, args: &Answer, word: Word) -> Result<Ex
     let asks = run.state == RunState::Waiting;
     let only_figure = run.approval.as_ref().is_some_and(|approval| approval.because == Because::Doubt);
     if asks {
-        output::tell(&follow::report(&deployment, run, false).await?.text());
+        output::tell(&follow::question(&deployment, run).await?.text());
     }
     let ask = match word {
-        Word::Yes => "Approve this?",
+        Word::Yes => "Approve these changes?",
         Word::No { for_the_period: false } if only_figure => {
             "Reject this figure? The stage stays armed for any other. To release it for the period: --for-the-period."
         }
         Word::No { .. } => "Reject this? Alerts of this stage are then recorded, not enforced, for the rest of the period.",
     };
-    if asks && !output::agreed(&args.consent, ask)? {
+    if asks && !output::agreed(&args.consent, &format!("In {}: {ask}", deployment.place()))? {
         return Ok(Exit::Declined);
     }
     let said = Said {

@@ -16,7 +16,7 @@ use crate::output;
 
 pub(crate) fn run(global: &Global, args: &Configuration) -> Result<Exit> {
     let Some(config) = output::config(args.path())? else { return Ok(Exit::BadInput) };
-    output::result(global, &config, &text(&config))?;
+    output::result(global, &config, &text(global, &config))?;
     if config.operators.is_empty() {
         output::tell("hint: `operators` is empty: name those who run the guardrails, so that no guardrail can restrict them");
     }
@@ -143,7 +143,7 @@ fn pace(config: &Config) -> Option<String> {
     Some(format!("pace: a share of {} of AWS's limits, where {} is usual{buckets}", pace.share, usual.share))
 }
 
-fn text(config: &Config) -> String {
+fn text(global: &Global, config: &Config) -> String {
     let rows = config.guardrails.values().flat_map(|guardrail| {
         guardrail.stages.iter().enumerate().map(|(index, stage)| {
             let budget = format!("{} {}", guardrail.budget.amount, serde_name(&guardrail.budget.period));
@@ -151,7 +151,7 @@ fn text(config: &Config) -> String {
             vec![first(guardrail.name.to_string()), first(budget), stage.at.to_string(), threshold(guardrail, stage), what(stage)]
         })
     });
-    output::table(&["guardrail", "budget", "at", "is", "does"], rows)
+    output::table(global.wide, &["guardrail", "budget", "at", "is", "does"], rows)
 }
 
 fn threshold(guardrail: &guardrails_model::config::Guardrail, stage: &Stage) -> String {

@@ -95,13 +95,13 @@ pub(crate) async fn run(global: &Global, args: &Contract) -> Result<Exit> {
         fencing: u64::try_from(now.as_millisecond()).unwrap_or_default(),
     };
     let points = kit.run().await;
-    output::result(global, &points, &text(&points))?;
+    output::result(global, &points, &text(global, &points))?;
     let broken = points.iter().filter(|point| point.holds == Holds::No).count();
     output::tell(&format!("{} of {} points hold", points.iter().filter(|point| point.holds == Holds::Yes).count(), points.len()));
     Ok(if broken == 0 { Exit::Done } else { Exit::PartlyFailed })
 }
 
-fn text(points: &[Point]) -> String {
+fn text(global: &Global, points: &[Point]) -> String {
     let row = |point: &Point| {
         let holds = match point.holds {
             Holds::Yes => "holds",
@@ -110,7 +110,7 @@ fn text(points: &[Point]) -> String {
         };
         vec![holds.to_owned(), point.point.to_owned(), point.why.clone().unwrap_or_default()]
     };
-    output::table(&["", "point", "why"], points.iter().map(row))
+    output::table(global.wide, &["", "point", "why"], points.iter().map(row))
 }
 
 /// A Lambda function.

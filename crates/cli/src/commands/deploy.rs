@@ -19,7 +19,8 @@ use clap::Args;
 use guardrails_model::config::Config;
 use guardrails_model::partition;
 use guardrails_template as template;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use self::bucket::Bucket;
 use self::code::Code;
@@ -99,11 +100,11 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
         output::tell("the stack is as it should be: nothing to change");
         return finish(global, &sdk).await;
     };
-    output::tell(&changes.text());
-    if !output::agreed(&args.consent, &format!("Make these changes in account {}?", caller.account))? {
+    output::tell(&changes.text(global.wide));
+    if !output::agreed(&args.consent, &format!("Make these changes in {}?", deployment::place(&caller, &sdk)))? {
         stack.withdraw(&changes).await?;
         if global.output == Format::Json {
-            output::result(global, &json!({ "file": file }), "")?;
+            output::result(global, &NotDeployed { file }, "")?;
         }
         return Ok(Exit::Declined);
     }
@@ -113,6 +114,13 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<Exit> {
         first_round(global).await;
     }
     finish(global, &sdk).await
+}
+
+/// A deployment that a person declined, or could not be asked about.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct NotDeployed {
+    /// The changes of the file that it would have made. Null where it could not be compared.
+    file: Option<Vec<difference::Change>>,
 }
 
 /// Shows the changes of the file, and answers with them. A deployment goes on without them where they cannot be read.
@@ -143,7 +151,7 @@ async fn first_round(global: &Global) {
 async fn finish(global: &Global, sdk: &SdkConfig) -> Result<Exit> {
     let outputs: BTreeMap<String, String> = deployment::outputs(sdk, global).await?.into_iter().collect();
     let rows = outputs.iter().map(|(name, value)| vec![name.clone(), value.clone()]);
-    output::result(global, &outputs, &output::table(&["output", "value"], rows))?;
+    output::result(global, &outputs, &output::table(global.wide, &["output", "value"], rows))?;
     if let Some(topic) = outputs.get("NotifyTopicArn")
         && let Some(words) = doctor::nobody_is_told(sdk, topic).await
     {

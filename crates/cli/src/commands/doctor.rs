@@ -26,7 +26,8 @@ use aws_config::SdkConfig;
 use clap::Args;
 use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::config::day;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use self::finding::{Sheet, exit};
 use self::site::Site;
@@ -46,11 +47,24 @@ pub(crate) struct Doctor {
     pub(crate) cost_explorer: bool,
 }
 
+/// The findings, part by part.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Examined<'a> {
+    account: &'a str,
+    region: &'a str,
+    stack: &'a str,
+    /// The worst of all findings, in words.
+    verdict: &'static str,
+    areas: &'a [Sheet],
+}
+
 pub(crate) async fn run(global: &Global, args: &Doctor) -> Result<Exit> {
     let site = Site::find(Deployment::find(global).await?).await?;
     let sheets = Box::pin(examine(&site, args.cost_explorer)).await;
     let exit = exit(&sheets);
-    let value = json!({"stack": site.deployment.stack, "verdict": verdict(exit), "areas": sheets});
+    let Deployment { caller, stack, .. } = &site.deployment;
+    let region = site.deployment.region();
+    let value = Examined { account: &caller.account, region, stack, verdict: verdict(exit), areas: &sheets };
     output::result(global, &value, &text(&site.deployment.stack, &sheets, exit, args.all))?;
     Ok(exit)
 }

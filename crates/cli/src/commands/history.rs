@@ -39,8 +39,8 @@ pub(crate) async fn run(global: &Global, args: &History) -> Result<Exit> {
     let (mut sources, runs) = match &args.run {
         Some(id) => {
             let run = follow::load(&deployment, id).await?;
-            let mine = args.guardrail.as_ref().is_none_or(|name| *name == run.guardrail);
-            let runs = if mine { vec![run] } else { Vec::new() };
+            follow::is_of(&run, args.guardrail.as_ref())?;
+            let runs = vec![run];
             let mut sources = Vec::new();
             for run in &runs {
                 let alert = deployment.ledger.alert(&run.alert).await.context("reading the ledger")?;
@@ -67,7 +67,7 @@ pub(crate) async fn run(global: &Global, args: &History) -> Result<Exit> {
             let array = export(&deployment.ledger, sources, since.as_deref(), out).await?;
             output::unless_closed(array.end().map(|_| ())).context("writing to stdout")?;
         }
-        Format::Text => show(&deployment, args, sources, since.as_deref()).await?,
+        Format::Text => show(global, &deployment, args, sources, since.as_deref()).await?,
     }
     Ok(Exit::Done)
 }
@@ -182,7 +182,7 @@ impl<W: Write> Array<'_, W> {
     }
 }
 
-async fn show(deployment: &Deployment, args: &History, sources: Vec<Source>, since: Option<&str>) -> Result<()> {
+async fn show(global: &Global, deployment: &Deployment, args: &History, sources: Vec<Source>, since: Option<&str>) -> Result<()> {
     let mut entries = Vec::new();
     for source in sources {
         match source {
@@ -201,11 +201,13 @@ async fn show(deployment: &Deployment, args: &History, sources: Vec<Source>, sin
     }
     entries.retain(|entry| since.is_none_or(|since| entry.until.as_str() >= since));
     entries.sort_by(|a, b| a.at.cmp(&b.at));
-    let text = output::table(&["at (UTC)", "run", "what", "by"], entries.iter().map(row));
+    let whole = global.wide || !output::on_terminal();
+    let text = output::table(global.wide, &["at (UTC)", "run", "what", "by"], entries.iter().map(|entry| row(entry, whole)));
     output::data(text.trim_end())
 }
 
-fn row(entry: &Entry) -> Vec<String> {
+/// A row of the table. The ids of requests to AWS and of a function's call are for a search in a log: they are shown where there is room.
+fn row(entry: &Entry, whole: bool) -> Vec<String> {
     let simulated = if entry.simulated == Some(true) { " [simulated]" } else { "" };
     let run = match entry.kind {
         Kind::Alert => "alert".to_owned(),
@@ -219,12 +221,15 @@ fn row(entry: &Entry) -> Vec<String> {
     };
     let request = |request: &guardrails_model::report::history::Request| {
         let error = request.error.as_ref().map(|error| format!(" {error}")).unwrap_or_default();
-        format!("; {}{error} {}", request.operation, request.request_id.as_deref().unwrap_or_default()).trim_end().to_owned()
+        let id = request.request_id.as_deref().filter(|_| whole).map(|id| format!(" {id}")).unwrap_or_default();
+        format!("; {}{error}{id}", request.operation)
     };
     let requests: String = entry.requests.iter().map(request).collect();
     let again = if entry.times == 1 { String::new() } else { format!("; {} times, until {}", entry.times, shown(&entry.until)) };
     let what = format!("{}{seen}{requests}{again}", entry.what);
-    vec![shown(&entry.at), run, what, entry.by.clone().unwrap_or_default()]
+    let by = entry.by.as_deref().unwrap_or_default();
+    let by = if whole { by } else { by.split(' ').next().unwrap_or_default() };
+    vec![shown(&entry.at), run, what, by.to_owned()]
 }
 
 /// To the second.

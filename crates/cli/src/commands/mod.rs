@@ -3,12 +3,14 @@
 pub(crate) mod abandon;
 pub(crate) mod approve;
 pub(crate) mod check;
+pub(crate) mod completions;
 pub(crate) mod contract;
 pub(crate) mod deploy;
 pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod init;
+pub(crate) mod man;
 pub(crate) mod package;
 pub(crate) mod plan;
 pub(crate) mod prices;

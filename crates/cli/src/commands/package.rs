@@ -1,12 +1,13 @@
 //! `guardrails package`: one template and the functions' zip, for `aws cloudformation deploy`, `sam deploy`, or for looking at.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
 use guardrails_template::{self as template, Limits};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::args::{Configuration, Global, Programs};
 use crate::exit::Exit;
@@ -21,6 +22,15 @@ pub(crate) struct Package {
     /// Where to write.
     #[arg(long, default_value = "guardrails-package")]
     pub(crate) out: PathBuf,
+}
+
+/// The files that were written.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Packaged<'a> {
+    /// The template's file.
+    template: &'a Path,
+    /// The key in the bucket of each part's code.
+    code: BTreeMap<&'a str, &'a str>,
 }
 
 pub(crate) fn run(global: &Global, args: &Package) -> Result<Exit> {
@@ -54,8 +64,8 @@ pub(crate) fn run(global: &Global, args: &Package) -> Result<Exit> {
          latter: sam deploy {rest}",
         args.out.display()
     );
-    let code: BTreeMap<&str, &str> = template::parts(&template).into_iter().map(|part| (part, key)).collect();
-    let value = json!({"template": path, "code": code});
+    let code = template::parts(&template).into_iter().map(|part| (part, key)).collect();
+    let value = Packaged { template: &path, code };
     output::result(global, &value, &format!("{}\n\nTo deploy it without `guardrails deploy`:\n{next}", path.display()))?;
     output::tell(
         "WARNING: without NotifyEmail, runs, failures and alarms reach nobody until somebody subscribes to the notify topic",

@@ -7,9 +7,11 @@ mod launch;
 mod made;
 mod savings;
 mod scope;
+mod shown;
 mod survey;
 mod words;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,15 +27,15 @@ use guardrails_model::ledger::memory::MemoryStore;
 use guardrails_model::near;
 use guardrails_model::prices::PriceList;
 use jiff::tz::TimeZone;
-use serde_json::{Value as Json, json};
 
-use crate::args::Global;
+use crate::args::{At, Global};
 use crate::deployment::{self, Deployment, Standing, stage};
 use crate::exit::Exit;
 use crate::{output, prices};
 pub use made::words_of;
 pub(crate) use made::{Site, make};
 use savings::Savings;
+pub(crate) use shown::{GoesOnShown, Shown, SurveyShown};
 pub use survey::before_deployment;
 use survey::survey;
 
@@ -43,7 +45,7 @@ pub(crate) struct Plan {
     pub(crate) guardrail: Option<GuardrailName>,
     /// The stage, such as `100% actual`. When left out, the first that changes anything; before the first deployment, each.
     #[arg(long)]
-    pub(crate) at: Option<StageAt>,
+    pub(crate) at: Option<At>,
     /// Plan by this file, which needs no deployed stack; by the deployed one when left out.
     #[arg(long, short)]
     pub(crate) file: Option<PathBuf>,
@@ -124,11 +126,11 @@ async fn one(
     if let Some(look) = &look {
         text = format!("{text}\n{}", look.text(args.all));
     }
-    let mut value = made.json(&target, savings.as_ref(), look.as_ref());
+    let mut value = made.shown(&target, savings.as_ref(), look.as_ref());
     if args.cost_explorer {
         let (words, found) = asked(site, guardrail).await;
         text = format!("{text}\n{words}");
-        value["goes_on"] = found;
+        value.goes_on = Some(found);
     } else {
         tell_of_cost_explorer();
     }
@@ -157,15 +159,15 @@ async fn show(
     }
     let mut surveyed = survey(site, config, targets, prices.as_ref(), args.all).await?;
     surveyed.unread.splice(0..0, unread);
-    let (mut text, mut value) = (surveyed.text(), surveyed.json(site));
+    let (mut text, mut value) = (surveyed.text(), surveyed.shown(site));
     if args.cost_explorer {
-        let mut all = serde_json::Map::new();
+        let mut all = BTreeMap::new();
         for guardrail in surveyed.guardrails(config) {
             let (words, found) = asked(site, guardrail).await;
             text = format!("{text}\n{words}");
             all.insert(guardrail.name.to_string(), found);
         }
-        value["goes_on"] = Json::Object(all);
+        value.goes_on = Some(all);
     } else {
         tell_of_cost_explorer();
     }
@@ -177,10 +179,10 @@ async fn show(
 }
 
 /// Cost Explorer's answer about a guardrail's budget, for people and for programs.
-async fn asked(site: &Site<'_>, guardrail: &Guardrail) -> (String, Json) {
+async fn asked(site: &Site<'_>, guardrail: &Guardrail) -> (String, GoesOnShown) {
     let found = goes_on::goes_on(site.sdk, &CATALOG, &guardrail.budget, SystemClock.now()).await;
     let words = goes_on::goes_on_words(&found, &guardrail.budget);
-    (words, found.map_or_else(|why| json!({ "not_known": why }), |found| json!(found)))
+    (words, found.into())
 }
 
 fn tell_of_cost_explorer() {
@@ -188,7 +190,7 @@ fn tell_of_cost_explorer() {
 }
 
 /// The stages to plan: of one guardrail or of all, at one threshold or at each.
-fn targets(config: &Config, name: Option<&GuardrailName>, at: Option<StageAt>) -> Result<Vec<Target>> {
+fn targets(config: &Config, name: Option<&GuardrailName>, at: Option<At>) -> Result<Vec<Target>> {
     if let Some(name) = name {
         let guardrail = named(config, name)?;
         let stages = match at {
@@ -198,7 +200,7 @@ fn targets(config: &Config, name: Option<&GuardrailName>, at: Option<StageAt>) -
         return Ok(stages.into_iter().map(|at| target(guardrail, at)).collect());
     }
     let of = |guardrail: &Guardrail| {
-        let stages = guardrail.stages.iter().map(|stage| stage.at).filter(|stage| at.is_none_or(|at| at == *stage));
+        let stages = guardrail.stages.iter().map(|stage| stage.at).filter(|stage| at.is_none_or(|at| at.means(*stage)));
         stages.map(|at| target(guardrail, at)).collect::<Vec<_>>()
     };
     let targets: Vec<Target> = config.guardrails.values().flat_map(of).collect();

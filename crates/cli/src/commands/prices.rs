@@ -17,7 +17,8 @@ use guardrails_model::clock::{Clock, SystemClock};
 use guardrails_model::config::{Config, day};
 use guardrails_model::ids::Place;
 use guardrails_model::prices::PriceList;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 pub use self::products::{Fetched, Question, fetched};
 use crate::args::{File, Global};
@@ -157,6 +158,17 @@ fn is_unlisted(billed: &Billed) -> bool {
     matches!(billed.otherwise, Some(Otherwise::Unlisted(_)))
 }
 
+/// The price list that was written.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Written<'a> {
+    file: &'a Path,
+    prices: &'a PriceList,
+    /// The questions that AWS refused, with its reasons.
+    refused: &'a BTreeMap<String, String>,
+    /// The kinds that AWS does not list.
+    unlisted: &'a BTreeSet<String>,
+}
+
 fn tell(
     global: &Global,
     out: &Path,
@@ -177,7 +189,7 @@ fn tell(
     for trap in file::TRAPS {
         text = format!("{text}\n- {trap}");
     }
-    let value = json!({"file": out, "prices": list, "refused": refused, "unlisted": unlisted});
+    let value = Written { file: out, prices: list, refused, unlisted };
     output::result(global, &value, &text)?;
     output::tell(&format!("next: `prices: {}` in guardrails.yaml deploys it too", out.file_name().unwrap_or_default().display()));
     Ok(())

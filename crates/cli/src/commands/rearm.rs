@@ -3,14 +3,14 @@
 use anyhow::Result;
 use clap::Args;
 use guardrails_model::clock::{Clock, SystemClock};
-use guardrails_model::config::StageAt;
 use guardrails_model::decide::Target;
 use guardrails_model::ids::GuardrailName;
 use guardrails_model::runs::Begun;
 use jiff::tz::TimeZone;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use crate::args::Global;
+use crate::args::{At, Consent, Global};
 use crate::deployment::{Deployment, stage};
 use crate::exit::Exit;
 use crate::output;
@@ -21,17 +21,36 @@ pub(crate) struct Rearm {
     pub(crate) guardrail: GuardrailName,
     /// Only this stage.
     #[arg(long)]
-    pub(crate) at: Option<StageAt>,
+    pub(crate) at: Option<At>,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
+
+/// The stages whose alerts are enforced again, and the runs that are tried again.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Rearmed {
+    guardrail: GuardrailName,
+    rearmed: Vec<String>,
+    retried: Vec<String>,
 }
 
 pub(crate) async fn run(global: &Global, args: &Rearm) -> Result<Exit> {
     let deployment = Deployment::find(global).await?;
     let guardrail = deployment.guardrail(&args.guardrail).await?;
     let today = SystemClock.now().to_zoned(TimeZone::UTC).date();
-    let stages = match args.at {
+    let stages: Vec<_> = match args.at {
         Some(at) => vec![stage(&guardrail, Some(at))?],
         None => guardrail.stages.iter().map(|stage| stage.at).collect(),
     };
+    let named = stages.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let ask = format!(
+        "The next alert of `{}` at {named} is enforced, and runs of it that failed are tried again at once, in {}. Go on?",
+        guardrail.name,
+        deployment.place()
+    );
+    if !output::agreed(&args.consent, &ask)? {
+        return Ok(Exit::Declined);
+    }
     let (mut lifted, mut retried) = (Vec::new(), Vec::new());
     for stage in stages {
         let period = guardrail.budget.period.of_alert(today);
@@ -53,6 +72,6 @@ pub(crate) async fn run(global: &Global, args: &Rearm) -> Result<Exit> {
     if !retried.is_empty() {
         text = format!("{text}\nTried again, since they had failed: {}. See guardrails status.", retried.join(", "));
     }
-    output::result(global, &json!({"guardrail": guardrail.name, "rearmed": lifted, "retried": retried}), &text)?;
+    output::result(global, &Rearmed { guardrail: guardrail.name, rearmed: lifted, retried }, &text)?;
     Ok(Exit::Done)
 }

@@ -9,7 +9,7 @@ mod left;
 mod remains;
 mod stack;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
@@ -18,7 +18,8 @@ use aws_sdk_cloudformation::types::{Stack, StackStatus};
 use clap::Args;
 use guardrails_aws::store::DynamoStore;
 use guardrails_model::ledger::Ledger;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use self::history_file::HistoryFile;
 use self::remains::Remains;
@@ -28,6 +29,17 @@ use crate::commands::deploy::caller_rights;
 use crate::deployment::{self, Caller};
 use crate::exit::Exit;
 use crate::{first_call, output};
+
+/// A stack that is gone, and all that is left of it.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Removed<'a> {
+    stack: &'a str,
+    account: &'a str,
+    region: &'a str,
+    /// The file with the history, where it was written.
+    history: Option<&'a Path>,
+    left: &'a [left::Left],
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct Remove {
@@ -175,14 +187,14 @@ impl Removal<'_> {
             remains.add(Remains::of(stacks, other).await?);
         }
         let left = left::of(&self.sdk, stacks, &self.caller, &remains).await?;
-        let value = json!({
-            "stack": self.global.stack_name,
-            "account": self.caller.account,
-            "region": self.region(),
-            "history": self.history.written(),
-            "left": left,
-        });
-        let text = format!("the stack `{}` is removed\n{}", self.global.stack_name, left::text(&left));
+        let value = Removed {
+            stack: &self.global.stack_name,
+            account: &self.caller.account,
+            region: self.region(),
+            history: self.history.written(),
+            left: &left,
+        };
+        let text = format!("the stack `{}` is removed\n{}", self.global.stack_name, left::text(self.global.wide, &left));
         output::result(self.global, &value, &text)?;
         Ok(Exit::Done)
     }

@@ -3,19 +3,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use clap::Args;
 use guardrails_aws::actions::CATALOG;
 use guardrails_aws::declared::Counted;
 use guardrails_aws::ec2::groups::is_in_group;
 use guardrails_model::clock::{Clock, SystemClock};
-use guardrails_model::ids::{GuardrailName, RunId, Selector};
+use guardrails_model::ids::{GuardrailName, RunId};
 use guardrails_model::phase::Phase;
 use guardrails_model::record::{RollbackRequest, Run, RunState, Step};
 use guardrails_model::report::Report;
 use guardrails_model::runs::RollbackAsked;
 
 use crate::args::{Consent, Format, Global, Scope, reason};
+use crate::chosen::Chosen;
 use crate::deployment::Deployment;
 use crate::estimate::{Work, about};
 use crate::exit::Exit;
@@ -50,8 +51,8 @@ pub(crate) struct Rollback {
 
 pub(crate) async fn run(global: &Global, args: &Rollback) -> Result<Exit> {
     let deployment = Deployment::find(global).await?;
-    let request = request(&deployment, args);
-    let runs = held(&deployment, args, &request).await?;
+    let mut request = request(&deployment, args);
+    let runs = held(&deployment, args, &mut request).await?;
     if runs.is_empty() {
         let of = if request.is_whole() { "" } else { " of that" };
         let text = format!("`{}` holds nothing{of}: there is nothing to put back.", args.guardrail);
@@ -67,7 +68,7 @@ pub(crate) async fn run(global: &Global, args: &Rollback) -> Result<Exit> {
     for held in &runs {
         output::tell(&held.will_do(&request));
     }
-    if !output::agreed(&args.consent, "Put this back?")? {
+    if !output::agreed(&args.consent, &format!("Put this back in {}?", deployment.place()))? {
         return Ok(Exit::Declined);
     }
     let (mut ends, mut failed) = (Vec::new(), false);
@@ -88,10 +89,9 @@ pub(crate) async fn run(global: &Global, args: &Rollback) -> Result<Exit> {
     Ok(if failed { Exit::PartlyFailed } else { Exit::Done })
 }
 
-/// The request that the arguments make. All that is shown, counted and sent goes by it.
+/// The request that the arguments make, before the names of `--only` are looked up. All that is shown, counted and sent goes by it.
 fn request(deployment: &Deployment, args: &Rollback) -> RollbackRequest {
     RollbackRequest {
-        only: args.scope.only.clone(),
         actions: args.scope.action.clone(),
         places: args.scope.within.clone(),
         force: args.force,
@@ -120,18 +120,16 @@ struct Count {
     kinds: BTreeMap<&'static str, (&'static Counted, usize)>,
 }
 
-/// The open runs with a hold that is asked for, newest first. Each is read once, page by page.
-async fn held(deployment: &Deployment, args: &Rollback, request: &RollbackRequest) -> Result<Vec<Held>> {
+/// The open runs with a hold that is asked for, newest first. Each is read once, page by page. The request gets the facets that `--only`
+/// names there.
+async fn held(deployment: &Deployment, args: &Rollback, request: &mut RollbackRequest) -> Result<Vec<Held>> {
     let mut open = deployment.ledger.open_runs(Some(&args.guardrail)).await.context("reading the ledger")?;
     open.retain(|run| args.run.as_ref().is_none_or(|id| *id == run.id));
     if open.is_empty()
         && let Some(id) = &args.run
     {
         // Names the mistake: no such run, or another guardrail's.
-        let other = follow::load(deployment, id).await?;
-        if other.guardrail != args.guardrail {
-            return Err(anyhow!("run {id} is of `{}`, not of `{}`", other.guardrail, args.guardrail));
-        }
+        follow::is_of(&follow::load(deployment, id).await?, Some(&args.guardrail))?;
     }
     if open.is_empty() {
         if args.run.is_none() {
@@ -140,8 +138,7 @@ async fn held(deployment: &Deployment, args: &Rollback, request: &RollbackReques
         }
         return Ok(Vec::new());
     }
-    let mut unknown: Vec<&Selector> = request.only.iter().collect();
-    let (mut acted, mut worked) = (BTreeSet::new(), BTreeSet::new());
+    let mut chosen = Chosen::new(&args.scope);
     let mut all = Vec::new();
     for run in open {
         let mut held = Held {
@@ -154,41 +151,23 @@ async fn held(deployment: &Deployment, args: &Rollback, request: &RollbackReques
         };
         let run = held.run.clone();
         let lively = follow::planned(&run) <= LIVELY;
-        acted.extend(run.parts.iter().map(|part| part.action.clone()));
-        worked.extend(run.parts.iter().filter_map(|part| part.place.clone()));
+        chosen.enter(&run);
         let visit = |step: Step| {
-            unknown.retain(|only| !only.means(&step.facet));
+            let asked = chosen.takes(&run, &step);
             if lively {
                 held.known.insert(step.facet.clone(), step.phase);
             }
             if !step.phase.is_final() {
-                held.add(&step, request.covers(&run, &step));
+                held.add(&step, asked);
             }
         };
         deployment.ledger.visit(&run, visit).await.context("reading the ledger")?;
-        if request.is_whole() || !held.counts.is_empty() {
+        if args.scope.is_whole() || !held.counts.is_empty() {
             all.push(held);
         }
     }
-    let name = &args.guardrail;
-    if let Some(action) = request.actions.iter().find(|action| !acted.contains(action)) {
-        return Err(anyhow!("no open run of `{name}` has the action `{action}`; there are: {}", listed(&acted)));
-    }
-    if let Some(place) = request.places.iter().find(|place| !worked.contains(place)) {
-        return Err(anyhow!("no open run of `{name}` works in `{place}`; there are: {}", listed(&worked)));
-    }
-    match unknown.first() {
-        Some(facet) => Err(anyhow!(
-            "no open run of `{}` has the facet `{facet}`\nhint: guardrails status --run RUN --output json names them; a beginning of \
-             some ends in a slash, such as `instance-power/eu-west-1/`",
-            args.guardrail
-        )),
-        None => Ok(all),
-    }
-}
-
-fn listed<T: ToString>(names: &BTreeSet<T>) -> String {
-    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    request.only = chosen.selectors(&format!("no open run of `{}` has", args.guardrail))?;
+    Ok(all)
 }
 
 impl Held {

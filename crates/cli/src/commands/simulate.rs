@@ -7,13 +7,12 @@ use aws_sdk_sns::types::MessageAttributeValue;
 use clap::Args;
 use guardrails_aws::error::Failure;
 use guardrails_model::clock::{Clock, SystemClock};
-use guardrails_model::config::StageAt;
 use guardrails_model::decide::{SIMULATED_ATTRIBUTE, Target, simulated_text};
 use guardrails_model::ids::{GuardrailName, RunId};
 use guardrails_model::record::RunState;
 use jiff::tz::TimeZone;
 
-use crate::args::{Consent, Format, Global};
+use crate::args::{At, Consent, Format, Global};
 use crate::commands::plan;
 use crate::deployment::{Deployment, stage};
 use crate::exit::Exit;
@@ -28,7 +27,7 @@ pub(crate) struct Simulate {
     pub(crate) guardrail: GuardrailName,
     /// The stage, such as `100% actual`; the first that changes anything when left out.
     #[arg(long)]
-    pub(crate) at: Option<StageAt>,
+    pub(crate) at: Option<At>,
     /// Show the changes that the alert would lead to, and send nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -52,7 +51,11 @@ pub(crate) async fn run(global: &Global, args: &Simulate) -> Result<Exit> {
         return made.show(global, &target);
     }
     output::tell(&made.text(&target, false));
-    if !output::agreed(&args.consent, "The alert is simulated, what it leads to is real. Send it?")? {
+    let place = deployment.place();
+    if !output::agreed(
+        &args.consent,
+        &format!("The alert is simulated, and the changes that follow are real. Send it to {place}?"),
+    )? {
         return Ok(Exit::Declined);
     }
     let before = present(&deployment, &target).await?;

@@ -29,7 +29,7 @@ use crate::pace::Pace;
 use crate::prices::PriceList;
 
 /// The deployed guardrails, and the operators, whom they must never restrict.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Config {
     /// ARNs of those who run the guardrails. No guardrail may restrict them, or the way back would be gone.
     pub operators: Vec<String>,
@@ -49,7 +49,7 @@ pub struct Config {
 }
 
 /// A budget and the stages at its thresholds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Guardrail {
     /// Its name, which is also the AWS budget's, unless it adopted one.
     pub name: GuardrailName,
@@ -120,7 +120,7 @@ impl Reconcile {
 }
 
 /// A threshold and its actions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stage {
     /// Where, such as `100% actual`.
     pub at: StageAt,
@@ -154,7 +154,7 @@ impl Stage {
 }
 
 /// An action as a stage asks for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ActionSpec {
     /// The action's stable name.
     pub name: ActionName,

@@ -17,7 +17,7 @@ pub enum Demand {
 }
 
 /// The principals that IAM is asked about after a stage, and the outcome of their answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rule {
     /// The outcome for the run when one of them can still launch.
     #[serde(default)]

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::answers::{Answer, ChangeAnswer, ObserveAnswer, Observed, Outcome, PlacesAnswer, PlanAnswer, PlannedFacet, read};
@@ -30,7 +31,7 @@ pub trait Program: Send + Sync {
 }
 
 /// A point of the contract.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Point {
     /// The point, in a sentence.
     pub point: &'static str,
@@ -42,7 +43,7 @@ pub struct Point {
 }
 
 /// Whether a point holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Holds {
     /// It does.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Place;
@@ -23,7 +24,7 @@ pub const MOST_BYTES: usize = 100_000;
 pub type OfKinds = BTreeMap<String, Decimal>;
 
 /// A price list: either for every Region, or for each its own.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PriceList {
     /// The day on which the prices were read. Lists that people write may have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,7 +75,7 @@ impl PriceList {
 }
 
 /// The cost an hour of things that run, as far as a list has prices for them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Hourly {
     /// Dollars an hour of those that the list has.
     pub dollars: Decimal,

@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{ApprovalRule, Otherwise};
 use crate::ids::{ActionName, Nonce};
 
 /// A run that changes nothing before a person said yes to its list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Approval {
     /// Why a person is asked.
     pub why: Vec<String>,
@@ -106,7 +107,7 @@ impl Approval {
 }
 
 /// The reason why a person is asked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Because {
     /// The stage does, every time.
@@ -119,7 +120,7 @@ pub enum Because {
 }
 
 /// A question to a person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Question {
     /// When it was first asked.
     pub at: Timestamp,
@@ -145,7 +146,7 @@ pub struct Question {
 }
 
 /// The changes that are planned.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Listed {
     /// How many.
     pub changes: usize,
@@ -156,7 +157,7 @@ pub struct Listed {
 }
 
 /// The changes of one part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ListedPart {
     /// Its index.
     pub part: usize,
@@ -167,7 +168,7 @@ pub struct ListedPart {
 }
 
 /// An answer to a question.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalDecision {
     /// Yes?
     pub approved: bool,

@@ -1,9 +1,10 @@
 //! The principal that undid a change, as far as the service's own history says.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The principal that undid a change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum ChangedBy {
     /// This principal.

@@ -4,6 +4,7 @@
 use std::ops::Deref;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Events that are written down one by one, whatever they say.
@@ -33,7 +34,7 @@ pub trait Event {
 }
 
 /// That something happened again, said once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Repeats {
     /// So many times more.
     pub times: u32,
@@ -51,7 +52,7 @@ impl Repeats {
 }
 
 /// Events, in the order in which they happened first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Log<E>(Vec<E>);
 

@@ -1,5 +1,6 @@
 //! The part of a run that a person put back, or settled by hand, while the run holds the rest.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Run, Scope};
@@ -7,7 +8,7 @@ use crate::ids::{ActionName, FacetId, Place, Selector};
 
 /// The part of a run's scope that a person let go, as far as something may yet come there: the step of a single facet says itself
 /// how it ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PartialRollback {
     /// Only facets that begin so; all when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

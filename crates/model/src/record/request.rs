@@ -1,6 +1,7 @@
 //! How much of a run a person asks for: which of its steps they speak of, and the way in which these shall end.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Part, Run, Step};
@@ -8,7 +9,7 @@ use crate::ids::{ActionName, FacetId, Place, Selector};
 use crate::omit::is_default;
 
 /// The request for a rollback.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RollbackRequest {
     /// The ARN of the person.
     pub by: String,

@@ -5,13 +5,14 @@ use std::fmt::{Display, Write as _};
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::ids::{GuardrailName, RunId};
 
 /// One round.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Round {
     /// [`crate::record::FORMAT`].
     pub format: u32,
@@ -29,7 +30,7 @@ pub struct Round {
 }
 
 /// The findings of a round for one guardrail.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Found {
     /// The guardrail.
     pub guardrail: GuardrailName,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Direction;
@@ -22,7 +23,7 @@ const LONGEST_REASON: usize = 1000;
 pub const UNDONE: &str = "somebody made it";
 
 /// One facet in one run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own, under a name that stored records have")]
 pub struct Step {
     /// [`FORMAT`].
@@ -128,7 +129,7 @@ impl Step {
 }
 
 /// Something that happened to a step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepEvent {
     /// When.
     pub at: Timestamp,

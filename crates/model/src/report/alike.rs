@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// No more kinds are told apart: a text that is read may differ for each thing.
@@ -10,7 +11,7 @@ const MOST_KINDS: usize = 50;
 const EXAMPLES: usize = 3;
 
 /// Sentences by their content. Those that differ only in words with digits in them, such as ids and addresses, say the same.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(into = "Vec<Kind>")]
 pub struct Alike {
     by_shape: BTreeMap<String, Kind>,
@@ -18,7 +19,7 @@ pub struct Alike {
 }
 
 /// A sentence about some things.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Kind {
     /// Its words; where the things have different words in it, `…` stands for these.
     pub words: String,

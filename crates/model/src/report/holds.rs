@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clock;
@@ -17,7 +18,7 @@ use crate::record::{Direction, Facet, Lease, Run, Step};
 const PAGE: usize = 500;
 
 /// A facet that is held.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Hold {
     /// The facet.
     pub facet: FacetId,
@@ -33,7 +34,7 @@ pub struct Hold {
 }
 
 /// One who holds a facet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HeldBy {
     /// The run.
     pub run: RunId,
@@ -51,7 +52,7 @@ pub struct HeldBy {
 }
 
 /// Calls that may still land.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HeldUntil {
     /// The direction of the calls.
     pub direction: Direction,

@@ -12,6 +12,7 @@ mod words;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::decide::Target;
@@ -28,7 +29,7 @@ pub use remedy::remedy;
 pub use words::line;
 
 /// A run, how its steps stand, and those of them that are shown.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Report {
     /// The run.
     pub run: Run,
@@ -55,14 +56,15 @@ pub struct Report {
     pub more: usize,
     /// The holders of the facets of the steps that are shown, where somebody asked for them.
     #[serde(serialize_with = "values")]
+    #[schemars(with = "Vec<Hold>")]
     pub holds: BTreeMap<FacetId, Hold>,
     /// The people who can still launch, as far as IAM said.
     #[serde(rename = "who_can_launch", skip_serializing_if = "Option::is_none")]
     pub verified: Option<Verification>,
-    /// When the holders were asked for.
     /// How many still run of each kind, by place.
     #[serde(skip)]
     runs_on: BTreeMap<(Option<Place>, String), usize>,
+    /// When the holders were asked for.
     #[serde(skip)]
     looked_at: Timestamp,
     /// Whether a person let the run's stage go for its period. Not known before it was looked up.
@@ -73,7 +75,7 @@ pub struct Report {
 }
 
 /// How the steps of a part stand.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct PartReport {
     /// [`Part::title`].
     pub title: String,
@@ -85,7 +87,7 @@ pub struct PartReport {
 }
 
 /// How many steps stand where.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Counts {
     /// As wanted.
     pub applied: usize,

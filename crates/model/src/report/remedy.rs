@@ -11,7 +11,7 @@ pub fn remedy(run: &Run, step: &Step) -> Option<String> {
     match step.phase {
         Phase::ApplyFailed if run.state.is_open() => Some(format!("to try again: guardrails rearm {guardrail}")),
         Phase::RollbackFailed if was_refused(step) => {
-            Some(format!("when AWS lets it be: guardrails rollback {guardrail} --run {id} --only {facet}"))
+            Some(format!("when that is mended: guardrails rollback {guardrail} --run {id} --only {facet}"))
         }
         Phase::RollbackFailed => Some(format!(
             "to force it: guardrails rollback {guardrail} --run {id} --only {facet} --force\n      to leave it as it is: \

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::omit::is_default;
@@ -192,7 +193,7 @@ const MOST_POLICIES: usize = 24;
 const MOST_SAID: usize = 3;
 
 /// A way in which somebody can launch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Way {
     /// The name of the role that they would assume; directly when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,6 +9,7 @@ use crate::glob::glob;
 use crate::phase::Phase;
 use crate::principal::Principal;
 use crate::record::{Part, Step};
+use schemars::JsonSchema;
 
 /// The action whose policies deny.
 const DENIES: &str = "deny-actions";
@@ -33,7 +34,7 @@ struct Denied {
 }
 
 /// Somebody as they would be after a run.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct Left {
     /// The ways that are left to them.
     #[serde(flatten)]

@@ -25,6 +25,8 @@ pub use crate::config::{Demand, Rule};
 /// Seconds for which IAM is given time to see a change: it says "a few seconds", and is not held to it.
 pub const PROPAGATION: i64 = 60;
 
+/// The source of the answers. [`LIMITS`] has its limits.
+pub const BY: &str = "by IAM's policy simulator, which does not know all policies: see `guardrails plan --help`";
 /// The limits of every answer, in one line.
 pub const LIMITS: &str = "asked of IAM's policy simulator: it knows of no resource control, resource or session policies; one role \
                           further, no chain of roles; rights on named instances or in other Regions' ARNs only \

@@ -1,6 +1,7 @@
 //! Somebody who was asked about, in the ledger and in one line. However many ways they have, a few are kept, and the rest is
 //! counted: their standing never depends on the ways that are left out.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::answers::Way;
@@ -16,7 +17,7 @@ const MOST_SAID: usize = 3;
 const LONGEST_REASON: usize = 300;
 
 /// Somebody whom the stage restricts, and the ways that they still have.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Person {
     /// Their ARN: a user's or a role's.
     pub arn: String,

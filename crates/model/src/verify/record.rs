@@ -4,11 +4,12 @@
 use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::person::{Person, Standing};
 use super::work::Work;
-use super::{LIMITS, PROPAGATION};
+use super::{BY, PROPAGATION};
 use crate::clock;
 use crate::ids::RunId;
 use crate::omit::is_default;
@@ -24,7 +25,7 @@ const MOST_NOTES: usize = 20;
 const LONGEST_REASON: usize = 2000;
 
 /// IAM's answers about the people who can still launch after a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verification {
     /// [`FORMAT`].
     pub format: u32,
@@ -56,7 +57,7 @@ pub struct Verification {
 }
 
 /// How many people stand how.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// All that there are to ask about, as far as that is known; records of earlier versions do not say.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -194,7 +195,7 @@ impl Verification {
         for line in self.people.iter().map(Person::line).chain(more).chain(unasked).chain(self.notes.iter().cloned()) {
             let _ = writeln!(text, "  {line}");
         }
-        let _ = writeln!(text, "  ({LIMITS})");
+        let _ = writeln!(text, "  ({BY})");
         text
     }
 }

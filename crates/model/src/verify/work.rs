@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::answers::Way;
@@ -18,7 +19,7 @@ const MOST_STALE: usize = 24 * 1024;
 const LONGEST_REASON: usize = 300;
 
 /// How far asking has come.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Work {
     /// When this round began.
     pub round: Timestamp,
@@ -49,7 +50,7 @@ pub struct Work {
 }
 
 /// Somebody who was asked about in part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Half {
     /// The answers about them so far.
     pub person: Person,
@@ -59,7 +60,7 @@ pub struct Half {
 }
 
 /// A role by which somebody could launch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RoleAnswer {
     /// Its ARN.
     pub arn: String,

@@ -66,7 +66,7 @@ impl Stopping {
         let Ok(lost) = self.lost_tags(&facets).await else { return };
         for (facet, answer) in refused {
             if let (Some(lost), ChangeOutcome::Refused(why)) = (lost.get(facet), answer) {
-                *why = format!("{why}: {lost} any more: give it back, and {again}");
+                *why = format!("{lost} any more: give it back, and {again}. AWS says: {why}");
             }
         }
     }

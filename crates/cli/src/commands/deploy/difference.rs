@@ -6,6 +6,7 @@ mod stages;
 use std::collections::BTreeSet;
 
 use guardrails_model::config::{Config, Duration, Guardrail};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
@@ -23,7 +24,7 @@ pub(super) struct Deployed {
 }
 
 /// One change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(super) struct Change {
     /// The guardrail; none where the change is of the whole file.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -35,8 +35,8 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    pub(super) fn text(&self) -> String {
-        output::table(&["change", "resource", "type", "replaced"], self.rows.clone())
+    pub(super) fn text(&self, wide: bool) -> String {
+        output::table(wide, &["change", "resource", "type", "replaced"], self.rows.clone())
     }
 }
 

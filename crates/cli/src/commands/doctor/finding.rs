@@ -4,12 +4,13 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use guardrails_aws::error::Failure;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::exit::Exit;
 
 /// How bad a finding is; the worst first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Severity {
     /// A guardrail does not work, or fails without anybody being told.
@@ -34,7 +35,7 @@ impl Severity {
 }
 
 /// Something that is not as it should be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Finding {
     /// How bad it is.
     pub(crate) severity: Severity,
@@ -49,7 +50,7 @@ pub(crate) struct Finding {
 }
 
 /// All that was seen of one part of a deployment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Sheet {
     /// The part.
     pub(crate) area: &'static str,

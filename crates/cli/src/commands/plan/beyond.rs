@@ -7,6 +7,7 @@ use guardrails_aws::actions::CATALOG;
 use guardrails_aws::unstoppable::{self, Unstoppable};
 use guardrails_model::config::{Guardrail, Tags};
 use guardrails_model::ids::Place;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::tagged::{self, Found, STOPPABLE, Tagged};
@@ -15,8 +16,8 @@ use crate::tagged::{self, Found, STOPPABLE, Tagged};
 const MOST_OTHERS: usize = 8;
 
 /// The resources beyond a guardrail's reach.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Beyond {
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(crate) struct Beyond {
     guardrail: String,
     /// The budget's tag, for people.
     tag: String,
@@ -32,7 +33,7 @@ pub(super) struct Beyond {
 }
 
 /// A kind of resource.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 struct Kind {
     name: &'static str,
     count: usize,

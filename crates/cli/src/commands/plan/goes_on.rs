@@ -13,12 +13,13 @@ use guardrails_aws::unstoppable;
 use guardrails_model::config::{Budget, Costs, Counts, day};
 use jiff::{Timestamp, ToSpan};
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Days that Cost Explorer is asked about.
 const DAYS: i32 = 30;
 /// The costs that a budget counts, by whether an action stops them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct GoesOn {
     /// The services that no action stops, the largest sum first.
     pub services: Vec<Costly>,
@@ -27,7 +28,7 @@ pub struct GoesOn {
 }
 
 /// A service that costs money, and that nothing stops.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Costly {
     /// The service.
     pub service: &'static str,

@@ -11,10 +11,9 @@ use guardrails_model::ids::RunId;
 use guardrails_model::ledger::memory::MemoryStore;
 use guardrails_model::ledger::{Ledger, Versioned};
 use guardrails_model::principal::Principal;
-use guardrails_model::verify::{Book, Changes, Counts, LIMITS, Left, Person, Rule, Verification};
+use guardrails_model::verify::{BY, Book, Changes, Counts, Left, Person, Rule, Verification};
 use guardrails_model::wire::Verified;
 use jiff::SignedDuration;
-use serde_json::{Value as Json, json};
 
 use super::made::Made;
 
@@ -99,7 +98,7 @@ impl Look {
             lines.push(format!("  ... and {}: --all shows each", more.words_of_more()));
         }
         lines.extend(notes.iter().map(|note| format!("  {note}")));
-        lines.push(format!("  ({LIMITS})"));
+        lines.push(format!("  ({BY})"));
         lines.join("\n")
     }
 
@@ -107,21 +106,10 @@ impl Look {
     pub(super) fn not_asked(&self) -> Option<&str> {
         if let Self::NotAsked(why) = self { Some(why) } else { None }
     }
-
-    pub(super) fn json(&self) -> Json {
-        match self {
-            Self::NotAsked(why) => json!({"not_asked": why}),
-            Self::Asked(both, notes) => {
-                let (before, after) = counts(both);
-                let (now, then): (Vec<&Person>, Vec<&Left>) = both.iter().map(|(now, then)| (now, then)).unzip();
-                json!({"now": now, "then": then, "counts": before, "counts_then": after, "notes": notes})
-            }
-        }
-    }
 }
 
 /// How many stand how: now, and then.
-fn counts(both: &[(Person, Left)]) -> (Counts, Counts) {
+pub(super) fn counts(both: &[(Person, Left)]) -> (Counts, Counts) {
     let (mut now, mut then) = (Counts::default(), Counts::default());
     for (person, left) in both {
         now.add(person);
@@ -135,6 +123,7 @@ mod tests {
     use guardrails_model::ids::FacetId;
     use guardrails_model::record::{Part, Step};
     use guardrails_model::verify::Way;
+    use serde_json::json;
 
     use super::*;
 

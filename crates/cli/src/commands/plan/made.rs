@@ -22,9 +22,7 @@ use guardrails_model::pace::{Levels, Pace};
 use guardrails_model::prices::parse;
 use guardrails_model::record::{Part, Run, Step};
 use guardrails_model::runs;
-use serde_json::{Value as Json, json};
 
-use super::launch::Look;
 use super::savings::Savings;
 use super::words::Counts;
 use crate::args::Global;
@@ -204,7 +202,7 @@ impl Made {
 
     /// Shows the plan alone.
     pub(crate) fn show(&self, global: &Global, target: &Target) -> Result<Exit> {
-        output::result(global, &self.json(target, None, None), &self.text(target, false))?;
+        output::result(global, &self.shown(target, None, None), &self.text(target, false))?;
         Ok(self.end())
     }
 
@@ -256,37 +254,6 @@ impl Made {
         let mut warnings: Vec<&str> = self.parts.iter().flat_map(|made| &made.warnings).map(String::as_str).collect();
         warnings.dedup();
         warnings
-    }
-
-    pub(super) fn json(&self, target: &Target, savings: Option<&Savings>, look: Option<&Look>) -> Json {
-        let titled = |made: &PartMade, why: &str| format!("{}: {why}", made.part.title());
-        let refused = self.parts.iter().filter_map(|made| match &made.outcome {
-            Outcome::Refused(why) => Some(titled(made, why)),
-            _ => None,
-        });
-        let skipped = self.parts.iter().filter_map(|made| match &made.outcome {
-            Outcome::Skipped(why) => Some(titled(made, why)),
-            _ => None,
-        });
-        let parts = self.parts.iter().map(|made| {
-            let counts = Counts::of(made.steps());
-            json!({"title": made.part.title(), "place": made.part.place, "to_change": counts.changes.len(),
-                "as_wanted": counts.as_wanted.len(), "left_alone": counts.left_alone.len(), "refused": counts.refused.len(), "unread": counts.unread.len()})
-        });
-        json!({
-            "guardrail": target.guardrail,
-            "stage": target.stage,
-            "warnings": self.warnings(),
-            "parts": parts.collect::<Vec<_>>(),
-            "refused": refused.collect::<Vec<_>>(),
-            "skipped": skipped.collect::<Vec<_>>(),
-            "unread": self.unread(),
-            "unmatched": self.unmatched(),
-            "estimate": self.estimate(),
-            "savings": savings,
-            "who_can_launch": look.map(Look::json),
-            "steps": self.parts.iter().flat_map(PartMade::steps).collect::<Vec<_>>(),
-        })
     }
 }
 

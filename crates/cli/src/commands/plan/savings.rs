@@ -6,13 +6,14 @@ use guardrails_aws::catalog::Catalog;
 use guardrails_aws::declared::{Noun, Priced};
 use guardrails_model::prices::PriceList;
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::made::{Made, PartMade};
 use super::words::Counts;
 
 /// The sum that is saved, and the targets whose savings are not known.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Savings {
     /// US dollars an hour.
     hourly: Decimal,

@@ -12,12 +12,13 @@ use guardrails_model::ids::GuardrailName;
 use guardrails_model::ledger::Ledger;
 use guardrails_model::ledger::memory::MemoryStore;
 use guardrails_model::prices::PriceList;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use super::beyond::{self, Beyond};
-use super::launch;
+use super::launch::{self, Look};
 use super::made::{Made, Site, make};
 use super::savings::Savings;
+use super::shown::{StackShown, SurveyShown};
 use crate::deployment::Caller;
 use crate::exit::Exit;
 use crate::{operators, tagged};
@@ -38,9 +39,10 @@ pub(super) struct Surveyed {
 /// The plan of one stage.
 struct Planned {
     made: Made,
-    guardrail: GuardrailName,
+    target: Target,
+    savings: Option<Savings>,
+    look: Option<Look>,
     text: String,
-    json: Json,
 }
 
 /// Plans each of `targets`, and looks at the resources that carry the budgets' tags and at the operators. Changes nothing.
@@ -66,8 +68,7 @@ pub(super) async fn survey(
             Some((look, None)) => text = format!("{text}\n{}", look.text(all)),
             None => {}
         }
-        let json = made.json(target, savings.as_ref(), look.as_ref());
-        surveyed.plans.push(Planned { guardrail: target.guardrail.clone(), made, text, json });
+        surveyed.plans.push(Planned { made, target: target.clone(), savings, look, text });
     }
     let guardrails = surveyed.guardrails(config);
     if guardrails.iter().any(|guardrail| !guardrail.budget.tag.is_empty()) {
@@ -97,13 +98,13 @@ pub async fn before_deployment(sdk: &SdkConfig, arn: &str, config: &Config, stac
     let ledger = Ledger::new(Arc::new(MemoryStore::default()));
     let site = Site { sdk, caller: &caller, stack, ledger: &ledger, to_come: true };
     let surveyed = survey(&site, config, &super::targets(config, None, None)?, config.prices.as_ref(), false).await?;
-    Ok((surveyed.text(), surveyed.json(&site), surveyed.end()))
+    Ok((surveyed.text(), serde_json::to_value(surveyed.shown(&site))?, surveyed.end()))
 }
 
 impl Surveyed {
     /// The guardrails that were planned, each once.
     pub(super) fn guardrails<'a>(&self, config: &'a Config) -> Vec<&'a Guardrail> {
-        let planned: BTreeSet<&GuardrailName> = self.plans.iter().map(|one| &one.guardrail).collect();
+        let planned: BTreeSet<&GuardrailName> = self.plans.iter().map(|one| &one.target.guardrail).collect();
         planned.into_iter().filter_map(|name| config.guardrails.get(name)).collect()
     }
 
@@ -117,14 +118,16 @@ impl Surveyed {
     }
 
     /// For programs.
-    pub(super) fn json(&self, site: &Site<'_>) -> Json {
-        json!({
-            "stack": {"name": site.stack, "deployed": !site.to_come},
-            "plans": self.plans.iter().map(|one| &one.json).collect::<Vec<_>>(),
-            "beyond": self.beyond,
-            "operators": self.operators,
-            "unread": self.unread,
-        })
+    pub(super) fn shown<'a>(&'a self, site: &Site<'a>) -> SurveyShown<'a> {
+        let plans = self.plans.iter().map(|one| one.made.shown(&one.target, one.savings.as_ref(), one.look.as_ref()));
+        SurveyShown {
+            stack: StackShown { name: site.stack, deployed: !site.to_come },
+            plans: plans.collect(),
+            beyond: &self.beyond,
+            operators: &self.operators,
+            unread: &self.unread,
+            goes_on: None,
+        }
     }
 
     /// A refusal counts most. One that was not read may hide a refusal.

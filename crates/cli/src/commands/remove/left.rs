@@ -12,6 +12,7 @@ use guardrails_aws::error::Failure;
 use guardrails_aws::store::DynamoStore;
 use guardrails_model::ledger::Ledger;
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::price::Rate;
@@ -25,7 +26,7 @@ use crate::output;
 const CODE: &str = "guardrails/";
 
 /// Something that is left.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Left {
     kind: &'static str,
     name: String,
@@ -68,7 +69,7 @@ pub(super) async fn of(sdk: &SdkConfig, stacks: &Stacks<'_>, caller: &Caller, re
 }
 
 /// The list for people.
-pub(super) fn text(left: &[Left]) -> String {
+pub(super) fn text(wide: bool, left: &[Left]) -> String {
     if left.is_empty() {
         return "Nothing of it is left.".to_owned();
     }
@@ -76,7 +77,7 @@ pub(super) fn text(left: &[Left]) -> String {
         let price = one.usd_a_month.map_or_else(|| "not known".to_owned(), price::words);
         vec![one.kind.to_owned(), one.name.clone(), price, one.note.clone()]
     };
-    let mut text = output::table(&["left", "name", "a month", "note"], left.iter().map(row));
+    let mut text = output::table(wide, &["left", "name", "a month", "note"], left.iter().map(row));
     let commands: Vec<&str> = left.iter().flat_map(|one| &one.remove_with).map(String::as_str).collect();
     if !commands.is_empty() {
         let _ = write!(text, "\nTo take that away too, when nobody needs it:\n  {}", commands.join("\n  "));
