@@ -121,7 +121,6 @@ impl Deployment {
             })
         };
         let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk), output(LEDGER_OUTPUT)?);
-        let caller = caller(&sdk, global).await?;
         output::tell(&format!("{}, stack {}", place(&caller, &sdk), global.stack_name));
         Ok(Self {
             stack: global.stack_name.clone(),

@@ -16,8 +16,8 @@ mod output;
 mod paint;
 mod prices;
 pub mod reference;
-mod tagged;
 pub mod schemas;
+mod tagged;
 mod watch;
 
 pub use commands::init::first_file;

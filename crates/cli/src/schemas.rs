@@ -15,6 +15,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::commands::deploy::NotDeployed;
 use crate::commands::doctor::Examined;
+use crate::commands::init::FirstFile;
 use crate::commands::man::Pages;
 use crate::commands::package::Packaged;
 use crate::commands::plan;
@@ -58,11 +59,14 @@ fn commands(generator: &mut SchemaGenerator) -> Vec<(&'static str, Json)> {
         ("doctor", of.shape::<Examined<'_>>("The findings.")),
         ("explain", of.shape::<Explained>("One line for each message, whichever output is asked for.")),
         ("history", of.shape::<Vec<Entry>>("The events, in the order of their time.")),
+        ("init", of.shape::<FirstFile<'_>>("The file that was written.")),
         ("man", of.shape::<Pages>("The pages.")),
         ("package", of.shape::<Packaged<'_>>("The files.")),
         (
             "plan",
-            of.either::<plan::Shown<'_>, plan::SurveyShown<'_>>("The plan of a stage. Without a guardrail, or before the first deployment: of several."),
+            of.either::<plan::Shown<'_>, plan::SurveyShown<'_>>(
+                "The plan of a stage. Without a guardrail, or before the first deployment: of several.",
+            ),
         ),
         ("prices-fetch", of.shape::<Written<'_>>("The price list.")),
         ("rearm", of.shape::<Rearmed>("The stages and runs.")),

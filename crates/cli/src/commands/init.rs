@@ -3,6 +3,7 @@
 mod file;
 mod tag;
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,8 @@ use clap::Args;
 use guardrails_aws::actions::CATALOG;
 use guardrails_model::config::Amount;
 use guardrails_model::ids::GuardrailName;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use self::file::Draft;
 use self::tag::Chosen;
@@ -54,10 +56,13 @@ pub(crate) async fn run(global: &Global, args: &Init) -> Result<Exit> {
         output::tell(&taken(path));
         return Ok(Exit::BadInput);
     }
-    let value = json!({
-        "file": path, "guardrail": written.name, "operators": written.operator.iter().collect::<Vec<_>>(),
-        "tag": {&written.tag.0: written.tag.1}, "unread": written.unread,
-    });
+    let value = FirstFile {
+        file: path,
+        guardrail: &written.name,
+        operators: written.operator.as_deref().into_iter().collect(),
+        tag: BTreeMap::from([(written.tag.0.as_str(), written.tag.1.as_str())]),
+        unread: &written.unread,
+    };
     output::result(global, &value, &format!("wrote {}: guardrail {}", path.display(), written.name))?;
     output::tell(&format!(
         "next: read the file, and set the budget's amount; then `guardrails plan --file {}` shows what each stage would do",
@@ -73,6 +78,18 @@ async fn draft(global: &Global, args: &Init) -> Result<Written> {
     written.said.iter().for_each(|line| output::tell(line));
     written.unread.iter().for_each(|line| output::tell(&format!("could not be read: {line}")));
     Ok(written)
+}
+
+/// The file that was written, for programs.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct FirstFile<'a> {
+    file: &'a Path,
+    guardrail: &'a GuardrailName,
+    operators: Vec<&'a str>,
+    /// The tag of the budget, and of the stages.
+    tag: BTreeMap<&'a str, &'a str>,
+    /// The reads that failed, each with the reason.
+    unread: &'a [String],
 }
 
 /// A first file, and the findings on the way.

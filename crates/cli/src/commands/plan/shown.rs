@@ -10,12 +10,12 @@ use guardrails_model::verify::{Counts as People, Left, Person};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::beyond::Beyond;
 use super::goes_on::GoesOn;
 use super::launch::{Look, counts};
+use super::made::{Made, Outcome, PartMade};
 use super::savings::Savings;
 use super::words::Counts;
-use super::beyond::Beyond;
-use super::made::{Made, Outcome, PartMade};
 use crate::estimate::Estimate;
 
 /// The plan of a stage.
