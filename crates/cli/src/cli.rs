@@ -28,7 +28,7 @@ use crate::exit::{self, Exit};
 
 /// The commands as `--help` groups them: in the order in which a person needs them.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Set up", &["check", "prices", "package", "deploy", "remove"]),
+    ("Set up", &["init", "check", "prices", "package", "deploy", "remove"]),
     ("Look", &["plan", "status", "history", "doctor", "explain"]),
     ("Act", &["simulate", "approve", "reject", "rollback", "abandon", "rearm", "reconcile"]),
     ("Other", &["contract", "completions", "man", "help"]),
