@@ -140,10 +140,10 @@ struct Growth<'a> {
 
 impl<'a> Growth<'a> {
     fn compare(&mut self, at: &str, old: &'a Json, new: &'a Json, broken: &mut Vec<String>) {
-        if let (Some(one), Some(other)) = (old["$ref"].as_str(), new["$ref"].as_str()) {
-            if !self.seen.insert((one.to_owned(), other.to_owned())) {
-                return;
-            }
+        if let (Some(one), Some(other)) = (old["$ref"].as_str(), new["$ref"].as_str())
+            && !self.seen.insert((one.to_owned(), other.to_owned()))
+        {
+            return;
         }
         let (old, new) = (resolved(self.old, old), resolved(self.new, new));
         let Some(keys) = old.as_object() else {

@@ -101,9 +101,9 @@ impl<'a> Context<'a> {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let known = shared.get(&TypeId::of::<T>()).and_then(|known| Arc::clone(known).downcast::<T>().ok());
         known.unwrap_or_else(|| {
-            let made = Arc::new(make());
-            shared.insert(TypeId::of::<T>(), made.clone());
-            made
+            let new = Arc::new(make());
+            shared.insert(TypeId::of::<T>(), new.clone());
+            new
         })
     }
 

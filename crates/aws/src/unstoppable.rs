@@ -194,6 +194,7 @@ pub fn services(catalog: &Catalog) -> impl Iterator<Item = &'static Unstoppable>
 }
 
 /// The service of a resource of this kind, where no action of the catalogue stops it. The index of tags names kinds so: `ec2:natgateway`.
+#[must_use]
 pub fn of_kind(catalog: &Catalog, kind: &str) -> Option<&'static Unstoppable> {
     services(catalog).find(|one| one.has(kind))
 }

@@ -26,7 +26,7 @@ pub(crate) struct Chosen<'a> {
 
 /// A word of `--only`, and the facets that it means.
 struct Word<'a> {
-    word: &'a str,
+    text: &'a str,
     /// The same, where it is a facet or the beginning of some.
     selector: Option<Selector>,
     means: BTreeSet<Selector>,
@@ -34,7 +34,7 @@ struct Word<'a> {
 
 impl<'a> Chosen<'a> {
     pub(crate) fn new(scope: &'a Scope) -> Self {
-        let word = |word: &'a String| Word { word, selector: word.parse().ok(), means: BTreeSet::new() };
+        let word = |word: &'a String| Word { text: word, selector: word.parse().ok(), means: BTreeSet::new() };
         Self {
             scope,
             words: scope.only.iter().map(word).collect(),
@@ -77,13 +77,13 @@ impl<'a> Chosen<'a> {
             known(of, "place", place.as_str(), &self.places.iter().map(Place::as_str).collect::<Vec<_>>())?;
         }
         if let Some(lost) = self.words.iter().find(|word| word.means.is_empty()) {
-            let among = if lost.word.contains('/') { &self.facets } else { &self.shown };
+            let among = if lost.text.contains('/') { &self.facets } else { &self.shown };
             let among: Vec<&str> = among.iter().map(String::as_str).collect();
             return Err(anyhow!(
                 "{of} the facet, target or place `{}`; {}\nhint: --only takes an id, a name, a policy, a Region, a facet, or the beginning \
                  of facets with a slash at its end, such as `instance-power/eu-west-1/`",
-                lost.word,
-                near::among(lost.word, &among)
+                lost.text,
+                near::among(lost.text, &among)
             ));
         }
         let all: BTreeSet<&Selector> = self.words.iter().flat_map(|word| &word.means).collect();
@@ -108,10 +108,10 @@ impl Word<'_> {
             self.means.insert(selector.clone());
             return true;
         }
-        if !names(run, step).contains(&self.word) {
+        if !names(run, step).contains(&self.text) {
             return false;
         }
-        self.means.insert(narrowest(self.word, &step.facet));
+        self.means.insert(narrowest(self.text, &step.facet));
         true
     }
 }

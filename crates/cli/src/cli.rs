@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::fmt::Write as _;
+
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use guardrails_model::verify::LIMITS;
@@ -74,11 +76,11 @@ fn help_template(abouts: &[(String, String)]) -> String {
     let mut template = "{about-with-newline}\n{usage-heading} {usage}\n".to_owned();
     for (index, (title, names)) in GROUPS.iter().enumerate() {
         let is_last = index + 1 == GROUPS.len();
-        template.push_str(&format!("\n{title}:\n"));
+        let _ = writeln!(template, "\n{title}:");
         let of_group = names.iter().filter_map(|name| abouts.iter().find(|(known, _)| known == name));
         let others = abouts.iter().filter(|(name, _)| is_last && !grouped.contains(&name.as_str()));
         for (name, about) in of_group.chain(others) {
-            template.push_str(&format!("  {name:<12} {about}\n"));
+            let _ = writeln!(template, "  {name:<12} {about}");
         }
     }
     template + "\nOptions of every command:\n{options}{after-help}"

@@ -41,7 +41,7 @@ impl<W: Write> Screen<W> {
     fn show(&mut self, look: &Look) -> io::Result<()> {
         match self.size {
             // The cursor goes home, and all below it is cleared.
-            Some(size) => write!(self.out, "\u{1b}[H\u{1b}[2J{}\n", fitted(&whole(&look.head, look.text.trim_end()), size))?,
+            Some(size) => writeln!(self.out, "\u{1b}[H\u{1b}[2J{}", fitted(&whole(&look.head, look.text.trim_end()), size))?,
             None => self.show_changes(look)?,
         }
         self.out.flush()

@@ -26,7 +26,9 @@ fn of_one_name() -> Program {
         }
         if let Some(facets) = answer.get_mut("facets").and_then(Json::as_array_mut) {
             facets.retain(|facet| facet["facet"] == queue);
-            facets.iter_mut().for_each(|facet| facet["facet"] = json!("queue"));
+            for facet in facets.iter_mut() {
+                facet["facet"] = json!("queue");
+            }
         }
         Said::json(&answer)
     })

@@ -20,6 +20,9 @@ use super::timeline::{Event, Timeline};
 use super::trail::Started;
 use super::wire::Call;
 
+/// A resource: its Region, its ARN, and its tags.
+pub type Tagged = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
 /// An account.
 #[derive(Clone)]
 pub struct Account {
@@ -89,8 +92,8 @@ pub struct Account {
     pub told: Vec<(String, String, BTreeMap<String, String>)>,
     /// IAM's actions of all calls.
     pub asked: BTreeSet<String>,
-    /// ARNs and tags of resources that no other part of this account has, by Region.
-    pub tagged: Vec<(&'static str, &'static str, &'static [(&'static str, &'static str)])>,
+    /// The resources that no other part of this account has.
+    pub tagged: Vec<Tagged>,
     /// The Regions that are enabled.
     pub regions: BTreeSet<String>,
     /// Of these, those in which an organization's policy refuses every call.

@@ -17,6 +17,7 @@ use guardrails_local_aws::programs;
 
 /// The options of the bench.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct Args {
     /// Numbers of instances; the ratios are to the first.
     #[arg(long, value_delimiter = ',', default_values_t = [4, 100, 1_000, 4_000])]

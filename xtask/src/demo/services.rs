@@ -155,6 +155,7 @@ fn packed() -> Result<Vec<u8>> {
 }
 
 /// A failed call, as an error.
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` gives it away")]
 fn said<E>(error: SdkError<E>) -> anyhow::Error
 where
     E: aws_sdk_lambda::error::ProvideErrorMetadata + std::error::Error + 'static,

@@ -70,7 +70,7 @@ impl Reach<'_> {
         let mut regions = BTreeSet::new();
         for scope in self.scopes {
             let Regions::Named(named) = &scope.regions else { return Json::Null };
-            regions.extend(named.iter().map(|region| region.as_str()));
+            regions.extend(named.iter().map(Place::as_str));
         }
         json!({"StringEquals": {"aws:RequestedRegion": regions}})
     }

@@ -30,7 +30,8 @@ pub(crate) struct Rearm {
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Rearmed {
     guardrail: GuardrailName,
-    rearmed: Vec<String>,
+    #[serde(rename = "rearmed")]
+    stages: Vec<String>,
     retried: Vec<String>,
 }
 
@@ -72,6 +73,6 @@ pub(crate) async fn run(global: &Global, args: &Rearm) -> Result<Exit> {
     if !retried.is_empty() {
         text = format!("{text}\nTried again, since they had failed: {}. See guardrails status.", retried.join(", "));
     }
-    output::result(global, &Rearmed { guardrail: guardrail.name, rearmed: lifted, retried }, &text)?;
+    output::result(global, &Rearmed { guardrail: guardrail.name, stages: lifted, retried }, &text)?;
     Ok(Exit::Done)
 }

@@ -41,8 +41,8 @@ impl Draft<'_> {
             || "Nothing carries this tag yet: tag your resources with it, or write your own tag here and below.".to_owned(),
             |counted| format!("Now {counted} carry it."),
         );
-        let others: String = self.chosen.others.iter().map(|(tag, count)| format!(", {} ({count})", plain(tag))).collect();
-        let others = others.strip_prefix(", ").map(|others| format!("\n      # Other tags here: {others}.")).unwrap_or_default();
+        let others: Vec<String> = self.chosen.others.iter().map(|(tag, count)| format!("{} ({count})", plain(tag))).collect();
+        let others = if others.is_empty() { String::new() } else { format!("\n      # Other tags here: {}.", others.join(", ")) };
         let actions = self.actions(&tag);
         format!(
             "version: 1

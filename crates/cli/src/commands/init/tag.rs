@@ -39,7 +39,9 @@ impl Chosen {
         let mut carried: BTreeMap<&(String, String), usize> = BTreeMap::new();
         for one in resources {
             let usable = one.tags.iter().filter(|(key, value)| is_usable(key, value)).collect::<BTreeSet<_>>();
-            usable.into_iter().for_each(|tag| *carried.entry(tag).or_default() += 1);
+            for tag in usable {
+                *carried.entry(tag).or_default() += 1;
+            }
         }
         let mut ranked: Vec<(&(String, String), usize)> = carried.into_iter().collect();
         ranked.sort_by_key(|(tag, count)| (Reverse(*count), familiarity(&tag.0), *tag));

@@ -1,5 +1,7 @@
 //! The stacks of a name: the one that is there, and those that are gone, which CloudFormation knows for 90 days.
 
+use std::cmp::Reverse;
+
 use anyhow::{Result, anyhow, bail};
 use aws_config::SdkConfig;
 use aws_sdk_cloudformation::Client;
@@ -61,7 +63,7 @@ impl<'a> Stacks<'a> {
             let ours = page.stack_summaries().iter().filter(|stack| stack.stack_name() == Some(self.name));
             ids.extend(ours.map(|stack| (stack.deletion_time().copied(), stack.stack_id().unwrap_or_default().to_owned())));
         }
-        ids.sort_by(|one, other| other.0.cmp(&one.0));
+        ids.sort_by_key(|(deleted, _)| Reverse(*deleted));
         Ok(ids.into_iter().map(|(_, id)| id).collect())
     }
 
