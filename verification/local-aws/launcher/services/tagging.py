@@ -10,7 +10,7 @@ def install():
 
 
 def _instances():
-    for instance in ec2._instances.keys():
+    for instance in ec2._instances:
         tags = ec2._tags.get(instance, [])
         if tags:
             yield f"arn:aws:ec2:{get_region()}:{get_account_id()}:instance/{instance}", tags
