@@ -196,14 +196,6 @@ fn deny_that_is_empty_too_long_or_unknown_to_iam_is_refused() {
 }
 
 #[test]
-fn a_missing_file_says_what_to_do() {
-    let folder = tempfile::tempdir().unwrap();
-    let output = run(folder.path(), &["check"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(err(&output).contains("--file") && err(&output).contains("examples/guardrails.yaml"), "{}", err(&output));
-}
-
-#[test]
 fn no_client_is_made_without_an_endpoint_on_this_machine() {
     let folder = tempfile::tempdir().unwrap();
     for arguments in [

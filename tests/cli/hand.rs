@@ -162,11 +162,20 @@ fn malformed_file_is_refused_in_its_own_words() {
 }
 
 #[test]
-fn file_that_is_not_utf8_says_so() {
+fn file_that_cannot_be_read_says_so_and_is_bad_input() {
     let folder = tempfile::tempdir().unwrap();
+    let missing = run(folder.path(), &["check"]);
+    assert_eq!(missing.status.code(), Some(2), "{}", err(&missing));
+    assert!(
+        err(&missing).contains("cannot read guardrails.yaml") && err(&missing).contains("`guardrails init`"),
+        "{}",
+        err(&missing)
+    );
     let wide: Vec<u8> = GOOD.encode_utf16().flat_map(u16::to_le_bytes).collect();
     std::fs::write(folder.path().join("guardrails.yaml"), [&[0xff, 0xfe], wide.as_slice()].concat()).unwrap();
-    let said = err(&run(folder.path(), &["check"]));
+    let unread = run(folder.path(), &["check"]);
+    assert_eq!(unread.status.code(), Some(2));
+    let said = err(&unread);
     assert!(said.contains("is not UTF-8") && said.contains("save it as UTF-8"), "{said}");
 }
 

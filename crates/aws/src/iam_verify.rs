@@ -113,7 +113,7 @@ impl Question<'_> {
             };
             match found {
                 Some(found) => found.into_iter().for_each(|arn| people.entry(arn).or_default().push(principal.clone())),
-                None => notes.push(format!("{principal}: there is none by that name any more")),
+                None => notes.push(format!("{principal}: there is none by that name")),
             }
         }
         let might = |role: &Role| people.keys().any(|arn| *arn != role.arn && !role.trust.of(&Caller { arn }).is_no());

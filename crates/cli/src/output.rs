@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use console::Term;
 use guardrails_aws::actions::CATALOG;
@@ -179,7 +179,7 @@ impl Drop for Progress {
 
 /// Reads `guardrails.yaml` and the price list that it names. An error in either is shown with its place; `None` then.
 pub(crate) fn config(path: &Path) -> Result<Option<Config>> {
-    let Some(mut config) = config_alone(path)? else { return Ok(None) };
+    let Some(mut config) = config_alone(path) else { return Ok(None) };
     if let Some(named) = &config.price_file {
         let Some(list) = prices::read(&prices::beside(path, named))? else { return Ok(None) };
         if let Err(why) = list.deployable() {
@@ -194,23 +194,20 @@ pub(crate) fn config(path: &Path) -> Result<Option<Config>> {
 }
 
 /// The same without the price list, whose file may not be there yet.
-pub(crate) fn config_alone(path: &Path) -> Result<Option<Config>> {
+pub(crate) fn config_alone(path: &Path) -> Option<Config> {
     let text = if path == Path::new("-") { io::read_to_string(io::stdin()) } else { std::fs::read_to_string(path) };
-    let text = text.map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => anyhow!("{} is not UTF-8\nhint: save it as UTF-8 text", path.display()),
-        _ => anyhow!(
-            "cannot read {}: {error}\nhint: name the file with --file; examples/guardrails.yaml is one to begin with",
-            path.display()
-        ),
-    })?;
-    match CATALOG.parse(&path.display().to_string(), &text) {
-        Ok(config) => Ok(Some(config)),
-        Err(error) => {
-            tell(&error.to_string());
+    let named = path.display();
+    let read = text.map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => format!("error: {named} is not UTF-8\nhint: save it as UTF-8 text"),
+        _ => format!("error: cannot read {named}: {error}\nhint: --file names the file; `guardrails init` writes a first one"),
+    });
+    let parsed = read.and_then(|text| CATALOG.parse(&named.to_string(), &text).map_err(|error| error.to_string()));
+    parsed
+        .inspect_err(|words| {
+            tell(words);
             tell("nothing was done");
-            Ok(None)
-        }
-    }
+        })
+        .ok()
 }
 
 #[cfg(test)]

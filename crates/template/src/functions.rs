@@ -2,9 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::{Result, ensure};
 use guardrails_aws::catalog::Entry;
 use guardrails_model::engine::INVOCATION;
 use serde_json::{Value as Json, json};
+
+/// Characters for the names of the user's functions. Lambda gives all variables of a function 4 KB, and the others take some 300.
+const ROOM_FOR_NAMES: usize = 3_500;
 
 /// The functions of `template`, by their names without the stack's, such as `master`.
 #[must_use]
@@ -27,7 +31,7 @@ pub(super) fn log(name: &str) -> Json {
 }
 
 /// `called` are the functions of the user's that the file calls.
-pub(super) fn function(action: &Entry, key: &str, logical: &str, called: &BTreeSet<String>) -> Json {
+pub(super) fn function(action: &Entry, key: &str, logical: &str, called: &BTreeSet<String>) -> Result<Json> {
     let mut function = json!({
         "Type": "AWS::Lambda::Function",
         "Properties": {
@@ -52,13 +56,38 @@ pub(super) fn function(action: &Entry, key: &str, logical: &str, called: &BTreeS
         },
     });
     if !called.is_empty() {
-        let names = called.iter().map(String::as_str).collect::<Vec<_>>().join(",");
-        function["Properties"]["Environment"]["Variables"]["CALLED_FUNCTIONS"] = json!(names);
+        function["Properties"]["Environment"]["Variables"]["CALLED_FUNCTIONS"] = json!(listed(called)?);
     }
-    function
+    Ok(function)
+}
+
+/// The names of the user's functions in one variable.
+fn listed(called: &BTreeSet<String>) -> Result<String> {
+    let names = called.iter().map(String::as_str).collect::<Vec<_>>().join(",");
+    ensure!(
+        names.len() <= ROOM_FOR_NAMES,
+        "the {} functions that `run-function` calls have names of {} characters together, and a function's variables have room for \
+         {ROOM_FOR_NAMES}\nhint: put some of the guardrails into a file and a stack of their own (--stack-name)",
+        called.len(),
+        names.len()
+    );
+    Ok(names)
 }
 
 fn capitalised(words: &str) -> String {
     let mut letters = words.chars();
     letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_beyond_the_room_of_variables_are_refused_in_words() {
+        let names = |count: usize| (0..count).map(|index| format!("{index:064}")).collect::<BTreeSet<_>>();
+        assert_eq!(listed(&names(53)).unwrap().len(), 53 * 65 - 1);
+        let said = listed(&names(54)).unwrap_err().to_string();
+        assert!(said.starts_with("the 54 functions") && said.contains("3509 characters") && said.contains("hint: "), "{said}");
+    }
 }

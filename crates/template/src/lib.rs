@@ -77,7 +77,7 @@ pub fn render_of(catalog: &Catalog, config: &Config, key: &str) -> Result<Json> 
         let logical = of_stack::logical(action.name);
         resources.insert(format!("{logical}Log"), functions::log(action.name));
         resources.insert(format!("{logical}Role"), roles::role(action, config, &logical)?);
-        resources.insert(format!("{logical}Function"), functions::function(action, key, &logical, &theirs));
+        resources.insert(format!("{logical}Function"), functions::function(action, key, &logical, &theirs)?);
         resources.insert(format!("{logical}ErrorAlarm"), alarms::error_alarm(action.name, &logical));
         roles::callable(&mut resources["MachineRole"], &logical)?;
         roles::rehearsed(&mut resources["ReconcileRole"], &logical)?;

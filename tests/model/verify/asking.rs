@@ -205,7 +205,7 @@ async fn deny_wins_and_users_and_roles_are_asked_about_themselves() {
         [
             "role Ops: CAN STILL LAUNCH by Power (ec2:StartInstances)",
             "user eve: cannot launch",
-            "group Gone: there is none by that name any more",
+            "group Gone: there is none by that name",
         ]
     );
 }

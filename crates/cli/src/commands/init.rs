@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use self::file::Draft;
 use self::tag::Chosen;
-use crate::args::{File, Global};
+use crate::args::Global;
 use crate::deployment::{self, Caller};
 use crate::exit::Exit;
 use crate::operators::{self, Own};
@@ -30,8 +30,9 @@ const AMOUNT: &str = "100 USD";
 
 #[derive(Debug, Args)]
 pub(crate) struct Init {
-    #[command(flatten)]
-    pub(crate) file: File,
+    /// The file to write; `-` is stdout.
+    #[arg(long, short, default_value = "guardrails.yaml", env = "GUARDRAILS_FILE")]
+    pub(crate) file: PathBuf,
     /// The tag of the project, such as `Project=Beta`. When left out, the tag that most resources carry which a stage can stop.
     #[arg(long, value_name = "KEY=VALUE", value_parser = tag::pair)]
     pub(crate) tag: Option<(String, String)>,
@@ -41,7 +42,7 @@ pub(crate) struct Init {
 }
 
 pub(crate) async fn run(global: &Global, args: &Init) -> Result<Exit> {
-    let path = &args.file.file;
+    let path = &args.file;
     if is_stdout(path) {
         let written = draft(global, args).await?;
         output::data(written.text.trim_end())?;

@@ -64,7 +64,7 @@ pub(crate) async fn run(global: &Global, args: &Prices) -> Result<Exit> {
 
 async fn fetch(global: &Global, args: &Fetch) -> Result<Exit> {
     let config = if args.file.file.exists() {
-        let Some(config) = output::config_alone(&args.file.file)? else { return Ok(Exit::BadInput) };
+        let Some(config) = output::config_alone(&args.file.file) else { return Ok(Exit::BadInput) };
         Some(config)
     } else {
         None
