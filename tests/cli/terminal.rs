@@ -45,10 +45,10 @@ fn on_terminal(columns: u16, folder: &Path, arguments: &[&str], variables: &[(&s
 /// A program whose answers name an ARN and an id, so that a table has them.
 fn contract(columns: u16, more: &[&str], variables: &[(&str, &str)]) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join("program");
-    std::fs::write(&program, format!("#!/bin/sh\ncat > /dev/null\necho i-0abcdef0123456789 {ARN} >&2\nexit 1\n")).unwrap();
-    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let arguments = [&["contract", "--program", "./program"], more].concat();
+    std::fs::write(folder.path().join("program"), format!("cat > /dev/null\necho i-0abcdef0123456789 {ARN} >&2\nexit 1\n"))
+        .unwrap();
+    // Read by a shell: a file that was just written may be busy when it is executed itself.
+    let arguments = [&["contract", "--program", "sh ./program"], more].concat();
     on_terminal(columns, folder.path(), &arguments, variables)
 }
 
