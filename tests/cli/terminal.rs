@@ -45,10 +45,12 @@ fn on_terminal(columns: u16, folder: &Path, arguments: &[&str], variables: &[(&s
 /// A program whose answers name an ARN and an id, so that a table has them.
 fn contract(columns: u16, more: &[&str], variables: &[(&str, &str)]) -> String {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("program"), format!("cat > /dev/null\necho i-0abcdef0123456789 {ARN} >&2\nexit 1\n"))
-        .unwrap();
-    // Read by a shell: a file that was just written may be busy when it is executed itself.
-    let arguments = [&["contract", "--program", "sh ./program"], more].concat();
+    // Another process writes it. A file that this one has open for writing is busy as long as a test forks beside it.
+    let text = format!("#!/bin/sh\ncat > /dev/null\necho i-0abcdef0123456789 {ARN} >&2\nexit 1\n");
+    let mut writing = Command::new("sh");
+    writing.args(["-c", "printf %s \"$1\" > program && chmod 755 program", "sh", &text]).current_dir(folder.path());
+    assert!(writing.status().unwrap().success());
+    let arguments = [&["contract", "--program", "./program"], more].concat();
     on_terminal(columns, folder.path(), &arguments, variables)
 }
 
