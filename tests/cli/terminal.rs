@@ -61,10 +61,7 @@ fn table_fits_terminals_of_60_80_and_120_columns() {
         assert!(text.lines().all(|line| line.chars().count() <= usize::from(columns)), "{columns}:\n{text}");
         assert!(text.lines().count() > 5 && text.contains("BROKEN"), "{text}");
         assert!(text.contains("i-0abcdef0123456789"), "an id is never cut, at {columns}:\n{text}");
-        assert!(
-            text.contains("arn:aw\u{2026}i-0abcdef012345678") || text.contains('\u{2026}'),
-            "an ARN is cut in its middle:\n{text}"
-        );
+        assert!(text.contains('\u{2026}'), "an ARN is cut in its middle:\n{text}");
         assert!(!text.contains(ARN), "{text}");
     }
 }

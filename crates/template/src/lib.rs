@@ -31,6 +31,7 @@ pub use self::functions::parts;
 pub use self::limits::{LONGEST_STACK_NAME, Limits, capability, check_stack_name};
 pub use self::parameters::check_parameters;
 pub use self::room::{Allowance, room};
+pub use self::self_protection::OPENING_BUCKET;
 
 const SOURCE: &str = include_str!("../../../infra/guardrails.yaml");
 const MACHINE: &str = include_str!("../../../statemachine/guardrails.asl.json");

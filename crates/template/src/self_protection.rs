@@ -7,6 +7,18 @@ use serde_json::{Value as Json, json};
 
 use super::ledger;
 
+/// The calls that would open the bucket with the functions' code to others, or let it lose the code. Without versioning S3 has one version
+/// of each object, and a rule of the bucket's lifecycle could end that one.
+pub const OPENING_BUCKET: [&str; 8] = [
+    "s3:DeleteBucket",
+    "s3:DeleteBucketPolicy",
+    "s3:PutBucketAcl",
+    "s3:PutBucketOwnershipControls",
+    "s3:PutBucketPolicy",
+    "s3:PutBucketVersioning",
+    "s3:PutLifecycleConfiguration",
+    "s3:PutReplicationConfiguration",
+];
 /// The namespace of the functions' metrics.
 const NAMESPACE: &str = "BudgetGuardrails";
 
@@ -32,21 +44,12 @@ fn parts() -> Json {
     ])
 }
 
-/// A Deny of the calls that would open the bucket with the functions' code, or empty it. It may be a bucket that holds other things too.
+/// A Deny of no more than the calls that would open the bucket: it may hold other things too.
 fn bucket() -> Json {
     json!({
         "Sid": "TheBucket",
         "Effect": "Deny",
-        "Action": [
-            "s3:DeleteBucket",
-            "s3:DeleteBucketPolicy",
-            "s3:PutBucketAcl",
-            "s3:PutBucketOwnershipControls",
-            "s3:PutBucketPolicy",
-            "s3:PutBucketVersioning",
-            "s3:PutLifecycleConfiguration",
-            "s3:PutReplicationConfiguration",
-        ],
+        "Action": OPENING_BUCKET,
         "Resource": {"Fn::Sub": "arn:${AWS::Partition}:s3:::${ArtifactBucket}"},
     })
 }

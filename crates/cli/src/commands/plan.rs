@@ -149,7 +149,11 @@ async fn show(
     unread: Vec<String>,
 ) -> Result<Exit> {
     if site.to_come {
-        output::tell(&format!("the stack `{}` is not there: this is the plan of its first deployment", site.stack));
+        output::tell(&format!(
+            "{}: the stack `{}` is not there: this is the plan of its first deployment",
+            deployment::place(site.caller, site.sdk),
+            site.stack
+        ));
     }
     let prices = prices.or_else(|| config.prices.clone());
     if prices.is_none() {

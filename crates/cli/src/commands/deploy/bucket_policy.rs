@@ -5,25 +5,14 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, anyhow};
 use aws_sdk_s3::error::ProvideErrorMetadata;
-use guardrails_aws::error::Failure;
+use guardrails_aws::error::{Failure, is_denial};
+use guardrails_template::OPENING_BUCKET;
 use serde_json::{Value as Json, json};
 
 use super::bucket::{Bucket, WITH_TLS};
 use crate::deployment::Caller;
 
 const WRITERS: &str = "OnlyWhoDeploysAndOperators";
-/// The calls that would open the bucket to others, or let it lose the code. S3 has one version of each object without versioning, and a
-/// rule of its lifecycle could end that one.
-const OPENING: [&str; 8] = [
-    "s3:DeleteBucket",
-    "s3:DeleteBucketPolicy",
-    "s3:PutBucketAcl",
-    "s3:PutBucketOwnershipControls",
-    "s3:PutBucketPolicy",
-    "s3:PutBucketVersioning",
-    "s3:PutLifecycleConfiguration",
-    "s3:PutReplicationConfiguration",
-];
 /// The calls that would change the code.
 const WRITING: [&str; 4] = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject", "s3:PutObjectAcl"];
 
@@ -45,7 +34,18 @@ pub(super) async fn restrict(bucket: &Bucket, caller: &Caller, operators: &[Stri
     };
     let put = bucket.s3.put_bucket_policy().bucket(&bucket.name).expected_bucket_owner(&bucket.account);
     let put = put.policy(wanted.to_string()).send().await;
-    put.map(|_| ()).map_err(|error| anyhow!("saying who may write the bucket {}: {}", bucket.name, Failure::of(&error).message))
+    put.map(|_| ()).map_err(|error| anyhow!(refused(&bucket.name, &Failure::of(&error))))
+}
+
+/// The words of a policy that could not be put.
+fn refused(bucket: &str, failure: &Failure) -> String {
+    let hint = if is_denial(&failure.message) {
+        "\nhint: only its deployers, their operators and the root user may change its policy. Let one of them deploy with you among the \
+         operators, or name another bucket with --bucket"
+    } else {
+        ""
+    };
+    format!("saying who may write the bucket {bucket}: {}{hint}", failure.message)
 }
 
 /// As `aws:PrincipalArn` has them: a session's is its role's, which may have a path that the session's does not have.
@@ -75,7 +75,7 @@ fn with_writers(present: &Json, arn: &str, mut who: BTreeSet<String>) -> Option<
     });
     let listed: BTreeSet<String> = listed.filter_map(|one| one.as_str().map(str::to_owned)).collect();
     who.extend(listed);
-    let actions: Vec<&str> = OPENING.into_iter().chain(WRITING).collect();
+    let actions: Vec<&str> = OPENING_BUCKET.into_iter().chain(WRITING).collect();
     let writers = json!({
         "Sid": WRITERS,
         "Effect": "Deny",
@@ -127,6 +127,15 @@ mod tests {
         let roles = [":role/Deploys", ":role/*/Deploys"].map(|name| format!("{iam}{name}"));
         assert_eq!(listed(&second), all.iter().chain(&roles).map(String::as_str).collect());
         assert_eq!(second["Statement"].as_array().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn new_deployer_who_is_refused_is_told_the_way() {
+        let said = refused("code", &Failure::refused("AccessDenied".to_owned()));
+        assert!(
+            said.starts_with("saying who may write the bucket code: AccessDenied\nhint: ") && said.contains("--bucket"),
+            "{said}"
+        );
     }
 
     #[test]
