@@ -166,6 +166,14 @@ mod tests {
         }
     }
 
+    /// Else `init` and `plan` would say of its resources that no action stops them.
+    #[test]
+    fn each_action_of_stop_all_is_offered() {
+        for entry in CATALOG.entries().iter().filter(|entry| entry.joins_stop_all.is_some()) {
+            assert!(STOPPABLE.iter().any(|one| one.action == entry.name), "{}", entry.name);
+        }
+    }
+
     #[test]
     fn each_action_that_is_offered_exists_and_selects_by_tag() {
         for one in STOPPABLE {
